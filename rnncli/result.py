@@ -1,0 +1,76 @@
+"""The Result: everything that came back, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rnncli.case import Shape, Spec
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a returned tensor is before anything is computed: `hidden_states`, (batch, timesteps, units)."""
+
+    name: str
+    axes: tuple[str, ...]
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class NamedTensor:
+    """A returned tensor.  `equals`: claims that were checked, e.g. `hidden_states[:, -1, :]`."""
+
+    name: str
+    axes: tuple[str, ...]
+    values: Array
+    equals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate at one time step, arrays of (batch, units).
+
+    recurrent: of a GRU's candidate with reset_after, its recurrent part before the reset gate.
+    """
+
+    preactivation: Array
+    activation: Array
+    recurrent: Array | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One time step, in the order in which the layer processed it.
+
+    timestep: the input's own index.  direction: forward or backward.
+    status: per batch entry `computed`, `held` (masked: state and output of before) or `zeroed`.
+    state: by name, `hidden` and `cell`; output: (batch, units).
+    """
+
+    layer: int
+    direction: str
+    timestep: int
+    status: tuple[str, ...]
+    gates: Mapping[str, Gate]
+    state: Mapping[str, Array]
+    output: Array
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an engine returned for a Case; `differences` is filled by --check: per tensor the largest one."""
+
+    engine: str
+    seed: int | None
+    layers: tuple[Spec, ...]
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    outputs: tuple[NamedTensor, ...]
+    trace: tuple[Step, ...] = ()
+    differences: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
