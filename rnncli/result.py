@@ -74,3 +74,40 @@ class Result:
     trace: tuple[Step, ...] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LayerShapes:
+    """One layer, in shapes alone.
+
+    path: "" for the only layer, else its place in the stack, `0`, `1`, ...
+    weights: by name, in Keras's order.  parameters: None where the features are not a number.
+    outputs: what this layer returns.
+    """
+
+    path: str
+    spec: Spec
+    weights: Mapping[str, Shape]
+    parameters: int | None
+    outputs: tuple[TensorInfo, ...]
+
+
+@dataclass(frozen=True)
+class ShapeReport:
+    """What `shape` answers: every layer's weights, and the tensors that come back in the end.
+
+    claims: by tensor name, what holds of it whatever the numbers are.
+    """
+
+    input_shape: Shape
+    input_dtype: str
+    layers: tuple[LayerShapes, ...]
+    outputs: tuple[TensorInfo, ...]
+    claims: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """return_sequences x return_state: the four results, keyed by (return_sequences, return_state)."""
+
+    results: Mapping[tuple[bool, bool], Result]
