@@ -1,0 +1,243 @@
+"""A layer or an initializer as it stands in a Python script, parsed and never evaluated.
+
+Only syntax lives here: which names exist, and which arguments they take, is said by `layers` and
+`initializers`.  Every part remembers where it stood, so that they can point at it.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import unicodedata
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnncli.errors import LayerError
+
+LONGEST = 20_000
+DEEPEST = 50
+PREFIXES = frozenset({"tf", "tensorflow", "keras", "api", "layers", "initializers", "activations"})
+
+ADVICE = (
+    "An expression has only calls, names, numbers, strings, lists and tuples: LSTM(3, activation='relu')."
+)
+
+_SHOWN = 100
+_STRING_OR_COMMENT = re.compile(
+    r"""'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*""", re.DOTALL
+)
+_REFUSED: Mapping[type[ast.AST], str] = {
+    ast.BinOp: "an operator is not evaluated",
+    ast.UnaryOp: "an operator is not evaluated",
+    ast.BoolOp: "an operator is not evaluated",
+    ast.Compare: "a comparison is not evaluated",
+    ast.Lambda: "a lambda cannot be used",
+    ast.Subscript: "a subscript cannot be used",
+    ast.ListComp: "a comprehension cannot be used",
+    ast.SetComp: "a comprehension cannot be used",
+    ast.DictComp: "a comprehension cannot be used",
+    ast.GeneratorExp: "a comprehension cannot be used",
+    ast.JoinedStr: "an f-string cannot be used, write the text itself",
+    ast.IfExp: "a condition cannot be used",
+    ast.NamedExpr: "an assignment cannot be used",
+    ast.Set: "a set cannot be used, write a list",
+    ast.Starred: "*arguments cannot be unpacked, write them out",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A token: `line` counts from 1, `start` and `end` are characters of that line from 0."""
+
+    text: str
+    line: int
+    start: int
+    end: int
+
+    def caret(self) -> str:
+        """The source line and, under the token, `^^^`; both indented by two columns."""
+        source = self.text.split("\n")[self.line - 1]
+        end = max(self.start + 1, min(self.end, len(source)))
+        first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
+        shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
+        start, end = self.start - first, min(end - first, _SHOWN)
+        before, under = _columns(shown[:start]), _columns(shown[start:end])
+        return f"  {shown}\n  {' ' * before}{'^' * max(1, under)}"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A bare name, `LSTM` or `normal`."""
+
+    name: str
+    span: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call, `LSTM(3, use_bias=False)`; arguments in the order in which they were given.
+
+    span: the name.  spans: a keyword's own name by that name, a positional argument by its index.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    span: Span = field(compare=False, repr=False)
+    spans: dict[str | int, Span] = field(compare=False, repr=False, default_factory=dict)
+
+
+def parse(text: str, where: str = "") -> Any:
+    """The one expression in `text`, as plain Python values, `Call` and `Name`.
+
+    where: the place `text` came from, begins the message.  Errors: LayerError, its `what` ends with
+    the source line and a caret under what is wrong.
+    """
+    text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
+    _refuse_the_endless(text, where)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        raise fault(_span_of_error(text, error), _reason(error), where=where) from None
+    except (RecursionError, MemoryError):
+        raise fault(Span(text, 1, 0, 1), "it is nested too deeply", where=where) from None
+    except ValueError:
+        raise fault(Span(text, 1, 0, 1), "it has a character that no text can have", where=where) from None
+    return _Reader(text, where).value(tree.body)
+
+
+def fault(span: Span, reason: str, advice: str = ADVICE, where: str = "") -> LayerError:
+    """The error that says `reason` and points at `span`."""
+    place = f"{where}: " if where else ""
+    return LayerError(f"{place}{reason.rstrip('.?')}.\n{span.caret()}", advice)
+
+
+class _Reader:
+    """Turns syntax trees of one text into values."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.text = text
+        self.where = where
+        self.lines = text.split("\n")
+
+    def value(self, node: ast.AST) -> Any:
+        match node:
+            case ast.Call():
+                return self.call(node)
+            case ast.Name() | ast.Attribute():
+                return Name(self.name(node), self.span(node))
+            case ast.List():
+                return [self.value(item) for item in node.elts]
+            case ast.Tuple():
+                return tuple(self.value(item) for item in node.elts)
+            case ast.Dict():
+                pairs = zip(node.keys, node.values, strict=True)
+                return {self.key(key, node): self.value(item) for key, item in pairs}
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=number)) if _is_number(number):
+                return -self.constant(node.operand)
+            case ast.Constant():
+                return self.constant(node)
+        raise self.fault(node, _REFUSED.get(type(node), "this cannot be used in an expression"))
+
+    def constant(self, node: Any) -> Any:
+        value = node.value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.fault(node, "the number is too large")
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise self.fault(node, f"a literal of type {type(value).__name__} cannot be used")
+
+    def key(self, node: ast.AST | None, holder: ast.AST) -> str:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return node.value
+        raise self.fault(node or holder, "the keys of a dict have to be strings")
+
+    def name(self, node: ast.AST) -> str:
+        parts: list[str] = []
+        whole = node
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            raise self.fault(whole, "only a name can be called, once")
+        parts.append(node.id)
+        for part in parts[1:]:
+            if part not in PREFIXES:
+                raise self.fault(whole, f"the name begins with {part}, which is not part of Keras")
+        return parts[0]
+
+    def call(self, node: ast.Call) -> Call:
+        name = self.name(node.func)
+        spans: dict[str | int, Span] = {index: self.span(item) for index, item in enumerate(node.args)}
+        kwargs: dict[str, Any] = {}
+        args = tuple(self.value(item) for item in node.args)
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise self.fault(keyword, "**arguments cannot be unpacked, write them out")
+            if keyword.arg in kwargs:
+                raise fault(self.keyword_span(keyword), f"{keyword.arg} is given twice", where=self.where)
+            spans[keyword.arg] = self.keyword_span(keyword)
+            kwargs[keyword.arg] = self.value(keyword.value)
+        return Call(name, args, kwargs, self.span(node.func), spans)
+
+    def keyword_span(self, node: ast.keyword) -> Span:
+        whole = self.span(node)
+        token = re.compile(r"\w+").match(self.lines[whole.line - 1], whole.start)
+        return Span(self.text, whole.line, whole.start, token.end() if token else whole.end)
+
+    def span(self, node: Any) -> Span:
+        """Python counts bytes of UTF-8; this counts characters, and stays on the first line."""
+        source = self.lines[node.lineno - 1]
+        encoded = source.encode()
+        start = len(encoded[: node.col_offset].decode())
+        if node.end_lineno != node.lineno:
+            return Span(self.text, node.lineno, start, len(source))
+        return Span(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
+
+    def fault(self, node: ast.AST, reason: str) -> LayerError:
+        return fault(self.span(node), reason, where=self.where)
+
+
+def _refuse_the_endless(text: str, where: str) -> None:
+    """Python's own parser may run out of memory on these, so it does not get to see them."""
+    place = f"{where}: " if where else ""
+    if not text:
+        raise LayerError(f"{place}the expression is empty.", ADVICE)
+    if len(text) > LONGEST:
+        raise LayerError(f"{place}the expression has {len(text)} characters, the most is {LONGEST}.", ADVICE)
+    depth = 0
+    for char in _STRING_OR_COMMENT.sub("", text):
+        depth += (char in "([{") - (char in ")]}")
+        if depth > DEEPEST:
+            raise LayerError(f"{place}the expression is nested deeper than {DEEPEST} brackets.", ADVICE)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _reason(error: SyntaxError) -> str:
+    if error.msg.startswith("Exceeds the limit"):
+        return "the number has too many digits"
+    return error.msg
+
+
+def _span_of_error(text: str, error: SyntaxError) -> Span:
+    lines = text.split("\n")
+    line = min(max(error.lineno or 1, 1), len(lines))
+    start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
+    same_line = error.end_lineno == line and error.end_offset is not None
+    return Span(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal `text` takes; Korean letters take two."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
