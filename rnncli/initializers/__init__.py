@@ -1,0 +1,66 @@
+"""Name, shape and seed -> array, as Keras draws it.  Nothing here imports numpy before it fills one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.case import Spec
+from rnncli.errors import LayerError
+from rnncli.initializers.parsing import from_call, from_config, parse, settings, to_config
+from rnncli.initializers.registry import everything, snake_case
+from rnncli.initializers.seeds import SeedStream
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+__all__ = [
+    "SeedStream",
+    "dropout_mask",
+    "from_call",
+    "from_config",
+    "make",
+    "names",
+    "parse",
+    "takes_seed",
+    "to_config",
+]
+
+DTYPES = ("float16", "float32", "float64")
+
+
+def names() -> tuple[str, ...]:
+    """Keras's short name of every initializer, and `probe`."""
+    return tuple(snake_case(initializer) for initializer in everything())
+
+
+def takes_seed(value: str | Spec) -> bool:
+    """Whether making it takes one integer from the `SeedStream`."""
+    initializer, config = settings(value)
+    return initializer.takes_seed and config["seed"] is None
+
+
+def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
+    """The weight of `shape` that Keras draws; an integer seed of the Spec's own wins over `seed`.
+
+    Errors: LayerError where the initializer cannot fill this shape or dtype, or lacks a seed.
+    """
+    import numpy as np
+
+    initializer, config = settings(value)
+    if dtype not in DTYPES:
+        raise LayerError(
+            f"{initializer.class_name} cannot be drawn in {dtype}.", f"Take one of {', '.join(DTYPES)}."
+        )
+    own = config.get("seed")
+    chosen = seed if own is None else own
+    if chosen is None and initializer.takes_seed:
+        raise LayerError(f"{initializer.class_name} needs a seed.", "Give one with --seed.")
+    with np.errstate(all="ignore"):
+        return initializer.fill(config, shape, dtype, chosen or 0)
+
+
+def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
+    """What dropout multiplies by at draw `k` (from 0) of a SeedGenerator: 0, or 1 / (1 - rate)."""
+    from rnncli.initializers import draws
+
+    return draws.dropout_mask(shape, rate, dtype, seed, k)

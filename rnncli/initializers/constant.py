@@ -1,0 +1,123 @@
+"""Initializers that draw nothing: Zeros, Ones, Constant, Identity, STFT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import EngineError, LayerError
+from rnncli.initializers.contract import Initializer, Option, boolean, number, numbers, one_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+
+def _zeros(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+    import numpy as np
+
+    return np.zeros(shape, dtype)
+
+
+def _ones(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+    import numpy as np
+
+    return np.ones(shape, dtype)
+
+
+def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+    import numpy as np
+
+    try:
+        value = np.asarray(config["value"], dtype)
+        return np.array(np.broadcast_to(value, shape))
+    except ValueError:
+        raise LayerError(
+            f"Constant got a list that does not fill a weight of shape {shape}.",
+            "Give one number, or as many as the weight's last axis has.",
+        ) from None
+
+
+def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+    import numpy as np
+
+    if len(shape) != 2:
+        raise LayerError(
+            f"Identity fills matrices only, and this weight has the shape {shape}.",
+            "Take it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+        )
+    return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
+
+
+def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+    """The real or the imaginary part of a discrete Fourier transform, times a window."""
+    import numpy as np
+
+    if len(shape) != 3:
+        raise LayerError(
+            f"STFT fills kernels of (frames, 1, frequencies), and this weight has the shape {shape}.",
+            "Recurrent layers have no such weight: take another initializer.",
+        )
+    real = np.dtype(dtype).type
+    frames, _, frequencies = shape
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frequency = np.arange(frequencies, dtype=dtype) / real((frequencies - 1) * 2)
+        time = np.arange(frames, dtype=dtype)[:, None, None]
+        angle = real(-2) * time * frequency * np.arccos(real(-1))
+    kernel = np.cos(angle) if config["side"] == "real" else np.sin(angle)
+    if config["window"] is None:
+        return np.asarray(kernel, dtype)
+    window = _window(config, frames).astype(dtype)[:, None, None]
+    scaling = {
+        "density": np.sqrt(np.sum(np.square(window))),
+        "spectrum": np.sum(np.abs(window)),
+    }.get(config["scaling"], real(1))
+    return np.asarray(kernel * window / scaling, dtype)
+
+
+def _window(config: Config, frames: int) -> Array:
+    import numpy as np
+
+    if not isinstance(config["window"], str):
+        window = np.asarray(config["window"])
+        if window.shape != (frames,):
+            raise LayerError(
+                f"STFT got a window of {window.size} values for {frames} frames.", "Give one a frame."
+            )
+        return window
+    try:
+        from scipy.signal import get_window  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        raise EngineError(
+            f"The window {config['window']!r} of STFT needs the package scipy.", "pip install scipy"
+        ) from None
+    try:
+        return np.asarray(get_window(config["window"], frames, config["periodic"]))
+    except ValueError as error:
+        raise LayerError(f"STFT: {error}.", "Take hann, hamming or another window of scipy.signal.") from None
+
+
+def _window_values(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return ""
+    return (
+        numbers(value) if isinstance(value, (list, tuple)) else "has to be a name, a list of numbers or None"
+    )
+
+
+_STFT = (
+    Option("side", "real", one_of("real", "imag")),
+    Option("window", "hann", _window_values),
+    Option("scaling", "density", one_of("density", "spectrum", None)),
+    Option("periodic", False, boolean),
+)
+
+INITIALIZERS = (
+    Initializer("Zeros", _zeros, aliases=("zero",)),
+    Initializer("Ones", _ones, aliases=("one",)),
+    Initializer("Constant", _constant, (Option("value", 0.0, numbers),), needed="value"),
+    Initializer("Identity", _identity, (Option("gain", 1.0, number),)),
+    Initializer("STFT", _stft, _STFT),
+)

@@ -1,0 +1,107 @@
+"""Random tensors, as `keras.random` draws them with the TensorFlow backend on a CPU.
+
+uniform: bit for bit.  normal and truncated_normal: within one unit in the last place, for log, sin
+and cos are taken in double here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnncli.case import Array
+from rnncli.initializers.bits import Stream, Words, stream, unit
+
+Shape = tuple[int, ...]
+
+_SMALLEST = 1e-7
+_BOUND = 2.0
+_BLOCKS_A_GROUP = {"float64": 128}
+
+
+def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int = 0) -> Array:
+    """Numbers in [low, high).  A float bound is a float32 first, in every dtype; an integer is exact."""
+    lowest, highest = (
+        np.dtype(dtype).type(bound if isinstance(bound, int) else np.float32(bound)) for bound in (low, high)
+    )
+    return np.asarray(unit_uniform(shape, dtype, seed, k) * (highest - lowest) + lowest, dtype)
+
+
+def unit_uniform(shape: Shape, dtype: str, seed: int, k: int = 0) -> Array:
+    """Numbers in [0, 1)."""
+    size = math.prod(shape)
+    words = stream(seed, k).first(_blocks(size, dtype))
+    return _cut(unit(words, dtype), shape)
+
+
+def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
+    """Numbers from a normal distribution."""
+    words = stream(seed, k).first(_blocks(math.prod(shape), dtype))
+    return _scaled(_cut(box_muller(words, dtype), shape), mean, stddev, dtype)
+
+
+def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
+    """Numbers from a normal distribution, those kept that lie within two standard deviations."""
+    groups = _blocks(math.prod(shape), dtype)
+    return _scaled(_cut(_truncated(stream(seed, k), groups, dtype), shape), mean, stddev, dtype)
+
+
+def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Array:
+    """What a dropout layer multiplies by at draw `k` of its SeedGenerator: 0, or 1 / (1 - rate)."""
+    if rate == 1.0:
+        return np.zeros(shape, dtype)
+    real = np.dtype(dtype).type
+    kept = unit_uniform(shape, dtype, seed, k) >= real(np.float32(rate))
+    return np.asarray(np.where(kept, 1 / (1 - rate), 0.0), dtype)
+
+
+def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
+    """Standard normal numbers of whole blocks: (n, 4) words -> (n, 4), of float64 (n, 2)."""
+    real = np.float64 if dtype == "float64" else np.float32
+    numbers = unit(words, np.dtype(real).name)
+    u = np.maximum(numbers[:, 0::2], real(_SMALLEST))
+    angle = (2 * math.pi * numbers[:, 1::2].astype(np.float64)).astype(real)
+    radius = np.sqrt(real(-2) * np.log(u.astype(np.float64)).astype(real))
+    wide = angle.astype(np.float64)
+    pair = np.stack([np.sin(wide).astype(real) * radius, np.cos(wide).astype(real) * radius], axis=-1)
+    return pair.reshape(len(words), -1)
+
+
+def _truncated(source: Stream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
+    """(groups, values a block): each group tries its own run of blocks until it is full."""
+    wanted = _values_a_block(dtype)
+    start = np.arange(groups, dtype=np.uint64) * np.uint64(_BLOCKS_A_GROUP.get(dtype, 256))
+    out = np.zeros((groups, wanted), np.float64 if dtype == "float64" else np.float32)
+    filled = np.zeros(groups, np.int64)
+    open_groups = np.arange(groups)
+    attempt = 0
+    while len(open_groups):
+        values = box_muller(source.words(start[open_groups] + np.uint64(attempt)), dtype)
+        kept = np.abs(values) < _BOUND
+        place = filled[open_groups, None] + np.cumsum(kept, axis=1) - 1
+        row, column = np.nonzero(kept & (place < wanted))
+        out[open_groups[row], place[row, column]] = values[row, column]
+        filled[open_groups] += kept.sum(axis=1)
+        open_groups = open_groups[filled[open_groups] < wanted]
+        attempt += 1
+    return out
+
+
+def _scaled(values: Array, mean: float, stddev: float, dtype: str) -> Array:
+    real = np.dtype(dtype).type
+    return np.asarray(values.astype(dtype) * real(stddev) + real(mean), dtype)
+
+
+def _values_a_block(dtype: str) -> int:
+    return 2 if dtype == "float64" else 4
+
+
+def _blocks(size: int, dtype: str) -> int:
+    return -(-size // _values_a_block(dtype))
+
+
+def _cut(values: Array, shape: Shape) -> Array:
+    return values.ravel()[: math.prod(shape)].reshape(shape)

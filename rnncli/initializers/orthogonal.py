@@ -1,0 +1,35 @@
+"""Orthogonal: a random matrix whose columns, or rows, are at right angles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import LayerError
+from rnncli.initializers.contract import SEED, Initializer, Option, number
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:
+    """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
+    import numpy as np
+
+    from rnncli.initializers import draws
+
+    if len(shape) < 2:
+        raise LayerError(
+            f"Orthogonal needs a weight of two axes or more, and this one has the shape {shape}.",
+            "Take it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+        )
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    tall = draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
+    q, r = np.linalg.qr(tall.astype(np.float64))
+    q = (q * np.sign(np.diagonal(r))).astype(dtype)
+    flat = q.T if rows < columns else q
+    return np.ascontiguousarray(np.dtype(dtype).type(config["gain"]) * flat.reshape(shape))
+
+
+INITIALIZERS = (Initializer("Orthogonal", _orthogonal, (Option("gain", 1.0, number), SEED)),)

@@ -1,0 +1,42 @@
+"""Initializers that draw from one distribution: RandomNormal, RandomUniform, TruncatedNormal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.initializers.contract import SEED, Initializer, Option, number
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+
+def _normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    from rnncli.initializers import draws
+
+    return draws.normal(shape, config["mean"], config["stddev"], dtype, seed)
+
+
+def _truncated_normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    from rnncli.initializers import draws
+
+    return draws.truncated_normal(shape, config["mean"], config["stddev"], dtype, seed)
+
+
+def _uniform(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    from rnncli.initializers import draws
+
+    return draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
+
+
+_BELL = (Option("mean", 0.0, number), Option("stddev", 0.05, number), SEED)
+_RANGE = (Option("minval", -0.05, number), Option("maxval", 0.05, number), SEED)
+
+INITIALIZERS = (
+    Initializer("RandomNormal", _normal, _BELL, ("normal",)),
+    Initializer("RandomUniform", _uniform, _RANGE, ("uniform",)),
+    Initializer("TruncatedNormal", _truncated_normal, _BELL),
+)

@@ -1,0 +1,52 @@
+"""Every initializer by every name it answers to.  A family is a file here that has INITIALIZERS."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from rnncli.errors import LayerError, did_you_mean
+from rnncli.initializers.contract import Initializer
+
+_MACHINERY = frozenset({"bits", "contract", "draws", "parsing", "registry", "seeds"})
+
+
+@cache
+def everything() -> tuple[Initializer, ...]:
+    """Every initializer of every family."""
+    package = __name__.rpartition(".")[0]
+    names = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
+    families = (import_module(f"{package}.{name}") for name in names if name not in _MACHINERY)
+    return tuple(initializer for family in families for initializer in family.INITIALIZERS)
+
+
+def find(name: str) -> Initializer:
+    """The initializer called `name`, in any case, with underscores or without.  Errors: LayerError."""
+    found = _by_folded_name().get(_folded(name))
+    if found is None:
+        raise LayerError(
+            f"There is no initializer called {name}.",
+            did_you_mean(name, [snake_case(i) for i in everything()]),
+        )
+    return found
+
+
+def snake_case(initializer: Initializer) -> str:
+    """Keras's short name: `random_normal` of RandomNormal."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
+
+
+@cache
+def _by_folded_name() -> dict[str, Initializer]:
+    names: dict[str, Initializer] = {}
+    for initializer in everything():
+        for name in (initializer.class_name, initializer.class_name + "Initializer", *initializer.aliases):
+            names[_folded(name)] = initializer
+    return names
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace("_", "").replace("-", "")

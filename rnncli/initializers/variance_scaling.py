@@ -1,0 +1,86 @@
+"""Initializers whose spread follows the size of the weight: VarianceScaling, Glorot, He, Lecun.
+
+A fan is the number of inputs or outputs of a unit; the variance is scale / fan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import LayerError
+from rnncli.initializers.contract import SEED, Initializer, Option, axes, one_of, positive
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+_KEPT = 0.87962566103423978
+"""The standard deviation that a standard normal has left within two of its own."""
+
+
+def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight; a convolution's count its whole window."""
+    if input_axes is not None and output_axes is not None:
+        try:
+            return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
+        except IndexError:
+            raise LayerError(
+                f"Not all of input_axes and output_axes are in a weight of shape {shape}.",
+                "Leave input_axes and output_axes out.",
+            ) from None
+    if len(shape) < 2:
+        size = shape[0] if shape else 1
+        return size, size
+    window = math.prod(shape[:-2])
+    return shape[-2] * window, shape[-1] * window
+
+
+def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+    from rnncli.initializers import draws
+
+    fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
+    variance = config["scale"] / max(1.0, fan)
+    match config["distribution"].lower():
+        case "uniform":
+            limit = math.sqrt(3.0 * variance)
+            return draws.uniform(shape, -limit, limit, dtype, seed)
+        case "untruncated_normal":
+            return draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
+        case _:
+            return draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
+
+
+_AXES = (Option("input_axes", None, axes), Option("output_axes", None, axes))
+_DISTRIBUTION = one_of("truncated_normal", "untruncated_normal", "uniform", "normal", folded=True)
+_SCALING = (
+    Option("scale", 1.0, positive),
+    Option("mode", "fan_in", one_of("fan_in", "fan_out", "fan_avg")),
+    Option("distribution", "truncated_normal", _DISTRIBUTION),
+    SEED,
+    *_AXES,
+)
+
+
+def _named(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
+    fixed = {"scale": scale, "mode": mode, "distribution": distribution}
+
+    def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+        return _scaled({**config, **fixed}, shape, dtype, seed)
+
+    return Initializer(class_name, fill, (SEED, *_AXES))
+
+
+INITIALIZERS = (
+    Initializer("VarianceScaling", _scaled, _SCALING),
+    _named("GlorotUniform", 1.0, "fan_avg", "uniform"),
+    _named("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
+    _named("HeUniform", 2.0, "fan_in", "uniform"),
+    _named("HeNormal", 2.0, "fan_in", "truncated_normal"),
+    _named("LecunUniform", 1.0, "fan_in", "uniform"),
+    _named("LecunNormal", 1.0, "fan_in", "truncated_normal"),
+)
