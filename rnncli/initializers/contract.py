@@ -65,7 +65,7 @@ def numbers(value: Any) -> str:
     """A number, or nested lists of numbers."""
     if not isinstance(value, (list, tuple)):
         return number(value)
-    return next((f"has an item that {reason}" for reason in map(numbers, value) if reason), "")
+    return "" if not any(map(numbers, value)) else "has to be a number, or lists of numbers"
 
 
 def boolean(value: Any) -> str:

@@ -7,13 +7,15 @@ and cos are taken in double here.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnncli.case import Array
 from rnncli.initializers.bits import Stream, Words, stream, unit
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
 
 Shape = tuple[int, ...]
 
