@@ -1,0 +1,174 @@
+"""Activations: name -> function on arrays, by Keras 3's definitions.
+
+Every function keeps shape and dtype and warns about nothing.  Formulas get numpy as their first
+argument: names can then be checked without importing it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import LayerError, did_you_mean
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+    Activation = Callable[[Array], Array]
+
+Formula = Callable[[Any, Any], Any]
+
+# Klambauer et al., "Self-normalizing neural networks", 2017.
+_SELU_SCALE = 1.0507009873554805
+_SELU_BELOW = 1.7580993408473766
+
+
+def _sigmoid(np: Any, x: Any) -> Any:
+    """Within 2 units in the last place on both sides; exp may overflow, and 1 / inf is the right 0."""
+    with np.errstate(over="ignore", under="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def _erf(np: Any, x: Any) -> Any:
+    wide = np.asarray(x, np.float64)
+    return np.fromiter(map(math.erf, wide.ravel().tolist()), np.float64, wide.size).reshape(wide.shape)
+
+
+def _gelu(np: Any, x: Any) -> Any:
+    return 0.5 * x * (1 + _erf(np, x / math.sqrt(2)).astype(x.dtype))
+
+
+def _selu(np: Any, x: Any) -> Any:
+    return np.where(x > 0, _SELU_SCALE * x, _SELU_BELOW * np.expm1(np.minimum(x, 0)))
+
+
+def _soft_shrink(np: Any, x: Any) -> Any:
+    return np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0 * x))
+
+
+def _softmax(np: Any, x: Any) -> Any:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _log_softmax(np: Any, x: Any) -> Any:
+    below = x - x.max(axis=-1, keepdims=True)
+    return below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
+
+
+def _sparsemax(np: Any, x: Any) -> Any:
+    """Martins and Astudillo, "From softmax to sparsemax", 2016, algorithm 1."""
+    falling = np.sort(x, axis=-1)[..., ::-1]
+    sums = np.cumsum(falling, axis=-1, dtype=x.dtype)
+    counts = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    support = falling - (sums - 1) / counts > 0
+    total = np.where(support, sums, 0).sum(axis=-1, keepdims=True)
+    size = support.sum(axis=-1, keepdims=True).astype(x.dtype)
+    return np.maximum(x - (total - 1) / size, 0)
+
+
+_FORMULAS: Mapping[str, Formula] = {
+    "linear": lambda np, x: x,
+    "tanh": lambda np, x: np.tanh(x),
+    "sigmoid": _sigmoid,
+    "hard_sigmoid": lambda np, x: np.clip(x + 3, 0, 6) / 6,
+    "relu": lambda np, x: np.maximum(x, 0),
+    "relu6": lambda np, x: np.clip(x, 0, 6),
+    "leaky_relu": lambda np, x: np.where(x > 0, x, 0.2 * x),
+    "elu": lambda np, x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "selu": _selu,
+    "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
+    "gelu": _gelu,
+    "silu": lambda np, x: x * _sigmoid(np, x),
+    "hard_silu": lambda np, x: x * (np.clip(x + 3, 0, 6) / 6),
+    "mish": lambda np, x: x * np.tanh(np.logaddexp(x, 0)),
+    "softplus": lambda np, x: np.logaddexp(x, 0),
+    "softsign": lambda np, x: x / (np.abs(x) + 1),
+    "squareplus": lambda np, x: (x + np.sqrt(np.square(x) + 4)) / 2,
+    "exponential": lambda np, x: np.exp(x),
+    "hard_tanh": lambda np, x: np.clip(x, -1, 1),
+    "tanh_shrink": lambda np, x: x - np.tanh(x),
+    "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0 * x),
+    "soft_shrink": _soft_shrink,
+    "sparse_plus": lambda np, x: np.where(x <= -1, 0 * x, np.where(x < 1, 0.25 * np.square(x + 1), x)),
+    "sparse_sigmoid": lambda np, x: np.clip(0.5 * (x + 1), 0, 1),
+    "log_sigmoid": lambda np, x: -np.logaddexp(-x, 0),
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "sparsemax": _sparsemax,
+}
+
+_ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
+
+_UNFIT: Mapping[str, str] = {
+    "glu": "halves its input, so no layer can have it as its activation",
+    "threshold": "needs two arguments that no layer gives to its activation",
+}
+
+_QUIET = frozenset({"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_tanh"})
+"""Nothing to warn about, and the hot loop's own: these go without a guard, which costs a microsecond."""
+
+NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
+
+
+def canonical(name: str | Mapping[str, Any] | None) -> str:
+    """Keras's own name, in any case, with underscores or without; None is linear.
+
+    A Keras config, `{"class_name": "function", "config": "tanh"}`, is a name too.  Errors: LayerError.
+    """
+    if name is None:
+        return "linear"
+    if isinstance(name, Mapping):
+        name = _named_in(name)
+    if not isinstance(name, str):
+        raise LayerError(f"An activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
+    found = _by_folded_name().get(_folded(name))
+    if found in _UNFIT:
+        raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {', '.join(NAMES)}.")
+    if found is None:
+        raise LayerError(f"There is no activation called {name}.", did_you_mean(name, NAMES))
+    return found
+
+
+def get(name: str | Mapping[str, Any] | None) -> Activation:
+    """The function of that name: an array of float16, float32 or float64 -> the same shape and dtype.
+
+    softmax, log_softmax and sparsemax work along the last axis.  Errors: LayerError.
+    """
+    return _function(canonical(name))
+
+
+@cache
+def _function(name: str) -> Activation:
+    import numpy
+
+    formula = _FORMULAS[name]
+    if name in _QUIET:
+        return partial(formula, numpy)
+
+    def guarded(x: Array) -> Array:
+        with numpy.errstate(all="ignore"):
+            return numpy.asarray(formula(numpy, x), x.dtype)
+
+    return guarded
+
+
+@cache
+def _by_folded_name() -> dict[str, str]:
+    own = {name: name for name in (*_FORMULAS, *_UNFIT)}
+    return {_folded(name): found for name, found in {**own, **_ALIASES}.items()}
+
+
+def _named_in(config: Mapping[str, Any]) -> Any:
+    if config.get("class_name") == "function":
+        return config.get("config")
+    raise LayerError(
+        f"The activation's config names the class {config.get('class_name')}, and only functions are known.",
+        'Write its name, or {"class_name": "function", "config": "tanh"}.',
+    )
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace("_", "").replace("-", "")
