@@ -1,0 +1,163 @@
+"""The whole command line: its commands, loaded when they are called, and the only error boundary."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+from typer import _click as click
+from typer.core import TyperGroup
+
+from rnncli.cli import terminal
+from rnncli.cli.help import Command, usage_error, write_examples, write_flags
+from rnncli.errors import EngineError, RnncliError, UsageError, did_you_mean
+
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "Ask a layer": {
+        "run": "What does the layer return?",
+        "shape": "Which tensors, which shapes, how many parameters, without computing.",
+        "matrix": "return_sequences x return_state, all four side by side.",
+    },
+    "Look around": {
+        "samples": "The built-in inputs.",
+        "engines": "What can compute here, and which versions.",
+    },
+}
+"""Heading, then the stem of a file of this folder, then its help in one line."""
+
+EXAMPLES = """\
+rnncli run --layer lstm --return-sequences --return-state --seed 42
+rnncli run data.csv --layer 'Bidirectional(GRU(4))' --format json
+rnncli shape --input-shape batch,None,8 --layer gru --units 64
+"""
+
+
+class Commands(TyperGroup):
+    """A group that imports a command's file when that command is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own form
+        """Their names, in the order of the help."""
+        return [name for commands in COMMANDS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of `rnncli/cli/<cmd_name>.py`."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return load(cmd_name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; no command at all asks for the help."""
+        if not args:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but a word that is no command is told which one it may have meant."""
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            raise UsageError(f"there is no command {args[0]!r}.", did_you_mean(args[0], names))
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands under their headings, then the flags."""
+        for heading, commands in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
+        write_flags(self.get_params(ctx), ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """A first taste."""
+        write_examples(EXAMPLES, formatter)
+        formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
+
+
+def load(name: str) -> click.Command:
+    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES."""
+    from rnncli.cli.options import expanded
+
+    module = importlib.import_module(f"rnncli.cli.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, cls=Command, epilog=module.EXAMPLES)(expanded(getattr(module, name)))
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    subcommand_metavar="COMMAND [INPUT] ...",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from rnncli import __version__
+
+        typer.echo(f"rnncli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def rnncli(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """See what a recurrent layer returns: every tensor, its shape, its meaning and its numbers."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Answer `args` (without the program's name); returns the exit code, raises nothing."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    try:
+        return _answer(list(args))
+    except RnncliError as error:
+        terminal.complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        terminal.silence_stdout()
+        return 0
+    except MemoryError:
+        terminal.complain(UsageError("there is not enough memory for this.", "Make the input smaller."))
+        return UsageError.exit_code
+    except Exception as error:
+        if os.environ.get("RNNCLI_DEBUG"):
+            traceback.print_exc()
+        terminal.complain(_bug(error))
+        return EngineError.exit_code
+
+
+def _answer(args: list[str]) -> int:
+    if "_RNNCLI_COMPLETE" in os.environ:
+        app(args, prog_name="rnncli")
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("rnncli", args) as context:
+            command.invoke(context)
+    except typer.Exit as leaving:
+        terminal.flush()
+        return leaving.exit_code
+    except click.ClickException as error:
+        context_ = getattr(error, "ctx", None)
+        raise usage_error(error, context_.command_path if context_ else "rnncli") from None
+    terminal.flush()
+    return 0
+
+
+def _bug(error: Exception) -> RnncliError:
+    what = " ".join(str(error).split()) or type(error).__name__
+    return EngineError(
+        f"internal error: {type(error).__name__}: {what[:300]}",
+        "This is a mistake in rnncli; please report it. RNNCLI_DEBUG=1 shows the traceback.",
+    )

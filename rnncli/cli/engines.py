@@ -1,0 +1,19 @@
+"""`rnncli engines`."""
+
+from __future__ import annotations
+
+from rnncli.cli.options import OutputFlags
+
+EXAMPLES = """\
+rnncli engines
+rnncli engines --format json
+"""
+
+
+def engines(output: OutputFlags) -> None:
+    """What can compute here, and which versions."""
+    from rnncli.answers.engines import EnginesAnswer
+    from rnncli.cli.output import deliver
+    from rnncli.engines import available
+
+    deliver(EnginesAnswer(available()), output)

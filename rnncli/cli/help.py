@@ -1,0 +1,114 @@
+"""Commands and their help: headed sections, one line a flag, examples; and what a misspelt flag is told.
+
+Typer draws panels with Rich alone, which takes longer than a whole `rnncli shape`; this is the same in
+plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import typer
+from typer import _click as click
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from rnncli.errors import UsageError
+
+SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
+NAMES_WIDTH = 28
+
+
+class Command(TyperCommand):
+    """A command whose flags are shown under the headings of their panels.
+
+    Its epilog holds examples, one a line.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but a flag is never taken for the value of the flag before it."""
+        refuse_swallowed_flags(self.get_params(ctx), args)
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The flags, section by section."""
+        write_flags(self.get_params(ctx), ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The examples, each on a line of its own, never wrapped."""
+        write_examples(self.epilog or "", formatter)
+
+
+def write_flags(
+    params: Iterable[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """Every argument and flag that is not hidden, under the heading of its panel."""
+    sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
+    for param in params:
+        if isinstance(param, TyperArgument):
+            sections["Input"].append((param.make_metavar(ctx), param.help or ""))
+        elif isinstance(param, TyperOption) and not param.hidden:
+            section = param.rich_help_panel or "Options"
+            sections.setdefault(section, []).append((_names(param, ctx), param.help or ""))
+    width = min(NAMES_WIDTH, max(len(names) for rows in sections.values() for names, _ in rows))
+    for section, rows in sections.items():
+        if rows:
+            with formatter.section(section):
+                formatter.write_dl([(names.ljust(width), text) for names, text in rows], NAMES_WIDTH)
+
+
+def write_examples(lines: str, formatter: click.HelpFormatter) -> None:
+    """`lines`, as they stand, under a heading."""
+    if lines:
+        with formatter.section("Examples"):
+            for line in lines.splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _names(param: TyperOption, ctx: click.Context) -> str:
+    short = [name for name in param.opts if not name.startswith("--")]
+    long = [name for name in param.opts if name.startswith("--")]
+    if param.secondary_opts:
+        long = [f"--[no-]{name.removeprefix('--')}" for name in long]
+    names = ", ".join(short + long)
+    return names if param.is_flag else f"{names} {param.make_metavar(ctx)}"
+
+
+def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -> None:
+    """`--bias-initializer --return-sequences`: the first lacks its value."""
+    options = [param for param in params if isinstance(param, TyperOption)]
+    known = {name for param in options for name in (*param.opts, *param.secondary_opts)}
+    valued = {name for param in options if not param.is_flag for name in param.opts}
+    rest = iter(args)
+    for word in rest:
+        if word == "--":
+            return
+        if word not in valued:
+            continue
+        value = next(rest, None)
+        if value is None or value in known or re.match(r"--\w", value):
+            came = "nothing" if value is None else f"the flag {value}"
+            raise UsageError(
+                f"{word} wants a value, and {came} came after it.",
+                f"A value that does begin with a dash is written {word}=VALUE." if value else "",
+            )
+
+
+def usage_error(error: click.ClickException, command: str) -> UsageError:
+    """What click says of a command line, in the form of every other message of rnncli."""
+    advice = f"`{command} --help` shows what there is."
+    if isinstance(error, click.exceptions.NoSuchOption):
+        near = list(error.possibilities or ())
+        return UsageError(
+            f"there is no flag {error.option_name}.", f"Did you mean {near[0]}?" if near else advice
+        )
+    if isinstance(error, typer.BadParameter) and error.param is not None:
+        names = getattr(error.param, "opts", [])
+        return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
+    return UsageError(_sentence(error.format_message()), advice)
+
+
+def _sentence(text: str) -> str:
+    text = re.sub(r"\bint( range)?$", "integer", text.strip().rstrip("."))
+    text = re.sub(r"\bfloat( range)?$", "number", text)
+    return f"{text[:1].lower()}{text[1:]}." if text else "not understood."

@@ -1,0 +1,21 @@
+"""`rnncli matrix`."""
+
+from __future__ import annotations
+
+from rnncli.cli.options import InputFlags, LayerFlags, OutputFlags, RunFlags
+
+EXAMPLES = """\
+rnncli matrix --layer lstm
+rnncli matrix --layer bigru --units 2 --seed 42 --format json
+"""
+
+
+def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
+    """return_sequences x return_state, all four side by side, and which entries are equal."""
+    from rnncli import pipeline
+    from rnncli.answers.matrix import MatrixAnswer
+    from rnncli.cli import request
+    from rnncli.cli.output import deliver
+
+    case = request.case(input, layer, run, quiet=output.quiet)
+    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), output)

@@ -1,0 +1,120 @@
+"""An answer, to stdout or to a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from rnncli import renderers
+from rnncli.cli import terminal
+from rnncli.cli.options import OutputFlags
+from rnncli.errors import UsageError, did_you_mean
+from rnncli.page import View
+
+BINARY = ("npz", "npy", "safetensors")
+BEYOND_ASCII = "…─▁·"
+
+
+def deliver(answer: Any, flags: OutputFlags) -> None:
+    """Show `answer` as the flags and the terminal have it."""
+    name = format_of(flags)
+    to_file = flags.output not in (None, "-")
+    if name in BINARY and not to_file and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError(
+            f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
+        )
+    data = renderers.render(answer, name, view_of(flags, to_file=to_file))
+    if isinstance(data, str) and name != "table":
+        data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
+    if to_file:
+        write_file(Path(flags.output or ""), data)
+    else:
+        terminal.write(data)
+
+
+def format_of(flags: OutputFlags) -> str:
+    """--format, else what the suffix of --output says, else table."""
+    names = renderers.names()
+    if flags.format is not None:
+        name = flags.format.casefold()
+        if name not in names:
+            raise UsageError(f"--format: there is no {flags.format!r}.", did_you_mean(name, names))
+        return name
+    return renderers.for_output(flags.output) if flags.output not in (None, "-") else "table"
+
+
+def view_of(flags: OutputFlags, *, to_file: bool) -> View:
+    """How to show it: a file takes everything, a terminal what it can."""
+    environment, stdout = os.environ, sys.stdout
+    lang = flags.lang or terminal.language(environment)
+    if to_file or stdout is None:
+        return View(lang=lang, precision=flags.precision, full=flags.full, width=flags.width)
+    if flags.lang is None and not terminal.encodes(stdout, "한"):
+        lang = "en"
+    return View(
+        lang=lang,
+        precision=flags.precision,
+        full=flags.full,
+        width=flags.width or terminal.columns(stdout, environment),
+        color=terminal.has_colour(stdout, environment),
+        ascii=not terminal.encodes(stdout, BEYOND_ASCII),
+    )
+
+
+def write_file(path: Path, data: str | bytes) -> None:
+    """`data` at `path`, replacing a file that was there; UsageError where that cannot be."""
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)  # a device or a named pipe is written to, never replaced
+            return
+        with _whole(path.resolve()) as part:
+            part.write_bytes(content)
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        folder = path.parent
+        advice = f"There is no folder {folder}." if not folder.is_dir() else "Name another file."
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}.", advice) from None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place at the end, and is gone if the end is not reached."""
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    with _terminated_as_error():
+        try:
+            yield part
+            if path.exists():
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _terminated_as_error() -> Iterator[None]:
+    """SIGTERM alone would skip the cleaning up."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's own form
+        sys.exit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: whoever runs it there looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,38 @@
+"""`rnncli run`."""
+
+from __future__ import annotations
+
+from rnncli.cli.options import AllLayers, CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Select
+
+EXAMPLES = """\
+rnncli run --layer lstm --return-sequences --return-state --seed 42
+rnncli run data.csv --layer bigru --units 4 --format json
+rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
+rnncli run --return-sequences -f json | rnncli run --layer gru
+"""
+
+
+def run(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    check: CheckFlags,
+    output: OutputFlags,
+    all_layers: AllLayers = False,
+    select: Select = None,
+) -> None:
+    """What does the layer return?
+
+    Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
+    """
+    from rnncli import pipeline
+    from rnncli.answers.run import RunAnswer
+    from rnncli.cli import request
+    from rnncli.cli.output import deliver
+
+    case = request.case(input, layer, run, all_layers=all_layers, quiet=output.quiet)
+    result = pipeline.run(case, run.engine)
+    if check.check:
+        result = pipeline.check(case, result)
+    deliver(RunAnswer(request.selected(result, select)), output)
+    request.demand_agreement(result, check)

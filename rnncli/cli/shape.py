@@ -1,0 +1,30 @@
+"""`rnncli shape`."""
+
+from __future__ import annotations
+
+from rnncli.cli.options import AllLayers, InputFlags, LayerFlags, OutputFlags
+
+EXAMPLES = """\
+rnncli shape --layer lstm --return-sequences --return-state
+rnncli shape --input-shape batch,None,8 --layer gru --units 64
+rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
+"""
+
+
+def shape(
+    input: InputFlags,
+    layer: LayerFlags,
+    output: OutputFlags,
+    all_layers: AllLayers = False,
+) -> None:
+    """Which tensors, which shapes, how many parameters, without computing.
+
+    In --input-shape a dimension may be None or a name, such as batch.
+    """
+    from rnncli import pipeline
+    from rnncli.answers.shape import ShapeAnswer
+    from rnncli.cli import request
+    from rnncli.cli.output import deliver
+
+    layers, input_shape, dtype = request.shapes(input, layer, quiet=output.quiet)
+    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers)), output)

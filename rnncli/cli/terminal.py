@@ -1,0 +1,102 @@
+"""The streams: data on stdout, messages on stderr, and what a terminal can show."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TextIO
+
+from rnncli.errors import RnncliError, UsageError
+
+
+def complain(error: RnncliError) -> None:
+    """`rnncli: <what>`, then the advice, on stderr."""
+    name = "rnncli:"
+    if sys.stderr is not None and has_colour(sys.stderr, os.environ):
+        name = f"\x1b[1;31m{name}\x1b[0m"
+    _say(f"{name} {error.what}\n{error.advice}".rstrip("\n"))
+
+
+def remark(remarks: Iterable[str], quiet: bool) -> None:
+    """`rnncli: note: ...` on stderr, one line each, unless `quiet`."""
+    for text in () if quiet else remarks:
+        _say(f"rnncli: note: {text}")
+
+
+def _say(text: str) -> None:
+    if sys.stderr is None:
+        return
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.flush()
+
+
+def write(data: str | bytes) -> None:
+    """`data` on stdout; a reader that has gone away is no error."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed.", "Write to a file with --output FILE.")
+    if isinstance(data, str):
+        data = data.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        flush()
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def flush() -> None:
+    """Send what was written on its way; a full disk shows only here."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+    except OSError as error:
+        silence_stdout()
+        raise UsageError(f"standard output: {error.strerror}.", "The answer could not be written.") from None
+
+
+def silence_stdout() -> None:
+    """Send the rest nowhere, so that the interpreter does not complain of it when it leaves."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Only a terminal has, unless FORCE_COLOR; NO_COLOR takes it away.  An empty one is not set."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO, environment: Mapping[str, str]) -> int | None:
+    """The terminal's width, else a COLUMNS that is a width, else None: never cut."""
+    try:
+        if stream.isatty() and (width := os.get_terminal_size(stream.fileno()).columns) > 0:
+            return width
+    except (OSError, ValueError):
+        pass
+    text = environment.get("COLUMNS", "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+
+
+def encodes(stream: TextIO, text: str) -> bool:
+    """Whether `text` can be written to `stream`."""
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def language(environment: Mapping[str, str]) -> str:
+    """`ko` where the first set of LC_ALL, LC_MESSAGES and LANG says so, else `en`."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environment.get(name):
+            return "ko" if value.lower().startswith("ko") else "en"
+    return "en"

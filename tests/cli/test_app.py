@@ -1,0 +1,195 @@
+"""The command line itself: help, names, flags and their misspellings."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from rnncli.cli import app
+from rnncli.cli.options import (
+    CheckFlags,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    RunFlags,
+    expanded,
+    given,
+)
+
+CONTRACT_FLAGS = """
+--input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
+--mask-value --layer -l --units --return-sequences --no-return-sequences --return-state --go-backwards
+--stateful --activation --recurrent-activation --use-bias --no-use-bias --unit-forget-bias
+--no-unit-forget-bias --reset-after --no-reset-after --kernel-initializer --recurrent-initializer
+--bias-initializer --dropout --recurrent-dropout --training --zero-output-for-mask --dtype
+--bidirectional --merge-mode --seed --weights --initial-state --calls --all-layers --format -f --output
+-o --select --precision --full --width --lang --quiet --engine --check --atol --rtol
+"""
+
+
+def flags_of(command: str) -> set[str]:
+    params = app.load(command).params
+    return {name for param in params for name in (*param.opts, *param.secondary_opts)}
+
+
+def test_run_has_every_flag_of_the_contract() -> None:
+    assert set(CONTRACT_FLAGS.split()) <= flags_of("run")
+
+
+@pytest.mark.parametrize("name", [name for group in app.COMMANDS.values() for name in group])
+def test_a_command_has_a_line_of_help_and_an_example(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    assert app.main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Usage: rnncli {name}" in shown
+    assert f"\n  rnncli {name}" in shown.partition("Examples:")[2]
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    app.main(["run", "--help"])
+    shown = capsys.readouterr().out
+    headings = [line for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [
+        "Input:", "Layer:", "Initializers and weights:", "Run:", "Output:", "Options:", "Examples:"
+    ]  # fmt: skip
+    assert shown.index("--units N") > shown.index("Layer:")
+    assert "--[no-]return-sequences" in shown
+
+
+@pytest.mark.parametrize("args", [[], ["--help"]])
+def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(args) == 0
+    shown = capsys.readouterr().out
+    for heading, commands in app.COMMANDS.items():
+        assert f"{heading}:" in shown
+        assert all(f"\n  {name} " in shown for name in commands)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from rnncli import __version__
+
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rnncli {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "what", "advice"),
+    [
+        (["rnu"], "there is no command 'rnu'.", "Did you mean run?"),
+        (["--hepl"], "there is no flag --hepl.", "Did you mean --help?"),
+        (["run", "--retrun-sequences"], "no flag --retrun-sequences.", "Did you mean --return-sequences?"),
+        (["run", "--units"], "--units wants a value, and nothing came after it.", ""),
+        (
+            ["run", "--bias-initializer", "--return-sequences"],
+            "--bias-initializer wants a value, and the flag --return-sequences came after it.",
+            "--bias-initializer=VALUE",
+        ),
+        (["run", "-l", "-f", "json"], "-l wants a value, and the flag -f came after it.", ""),
+        (["run", "--merge-mode", "cancat"], "--merge-mode: there is no 'cancat'.", "Did you mean concat?"),
+        (["run", "--fill", "one"], "--fill: there is no 'one'.", "Did you mean ones?"),
+        (["run", "--pad", "before"], "--pad: there is no 'before'.", "It is one of post, pre."),
+        (["run", "--dtype", "int8"], "--dtype: there is no 'int8'.", "float32"),
+        (["run", "--lang", "kr"], "--lang: there is no 'kr'.", "It is one of en, ko."),
+        (["run", "--format", "jsn"], "--format: there is no 'jsn'.", "Did you mean json?"),
+        (["run", "--engine", "tensorflw"], "tensorflw", "Did you mean tensorflow?"),
+        (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
+        (["run", "--calls", "0"], "--calls: 0 is not in the range", "rnncli run --help"),
+        (["run", "[[1]]", "[[2]]"], "got unexpected extra argument", "rnncli run --help"),
+    ],
+)  # fmt: skip
+def test_a_misspelling_is_told_what_was_meant(
+    args: list[str], what: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(args) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("rnncli: ")
+    assert what in streams.err
+    assert advice in streams.err
+    assert streams.err.count("\n") <= 2
+
+
+def test_a_value_may_begin_with_a_dash_after_an_equals_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["run", "--layer=--lstm"]) == 2
+    assert "wants a value" not in capsys.readouterr().err
+
+
+def test_a_negative_number_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["run", "[[[1, -1], [-1, -1]]]", "--mask-value", "-1", "--seed", "1"]) == 0
+
+
+def test_groups_are_spelled_out() -> None:
+    seen: list[Any] = []
+
+    def command(layer: LayerFlags, output: OutputFlags, more: int = 3) -> None:
+        """Help."""
+        seen.extend([layer, output, more])
+
+    flat = expanded(command)
+    names = list(inspect.signature(flat).parameters)
+    assert names[0] == "layer"
+    assert "units" in names
+    assert names[-1] == "more"
+    defaults = {name: parameter.default for name, parameter in inspect.signature(flat).parameters.items()}
+    flat(**(defaults | {"units": 7, "quiet": True}))
+    assert seen == [LayerFlags(units=7), OutputFlags(quiet=True), 3]
+
+
+@pytest.mark.parametrize("group", [InputFlags, LayerFlags])
+def test_what_was_not_given_is_not_there(group: type[Any]) -> None:
+    assert given(group()) == {}
+
+
+def test_no_flag_stands_in_two_groups() -> None:
+    groups = (InputFlags, LayerFlags, RunFlags, CheckFlags, OutputFlags)
+    names = [name for group in groups for name in group.__dataclass_fields__]
+    assert len(names) == len(set(names))
+
+
+def test_an_unexpected_error_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.delenv("RNNCLI_DEBUG", raising=False)
+    monkeypatch.setattr(app, "load", broken)
+    assert app.main(["run"]) == 3
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("rnncli: internal error: ZeroDivisionError: one two\n")
+    assert "please report" in streams.err
+    assert "Traceback" not in streams.err
+    monkeypatch.setenv("RNNCLI_DEBUG", "1")
+    assert app.main(["run"]) == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (MemoryError(), 2, "rnncli: there is not enough memory for this.\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_what_ends_a_program_has_its_exit_code(
+    error: BaseException,
+    code: int,
+    message: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "load", broken)
+    monkeypatch.setattr(app.terminal, "silence_stdout", lambda: None)
+    assert app.main(["run"]) == code
+    assert capfd.readouterr().err.startswith(message)

@@ -1,0 +1,62 @@
+"""What a stream can show, and in which language."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from rnncli.cli import terminal
+
+
+class Stream(io.TextIOWrapper):
+    def __init__(self, encoding: str = "utf-8", tty: bool = False) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+        self.tty = tty
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+@pytest.mark.parametrize(
+    ("tty", "environment", "colour"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": ""}, False),
+        (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour(tty: bool, environment: dict[str, str], colour: bool) -> None:
+    assert terminal.has_colour(Stream(tty=tty), environment) is colour
+
+
+@pytest.mark.parametrize(
+    ("environment", "width"),
+    [({}, None), ({"COLUMNS": "0"}, None), ({"COLUMNS": "-3"}, None), ({"COLUMNS": "40"}, 40)],
+)  # fmt: skip
+def test_a_pipe_is_as_wide_as_columns_says(environment: dict[str, str], width: int | None) -> None:
+    assert terminal.columns(Stream(), environment) == width
+
+
+@pytest.mark.parametrize(("encoding", "can"), [("utf-8", True), ("ascii", False), ("latin-1", False)])
+def test_box_lines(encoding: str, can: bool) -> None:
+    assert terminal.encodes(Stream(encoding), "…─▁") is can
+
+
+@pytest.mark.parametrize(
+    ("environment", "lang"),
+    [
+        ({}, "en"),
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LC_MESSAGES": "ko_KR.UTF-8", "LANG": "de_DE.UTF-8"}, "ko"),
+        ({"LC_ALL": "", "LANG": "ko_KR"}, "ko"),
+    ],
+)
+def test_language(environment: dict[str, str], lang: str) -> None:
+    assert terminal.language(environment) == lang
