@@ -31,6 +31,10 @@ def _sigmoid(np: Any, x: Any) -> Any:
         return 1 / (1 + np.exp(-x))
 
 
+def _between(np: Any, x: Any, low: float, high: float) -> Any:
+    return np.minimum(np.maximum(x, low), high)  # several times faster than clip on a few units
+
+
 def _erf(np: Any, x: Any) -> Any:
     wide = np.asarray(x, np.float64)
     return np.fromiter(map(math.erf, wide.ravel().tolist()), np.float64, wide.size).reshape(wide.shape)
@@ -70,30 +74,30 @@ def _sparsemax(np: Any, x: Any) -> Any:
 
 
 _FORMULAS: Mapping[str, Formula] = {
-    "linear": lambda np, x: x,
+    "linear": lambda _, x: x,
     "tanh": lambda np, x: np.tanh(x),
     "sigmoid": _sigmoid,
-    "hard_sigmoid": lambda np, x: np.clip(x + 3, 0, 6) / 6,
+    "hard_sigmoid": lambda np, x: _between(np, x + 3, 0, 6) / 6,
     "relu": lambda np, x: np.maximum(x, 0),
-    "relu6": lambda np, x: np.clip(x, 0, 6),
+    "relu6": lambda np, x: _between(np, x, 0, 6),
     "leaky_relu": lambda np, x: np.where(x > 0, x, 0.2 * x),
     "elu": lambda np, x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "selu": _selu,
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
     "gelu": _gelu,
     "silu": lambda np, x: x * _sigmoid(np, x),
-    "hard_silu": lambda np, x: x * (np.clip(x + 3, 0, 6) / 6),
+    "hard_silu": lambda np, x: x * (_between(np, x + 3, 0, 6) / 6),
     "mish": lambda np, x: x * np.tanh(np.logaddexp(x, 0)),
     "softplus": lambda np, x: np.logaddexp(x, 0),
     "softsign": lambda np, x: x / (np.abs(x) + 1),
     "squareplus": lambda np, x: (x + np.sqrt(np.square(x) + 4)) / 2,
     "exponential": lambda np, x: np.exp(x),
-    "hard_tanh": lambda np, x: np.clip(x, -1, 1),
+    "hard_tanh": lambda np, x: _between(np, x, -1, 1),
     "tanh_shrink": lambda np, x: x - np.tanh(x),
     "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0 * x),
     "soft_shrink": _soft_shrink,
     "sparse_plus": lambda np, x: np.where(x <= -1, 0 * x, np.where(x < 1, 0.25 * np.square(x + 1), x)),
-    "sparse_sigmoid": lambda np, x: np.clip(0.5 * (x + 1), 0, 1),
+    "sparse_sigmoid": lambda np, x: _between(np, 0.5 * (x + 1), 0, 1),
     "log_sigmoid": lambda np, x: -np.logaddexp(-x, 0),
     "softmax": _softmax,
     "log_softmax": _log_softmax,
@@ -125,7 +129,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
     if not isinstance(name, str):
         raise LayerError(f"An activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _by_folded_name().get(_folded(name))
-    if found in _UNFIT:
+    if found is not None and found in _UNFIT:
         raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {', '.join(NAMES)}.")
     if found is None:
         raise LayerError(f"There is no activation called {name}.", did_you_mean(name, NAMES))

@@ -112,7 +112,7 @@ def _add(config: dict[str, Any], initializer: Initializer, name: str, value: Any
         raise _refusal(f"{initializer.class_name} has no argument {name}", advice, span)
     if name in config:
         raise _refusal(f"{name} of {initializer.class_name} is given twice", "Give it once.", span)
-    reason = _shape_of_value(value) or option.check(value)
+    reason = _unevaluated(value) or option.check(value)
     if reason:
         raise _refusal(
             f"{name} of {initializer.class_name} {reason}, not {_shown(value)}", _example(option), span
@@ -120,14 +120,8 @@ def _add(config: dict[str, Any], initializer: Initializer, name: str, value: Any
     config[name] = value
 
 
-def _shape_of_value(value: Any) -> str:
-    return (
-        "cannot be a call"
-        if isinstance(value, Call)
-        else "cannot be a bare name"
-        if isinstance(value, Name)
-        else ""
-    )
+def _unevaluated(value: Any) -> str:
+    return "has to be a plain value" if isinstance(value, (Call, Name)) else ""
 
 
 def _shown(value: Any) -> str:
