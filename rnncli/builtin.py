@@ -1,0 +1,56 @@
+"""The built-in samples: small inputs that travel with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnncli.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Sample:
+    """title: what it is.  hint: the flags that it wants, as they are typed; empty where it wants none."""
+
+    name: str
+    file: str
+    title: str
+    hint: str = ""
+
+
+SAMPLES = (
+    Sample("sentence", "sentence.json", "one sentence of 4 words, each a vector of 5 (1, 4, 5)"),
+    Sample(
+        "sensors",
+        "sensors.csv",
+        "3 sensors, 6 readings of temperature, humidity and pressure (3, 6, 3)",
+        "--batch-column sensor",
+    ),
+    Sample("series", "series.csv", "one series of 24 values (1, 24, 1)"),
+    Sample(
+        "ragged", "ragged.json", "3 sequences of 4, 3 and 2 time steps, 2 features (3, 4, 2)", "--pad post"
+    ),
+    Sample("case", "case.json", "a case document: layer, inputs, mask and seed in one file (2, 3, 2)"),
+)
+
+
+def names() -> tuple[str, ...]:
+    """The names of all samples, `sentence` first."""
+    return tuple(sample.name for sample in SAMPLES)
+
+
+def get(name: str) -> Sample:
+    """The sample of that name."""
+    for sample in SAMPLES:
+        if sample.name == name:
+            return sample
+    raise InputError(f"there is no sample {name!r}.", did_you_mean(name, names()))
+
+
+def path(sample: Sample) -> Path:
+    """Its file: beside this module as installed, else in the folder `samples` of a checkout."""
+    here = Path(__file__).parent
+    for folder in (here / "samples", here.parent / "samples"):
+        if (folder / sample.file).is_file():
+            return folder / sample.file
+    raise InputError(f"the sample {sample.name} was not installed.", "Install rnncli again.")

@@ -1,0 +1,187 @@
+"""Nested lists, as JSON has them, to arrays; an error names the index path of the first bad place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+MAX_DEPTH = 32
+"""The most axes that an array of NumPy 1 can have."""
+
+TIME_AXIS = 1
+NUMBERS: frozenset[type] = frozenset({int, float})
+FLAGS: frozenset[type] = frozenset({bool, int, float})
+SPELLED = ("NaN", "Infinity", "-Infinity")
+"""What JSON has no number for, written as text."""
+
+Place = tuple[int, ...]
+
+
+def to_array(value: Any, where: str, *, kinds: frozenset[type] = NUMBERS) -> Array:
+    """Nested lists of numbers to a float64 array of the same rank.
+
+    where: what an error begins with, and the index path follows: `notes.json: ` or `notes.json: inputs`.
+    kinds: the Python types that count as a number.
+    """
+    lengths = _outline(value, where)
+    _Check(where, lengths, kinds).walk(value, ())
+    return _cast(value)
+
+
+def to_sequences(value: Any, where: str, *, plain: bool = False) -> Array | tuple[Array, ...]:
+    """The same; where only the time axis differs in length, one (timesteps, features) array a sequence.
+
+    plain: known to hold no text, boolean, null or object, so that NumPy alone can judge it.
+    """
+    if plain:
+        array = _try_cast(value)
+        if array is not None:
+            return array
+    lengths = _outline(value, where)
+    check = _Check(where, lengths, NUMBERS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
+    check.walk(value, ())
+    if check.ragged:
+        return tuple(_cast(sequence) for sequence in value)
+    return _cast(value)
+
+
+def is_nested_list(value: Any) -> bool:
+    """Whether it looks like a tensor: a list that holds lists or numbers."""
+    return isinstance(value, list) and not any(isinstance(item, dict) for item in value[:1])
+
+
+def path_text(place: Iterable[int]) -> str:
+    """`(0, 2, 1)` -> `[0][2][1]`."""
+    return "".join(f"[{index}]" for index in place)
+
+
+def describe(value: Any) -> str:
+    """What a JSON value is, in a sentence: `null`, `the text "abc"`, `a list of 3`, `an object`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'the text "{value if len(value) <= 30 else value[:29] + "…"}"'
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "an object" if isinstance(value, dict) else f"the number {value}"
+
+
+def join(where: str, path: str) -> str:
+    """The beginning of a sentence about a place; the place of the whole document is `the document`."""
+    return f"{where}{path or ('the document' if where.endswith(': ') else '')}"
+
+
+class _Check:
+    """One walk over nested lists; raises at the first place that does not fit the lists before it."""
+
+    def __init__(
+        self, where: str, lengths: list[int], kinds: frozenset[type], loose_axis: int | None = None
+    ) -> None:
+        self.where = where
+        self.lengths = lengths
+        self.kinds = kinds
+        self.loose_axis = loose_axis
+        self.ragged = False
+
+    def walk(self, node: list[Any], place: Place) -> None:
+        axis = len(place)
+        if len(node) != self.lengths[axis]:
+            self._length_differs(node, place)
+        types = set(map(type, node))
+        if axis == len(self.lengths) - 1:
+            if not types <= self.kinds:
+                self._numbers(node, place)
+            return
+        if types != {list}:
+            self._lists(node, place)
+        for index, item in enumerate(node):
+            self.walk(item, (*place, index))
+
+    def _length_differs(self, node: list[Any], place: Place) -> None:
+        if not node:
+            raise _empty(self.where, place)
+        axis = len(place)
+        if axis == self.loose_axis:
+            self.ragged = True
+            return
+        noun = "numbers" if axis == len(self.lengths) - 1 else "lists"
+        first = join(self.where, path_text((0,) * axis))
+        raise InputError(
+            f"{first} has {self.lengths[axis]} {noun}, {path_text(place)} has {len(node)}.",
+            "All lists of one axis are of one length; only the time steps of whole sequences may differ.",
+        )
+
+    def _numbers(self, row: list[Any], place: Place) -> None:
+        for index, item in enumerate(row):
+            if type(item) in self.kinds or (isinstance(item, str) and item in SPELLED):
+                continue
+            raise _not_a_number(item, join(self.where, path_text((*place, index))))
+
+    def _lists(self, node: list[Any], place: Place) -> None:
+        for index, item in enumerate(node):
+            if isinstance(item, list):
+                continue
+            at = join(self.where, path_text((*place, index)))
+            if type(item) not in NUMBERS:
+                raise _not_a_number(item, at)
+            first = path_text((*place, 0))
+            raise InputError(
+                f"{at} is {describe(item)}, where {first} is {describe(node[0])}.",
+                "Every number stands at the same depth of lists.",
+            )
+
+
+def _outline(value: Any, where: str) -> list[int]:
+    """The length of every axis, as the first list of each has it."""
+    if not isinstance(value, list):
+        raise InputError(
+            f"{join(where, '')} is {describe(value)}, not nested lists of numbers.",
+            "Write one list a sequence, in it one list a time step: [[[0.1, 4.2], [1.0, 3.1]]].",
+        )
+    lengths: list[int] = []
+    while isinstance(value, list):
+        if not value:
+            raise _empty(where, (0,) * len(lengths))
+        if len(lengths) == MAX_DEPTH:
+            raise InputError(
+                f"{join(where, '')} is nested deeper than {MAX_DEPTH} lists.",
+                "A recurrent layer wants (batch, timesteps, features): three.",
+            )
+        lengths.append(len(value))
+        value = value[0]
+    return lengths
+
+
+def _empty(where: str, place: Place) -> InputError:
+    return InputError(f"{join(where, path_text(place))} is an empty list.", "No axis can be of size 0.")
+
+
+def _not_a_number(item: Any, at: str) -> InputError:
+    advice = ""
+    if isinstance(item, bool):
+        advice = "Booleans are not numbers: write 1 or 0."
+    elif item is None or isinstance(item, str):
+        advice = 'A missing number is written "NaN"; "Infinity" and "-Infinity" are the other words.'
+    return InputError(f"{at} is {describe(item)}, not a number.", advice)
+
+
+def _cast(value: Any) -> Array:
+    import numpy as np
+
+    return np.asarray(value, dtype=np.float64)
+
+
+def _try_cast(value: Any) -> Array | None:
+    """None where the lists are ragged, empty or too deep: the slow walk then says where."""
+    try:
+        array = _cast(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return array if 0 < array.ndim <= MAX_DEPTH and array.size else None

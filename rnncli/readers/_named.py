@@ -1,0 +1,30 @@
+"""Arrays by name -> Document: which of them are the inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.case import Document
+from rnncli.errors import InputError
+from rnncli.readers._values import numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rnncli.case import Array
+
+
+def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:
+    """The array `inputs`, or the only one beside `mask`."""
+    others = [name for name in arrays if name != "mask"]
+    if "inputs" in others:
+        name = "inputs"
+    elif len(others) == 1:
+        name = others[0]
+    else:
+        listed = ", ".join(f"{name} {arrays[name].shape}" for name in others[:8]) or "no array"
+        raise InputError(
+            f"{source_name}: it holds {listed}{', …' if len(others) > 8 else ''}, and none is called `inputs`.",
+            "Call the one to be read `inputs`, or save it alone.",
+        )
+    return Document(inputs=numeric(arrays[name], f"{source_name}: {name}"), mask=arrays.get("mask"))

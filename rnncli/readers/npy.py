@@ -1,0 +1,45 @@
+"""NumPy's .npy: one array."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnncli.case import Document
+from rnncli.errors import InputError
+from rnncli.readers._values import numeric
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.readers import ReadOptions, Source
+
+SUFFIXES = (".npy",)
+MAGIC = b"\x93NUMPY"
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """The array as inputs, of any rank."""
+    return Document(inputs=numeric(load(source), f"{source.name}: "))
+
+
+def load(source: Source) -> Array:
+    """The array as it is."""
+    data = source.content()
+    if not data.startswith(MAGIC):
+        raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
+    try:
+        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
+        raise InputError(f"{source.name}: {_reason(error)}.", "Write it again with numpy.save.") from None
+    return array
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).lower()
+    if "pickle" in text or "object" in text:
+        return "it holds Python objects, not numbers"
+    if "reshape" in text or "eof" in text or isinstance(error, (EOFError, MemoryError)):
+        return "it is cut short: its header promises more numbers"
+    return "it is not a valid .npy file"

@@ -1,0 +1,36 @@
+"""Safetensors: arrays by name, in a file that cannot run code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.errors import InputError
+from rnncli.readers._named import inputs_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Document
+    from rnncli.readers import ReadOptions, Source
+
+SUFFIXES = (".safetensors",)
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """The array `inputs`, or the only one; with it `mask`, where there is one."""
+    return inputs_of(load(source), source.name)
+
+
+def load(source: Source) -> dict[str, Array]:
+    """Every array by its name."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as load_arrays
+
+    data = source.content()
+    try:
+        arrays: dict[str, Array] = load_arrays(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, MemoryError) as error:
+        reason = str(error).rstrip(".") or "broken"
+        raise InputError(
+            f"{source.name}: it is not a valid safetensors file ({reason}).",
+            "Write it again with safetensors.numpy.save_file.",
+        ) from None
+    return arrays

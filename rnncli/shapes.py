@@ -1,0 +1,41 @@
+"""Shapes as text: `2,10,8` in, `(2, 10, 8)` out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rnncli.case import Dimension, Shape
+
+EXAMPLE = "Write sizes with commas between them: 2,10,8; a size may be None or a name, batch,10,8."
+
+
+def parse_shape(text: str) -> Shape:
+    """`2,None,8` or `(batch, 10, 8)` -> a shape.  UsageError names the part that is no dimension."""
+    inner = text.strip()
+    if inner[:1] + inner[-1:] in ("()", "[]"):
+        inner = inner[1:-1].strip().removesuffix(",")
+    if not inner:
+        raise UsageError(f"the input shape {text!r} is empty.", EXAMPLE)
+    return tuple(_dimension(part.strip(), text) for part in inner.split(","))
+
+
+def format_shape(shape: Iterable[Dimension]) -> str:
+    """As Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
+    parts = [str(dimension) for dimension in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _dimension(part: str, text: str) -> Dimension:
+    if part.casefold() == "none":
+        return None
+    if part.isascii() and part.isdecimal() and 0 < len(part) <= 15 and int(part) > 0:
+        return int(part)
+    if part.isidentifier():
+        return part
+    named = repr(part) if part else "an empty part"
+    raise UsageError(f"the input shape {text!r} has {named}, which is no size above 0.", EXAMPLE)
