@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnncli import nested
@@ -77,13 +79,10 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     array = _with_batch(array, options.ndim, remarks)
     inputs = _cast(array, options.dtype, remarks)
     raw = options.mask if options.mask is not None else document.mask
-    masks = [
-        padding,
-        None if raw is None else _given_mask(raw, inputs),
-        _value_mask(inputs, options.mask_value),
-    ]
+    given = None if raw is None else _given_mask(raw, inputs)
+    mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arranged(inputs, _both(masks), tuple(remarks), names)
+    return Arranged(inputs, mask, tuple(remarks), names)
 
 
 def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
@@ -114,6 +113,8 @@ def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Arra
     import numpy as np
 
     lengths = [len(sequence) for sequence in sequences]
+    if options.ndim != len(AXES):
+        raise InputError("sequences differ in length.", f"A layer of {options.ndim} axes takes no padding.")
     if options.axes is not None and _axes(options.axes) != AXES:
         raise UsageError(
             "sequences that differ in length are (batch, time, features) already.", "Leave --input-axes out."
@@ -177,7 +178,7 @@ def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
     if array.ndim == 1:
         raise InputError(
             f"the input is 1-D, {shape}.",
-            f"{WANTED} For a series of one feature say --input-axes time, for one time step --input-axes features.",
+            f"{WANTED} A series of one feature is --input-axes time, one time step is --input-axes features.",
         )
     wanted = WANTED if ndim == len(AXES) else f"This layer wants {ndim} axes, (batch, timesteps, ...)."
     raise InputError(f"the input is {array.ndim}-D, {shape}.", wanted)
@@ -237,11 +238,6 @@ def _value_mask(inputs: Array, value: float | None) -> Array | None:
     return mask
 
 
-def _both(masks: list[Array | None]) -> Array | None:
+def _all_of(*masks: Array | None) -> Array | None:
     found = [mask for mask in masks if mask is not None]
-    if not found:
-        return None
-    mask = found[0]
-    for other in found[1:]:
-        mask = mask & other
-    return mask
+    return reduce(and_, found) if found else None

@@ -33,26 +33,14 @@ def to_array(value: Any, where: str, *, kinds: frozenset[type] = NUMBERS) -> Arr
     return _cast(value)
 
 
-def to_sequences(value: Any, where: str, *, plain: bool = False) -> Array | tuple[Array, ...]:
-    """The same; where only the time axis differs in length, one (timesteps, features) array a sequence.
-
-    plain: known to hold no text, boolean, null or object, so that NumPy alone can judge it.
-    """
-    if plain:
-        array = _try_cast(value)
-        if array is not None:
-            return array
+def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
+    """The same; where only the time axis differs in length, one (timesteps, features) array a sequence."""
     lengths = _outline(value, where)
     check = _Check(where, lengths, NUMBERS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
     check.walk(value, ())
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)
     return _cast(value)
-
-
-def is_nested_list(value: Any) -> bool:
-    """Whether it looks like a tensor: a list that holds lists or numbers."""
-    return isinstance(value, list) and not any(isinstance(item, dict) for item in value[:1])
 
 
 def path_text(place: Iterable[int]) -> str:
@@ -176,12 +164,3 @@ def _cast(value: Any) -> Array:
     import numpy as np
 
     return np.asarray(value, dtype=np.float64)
-
-
-def _try_cast(value: Any) -> Array | None:
-    """None where the lists are ragged, empty or too deep: the slow walk then says where."""
-    try:
-        array = _cast(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return array if 0 < array.ndim <= MAX_DEPTH and array.size else None

@@ -39,10 +39,7 @@ class Source:
 
     def content(self) -> bytes:
         """All of it; InputError where it cannot be read or is empty."""
-        if self.data is not None:
-            found = self.data
-        else:
-            found = _bytes_of(self.file(), self.name)
+        found = _bytes_of(self.file(), self.name) if self.data is None else self.data
         if not found.strip(WHITESPACE):
             raise InputError(f"{self.name}: it is empty.", "Give nested lists as JSON, or rows as CSV.")
         return found
@@ -82,13 +79,11 @@ def format_of(path: Path) -> str:
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
-    known = ", ".join(by_suffix)
     came = f"the suffix {suffix} is not known" if suffix else "it has no suffix"
+    near = did_you_mean(suffix, by_suffix)
     raise InputError(
-        f"{path}: {came}; known are {known}.",
-        f"{did_you_mean(suffix, by_suffix) + ' ' if suffix else ''}Say the format with --input-format.".replace(
-            f"It is one of {known}. ", ""
-        ),
+        f"{path}: {came}; known are {', '.join(by_suffix)}.",
+        f"{near if near.startswith('Did') else ''} Say the format with --input-format.".strip(),
     )
 
 

@@ -13,11 +13,11 @@ KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training
 EXAMPLE = 'The least is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 
 
-def document(value: Any, name: str, *, plain: bool = False) -> Document:
-    """name: what an error begins with.  plain: nested lists that are known to hold numbers alone."""
+def document(value: Any, name: str) -> Document:
+    """name: what an error begins with."""
     if isinstance(value, dict):
         return _own_output(value, name) if "schema" in value else _case(value, name)
-    return Document(inputs=nested.to_sequences(value, f"{name}: ", plain=plain))
+    return Document(inputs=nested.to_sequences(value, f"{name}: "))
 
 
 def _own_output(value: dict[str, Any], name: str) -> Document:

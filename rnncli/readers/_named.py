@@ -22,9 +22,10 @@ def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:
     elif len(others) == 1:
         name = others[0]
     else:
-        listed = ", ".join(f"{name} {arrays[name].shape}" for name in others[:8]) or "no array"
+        listed = [f"{name} {arrays[name].shape}" for name in others]
+        listed[8:] = ["…"] if listed[8:] else []
         raise InputError(
-            f"{source_name}: it holds {listed}{', …' if len(others) > 8 else ''}, and none is called `inputs`.",
+            f"{source_name}: it holds {', '.join(listed) or 'nothing'}, and none is called `inputs`.",
             "Call the one to be read `inputs`, or save it alone.",
         )
     return Document(inputs=numeric(arrays[name], f"{source_name}: {name}"), mask=arrays.get("mask"))

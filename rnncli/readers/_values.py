@@ -34,7 +34,8 @@ def tensor(value: Any, where: str) -> Any:
         name = "mask" if "mask" in value else next(iter(value), "")
         if not value or (name != "mask" and len(value) > 1):
             raise InputError(
-                f"{_place(where)} holds {_names(value)}, and no mask.", "Name one of them `mask`."
+                f"{_place(where)} holds {', '.join(value) or 'nothing'}, and no mask.",
+                "Name one of them `mask`.",
             )
         return value[name]
     return value
@@ -85,10 +86,6 @@ def _flat(value: dict[str, Any], where: str, prefix: str) -> list[tuple[str, Arr
 
 def _array(item: Any, where: str) -> Array:
     return numeric(item, where) if isinstance(item, np.ndarray) else nested.to_array(item, where)
-
-
-def _names(value: dict[str, Any]) -> str:
-    return ", ".join(value) if value else "nothing"
 
 
 def _place(where: str) -> str:

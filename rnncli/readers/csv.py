@@ -140,8 +140,9 @@ def _raise_first_fault(table: _Table, columns: list[int] | None, error: ValueErr
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
             if not _is_number(cells[index]):
+                place = f"{table.name}: line {number}, {table.column(index)}"
                 raise InputError(
-                    f"{table.name}: line {number}, {table.column(index)}: {cells[index].strip()!r} is not a number.",
+                    f"{place}: {cells[index].strip()!r} is not a number.",
                     _cell_advice(table, cells[index]),
                 )
     raise InputError(f"{table.name}: {error}.", "Give rows of numbers.")

@@ -13,16 +13,11 @@ if TYPE_CHECKING:
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".json",)
-NOT_PLAIN = (b"t", b"f", b"n", b'"', b"{")
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
     """Nested lists of numbers as inputs, or the parts of an object."""
-    data = utf8(source)
-    value = parse(data, f"{source.name}: ")
-    # A text without these bytes holds no boolean, null, text or object: NumPy would let some of them pass.
-    plain = isinstance(value, list) and not any(mark in data for mark in NOT_PLAIN)
-    return document(value, source.name, plain=plain)
+    return document(load(source), source.name)
 
 
 def load(source: Source) -> Any:

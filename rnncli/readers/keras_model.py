@@ -38,7 +38,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 def load(source: Source) -> Weights:
     """The weights of the recurrent layers: `kernel`, `forward/kernel`; of several `0/kernel`, `1/kernel`."""
     with _opened(source) as (file, _):
-        legacy = file["model_weights"] if "model_weights" in file else file
+        legacy = file.get("model_weights", file)
         found = _legacy(legacy) if "layer_names" in legacy.attrs else _current(file)
     if not found:
         raise InputError(
@@ -70,9 +70,8 @@ def _recurrent(config: Any) -> Iterator[dict[str, Any]]:
         yield config
         return
     inner = config.get("config")
-    for layer in (
-        inner.get("layers", ()) if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
-    ):
+    held = inner.get("layers", ()) if isinstance(inner, dict) else inner
+    for layer in held if isinstance(held, list) else ():
         yield from _recurrent(layer)
 
 
@@ -102,7 +101,7 @@ def _raise_broken(source: Source, error: Exception) -> NoReturn:
 
 
 def _current(file: Any) -> list[Weights]:
-    """Keras 3: `layers/lstm/cell/vars/0`.  Names are sorted in there; groups lie in the order of the model."""
+    """Keras 3: `layers/lstm/cell/vars/0`.  Names are sorted there; addresses are in the model's order."""
     import h5py
 
     cells: list[str] = []

@@ -25,6 +25,8 @@ BROKEN = (
     KeyError,
     SyntaxError,
     TypeError,
+    NotImplementedError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
 )
