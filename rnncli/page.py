@@ -1,0 +1,151 @@
+"""What is said, before it is drawn: a Page of headed tables, and the View in which someone wants it.
+
+An answer makes pages, a renderer draws them, and neither knows the other.  A style is a few words
+that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, and the idea that
+a tensor stands for, `hidden` or `cell`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Shape
+
+
+@dataclass(frozen=True)
+class View:
+    """How an answer is wanted.
+
+    lang: `en` or `ko`.  precision: decimals, None for four in tables and for all of them elsewhere.
+    full: every number, not only the edges of large tensors.
+    width: columns of the terminal, None where lines may be as long as they like.
+    color: escape codes are welcome.  ascii: the output takes no other characters.
+    """
+
+    lang: str = "en"
+    precision: int | None = None
+    full: bool = False
+    width: int | None = None
+    color: bool = False
+    ascii: bool = False
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The signs that are not words.  bars: from low to high."""
+
+    ellipsis: str
+    dot: str
+    arrow: str
+    bars: str
+
+
+UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
+ASCII = Marks("...", " - ", " -> ", ".:-=+*#@")
+
+
+def marks(view: View) -> Marks:
+    """The signs that `view` can show."""
+    return ASCII if view.ascii else UNICODE
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of text of one style."""
+
+    text: str
+    style: str = ""
+
+
+Line: TypeAlias = tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
+
+    values: Array
+    axes: tuple[str, ...]
+
+
+Cell: TypeAlias = tuple[Line | Numbers, ...]
+"""What stands in one place of a table, from top to bottom."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.  right: its texts end in line, as counts should."""
+
+    heading: str
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under headings; a title of its own where a page has several."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: Line = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tables side by side and one below the other; cells[row][column]."""
+
+    down: tuple[str, ...]
+    across: tuple[str, ...]
+    cells: tuple[tuple[Table, ...], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A title, a few remarks under it, and then tables, grids and single lines."""
+
+    title: Line
+    notes: tuple[Line, ...] = ()
+    parts: tuple[Table | Grid | Line, ...] = ()
+
+
+Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
+"""A header, and rows of it in long form: one number a row."""
+
+
+class Answer(Protocol):
+    """What a command says, in each of the forms that a renderer may want.
+
+    document: JSON-able, arrays allowed as leaves.  tensors: by name; UsageError where there are none.
+    """
+
+    def document(self, view: View) -> dict[str, Any]: ...  # noqa: D102
+
+    def page(self, view: View) -> Page: ...  # noqa: D102
+
+    def records(self) -> Records: ...  # noqa: D102
+
+    def tensors(self) -> Mapping[str, Array]: ...  # noqa: D102
+
+
+def line(text: str, style: str = "") -> Line:
+    """A line of one style."""
+    return (Span(text, style),)
+
+
+def cell(text: str, style: str = "") -> Cell:
+    """A cell of one line."""
+    return (line(text, style),)
+
+
+def idea(name: str) -> str:
+    """The idea that a tensor stands for: equal tensors stand for the same one."""
+    base = name.rpartition("/")[2]
+    return "cell" if "cell_state" in base else "hidden" if "hidden_state" in base else ""
+
+
+def shape_text(shape: Shape) -> str:
+    """`(1, 4, 3)`, as Python writes it; a dimension that has a name is written as its name."""
+    inner = ", ".join(str(size) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

@@ -1,0 +1,44 @@
+"""How an answer is drawn: one file a format, found by its stem and imported on first use.
+
+Each has `render(answer, view)`, which takes the form of the answer that suits it (page, document,
+records, tensors) and returns text, or bytes where the format is binary.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import PurePath
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from rnncli.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from rnncli.page import Answer, View
+
+OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "html"}
+
+
+def names() -> tuple[str, ...]:
+    """Every format, the table first."""
+    found = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    return tuple(sorted(found, key=lambda name: name != "table"))
+
+
+def for_output(path: str | PurePath) -> str:
+    """The format that the suffix of `path` asks for; UsageError where it asks for none."""
+    suffix = PurePath(path).suffix.lstrip(".").casefold()
+    format = OTHER_SUFFIXES.get(suffix, suffix)
+    if format in names():
+        return format
+    known = ", ".join(f".{name}" for name in sorted({*names(), *OTHER_SUFFIXES} - {"table", "markdown"}))
+    came = f"the suffix .{suffix}" if suffix else "no suffix"
+    raise UsageError(f"{path} has {came}, which no format belongs to.", f"Use one of {known}.")
+
+
+def render(answer: Answer, format: str, view: View) -> str | bytes:
+    """`answer` in `format`; UsageError where there is no such format."""
+    if format not in names():
+        raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
+    drawn: str | bytes = import_module(f"{__name__}.{format}").render(answer, view)
+    return drawn

@@ -1,0 +1,170 @@
+"""Which values of a tensor are shown, and as which text: rows with labels, gaps where some are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnncli.numerals import is_float, style_for, written
+from rnncli.page import Numbers, View, marks
+from rnncli.wording import say
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+MOST_ROWS = 20
+"""A tensor of more rows shows its edges, unless all of it is wanted."""
+WIDEST_EDGE = 3
+MOST_UNITS = 12
+"""So many of the last axis where no width says how many fit."""
+BINS = 8
+
+GAP = -1
+"""Stands in a list of indices for those that are left out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """labels: by axis, what is new in this row.  texts: the numbers, none of them in a gap."""
+
+    labels: dict[str, str]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A tensor in text.
+
+    units: the indices of the last axis, with a GAP perhaps.  style: the format of its numbers.
+    summary: what to say of all values where some are left out, piece by piece.
+    """
+
+    rows: tuple[Row, ...]
+    units: tuple[int, ...]
+    style: str
+    summary: tuple[str, ...]
+
+    @property
+    def widest(self) -> int:
+        """The length of the longest number."""
+        return max((len(text) for row in self.rows for text in row.texts), default=1)
+
+
+def block(numbers: Numbers, view: View) -> Block:
+    """The rows of `numbers` that `view` wants, each with all of the last axis."""
+    values = np.atleast_1d(numbers.values)
+    kept = _kept(values.shape[:-1], view.full)
+    style = style_for(values, view.precision)
+    rows = tuple(_rows(values, numbers.axes, kept, style, view))
+    gaps = any(GAP in indices for indices in kept)
+    return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
+
+
+def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
+    """`whole` with at most so many of the last axis, the first and the last ones."""
+    units = len(whole.units)
+    if most is None or units <= most:
+        return whole
+    head, tail = -(-most // 2), most // 2
+    ellipsis = marks(view).ellipsis
+    rows = tuple(
+        replace(row, texts=(*row.texts[:head], ellipsis, *row.texts[units - tail :])) if row.texts else row
+        for row in whole.rows
+    )
+    kept = (*range(head), GAP, *range(units - tail, units))
+    return replace(whole, rows=rows, units=kept, summary=whole.summary or summary(values, view))
+
+
+def summary(values: Array, view: View) -> tuple[str, ...]:
+    """`min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, how many are not finite, and a small histogram."""
+    if not is_float(values) or not values.size:
+        return ()
+    wide = values.astype(np.float64)
+    finite = wide[np.isfinite(wide)]
+    style = style_for(values, view.precision)
+    pieces: list[str] = []
+    if finite.size:
+        with np.errstate(over="ignore"):
+            parts = {
+                "min": finite.min(),
+                "mean": finite.mean(),
+                "max": finite.max(),
+                "std": finite.std(),
+            }
+        pieces += [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
+    for count, text in ((np.isnan(wide).sum(), "NaN"), (np.isposinf(wide).sum(), "inf")):
+        pieces += [f"{count} {text}"] if count else []
+    pieces += [f"{np.isneginf(wide).sum()} -inf"] if np.isneginf(wide).any() else []
+    bars = histogram(finite, marks(view).bars) if finite.size else ""
+    return (*pieces, bars) if bars else tuple(pieces)
+
+
+def histogram(finite: Array, bars: str) -> str:
+    """How often each eighth of the range occurs, one bar each."""
+    low, high = float(finite.min()), float(finite.max())
+    if low == high or not np.isfinite(high - low):
+        return ""
+    counts = np.bincount(
+        np.minimum(((finite - low) / (high - low) * BINS).astype(int), BINS - 1), minlength=BINS
+    )
+    return "".join(bars[int(level)] for level in np.ceil(counts / counts.max() * (len(bars) - 1)))
+
+
+def _kept(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
+    """The indices of every axis but the last; fewer batches are shown before fewer time steps."""
+    if full or np.prod(outer, dtype=float) <= MOST_ROWS:
+        return [tuple(range(size)) for size in outer]
+    kept: list[tuple[int, ...]] = []
+    for width in range(WIDEST_EDGE, 0, -1):
+        kept = [*(_edges(size, width) for size in outer[:-1]), _edges(outer[-1], WIDEST_EDGE)]
+        if sum(1 for _ in _places(kept)) <= MOST_ROWS:
+            break
+    return kept
+
+
+def _edges(size: int, width: int) -> tuple[int, ...]:
+    if size <= 2 * width + 1:
+        return tuple(range(size))
+    return (*range(width), GAP, *range(size - width, size))
+
+
+def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+    """Every combination of the indices; behind a GAP there is nothing to combine."""
+    if not kept:
+        yield ()
+        return
+    for index in kept[0]:
+        for rest in ((),) if index == GAP else _places(kept[1:]):
+            yield (index, *rest)
+
+
+def _rows(
+    values: Array, axes: Sequence[str], kept: Sequence[tuple[int, ...]], style: str, view: View
+) -> Iterator[Row]:
+    before: tuple[int, ...] = ()
+    for place in _places(kept):
+        changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
+        labels = {
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, view.lang)
+            for axis, index in list(zip(axes, place, strict=False))[changed:]
+            if axis != "batch" or values.shape[0] > 1
+        }
+        texts = () if GAP in place else tuple(written(value, style) for value in values[place])
+        yield Row(labels, texts)
+        before = place
+
+
+def _label(axis: str, index: int, lang: str) -> str:
+    match axis:
+        case "timesteps":
+            return f"t={index}"
+        case "batch":
+            return f"{say('batch', lang)} {index}"
+        case "rows":
+            return f"{say('row', lang)} {index}"
+        case "cols":
+            return f"{say('column', lang)} {index}"
+    return f"{axis} {index}"

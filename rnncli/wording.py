@@ -1,0 +1,153 @@
+"""Every heading and every meaning, in English and Korean.
+
+Names of tensors, axes, options and files are the same in every language, so that scripts can rely
+on them; only what explains them is translated.
+"""
+
+from __future__ import annotations
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        # headings and labels
+        "tensor": "tensor",
+        "shape": "shape",
+        "values": "values",
+        "meaning": "meaning",
+        "input": "input",
+        "seed": "seed",
+        "engine": "engine",
+        "layer": "layer",
+        "weight": "weight",
+        "parameters": "parameters",
+        "total": "total",
+        "returned": "returned",
+        "sample": "sample",
+        "title": "what it is",
+        "version": "version",
+        "available": "available",
+        "note": "note",
+        "yes": "yes",
+        "no": "no",
+        "none": "none",
+        "batch": "batch",
+        "row": "row",
+        "column": "column",
+        # sentences
+        "difference": "largest difference from tensorflow",
+        "try sample": "Try one:",
+        "quadrants": "The same weights in all four:",
+        "in every": "the same numbers wherever it appears",
+        "not in every": "not the same numbers in every quadrant",
+        # of a large tensor
+        "min": "min",
+        "mean": "mean",
+        "max": "max",
+        "std": "std",
+        # meanings, by the name of the tensor
+        "hidden_state": "hidden state of the last time step",
+        "hidden_states": "hidden state at every time step",
+        "last_hidden_state": "hidden state of the last time step",
+        "last_cell_state": "cell state of the last time step",
+        "forward_hidden_state": "hidden state of the forward layer after its last step",
+        "forward_hidden_states": "hidden state of the forward layer at every time step",
+        "forward_last_hidden_state": "hidden state of the forward layer after its last step",
+        "forward_last_cell_state": "cell state of the forward layer after its last step",
+        "backward_hidden_state": "hidden state of the backward layer after its last step",
+        "backward_hidden_states": "hidden state of the backward layer at every time step",
+        "backward_last_hidden_state": "hidden state of the backward layer after its last step",
+        "backward_last_cell_state": "cell state of the backward layer after its last step",
+        # the same in a few words
+        "brief hidden_state": "last time step",
+        "brief hidden_states": "every time step",
+        "brief last_hidden_state": "last time step",
+        "brief last_cell_state": "last time step",
+        "brief forward_hidden_state": "forward, last step",
+        "brief forward_hidden_states": "forward, every step",
+        "brief forward_last_hidden_state": "forward, last step",
+        "brief forward_last_cell_state": "forward, last step",
+        "brief backward_hidden_state": "backward, last step",
+        "brief backward_hidden_states": "backward, every step",
+        "brief backward_last_hidden_state": "backward, last step",
+        "brief backward_last_cell_state": "backward, last step",
+    },
+    "ko": {
+        "tensor": "텐서",
+        "shape": "크기",
+        "values": "값",
+        "meaning": "의미",
+        "input": "입력",
+        "seed": "시드",
+        "engine": "엔진",
+        "layer": "층",
+        "weight": "가중치",
+        "parameters": "매개변수 수",
+        "total": "합계",
+        "returned": "반환값",
+        "sample": "예제",
+        "title": "내용",
+        "version": "버전",
+        "available": "사용 가능",
+        "note": "비고",
+        "yes": "예",
+        "no": "아니요",
+        "none": "없음",
+        "batch": "배치",
+        "row": "행",
+        "column": "열",
+        "difference": "tensorflow와의 최대 차이",
+        "try sample": "실행 예:",
+        "quadrants": "네 경우 모두 같은 가중치:",
+        "in every": "나타나는 곳마다 같은 값",
+        "not in every": "경우에 따라 다른 값",
+        "min": "최소",
+        "mean": "평균",
+        "max": "최대",
+        "std": "표준편차",
+        "hidden_state": "마지막 시점의 은닉 상태",
+        "hidden_states": "모든 시점의 은닉 상태",
+        "last_hidden_state": "마지막 시점의 은닉 상태",
+        "last_cell_state": "마지막 시점의 셀 상태",
+        "forward_hidden_state": "정방향 층이 마지막 단계를 마친 뒤의 은닉 상태",
+        "forward_hidden_states": "모든 시점에서 정방향 층의 은닉 상태",
+        "forward_last_hidden_state": "정방향 층이 마지막 단계를 마친 뒤의 은닉 상태",
+        "forward_last_cell_state": "정방향 층이 마지막 단계를 마친 뒤의 셀 상태",
+        "backward_hidden_state": "역방향 층이 마지막 단계를 마친 뒤의 은닉 상태",
+        "backward_hidden_states": "모든 시점에서 역방향 층의 은닉 상태",
+        "backward_last_hidden_state": "역방향 층이 마지막 단계를 마친 뒤의 은닉 상태",
+        "backward_last_cell_state": "역방향 층이 마지막 단계를 마친 뒤의 셀 상태",
+        "brief hidden_state": "마지막 시점",
+        "brief hidden_states": "모든 시점",
+        "brief last_hidden_state": "마지막 시점",
+        "brief last_cell_state": "마지막 시점",
+        "brief forward_hidden_state": "정방향, 마지막 단계",
+        "brief forward_hidden_states": "정방향, 모든 시점",
+        "brief forward_last_hidden_state": "정방향, 마지막 단계",
+        "brief forward_last_cell_state": "정방향, 마지막 단계",
+        "brief backward_hidden_state": "역방향, 마지막 단계",
+        "brief backward_hidden_states": "역방향, 모든 시점",
+        "brief backward_last_hidden_state": "역방향, 마지막 단계",
+        "brief backward_last_cell_state": "역방향, 마지막 단계",
+    },
+}
+
+
+def say(key: str, lang: str = "en") -> str:
+    """The words for `key`; English where a language is not spoken here."""
+    return WORDS.get(lang, WORDS["en"])[key]
+
+
+def meaning(name: str, lang: str = "en") -> str:
+    """What the tensor `name` is, `layer 0: hidden state at every time step`; "" where nobody knows."""
+    return _of_tensor(name, "", lang)
+
+
+def brief(name: str, lang: str = "en") -> str:
+    """The same in a few words, for under the name, which has said the rest: `every time step`."""
+    return _of_tensor(name, "brief ", lang)
+
+
+def _of_tensor(name: str, prefix: str, lang: str) -> str:
+    path, _, base = name.rpartition("/")
+    words = WORDS.get(lang, WORDS["en"])
+    text = words.get(prefix + base, "")
+    return f"{words['layer']} {path}: {text}" if path and text else text
