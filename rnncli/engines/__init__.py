@@ -1,0 +1,83 @@
+"""The engines, one file each: what can compute a Case.
+
+An engine's file has `refusal(case)`, why it cannot give Keras's numbers for a Case (or None), and
+`run(case)`, what every layer returned.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from rnncli.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.result import Step
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What an engine returns: every layer's tensors in Keras's order, and the weights it used."""
+
+    tensors: tuple[tuple[Array, ...], ...]
+    weights: Mapping[str, Array]
+    trace: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What `rnncli engines` says of one."""
+
+    name: str
+    available: bool
+    version: str
+    note: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What an engine's file says of itself: the packages it needs, and one line for people."""
+
+    packages: tuple[str, ...]
+    note: str
+    extra: str = field(default="")
+
+
+def names() -> tuple[str, ...]:
+    """Every engine there is a file for."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def get(name: str) -> ModuleType:
+    """The engine's module.  Raises UsageError where there is no such engine."""
+    if name not in names():
+        raise UsageError(f"there is no engine '{name}'.", did_you_mean(name, ("auto", *names())))
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def available() -> list[EngineInfo]:
+    """Every engine, whether its packages are installed, and which versions; imports none of them."""
+    return [_info(name) for name in names()]
+
+
+def _info(name: str) -> EngineInfo:
+    about: About = get(name).ABOUT
+    versions = {package: _version(package) for package in about.packages}
+    missing = [package for package, version in versions.items() if not version]
+    note = f"needs {', '.join(missing)}: pip install 'rnncli[{about.extra}]'" if missing else about.note
+    text = ", ".join(f"{package} {version}" for package, version in versions.items() if version)
+    return EngineInfo(name, not missing, text, note)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,132 @@
+"""The NumPy engine: a loop over the layers' own steps, which keeps every gate where a trace is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Case, walk
+from rnncli.engines import About, Computed
+from rnncli.layers import make
+from rnncli.layers.stack import Stack
+from rnncli.result import Step
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.layers._layer import Call
+    from rnncli.layers._recurrent import Recurrent
+
+ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
+
+
+def refusal(case: Case) -> str | None:
+    """Why Keras has to compute this itself; None where this engine gives the same numbers."""
+    kept = [spec for spec in case.layers if not make(spec).without_keras]
+    if kept:
+        return f"{kept[0].class_name} has no step here"
+    dtypes = {
+        inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
+    }
+    if len(dtypes) > 1:
+        return f"its layers mix {' and '.join(sorted(dtypes))}"
+    if not dtypes <= {"float32", "float64"}:
+        return f"it does not round as Keras does in {dtypes.pop()}"
+    return None
+
+
+def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:
+    """Every layer's tensors after the last of `case.calls` calls, and the steps of that call."""
+    import numpy as np
+
+    stack, running = Stack(case.layers), _Run(case, seeds)
+    with np.errstate(all="ignore"):
+        for _ in range(case.calls):
+            running.steps = []
+            returned = stack.call(running, case.inputs, case.mask, case.initial_state, weights)
+    return Computed(tuple(layer.tensors for layer in returned), weights, tuple(running.steps))
+
+
+class _Run:
+    """What stays between calls: stateful layers' states, and how many dropout masks were drawn."""
+
+    def __init__(self, case: Case, seeds: Mapping[str, int]) -> None:
+        self.training, self.traced, self.seeds = case.training, case.traced, seeds
+        self.states: dict[str, Any] = {}
+        self.drawn: dict[str, dict[str, int]] = {}
+        self.steps: list[Step] = []
+
+    def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
+        """See layers._layer.Run."""
+        state = self._start(layer, call)
+        outputs, state = _Loop(layer, call, self._dropout(layer, call), self.traced).run(state, self.steps)
+        if layer.config["stateful"]:
+            self.states[call.place.path] = state
+        return outputs, tuple(layer.cell.unpack(state).values())
+
+    def _start(self, layer: Recurrent, call: Call) -> Any:
+        if call.initial_state is not None:
+            return layer.cell.pack(call.initial_state)
+        kept = self.states.get(call.place.path)
+        return layer.cell.start(len(call.inputs), call.inputs.dtype) if kept is None else kept
+
+    def _dropout(self, layer: Recurrent, call: Call) -> Any:
+        path, dtype = call.place.path, str(call.inputs.dtype)
+        seeds = {name[len(path) :]: seed for name, seed in self.seeds.items() if name.startswith(path)}
+        shape = (call.inputs.shape[0], call.inputs.shape[-1])
+        if not self.training:
+            return layer.cell.no_dropout()
+        return layer.cell.dropout_of(shape, dtype, seeds, self.drawn.setdefault(path, {}))
+
+
+class _Loop:
+    """One layer over the time steps of one call."""
+
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any, traced: bool) -> None:
+        self.layer, self.call, self.dropout, self.traced = layer, call, dropout, traced
+        self.backwards: bool = layer.config["go_backwards"]
+        self.zeroing: bool = layer.config["zero_output_for_mask"]
+
+    def run(self, state: Any, steps: list[Step]) -> tuple[Array, Any]:
+        """(outputs, last state); outputs (batch, timesteps, units), or (batch, units) of the last step."""
+        import numpy as np
+
+        cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
+        projected = cell.project(inputs, weights, self.dropout)
+        batch, timesteps = inputs.shape[:2]
+        sequences = self.layer.config["return_sequences"]
+        outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
+        output = np.zeros((batch, cell.units), inputs.dtype)
+        order = range(timesteps - 1, -1, -1) if self.backwards else range(timesteps)
+        for processed, timestep in enumerate(order):
+            after, gates = cell.step(projected[:, timestep], state, weights, self.dropout)
+            counts = None if self.call.mask is None else self.call.mask[:, timestep]
+            computed = cell.output(after)
+            if counts is None:
+                output, state = computed, after
+            else:
+                output = _where(counts, computed, np.zeros_like(output) if self.zeroing else output)
+                state = _where(counts, after, state)
+            outputs[:, processed if sequences else 0] = output
+            if self.traced:
+                steps.append(self._step(timestep, counts, gates, state, output))
+        return (outputs if sequences else outputs[:, 0]), state
+
+    def _step(self, timestep: int, counts: Array | None, gates: Any, state: Any, output: Array) -> Step:
+        skipped = "zeroed" if self.zeroing else "held"
+        status = ["computed"] * len(output)
+        if counts is not None:
+            status = ["computed" if count else skipped for count in counts]
+        place = self.call.place
+        direction = "backward" if self.backwards else "forward"
+        state = self.layer.cell.unpack(state)
+        return Step(place.layer, place.direction or direction, timestep, tuple(status), gates, state, output)
+
+
+def _where(counts: Array, new: Any, old: Any) -> Any:
+    """`new` in the batch entries that count, `old` in the others, through every part of a state."""
+    import numpy as np
+
+    if isinstance(new, tuple):
+        parts = [_where(counts, *pair) for pair in zip(new, old, strict=True)]
+        return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
+    return np.where(counts[:, None], new, old)

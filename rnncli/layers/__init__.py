@@ -1,0 +1,68 @@
+"""The layers, one file each, found by their names: `ConvLSTM2D` stands in conv_lstm.py.
+
+A file says which classes it holds in `LAYERS`, and its cells in `CELLS`.  The files share what `_layer.py` (the contract),
+`_cell.py` (a start state and one step) and `_recurrent.py` (a cell under a loop) say, and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from rnncli.case import Spec
+from rnncli.errors import LayerError, did_you_mean
+from rnncli.layers._cell import Cell
+from rnncli.layers._layer import Layer
+
+__all__ = ["Cell", "Layer", "cell_of", "class_of", "make", "make_cell", "names"]
+
+
+def make(spec: Spec) -> Layer:
+    """The layer that `spec` asks for.  Raises LayerError where no such layer exists."""
+    return class_of(spec.class_name)(spec)
+
+
+def make_cell(spec: Spec) -> Cell:
+    """The cell that `spec` asks for.  Raises LayerError where no such cell exists."""
+    return cell_of(spec.class_name)(spec)
+
+
+def class_of(name: str) -> type[Layer]:
+    """The class of a layer's name; case and underscores don't matter."""
+    found: type[Layer] = _find(name, "LAYERS")
+    return found
+
+
+def cell_of(name: str) -> type[Cell]:
+    """The class of a cell's name; case and underscores don't matter."""
+    found: type[Cell] = _find(name, "CELLS")
+    return found
+
+
+def names(kind: str = "LAYERS") -> tuple[str, ...]:
+    """Every layer's name, as Keras writes it; with kind CELLS every cell's."""
+    return tuple(name for stem in _stems() for name in _held_by(stem, kind))
+
+
+def _find(name: str, kind: str) -> Any:
+    folded = _folded(name)
+    for stem in sorted(_stems(), key=len, reverse=True):
+        if folded.startswith(_folded(stem)):
+            for class_name, found in _held_by(stem, kind).items():
+                if _folded(class_name) == folded:
+                    return found
+    what = "layer" if kind == "LAYERS" else "cell"
+    raise LayerError(f"there is no {what} '{name}'.", did_you_mean(name, names(kind)))
+
+
+def _stems() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
+
+
+def _held_by(stem: str, kind: str) -> dict[str, Any]:
+    return getattr(importlib.import_module(f"{__name__}.{stem}"), kind, {})
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "")

@@ -1,0 +1,213 @@
+"""A cell is two things: a start state and one step.  The loop over time lives in the engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rnncli import activations, initializers
+from rnncli.case import Shape, Spec
+from rnncli.layers._layer import Draw, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rnncli.case import Array
+    from rnncli.result import Gate
+
+State = tuple[Any, ...]
+"""A named tuple of (batch, units) arrays: `hidden`, and what else the cell keeps."""
+
+CELL_OPTIONS: Mapping[str, Option] = {
+    "units": Option("size", required=True),
+    "activation": Option("activation", "tanh"),
+    "use_bias": Option("flag", True),
+    "kernel_initializer": Option("initializer", "glorot_uniform"),
+    "recurrent_initializer": Option("initializer", "orthogonal"),
+    "bias_initializer": Option("initializer", "zeros"),
+    "dropout": Option("rate", 0.0),
+    "recurrent_dropout": Option("rate", 0.0),
+    "seed": Option("seed"),
+    "dtype": Option("dtype"),
+}
+
+_INITIALIZERS = {"kernel": "kernel", "recurrent": "recurrent_kernel", "bias": "bias"}
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """The dropout masks of one call: none, one for all gates, or one a gate.
+
+    inputs: each (batch, features); recurrent: each (batch, units).
+    """
+
+    inputs: tuple[Array, ...] = ()
+    recurrent: tuple[Array, ...] = ()
+
+
+class Cell(ABC):
+    """What one recurrent cell is.  `gates` in the order in which Keras packs them into a kernel.
+
+    seed_order: in which order Keras takes seeds when it makes the cell.
+    """
+
+    State: ClassVar[type[Any]]
+    output_state: ClassVar[str] = "last_hidden_state"
+    gates: ClassVar[tuple[str, ...]]
+    seed_order: ClassVar[tuple[str, ...]] = ("kernel", "recurrent", "bias", "dropout")
+    options: ClassVar[Mapping[str, Option]]
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.config = spec.config
+        self.units: int = spec.config["units"]
+
+    @cached_property
+    def activation(self) -> Callable[[Array], Array]:
+        """The function of the candidate, and of an LSTM's output."""
+        return activations.get(self.config["activation"])
+
+    @cached_property
+    def recurrent_activation(self) -> Callable[[Array], Array]:
+        """The function of the gates."""
+        return activations.get(self.config["recurrent_activation"])
+
+    @property
+    def state_sizes(self) -> dict[str, int]:
+        """Units of every part of the state, by its name in a result."""
+        return {f"last_{part}_state": self.units for part in self.State._fields}
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """(gates * units,) unless the cell keeps two."""
+        return (len(self.gates) * self.units,)
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """kernel (features, gates * units), recurrent_kernel (units, gates * units), bias."""
+        width = len(self.gates) * self.units
+        shapes: dict[str, Shape] = {
+            "kernel": (input_shape[-1], width),
+            "recurrent_kernel": (self.units, width),
+        }
+        return {**shapes, "bias": self.bias_shape()} if self.config["use_bias"] else shapes
+
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        """See Layer.take_seeds: initializers made before the cell come first, as they were written."""
+        values = {part: self.config[f"{part}_initializer"] for part in _INITIALIZERS}
+        random = [part for part, value in values.items() if initializers.takes_seed(value)]
+        written = [name.removesuffix("_initializer") for name in self.config]
+        before = [part for part in written if part in random and _made_before(values[part])]
+        order = before + [part for part in self.seed_order if part not in before]
+        own = self.config["seed"]
+        taken = {part: draw() for part in order if part in random or (part == "dropout" and own is None)}
+        return {"dropout": own, **{_INITIALIZERS.get(part, part): seed for part, seed in taken.items()}}
+
+    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
+        """Every weight as Keras draws it for these seeds."""
+        return {
+            name: self.draw_weight(name, tuple(map(_size, shape)), seeds.get(name), dtype)
+            for name, shape in self.weight_shapes(input_shape).items()
+        }
+
+    def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
+        """One weight."""
+        initializer = self.config[f"{name.removesuffix('_kernel')}_initializer"]
+        return initializers.make(initializer, shape, dtype, seed)
+
+    def start(self, batch: int, dtype: Any) -> State:
+        """The state before the first step: zeros."""
+        import numpy as np
+
+        parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
+        return self.State(*parts)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+        """What the gates get from the inputs alone.
+
+        inputs: (batch, timesteps, features) or (batch, features).
+        Returns (..., gates * units), the bias of the inputs added.
+        """
+
+    @abstractmethod
+    def step(
+        self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[Any, dict[str, Gate]]:
+        """One time step.
+
+        projected: (batch, gates * units), of `project`.  state: before the step.
+        Returns the state after the step, whose `hidden` is the output, and the gates by name.
+        """
+
+    def pack(self, parts: tuple[Array, ...]) -> State:
+        """Arrays in Keras's order as a state."""
+        return self.State(*parts)  # type: ignore[no-any-return]
+
+    def unpack(self, state: Any) -> dict[str, Array]:
+        """Every part of the state by its name: `hidden`, `cell`."""
+        return state._asdict()  # type: ignore[no-any-return]
+
+    def output(self, state: Any) -> Array:
+        """What the cell puts out: its hidden state."""
+        return state.hidden  # type: ignore[no-any-return]
+
+    def no_dropout(self) -> Dropout:
+        """What a call that does not train gets."""
+        return Dropout()
+
+    def dropout_of(
+        self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
+    ) -> Dropout:
+        """The masks that Keras draws for one call on inputs of (batch, features).
+
+        Each gate gets its own masks where the states are dropped too; SimpleRNN always takes one.
+        seeds: `dropout` seeds the generator.  drawn: how often it has been used, counted on here.
+        """
+        rates = self.config["dropout"], self.config["recurrent_dropout"]
+        copies = len(self.gates) if rates[1] > 0 else 1
+        used = drawn.get("dropout", 0)
+        made: list[tuple[Array, ...]] = []
+        for rate, size in zip(rates, (shape[1], self.units), strict=True):
+            count = copies if rate > 0 else 0
+            masks = (
+                initializers.dropout_mask((shape[0], size), rate, dtype, seeds["dropout"], used + k)
+                for k in range(count)
+            )
+            made.append(tuple(masks))
+            used += count
+        drawn["dropout"] = used
+        return Dropout(*made)
+
+
+def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
+    """values @ kernel, with each gate's columns behind that gate's own dropout mask.
+
+    values: (batch, ..., n); kernel: (n, gates * units); masks: none, one, or one a gate, (batch, n).
+    """
+    if len(masks) < 2:
+        return (_dropped(values, masks[0]) if masks else values) @ kernel  # type: ignore[no-any-return]
+    import numpy as np
+
+    parts = np.split(kernel, len(masks), axis=-1)
+    return np.concatenate(
+        [_dropped(values, mask) @ part for mask, part in zip(masks, parts, strict=True)], axis=-1
+    )
+
+
+def split(packed: Array, units: int) -> list[Array]:
+    """The gates of a packed (..., gates * units) array, each (..., units)."""
+    return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
+
+
+def _dropped(values: Array, mask: Array) -> Array:
+    return values * (mask[:, None] if values.ndim == 3 else mask)  # type: ignore[no-any-return]
+
+
+def _made_before(initializer: Any) -> bool:
+    return isinstance(initializer, Spec) and not initializer.deferred
+
+
+def _size(dimension: Any) -> int:
+    return int(dimension)

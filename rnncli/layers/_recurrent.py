@@ -1,0 +1,75 @@
+"""A recurrent layer: a cell under a loop over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rnncli.case import Shape, Spec
+from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.result import TensorInfo
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.layers._cell import Cell
+
+LOOP_OPTIONS: Mapping[str, Option] = {
+    "return_sequences": Option("flag", False),
+    "return_state": Option("flag", False),
+    "go_backwards": Option("flag", False),
+    "stateful": Option("flag", False),
+    "unroll": Option("flag", False),
+    "zero_output_for_mask": Option("flag", False),
+}
+
+
+class Recurrent(Layer):
+    """Returns its output, then with return_state every part of its state, each (batch, units)."""
+
+    cell_class: ClassVar[type[Cell]]
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.cell = self.make_cell(spec)
+
+    def make_cell(self, spec: Spec) -> Any:
+        """The cell under the loop."""
+        return self.cell_class(spec)
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The cell's."""
+        return self.cell.weight_shapes(input_shape)  # type: ignore[no-any-return]
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """hidden_state or hidden_states, then the states."""
+        batch, timesteps = input_shape[:2]
+        units = self.cell.units
+        if self.config["return_sequences"]:
+            output = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (batch, timesteps, units))
+        else:
+            output = TensorInfo("hidden_state", ("batch", "units"), (batch, units))
+        return (output, *(self.states(input_shape) if self.config["return_state"] else ()))
+
+    def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """last_hidden_state, and what else the cell keeps."""
+        sizes = self.cell.state_sizes.items()
+        return tuple(TensorInfo(name, ("batch", "units"), (input_shape[0], units)) for name, units in sizes)
+
+    def claims(self) -> dict[str, tuple[str, ...]]:
+        """The last hidden state is the last row of the sequence, in the order of processing."""
+        same = "hidden_states[:, -1, :]" if self.config["return_sequences"] else "hidden_state"
+        return {self.cell.output_state: (same,)} if self.config["return_state"] else {}
+
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        """The cell's."""
+        return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
+
+    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
+        """The cell's."""
+        return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
+
+    def call(self, run: Run, call: Call) -> Returned:
+        """The loop's output and, with return_state, its last states."""
+        output, states = run.loop(self, call)
+        mask = call.mask if self.config["return_sequences"] else None
+        return Returned((output, *states) if self.config["return_state"] else (output,), mask)

@@ -1,0 +1,186 @@
+"""The same layer twice, once along time and once against it (Schuster and Paliwal 1997)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rnncli import layers
+from rnncli.case import Shape, Spec
+from rnncli.errors import LayerError
+from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
+from rnncli.result import TensorInfo
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.layers._recurrent import Recurrent
+
+_COMMON = ("return_sequences", "return_state", "stateful")
+
+
+class Bidirectional(Layer):
+    """Returns the merged outputs, then with return_state the forward states, then the backward ones.
+
+    Keras makes copies of the layer it is given; only an own backward layer is used as it is.
+    """
+
+    options: ClassVar[Mapping[str, Option]] = {
+        "layer": Option("layer", required=True),
+        "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
+        "backward_layer": Option("backward"),
+        "dtype": Option("dtype"),
+    }
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        inner: Spec = spec.config["layer"]
+        own: Spec | None = spec.config["backward_layer"]
+        if not inner.config.keys() >= {"return_sequences", "go_backwards"}:
+            raise LayerError(
+                f"Bidirectional({inner.class_name}): {inner.class_name} has no direction.",
+                "Put SimpleRNN, LSTM, GRU or RNN into it.",
+            )
+        self._agree(inner, own)
+        self.forward = self._direction(_copied(inner))
+        self.backward = self._direction(own or _copied(inner, go_backwards=True))
+        self.directions = {"forward": self.forward, "backward": self.backward}
+        self.sequences: bool = inner.config["return_sequences"]
+        self.returns_state: bool = inner.config["return_state"]
+
+    @staticmethod
+    def _agree(inner: Spec, own: Spec | None) -> None:
+        if (
+            inner.config["go_backwards"]
+            if own is None
+            else own.config["go_backwards"] == inner.config["go_backwards"]
+        ):
+            raise LayerError(
+                "Bidirectional: both of its layers would run in the same direction.",
+                "Leave go_backwards out, or give a backward_layer whose go_backwards differs.",
+            )
+        for name in _COMMON:
+            if own is not None and own.config[name] != inner.config[name]:
+                raise LayerError(
+                    f"Bidirectional: its layers differ in {name}, {inner.config[name]} forward and "
+                    f"{own.config[name]} backward.",
+                    "Give both the same value.",
+                )
+
+    @staticmethod
+    def _direction(spec: Spec) -> Recurrent:
+        # Keras overrides zero_output_for_mask of both of its layers.
+        config = {**spec.config, "zero_output_for_mask": spec.config["return_sequences"]}
+        made: Any = layers.make(Spec(spec.class_name, config, spec.deferred))
+        return made  # type: ignore[no-any-return]
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """`forward/kernel`, ..., then `backward/kernel`, ..."""
+        return {
+            path: shape
+            for name, layer in self.directions.items()
+            for path, shape in prefixed(name, layer.weight_shapes(input_shape))
+        }
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """One merged output, or with merge_mode none one a direction; then the states."""
+        forward, backward = (layer.outputs(input_shape)[0] for layer in self.directions.values())
+        if self.config["merge_mode"] is None:
+            merged = [
+                TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
+                for direction, info in (("forward", forward), ("backward", backward))
+            ]
+        else:
+            units = forward.shape[-1]
+            if self.config["merge_mode"] == "concat":
+                units = self.forward.cell.units + self.backward.cell.units
+            merged = [TensorInfo(forward.name, forward.axes, (*forward.shape[:-1], units))]
+        return (*merged, *(self.states(input_shape) if self.returns_state else ()))
+
+    def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """`forward_last_hidden_state`, ..., then the backward ones."""
+        return tuple(
+            TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
+            for direction, layer in self.directions.items()
+            for info in layer.states(input_shape)
+        )
+
+    def claims(self) -> dict[str, tuple[str, ...]]:
+        """The backward state is the backward half of the FIRST row, because that half is flipped."""
+        if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
+            return {}
+        units, found = self.forward.cell.units, {}
+        for direction, layer in self.directions.items():
+            row = ("-1" if direction == "forward" else "0") if self.sequences else ""
+            half = f":{units}" if direction == "forward" else f"{units}:"
+            name = "hidden_states" if self.sequences else "hidden_state"
+            if self.config["merge_mode"] is None:
+                same = f"{direction}_{name}" + (f"[:, {row}, :]" if row else "")
+            else:
+                same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
+            found[f"{direction}_{layer.cell.output_state}"] = (same,)
+        return found
+
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        """The layer that is given takes its seeds and is thrown away; then each copy takes its own."""
+        layers.make(self.config["layer"]).take_seeds(draw)
+        own = self.config["backward_layer"] and dict(prefixed("backward", self.backward.take_seeds(draw)))
+        forward = dict(prefixed("forward", self.forward.take_seeds(draw)))
+        return {**forward, **(own or dict(prefixed("backward", self.backward.take_seeds(draw))))}
+
+    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
+        """Each direction's."""
+        return {
+            path: weight
+            for name, layer in self.directions.items()
+            for path, weight in prefixed(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
+        }
+
+    def call(self, run: Run, call: Call) -> Returned:
+        """Both directions; the second one's sequence flipped back into the order of the inputs."""
+        given = call.initial_state
+        half = len(given) // 2 if given else 0
+        parts = (given[:half], given[half:]) if given else (None, None)
+        forward, backward = (
+            layer.call(
+                run,
+                Call(call.inputs, within(call.weights, name), call.place.inside(name, name), call.mask, part),
+            )
+            for (name, layer), part in zip(self.directions.items(), parts, strict=True)
+        )
+        first, second = forward.tensors[0], backward.tensors[0]
+        second = second[:, ::-1] if self.sequences else second
+        merged = self._merge(first, second)
+        return Returned((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
+
+    def _merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
+        import numpy as np
+
+        match self.config["merge_mode"]:
+            case "concat":
+                return (np.concatenate([forward, backward], axis=-1),)
+            case "sum":
+                return (forward + backward,)
+            case "ave":
+                return ((forward + backward) / 2,)
+            case "mul":
+                return (forward * backward,)
+        return forward, backward
+
+
+def _copied(spec: Spec, **changes: Any) -> Spec:
+    """`spec` as Keras makes it again out of its config: every initializer is made by the layer."""
+    forgotten = layers.class_of(spec.class_name).unsaved
+    config = {
+        name: None if name in forgotten else _again(value)
+        for name, value in {**spec.config, **changes}.items()
+    }
+    return Spec(spec.class_name, config, deferred=True)
+
+
+def _again(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return Spec(value.class_name, {k: _again(v) for k, v in value.config.items()}, deferred=True)
+    return tuple(map(_again, value)) if isinstance(value, (tuple, list)) else value
+
+
+LAYERS: dict[str, type[Layer]] = {"Bidirectional": Bidirectional}

@@ -1,0 +1,111 @@
+"""ConvLSTM1D, 2D, 3D: an LSTM whose products are convolutions (Shi et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rnncli.case import Dimension, Shape
+from rnncli.layers._cell import CELL_OPTIONS
+from rnncli.layers._layer import Layer, Option
+from rnncli.layers._recurrent import LOOP_OPTIONS
+from rnncli.result import TensorInfo
+
+_SPACE = ("rows", "cols", "depth")
+
+
+class ConvLSTM(Layer):
+    """Returns output[, last hidden state, last cell state], each with the axes of space."""
+
+    without_keras = False
+    rank: ClassVar[int]
+    options: ClassVar[Mapping[str, Option]] = {
+        "filters": Option("size", required=True),
+        "kernel_size": Option("sizes", required=True),
+        "strides": Option("sizes", 1),
+        "padding": Option("choice", "valid", choices=("valid", "same")),
+        "data_format": Option("choice", None, choices=("channels_last", "channels_first", None)),
+        "dilation_rate": Option("sizes", 1),
+        "activation": Option("activation", "tanh"),
+        "recurrent_activation": Option("activation", "sigmoid"),
+        **{name: option for name, option in CELL_OPTIONS.items() if name not in ("units", "activation")},
+        "unit_forget_bias": Option("flag", True),
+        **{name: option for name, option in LOOP_OPTIONS.items() if name != "unroll"},
+    }
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias (4 * filters,)."""
+        filters = self.config["filters"]
+        size = self._sizes("kernel_size")
+        shapes: dict[str, Shape] = {
+            "kernel": (*size, input_shape[2 if self._channels_first else -1], 4 * filters),
+            "recurrent_kernel": (*size, filters, 4 * filters),
+        }
+        return {**shapes, "bias": (4 * filters,)} if self.config["use_bias"] else shapes
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """hidden_state or hidden_states, then the states."""
+        hidden, cell = self.states(input_shape)
+        if self.config["return_sequences"]:
+            axes = ("batch", "timesteps", *hidden.axes[1:])
+            output = TensorInfo("hidden_states", axes, (*input_shape[:2], *hidden.shape[1:]))
+        else:
+            output = TensorInfo("hidden_state", hidden.axes, hidden.shape)
+        return (output, hidden, cell) if self.config["return_state"] else (output,)
+
+    def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """last_hidden_state and last_cell_state, (batch, *space, filters)."""
+        space = input_shape[3:] if self._channels_first else input_shape[2:-1]
+        sizes = tuple(
+            map(self._convolved, space, *map(self._sizes, ("kernel_size", "strides", "dilation_rate")))
+        )
+        names, filters = _SPACE[: self.rank], self.config["filters"]
+        if self._channels_first:
+            axes, shape = ("batch", "channels", *names), (input_shape[0], filters, *sizes)
+        else:
+            axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
+        return tuple(TensorInfo(f"last_{part}_state", axes, shape) for part in ("hidden", "cell"))
+
+    def claims(self) -> dict[str, tuple[str, ...]]:
+        """The last hidden state is the last frame."""
+        same = "hidden_states[:, -1]" if self.config["return_sequences"] else "hidden_state"
+        return {"last_hidden_state": (same,)} if self.config["return_state"] else {}
+
+    @property
+    def _channels_first(self) -> bool:
+        return bool(self.config["data_format"] == "channels_first")
+
+    def _sizes(self, name: str) -> tuple[int, ...]:
+        value: Any = self.config[name]
+        return (value,) * self.rank if isinstance(value, int) else tuple(value)
+
+    def _convolved(self, size: Dimension, kernel: int, stride: int, dilation: int) -> Dimension:
+        if not isinstance(size, int):
+            return size if self.config["padding"] == "same" and stride == 1 else None
+        covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1
+        return (size - covered) // stride + 1
+
+
+class ConvLSTM1D(ConvLSTM):
+    """Inputs (batch, timesteps, rows, channels)."""
+
+    rank, input_rank = 1, 4
+
+
+class ConvLSTM2D(ConvLSTM):
+    """Inputs (batch, timesteps, rows, cols, channels)."""
+
+    rank, input_rank = 2, 5
+
+
+class ConvLSTM3D(ConvLSTM):
+    """Inputs (batch, timesteps, rows, cols, depth, channels)."""
+
+    rank, input_rank = 3, 6
+
+
+LAYERS: dict[str, type[Layer]] = {
+    "ConvLSTM1D": ConvLSTM1D,
+    "ConvLSTM2D": ConvLSTM2D,
+    "ConvLSTM3D": ConvLSTM3D,
+}

@@ -1,0 +1,98 @@
+"""Gated recurrent unit (Cho et al. 2014); reset_after is the form of cuDNN, PyTorch and Keras's default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._layer import Layer, Option
+from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.result import Gate
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+class GRUState(NamedTuple):
+    """hidden: (batch, units), the output and the only memory."""
+
+    hidden: Array
+
+
+class GRUCell(Cell):
+    """One step of a GRU."""
+
+    State = GRUState
+    gates = ("update", "reset", "candidate")
+    options: ClassVar[Mapping[str, Option]] = {
+        "units": CELL_OPTIONS["units"],
+        "activation": CELL_OPTIONS["activation"],
+        "recurrent_activation": Option("activation", "sigmoid"),
+        **CELL_OPTIONS,
+        "reset_after": Option("flag", True),
+    }
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """(3 * units,); with reset_after (2, 3 * units): of the inputs, and of the recurrent part."""
+        width = 3 * self.units
+        return (2, width) if self.config["reset_after"] else (width,)
+
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+        """x W + b, (..., 3 * units), packed z, r, h."""
+        projected = product(inputs, weights["kernel"], dropout.inputs)
+        if not self.config["use_bias"]:
+            return projected
+        bias = weights["bias"]
+        return projected + (bias[0] if self.config["reset_after"] else bias)
+
+    def step(
+        self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[GRUState, dict[str, Gate]]:
+        """One time step.
+
+        z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
+        reset_after;  h' = z h + (1 - z) h~
+
+        projected: (batch, 3 * units).  state: hidden, (batch, units).
+        """
+        units, kernel = self.units, weights["recurrent_kernel"]
+        x_update, x_reset, x_candidate = split(projected, units)
+        after = self.config["reset_after"]
+        recurrent = product(
+            state.hidden,
+            kernel if after else kernel[:, : 2 * units],
+            dropout.recurrent[: None if after else 2],
+        )
+        if after and self.config["use_bias"]:
+            recurrent = recurrent + weights["bias"][1]
+        z_update = x_update + recurrent[:, :units]
+        z_reset = x_reset + recurrent[:, units : 2 * units]
+        update = self.recurrent_activation(z_update)
+        reset = self.recurrent_activation(z_reset)
+        inner = recurrent[:, 2 * units :] if after else None
+        if inner is not None:
+            z_candidate = x_candidate + reset * inner
+        else:
+            z_candidate = x_candidate + product(
+                reset * state.hidden, kernel[:, 2 * units :], dropout.recurrent[2:]
+            )
+        candidate = self.activation(z_candidate)
+        hidden = update * state.hidden + (1 - update) * candidate
+        gates = {
+            "update": Gate(z_update, update),
+            "reset": Gate(z_reset, reset),
+            "candidate": Gate(z_candidate, candidate, inner),
+        }
+        return GRUState(hidden), gates
+
+
+class GRU(Recurrent):
+    """A GRU cell under a loop; returns output[, last hidden state]."""
+
+    cell_class = GRUCell
+    options = {**GRUCell.options, **LOOP_OPTIONS}
+
+
+LAYERS: dict[str, type[Layer]] = {"GRU": GRU}
+CELLS: dict[str, type[Cell]] = {"GRUCell": GRUCell}

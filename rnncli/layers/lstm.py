@@ -1,0 +1,92 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._layer import Layer, Option
+from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.result import Gate
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+class LSTMState(NamedTuple):
+    """hidden: (batch, units), the output.  cell: (batch, units), the memory."""
+
+    hidden: Array
+    cell: Array
+
+
+class LSTMCell(Cell):
+    """One step of an LSTM."""
+
+    State = LSTMState
+    gates = ("input", "forget", "candidate", "output")
+    options: ClassVar[Mapping[str, Option]] = {
+        "units": CELL_OPTIONS["units"],
+        "activation": CELL_OPTIONS["activation"],
+        "recurrent_activation": Option("activation", "sigmoid"),
+        "use_bias": CELL_OPTIONS["use_bias"],
+        "kernel_initializer": CELL_OPTIONS["kernel_initializer"],
+        "recurrent_initializer": CELL_OPTIONS["recurrent_initializer"],
+        "bias_initializer": CELL_OPTIONS["bias_initializer"],
+        "unit_forget_bias": Option("flag", True),
+        **CELL_OPTIONS,
+    }
+
+    def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
+        """One weight; unit_forget_bias starts the forget gate open, whatever the bias initializer says."""
+        if name != "bias" or not self.config["unit_forget_bias"]:
+            return super().draw_weight(name, shape, seed, dtype)
+        import numpy as np
+
+        units = self.units
+        before, after = (
+            super(LSTMCell, self).draw_weight(name, (n,), seed, dtype) for n in (units, 2 * units)
+        )
+        return np.concatenate([before, np.ones(units, before.dtype), after])
+
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+        """x W + b, (..., 4 * units), packed i, f, c, o."""
+        projected = product(inputs, weights["kernel"], dropout.inputs)
+        return projected + weights["bias"] if self.config["use_bias"] else projected
+
+    def step(
+        self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[LSTMState, dict[str, Gate]]:
+        """One time step.
+
+        i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
+
+        projected: (batch, 4 * units).  state: hidden and cell, each (batch, units).
+        """
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        z_input, z_forget, z_candidate, z_output = split(z, self.units)
+        input_ = self.recurrent_activation(z_input)
+        forget = self.recurrent_activation(z_forget)
+        candidate = self.activation(z_candidate)
+        output = self.recurrent_activation(z_output)
+        cell = forget * state.cell + input_ * candidate
+        hidden = output * self.activation(cell)
+        gates = {
+            "input": Gate(z_input, input_),
+            "forget": Gate(z_forget, forget),
+            "candidate": Gate(z_candidate, candidate),
+            "output": Gate(z_output, output),
+        }
+        return LSTMState(hidden, cell), gates
+
+
+class LSTM(Recurrent):
+    """An LSTM cell under a loop; returns output[, last hidden state, last cell state]."""
+
+    cell_class = LSTMCell
+    options = {**LSTMCell.options, **LOOP_OPTIONS}
+
+
+LAYERS: dict[str, type[Layer]] = {"LSTM": LSTM}
+CELLS: dict[str, type[Cell]] = {"LSTMCell": LSTMCell}

@@ -1,0 +1,37 @@
+"""Masking: tells the layers after it which steps to skip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rnncli.case import Shape
+from rnncli.layers._layer import Call, Layer, Option, Returned, Run
+from rnncli.result import TensorInfo
+
+
+class Masking(Layer):
+    """A step is masked where every feature equals mask_value; its features come out as 0."""
+
+    options: ClassVar[Mapping[str, Option]] = {
+        "mask_value": Option("number", 0.0),
+        "dtype": Option("dtype"),
+    }
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """None."""
+        return {}
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """output: the inputs' own shape."""
+        return (TensorInfo("output", ("batch", "timesteps", "features"), input_shape),)
+
+    def call(self, run: Run, call: Call) -> Returned:
+        """The inputs, and the mask, (batch, timesteps)."""
+        import numpy as np
+
+        mask = (call.inputs != self.config["mask_value"]).any(axis=-1)
+        return Returned((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
+
+
+LAYERS: dict[str, type[Layer]] = {"Masking": Masking}

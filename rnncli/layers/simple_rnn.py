@@ -1,0 +1,57 @@
+"""The fully connected recurrent layer (Elman 1990)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product
+from rnncli.layers._layer import Layer, Option
+from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.result import Gate
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+class SimpleRNNState(NamedTuple):
+    """hidden: (batch, units), the output."""
+
+    hidden: Array
+
+
+class SimpleRNNCell(Cell):
+    """One step of a SimpleRNN."""
+
+    State = SimpleRNNState
+    gates = ("candidate",)
+    seed_order = ("dropout", "kernel", "recurrent", "bias")
+    options: ClassVar[Mapping[str, Option]] = CELL_OPTIONS
+
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+        """x W + b, (..., units)."""
+        projected = product(inputs, weights["kernel"], dropout.inputs)
+        return projected + weights["bias"] if self.config["use_bias"] else projected
+
+    def step(
+        self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: Dropout
+    ) -> tuple[SimpleRNNState, dict[str, Gate]]:
+        """One time step: h' = tanh(x W + h U + b).
+
+        projected: (batch, units).  state: hidden, (batch, units).
+        """
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        hidden = self.activation(z)
+        return SimpleRNNState(hidden), {"candidate": Gate(z, hidden)}
+
+
+class SimpleRNN(Recurrent):
+    """A SimpleRNN cell under a loop; returns output[, last hidden state]."""
+
+    cell_class = SimpleRNNCell
+    unsaved = frozenset({"seed"})
+    options = {**SimpleRNNCell.options, **LOOP_OPTIONS}
+
+
+LAYERS: dict[str, type[Layer]] = {"SimpleRNN": SimpleRNN}
+CELLS: dict[str, type[Cell]] = {"SimpleRNNCell": SimpleRNNCell}

@@ -1,0 +1,56 @@
+"""TimeDistributed: the same layer at every time step, each step on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rnncli import layers
+from rnncli.case import Shape, Spec
+from rnncli.errors import LayerError
+from rnncli.layers._layer import Layer, Option
+from rnncli.result import TensorInfo
+
+_SEQUENCES = {"hidden_state": "hidden_states"}
+
+
+class TimeDistributed(Layer):
+    """Gives the layer inputs of (batch, ...), one time step at a time, and stacks what it puts out."""
+
+    without_keras = False
+    options: ClassVar[Mapping[str, Option]] = {
+        "layer": Option("layer", required=True),
+        "dtype": Option("dtype"),
+    }
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.layer = layers.make(spec.config["layer"])
+        if self.layer.config.get("return_state"):
+            raise LayerError(
+                "TimeDistributed: its layer returns states too, and only one tensor can be stacked.",
+                "Leave return_state out of the inner layer.",
+            )
+
+    @property
+    def input_rank(self) -> Any:  # type: ignore[override]
+        """One more than that of the layer inside."""
+        return self.layer.input_rank and self.layer.input_rank + 1
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """The inner layer's."""
+        return self.layer.weight_shapes(_of_a_step(input_shape))
+
+    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
+        """The inner output with the time axis put in again."""
+        info = self.layer.outputs(_of_a_step(input_shape))[0]
+        inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
+        name = _SEQUENCES.get(info.name, info.name)
+        return (TensorInfo(name, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
+
+
+def _of_a_step(shape: Shape) -> Shape:
+    return (shape[0], *shape[2:])
+
+
+LAYERS: dict[str, type[Layer]] = {"TimeDistributed": TimeDistributed}

@@ -1,0 +1,42 @@
+"""How much memory this machine has, so that what cannot fit is refused before it is allocated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rnncli.errors import InputError
+
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def refuse_beyond(needed: int) -> None:
+    """Raises InputError where `needed` bytes are more than the machine has."""
+    have = total()
+    if needed > have:
+        raise InputError(
+            f"the layers would need {_shown(needed)} of memory, and this machine has {_shown(have)}.",
+            "Take fewer units, or a smaller input.",
+        )
+
+
+def total() -> int:
+    """Bytes of memory, or the limit of the container that this runs in, where that is smaller."""
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (ValueError, OSError, AttributeError):
+        return 2**63
+    for path in map(Path, _LIMITS):
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(found)
+
+
+def _shown(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024 or unit == "PiB":
+            return f"{size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return ""

@@ -1,0 +1,226 @@
+"""Case -> weights -> engine -> Result: the only place that joins the stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from rnncli import claims, engines, memory
+from rnncli.case import Case, Shape, Spec, walk
+from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
+from rnncli.initializers import SeedStream
+from rnncli.layers.stack import Stack
+from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+def run(case: Case, engine: str = "auto") -> Result:
+    """What the layers return.
+
+    engine: `auto` takes the fastest that gives Keras's numbers for this case.
+    Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
+    """
+    _refuse_the_impossible(case)
+    name = choose(case) if engine == "auto" else _able(case, engine)
+    computed = engines.get(name).run(case, *_weights_and_seeds(case, name))
+    return _result(case, name, computed)
+
+
+def choose(case: Case) -> str:
+    """numpy where it gives Keras's numbers, else tensorflow."""
+    return "tensorflow" if engines.get("numpy").refusal(case) else "numpy"
+
+
+def check(case: Case, result: Result) -> Result:
+    """`result` with, per tensor, the largest difference from what Keras itself returns."""
+    other = result if result.engine == "tensorflow" else run(case, "tensorflow")
+    return dataclasses.replace(result, differences=differences(result, other))
+
+
+def differences(result: Result, other: Result) -> dict[str, float]:
+    """Per tensor the largest absolute difference; two NaN are the same, one is an infinite difference."""
+    import numpy as np
+
+    found: dict[str, float] = {}
+    for mine, theirs in zip(result.outputs, other.outputs, strict=True):
+        first, second = (tensor.values.astype(np.float64) for tensor in (mine, theirs))
+        with np.errstate(invalid="ignore"):
+            gap = np.where((first == second) | (np.isnan(first) & np.isnan(second)), 0.0, abs(first - second))
+        found[mine.name] = float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+    return found
+
+
+def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
+    """The names of the tensors that differ by more than atol + rtol * |other|."""
+    import numpy as np
+
+    pairs = zip(result.outputs, other.outputs, strict=True)
+    return [
+        mine.name
+        for mine, theirs in pairs
+        if not np.allclose(
+            mine.values.astype(np.float64), theirs.values.astype(np.float64), rtol, atol, equal_nan=True
+        )
+    ]
+
+
+def matrix(case: Case, engine: str = "auto") -> Matrix:
+    """The last layer with every combination of return_sequences and return_state."""
+    return Matrix(
+        {
+            (sequences, state): run(
+                dataclasses.replace(case, layers=_returning(case.layers, sequences, state)), engine
+            )
+            for sequences in (False, True)
+            for state in (False, True)
+        }
+    )
+
+
+def shapes(
+    layers: tuple[Spec, ...], input_shape: Shape, dtype: str = "float32", *, all_layers: bool = False
+) -> ShapeReport:
+    """Every weight's and every tensor's shape, without an engine."""
+    stack = Stack(layers)
+    parts = tuple(
+        LayerShapes(
+            stack.prefix(index).rstrip("/"),
+            layer.spec,
+            weights := layer.weight_shapes(shape),
+            _parameters(weights),
+            layer.outputs(shape),
+        )
+        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
+    )
+    outputs = stack.outputs(input_shape, all_layers=all_layers)
+    return ShapeReport(input_shape, dtype, parts, outputs, stack.claims(all_layers=all_layers))
+
+
+def states(layers: tuple[Spec, ...], input_shape: Shape) -> tuple[TensorInfo, ...]:
+    """What an initial state consists of, in Keras's order, under the names of the results."""
+    return Stack(layers).states(input_shape)
+
+
+def dtype_of(layers: tuple[Spec, ...]) -> str:
+    """What the first layer computes in."""
+    dtype: str = layers[0].config["dtype"]
+    return dtype
+
+
+def _returning(layers: tuple[Spec, ...], sequences: bool, state: bool) -> tuple[Spec, ...]:
+    changed = {"return_sequences": sequences, "return_state": state}
+    return (*layers[:-1], _changed(layers[-1], changed))
+
+
+def _changed(spec: Spec, changed: Mapping[str, Any]) -> Spec:
+    if "return_state" in spec.config:
+        return dataclasses.replace(spec, config={**spec.config, **changed})
+    inner = {
+        name: _changed(value, changed)
+        for name, value in spec.config.items()
+        if isinstance(value, Spec) and name in ("layer", "backward_layer")
+    }
+    if not inner or spec.class_name != "Bidirectional":
+        raise LayerError(
+            f"{spec.class_name} has neither return_sequences nor return_state.",
+            "matrix wants a recurrent layer last, such as lstm.",
+        )
+    return dataclasses.replace(spec, config={**spec.config, **inner})
+
+
+def _able(case: Case, engine: str) -> str:
+    refusal = engines.get(engine).refusal(case)
+    if refusal:
+        raise UsageError(
+            f"the engine {engine} cannot compute this: {refusal}.", "Leave --engine out, or take tensorflow."
+        )
+    return engine
+
+
+def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array] | None, dict[str, int]]:
+    """Weights that are given, or drawn from the seed; None for tensorflow, where Keras draws them itself."""
+    stack = Stack(case.layers)
+    seeds = stack.take_seeds(SeedStream(case.seed).draw)
+    if case.weights is not None:
+        return _fitting(case, stack), seeds
+    drawn = None if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
+    return drawn, seeds
+
+
+def _fitting(case: Case, stack: Stack) -> dict[str, Array]:
+    """The given weights in Keras's order.  Raises InputError for a missing, unknown or misshapen one."""
+    wanted, given = stack.weight_shapes(case.inputs.shape), case.weights or {}
+    for path in given:
+        if path not in wanted:
+            raise InputError(f"weights: there is no weight {path} here.", did_you_mean(path, wanted))
+    for path, shape in wanted.items():
+        if path not in given:
+            raise InputError(
+                f"weights: {path} is missing.", f"It has the shape {shape}; all are {', '.join(wanted)}."
+            )
+        if given[path].shape != shape:
+            raise InputError(
+                f"weights: {path} has the shape {given[path].shape}, and the layer wants {shape}.",
+                "Shapes of all weights: rnncli shape.",
+            )
+    return {path: given[path].astype(case.inputs.dtype) for path in wanted}
+
+
+def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
+    stack = Stack(case.layers)
+    infos = stack.outputs(case.inputs.shape, all_layers=case.all_layers)
+    kept = computed.tensors if case.all_layers else computed.tensors[-1:]
+    arrays = [tensor for layer in kept for tensor in layer]
+    tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
+    equal = claims.holding(stack.claims(all_layers=case.all_layers), tensors)
+    outputs = tuple(NamedTensor(info.name, info.axes, tensors[info.name], equal[info.name]) for info in infos)
+    for info, tensor in zip(infos, outputs, strict=True):
+        if tensor.values.shape != info.shape:
+            raise EngineError(f"{engine} returned {info.name} as {tensor.values.shape}, not as {info.shape}.")
+    return Result(
+        engine=engine,
+        seed=case.seed,
+        layers=case.layers,
+        input_shape=tuple(case.inputs.shape),
+        input_dtype=str(case.inputs.dtype),
+        outputs=outputs,
+        trace=computed.trace,
+        weights=computed.weights,
+    )
+
+
+def _refuse_the_impossible(case: Case) -> None:
+    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
+    stack = Stack(case.layers)
+    sizes = [
+        prod(size for size in shape if isinstance(size, int))
+        for shapes in (stack.weight_shapes(case.inputs.shape), _output_shapes(stack, case))
+        for shape in shapes.values()
+    ]
+    memory.refuse_beyond(sum(sizes) * 8 if case.inputs.dtype.itemsize == 8 else sum(sizes) * 4)
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        config = spec.config
+        zeroing = config.get("zero_output_for_mask") or "Bidirectional" in (s.class_name for s in case.layers)
+        if config.get("unroll") and config.get("go_backwards") and zeroing and case.mask is not None:
+            raise LayerError(
+                "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the mask in "
+                "the wrong order of time here, so there is no right number to show.",
+                "Leave unroll out; it changes nothing else.",
+            )
+
+
+def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:
+    return {info.name: info.shape for info in stack.outputs(case.inputs.shape, all_layers=True)}
+
+
+def _parameters(weights: Mapping[str, Shape]) -> int | None:
+    total = 0
+    for shape in weights.values():
+        if not all(isinstance(size, int) for size in shape):
+            return None
+        total += prod(size for size in shape if isinstance(size, int))
+    return total

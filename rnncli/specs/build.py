@@ -1,0 +1,191 @@
+"""An expression, a Keras config or a name, as one checked Spec with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rnncli import expressions, layers
+from rnncli.case import Spec
+from rnncli.errors import LayerError, did_you_mean
+from rnncli.expressions import Call, Name, Span
+from rnncli.layers._layer import INERT, Option
+from rnncli.specs.values import checked
+
+_SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
+_NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
+
+
+def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
+    """The Spec of a layer.
+
+    written: a name (`lstm`, `bigru`), an expression, a parsed Call or Name, or a Keras config.
+    given: options for a layer that is only named.
+    Raises LayerError, with a caret where an expression is at fault.
+    """
+    if isinstance(written, str):
+        written = expressions.parse(written) if not written.isidentifier() else Name(written, _span(written))
+    if isinstance(written, Spec):
+        return written
+    if isinstance(written, Call):
+        return _from_call(written)
+    if isinstance(written, Name):
+        return _named(written.name, given or {})
+    if isinstance(written, Mapping):
+        return _from_config(written)
+    raise LayerError(f"a layer cannot be {written!r:.60}.", "Write a name, LSTM(3), or a Keras config.")
+
+
+def short_names() -> tuple[str, ...]:
+    """Names that mean a layer inside Bidirectional."""
+    return tuple(_SHORT)
+
+
+def inside(name: str) -> str | None:
+    """`bilstm` -> `LSTM`; None for any other name."""
+    return _SHORT.get(name.casefold().replace("_", ""))
+
+
+def _named(name: str, given: Mapping[str, Any]) -> Spec:
+    inner = inside(name)
+    if inner:
+        outer = {key: value for key, value in given.items() if key in ("merge_mode", "dtype")}
+        own = {key: value for key, value in given.items() if key != "merge_mode"}
+        return _complete("Bidirectional", {"layer": _complete(inner, own), **outer})
+    return _complete(find(name), given)
+
+
+def find(name: str) -> str:
+    """Keras's own name of a layer or a cell, in any case.  Raises LayerError."""
+    folded = name.casefold().replace("_", "")
+    for known in (*layers.names(), *layers.names("CELLS")):
+        if known.casefold() == folded:
+            return known
+    names = (*layers.names(), *short_names())
+    raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, names))
+
+
+def options_of(class_name: str) -> Mapping[str, Option]:
+    """The options of a layer or a cell."""
+    if class_name in layers.names("CELLS"):
+        return layers.cell_of(class_name).options
+    return layers.class_of(class_name).options
+
+
+def _from_call(call: Call) -> Spec:
+    try:
+        class_name = find(call.name)
+    except LayerError as error:
+        raise expressions.fault(call.span, error.what, error.advice) from None
+    options = options_of(class_name)
+    positional = _positional(options)
+    if len(call.args) > len(positional):
+        raise expressions.fault(
+            call.spans[len(positional)],
+            f"{class_name} takes {len(positional)} arguments without a name",
+            f"They are {', '.join(positional)}; name the others.",
+        )
+    pairs: list[tuple[str, Any, Span]] = [
+        (positional[index], value, call.spans[index]) for index, value in enumerate(call.args)
+    ]
+    pairs += [(name, value, call.spans[name]) for name, value in call.kwargs.items()]
+    given: dict[str, Any] = {}
+    for name, value, span in pairs:
+        if name in given:
+            raise expressions.fault(span, f"{name} is given twice", "Leave one of them out.")
+        try:
+            given.update(_option(class_name, name, value))
+        except LayerError as error:
+            raise error if "^" in error.what else expressions.fault(span, error.what, error.advice) from None
+    try:
+        return _complete(class_name, given)
+    except LayerError as error:
+        raise error if "^" in error.what else expressions.fault(call.span, error.what, error.advice) from None
+
+
+def _from_config(config: Mapping[str, Any]) -> Spec:
+    name, given = config.get("class_name"), config.get("config", {})
+    if not isinstance(name, str) or not isinstance(given, Mapping):
+        raise LayerError(
+            "a layer's config has no class_name, or its config is no object.",
+            'Write {"class_name": "LSTM", "config": {"units": 3}}.',
+        )
+    class_name = find(name.rpartition(">")[2])
+    made: dict[str, Any] = {}
+    for key, value in given.items():
+        made.update(_option(class_name, key, value))
+    return _complete(class_name, made, deferred=True)
+
+
+def _option(class_name: str, name: str, value: Any) -> dict[str, Any]:
+    """One option, checked; {} where it changes nothing in what the layer returns."""
+    options = options_of(class_name)
+    if name in INERT and name not in options:
+        return {}
+    if name not in options:
+        raise LayerError(f"{class_name} has no argument '{name}'.", _advice(name, options))
+    return {name: checked(class_name, name, options[name], value, build)}
+
+
+def _advice(name: str, options: Mapping[str, Option]) -> str:
+    having = who_has(name)
+    return f"These have it: {', '.join(having)}." if having else did_you_mean(name, options)
+
+
+def who_has(option: str) -> list[str]:
+    """The layers that have an option."""
+    return [name for name in layers.names() if option in layers.class_of(name).options]
+
+
+def _complete(class_name: str, given: Mapping[str, Any], *, deferred: bool = False) -> Spec:
+    """Given options, then Keras's defaults; and the layer itself has a last word (Bidirectional)."""
+    config: dict[str, Any] = {}
+    for name, value in given.items():
+        config.update(_option(class_name, name, value))
+    for name, option in options_of(class_name).items():
+        if option.required and name not in config:
+            raise LayerError(f"{class_name} needs {name}.", _example(class_name))
+        config.setdefault(name, "float32" if option.kind == "dtype" else option.default)
+    config = {name: "float32" if name == "dtype" and v is None else v for name, v in config.items()}
+    spec = Spec(class_name, config, deferred)
+    if class_name in layers.names():
+        layers.make(spec)
+    return spec
+
+
+def _example(class_name: str) -> str:
+    examples = {
+        "Bidirectional": "Bidirectional(LSTM(3))",
+        "TimeDistributed": "TimeDistributed(Dense(3))",
+        "RNN": "RNN([LSTMCell(3), GRUCell(2)]); for the plain recurrent layer, simple_rnn",
+        "ConvLSTM1D": "ConvLSTM1D(4, 3)",
+        "ConvLSTM2D": "ConvLSTM2D(4, 3)",
+        "ConvLSTM3D": "ConvLSTM3D(4, 3)",
+    }
+    return f"For example {examples.get(class_name, f'{class_name}(3)')}."
+
+
+def _positional(options: Mapping[str, Option]) -> list[str]:
+    names: list[str] = []
+    for name in options:
+        if name in _NOT_POSITIONAL:
+            break
+        names.append(name)
+    return names
+
+
+def _span(text: str) -> Span:
+    return Span(text, 1, 0, len(text))
+
+
+def each(written: Any) -> Iterable[Any]:
+    """The layers of a stack: a list, a Sequential's config, or the one that is written."""
+    if isinstance(written, list):
+        for item in written:
+            yield from each(item)
+    elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
+        inner = written.get("config", {})
+        held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+        yield from each([item for item in held if item.get("class_name") != "InputLayer"])
+    else:
+        yield written

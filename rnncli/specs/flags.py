@@ -1,0 +1,97 @@
+"""--layer and the flags beside it, and what a case document says, as a stack of Specs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnncli.case import Spec
+from rnncli.errors import LayerError, UsageError
+from rnncli.specs.build import build, each, find, inside, options_of, who_has
+
+RECURRENT = ("SimpleRNN", "LSTM", "GRU")
+UNITS = 3
+
+_WRAPPER = ("bidirectional", "merge_mode")
+
+
+def from_flags(
+    texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None
+) -> tuple[Spec, ...]:
+    """The stack that is asked for.
+
+    texts: the values of --layer: names, expressions or configs.  flags: those that were given, by
+    Keras's name of the option, `bidirectional` and `merge_mode` among them.  document_layer: what a
+    case document says, used where `texts` is empty; flags win over it.
+    """
+    flags = {name: value for name, value in flags.items() if value is not None}
+    if not texts and document_layer is not None:
+        stack = tuple(_overridden(build(written), flags) for written in each(document_layer))
+        if not stack:
+            raise LayerError("the document's layer is an empty list.", "Write one, or leave `layer` out.")
+        _refuse_idle(flags, stack)
+        return stack
+    written = [item for text in texts or ["lstm"] for item in each(text)]
+    named = [isinstance(item, str) and item.isidentifier() for item in written]
+    if flags and not any(named):
+        raise UsageError(
+            f"{_shown(next(iter(flags)))} has no layer to go to: an expression says its own options.",
+            "Write the option into the expression, or name the layer without one: --layer lstm",
+        )
+    stack = tuple(
+        _from_name(item, flags, last=index == len(written) - 1) if is_name else build(item)
+        for index, (item, is_name) in enumerate(zip(written, named, strict=True))
+    )
+    _refuse_idle(flags, tuple(spec for spec, is_name in zip(stack, named, strict=True) if is_name))
+    return stack
+
+
+def _from_name(name: str, flags: Mapping[str, Any], *, last: bool) -> Spec:
+    """A named layer with the flags that it has; below another one it returns its sequence."""
+    class_name = inside(name) or find(name)
+    options = options_of(class_name)
+    own: dict[str, Any] = {key: value for key, value in flags.items() if key in options}
+    if "units" in options:
+        own.setdefault("units", UNITS)
+    if not last and "return_sequences" in options:
+        own.setdefault("return_sequences", True)
+    # In Keras's order, whatever the order of typing: initializers take their seeds in this order.
+    inner = build(class_name, {key: own[key] for key in options if key in own})
+    wrapped = inside(name) or (flags.get("bidirectional") and class_name in RECURRENT)
+    return _wrapped(inner, flags) if wrapped else inner
+
+
+def _wrapped(inner: Spec, flags: Mapping[str, Any]) -> Spec:
+    outer = {key: flags[key] for key in ("merge_mode", "dtype") if key in flags}
+    return build("Bidirectional", {"layer": inner, **outer})
+
+
+def _overridden(spec: Spec, flags: Mapping[str, Any]) -> Spec:
+    """A document's layer with the flags of the command line in it."""
+    if spec.class_name == "Bidirectional":
+        inner = _overridden(spec.config["layer"], {k: v for k, v in flags.items() if k not in _WRAPPER})
+        outer = {key: flags[key] for key in ("merge_mode", "dtype") if key in flags}
+        return build("Bidirectional", {**spec.config, **outer, "layer": inner})
+    if spec.class_name not in RECURRENT:
+        return spec
+    options = options_of(spec.class_name)
+    changed = {name: value for name, value in flags.items() if name in options}
+    inner = build(spec.class_name, {**spec.config, **changed}) if changed else spec
+    return _wrapped(inner, flags) if flags.get("bidirectional") else inner
+
+
+def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec]) -> None:
+    """A flag that no layer has would do nothing, and nobody would see it."""
+    inner = [spec.config["layer"] if spec.class_name == "Bidirectional" else spec for spec in stack]
+    for name in flags:
+        if name == "merge_mode" and not any(spec.class_name == "Bidirectional" for spec in stack):
+            raise UsageError("--merge-mode has nothing to merge.", "Add --bidirectional, or name bilstm.")
+        if name not in _WRAPPER and not any(name in spec.config for spec in inner):
+            classes = ", ".join(dict.fromkeys(spec.class_name for spec in inner))
+            raise UsageError(
+                f"{_shown(name)}: {classes} does not have it.", f"These have it: {', '.join(who_has(name))}."
+            )
+
+
+def _shown(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

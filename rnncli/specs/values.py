@@ -1,0 +1,152 @@
+"""One argument of a layer: whether Keras would take it, and in which form we keep it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rnncli import activations, initializers
+from rnncli.case import Spec
+from rnncli.errors import LayerError, did_you_mean
+from rnncli.expressions import Call, Name
+from rnncli.layers._layer import Option
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+Build = Callable[[Any], Spec]
+"""Makes a Spec of what is written about a layer that stands inside another."""
+
+
+def checked(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
+    """`value` in the form that we keep it.  Raises LayerError that says what `name` may be."""
+    reader = _READERS.get(option.kind)
+    if reader:
+        return reader(value)
+    if option.kind in ("layer", "cells", "backward"):
+        return _inner(class_name, name, option, value, build)
+    if option.kind == "choice":
+        return _choice(class_name, name, option, value)
+    test, wanted = _PLAIN[option.kind]
+    if not test(value):
+        raise LayerError(f"{class_name}: {name}={_shown(value)} is not {wanted}.", _given(option))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _given(option: Option) -> str:
+    return "" if option.required or option.default is None else f"Keras's default is {option.default!r}."
+
+
+def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
+    value = value.name if isinstance(value, Name) else value
+    folded = value.casefold() if isinstance(value, str) else value
+    folded = None if folded == "none" else folded
+    if folded not in option.choices:
+        words = ["none" if choice is None else str(choice) for choice in option.choices]
+        raise LayerError(
+            f"{class_name}: {name}={_shown(value)} is not known.", did_you_mean(str(value), words)
+        )
+    return folded
+
+
+def _activation(value: Any) -> str:
+    if isinstance(value, Call):
+        raise LayerError("an activation is a name, not a call.", "For example activation='relu'.")
+    name = value.name if isinstance(value, Name) else value
+    if not isinstance(name, (str, Mapping, type(None))):
+        raise LayerError(f"{_shown(value)} is not an activation.", "For example activation='relu'.")
+    return activations.canonical(name)
+
+
+def _initializer(value: Any) -> str | Spec:
+    if isinstance(value, (Spec,)):
+        return value
+    if isinstance(value, Call):
+        return initializers.from_call(value)
+    if isinstance(value, Mapping):
+        return initializers.from_config(value)
+    name = value.name if isinstance(value, Name) else value
+    if not isinstance(name, str):
+        raise LayerError(f"{_shown(value)} is not an initializer.", "For example 'zeros', or Constant(0.1).")
+    return initializers.parse(name)
+
+
+def _dtype(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = value.get("config", {}).get("name")
+    if value is None:
+        return "float32"
+    if value not in DTYPES:
+        raise LayerError(f"there is no dtype {_shown(value)} here.", did_you_mean(str(value), DTYPES))
+    return str(value)
+
+
+def _inner(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
+    if option.kind == "backward" and value is None:
+        return None
+    several = option.kind == "cells" and isinstance(value, (list, tuple))
+    if several and not value:
+        raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
+    if option.kind == "cells" and isinstance(value, Mapping) and value.get("class_name") == "StackedRNNCells":
+        value, several = value.get("config", {}).get("cells", []), True
+    if isinstance(value, Call) and value.name == "StackedRNNCells" and option.kind == "cells":
+        value, several = value.args[0] if value.args else value.kwargs.get("cells", []), True
+    made = tuple(_built(item, build, name) for item in value) if several else _built(value, build, name)
+    wanted = "a cell such as LSTMCell(3)" if option.kind == "cells" else "a layer such as LSTM(3)"
+    for spec in made if isinstance(made, tuple) else (made,):
+        if spec.class_name.endswith("Cell") != (option.kind == "cells"):
+            raise LayerError(
+                f"{class_name}: {name} wants {wanted}, not {spec.class_name}.", f"Give it {wanted}."
+            )
+    return made
+
+
+def _built(value: Any, build: Build, name: str) -> Spec:
+    if not isinstance(value, (Call, Mapping, Spec)):
+        shown = value.name if isinstance(value, Name) else value
+        raise LayerError(f"{name} is {_shown(shown)}, not a layer that is called.", "For example LSTM(3).")
+    return build(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Call):
+        return f"{value.name}(...)"
+    if isinstance(value, Name):
+        return value.name
+    text = repr(value)
+    return text if len(text) < 40 else f"{text[:37]}..."
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_int(value) and 0 < value < 2**31
+
+
+def _is_number(value: Any) -> bool:
+    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def _is_sizes(value: Any) -> bool:
+    return _is_size(value) or (isinstance(value, (list, tuple)) and bool(value) and all(map(_is_size, value)))
+
+
+_PLAIN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "size": (_is_size, "a whole number above 0"),
+    "sizes": (_is_sizes, "a whole number above 0, or one for each axis"),
+    "flag": (lambda value: isinstance(value, bool), "True or False"),
+    "rate": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to, but not, 1"),
+    "number": (_is_number, "a number"),
+    "seed": (
+        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),
+        "a whole number or None",
+    ),
+    "text": (lambda value: value is None or isinstance(value, str), "a text"),
+}
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "activation": _activation,
+    "initializer": _initializer,
+    "dtype": _dtype,
+}
