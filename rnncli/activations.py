@@ -24,6 +24,10 @@ Formula = Callable[[Any, Any], Any]
 _SELU_SCALE = 1.0507009873554805
 _SELU_BELOW = 1.7580993408473766
 
+# TensorFlow holds these two as float32, and computes with that in float64 too.
+_LEAK = 0.20000000298023224
+_ROOT_OF_HALF = 0.7071067690849304
+
 
 def _sigmoid(np: Any, x: Any) -> Any:
     """Within 2 units in the last place on both sides; exp may overflow, and 1 / inf is the right 0."""
@@ -35,13 +39,10 @@ def _between(np: Any, x: Any, low: float, high: float) -> Any:
     return np.minimum(np.maximum(x, low), high)  # several times faster than clip on a few units
 
 
-def _erf(np: Any, x: Any) -> Any:
-    wide = np.asarray(x, np.float64)
-    return np.fromiter(map(math.erf, wide.ravel().tolist()), np.float64, wide.size).reshape(wide.shape)
-
-
 def _gelu(np: Any, x: Any) -> Any:
-    return 0.5 * x * (1 + _erf(np, x / math.sqrt(2)).astype(x.dtype))
+    scaled = np.asarray(-_ROOT_OF_HALF * x, np.float64)
+    tails = np.fromiter(map(math.erfc, scaled.ravel().tolist()), np.float64, scaled.size)
+    return 0.5 * x * tails.reshape(scaled.shape).astype(x.dtype)
 
 
 def _selu(np: Any, x: Any) -> Any:
@@ -80,7 +81,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "hard_sigmoid": lambda np, x: _between(np, x + 3, 0, 6) / 6,
     "relu": lambda np, x: np.maximum(x, 0),
     "relu6": lambda np, x: _between(np, x, 0, 6),
-    "leaky_relu": lambda np, x: np.where(x > 0, x, 0.2 * x),
+    "leaky_relu": lambda np, x: np.where(x > 0, x, _LEAK * x),
     "elu": lambda np, x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "selu": _selu,
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),

@@ -69,7 +69,7 @@ def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
     radius = np.sqrt(real(-2) * np.log(u.astype(np.float64)).astype(real))
     wide = angle.astype(np.float64)
     pair = np.stack([np.sin(wide).astype(real) * radius, np.cos(wide).astype(real) * radius], axis=-1)
-    return pair.reshape(len(words), -1)
+    return pair.reshape(len(words), _values_a_block(dtype))
 
 
 def _truncated(source: Stream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:

@@ -1,0 +1,129 @@
+"""Every activation against Keras's own, on grids that reach into saturation and overflow."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnncli import activations
+from rnncli.errors import LayerError
+
+TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
+ROWWISE = {"softmax", "log_softmax", "sparsemax"}
+
+
+def grid(dtype: str) -> np.ndarray:
+    fine = np.linspace(-12, 12, 4801)
+    corners = [0.0, -0.0, 0.5, -0.5, 1, -1, 3, -3, 6, 30, -30, 100, -100, 1e4, -1e4, 1e-8, -1e-8, 1e-30]
+    return np.concatenate([fine, corners]).astype(dtype).reshape(-1, 1)
+
+
+def against_keras(name: str, x: np.ndarray, dtype: str) -> None:
+    theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x, dtype)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = activations.get(name)(x)
+    assert ours.shape == x.shape
+    assert ours.dtype == dtype
+    np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
+def test_each_number_is_kerass(name: str, dtype: str) -> None:
+    against_keras(name, grid(dtype), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(ROWWISE))
+def test_each_row_is_kerass(name: str, dtype: str) -> None:
+    x = np.random.default_rng(3).normal(size=(200, 7)) * 3
+    against_keras(name, x.astype(dtype), dtype)
+    extreme = [[0, -0.0, 1], [100, -100, 0], [1e4, 1e4, -1e4], [1e4, -1e4, 0], [-1e4, -1e4, -1e4]]
+    against_keras(name, np.asarray(extreme, dtype), dtype)
+    against_keras(name, np.asarray([[[2.5]]], dtype), dtype)
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+@given(
+    x=hnp.arrays(
+        "float32", hnp.array_shapes(min_dims=2, max_dims=3, max_side=4), elements=st.floats(width=32)
+    )
+)
+def test_nothing_warns_and_nothing_changes_shape(name: str, x: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = activations.get(name)(x)
+    assert y.shape == x.shape
+    assert y.dtype == x.dtype
+
+
+def test_infinities_and_nan_go_where_keras_sends_them() -> None:
+    x = np.asarray([[math.inf, -math.inf, math.nan]], "float32")
+    for name in ("sigmoid", "tanh", "relu", "linear", "softplus", "exponential", "hard_sigmoid"):
+        theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
+        np.testing.assert_array_equal(activations.get(name)(x), theirs, err_msg=name)
+
+
+def test_sigmoid_keeps_small_values_apart() -> None:
+    x = np.asarray([-20.0, -40.0, -80.0], "float32")
+    np.testing.assert_allclose(activations.get("sigmoid")(x), np.exp(x.astype("float64")), rtol=1e-6)
+
+
+def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
+    exported = {n for n in dir(keras.activations) if not n.startswith("_")} - {
+        "get",
+        "serialize",
+        "deserialize",
+    }
+    assert exported - {"glu", "threshold"} == set(activations.NAMES)
+    for name in ("glu", "threshold"):
+        with pytest.raises(LayerError, match=name):
+            activations.canonical(name)
+
+
+@pytest.mark.parametrize(
+    ("given_name", "expected"),
+    [
+        (None, "linear"),
+        ("Tanh", "tanh"),
+        ("HardSigmoid", "hard_sigmoid"),
+        ("hard-sigmoid", "hard_sigmoid"),
+        ("swish", "silu"),
+        ({"class_name": "function", "config": "relu", "module": "keras.activations"}, "relu"),
+    ],
+)
+def test_names_fold(given_name: object, expected: str) -> None:
+    assert activations.canonical(given_name) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", activations.NAMES)
+def test_a_config_that_keras_wrote_is_read(name: str) -> None:
+    function = keras.activations.get(name)
+    config = keras.saving.serialize_keras_object(function)
+    assert activations.canonical(config) == keras.activations.serialize(function)
+
+
+@pytest.mark.parametrize("bad", ["tanhh", "", "zeros", 3, ["tanh"], {"class_name": "ReLU", "config": {}}, {}])
+def test_bad_names_are_refused(bad: object) -> None:
+    with pytest.raises(LayerError):
+        activations.get(bad)  # type: ignore[arg-type]
+
+
+def test_a_near_name_is_offered() -> None:
+    with pytest.raises(LayerError, match="Did you mean sigmoid"):
+        activations.canonical("sigmod")
+
+
+def test_names_need_no_numpy() -> None:
+    code = "import sys, rnncli.activations as a; a.canonical('tanh'); assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

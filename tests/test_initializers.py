@@ -1,0 +1,367 @@
+"""Every initializer against Keras: numbers, names, what is refused, and the seeds that are taken."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnncli import initializers
+from rnncli.case import Spec
+from rnncli.errors import LayerError
+from rnncli.initializers import SeedStream, make, parse, takes_seed, to_config
+
+KERAS_NAMES = [name for name in initializers.names() if name != "probe"]
+RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]
+PLAIN = [name for name in KERAS_NAMES if name not in (*RANDOM, "stft")]
+BIT_FOR_BIT = {"random_uniform", "glorot_uniform", "he_uniform", "lecun_uniform"}
+SHAPES = [(1, 1), (3, 12), (5, 12), (8, 8), (2, 9), (12, 3), (2, 3, 4), (3, 3, 2, 8)]
+DTYPES = ["float32", "float64"]
+
+
+def near(ours: np.ndarray, theirs: Any, name: str, scale: float = 1.0) -> None:
+    expected = np.asarray(theirs)
+    assert ours.shape == expected.shape
+    assert ours.dtype == expected.dtype
+    if name in BIT_FOR_BIT:
+        np.testing.assert_array_equal(ours, expected)
+    else:
+        tolerance = 4e-6 if name == "orthogonal" else 2.4e-7 * scale
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance)
+
+
+def fits(name: str, shape: tuple[int, ...]) -> bool:
+    return not (name == "orthogonal" and len(shape) < 2) and not (name == "identity" and len(shape) != 2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_random_initializer_draws_what_keras_draws(name: str, dtype: str) -> None:
+    for seed, shape in enumerate([*SHAPES, (12,), (3,)]):
+        if fits(name, shape):
+            theirs = keras.initializers.get({"class_name": name, "config": {"seed": seed * 977}})(
+                shape, dtype
+            )
+            near(make(name, shape, dtype, seed * 977), theirs, name, float(np.abs(theirs).max()) or 1.0)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@given(
+    seed=st.integers(-(2**63), 2**63 - 1),
+    shape=st.tuples(st.integers(1, 24), st.integers(1, 48)),
+    dtype=st.sampled_from(DTYPES),
+)
+@settings(max_examples=25, deadline=None)
+def test_random_shapes_and_seeds(name: str, seed: int, shape: tuple[int, int], dtype: str) -> None:
+    theirs = keras.initializers.get({"class_name": name, "config": {"seed": seed}})(shape, dtype)
+    near(make(name, shape, dtype, seed), theirs, name, float(np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "constant"])
+def test_an_initializer_without_seed_fills_what_keras_fills(name: str, dtype: str) -> None:
+    for shape in [(3, 12), (4, 4), (12, 3), (12,), (2, 3, 4)]:
+        if fits(name, shape):
+            near(make(name, shape, dtype, None), keras.initializers.get(name)(shape, dtype), "random_uniform")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("Constant(0.1)", (3, 4)),
+        ("Constant(-3)", (3,)),
+        ("Constant([1, 2.5, 3])", (2, 3)),
+        ("Constant([[1, 2, 3], [4, 5, 6]])", (2, 3)),
+        ("Identity(0.3)", (3, 12)),
+        ("Identity(gain=-2)", (4, 4)),
+        ("RandomNormal(0.3, 2.5, seed=7)", (3, 12)),
+        ("RandomNormal(stddev=-1, seed=7)", (3, 12)),
+        ("TruncatedNormal(mean=-1.0, stddev=0.5, seed=8)", (3, 12)),
+        ("RandomUniform(-0.1, 0.1, seed=9)", (3, 12)),
+        ("RandomUniform(minval=-1, maxval=3, seed=9)", (3, 12)),
+        ("RandomUniform(0, 16777217, seed=9)", (3, 12)),
+        ("RandomUniform(1.0, -1.0, seed=9)", (3, 12)),
+        ("Orthogonal(0.5, 10)", (12, 3)),
+        ("Orthogonal(gain=2, seed=10)", (3, 12)),
+        ("GlorotUniform(11)", (3, 12)),
+        ("HeNormal(seed=-1)", (3, 12)),
+        ("VarianceScaling(2.0, 'fan_out', 'uniform', 3)", (3, 12)),
+        ("VarianceScaling(0.5, mode='fan_avg', distribution='untruncated_normal', seed=3)", (3, 12)),
+        ("VarianceScaling(0.5, distribution='Normal', seed=3)", (3, 12)),
+        ("VarianceScaling(seed=3, input_axes=[0, 1], output_axes=(2,))", (2, 3, 4)),
+        ("VarianceScaling(seed=3, input_axes=[0])", (2, 3, 4)),
+        ("STFT('imag', None)", (5, 1, 4)),
+        ("STFT('real', [1, 2, 3.5, 2, 1], 'spectrum')", (5, 1, 4)),
+        ("STFT(window=[1, 2, 3.5, 2, 1])", (5, 1, 4)),
+    ],
+)
+def test_an_expression_is_the_keras_object(text: str, shape: tuple[int, ...], dtype: str) -> None:
+    theirs = np.asarray(eval(text, vars(keras.initializers))(shape, dtype))
+    ours = make(parse(text), shape, dtype, None)
+    assert ours.dtype == dtype
+    name = "orthogonal" if text.startswith("Orth") else "uniform" if "Uniform(" in text else "normal"
+    near(ours, theirs, {"uniform": "random_uniform"}.get(name, name), max(1.0, float(np.abs(theirs).max())))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_without_a_seed_the_stream_gives_it(name: str) -> None:
+    keras.utils.set_random_seed(5)
+    layers = [keras.initializers.get(name) for _ in range(2)]
+    stream = SeedStream(5)
+    for theirs in layers:
+        near(make(name, (4, 6), "float32", stream.draw()), theirs((4, 6), "float32"), name)
+    assert stream.draw() == random.randint(1, 10**9)
+
+
+def test_the_first_lstm_after_seed_1() -> None:
+    stream = SeedStream(1)
+    kernel = make("glorot_uniform", (3, 12), "float32", stream.draw())
+    recurrent = make("orthogonal", (3, 12), "float32", stream.draw())
+    expected = np.float32([-0.30484378, 0.45846313, 0.55453783, -0.19828954])
+    np.testing.assert_array_equal(kernel[0, :4], expected)
+    expected = np.float32([0.18667818, -0.18860474, -0.21117668, -0.24497627])
+    np.testing.assert_allclose(recurrent[0, :4], expected, atol=4e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("zeros", False),
+        ("identity", False),
+        ("probe", False),
+        ("orthogonal", True),
+        (Spec("RandomNormal", {"stddev": 1.0}), True),
+        (Spec("RandomNormal", {"seed": None}, deferred=True), True),
+        (Spec("RandomNormal", {"seed": 0}), False),
+        (Spec("Constant", {"value": 1}), False),
+    ],
+)
+def test_who_takes_a_seed(value: str | Spec, taken: bool) -> None:
+    assert takes_seed(value) is taken
+
+
+def test_a_specs_own_seed_wins() -> None:
+    own = make(Spec("RandomNormal", {"seed": 3}), (4,), "float32", 99)
+    np.testing.assert_array_equal(own, make("random_normal", (4,), "float32", 3) * 1)
+    assert not np.array_equal(own, make("random_normal", (4,), "float32", 99))
+
+
+@pytest.mark.parametrize("name", ["random_normal", "glorot_uniform", "he_normal", "zeros"])
+def test_float16(name: str) -> None:
+    config = {"class_name": name, "config": {"seed": 4} if takes_seed(name) else {}}
+    theirs = np.asarray(keras.initializers.get(config)((5, 7), "float16"))
+    ours = make(name, (5, 7), "float16", 4)
+    assert ours.dtype == np.float16
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+# Names and forms
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("zeros", "zeros"),
+        (" Zeros ", "zeros"),
+        ("GlorotUniform", "glorot_uniform"),
+        ("GLOROT-uniform", "glorot_uniform"),
+        ("normal", "random_normal"),
+        ("IdentityInitializer", "identity"),
+        ("keras.initializers.Ones", "ones"),
+        ("constant:0.1", Spec("Constant", {"value": 0.1})),
+        ("random_uniform:-0.1:0.1", Spec("RandomUniform", {"minval": -0.1, "maxval": 0.1})),
+        ("random_normal:0:1:7", Spec("RandomNormal", {"mean": 0, "stddev": 1, "seed": 7})),
+        ("variance_scaling:2:fan_out", Spec("VarianceScaling", {"scale": 2, "mode": "fan_out"})),
+        ("glorot_uniform:none", Spec("GlorotUniform", {"seed": None})),
+        ("Constant(0.1)", Spec("Constant", {"value": 0.1})),
+        ("tf.keras.initializers.Zeros()", Spec("Zeros")),
+        ("RandomNormal(seed=7, stddev=0.5)", Spec("RandomNormal", {"seed": 7, "stddev": 0.5})),
+        ('{"class_name": "Zeros"}', Spec("Zeros", deferred=True)),
+        (
+            '{"class_name": "RandomNormal", "config": {"seed": null, "mean": 1.5}}',
+            Spec("RandomNormal", {"seed": None, "mean": 1.5}, deferred=True),
+        ),
+    ],
+)
+def test_every_form(text: str, expected: str | Spec) -> None:
+    value = parse(text)
+    assert value == expected
+    if isinstance(value, Spec):
+        assert list(value.config) == list(expected.config)  # type: ignore[union-attr]
+
+
+def test_every_name_of_keras_is_known() -> None:
+    from keras.src.initializers import ALL_OBJECTS_DICT
+
+    for name in set(ALL_OBJECTS_DICT) - {"Initializer", "initializer", "Constant", "constant"}:
+        assert parse(name) == keras.src.utils.naming.to_snake_case(ALL_OBJECTS_DICT[name].__name__)
+
+
+def test_a_bare_constant_is_refused_as_keras_refuses_it() -> None:
+    with pytest.raises(KeyError):
+        keras.initializers.get("constant")
+    with pytest.raises(LayerError, match=r"constant:0\.1"):
+        parse("constant")
+
+
+@pytest.mark.parametrize("name", KERAS_NAMES)
+def test_keras_configs_go_in_and_out(name: str) -> None:
+    if name == "stft":
+        pytest.skip("Keras needs scipy for its default window")
+    given_config = {"class_name": name, "config": {"value": 2.5} if name == "constant" else {}}
+    written = json.loads(json.dumps(keras.initializers.serialize(keras.initializers.get(given_config))))
+    value = parse(json.dumps(written))
+    assert isinstance(value, Spec)
+    assert value.deferred
+    assert value.config == written["config"]
+    back = keras.initializers.get(to_config(value))
+    assert keras.initializers.serialize(back) == written
+
+
+@given(
+    st.sampled_from(
+        ["RandomNormal", "RandomUniform", "TruncatedNormal", "Orthogonal", "Constant", "Identity"]
+    ),
+    st.lists(st.floats(-1e6, 1e6) | st.integers(-1000, 1000), max_size=2),
+)
+def test_short_form_expression_and_config_agree(name: str, numbers: list[float]) -> None:
+    count = 1 if name in ("Orthogonal", "Constant", "Identity") else 2
+    numbers = numbers[:count]
+    expression = parse(f"{name}({', '.join(map(repr, numbers))})")
+    assert isinstance(expression, Spec)
+    if numbers:
+        assert parse(":".join([name, *map(repr, numbers)])) == expression
+    deferred = parse(json.dumps(to_config(expression)))
+    assert isinstance(deferred, Spec)
+    assert dict(expression.config).items() <= dict(deferred.config).items()
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[a-zA-Z_]{1,12}[:({][a-z0-9.:,=\-(){}\"' ]{0,20}"))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        value = parse(text)
+    except LayerError as error:
+        assert error.what  # noqa: PT017
+    else:
+        assert isinstance(value, (str, Spec))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("zeross", "Did you mean zeros?"),
+        ("", "no initializer"),
+        ("constant:", "Nothing stands for value"),
+        ("constant:abc", "has to be a number"),
+        ("constant:inf", "finite"),
+        ("constant:nan", "finite"),
+        ("constant:1e39", "finite"),
+        ("zeros:1", "takes 0 arguments"),
+        ("random_normal:true", "has to be a number"),
+        ("RandomNormal(std=3)", "\n               ^^^\n"),
+        ("RandomNormal(stdev=3)", "Did you mean stddev?"),
+        ("RandomNormal(1, mean=2)", "given twice"),
+        ("RandomNormal(1, 2, 3, 4)", "takes 3 arguments"),
+        ("RandomNormal(stddev=Zeros())", "plain value"),
+        ("RandomNormal(stddev='a')", "has to be a number"),
+        ("RandomNormal(seed=1.5)", "integer or None"),
+        ("RandomNormal(seed=True)", "integer or None"),
+        ("RandomNormal(seed=9223372036854775808)", "64 bits"),
+        ("VarianceScaling(0)", "above 0"),
+        ("VarianceScaling(mode='FAN_IN')", "fan_in, fan_out, fan_avg"),
+        ("VarianceScaling(mode=['fan_in'])", "fan_in, fan_out, fan_avg"),
+        ("VarianceScaling(distribution='cauchy')", "untruncated_normal"),
+        ("VarianceScaling(input_axes=3)", "list of integers"),
+        ("STFT('left')", "real, imag"),
+        ("Glorot(3)", "\n  ^^^^^^\n"),
+        ("3", "no initializer"),
+        ("[Zeros()]", "is not an initializer"),
+        ("{", "JSON"),
+        ("{}", "class_name"),
+        ('{"class_name": "Zeros", "config": {"a": 1}}', "no argument a"),
+        ('{"class_name": "Zeros", "config": 3}', "not an object"),
+        ('{"class_name": "Zeros", "confg": {}}', "Did you mean config?"),
+        ('{"class_name": "Constant", "config": {}}', "no value"),
+        ('{"class_name": "Constant", "config": {"value": NaN}}', "finite"),
+        (
+            '{"class_name": "RandomNormal", "config": {"seed": {"class_name": "SeedGenerator"}}}',
+            "integer or None",
+        ),
+        ('{"a":' * 50_000, "nested"),
+    ],
+)
+def test_what_is_refused_and_how(text: str, words: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        parse(text)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "dtype"),
+    [
+        ("identity", (3,), "float32"),
+        ("identity", (3, 3, 3), "float32"),
+        ("orthogonal", (3,), "float32"),
+        ("stft", (3, 3), "float32"),
+        (Spec("Constant", {"value": [1, 2]}), (3, 3), "float32"),
+        (Spec("STFT", {"window": [1, 2]}), (3, 1, 3), "float32"),
+        (Spec("HeNormal", {"input_axes": [5], "output_axes": [0]}), (3, 3), "float32"),
+        ("glorot_uniform", (3, 3), "int32"),
+        ("glorot_uniform", (3, 3), "bfloat16"),
+    ],
+)
+def test_what_cannot_be_filled(value: str | Spec, shape: tuple[int, ...], dtype: str) -> None:
+    with pytest.raises(LayerError):
+        make(value, shape, dtype, 1)
+
+
+def test_a_random_one_without_seed_says_so() -> None:
+    with pytest.raises(LayerError, match="needs a seed"):
+        make("glorot_uniform", (3, 3), "float32", None)
+
+
+# Probe
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("gates", [1, 3, 4])
+def test_every_weight_of_probe_differs(units: int, gates: int) -> None:
+    features = units + 2
+    shapes = [(features, gates * units), (units, gates * units), (gates * units,)]
+    weights = [make("probe", shape, "float32", None) for shape in shapes]
+    values = np.concatenate([weight.ravel() for weight in weights])
+    assert len(np.unique(values)) == values.size
+    assert np.abs(values).max() <= 0.6
+
+
+def test_probe_is_its_formula() -> None:
+    weight = make("probe", (2, 3), "float64", None)
+    moved = 2 * math.sqrt(2) + 2 * math.sqrt(3) + 3 * math.sqrt(5)
+    golden = (1 + math.sqrt(5)) / 2
+    expected = [
+        [1.2 * (((3 * row + column + 1) / golden + moved) % 1) - 0.6 for column in range(3)]
+        for row in range(2)
+    ]
+    np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-14)
+
+
+def test_probe_starts_where_it_is_told() -> None:
+    first = make("probe", (4, 4), "float64", None)
+    second = make(parse("probe:16"), (4, 4), "float64", None)
+    assert not np.intersect1d(first, second).size
+    np.testing.assert_allclose(make(parse("probe:4"), (4, 4), "float64", None)[:3], first[1:], atol=1e-14)
+
+
+def test_parsing_needs_no_numpy() -> None:
+    code = "import sys, rnncli.initializers as i; i.parse('Constant(0.1)'); i.takes_seed('he_normal'); "
+    subprocess.run([sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], check=True)
