@@ -98,6 +98,14 @@ def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tup
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rate_that_meets_a_draw_exactly_keeps_it(dtype: str) -> None:
+    drawn = draws.unit_uniform((64,), dtype, 11, 0)
+    for rate in map(float, drawn[:16]):
+        theirs = keras.random.dropout(keras.ops.ones((64,), dtype), rate, seed=keras.random.SeedGenerator(11))
+        np.testing.assert_array_equal(dropout_mask((64,), rate, dtype, 11, 0), np.asarray(theirs))
+
+
 def test_a_whole_dropout_keeps_nothing() -> None:
     assert not dropout_mask((2, 3), 1.0, "float32", 1, 0).any()
 

@@ -55,8 +55,7 @@ def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Ar
     """What a dropout layer multiplies by at draw `k` of its SeedGenerator: 0, or 1 / (1 - rate)."""
     if rate == 1.0:
         return np.zeros(shape, dtype)
-    real = np.dtype(dtype).type
-    kept = unit_uniform(shape, dtype, seed, k) >= real(np.float32(rate))
+    kept = unit_uniform(shape, dtype, seed, k) >= np.dtype(dtype).type(rate)
     return np.asarray(np.where(kept, 1 / (1 - rate), 0.0), dtype)
 
 
