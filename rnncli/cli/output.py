@@ -34,10 +34,15 @@ def deliver(answer: Any, flags: OutputFlags) -> None:
     data = renderers.render(answer, name, view_of(flags, to_file=to_file))
     if isinstance(data, str) and name != "table":
         data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
-    if to_file:
-        write_file(Path(flags.output or ""), data)
-    else:
+    send(data, flags.output)
+
+
+def send(data: str | bytes, output: str | None) -> None:
+    """`data` to the file that --output names, else to stdout."""
+    if output in (None, "-"):
         terminal.write(data)
+    else:
+        write_file(Path(output or "").expanduser(), data)
 
 
 def format_of(flags: OutputFlags) -> str:

@@ -27,12 +27,15 @@ def run(
     """
     from rnncli import pipeline
     from rnncli.answers.run import RunAnswer
-    from rnncli.cli import request
+    from rnncli.cli import request, terminal
     from rnncli.cli.output import deliver
 
-    case = request.case(input, layer, run, all_layers=all_layers, quiet=output.quiet)
+    case, remarks = request.case(input, layer, run, all_layers=all_layers)
+    terminal.remark(remarks, output.quiet)
     result = pipeline.run(case, run.engine)
+    apart: list[str] = []
     if check.check:
-        result = pipeline.check(case, result)
-    deliver(RunAnswer(request.selected(result, select)), output)
-    request.demand_agreement(result, check)
+        result, apart = request.held_against_keras(case, result, check)
+    result = request.selected(result, select)
+    deliver(RunAnswer(result), output)
+    request.demand_agreement(apart, result, check)

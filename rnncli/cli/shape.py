@@ -23,8 +23,9 @@ def shape(
     """
     from rnncli import pipeline
     from rnncli.answers.shape import ShapeAnswer
-    from rnncli.cli import request
+    from rnncli.cli import request, terminal
     from rnncli.cli.output import deliver
 
-    layers, input_shape, dtype = request.shapes(input, layer, quiet=output.quiet)
-    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers)), output)
+    layers, input_shape, dtype, remarks = request.shapes(input, layer)
+    terminal.remark(remarks, output.quiet)
+    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers=all_layers)), output)

@@ -1,0 +1,180 @@
+"""Flags and a document -> a Case.  What the flags say wins over the document."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from rnncli import layers as registry
+from rnncli import pipeline, readers, specs
+from rnncli.case import Case, Document, Shape, Spec
+from rnncli.cli import sources
+from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.errors import Disagreement, InputError, UsageError, did_you_mean
+from rnncli.shapes import format_shape
+
+if TYPE_CHECKING:
+    from rnncli.arrange import Arranged
+    from rnncli.case import Array
+    from rnncli.result import Result, TensorInfo
+
+SEEDS = 1_000_000_000
+"""Seeds are drawn below this: short enough to be typed again."""
+
+Remarks = tuple[str, ...]
+
+
+def case(
+    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False
+) -> tuple[Case, Remarks]:
+    """The experiment that is asked for, and what is to be said of its input."""
+    seed = run.seed if run.seed is not None else secrets.randbelow(SEEDS)
+    document = sources.read(input) if input.input_shape is None else sources.made(input, seed)
+    if run.seed is None and document.seed is not None:
+        seed = document.seed
+    layers = layers_of(layer, document)
+    arranged = _arranged(input, document, layers)
+    asked = Case(
+        layers=layers,
+        inputs=arranged.inputs,
+        mask=arranged.mask,
+        initial_state=_initial_state(run, document, layers, arranged.inputs.shape),
+        weights=document.weights if run.weights is None else readers.read_weights(sources.named(run.weights)),
+        seed=seed,
+        training=bool(run.training if run.training is not None else document.training),
+        calls=run.calls,
+        all_layers=all_layers,
+        feature_names=arranged.feature_names,
+    )
+    return asked, arranged.remarks
+
+
+def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
+    """Layers, input shape and dtype; an input is read for its shape alone, and not without need."""
+    if input.input_shape is not None:
+        layers = layers_of(layer, Document())
+        shape, remarks = _with_batch(sources.shape_of(input), rank_of(layers))
+    elif sources.is_bare(input) and not given(input):
+        layers = layers_of(layer, Document())
+        shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
+    else:
+        document = sources.read(input)
+        layers = layers_of(layer, document)
+        arranged = _arranged(input, document, layers)
+        shape, remarks = arranged.inputs.shape, arranged.remarks
+    return layers, shape, pipeline.dtype_of(layers), remarks
+
+
+def layers_of(flags: LayerFlags, document: Document) -> tuple[Spec, ...]:
+    """The stack, first to last."""
+    texts = [text for word in flags.layer or () for text in sources.layer(word)]
+    options = {name: value for name, value in given(flags).items() if name != "layer"}
+    return specs.from_flags(texts, options, document.layer)
+
+
+def rank_of(layers: tuple[Spec, ...]) -> int:
+    """How many axes the first layer's input has; a layer that takes any gets a sequence."""
+    return registry.make(layers[0]).input_rank or 3
+
+
+def selected(result: Result, names: Sequence[str] | None) -> Result:
+    """`result` with those tensors alone, in Keras's order."""
+    if not names:
+        return result
+    known = [tensor.name for tensor in result.outputs]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--select: there is no tensor {name!r}.", did_you_mean(name, known))
+    kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
+    return replace(result, outputs=kept)
+
+
+def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[Result, list[str]]:
+    """`result` with its differences from tensorflow, and the tensors where they are too large."""
+    other = pipeline.run(case, "tensorflow")
+    differences = pipeline.differences(result, other)
+    return replace(result, differences=differences), pipeline.disagreeing(
+        result, other, check.atol, check.rtol
+    )
+
+
+def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
+    """Raises Disagreement where a tensor that was shown disagrees."""
+    shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
+    if shown:
+        raise Disagreement(
+            f"{', '.join(shown)}: not the numbers of tensorflow.",
+            f"They differ by more than --atol {check.atol:g} and --rtol {check.rtol:g} allow.",
+        )
+
+
+def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...]) -> Arranged:
+    from rnncli.arrange import ArrangeOptions, arrange
+
+    options = ArrangeOptions(
+        axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
+        pad=cast("Literal['pre', 'post'] | None", flags.pad),
+        pad_value=flags.pad_value or 0.0,
+        mask=None if flags.mask is None else readers.read_tensor(sources.named(flags.mask)),
+        mask_value=flags.mask_value,
+        dtype=pipeline.dtype_of(layers),
+        ndim=rank_of(layers),
+    )
+    return arrange(document, options)
+
+
+def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
+    """As `arrange` does with numbers."""
+    if len(shape) == rank:
+        return shape, ()
+    if len(shape) == rank - 1:
+        new = (1, *shape)
+        old = f"{format_shape(shape)} -> {format_shape(new)}"
+        return new, (f"one sequence: a batch axis of 1 was put in front, {old}",)
+    raise UsageError(
+        f"--input-shape {format_shape(shape)} has {len(shape)} axes, and this layer wants {rank}.",
+        "A recurrent layer wants (batch, timesteps, features).",
+    )
+
+
+def _initial_state(
+    run: RunFlags, document: Document, layers: tuple[Spec, ...], input_shape: Shape
+) -> tuple[Array, ...] | None:
+    raw = document.initial_state
+    if run.initial_state is not None:
+        raw = readers.read_states(sources.named(run.initial_state))
+    if raw is None:
+        return None
+    wanted = pipeline.states(layers, input_shape)
+    ordered = _by_name(raw, wanted) if isinstance(raw, Mapping) else list(raw)
+    if len(ordered) != len(wanted):
+        names = ", ".join(info.name for info in wanted) or "none"
+        raise InputError(
+            f"initial_state holds {len(ordered)} tensors, and the layer has {len(wanted)}: {names}.",
+            "Give one of each, in this order, or an object with these names.",
+        )
+    return tuple(_state(array, info) for array, info in zip(ordered, wanted, strict=True))
+
+
+def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
+    names = [info.name for info in wanted]
+    for name in states:
+        if name not in names:
+            raise InputError(f"initial_state: there is no state {name!r}.", did_you_mean(name, names))
+    missing = [name for name in names if name not in states]
+    if missing:
+        raise InputError(
+            f"initial_state: {', '.join(missing)} is missing.", f"The states are {', '.join(names)}."
+        )
+    return [states[name] for name in names]
+
+
+def _state(array: Array, info: TensorInfo) -> Array:
+    if array.shape != info.shape:
+        raise InputError(
+            f"initial_state: {info.name} is {format_shape(array.shape)}, not {format_shape(info.shape)}.",
+            f"Its axes are {', '.join(info.axes)}.",
+        )
+    return array

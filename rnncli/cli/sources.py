@@ -1,0 +1,131 @@
+"""Which input is meant: a file, stdin, JSON on the command line, a built-in sample, or a made one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnncli import builtin, readers
+from rnncli.case import Document
+from rnncli.cli.options import InputFlags
+from rnncli.errors import InputError, UsageError
+from rnncli.readers import ReadOptions, Source
+from rnncli.shapes import parse_shape
+
+if TYPE_CHECKING:
+    from rnncli.case import Shape
+
+SAMPLE = "sentence"
+SAMPLE_SHAPE = (1, 4, 5)
+SAMPLE_REMARK = f"no input was given: this is the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+
+
+def read(flags: InputFlags) -> Document:
+    """The document that the flags, or stdin, hold."""
+    source, remarks = chosen(flags)
+    options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
+    document = readers.read(source, flags.input_format, options)
+    return replace(document, remarks=(*remarks, *document.remarks))
+
+
+def made(flags: InputFlags, seed: int) -> Document:
+    """An input of --input-shape, drawn from `seed` where it is drawn."""
+    from rnncli import arrange
+
+    shape = shape_of(flags)
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if len(sizes) != len(shape):
+        unknown = next(size for size in shape if not isinstance(size, int))
+        raise UsageError(
+            f"--input-shape {flags.input_shape}: {unknown} is no number, and numbers are to be made.",
+            "Give every size, or ask `rnncli shape`, which takes names.",
+        )
+    return Document(inputs=arrange.made(sizes, flags.fill or "normal", seed, "float64"))
+
+
+def shape_of(flags: InputFlags) -> Shape:
+    """--input-shape, which goes with no INPUT."""
+    if flags.input is not None:
+        raise UsageError(
+            f"both an input, {flags.input[:40]!r}, and --input-shape are given.", "Leave one of them out."
+        )
+    return parse_shape(flags.input_shape or "")
+
+
+def is_bare(flags: InputFlags) -> bool:
+    """No input, and none on stdin: the built-in sample."""
+    return flags.input is None and flags.input_shape is None and not stdin_holds_data()
+
+
+def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
+    """Where the input comes from, and what is to be said of that."""
+    if flags.fill is not None:
+        raise UsageError(f"--fill {flags.fill} is for a made input.", "Give its shape: --input-shape 2,10,8.")
+    if flags.input is None:
+        if stdin_holds_data():
+            return stdin(), ()
+        return sample(SAMPLE), (SAMPLE_REMARK,)
+    if _is_sample(flags.input):
+        hint = builtin.get(flags.input).hint
+        wanted = f", which wants {hint}" if hint else ""
+        return sample(flags.input), (f"no file is called {flags.input}: this is the built-in sample{wanted}",)
+    return named(flags.input), ()
+
+
+def named(text: str) -> Source:
+    """The source that a word of the command line means: `-`, JSON itself, or a path."""
+    if not text.strip():
+        raise UsageError("the name of a file is empty.", "Give a path, - for stdin, or JSON itself.")
+    if text == "-":
+        return stdin()
+    if text.lstrip()[0] in "[{":
+        return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
+    return Source(text, path=Path(text).expanduser())
+
+
+def sample(name: str) -> Source:
+    """A built-in sample's file."""
+    return Source(f"the sample {name}", path=builtin.path(builtin.get(name)))
+
+
+def stdin() -> Source:
+    """Standard input, read to its end."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed.", "Name a file, or pipe something in.")
+    try:
+        return Source("standard input", data=sys.stdin.buffer.read())
+    except OSError as error:
+        raise InputError(f"standard input: it cannot be read: {error.strerror}.") from None
+
+
+def stdin_holds_data() -> bool:
+    """A pipe, a file or a socket; not a terminal, the null device, or nothing at all."""
+    if sys.stdin is None:
+        return False
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def layer(text: str) -> list[Any]:
+    """A --layer: a name or an expression as it stands, or the configs in the file that `@` names."""
+    if not text.startswith("@"):
+        return [text]
+    source = named(text[1:])
+    if source.path is not None and source.path.suffix.lower() in MODEL_SUFFIXES:
+        return list(readers.read_layers(source))
+    from rnncli.readers import json
+
+    config = json.load(source)
+    return config if isinstance(config, list) else [config]
+
+
+def _is_sample(word: str) -> bool:
+    return word in builtin.names() and not Path(word).exists()

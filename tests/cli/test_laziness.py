@@ -1,0 +1,65 @@
+"""Nothing heavy is imported by a command that does not need it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h5py", "textual", "pandas"}
+PROGRAM = """
+import contextlib, io, json, sys
+from rnncli.cli.app import main
+with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+    code = main(json.loads(sys.argv[1]))
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def loaded_by(*args: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(args)], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=60, check=True,
+    )  # fmt: skip
+    code, modules = json.loads(done.stdout)
+    assert code == 0, done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv", "markdown", "html", "svg"])
+@pytest.mark.parametrize("command", ["run", "shape", "matrix", "samples", "engines"])
+def test_no_command_loads_a_framework(command: str, format: str) -> None:
+    assert not HEAVY & loaded_by(command, "-f", format)
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"]])
+def test_help_loads_neither_numpy_nor_rich(args: list[str]) -> None:
+    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.pipeline", "rnncli.readers"}) & loaded_by(*args)
+
+
+def test_help_loads_no_command() -> None:
+    names = {path.stem for path in Path("rnncli/cli").glob("*.py")} - {"app", "help", "terminal", "__init__"}
+    assert not {f"rnncli.cli.{name}" for name in names} & loaded_by("--help")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["shape"],
+        ["shape", "--layer", "bilstm", "--layer", "GRU(2)", "--all-layers"],
+        ["shape", "--input-shape", "batch,None,8"],
+        ["shape", "--input-shape", "2,10,8", "-f", "csv"],
+        ["engines"],
+        ["samples"],
+        ["samples", "sentence"],
+    ],
+)
+def test_shapes_and_lists_need_no_numpy(args: list[str]) -> None:
+    assert "numpy" not in loaded_by(*args)
+
+
+def test_json_needs_no_rich() -> None:
+    assert "rich" not in loaded_by("run", "-f", "json")

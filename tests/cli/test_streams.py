@@ -1,0 +1,246 @@
+"""Streams, files and endings: pipes, closed readers, full disks, interrupts, narrow encodings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+
+from rnncli.cli import output
+from rnncli.errors import UsageError
+
+Run = Callable[..., CompletedProcess[str]]
+INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
+WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
+
+
+def test_data_on_stdout_and_remarks_on_stderr(rnncli: Run) -> None:
+    done = rnncli("run", "--seed", "1", "-f", "json")
+    json.loads(done.stdout)
+    assert done.stderr.startswith("rnncli: note: ")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
+    done = shell(
+        "set -o pipefail; rnncli run --input-shape 50,50,50 --return-sequences -f csv --seed 1 | head -1"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "name,batch,timestep,unit,value\n"
+
+
+def test_a_reader_that_never_came(shell: Run) -> None:
+    done = shell("(sleep 0.5; rnncli run --seed 1 --quiet; echo $? >&2) | true")
+    assert done.stderr == "0\n"
+
+
+def test_help_for_a_reader_that_never_came(shell: Run) -> None:
+    done = shell("(sleep 0.5; rnncli --help; echo $? >&2) | true")
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("args", ["run --seed 1 --quiet", "--help", "--version", "samples sentence"])
+def test_a_full_disk_is_an_error(shell: Run, args: str) -> None:
+    done = shell(f"rnncli {args} > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rnncli: standard output: No space left on device.\n")
+    assert done.stderr.count("\n") == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_device_is_written_to_and_not_replaced(rnncli: Run) -> None:
+    done = rnncli("run", "--seed", "1", "--quiet", "-f", "json", "-o", "/dev/full")
+    assert done.returncode == 2
+    assert "/dev/full: cannot be written: No space left on device." in done.stderr
+    assert not Path("/dev/full").is_file()
+
+
+def test_a_closed_standard_output_is_an_error(shell: Run) -> None:
+    done = shell("rnncli run --seed 1 --quiet >&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rnncli: standard output is closed.\n")
+
+
+def test_a_closed_standard_error_changes_nothing(shell: Run) -> None:
+    done = shell("rnncli run --seed 1 -f json 2>&-")
+    assert done.returncode == 0
+    json.loads(done.stdout)
+
+
+def test_no_colour_in_a_pipe(rnncli: Run) -> None:
+    assert "\x1b[" not in rnncli("run", "--seed", "1").stdout
+
+
+def test_colour_by_the_environment(rnncli: Run) -> None:
+    assert "\x1b[" in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1"}).stdout
+    assert "\x1b[" not in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
+
+
+@pytest.mark.parametrize("columns", ["0", "", "wide", "-1"])
+def test_a_table_in_a_pipe_is_not_cut(rnncli: Run, columns: str) -> None:
+    done = rnncli(*WIDE, "--seed", "1", env={"COLUMNS": columns})
+    assert max(map(len, done.stdout.splitlines())) > 250
+    assert "…" not in done.stdout
+
+
+def test_columns_and_width_say_how_wide(rnncli: Run) -> None:
+    for more, env in (
+        ((), {"COLUMNS": "60"}),
+        (("--width", "60"), {}),
+        (("--width", "60"), {"COLUMNS": "200"}),
+    ):
+        done = rnncli(*WIDE, "--seed", "1", *more, env=env)
+        assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    "command", [["run", "--seed", "1"], ["shape"], ["matrix", "--seed", "1"], ["samples"]]
+)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_a_narrow_encoding_gets_plain_characters(rnncli: Run, command: list[str], lang: str) -> None:
+    env = {"PYTHONIOENCODING": "ascii", "LANG": f"{lang}_KR.UTF-8"}
+    done = rnncli(*command, "--quiet", env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert "\\u" not in done.stdout
+
+
+def test_what_programs_read_is_utf8_everywhere(rnncli: Run) -> None:
+    more = ("run", "--seed", "1", "-f", "json", "--lang", "ko")
+    assert rnncli(*more, env={"PYTHONIOENCODING": "ascii"}).stdout == rnncli(*more).stdout
+
+
+def test_the_locale_says_the_language(rnncli: Run) -> None:
+    korean = rnncli("run", "--seed", "1", env={"LANG": "ko_KR.UTF-8"}).stdout
+    assert korean == rnncli("run", "--seed", "1", "--lang", "ko").stdout
+    assert korean != rnncli("run", "--seed", "1", "--lang", "en").stdout
+
+
+@pytest.mark.parametrize(
+    "suffix", ["json", "ndjson", "csv", "md", "html", "svg", "npz", "safetensors", "txt"]
+)
+def test_a_file_is_written_by_its_suffix(rnncli: Run, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    done = rnncli("run", INLINE, "--seed", "1", "-o", str(path))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert path.stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_an_array_is_written_and_read_back(rnncli: Run, tmp_path: Path) -> None:
+    first = json.loads(rnncli("run", INLINE, "--seed", "1", "-f", "json").stdout)["outputs"][0]["values"]
+    rnncli("run", INLINE, "--seed", "1", "-o", str(tmp_path / "h.npy"))
+    assert np.array_equal(np.load(tmp_path / "h.npy"), np.array(first, np.float32))
+
+
+def test_format_wins_over_the_suffix(rnncli: Run, tmp_path: Path) -> None:
+    rnncli("run", INLINE, "--seed", "1", "-f", "json", "-o", str(tmp_path / "out.txt"))
+    json.loads((tmp_path / "out.txt").read_text())
+
+
+def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
+    shell: Run, rnncli: Run, tmp_path: Path
+) -> None:
+    done = shell(f"rnncli run --seed 1 --quiet -f npz > {tmp_path}/out.npz")
+    assert done.returncode == 0, done.stderr
+    assert list(np.load(tmp_path / "out.npz")) == ["hidden_state"]
+    ours, theirs = os.openpty()
+    try:
+        refused = rnncli("run", "--seed", "1", "--quiet", "-f", "npz", stdout=theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("rnncli: npz is not for a terminal.\n")
+
+
+def test_an_existing_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("before")
+    path.chmod(0o640)
+    output.write_file(path, "after\n")
+    assert path.read_text() == "after\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("before")
+    (tmp_path / "link.json").symlink_to("real.json")
+    output.write_file(tmp_path / "link.json", "after\n")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_text() == "after\n"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, OSError(28, "No space left on device")])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException | type[BaseException]
+) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("before")
+
+    def half(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:2])
+        raise failure
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(UsageError if isinstance(failure, OSError) else failure):  # type: ignore[arg-type]
+        output.write_file(path, "after\n")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom rnncli.cli import app, output\n"
+        "def slow(self, data):\n"
+        "    self.open('wb').write(data[:9]); print('writing', flush=True); time.sleep(30)\n"
+        "Path.write_bytes = slow\n"
+        f"sys.exit(app.main(['run', '--seed', '1', '--quiet', '-o', {str(tmp_path / 'out.json')!r}]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert said == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_while_reading_is_130() -> None:
+    reading, writing = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "rnncli", "run"], stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        timer = threading.Timer(1.5, process.send_signal, (signal.SIGINT,))
+        timer.start()
+        started = time.monotonic()
+        out, said = process.communicate(timeout=30)
+        timer.cancel()
+    os.close(reading)
+    os.close(writing)
+    assert time.monotonic() - started > 1
+    assert (process.returncode, out, said) == (130, b"", b"")
