@@ -8,6 +8,7 @@ from rnncli import nested
 from rnncli.case import Document
 from rnncli.errors import InputError, did_you_mean
 from rnncli.readers import _values
+from rnncli.shapes import format_shape
 
 KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
 EXAMPLE = 'The least is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
@@ -27,14 +28,11 @@ def _own_output(value: dict[str, Any], name: str) -> Document:
             f"{name}: its schema is {nested.describe(value['schema'])}, not {_values.SCHEMA}.",
             "Only what `rnncli run --format json` printed can be read back.",
         )
-    outputs = value.get("outputs")
-    if not isinstance(outputs, list) or not outputs or not isinstance(outputs[0], dict):
-        raise InputError(
-            f"{name}: it is rnncli's own output, without outputs.", "Pipe `rnncli run --format json`."
-        )
-    tensor = str(outputs[0].get("name", "outputs[0]"))
-    array = nested.to_array(outputs[0].get("values"), f"{name}: outputs[0].values")
-    return Document(inputs=array, remarks=(f"took {tensor} {array.shape} from rnncli's own output",))
+    tensor, values = next(iter(_values.own_outputs(value, f"{name}: ").items()))
+    array = nested.to_array(values, f"{name}: {tensor}")
+    return Document(
+        inputs=array, remarks=(f"took {tensor} {format_shape(array.shape)} from rnncli's own output",)
+    )
 
 
 def _case(value: dict[str, Any], name: str) -> Document:

@@ -47,7 +47,7 @@ def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
         return [value]
     if isinstance(value, dict):
         if value.get("schema") == SCHEMA:
-            value = {item["name"]: item["values"] for item in value.get("outputs", ())}
+            value = own_outputs(value, where)
         elif "initial_state" in value:
             return states(value["initial_state"], f"{where}initial_state")
         lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
@@ -60,6 +60,17 @@ def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
         f"{_place(where)} is {nested.describe(value)}, not a list of states.",
         "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].",
     )
+
+
+def own_outputs(value: dict[str, Any], where: str) -> dict[str, Any]:
+    """The nested lists in rnncli's own output, by name and in order."""
+    outputs = value.get("outputs")
+    items = outputs if isinstance(outputs, list) else []
+    if not items or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+        raise InputError(
+            f"{where}it is rnncli's own output, without outputs.", "Take that of `rnncli run --format json`."
+        )
+    return {item["name"]: item.get("values") for item in items}
 
 
 def numeric(array: Array, where: str) -> Array:

@@ -48,9 +48,8 @@ def load(source: Source) -> Any:
 
 def _lines(source: Source) -> list[tuple[int, Any]]:
     lines = enumerate(utf8(source).split(b"\n"), start=1)
-    return [
-        (number, parse(line, f"{source.name}: line {number}: ")) for number, line in lines if line.strip()
-    ]
+    where = f"{source.name}: "
+    return [(number, parse(line, where, first_line=number)) for number, line in lines if line.strip()]
 
 
 def _sequences(value: Any, where: str) -> list[Array]:

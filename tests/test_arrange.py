@@ -1,0 +1,264 @@
+"""What was read, brought to (batch, timesteps, features) with a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnncli.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, made
+from rnncli.case import Document
+from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.shapes import format_shape, parse_shape
+
+CUBE = np.arange(24.0).reshape(2, 3, 4)
+RAGGED = (np.full((4, 2), 1.0), np.full((4, 2), 2.0), np.full((3, 2), 3.0), np.full((1, 2), 4.0))
+
+
+def arranged(inputs, document=None, **options):
+    return arrange(document or Document(inputs=inputs), ArrangeOptions(**options))
+
+
+def complaint(inputs, **options) -> str:
+    with pytest.raises(RnncliError) as caught:
+        arranged(inputs, **options)
+    return str(caught.value)
+
+
+class TestRank:
+    def test_three_axes_stay(self):
+        found = arranged(CUBE)
+        np.testing.assert_array_equal(found.inputs, CUBE)
+        assert found.inputs.dtype == np.float32
+        assert found.mask is None
+        assert found.remarks == ()
+
+    def test_two_axes_are_one_sequence(self):
+        found = arranged(CUBE[0])
+        assert found.inputs.shape == (1, 3, 4)
+        assert found.remarks == ("one sequence: a batch axis of 1 was put in front, (3, 4) -> (1, 3, 4)",)
+
+    @pytest.mark.parametrize("ndim", [4, 5, 6])
+    def test_convolutional_layers_take_more(self, ndim):
+        shape = (2,) * ndim
+        assert arranged(np.ones(shape), ndim=ndim).inputs.shape == shape
+        assert arranged(np.ones(shape[1:]), ndim=ndim).inputs.shape == (1, *shape[1:])
+        assert f"wants {ndim} axes" in complaint(np.ones(shape[2:]), ndim=ndim)
+
+    def test_one_axis_is_an_error_with_a_way_out(self):
+        said = complaint(CUBE[0, 0])
+        assert "the input is 1-D, (4,)." in said
+        assert "--input-axes time" in said
+
+    def test_four_axes_are_an_error(self):
+        assert "the input is 4-D, (1, 2, 3, 4)." in complaint(CUBE[None])
+
+    def test_no_inputs(self):
+        with pytest.raises(InputError, match="no inputs"):
+            arrange(Document())
+
+
+class TestAxes:
+    @given(st.permutations(["batch", "time", "features"]), st.integers(1, 3))
+    def test_every_order_of_every_number_of_axes(self, names, count):
+        names = tuple(names[:count])
+        sizes = {"batch": 2, "time": 3, "features": 4}
+        array = np.random.default_rng(0).random([sizes[name] for name in names])
+        found = arranged(array, axes=names, dtype="float64").inputs
+        assert found.shape == tuple(sizes[name] if name in names else 1 for name in sizes)
+        for place in np.ndindex(*array.shape):
+            at = dict(zip(names, place, strict=True))
+            assert found[at.get("batch", 0), at.get("time", 0), at.get("features", 0)] == array[place]
+
+    @pytest.mark.parametrize("name", AXIS_NAMES)
+    def test_every_name(self, name):
+        place = ("batch", "time", "features").index(AXIS_NAMES[name])
+        expected = [1, 1, 1]
+        expected[place] = 5
+        assert arranged(np.ones(5), axes=(name.upper(),)).inputs.shape == tuple(expected)
+
+    @pytest.mark.parametrize(
+        ("axes", "said"),
+        [
+            (("time", "feature"), "the input is 3-D, (2, 3, 4), and --input-axes names 2"),
+            (("time", "timesteps", "batch"), "the axis time is named twice"),
+            (("tme", "batch", "features"), "there is no axis 'tme'.\nDid you mean time?"),
+        ],
+    )
+    def test_bad_axes(self, axes, said):
+        assert said in complaint(CUBE, axes=axes)
+
+
+class TestPadding:
+    def test_without_it_the_first_two_that_differ_are_named(self):
+        said = complaint(RAGGED)
+        assert "sequences differ in length: [0] has 4 time steps, [2] has 3." in said
+        assert "--pad post" in said
+
+    @pytest.mark.parametrize("pad", ["pre", "post"])
+    @given(st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    def test_what_was_there_is_there_and_unmasked(self, pad, lengths):
+        random = np.random.default_rng(1)
+        sequences = tuple(random.random((length, 2)) for length in lengths)
+        found = arranged(sequences, pad=pad, pad_value=-7.0, dtype="float64")
+        assert found.inputs.shape == (len(lengths), max(lengths), 2)
+        for row, sequence in enumerate(sequences):
+            np.testing.assert_array_equal(found.inputs[row][found.mask[row]], sequence)
+            assert (found.inputs[row][~found.mask[row]] == -7.0).all()
+            last_or_first = found.mask[row, 0 if pad == "post" else -1]
+            assert last_or_first
+
+    def test_as_keras_pads(self):
+        keras = pytest.importorskip("keras")
+        for pad in ("pre", "post"):
+            expected = keras.utils.pad_sequences(
+                [part.tolist() for part in RAGGED], padding=pad, dtype="float32"
+            )
+            np.testing.assert_array_equal(arranged(RAGGED, pad=pad).inputs, expected)
+
+    def test_it_joins_the_other_masks(self):
+        found = arranged(RAGGED, pad="post", mask=[[1, 1, 1, 1]] * 3 + [[0, 1, 1, 1]], mask_value=2.0)
+        assert found.mask.tolist() == [[True] * 4, [False] * 4, [True, True, True, False], [False] * 4]
+
+    def test_not_with_other_axes_or_other_ranks(self):
+        assert "--input-axes" in complaint(RAGGED, pad="post", axes=("time", "batch", "features"))
+        assert "differ in length" in complaint(RAGGED, pad="post", ndim=4)
+        assert arranged(RAGGED, pad="post", axes=("batch", "time", "features")).inputs.shape == (4, 4, 2)
+
+
+class TestMask:
+    @pytest.mark.parametrize(
+        "mask",
+        [[True, False, True], [1, 0, 1], [[1, 0, 1]], [[1, 0, 1], [1.0, 0.0, 1.0]], np.array([1, 0, 1])],
+    )
+    def test_all_its_forms(self, mask):
+        found = arranged(CUBE, mask=mask).mask
+        assert found.dtype == bool
+        assert found.tolist() == [[True, False, True]] * 2
+
+    def test_the_option_wins_over_the_document(self):
+        document = Document(inputs=CUBE, mask=[True, True, False])
+        assert arranged(None, document).mask.tolist() == [[True, True, False]] * 2
+        assert arranged(None, document, mask=[False, True, True]).mask.tolist() == [[False, True, True]] * 2
+
+    @pytest.mark.parametrize(
+        ("mask", "said"),
+        [
+            (
+                [[1, 0]],
+                "the mask is (1, 2), and the input is (2, 3, 4).\nA mask is (batch, timesteps), here",
+            ),
+            ([1, 0, 2], "mask[2] is 2."),
+            ([[1, 0, 1], [1, "NaN", 1]], "mask[1][1] is nan."),
+            ([1, 0, "x"], 'mask[2] is the text "x"'),
+            ([1, 0, None], "mask[2] is null"),
+            ([[1, 0, 1], [1]], "mask[0] has 3 numbers, [1] has 1."),
+            (True, "mask is true"),
+            (np.array(["a", "b", "c"]), "the mask is of dtype"),
+        ],
+    )
+    def test_a_bad_one(self, mask, said):
+        assert said in complaint(CUBE, mask=mask)
+
+    @given(
+        hnp.arrays(np.float32, (2, 3, 2), elements=st.sampled_from([0.0, -0.0, 0.1, 1.0, np.nan])),
+        st.sampled_from([0.0, 0.1, 1.0, float("nan")]),
+    )
+    def test_mask_value_as_keras_masking(self, inputs, value):
+        keras = pytest.importorskip("keras")
+        expected = np.asarray(keras.layers.Masking(value).compute_mask(keras.ops.convert_to_tensor(inputs)))
+        np.testing.assert_array_equal(arranged(inputs, mask_value=value).mask, expected)
+
+    def test_mask_value_is_compared_in_the_dtype_of_the_layer(self):
+        assert arranged(np.array([[[0.1]]]), mask_value=0.1).mask.tolist() == [[False]]
+
+
+class TestDtype:
+    @pytest.mark.parametrize(
+        ("dtype", "expected"),
+        [("float16", "float16"), ("float32", "float32"), ("float64", "float64"), ("bfloat16", "float32")],
+    )
+    def test_cast(self, dtype, expected):
+        assert arranged(CUBE, dtype=dtype).inputs.dtype == expected
+
+    def test_what_overflows_is_remarked(self):
+        found = arranged(np.array([[[1e300, np.inf, 1.0]]]))
+        assert np.isinf(found.inputs).tolist() == [[[True, True, False]]]
+        assert found.remarks == ("1 number is too large for float32, and infinite there",)
+        assert arranged(np.array([[[1e300, np.inf]]]), dtype="float64").remarks == ()
+        assert arranged(np.array([[[1e5, 7e4]]]), dtype="float16").remarks[0].startswith("2 numbers are")
+
+    def test_feature_names_stay_where_they_fit(self):
+        names = ("a", "b", "c", "d")
+        assert arranged(None, Document(inputs=CUBE, feature_names=names)).feature_names == names
+        moved = arranged(None, Document(inputs=CUBE, feature_names=names), axes=("features", "batch", "time"))
+        assert moved.feature_names == ()
+
+
+class TestMade:
+    def test_fillings(self):
+        random = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
+        np.testing.assert_array_equal(made((2, 3, 4), "normal", 3), random)
+        uniform = made((2, 3, 4), "uniform", 3)
+        assert (uniform >= 0).all()
+        assert (uniform < 1).all()
+        assert made((2, 2), "zeros").tolist() == [[0, 0], [0, 0]]
+        assert made((2, 2), "ones").tolist() == [[1, 1], [1, 1]]
+        assert made((1, 2, 2), "arange").tolist() == [[[0, 0.25], [0.5, 0.75]]]
+        assert made((1, 2), "ones", dtype="float64").dtype == np.float64
+
+    def test_seeds(self):
+        for fill in ("normal", "uniform"):
+            assert (made((5,), fill, 1) == made((5,), fill, 1)).all()
+            assert (made((5,), fill, 1) != made((5,), fill, 2)).any()
+
+    def test_what_cannot_be_made(self):
+        with pytest.raises(UsageError, match="Did you mean zeros"):
+            made((1,), "zeroes")
+        with pytest.raises(UsageError, match="Make it smaller"):
+            made((10**6, 10**6, 10), "zeros")
+        assert set(FILLS) == {"normal", "uniform", "zeros", "ones", "arange"}
+
+
+class TestShapes:
+    @pytest.mark.parametrize(
+        ("text", "shape"),
+        [
+            ("2,10,8", (2, 10, 8)),
+            (" 2 , 10 ,8 ", (2, 10, 8)),
+            ("(2, 10, 8)", (2, 10, 8)),
+            ("(3,)", (3,)),
+            ("None,10,8", (None, 10, 8)),
+            ("batch,none,8", ("batch", None, 8)),
+        ],
+    )
+    def test_parse(self, text, shape):
+        assert parse_shape(text) == shape
+        assert parse_shape(format_shape(shape)) == shape
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "is empty"),
+            ("()", "is empty"),
+            ("2,,8", "an empty part"),
+            ("2,0,8", "'0'"),
+            ("2,-1,8", "'-1'"),
+            ("2,1.5,8", "'1.5'"),
+            ("2x10", "'2x10'"),
+            ("2,²,3", "'²'"),
+            ("9" * 40, "no size"),
+        ],
+    )
+    def test_the_bad_part_is_named(self, text, said):
+        with pytest.raises(UsageError, match="input shape") as caught:
+            parse_shape(text)
+        assert said in str(caught.value)
+
+    def test_format(self):
+        assert format_shape((1, 4, 5)) == "(1, 4, 5)"
+        assert format_shape((3,)) == "(3,)"
+        assert format_shape((None, 4, "batch")) == "(None, 4, batch)"
+        assert format_shape(()) == "()"

@@ -1,0 +1,677 @@
+"""Bytes of every format to a Document, and every way in which they can be wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.readers import (
+    ReadOptions,
+    Source,
+    format_of,
+    formats,
+    read,
+    read_layers,
+    read_states,
+    read_tensor,
+    read_weights,
+    sniff,
+)
+
+
+def source(text: str | bytes, name: str = "notes.json") -> Source:
+    return Source(name, text if isinstance(text, bytes) else text.encode())
+
+
+def inputs(text: str | bytes, format: str = "json", **options: str):
+    return read(source(text), format, ReadOptions(**options)).inputs
+
+
+def complaint(text: str | bytes, format: str = "json", **options: str) -> str:
+    with pytest.raises(RnncliError) as caught:
+        read(source(text), format, ReadOptions(**options))
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def npz_bytes(*arrays: np.ndarray, **named: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays, **named)
+    return buffer.getvalue()
+
+
+class TestJson:
+    @given(
+        hnp.arrays(
+            st.sampled_from([np.float32, np.float64, np.int64]),
+            hnp.array_shapes(min_dims=1, max_dims=5, max_side=4),
+        )
+    )
+    def test_any_array_comes_back(self, array):
+        found = inputs(json.dumps(_quoted(array.tolist())))
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, array.astype(np.float64))
+
+    def test_words_stand_for_what_json_cannot_write(self):
+        np.testing.assert_array_equal(
+            inputs('[["NaN", "Infinity", "-Infinity", 1]]'), [[np.nan, np.inf, -np.inf, 1]]
+        )
+
+    def test_only_time_may_differ(self):
+        first, second = inputs("[[[1, 2], [3, 4]], [[5, 6]]]")
+        assert first.tolist() == [[1, 2], [3, 4]]
+        assert second.tolist() == [[5, 6]]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[[1, true]]", "notes.json: [0][1] is true, not a number."),
+            ("[[true, false]]", "notes.json: [0][0] is true, not a number."),
+            ("[[[1, 2], [1, null]]]", "notes.json: [0][1][1] is null, not a number."),
+            ('[[1, "1.5"]]', 'notes.json: [0][1] is the text "1.5", not a number.'),
+            ('[[1, "nan"]]', 'notes.json: [0][1] is the text "nan", not a number.'),
+            ("[[1, {}]]", "notes.json: [0][1] is an object, not a number."),
+            ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
+            ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
+            ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),
+            ("[[[1, 2]], [[1, 2], [1]]]", "notes.json: [0][0] has 2 numbers, [1][1] has 1."),
+            ("[[[1, 2], [3, 4]], [[1, 2, 3]]]", "notes.json: [0][0] has 2 numbers, [1][0] has 3."),
+            ("[[[[1]]], [[[1]], [[2]]]]", "notes.json: [0] has 1 lists, [1] has 2."),
+            ("[]", "notes.json: the document is an empty list."),
+            ("[[[1]], []]", "notes.json: [1] is an empty list."),
+            ("[[[1]], [[]]]", "notes.json: [1][0] is an empty list."),
+            ("5", "notes.json: the document is the number 5"),
+            ("null", "notes.json: the document is null"),
+            ("  \n", "notes.json: it is empty."),
+            ("", "notes.json: it is empty."),
+            ("[1, NaN]", "notes.json: line 1, column 5: JSON has no NaN."),
+            ("[1,\n -Infinity]", "notes.json: line 2, column 2: JSON has no -Infinity."),
+            ("[1, Infinity]", "notes.json: line 1, column 5: JSON has no Infinity."),
+            ("[1, 1e999]", "1e999 is too large a number."),
+            ("[[1.0,2],\n [3,,4]]", "notes.json: line 2, column 5: "),
+            ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
+            ("[[1, 2], [3", "notes.json: line 1, column 12: it ends too early."),
+            ("[[1]]\n[[2]]", "--input-format ndjson"),
+            ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
+            ("[" * 900 + "1" + "]" * 900, "is nested deeper than 32 lists"),
+            ("[[1], " + "[" * 900 + "]" * 900 + "]", "notes.json: [1][0] is a list of 1, not a number."),
+            ("[" * 100_000, "nested too deep"),
+            ("[[1]]".encode("utf-16"), "UTF-16"),
+            ("[[1]]".encode("utf-16-le"), "UTF-16"),
+            (b'[["\xff"]]', "UTF-8"),
+        ],
+    )
+    def test_a_bad_place_is_named(self, text, said):
+        assert said in complaint(text)
+
+    def test_a_byte_order_mark_is_no_fault(self):
+        assert inputs(b"\xef\xbb\xbf[[1]]").tolist() == [[1]]
+
+    def test_large_whole_numbers_are_numbers(self):
+        assert inputs(f"[[{2**70}, {-(2**60)}]]").tolist() == [[2.0**70, -(2.0**60)]]
+
+
+def _quoted(value):
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    if value != value:
+        return "NaN"
+    return value if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"
+
+
+class TestCaseDocument:
+    def test_every_part(self):
+        document = read(
+            source(
+                json.dumps(
+                    {
+                        "layer": "Bidirectional(GRU(1))",
+                        "inputs": [[[1, 2]]],
+                        "mask": [[True]],
+                        "initial_state": [[[0]], [[1]]],
+                        "weights": {"forward": {"kernel": [[1, 2]]}, "backward/bias": [3]},
+                        "seed": 42,
+                        "training": False,
+                    }
+                )
+            ),
+            "json",
+        )
+        assert document.layer == "Bidirectional(GRU(1))"
+        assert document.inputs.tolist() == [[[1, 2]]]
+        assert document.mask == [[True]]
+        assert [state.tolist() for state in document.initial_state] == [[[0]], [[1]]]
+        assert {name: array.tolist() for name, array in document.weights.items()} == {
+            "forward/kernel": [[1, 2]],
+            "backward/bias": [3],
+        }
+        assert document.seed == 42
+        assert document.training is False
+
+    def test_states_by_name(self):
+        text = '{"inputs": [[1]], "initial_state": {"last_hidden_state": [[1]]}}'
+        assert read(source(text), "json").initial_state["last_hidden_state"].tolist() == [[1]]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('{"input": [[1]]}', "there is no key 'input' in a case document.\nDid you mean inputs?"),
+            ('{"layer": "GRU(1)"}', "notes.json: the case document has no inputs."),
+            ("{}", "notes.json: the case document has no inputs."),
+            ('{"inputs": [[1, "x"]]}', 'notes.json: inputs[0][1] is the text "x"'),
+            ('{"inputs": [[1]], "seed": true}', "notes.json: seed is true."),
+            ('{"inputs": [[1]], "seed": -1}', "notes.json: seed is the number -1."),
+            ('{"inputs": [[1]], "seed": 1.0}', "notes.json: seed is the number 1.0."),
+            ('{"inputs": [[1]], "training": 1}', "notes.json: training is the number 1."),
+            ('{"inputs": [[1]], "layer": 3}', "notes.json: layer is the number 3."),
+            ('{"inputs": [[1]], "layer": ' + "[" * 500 + "]" * 500 + "}", "layer is nested deeper"),
+            ('{"inputs": [[1]], "weights": [1]}', "notes.json: weights is not an object"),
+            ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
+            ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
+            ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
+        ],
+    )
+    def test_a_bad_part_is_named(self, text, said):
+        assert said in complaint(text)
+
+    def test_own_output_is_taken_up(self):
+        output = {
+            "schema": "rnncli/1",
+            "outputs": [
+                {"name": "hidden_states", "shape": [1, 2, 1], "values": [[[1], ["NaN"]]]},
+                {"name": "last_hidden_state", "values": [[2]]},
+            ],
+        }
+        document = read(source(json.dumps(output)), "json")
+        np.testing.assert_array_equal(document.inputs, [[[1], [np.nan]]])
+        assert document.remarks == ("took hidden_states (1, 2, 1) from rnncli's own output",)
+        states = read_states(source(json.dumps(output)), "json")
+        assert list(states) == ["last_hidden_state"]
+
+    @pytest.mark.parametrize("schema", ["rnncli/2", None, 1])
+    def test_another_schema_is_not(self, schema):
+        assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
+
+    @pytest.mark.parametrize(
+        "outputs", [None, [], {}, [1], [{"values": [[1]]}], [{"name": 1, "values": [[1]]}]]
+    )
+    def test_output_without_tensors_is_not(self, outputs):
+        text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
+        assert "notes.json: it is rnncli's own output, without outputs." in complaint(text)
+        with pytest.raises(InputError, match="without outputs"):
+            read_states(source(text), "json")
+
+
+class TestNdjson:
+    def test_lines_are_a_batch(self):
+        assert inputs("[[1, 2]]\n\n[[3, 4]]\n", "ndjson").tolist() == [[[1, 2]], [[3, 4]]]
+
+    def test_batches_are_joined(self):
+        assert inputs("[[[1]], [[2]]]\n[[3]]", "ndjson").tolist() == [[[1]], [[2]], [[3]]]
+
+    def test_lines_may_differ_in_time(self):
+        assert [part.tolist() for part in inputs("[[1], [2]]\n[[3]]", "ndjson")] == [[[1], [2]], [[3]]]
+
+    def test_one_object_is_a_document(self):
+        assert read(source('{"inputs": [[1]], "seed": 3}'), "ndjson").seed == 3
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[[1]]\n[[1,]]", "notes.json: line 2, column 4"),
+            ("[[1]]\n[[null]]", "notes.json: line 2 [0][0] is null"),
+            ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
+            ("[1]\n", "line 1 is 1-D"),
+            ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "one line at a time"),
+        ],
+    )
+    def test_the_line_is_named(self, text, said):
+        assert said in complaint(text, "ndjson")
+
+
+class TestCsv:
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_every_delimiter_end_and_mark(self, delimiter, end, mark):
+        rows = (("a", "b c", "d"), ("1", "-2.5", "3e-1"), ("NaN", "inf", "0"))
+        text = mark + end.join(delimiter.join(row) for row in rows) + end
+        document = read(source(text), "csv")
+        np.testing.assert_array_equal(document.inputs, [[1, -2.5, 0.3], [np.nan, np.inf, 0]])
+        assert document.feature_names == ("a", "b c", "d")
+
+    @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
+    def test_any_table_comes_back(self, array):
+        text = "\n".join(",".join(map(repr, row)) for row in array.tolist())
+        np.testing.assert_array_equal(inputs(text, "csv"), array)
+
+    @pytest.mark.parametrize(
+        ("text", "shape", "names"),
+        [
+            ("1\n2\n5\n", (3, 1), ()),
+            ("level\n1\n2\n", (2, 1), ("level",)),
+            ("1,2\n\n \n3,4", (2, 2), ()),
+            ('"x, y",z\n1,2\n', (1, 2), ("x, y", "z")),
+            ('"1","2"\n"3","4"\n', (2, 2), ()),
+            ("t,2020,2021\n1,2,3\n", (1, 3), ("t", "2020", "2021")),
+        ],
+    )
+    def test_header_or_not(self, text, shape, names):
+        document = read(source(text), "csv")
+        assert document.inputs.shape == shape
+        assert document.feature_names == names
+
+    def test_a_header_with_numbers_in_it_is_remarked(self):
+        assert "line 1 as the header" in read(source("t,2020\n1,2\n"), "csv").remarks[0]
+
+    @pytest.mark.parametrize("name", ["space", " "])
+    def test_a_delimiter_by_name(self, name):
+        assert inputs("1 2\n3 4\n", "csv", delimiter=name).tolist() == [[1, 2], [3, 4]]
+
+    def test_tab_in_three_spellings(self):
+        for name in ("tab", "\\t", "\t"):
+            assert inputs("1\t2\n", "csv", delimiter=name).tolist() == [[1, 2]]
+
+    @pytest.mark.parametrize("name", ["", ",,", '"'])
+    def test_no_delimiter(self, name):
+        with pytest.raises(UsageError, match="is not one character"):
+            inputs("1,2", "csv", delimiter=name)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("t,p,humidity\n\n1,2,3\n\n1,2,n/a\n", "line 5, column 3 (humidity): 'n/a' is not a number."),
+            ("1,n/a\n3,4\n", "line 1, column 2: 'n/a' is not a number."),
+            ("1,2\n\n3\n", "line 3 has 1 column, the lines before have 2."),
+            ("1,2\n3,4,5\n", "line 2 has 3 columns, the lines before have 2."),
+            ("a,b,c\n1,2\n3,4\n", "line 2 has 2 columns, the header has 3."),
+            ("a,b\n1,2,3\n", "line 2 has 3 columns, the header has 2."),
+            ("1,2,\n3,4,\n", "line 1, column 3: '' is not a number."),
+            ("a,b\n", "it has the header a, b and no rows."),
+            ('a,b\n1,"2\n3",4\n', "line 2 has a quote that is not closed."),
+            ('a,b\n"1,5","2,5"\n', "Write a decimal point"),
+            ("a b\n1 2\n", "--delimiter"),
+            (b"1,2\n\xe9,3\n", "line 2 is not UTF-8 text: byte 0xe9"),
+            (b"\xff\xfe1\0,\x002\0", "UTF-16"),
+            ("x" * 200_000, "more than 1000 characters"),
+            ("\n\n", "it is empty"),
+        ],
+    )
+    def test_the_cell_is_named(self, text, said):
+        assert said in complaint(text, "csv")
+
+    def test_a_batch_column_groups_rows(self):
+        document = read(source("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n"), "csv", ReadOptions(batch_column="id"))
+        assert document.inputs.tolist() == [[[1, 2], [5, 6]], [[3, 4], [7, 8]]]
+        assert document.feature_names == ("x", "y")
+
+    def test_groups_may_differ_in_length(self):
+        found = inputs("id,x\na,1\nb,2\na,3\n", "csv", batch_column="id")
+        assert [part.tolist() for part in found] == [[[1], [3]], [[2]]]
+
+    def test_a_batch_column_by_number(self):
+        assert inputs("a,1\nb,2\n", "csv", batch_column="0").tolist() == [[[1]], [[2]]]
+
+    @pytest.mark.parametrize(
+        ("text", "column", "said"),
+        [
+            ("id,x\na,1\n", "idd", "there is no column 'idd'.\nDid you mean id?"),
+            ("1,2\n", "id", "there is no header"),
+            ("1,2\n", "2", "0 to 1"),
+            ("id\na\n", "id", "no column beside"),
+            ("id,x\na,1\nb\n", "id", "line 3 has 1 column"),
+            ("id,x\na,1\nb,z\n", "id", "line 3, column 2 (x): 'z'"),
+        ],
+    )
+    def test_a_bad_batch_column(self, text, column, said):
+        assert said in complaint(text, "csv", batch_column=column)
+
+
+class TestArrays:
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint32", ">f4"])
+    def test_npy(self, dtype):
+        array = np.arange(6).reshape(2, 3).astype(dtype)
+        np.testing.assert_array_equal(inputs(npy_bytes(array), "npy"), array)
+
+    def test_npz_by_name_or_alone(self):
+        one, two = np.ones((1, 2, 3)), np.zeros((1, 2))
+        assert inputs(npz_bytes(anything=one), "npz").shape == (1, 2, 3)
+        assert inputs(npz_bytes(other=two, inputs=one), "npz").shape == (1, 2, 3)
+        document = read(source(npz_bytes(x=one, mask=two == 0)), "npz")
+        assert document.mask.tolist() == [[True, True]]
+
+    def test_safetensors(self):
+        from safetensors.numpy import save
+
+        document = read(source(save({"x": np.ones((1, 2, 3)), "mask": np.ones((1, 2), bool)})), "safetensors")
+        assert document.inputs.shape == (1, 2, 3)
+        assert document.mask.tolist() == [[True, True]]
+
+    @pytest.mark.parametrize("array", [np.array([True]), np.array([1j]), np.array(["a"]), np.zeros((0, 3))])
+    def test_what_is_not_numbers(self, array):
+        assert "notes.json: " in complaint(npy_bytes(array), "npy")
+        assert "inputs" in complaint(npz_bytes(inputs=array), "npz")
+
+    def test_pickles_stay_closed(self):
+        objects = np.array([{"a": 1}], dtype=object)
+        assert "Python objects" in complaint(npy_bytes(objects), "npy")
+        assert "Python objects" in complaint(npz_bytes(objects), "npz")
+
+    def test_several_arrays_are_named(self):
+        assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")
+
+    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
+    def test_broken_files(self, format):
+        from safetensors.numpy import save
+
+        whole = {
+            "npy": npy_bytes(np.ones(900)),
+            "npz": npz_bytes(np.ones(900)),
+            "keras_model": npz_bytes(np.ones(9)),
+        }
+        data = whole.get(format) or save({"a": np.ones(900)})
+        for cut in (1, 4, 8, 9, 12, 60, 130, len(data) // 2, len(data) - 1):
+            with pytest.raises(InputError, match=r"^notes\.json: "):
+                read_weights(source(data[:cut]), format)
+            with pytest.raises(InputError, match=r"^notes\.json: "):
+                read(source(data[:cut]), format)
+
+    @given(st.binary(min_size=1, max_size=200), st.sampled_from(formats()))
+    def test_rubbish_is_refused_in_words(self, data, format):
+        starts = {"npy": b"\x93NUMPY\x01\x00", "npz": b"PK\x03\x04", "keras_model": b"\x89HDF\r\n\x1a\n"}
+        for content in (data, starts.get(format, b"[") + data):
+            for reader in (read, read_weights, read_states, read_tensor):
+                try:
+                    reader(source(content), format)
+                except RnncliError as error:
+                    assert error.what.startswith("notes.json: ")  # noqa: PT017 - rubbish may also be read
+
+    def test_a_header_that_promises_too_much(self):
+        data = npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 12, b"(4000000000000,), }")
+        assert b"4000000000000" in data
+        assert "cut short" in complaint(data, "npy")
+
+
+class TestOtherInputs:
+    def test_weights_of_every_format(self):
+        from safetensors.numpy import save
+
+        kernel = np.arange(4.0).reshape(2, 2)
+        sources = {
+            "json": json.dumps({"forward": {"kernel": kernel.tolist()}}),
+            "npz": npz_bytes(**{"forward/kernel": kernel}),
+            "safetensors": save({"forward/kernel": kernel}),
+        }
+        for format, data in sources.items():
+            found = read_weights(source(data), format)
+            assert list(found) == ["forward/kernel"]
+            np.testing.assert_array_equal(found["forward/kernel"], kernel)
+
+    def test_weights_of_a_case_document(self):
+        text = '{"inputs": [[1]], "weights": {"bias": [1]}}'
+        assert list(read_weights(source(text), "json")) == ["bias"]
+
+    @pytest.mark.parametrize("text", ["[1]", "{}", '{"kernel": 1}', '{"kernel": [[1], [1, 2]]}'])
+    def test_no_weights(self, text):
+        with pytest.raises(InputError, match=r"^notes\.json: "):
+            read_weights(source(text), "json")
+
+    def test_a_mask(self):
+        assert read_tensor(source("[[true, false]]"), "json") == [[True, False]]
+        assert read_tensor(source('{"mask": [[1]]}'), "json") == [[1]]
+        assert read_tensor(source(npz_bytes(mask=np.ones((1, 2), bool), x=np.ones(2))), "npz").shape == (1, 2)
+        assert read_tensor(source("1,0\n"), "csv").tolist() == [[1, 0]]
+        with pytest.raises(InputError, match="no mask"):
+            read_tensor(source(npz_bytes(a=np.ones(2), b=np.ones(2))), "npz")
+
+    def test_states(self):
+        states = read_states(source("[[[1, 2]], [[3, 4]]]"), "json")
+        assert [state.tolist() for state in states] == [[[1, 2]], [[3, 4]]]
+        by_place = read_states(source(npz_bytes(np.ones((1, 2)), np.zeros((1, 2)))), "npz")
+        assert [state.tolist() for state in by_place] == [[[1, 1]], [[0, 0]]]
+        named = read_states(source(npz_bytes(last_hidden_state=np.ones((1, 2)))), "npz")
+        assert named["last_hidden_state"].shape == (1, 2)
+        assert len(read_states(source(npy_bytes(np.ones((1, 2)))), "npy")) == 1
+        with pytest.raises(InputError, match=r"notes\.json: \[1\]\[0\] is true"):
+            read_states(source("[[1], [true]]"), "json")
+
+
+class TestRegistry:
+    def test_every_format_by_its_suffix(self):
+        suffixes = {
+            ".json": "json",
+            ".ndjson": "ndjson",
+            ".jsonl": "ndjson",
+            ".csv": "csv",
+            ".tsv": "csv",
+            ".npy": "npy",
+            ".npz": "npz",
+            ".safetensors": "safetensors",
+            ".keras": "keras_model",
+            ".h5": "keras_model",
+            ".weights.h5": "keras_model",
+        }
+        assert {suffix: format_of(Path(f"folder.x/name{suffix}")) for suffix in suffixes} == suffixes
+        assert set(formats()) == set(suffixes.values())
+        assert format_of(Path("UPPER.CSV")) == "csv"
+
+    def test_an_unknown_suffix(self):
+        with pytest.raises(InputError, match=r"(?s)suffix \.jsn is not known.*Did you mean \.json\?"):
+            format_of(Path("notes.jsn"))
+        with pytest.raises(InputError, match="it has no suffix"):
+            format_of(Path("notes"))
+
+    def test_a_format_by_any_name(self):
+        for name in ("json", "JSON", ".json"):
+            assert inputs("[[1]]", name).tolist() == [[1]]
+        assert inputs("1\t2", "tsv").tolist() == [[1, 2]]
+        with pytest.raises(InputError, match=r"(?s)no input format 'jsson'.*Did you mean json"):
+            inputs("[[1]]", "jsson")
+
+    @pytest.mark.parametrize(
+        ("data", "format"),
+        [
+            (b" \n[1", "json"),
+            (b"\xef\xbb\xbf{", "json"),
+            (b"", "json"),
+            (b"5", "json"),
+            (b"null", "json"),
+            (b"1,2\n", "csv"),
+            (b"-1\n2\n", "csv"),
+            (b'"a","b"\n1,2\n', "csv"),
+            (b"temperature\n1\n", "csv"),
+            (b"level\n1\n", "csv"),
+            (b".5;1\n", "csv"),
+            (b"NaN\n", "csv"),
+        ],
+    )
+    def test_sniffing(self, data, format):
+        assert sniff(data) == format
+
+    def test_standard_input_is_sniffed(self):
+        assert read(Source("standard input", b"a,b\n1,2\n")).feature_names == ("a", "b")
+        assert read(Source("standard input", b"[[1]]")).inputs.tolist() == [[1]]
+
+    def test_files(self, tmp_path, monkeypatch):
+        path = tmp_path / "notes.json"
+        path.write_text("[[1]]")
+        assert read(Source(path.name, path=path)).inputs.tolist() == [[1]]
+        with pytest.raises(InputError, match=r"(?s)note\.json: there is no such.*mean notes\.json"):
+            read(Source("note.json", path=tmp_path / "note.json"))
+        with pytest.raises(InputError, match="There is no folder"):
+            read(Source("x/a.json", path=tmp_path / "x" / "a.json"))
+        (tmp_path / "folder.json").mkdir()
+        with pytest.raises(InputError, match=r"folder\.json: it is a folder"):
+            read(Source("folder.json", path=tmp_path / "folder.json"))
+
+        def refuse(self):
+            raise PermissionError
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(InputError, match=r"notes\.json: there is no permission"):
+            read(Source("notes.json", path=path))
+
+    def test_the_registry_waits_with_heavy_imports(self):
+        heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
+        program = (
+            "import sys, rnncli.readers, rnncli.arrange, rnncli.shapes, rnncli.builtin; "
+            f"print([name for name in {heavy} if name in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
+
+    def test_a_model_is_read_without_tensorflow(self, models):
+        program = (
+            "import sys; from pathlib import Path; from rnncli.readers import *; "
+            f"read_weights(Source('m', path=Path({str(models / 'stack.keras')!r}))); "
+            "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "False False"
+
+
+def _models(keras) -> dict:
+    layers = keras.layers
+    entry = keras.Input((4, 5))
+    x = layers.LSTM(3, return_sequences=True, name="zeta")(entry)
+    x = layers.GRU(2, name="alpha")(x)
+    gru = layers.GRU(2, return_sequences=True)
+    return {
+        "lstm": keras.Sequential([keras.Input((4, 5)), layers.LSTM(3)]),
+        "no_bias": keras.Sequential([keras.Input((4, 5)), layers.SimpleRNN(3, use_bias=False)]),
+        "bidirectional": keras.Sequential([keras.Input((4, 5)), layers.Bidirectional(gru), layers.Dense(2)]),
+        "stack": keras.Sequential(
+            [
+                keras.Input((4, 5)),
+                layers.LSTM(3, return_sequences=True),
+                layers.Dense(4),
+                layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+                *(layers.GRU(2, return_sequences=True, reset_after=index % 2 == 0) for index in range(11)),
+                layers.SimpleRNN(2, name="forward_last"),
+            ]
+        ),
+        "functional": keras.Model(entry, layers.Dense(1)(x)),
+        "nested": keras.Sequential(
+            [
+                keras.Input((4, 5)),
+                layers.LSTM(3, return_sequences=True),
+                keras.Sequential([keras.Input((4, 3)), layers.GRU(2), layers.Dense(2)]),
+            ]
+        ),
+        "convolutional": keras.Sequential([keras.Input((3, 8, 2)), layers.ConvLSTM1D(2, 3)]),
+    }
+
+
+NAMES = ("lstm", "no_bias", "bidirectional", "stack", "functional", "nested", "convolutional")
+
+
+def _recurrent(keras, model) -> list:
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += _recurrent(keras, layer)
+        elif hasattr(layer, "cell") or hasattr(layer, "forward_layer"):
+            found.append(layer)
+    return found
+
+
+def _expected(layer) -> dict:
+    if hasattr(layer, "forward_layer"):
+        both = (("forward", layer.forward_layer), ("backward", layer.backward_layer))
+        return {f"{side}/{name}": array for side, part in both for name, array in _expected(part).items()}
+    return dict(zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights(), strict=False))
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def models(keras, tmp_path_factory):
+    """A folder of models in all three forms, and beside each its weights as Keras has them."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in _models(keras).items():
+        model.save(folder / f"{name}.keras")
+        model.save_weights(folder / f"{name}.weights.h5")
+        if name != "convolutional":
+            model.save(folder / f"{name}.h5")
+        layers = _recurrent(keras, model)
+        arrays = {
+            f"{index}/{path}" if len(layers) > 1 else path: array
+            for index, layer in enumerate(layers)
+            for path, array in _expected(layer).items()
+        }
+        np.savez(folder / f"{name}.npz", **arrays)
+        (folder / f"{name}.txt").write_text("\n".join(type(layer).__name__ for layer in layers))
+    return folder
+
+
+class TestKerasModel:
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_weights_are_keras_own(self, models, name, suffix):
+        path = models / f"{name}{suffix}"
+        if not path.exists():
+            pytest.skip("not saved in this form")
+        found = read_weights(Source(path.name, path=path))
+        with np.load(models / f"{name}.npz") as expected:
+            assert list(found) == expected.files
+            for key in found:
+                np.testing.assert_array_equal(found[key], expected[key])
+
+    @pytest.mark.parametrize("suffix", [".keras", ".h5"])
+    @pytest.mark.parametrize("name", NAMES[:-1])
+    def test_layers_are_keras_own(self, keras, models, name, suffix):
+        path = models / f"{name}{suffix}"
+        configs = read_layers(Source(path.name, path=path))
+        assert [config["class_name"] for config in configs] == (models / f"{name}.txt").read_text().split()
+        assert all("name" in config["config"] for config in configs)
+        if suffix == ".keras":
+            again = [keras.layers.deserialize(config) for config in configs]
+            assert [layer.name for layer in again] == [config["config"]["name"] for config in configs]
+
+    def test_weights_alone_have_no_config(self, models):
+        with pytest.raises(InputError, match="weights and no config"):
+            read_layers(Source("w", path=models / "lstm.weights.h5"))
+
+    def test_a_model_has_no_inputs(self, models):
+        with pytest.raises(InputError, match="--weights"):
+            read(Source("lstm.keras", path=models / "lstm.keras"))
+
+    def test_a_model_without_a_recurrent_layer(self, keras, tmp_path):
+        path = tmp_path / "dense.keras"
+        keras.Sequential([keras.Input((4, 5)), keras.layers.Dense(2)]).save(path)
+        with pytest.raises(InputError, match="no recurrent layer"):
+            read_weights(Source(path.name, path=path))
+
+    def test_a_cut_model(self, models):
+        for name in ("lstm.keras", "lstm.weights.h5", "lstm.h5"):
+            data = (models / name).read_bytes()
+            for cut in (4, 100, len(data) // 2, len(data) - 10):
+                with pytest.raises(InputError, match=r"^m: "):
+                    read_weights(Source("m", data[:cut]), "keras_model")
+
+    def test_a_zip_that_is_no_model(self):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("a.txt", "a")
+        with pytest.raises(InputError, match="no Keras model"):
+            read_weights(Source("m", buffer.getvalue()), "keras_model")
