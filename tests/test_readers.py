@@ -611,8 +611,7 @@ def models(keras, tmp_path_factory):
     for name, model in _models(keras).items():
         model.save(folder / f"{name}.keras")
         model.save_weights(folder / f"{name}.weights.h5")
-        if name != "convolutional":
-            model.save(folder / f"{name}.h5")
+        model.save(folder / f"{name}.h5")
         layers = _recurrent(keras, model)
         arrays = {
             f"{index}/{path}" if len(layers) > 1 else path: array
@@ -629,8 +628,6 @@ class TestKerasModel:
     @pytest.mark.parametrize("name", NAMES)
     def test_weights_are_keras_own(self, models, name, suffix):
         path = models / f"{name}{suffix}"
-        if not path.exists():
-            pytest.skip("not saved in this form")
         found = read_weights(Source(path.name, path=path))
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files
@@ -638,7 +635,7 @@ class TestKerasModel:
                 np.testing.assert_array_equal(found[key], expected[key])
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-    @pytest.mark.parametrize("name", NAMES[:-1])
+    @pytest.mark.parametrize("name", NAMES)
     def test_layers_are_keras_own(self, keras, models, name, suffix):
         path = models / f"{name}{suffix}"
         configs = read_layers(Source(path.name, path=path))
