@@ -44,7 +44,7 @@ class Marks:
 
 
 UNICODE = Marks("…", " · ", " → ", "▁▂▃▄▅▆▇█")
-ASCII = Marks("...", " - ", " -> ", ".:-=+*#@")
+ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 
 
 def marks(view: View) -> Marks:
@@ -137,6 +137,11 @@ def line(text: str, style: str = "") -> Line:
 def cell(text: str, style: str = "") -> Cell:
     """A cell of one line."""
     return (line(text, style),)
+
+
+def has_numbers(cell: Cell) -> bool:
+    """Whether `cell` holds values, and not only what is said of them."""
+    return any(isinstance(part, Numbers) for part in cell)
 
 
 def idea(name: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnncli import __version__
 from rnncli.case import Shape, Spec
+from rnncli.errors import UsageError
 from rnncli.page import Cell, Line, Span, View, cell, idea, line, marks, shape_text
-from rnncli.wording import brief, meaning, say
+from rnncli.wording import meaning, say
 
 if TYPE_CHECKING:
     from rnncli.result import NamedTensor, Result
 
 SCHEMA = "rnncli/1"
+
+SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 
 
 def head() -> dict[str, Any]:
@@ -78,11 +82,40 @@ def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
     }
 
 
-def name_cell(name: str, view: View) -> Cell:
-    """The name in the colour of its idea, and under it what it is."""
-    under = brief(name, view.lang)
-    below = (line(under, "dim"),) if under else ()
-    return (*cell(name, f"strong {idea(name)}".strip()), *below)
+def records_header(columns: Iterable[str]) -> tuple[str, ...]:
+    """`name, batch, timestep, unit, value`: an axis of many is an index of one."""
+    return ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
+
+
+def axes_of(tensors: Iterable[NamedTensor]) -> tuple[str, ...]:
+    """batch, timesteps, units, and instead of units whatever else there is."""
+    found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
+    others = [axis for axis in found if axis not in ("batch", "timesteps")]
+    return ("batch", "timesteps", *(others or ["units"]))
+
+
+def rows_of(tensor: NamedTensor, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """One number a row: where it stands, and what it is, in the digits that read back the same."""
+    import numpy as np
+
+    from rnncli.numerals import exact
+
+    places = np.unravel_index(np.arange(tensor.values.size), tensor.values.shape)
+    by_axis = dict(zip(tensor.axes, places, strict=True))
+    indices: list[Iterable[Any]] = [
+        by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
+    ]
+    return zip(repeat(tensor.name), *indices, exact(tensor.values), strict=False)
+
+
+def no_tensors(command: str) -> NoReturn:
+    """The error of a command that computes nothing."""
+    raise UsageError(f"{command} has no tensors to store.", "Use --format json, or store the tensors of run.")
+
+
+def name_cell(name: str) -> Cell:
+    """The name in the colour of its idea."""
+    return cell(name, f"strong {idea(name)}".strip())
 
 
 def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:

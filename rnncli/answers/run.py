@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from rnncli.answers._parts import (
+    axes_of,
     claim_lines,
     head_of,
     name_cell,
     note_of,
+    records_header,
+    rows_of,
     tensor_document,
     title,
 )
 from rnncli.page import Cell, Column, Line, Numbers, Page, Records, Table, View, cell, line, shape_text
 from rnncli.result import NamedTensor, Result
-from rnncli.wording import say
+from rnncli.wording import brief, say
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-
-SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,9 @@ class RunAnswer:
     def records(self) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
         columns = axes_of(self.result.outputs)
-        header = ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
-        return header, (row for tensor in self.result.outputs for row in rows_of(tensor, columns))
+        return records_header(columns), (
+            row for tensor in self.result.outputs for row in rows_of(tensor, columns)
+        )
 
     def tensors(self) -> dict[str, Array]:
         """What was returned, by name."""
@@ -67,30 +67,9 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
         known += (line(f"{say('difference', view.lang)} {difference:.1e}", "dim"),)
+    under = brief(tensor.name, view.lang)
     return (
-        name_cell(tensor.name, view),
+        (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
         cell(shape_text(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes), *known),
     )
-
-
-def axes_of(tensors: Iterable[NamedTensor]) -> tuple[str, ...]:
-    """batch, timesteps, units, and whatever else an axis is called here."""
-    found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
-    if any(axis not in ("batch", "timesteps", "units") for axis in found):
-        return tuple(dict.fromkeys(("batch", "timesteps", *found)))
-    return ("batch", "timesteps", "units")
-
-
-def rows_of(tensor: NamedTensor, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """One number a row: where it stands, and what it is, in the digits that read back the same."""
-    import numpy as np
-
-    from rnncli.numerals import exact
-
-    places = np.unravel_index(np.arange(tensor.values.size), tensor.values.shape)
-    by_axis = dict(zip(tensor.axes, places, strict=True))
-    indices: list[Iterable[Any]] = [
-        by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
-    ]
-    return zip(repeat(tensor.name), *indices, exact(tensor.values))

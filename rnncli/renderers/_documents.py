@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
-import numpy as np
 import orjson
-
-from rnncli.numerals import is_float, is_short, rounded, spelled, widened
 
 OPEN_LEVELS = 3
 """Down to here every key has a line of its own, deeper ones share one."""
@@ -41,27 +39,11 @@ def _plain(value: Any, decimals: int | None) -> Any:
         return {key: _plain(item, decimals) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, decimals) for item in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _array(np.asarray(value), decimals)
-    if isinstance(value, float) and not np.isfinite(value):
-        return spelled(value)
+    if hasattr(value, "dtype") or (isinstance(value, float) and not isfinite(value)):
+        from rnncli.renderers._arrays import plain
+
+        return plain(value, decimals)
     return value
-
-
-def _array(array: np.ndarray[Any, Any], decimals: int | None) -> Any:
-    array = rounded(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
-    missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)
-    if is_short(array):
-        array = widened(array)
-    if array.ndim and not missing.any():
-        return np.ascontiguousarray(array)
-    nested: Any = orjson.loads(_dumps(np.atleast_1d(np.ascontiguousarray(array))))
-    for place in np.argwhere(np.atleast_1d(missing)):
-        row = nested
-        for index in place[:-1]:
-            row = row[index]
-        row[place[-1]] = spelled(float(np.atleast_1d(array)[tuple(place)]))
-    return nested if array.ndim else nested[0]
 
 
 def _dumps(value: Any) -> bytes:

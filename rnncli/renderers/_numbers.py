@@ -99,7 +99,7 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
         pieces += [f"{count} {text}"] if count else []
     pieces += [f"{np.isneginf(wide).sum()} -inf"] if np.isneginf(wide).any() else []
     bars = histogram(finite, marks(view).bars) if finite.size else ""
-    return (*pieces, bars) if bars else tuple(pieces)
+    return (*pieces[:-1], f"{pieces[-1]}  {bars}") if bars else tuple(pieces)
 
 
 def histogram(finite: Array, bars: str) -> str:
@@ -168,3 +168,9 @@ def _label(axis: str, index: int, lang: str) -> str:
         case "cols":
             return f"{say('column', lang)} {index}"
     return f"{axis} {index}"
+
+
+def label_axes(shown: Block) -> tuple[str, ...]:
+    """The axes that have a label in any row, outermost first."""
+    longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))
+    return tuple(longest.labels)

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
-from typing import IO
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rnncli.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, marks
-from rnncli.renderers._numbers import MOST_UNITS, Block, block, cut
-
-ENDLESS = 1_000_000
-NARROWEST = 30
-"""Below this, lines stay this wide: half a number would be worse than a line too long."""
-ENOUGH_UNITS = 4
-"""With fewer beside the names, numbers move under the names if there are more to be seen there."""
-BETWEEN = "  "
-INDENT = "  "
-
-LOOKS = {
-    "strong": "bold",
-    "dim": "dim",
-    "heading": "dim",
-    "alarm": "red",
-    "hidden": "cyan",
-    "cell": "magenta",
-}
-
-
-def console(file: IO[str], view: View, record: bool = False) -> Console:
-    """A console that asks nothing of the environment."""
-    return Console(
-        file=file,
-        width=columns(view),
-        color_system="standard" if view.color else None,
-        force_terminal=view.color,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        record=record,
-        _environ={},
-    )
-
-
-def columns(view: View) -> int:
-    """How many columns there are to draw in."""
-    return ENDLESS if view.width is None else max(view.width, NARROWEST)
+from rnncli.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
+from rnncli.renderers._layout import Layout
+from rnncli.renderers._looks import BETWEEN, INDENT, LOOKS, columns
 
 
 def drawn(page: Page, view: View) -> RenderableType:
@@ -60,7 +22,7 @@ def drawn(page: Page, view: View) -> RenderableType:
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
     for part in page.parts:
-        if not isinstance(part, tuple):
+        if parts and not isinstance(part, tuple):
             parts.append(Text(""))
         parts.append(_part(part, view))
     return Group(*parts)
@@ -74,10 +36,6 @@ def _part(part: Table | Grid | Line, view: View) -> RenderableType:
         case Grid():
             return _grid(part, view)
     return _text(part)
-
-
-def _look(number: str) -> str:
-    return LOOKS["alarm"] if number.endswith(("NaN", "inf")) else ""
 
 
 def _text(line: Iterable[Span], before: str = "") -> Text:
@@ -95,7 +53,7 @@ def _natural(cells: Iterable[Cell]) -> int:
     """The columns that the texts of `cells` need, indented as `_lines` does."""
     return max(
         (
-            _length(part) + (len(INDENT) if position and not _has_numbers(cell) else 0)
+            _length(part) + (len(INDENT) if position and not has_numbers(cell) else 0)
             for cell in cells
             for position, part in enumerate(cell)
             if not isinstance(part, Numbers)
@@ -119,13 +77,24 @@ def _table(table: Table, view: View) -> RenderableType:
 
 def _grid(grid: Grid, view: View) -> RenderableType:
     """Tables side by side where they fit, else one below the other; equal columns under each other."""
-    abreast = [
-        _widths(tables, across)
-        for across, tables in zip(grid.across, zip(*grid.cells, strict=True), strict=True)
-    ]
-    needed = sum(width + len(BETWEEN) for widths in abreast for width in widths)
-    if needed + len(INDENT) <= columns(view):
-        return _abreast(grid, abreast)
+    folded = replace(grid, cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
+    for shape in (grid, folded):
+        abreast = [
+            _widths(tables, across)
+            for across, tables in zip(grid.across, zip(*shape.cells, strict=True), strict=True)
+        ]
+        if len(INDENT) + sum(width + len(BETWEEN) for widths in abreast for width in widths) <= columns(view):
+            return _abreast(shape, abreast)
+    return _one_by_one(folded)
+
+
+def _folded(table: Table) -> Table:
+    """The last column under the first, for want of room."""
+    rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
+    return replace(table, columns=table.columns[:-1], rows=rows)
+
+
+def _one_by_one(grid: Grid) -> RenderableType:
     widths = _widths([table for tables in grid.cells for table in tables])
     parts: list[RenderableType] = []
     for down, tables in zip(grid.down, grid.cells, strict=True):
@@ -165,11 +134,12 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
 def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
     """The rows of several tables without headings, those of one beside those of the next."""
     drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, show_header=False)
-    for width in widths:
+    for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
     blank: tuple[Cell, ...] = ((),) * (len(widths) // len(groups))
     for rows in zip_longest(*groups, fillvalue=blank):
-        drawing.add_row(*(_text_cell(cell) for row in rows for cell in row))
+        cells = (cell for row in rows for cell in row)
+        drawing.add_row(*(_text_cell(cell) for cell, width in zip(cells, widths, strict=True) if width))
     return drawing
 
 
@@ -199,17 +169,13 @@ def _stacked(table: Table, layout: Layout) -> Text:
         texts = [
             [_text(part) for part in cell if not isinstance(part, Numbers)]
             for cell in row
-            if not _has_numbers(cell)
+            if not has_numbers(cell)
         ]
         firsts = [text for cell in texts for text in cell[:1]]
         lines += _flow([*firsts, *(text for cell in texts for text in cell[1:])], width, INDENT)
-        for numbered in filter(_has_numbers, row):
+        for numbered in filter(has_numbers, row):
             lines += [Text(INDENT) + line for line in _lines(numbered, layout, width - len(INDENT))]
     return Text("\n").join(lines)
-
-
-def _has_numbers(cell: Cell) -> bool:
-    return any(isinstance(part, Numbers) for part in cell)
 
 
 def _flow(pieces: Sequence[Text], width: int, indent: str = "") -> list[Text]:
@@ -237,95 +203,4 @@ def _lines(cell: Cell, layout: Layout, width: int) -> Iterator[Text]:
         if isinstance(part, Numbers):
             yield from layout.lines(part, width)
         else:
-            yield _text(part, INDENT if position and not _has_numbers(cell) else "")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the numbers of one table stand, so that those of different tensors stand under each other.
-
-    blocks: by the identity of their Numbers.  gutter: columns of each axis's labels.
-    widths: columns of a number, by its format.
-    """
-
-    view: View
-    blocks: Mapping[int, Block]
-    gutter: Mapping[str, int]
-    widths: Mapping[str, int]
-
-    @classmethod
-    def of(cls, table: Table, view: View) -> Layout:
-        """The layout of all the numbers in `table`."""
-        found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
-        blocks = {id(numbers): block(numbers, view) for numbers in found}
-        gutter: dict[str, int] = {}
-        widths: dict[str, int] = {}
-        for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
-            whole = blocks[id(numbers)]
-            widths[whole.style] = max(widths.get(whole.style, 0), whole.widest)
-            for row in whole.rows:
-                for axis, label in row.labels.items():
-                    gutter[axis] = max(gutter.get(axis, 0), cell_len(label))
-        return cls(view, blocks, gutter, widths)
-
-    @property
-    def indent(self) -> int:
-        """The columns that labels take."""
-        return sum(width + len(BETWEEN) for width in self.gutter.values())
-
-    def fitting(self, whole: Block, width: int) -> int:
-        """How many numbers of `whole` fit on a line of `width`; at least one."""
-        each = self.widths[whole.style] + len(BETWEEN)
-        room = width - self.indent
-        if len(whole.units) * each - len(BETWEEN) <= room:
-            return len(whole.units)
-        return max(1, (room - (0 if self.view.full else 3)) // each)
-
-    def prefers_beside(self, beside: int, below: int) -> bool:
-        """Whether a column of width `beside` shows as much as matters of what one of `below` would."""
-        for whole in self.blocks.values():
-            shown, possible = self.fitting(whole, beside), self.fitting(whole, below)
-            if self.indent + self.widths[whole.style] + 3 > beside:
-                return False
-            if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
-                return False
-        return True
-
-    def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
-        """The rows of `numbers`, and what is to be said of those that are left out."""
-        whole = self.blocks[id(numbers)]
-        endless = self.view.width is None
-        fitting = self.fitting(whole, width)
-        most = None if self.view.full else MOST_UNITS if endless else fitting
-        shown = cut(whole, numbers.values, most, self.view)
-        per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
-        for row in shown.rows:
-            yield from self._row(row.labels, row.texts, shown.style, per_line)
-        if shown.summary:
-            yield from self._summary(shown.summary, width)
-
-    def _summary(self, pieces: Sequence[str], width: int) -> Iterator[Text]:
-        """`min -0.98 · mean 0.01 · ...`, on as many lines as it needs."""
-        dot = marks(self.view).dot
-        text = ""
-        for piece in pieces:
-            if text and cell_len(text + dot + piece) > width:
-                yield Text(text, LOOKS["dim"])
-                text = ""
-            text += (dot if text else "") + piece
-        yield Text(text, LOOKS["dim"])
-
-    def _row(
-        self, labels: Mapping[str, str], texts: Sequence[str], style: str, per_line: int
-    ) -> Iterator[Text]:
-        each, ellipsis = self.widths[style], marks(self.view).ellipsis
-        for start in range(0, max(1, len(texts)), per_line):
-            line = Text()
-            for axis, width in self.gutter.items():
-                label = labels.get(axis, "") if start == 0 else ""
-                line.append(label + " " * (width - cell_len(label)) + BETWEEN, LOOKS["dim"])
-            for text in texts[start : start + per_line]:
-                line.append(text if text == ellipsis else text.rjust(each), _look(text))
-                line.append(BETWEEN)
-            line.rstrip()
-            yield line
+            yield _text(part, INDENT if position and not has_numbers(cell) else "")

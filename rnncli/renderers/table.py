@@ -5,7 +5,8 @@ from __future__ import annotations
 from io import StringIO
 
 from rnncli.page import Answer, View
-from rnncli.renderers._terminal import console, drawn
+from rnncli.renderers._looks import console
+from rnncli.renderers._terminal import drawn
 
 
 def render(answer: Answer, view: View) -> str:
