@@ -69,7 +69,6 @@ class Document:
     inputs: an array of any rank, or a tuple of arrays where sequences differ in length.
     layer: raw, as it stood there: an expression, a config, or a list of either.
     mask, initial_state, weights: raw, as nested lists or arrays.
-    batched: the source itself says that the first axis is the batch (a document, a batch column).
     """
 
     inputs: Array | tuple[Array, ...] | None = None

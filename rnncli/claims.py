@@ -23,7 +23,7 @@ def holding(
 
 
 def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
-    """The part of a tensor that a claim such as `hidden_states[:, 0, 3:]` names; None where it is not there."""
+    """The part of a tensor that `hidden_states[:, 0, 3:]` names; None where there is no such tensor."""
     match = _CLAIM.fullmatch(claim)
     if match is None or match["name"] not in tensors:
         return None

@@ -141,14 +141,14 @@ def _able(case: Case, engine: str) -> str:
     return engine
 
 
-def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array] | None, dict[str, int]]:
-    """Weights that are given, or drawn from the seed; None for tensorflow, where Keras draws them itself."""
+def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
+    """Weights that are given, or drawn from the seed; but tensorflow lets Keras draw what Keras can."""
     stack = Stack(case.layers)
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
         return _fitting(case, stack), seeds
-    drawn = None if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
-    return drawn, seeds
+    drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
+    return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
 
 def _fitting(case: Case, stack: Stack) -> dict[str, Array]:
@@ -207,8 +207,8 @@ def _refuse_the_impossible(case: Case) -> None:
         zeroing = config.get("zero_output_for_mask") or "Bidirectional" in (s.class_name for s in case.layers)
         if config.get("unroll") and config.get("go_backwards") and zeroing and case.mask is not None:
             raise LayerError(
-                "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the mask in "
-                "the wrong order of time here, so there is no right number to show.",
+                "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the mask "
+                "in the wrong order of time here, so there is no right number to show.",
                 "Leave unroll out; it changes nothing else.",
             )
 

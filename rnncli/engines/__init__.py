@@ -52,7 +52,7 @@ class About:
 
 def names() -> tuple[str, ...]:
     """Every engine there is a file for."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
 
 
 def get(name: str) -> ModuleType:

@@ -1,12 +1,11 @@
 """Probe: a filling in which every weight differs, so that no two can be mixed up unseen.
 
-Keras does not know it.  The weight at flat index i, counted from `start` in C order, is
+Keras does not know it.  The weight at flat index i in C order, counted from `start`, is
 
-    1.2 * frac((i + 1) / g + sqrt(2) * rank + sqrt(3) * rows + sqrt(5) * columns) - 0.6
+    1.2 * frac((i + 1) / g) - 0.6        with g = (1 + sqrt(5)) / 2
 
-with g = (1 + sqrt(5)) / 2, rows = the product of all axes but the last, and columns = the last axis.
-Multiples of 1 / g spread evenly and never meet; the shape moves the whole row, so that a kernel, a
-recurrent kernel and a bias differ too.  Two weights of one shape are told apart by `start`.
+Multiples of 1 / g spread evenly and never meet.  A bare `probe` gets its `start` from the number of
+weights before it in the whole stack; and it fills the forget gate's bias too.
 """
 
 from __future__ import annotations
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 def _probe(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:  # noqa: ARG001
     import numpy as np
 
-    rows, columns = math.prod(shape[:-1]), shape[-1] if shape else 1
-    moved = math.sqrt(2) * len(shape) + math.sqrt(3) * rows + math.sqrt(5) * columns
     index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)
-    turns = (index + 1) / ((1 + math.sqrt(5)) / 2) + moved
+    turns = (index + 1) / ((1 + math.sqrt(5)) / 2)
     return np.asarray(1.2 * (turns % 1.0) - 0.6).reshape(shape).astype(dtype)
 
 

@@ -1,7 +1,8 @@
 """The layers, one file each, found by their names: `ConvLSTM2D` stands in conv_lstm.py.
 
-A file says which classes it holds in `LAYERS`, and its cells in `CELLS`.  The files share what `_layer.py` (the contract),
-`_cell.py` (a start state and one step) and `_recurrent.py` (a cell under a loop) say, and nothing else.
+A file says which classes it holds in `LAYERS`, and its cells in `CELLS`.  The files share what
+`_layer.py` (the contract), `_cell.py` (a start state and one step) and `_recurrent.py` (a cell under
+a loop) say, and nothing else.
 """
 
 from __future__ import annotations

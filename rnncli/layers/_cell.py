@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,7 +34,11 @@ CELL_OPTIONS: Mapping[str, Option] = {
     "dtype": Option("dtype"),
 }
 
-_INITIALIZERS = {"kernel": "kernel", "recurrent": "recurrent_kernel", "bias": "bias"}
+_FILLED = {
+    "kernel": "kernel_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+    "bias": "bias_initializer",
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Cell(ABC):
     State: ClassVar[type[Any]]
     output_state: ClassVar[str] = "last_hidden_state"
     gates: ClassVar[tuple[str, ...]]
-    seed_order: ClassVar[tuple[str, ...]] = ("kernel", "recurrent", "bias", "dropout")
+    seed_order: ClassVar[tuple[str, ...]] = ("kernel", "recurrent_kernel", "bias", "dropout")
     options: ClassVar[Mapping[str, Option]]
 
     def __init__(self, spec: Spec) -> None:
@@ -93,35 +97,33 @@ class Cell(ABC):
         }
         return {**shapes, "bias": self.bias_shape()} if self.config["use_bias"] else shapes
 
+    def initializers(self) -> dict[str, Any]:
+        """What fills each weight, by its name."""
+        return initializers_in(self.config)
+
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """See Layer.take_seeds: initializers made before the cell come first, as they were written."""
-        values = {part: self.config[f"{part}_initializer"] for part in _INITIALIZERS}
-        random = [part for part, value in values.items() if initializers.takes_seed(value)]
-        written = [name.removesuffix("_initializer") for name in self.config]
-        before = [part for part in written if part in random and _made_before(values[part])]
-        order = before + [part for part in self.seed_order if part not in before]
+        """See Layer.take_seeds; the generator of the dropout masks takes one where it has no own seed."""
         own = self.config["seed"]
-        taken = {part: draw() for part in order if part in random or (part == "dropout" and own is None)}
-        return {"dropout": own, **{_INITIALIZERS.get(part, part): seed for part, seed in taken.items()}}
+        drawing = self.seed_order if own is None else [part for part in self.seed_order if part != "dropout"]
+        return {"dropout": own, **take_seeds(self.config, drawing, draw)}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Every weight as Keras draws it for these seeds."""
         return {
-            name: self.draw_weight(name, tuple(map(_size, shape)), seeds.get(name), dtype)
+            name: self.draw_weight(name, sizes(shape), seeds.get(name), dtype)
             for name, shape in self.weight_shapes(input_shape).items()
         }
 
     def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
         """One weight."""
-        initializer = self.config[f"{name.removesuffix('_kernel')}_initializer"]
-        return initializers.make(initializer, shape, dtype, seed)
+        return initializers.make(self.initializers()[name], shape, dtype, seed)
 
-    def start(self, batch: int, dtype: Any) -> State:
+    def start(self, batch: int, dtype: Any) -> Any:
         """The state before the first step: zeros."""
         import numpy as np
 
         parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
-        return self.State(*parts)  # type: ignore[no-any-return]
+        return self.State(*parts)
 
     @abstractmethod
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
@@ -141,9 +143,9 @@ class Cell(ABC):
         Returns the state after the step, whose `hidden` is the output, and the gates by name.
         """
 
-    def pack(self, parts: tuple[Array, ...]) -> State:
+    def pack(self, parts: tuple[Array, ...]) -> Any:
         """Arrays in Keras's order as a state."""
-        return self.State(*parts)  # type: ignore[no-any-return]
+        return self.State(*parts)
 
     def unpack(self, state: Any) -> dict[str, Array]:
         """Every part of the state by its name: `hidden`, `cell`."""
@@ -187,7 +189,7 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
     values: (batch, ..., n); kernel: (n, gates * units); masks: none, one, or one a gate, (batch, n).
     """
     if len(masks) < 2:
-        return (_dropped(values, masks[0]) if masks else values) @ kernel  # type: ignore[no-any-return]
+        return (_dropped(values, masks[0]) if masks else values) @ kernel
     import numpy as np
 
     parts = np.split(kernel, len(masks), axis=-1)
@@ -202,12 +204,28 @@ def split(packed: Array, units: int) -> list[Array]:
 
 
 def _dropped(values: Array, mask: Array) -> Array:
-    return values * (mask[:, None] if values.ndim == 3 else mask)  # type: ignore[no-any-return]
+    return values * (mask[:, None] if values.ndim == 3 else mask)
 
 
-def _made_before(initializer: Any) -> bool:
-    return isinstance(initializer, Spec) and not initializer.deferred
+def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The initializers among the options, by the weight that each fills."""
+    return {name: config[option] for name, option in _FILLED.items() if option in config}
 
 
-def _size(dimension: Any) -> int:
-    return int(dimension)
+def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
+    """Seeds by weight: initializers made before the layer come first, in the order they were written.
+
+    drawing: the weights, and `dropout`, in the order in which Keras makes what fills them.
+    """
+    values = initializers_in(config)
+    random = [name for name, value in values.items() if initializers.takes_seed(value)]
+    written = {option: place for place, option in enumerate(config)}
+    before = [name for name in random if isinstance(values[name], Spec) and not values[name].deferred]
+    before.sort(key=lambda name: written[_FILLED[name]])
+    order = before + [name for name in drawing if name not in before]
+    return {name: draw() for name in order if name in random or name == "dropout"}
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    """A shape in which every dimension is known."""
+    return tuple(size for size in shape if isinstance(size, int))

@@ -121,6 +121,10 @@ class Layer(ABC):
         """By name of a returned tensor, what ought to be the same numbers: `hidden_states[:, -1, :]`."""
         return {}
 
+    def initializers(self) -> dict[str, Any]:
+        """What fills each weight, by its name."""
+        return {}
+
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds that Keras takes when it makes this layer, by the weight (or `dropout`) they are for."""
         return {}

@@ -60,6 +60,10 @@ class Recurrent(Layer):
         same = "hidden_states[:, -1, :]" if self.config["return_sequences"] else "hidden_state"
         return {self.cell.output_state: (same,)} if self.config["return_state"] else {}
 
+    def initializers(self) -> dict[str, Any]:
+        """The cell's."""
+        return self.cell.initializers()  # type: ignore[no-any-return]
+
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The cell's."""
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]

@@ -108,7 +108,8 @@ class Bidirectional(Layer):
         """The backward state is the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
-        units, found = self.forward.cell.units, {}
+        units = self.forward.cell.units
+        found: dict[str, tuple[str, ...]] = {}
         for direction, layer in self.directions.items():
             row = ("-1" if direction == "forward" else "0") if self.sequences else ""
             half = f":{units}" if direction == "forward" else f"{units}:"
@@ -119,6 +120,14 @@ class Bidirectional(Layer):
                 same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
             found[f"{direction}_{layer.cell.output_state}"] = (same,)
         return found
+
+    def initializers(self) -> dict[str, Any]:
+        """Each direction's."""
+        return {
+            path: value
+            for name, layer in self.directions.items()
+            for path, value in prefixed(name, layer.initializers())
+        }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The layer that is given takes its seeds and is thrown away; then each copy takes its own."""

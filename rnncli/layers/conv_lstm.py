@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Shape
-from rnncli.layers._cell import CELL_OPTIONS
+from rnncli.layers._cell import CELL_OPTIONS, initializers_in
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import TensorInfo
@@ -56,15 +56,18 @@ class ConvLSTM(Layer):
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """last_hidden_state and last_cell_state, (batch, *space, filters)."""
         space = input_shape[3:] if self._channels_first else input_shape[2:-1]
-        sizes = tuple(
-            map(self._convolved, space, *map(self._sizes, ("kernel_size", "strides", "dilation_rate")))
-        )
+        options = map(self._sizes, ("kernel_size", "strides", "dilation_rate"))
+        sizes = tuple(map(self._convolved, space, *options))
         names, filters = _SPACE[: self.rank], self.config["filters"]
         if self._channels_first:
             axes, shape = ("batch", "channels", *names), (input_shape[0], filters, *sizes)
         else:
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
         return tuple(TensorInfo(f"last_{part}_state", axes, shape) for part in ("hidden", "cell"))
+
+    def initializers(self) -> dict[str, Any]:
+        """What fills each weight."""
+        return initializers_in(self.config)
 
     def claims(self) -> dict[str, tuple[str, ...]]:
         """The last hidden state is the last frame."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import activations, initializers
-from rnncli.case import Shape, Spec
+from rnncli.case import Shape
+from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
 from rnncli.result import TensorInfo
 
@@ -35,30 +36,22 @@ class Dense(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """output: the inputs' shape, the last axis units wide."""
-        axes = ("batch", "timesteps")[: len(input_shape) - 1] + ("units",)
-        if len(input_shape) > 3:
-            axes = ("batch", *(f"axis_{i}" for i in range(1, len(input_shape) - 1)), "units")
+        between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
+        axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "units")
         return (TensorInfo("output", axes, (*input_shape[:-1], self.config["units"])),)
 
+    def initializers(self) -> dict[str, Any]:
+        """What fills both weights."""
+        return initializers_in(self.config)
+
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """One a random initializer, those made before the layer in the order they were written."""
-        values = {name: self.config[f"{name}_initializer"] for name in ("kernel", "bias")}
-        random = [name for name, value in values.items() if initializers.takes_seed(value)]
-        written = [name.removesuffix("_initializer") for name in self.config]
-        before = [
-            n for n in written if n in random and isinstance(values[n], Spec) and not values[n].deferred
-        ]
-        return {name: draw() for name in before + [name for name in random if name not in before]}
+        """One a random initializer."""
+        return take_seeds(self.config, ("kernel", "bias"), draw)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Both."""
         return {
-            name: initializers.make(
-                self.config[f"{name}_initializer"],
-                tuple(map(int, shape)),
-                dtype,
-                seeds.get(name),  # type: ignore[arg-type]
-            )
+            name: initializers.make(self.initializers()[name], sizes(shape), dtype, seeds.get(name))
             for name, shape in self.weight_shapes(input_shape).items()
         }
 

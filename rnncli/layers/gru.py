@@ -91,7 +91,7 @@ class GRU(Recurrent):
     """A GRU cell under a loop; returns output[, last hidden state]."""
 
     cell_class = GRUCell
-    options = {**GRUCell.options, **LOOP_OPTIONS}
+    options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}
 
 
 LAYERS: dict[str, type[Layer]] = {"GRU": GRU}

@@ -85,7 +85,7 @@ class LSTM(Recurrent):
     """An LSTM cell under a loop; returns output[, last hidden state, last cell state]."""
 
     cell_class = LSTMCell
-    options = {**LSTMCell.options, **LOOP_OPTIONS}
+    options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}
 
 
 LAYERS: dict[str, type[Layer]] = {"LSTM": LSTM}

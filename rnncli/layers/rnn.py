@@ -35,6 +35,14 @@ class StackedCells:
             input_shape = (*input_shape[:-1], cell.units)
         return shapes
 
+    def initializers(self) -> dict[str, Any]:
+        """Every cell's."""
+        return {
+            name: value
+            for key, cell in self.cells.items()
+            for name, value in prefixed(key, cell.initializers())
+        }
+
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Every cell's, in order."""
         return {

@@ -25,7 +25,7 @@ class SimpleRNNCell(Cell):
 
     State = SimpleRNNState
     gates = ("candidate",)
-    seed_order = ("dropout", "kernel", "recurrent", "bias")
+    seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
     options: ClassVar[Mapping[str, Option]] = CELL_OPTIONS
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
@@ -50,7 +50,7 @@ class SimpleRNN(Recurrent):
 
     cell_class = SimpleRNNCell
     unsaved = frozenset({"seed"})
-    options = {**SimpleRNNCell.options, **LOOP_OPTIONS}
+    options: ClassVar[Mapping[str, Option]] = {**SimpleRNNCell.options, **LOOP_OPTIONS}
 
 
 LAYERS: dict[str, type[Layer]] = {"SimpleRNN": SimpleRNN}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import layers
+from rnncli import initializers, layers
 from rnncli.case import Shape, Spec
 from rnncli.errors import LayerError
+from rnncli.layers._cell import sizes
 from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, prefixed, within
 from rnncli.result import TensorInfo
 
@@ -51,8 +53,8 @@ class Stack:
         if index and len(shape) == 2:
             before = self.layers[index - 1].spec.class_name
             raise LayerError(
-                f"layer {index} ({name}) wants (batch, timesteps, features), and layer {index - 1} ({before}) "
-                "returns (batch, units).",
+                f"layer {index} ({name}) wants (batch, timesteps, features), and layer {index - 1} "
+                f"({before}) returns (batch, units).",
                 f"Give layer {index - 1} return_sequences=True.",
             )
         raise LayerError(
@@ -93,6 +95,18 @@ class Stack:
             for index, layer in enumerate(self.layers)
             for name, claims in layer.claims().items()
         }
+
+    def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:
+        """The weights that `probe` fills, counted on through the whole stack so that each one differs."""
+        initializers_of = self._collect(input_shape, lambda layer, _: layer.initializers())
+        found: dict[str, Array] = {}
+        start = 0
+        for path, shape in self.weight_shapes(input_shape).items():
+            if initializers_of[path] == "probe":
+                filled = Spec("Probe", {"start": start})
+                found[path] = initializers.make(filled, sizes(shape), dtype, None)
+            start += prod(sizes(shape))
+        return found
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Every layer's seeds by path, the layers made first to last."""

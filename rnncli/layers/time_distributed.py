@@ -48,6 +48,10 @@ class TimeDistributed(Layer):
         name = _SEQUENCES.get(info.name, info.name)
         return (TensorInfo(name, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
 
+    def initializers(self) -> dict[str, Any]:
+        """The inner layer's."""
+        return self.layer.initializers()
+
 
 def _of_a_step(shape: Shape) -> Shape:
     return (shape[0], *shape[2:])

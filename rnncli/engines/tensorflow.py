@@ -1,0 +1,134 @@
+"""The truth: real Keras layers on TensorFlow, made, seeded and called as a script would."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Case, Spec
+from rnncli.engines import About, Computed
+from rnncli.engines._quiet import quiet
+from rnncli.errors import EngineError
+from rnncli.layers.stack import Stack
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+ABOUT = About(("tensorflow", "keras"), "real Keras layers: the truth that the others are held against")
+
+
+def refusal(case: Case) -> str | None:  # noqa: ARG001
+    """Why Keras cannot compute this: never."""
+    return None
+
+
+def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:  # noqa: ARG001
+    """What every layer returned at the last of `case.calls` calls.
+
+    weights: those that Keras shall not draw from the seed itself.  seeds: Keras takes its own.
+    Raises EngineError where Keras refuses or fails.
+    """
+    try:
+        with quiet():
+            keras = _keras()
+            keras.utils.set_random_seed(case.seed)
+            layers = _built(keras, case)
+            variables = _variables(case, layers)
+            for path, values in weights.items():
+                variables[path].assign(values)
+            for _ in range(case.calls):
+                returned = _called(keras, case, layers)
+            used = {path: keras.ops.convert_to_numpy(variable) for path, variable in variables.items()}
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(
+            f"Keras failed: {_first_line(error)}", "See rnncli engines for the versions."
+        ) from error
+    return Computed(tuple(returned), used)
+
+
+def _keras() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        import keras
+    except ImportError as error:
+        raise EngineError(
+            f"the engine tensorflow is not here: {_first_line(error)}", "pip install tensorflow keras"
+        ) from error
+    return keras
+
+
+def _built(keras: Any, case: Case) -> list[Any]:
+    """The Keras layers, all made before the first is built, as in a script."""
+    layers = [_made(keras, spec) for spec in case.layers]
+    for layer, (_, shape) in zip(layers, Stack(case.layers).input_shapes(case.inputs.shape), strict=True):
+        layer.build(shape)
+    return layers
+
+
+def _made(keras: Any, spec: Spec) -> Any:
+    """The Keras object of a spec; what stands inside it is made first, in the order it is written in."""
+    arguments = {name: _argument(keras, name, value) for name, value in spec.config.items()}
+    module = keras.layers if hasattr(keras.layers, spec.class_name) else keras.initializers
+    return getattr(module, spec.class_name)(**arguments)
+
+
+def _argument(keras: Any, name: str, value: Any) -> Any:
+    if value == "probe" and name.endswith("_initializer"):
+        return "zeros"
+    if isinstance(value, Spec) and name.endswith("_initializer") and value.deferred:
+        return {"class_name": value.class_name, "config": dict(value.config)}
+    if isinstance(value, Spec):
+        return _made(keras, value)
+    return [_argument(keras, "", item) for item in value] if isinstance(value, tuple) else value
+
+
+def _called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
+    """Every layer's tensors of one call, first to last."""
+    returned: list[tuple[Array, ...]] = []
+    states: Sequence[Array] = case.initial_state or ()
+    x = keras.ops.convert_to_tensor(case.inputs)
+    mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
+    ours = Stack(case.layers).layers
+    for index, layer in enumerate(layers):
+        takes = inspect.signature(layer.call).parameters
+        arguments: dict[str, Any] = {"training": case.training} if "training" in takes else {}
+        if index == 0 and mask is not None and "mask" in takes:
+            arguments["mask"] = mask
+        count = len(ours[index].states(case.inputs.shape))
+        if states and count:
+            parts, states = states[:count], states[count:]
+            arguments["initial_state"] = _packed(keras, layer, parts)
+        tensors = keras.tree.flatten(layer(x, **arguments))
+        returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
+        x = tensors[0]
+    return returned
+
+
+def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
+    """States in the form in which this layer takes them; RNN of several cells nests them."""
+    arrays = [keras.ops.convert_to_tensor(part) for part in parts]
+    both = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
+    packed: list[Any] = []
+    for one in both:
+        like = one.get_initial_state(1)
+        count = len(keras.tree.flatten(like))
+        packed += keras.tree.pack_sequence_as(like, arrays[:count])
+        arrays = arrays[count:]
+    return packed
+
+
+def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
+    """Keras's variables by our paths; both stand in Keras's order."""
+    paths = Stack(case.layers).weight_shapes(case.inputs.shape)
+    variables = [variable for layer in layers for variable in layer.trainable_weights]
+    return dict(zip(paths, variables, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
