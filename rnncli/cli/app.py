@@ -41,7 +41,7 @@ rnncli shape --input-shape batch,None,8 --layer gru --units 64
 class Commands(TyperGroup):
     """A group that imports a command's file when that command is called, and not before."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own form
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
         return [name for commands in COMMANDS.values() for name in commands]
 
@@ -73,7 +73,7 @@ class Commands(TyperGroup):
                 formatter.write_dl(list(commands.items()))
         write_flags(self.get_params(ctx), ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A first taste."""
         write_examples(EXAMPLES, formatter)
         formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
@@ -128,6 +128,10 @@ def main(args: Sequence[str]) -> int:
     except BrokenPipeError:
         terminal.silence_stdout()
         return 0
+    except OSError as error:
+        terminal.silence_stdout()
+        terminal.complain(_unwritten(error))
+        return UsageError.exit_code
     except MemoryError:
         terminal.complain(UsageError("there is not enough memory for this.", "Make the input smaller."))
         return UsageError.exit_code
@@ -153,6 +157,12 @@ def _answer(args: list[str]) -> int:
         raise usage_error(error, context_.command_path if context_ else "rnncli") from None
     terminal.flush()
     return 0
+
+
+def _unwritten(error: OSError) -> RnncliError:
+    """Readers and writers of files say their own errors; what is left is stdout, to a full disk."""
+    where = error.filename or "standard output"
+    return UsageError(f"{where}: {error.strerror or error}.", "The answer is not complete.")
 
 
 def _bug(error: Exception) -> RnncliError:

@@ -13,7 +13,7 @@ rnncli engines --format json
 def engines(output: OutputFlags) -> None:
     """What can compute here, and which versions."""
     from rnncli.answers.engines import EnginesAnswer
-    from rnncli.cli.output import deliver
+    from rnncli.cli.output import delivery
     from rnncli.engines import available
 
-    deliver(EnginesAnswer(available()), output)
+    delivery(output)(EnginesAnswer(available()))

@@ -34,7 +34,7 @@ class Command(TyperCommand):
         """The flags, section by section."""
         write_flags(self.get_params(ctx), ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, each on a line of its own, never wrapped."""
         write_examples(self.epilog or "", formatter)
 

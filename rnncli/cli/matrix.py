@@ -15,8 +15,9 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     from rnncli import pipeline
     from rnncli.answers.matrix import MatrixAnswer
     from rnncli.cli import request, terminal
-    from rnncli.cli.output import deliver
+    from rnncli.cli.output import delivery
 
+    deliver = delivery(output)
     case, remarks = request.case(input, layer, run)
     terminal.remark(remarks, output.quiet)
-    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), output)
+    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)))

@@ -23,17 +23,37 @@ def _flag(panel: str, *names: str, help: str, metavar: str | None = None, **more
 
 
 def _choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
+    shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
+    return _registered(panel, name, metavar=metavar, choices=lambda: choices, help=shown)
+
+
+def _registered(
+    panel: str, *names: str, metavar: str, choices: Callable[[], Sequence[str]], help: str
+) -> Any:
+    """A flag whose value is one of `choices()`, which are looked up when they are needed."""
+
     def chosen(word: str) -> str:
         folded = word.casefold()
-        if folded not in choices:
-            raise UsageError(f"{name}: there is no {word!r}.", did_you_mean(word, choices))
+        if folded not in choices():
+            raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
         return folded
 
     def completed(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
+        return [choice for choice in choices() if choice.startswith(incomplete)]
 
-    shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
-    return _flag(panel, name, help=shown, metavar=metavar, parser=chosen, autocompletion=completed)
+    return _flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
+
+
+def _formats() -> Sequence[str]:
+    from rnncli import renderers
+
+    return renderers.names()
+
+
+def _engines() -> Sequence[str]:
+    from rnncli import engines
+
+    return ("auto", *engines.names())
 
 
 def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
@@ -201,7 +221,13 @@ class RunFlags:
     ] = 1
     engine: Annotated[
         str,
-        _flag(RUN, "--engine", metavar="NAME", help="auto, numpy, tensorflow, ... (see: rnncli engines)."),
+        _registered(
+            RUN,
+            "--engine",
+            metavar="NAME",
+            choices=_engines,
+            help="auto, numpy, tensorflow, ... (see: rnncli engines).",
+        ),
     ] = "auto"
 
 
@@ -226,8 +252,8 @@ class OutputFlags:
 
     format: Annotated[
         str | None,
-        _flag(
-            OUTPUT, "--format", "-f", metavar="FORMAT",
+        _registered(
+            OUTPUT, "--format", "-f", metavar="FORMAT", choices=_formats,
             help="table, json, ndjson, csv, markdown, html, svg (default table, or by --output's suffix).",
         ),
     ] = None  # fmt: skip

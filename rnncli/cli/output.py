@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from rnncli import renderers
 from rnncli.cli import terminal
 from rnncli.cli.options import OutputFlags
-from rnncli.errors import UsageError, did_you_mean
-from rnncli.page import View
+from rnncli.errors import UsageError
+from rnncli.page import Answer, View
 
 BINARY = ("npz", "npy", "safetensors")
 BEYOND_ASCII = "…─▁·"
 
 
-def deliver(answer: Any, flags: OutputFlags) -> None:
-    """Show `answer` as the flags and the terminal have it."""
+def delivery(flags: OutputFlags) -> Callable[[Answer], None]:
+    """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant."""
     name = format_of(flags)
     to_file = flags.output not in (None, "-")
     if name in BINARY and not to_file and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
-    data = renderers.render(answer, name, view_of(flags, to_file=to_file))
-    if isinstance(data, str) and name != "table":
-        data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
-    send(data, flags.output)
+    if to_file and not (folder := Path(flags.output or "").expanduser().parent).is_dir():
+        raise UsageError(f"{flags.output}: cannot be written.", f"There is no folder {folder}.")
+
+    def deliver(answer: Answer) -> None:
+        data = renderers.render(answer, name, view_of(flags, to_file=to_file))
+        if isinstance(data, str) and name != "table":
+            data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
+        send(data, flags.output)
+
+    return deliver
 
 
 def send(data: str | bytes, output: str | None) -> None:
@@ -47,12 +52,8 @@ def send(data: str | bytes, output: str | None) -> None:
 
 def format_of(flags: OutputFlags) -> str:
     """--format, else what the suffix of --output says, else table."""
-    names = renderers.names()
     if flags.format is not None:
-        name = flags.format.casefold()
-        if name not in names:
-            raise UsageError(f"--format: there is no {flags.format!r}.", did_you_mean(name, names))
-        return name
+        return flags.format
     return renderers.for_output(flags.output) if flags.output not in (None, "-") else "table"
 
 
@@ -86,15 +87,14 @@ def write_file(path: Path, data: str | bytes) -> None:
     except BrokenPipeError:
         return
     except OSError as error:
-        folder = path.parent
-        advice = f"There is no folder {folder}." if not folder.is_dir() else "Name another file."
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}.", advice) from None
+        what = f"{path}: cannot be written: {error.strerror or error}."
+        raise UsageError(what, "Name another file.") from None
 
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """A path beside `path` that takes its place at the end, and is gone if the end is not reached."""
-    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     with _terminated_as_error():
         try:
             yield part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -30,6 +29,8 @@ def case(
     input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False
 ) -> tuple[Case, Remarks]:
     """The experiment that is asked for, and what is to be said of its input."""
+    import secrets
+
     seed = run.seed if run.seed is not None else secrets.randbelow(SEEDS)
     document = sources.read(input) if input.input_shape is None else sources.made(input, seed)
     if run.seed is None and document.seed is not None:

@@ -28,8 +28,9 @@ def run(
     from rnncli import pipeline
     from rnncli.answers.run import RunAnswer
     from rnncli.cli import request, terminal
-    from rnncli.cli.output import deliver
+    from rnncli.cli.output import delivery
 
+    deliver = delivery(output)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     terminal.remark(remarks, output.quiet)
     result = pipeline.run(case, run.engine)
@@ -37,5 +38,5 @@ def run(
     if check.check:
         result, apart = request.held_against_keras(case, result, check)
     result = request.selected(result, select)
-    deliver(RunAnswer(result), output)
+    deliver(RunAnswer(result))
     request.demand_agreement(apart, result, check)

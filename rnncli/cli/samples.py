@@ -24,11 +24,11 @@ def samples(
     Without a name they are listed; with one, its file is printed as it is.
     """
     from rnncli import builtin
-    from rnncli.cli.output import deliver, send
+    from rnncli.cli.output import delivery, send
 
     if name is not None:
         send(builtin.path(builtin.get(name)).read_bytes(), output.output)
         return
     from rnncli.answers.samples import SamplesAnswer
 
-    deliver(SamplesAnswer(builtin.SAMPLES), output)
+    delivery(output)(SamplesAnswer(builtin.SAMPLES))

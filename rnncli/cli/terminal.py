@@ -33,29 +33,25 @@ def _say(text: str) -> None:
 
 
 def write(data: str | bytes) -> None:
-    """`data` on stdout; a reader that has gone away is no error."""
+    """`data` on stdout; a reader that has gone away is no error.  OSError where the disk is full."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", "Write to a file with --output FILE.")
     if isinstance(data, str):
         data = data.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
+    rest = memoryview(data)
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        while rest:  # an unbuffered stream may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
         flush()
     except BrokenPipeError:
         silence_stdout()
 
 
 def flush() -> None:
-    """Send what was written on its way; a full disk shows only here."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()
-    except OSError as error:
-        silence_stdout()
-        raise UsageError(f"standard output: {error.strerror}.", "The answer could not be written.") from None
+    """Send what was written on its way; a full disk may show only here."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def silence_stdout() -> None:

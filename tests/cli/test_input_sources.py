@@ -228,7 +228,7 @@ def test_axes_are_moved(rnncli: Run, expected: Any) -> None:
 
 
 def test_flags_win_over_the_document(rnncli: Run) -> None:
-    document = json.dumps({"layer": "gru", "inputs": json.loads(INLINE), "seed": 5})
+    document = json.dumps({"layer": "GRU(3)", "inputs": json.loads(INLINE), "seed": 5})
     plain = answer(rnncli("run", document, "-f", "json"))
     assert (plain["seed"], plain["layer"][0]["class_name"]) == (5, "GRU")
     other = answer(rnncli("run", document, "--layer", "lstm", "--seed", "6", "-f", "json"))
