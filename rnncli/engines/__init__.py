@@ -7,8 +7,6 @@ An engine's file has `refusal(case)`, why it cannot give Keras's numbers for a C
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -77,7 +75,9 @@ def _info(name: str) -> EngineInfo:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return ""

@@ -6,11 +6,16 @@ Philox4x32-10 is from Salmon et al., "Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Words = NDArray[np.uint32]
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    Words: TypeAlias = NDArray[np.uint32]
 
 _MODULUS = 2147483646
 _SCRAMBLE = (0x3EC8F720, 0x02461E29)

@@ -10,12 +10,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnncli.initializers.bits import Stream, Words, stream, unit
+from rnncli.initializers.bits import Stream, stream, unit
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rnncli.case import Array
+    from rnncli.initializers.bits import Words
 
 Shape = tuple[int, ...]
 
