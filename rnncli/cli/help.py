@@ -27,7 +27,8 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but a flag is never taken for the value of the flag before it."""
-        refuse_swallowed_flags(self.get_params(ctx), args)
+        if not ctx.resilient_parsing:  # completion, where the last word may well be missing
+            refuse_swallowed_flags(self.get_params(ctx), args)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -15,6 +15,9 @@ import typer
 
 from rnncli.errors import UsageError, did_you_mean
 
+HIGHEST_SEED = 2**32 - 1
+"""NumPy takes no higher one, and so neither does keras.utils.set_random_seed."""
+
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
 
@@ -203,7 +206,14 @@ class RunFlags:
 
     seed: Annotated[
         int | None,
-        _flag(WEIGHTS, "--seed", metavar="N", help="As keras.utils.set_random_seed (default: drawn, shown)."),
+        _flag(
+            WEIGHTS,
+            "--seed",
+            metavar="N",
+            min=0,
+            max=HIGHEST_SEED,
+            help="As keras.utils.set_random_seed (default: drawn, shown).",
+        ),
     ] = None
     weights: Annotated[
         str | None,

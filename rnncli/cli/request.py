@@ -10,7 +10,7 @@ from rnncli import layers as registry
 from rnncli import pipeline, readers, specs
 from rnncli.case import Case, Document, Shape, Spec
 from rnncli.cli import sources
-from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.cli.options import HIGHEST_SEED, CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.errors import Disagreement, InputError, UsageError, did_you_mean
 from rnncli.shapes import format_shape
 
@@ -32,11 +32,13 @@ def case(
     import secrets
 
     seed = run.seed if run.seed is not None else secrets.randbelow(SEEDS)
-    document = sources.read(input) if input.input_shape is None else sources.made(input, seed)
+    document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
     if run.seed is None and document.seed is not None:
+        if document.seed > HIGHEST_SEED:
+            raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
         seed = document.seed
     layers = layers_of(layer, document)
-    arranged = _arranged(input, document, layers)
+    arranged = _arranged(input, document, layers, name)
     asked = Case(
         layers=layers,
         inputs=arranged.inputs,
@@ -61,9 +63,9 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shap
         layers = layers_of(layer, Document())
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
-        document = sources.read(input)
+        document, name = sources.read(input)
         layers = layers_of(layer, document)
-        arranged = _arranged(input, document, layers)
+        arranged = _arranged(input, document, layers, name)
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return layers, shape, pipeline.dtype_of(layers), remarks
 
@@ -111,7 +113,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
         )
 
 
-def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...]) -> Arranged:
+def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
     from rnncli.arrange import ArrangeOptions, arrange
 
     options = ArrangeOptions(
@@ -123,7 +125,10 @@ def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...]) -
         dtype=pipeline.dtype_of(layers),
         ndim=rank_of(layers),
     )
-    return arrange(document, options)
+    try:
+        return arrange(document, options)
+    except InputError as error:
+        raise InputError(f"{name}: {error.what}", error.advice) from None
 
 
 def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:

@@ -25,16 +25,16 @@ SAMPLE_REMARK = f"no input was given: this is the built-in sample '{SAMPLE}' {SA
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
-def read(flags: InputFlags) -> Document:
-    """The document that the flags, or stdin, hold."""
+def read(flags: InputFlags) -> tuple[Document, str]:
+    """The document that the flags, or stdin, hold, and what errors call it."""
     source, remarks = chosen(flags)
     options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
     document = readers.read(source, flags.input_format, options)
-    return replace(document, remarks=(*remarks, *document.remarks))
+    return replace(document, remarks=(*remarks, *document.remarks)), source.name
 
 
-def made(flags: InputFlags, seed: int) -> Document:
-    """An input of --input-shape, drawn from `seed` where it is drawn."""
+def made(flags: InputFlags, seed: int) -> tuple[Document, str]:
+    """The same of an input of --input-shape, drawn from `seed` where it is drawn."""
     from rnncli import arrange
 
     shape = shape_of(flags)
@@ -45,7 +45,8 @@ def made(flags: InputFlags, seed: int) -> Document:
             f"--input-shape {flags.input_shape}: {unknown} is no number, and numbers are to be made.",
             "Give every size, or ask `rnncli shape`, which takes names.",
         )
-    return Document(inputs=arrange.made(sizes, flags.fill or "normal", seed, "float64"))
+    inputs = arrange.made(sizes, flags.fill or "normal", seed, "float64")
+    return Document(inputs=inputs), f"--input-shape {flags.input_shape}"
 
 
 def shape_of(flags: InputFlags) -> Shape:

@@ -193,3 +193,14 @@ def test_what_ends_a_program_has_its_exit_code(
     monkeypatch.setattr(app.terminal, "silence_stdout", lambda: None)
     assert app.main(["run"]) == code
     assert capfd.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("rnncli r", "run"), ("rnncli run --merge-mode c", "concat"), ("rnncli run --format n", "ndjson")],
+)
+def test_completion(rnncli: Any, words: str, completed: str) -> None:
+    env = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = rnncli(env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert completed in done.stdout.split()

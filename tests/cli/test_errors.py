@@ -21,7 +21,7 @@ BAD = [
     (["run", "[[[1, 2], [3]]]"], "[0][1]", ""),
     (["run", "[[[1, true]]]"], "[0][0][1] is true, not a number.", "Booleans are not numbers"),
     (["run", "[[1, 2"], "the command line", ""),
-    (["run", "[1, 2, 3]"], "the input is 1-D, (3,).", "--input-axes"),
+    (["run", "[1, 2, 3]"], "the command line: the input is 1-D, (3,).", "--input-axes"),
     (["run", "[[[1],[2]],[[3]]]"], "differ in length: [0] has 2 time steps, [1] has 1.", "--pad post"),
     (["run", '{"input": [[1]]}'], "no key 'input'", "Did you mean inputs?"),
     (["run", INLINE, "--input-shape", "1,2,2"], "--input-shape are given.", "Leave one of them out."),
