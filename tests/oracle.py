@@ -1,0 +1,189 @@
+"""Keras called as a user's script would call it, and rnncli asked the same: what the tests hold side by side.
+
+Nothing of rnncli takes part in what Keras answers: layers come from their expression by `eval`, weights
+are set variable by variable, and tensors are read in the order in which the call returned them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import keras
+import numpy as np
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.result import Result
+
+SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
+"""The names that `from keras.layers import *` and `from keras.initializers import *` bring."""
+
+NEAR = {"float32": 1e-6, "float64": 1e-12}
+"""The most that two engines may differ by, for numbers of order one."""
+
+
+def made(*expressions: Any) -> list[Any]:
+    """Keras layers: an expression as it stands in a script, or a config for `keras.layers.deserialize`."""
+    return [
+        eval(text, dict(SCRIPT)) if isinstance(text, str) else keras.layers.deserialize(text)
+        for text in expressions
+    ]
+
+
+def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
+    """The layers after one call, so that every weight is there; states are as they were before."""
+    called(layers, inputs)
+    for layer in layers:
+        for part in (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)):
+            if getattr(part, "stateful", False) and getattr(part, "states", None) is not None:
+                for state in keras.tree.flatten(part.states):
+                    state.assign(np.zeros(state.shape))
+    return layers
+
+
+def variables(layers: Sequence[Any]) -> dict[str, Any]:
+    """Every weight by the path that rnncli gives it: `kernel`, `forward/kernel`, `0/forward/kernel`."""
+    found = {}
+    for index, layer in enumerate(layers):
+        prefix = f"{index}/" if len(layers) > 1 else ""
+        found.update({prefix + path: variable for path, variable in _inside(layer)})
+    return found
+
+
+def _inside(layer: Any) -> Iterator[tuple[str, Any]]:
+    if hasattr(layer, "forward_layer"):
+        parts = {"forward": layer.forward_layer, "backward": layer.backward_layer}
+    elif hasattr(getattr(layer, "cell", None), "cells"):
+        parts = {str(index): cell for index, cell in enumerate(layer.cell.cells)}
+    else:
+        inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+        yield from ((variable.name, variable) for variable in inner.trainable_weights)
+        return
+    for name, part in parts.items():
+        yield from ((f"{name}/{path}", variable) for path, variable in _inside(part))
+
+
+def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) -> dict[str, np.ndarray]:
+    """The weights, each number of which has been replaced by a random one."""
+    weights = {}
+    for path, variable in variables(layers).items():
+        weights[path] = (scale * rng.standard_normal(variable.shape)).astype(variable.dtype)
+        variable.assign(weights[path])
+    return weights
+
+
+def values(layers: Sequence[Any]) -> dict[str, np.ndarray]:
+    """The weights as they are."""
+    return {path: variable.numpy() for path, variable in variables(layers).items()}
+
+
+def called(
+    layers: Sequence[Any],
+    inputs: Any,
+    mask: Any = None,
+    states: Sequence[Any] | None = None,
+    training: bool = False,
+    calls: int = 1,
+) -> list[list[np.ndarray]]:
+    """Every layer's tensors, flat, at the last of `calls` calls; masks go from layer to layer by themselves.
+
+    states: flat, of the whole stack, as many as each layer's `get_initial_state` has.
+    """
+    returned: list[list[np.ndarray]] = []
+    for _ in range(calls):
+        returned, x, left = [], keras.ops.convert_to_tensor(inputs), list(states or ())
+        for index, layer in enumerate(layers):
+            arguments: dict[str, Any] = {"mask": mask} if index == 0 and mask is not None else {}
+            if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)) or hasattr(layer, "filters"):
+                arguments["training"] = training
+            if left and (like := state_of(layer)):
+                count = len(keras.tree.flatten(like))
+                own = [keras.ops.convert_to_tensor(state) for state in left[:count]]
+                arguments["initial_state"] = keras.tree.pack_sequence_as(like, own)
+                left = left[count:]
+            tensors = keras.tree.flatten(layer(x, **arguments))
+            returned.append([keras.ops.convert_to_numpy(tensor) for tensor in tensors])
+            x = tensors[0]
+    return returned
+
+
+def state_of(layer: Any) -> list[Any]:
+    """Zeros in the form in which the layer takes its initial state; [] for a layer that has none."""
+    if hasattr(layer, "forward_layer"):
+        return [*state_of(layer.forward_layer), *state_of(layer.backward_layer)]
+    return layer.get_initial_state(1) if isinstance(layer, keras.layers.RNN) else []
+
+
+def some_states(layers: Sequence[Any], batch: int, rng: np.random.Generator, dtype: str) -> list[np.ndarray]:
+    """A random initial state of the whole stack, flat."""
+    flat = [state for layer in layers for state in keras.tree.flatten(state_of(layer))]
+    return [rng.standard_normal((batch, state.shape[-1])).astype(dtype) for state in flat]
+
+
+def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
+    """The same, as rnncli is asked."""
+    if rest.get("initial_state") is not None:
+        rest["initial_state"] = tuple(rest["initial_state"])
+    return Case(specs.from_flags(list(expressions), {}), inputs, **rest)
+
+
+def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:
+    """What rnncli answers."""
+    return pipeline.run(case(expressions, inputs, **rest), engine)
+
+
+def alike(result: Result, tensors: Sequence[np.ndarray], atol: float | None = None) -> None:
+    """Holds every tensor, in order: shape, dtype, and numbers within `atol` (of the largest, above 1)."""
+    assert [tensor.values.shape for tensor in result.outputs] == [tensor.shape for tensor in tensors]
+    assert [tensor.values.dtype for tensor in result.outputs] == [tensor.dtype for tensor in tensors]
+    for mine, theirs in zip(result.outputs, tensors, strict=True):
+        near(mine.values, theirs, atol, mine.name)
+
+
+def near(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> None:
+    """Holds two arrays within `atol` (else what their dtype allows) times the largest number above 1."""
+    theirs = np.asarray(theirs)
+    size = max(1.0, float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0)))
+    limit = NEAR[str(theirs.dtype)] if atol is None else atol
+    np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit * size, err_msg=name)
+
+
+def pairwise(dimensions: Mapping[str, Sequence[Any]], seed: int = 0) -> list[dict[str, Any]]:
+    """Rows in which every two values of two different dimensions meet at least once (greedy, repeatable)."""
+    rng = np.random.default_rng(seed)
+    names = list(dimensions)
+    sizes = [len(dimensions[name]) for name in names]
+    missing = {
+        (a, i, b, j)
+        for a in range(len(names))
+        for b in range(a + 1, len(names))
+        for i in range(sizes[a])
+        for j in range(sizes[b])
+    }
+    rows = []
+    while missing:
+        first = min(missing)
+        row = {first[0]: first[1], first[2]: first[3]}
+        for place in rng.permutation(len(names)).tolist():
+            if place not in row:
+                row[place] = max(rng.permutation(sizes[place]).tolist(), key=_gain(row, place, missing))
+        missing -= {(a, row[a], b, row[b]) for a in row for b in row if a < b}
+        rows.append({name: dimensions[name][row[place]] for place, name in enumerate(names)})
+    return rows
+
+
+def _gain(row: Mapping[int, int], place: int, missing: set[tuple[int, int, int, int]]) -> Any:
+    def gain(value: int) -> int:
+        pairs = (
+            (place, value, other, row[other]) if place < other else (other, row[other], place, value)
+            for other in row
+        )
+        return sum(pair in missing for pair in pairs)
+
+    return gain
