@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli import claims, engines, memory
-from rnncli.case import Case, Shape, Spec, walk
+from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
@@ -16,6 +16,9 @@ from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport,
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+
+
+_TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
 def run(case: Case, engine: str = "auto") -> Result:
@@ -202,15 +205,21 @@ def _refuse_the_impossible(case: Case) -> None:
         for shape in shapes.values()
     ]
     memory.refuse_beyond(sum(sizes) * 8 if case.inputs.dtype.itemsize == 8 else sum(sizes) * 4)
-    for spec in (inner for outer in case.layers for inner in walk(outer)):
-        config = spec.config
-        zeroing = config.get("zero_output_for_mask") or "Bidirectional" in (s.class_name for s in case.layers)
-        if config.get("unroll") and config.get("go_backwards") and zeroing and case.mask is not None:
-            raise LayerError(
-                "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the mask "
-                "in the wrong order of time here, so there is no right number to show.",
-                "Leave unroll out; it changes nothing else.",
-            )
+    _refuse_the_mask_turned_round(stack, case)
+
+
+def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
+    """Keras masks and zeroes an unrolled backward sequence as if it ran forwards; its states are right."""
+    masked = case.mask is not None
+    for layer in stack.layers:
+        masked = masked or layer.spec.class_name == "Masking"
+        for loop in getattr(layer, "directions", {"": layer}).values():
+            if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
+                raise LayerError(
+                    "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
+                    "mask in the wrong order of time here, so there is no right number to show.",
+                    "Leave unroll out; it changes nothing else.",
+                )
 
 
 def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:
