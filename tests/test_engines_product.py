@@ -75,7 +75,9 @@ def test_bidirectional(
     holds(f"Bidirectional({inner}, merge_mode={merge!r})", mask, given)
 
 
-ACTIVATIONS = tuple("tanh relu sigmoid hard_sigmoid linear gelu softsign elu softplus silu".split())
+ACTIVATIONS = tuple(
+    ["tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "softplus", "silu"]
+)
 OPTIONS: dict[str, Any] = {
     "units": (1, 2, 5),
     "activation": ACTIVATIONS,
