@@ -43,8 +43,10 @@ def exact(array: Array) -> list[str]:
 
 def widened(array: Array) -> Array:
     """Floats of 16 bits as float64, each the decimal with the fewest digits that rounds to it."""
-    distinct, places = np.unique(array.astype(np.float32), return_inverse=True)
-    nearest = np.array([_fewest_digits(value, array.dtype) for value in distinct.tolist()], np.float64)
+    bits, places = np.unique(np.ascontiguousarray(array).view(np.uint16), return_inverse=True)
+    values = bits.view(array.dtype).astype(np.float32).tolist()
+    with np.errstate(over="ignore"):
+        nearest = np.array([_fewest_digits(value, array.dtype) for value in values], np.float64)
     return nearest[places].reshape(array.shape)
 
 

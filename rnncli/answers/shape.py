@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.answers._parts import claim_lines, configs, head, input_text, name_cell, no_tensors, note, title
 from rnncli.case import Shape
-from rnncli.page import Column, Page, Records, Span, Table, View, cell, line, shape_text
+from rnncli.page import Column, Line, Page, Records, Span, Table, View, cell, line, shape_text
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.wording import meaning, say
 
@@ -53,7 +53,7 @@ class ShapeAnswer:
         specs = [layer.spec for layer in self.report.layers]
         notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
         weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
-        return Page(title(specs, view), notes, (self._outputs(view), *weights))
+        return Page(title(specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
 
     def records(self) -> Records:
         """Weights and outputs, one a row."""
@@ -84,6 +84,14 @@ class ShapeAnswer:
             for output in self.report.outputs
         )
         return Table(headings, rows)
+
+    def _sum(self, view: View) -> tuple[Line, ...]:
+        """All parameters of a stack, after an empty line; a layer alone has said its own."""
+        if len(self.report.layers) == 1:
+            return ()
+        count = _count(_total(self.report), view)
+        words = f"{say('parameters', view.lang)}, {say('total', view.lang)}  "
+        return ((), (Span(words, "dim"), Span(count, "strong")))
 
     def _weights(self, layer: LayerShapes, view: View) -> Table:
         headings = (

@@ -87,19 +87,12 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
     style = style_for(values, view.precision)
     pieces: list[str] = []
     if finite.size:
-        with np.errstate(over="ignore"):
-            parts = {
-                "min": finite.min(),
-                "mean": finite.mean(),
-                "max": finite.max(),
-                "std": finite.std(),
-            }
-        pieces += [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
-    for count, text in ((np.isnan(wide).sum(), "NaN"), (np.isposinf(wide).sum(), "inf")):
-        pieces += [f"{count} {text}"] if count else []
-    pieces += [f"{np.isneginf(wide).sum()} -inf"] if np.isneginf(wide).any() else []
-    bars = histogram(finite, marks(view).bars) if finite.size else ""
-    return (*pieces[:-1], f"{pieces[-1]}  {bars}") if bars else tuple(pieces)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = {"min": finite.min(), "mean": finite.mean(), "max": finite.max(), "std": finite.std()}
+        pieces = [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
+        pieces[-1] = f"{pieces[-1]}  {histogram(finite, marks(view).bars)}".rstrip()
+    odd = {"NaN": np.isnan(wide).sum(), "inf": np.isposinf(wide).sum(), "-inf": np.isneginf(wide).sum()}
+    return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
 
 
 def histogram(finite: Array, bars: str) -> str:

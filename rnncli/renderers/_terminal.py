@@ -70,7 +70,7 @@ def _table(table: Table, view: View) -> RenderableType:
         for column, cells in zip(table.columns, others, strict=False)
     )
     beside = columns(view) - taken
-    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural(last), 24) <= beside:
+    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural(last), 32) <= beside:
         return _side_by_side(table, layout, beside)
     return _stacked(table, layout)
 
@@ -144,13 +144,18 @@ def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[i
 
 
 def _bare(table: Table) -> RichTable:
-    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style=LOOKS["dim"])
+    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="")
     for column in table.columns[:-1]:
         drawing.add_column(
-            Text(column.heading), no_wrap=True, justify="right" if column.right else "left", overflow="fold"
+            Text(column.heading, LOOKS["heading"]),
+            no_wrap=True,
+            justify="right" if column.right else "left",
+            overflow="fold",
         )
     last = table.columns[-1]
-    drawing.add_column(Text(last.heading), justify="right" if last.right else "left", overflow="fold")
+    drawing.add_column(
+        Text(last.heading, LOOKS["heading"]), justify="right" if last.right else "left", overflow="fold"
+    )
     return drawing
 
 

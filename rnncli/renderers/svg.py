@@ -17,6 +17,7 @@ FRAME = """\
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asian: full-width; }}
+.{unique_id}-title {{ font: 18px system-ui, sans-serif; }}
 {styles}
 </style>
 <defs>

@@ -1,0 +1,170 @@
+"""Results made by hand, for tests of what is said and how it is drawn; no engine is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rnncli import specs
+from rnncli.answers.engines import EnginesAnswer
+from rnncli.answers.matrix import MatrixAnswer
+from rnncli.answers.run import RunAnswer
+from rnncli.answers.samples import SamplesAnswer
+from rnncli.answers.shape import ShapeAnswer
+from rnncli.builtin import Sample
+from rnncli.engines import EngineInfo
+from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
+
+SEQUENCE = ("batch", "timesteps", "units")
+STATE = ("batch", "units")
+
+HIDDEN = np.array(
+    [
+        [
+            [0.2131, -0.0506, -0.0132],
+            [0.1655, -0.0134, -0.0306],
+            [-0.2328, -0.0586, -0.0746],
+            [0.2348, -0.1036, -0.085],
+        ]
+    ],
+    np.float32,
+)
+CELL = np.array([[0.3901, -0.4134, -0.6091]], np.float32)
+
+
+def layers(name: str = "lstm", **flags: Any) -> tuple[Any, ...]:
+    return specs.from_flags([name], {"units": 3, **flags})
+
+
+def result(*outputs: NamedTensor, **changes: Any) -> Result:
+    made = Result(
+        engine="numpy",
+        seed=42,
+        layers=layers(return_sequences=True, return_state=True),
+        input_shape=(1, 4, 5),
+        input_dtype="float32",
+        outputs=outputs,
+    )
+    return replace(made, **changes)
+
+
+def sentence(**changes: Any) -> Result:
+    """The LSTM of the lesson, with return_sequences and return_state."""
+    return result(
+        NamedTensor("hidden_states", SEQUENCE, HIDDEN),
+        NamedTensor("last_hidden_state", STATE, HIDDEN[:, -1], ("hidden_states[:, -1, :]",)),
+        NamedTensor("last_cell_state", STATE, CELL),
+        **changes,
+    )
+
+
+def of_size(
+    batch: int = 1,
+    timesteps: int = 4,
+    units: int = 3,
+    prefix: str = "",
+    scale: float = 1.0,
+    odd: bool = False,
+) -> Result:
+    """Waves of numbers between -scale and scale; odd: NaN and infinities among them."""
+    count = batch * timesteps * units
+    states = (np.sin(np.arange(count, dtype=np.float64)) * scale).astype(np.float32)
+    states = states.reshape(batch, timesteps, units)
+    if odd:
+        states[0, 0, 0], states[0, -1, -1], states[-1, 0, 0] = np.nan, np.inf, -np.inf
+    return result(
+        NamedTensor(f"{prefix}hidden_states", SEQUENCE, states),
+        NamedTensor(
+            f"{prefix}forward_last_hidden_state", STATE, states[:, -1], (f"{prefix}hidden_states[:, -1, :]",)
+        ),
+        NamedTensor(f"{prefix}backward_last_cell_state", STATE, states[:, 0] * 2),
+        input_shape=(batch, timesteps, 5),
+        differences={f"{prefix}hidden_states": 2.98e-8},
+    )
+
+
+def both_ways() -> Result:
+    """A Bidirectional LSTM with return_sequences and return_state."""
+    states = np.concatenate([HIDDEN, HIDDEN[:, ::-1] / 2], axis=-1)
+    return result(
+        NamedTensor("hidden_states", SEQUENCE, states),
+        NamedTensor("forward_last_hidden_state", STATE, states[:, -1, :3], ("hidden_states[:, -1, :3]",)),
+        NamedTensor("forward_last_cell_state", STATE, CELL),
+        NamedTensor("backward_last_hidden_state", STATE, states[:, 0, 3:], ("hidden_states[:, 0, 3:]",)),
+        NamedTensor("backward_last_cell_state", STATE, CELL / 2),
+        layers=layers("bilstm", return_sequences=True, return_state=True),
+    )
+
+
+def report() -> ShapeReport:
+    """An LSTM whose batch is a name."""
+    outputs = (
+        TensorInfo("hidden_states", SEQUENCE, ("batch", 4, 3)),
+        TensorInfo("last_hidden_state", STATE, ("batch", 3)),
+        TensorInfo("last_cell_state", STATE, ("batch", 3)),
+    )
+    weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
+    layer = LayerShapes("", layers(return_sequences=True, return_state=True)[0], weights, 108, outputs)
+    claims = {"last_hidden_state": ("hidden_states[:, -1, :]",)}
+    return ShapeReport(("batch", 4, 5), "float32", (layer,), outputs, claims)
+
+
+def stack_report() -> ShapeReport:
+    """Two layers, and features that nobody knows."""
+    first = (TensorInfo("0/hidden_states", SEQUENCE, (None, 4, 3)),)
+    last = (TensorInfo("1/hidden_state", STATE, (None, 3)),)
+    return ShapeReport(
+        (None, 4, None),
+        "float32",
+        (
+            LayerShapes("0", layers("gru", return_sequences=True)[0], {"kernel": (None, 9)}, None, first),
+            LayerShapes("1", layers("lstm")[0], {"kernel": (3, 12)}, 36, last),
+        ),
+        (*first, *last),
+        {},
+    )
+
+
+def matrix(spoilt: bool = False) -> Matrix:
+    """The four of the LSTM; spoilt: one of them has other numbers."""
+    results = {}
+    for sequences in (False, True):
+        for state in (False, True):
+            last = HIDDEN[:, -1]
+            first = ("hidden_states", SEQUENCE, HIDDEN) if sequences else ("hidden_state", STATE, last)
+            claim = "hidden_states[:, -1, :]" if sequences else "hidden_state"
+            states = (
+                NamedTensor("last_hidden_state", STATE, last, (claim,)),
+                NamedTensor("last_cell_state", STATE, CELL + np.float32(spoilt and sequences)),
+            )
+            results[sequences, state] = result(
+                NamedTensor(*first),
+                *(states if state else ()),
+                layers=layers(return_sequences=sequences, return_state=state),
+            )
+    return Matrix(results)
+
+
+SAMPLES = (
+    Sample("sentence", "sentence.json", "one sentence of 4 words, each a vector of 5 (1, 4, 5)"),
+    Sample("sensors", "sensors.csv", "3 sensors, 6 readings of 3 values (3, 6, 3)", "--batch-column sensor"),
+)
+
+ENGINES = (
+    EngineInfo("numpy", True, "2.4.6", "a loop over the layers' own steps"),
+    EngineInfo("torch", False, "", "pip install rnncli[torch]"),
+)
+
+ANSWERS = {
+    "run": RunAnswer(sentence()),
+    "checked": RunAnswer(sentence(differences={"hidden_states": 2.98e-8, "last_hidden_state": 0.0})),
+    "both_ways": RunAnswer(both_ways()),
+    "large": RunAnswer(of_size(32, 1000, 64, "0/", odd=True)),
+    "shape": ShapeAnswer(report()),
+    "stack": ShapeAnswer(stack_report()),
+    "matrix": MatrixAnswer(matrix()),
+    "samples": SamplesAnswer(SAMPLES),
+    "engines": EnginesAnswer(ENGINES),
+}

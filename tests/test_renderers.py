@@ -1,0 +1,415 @@
+"""How it is drawn: golden tables, widths that hold, formats that read back the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from results_by_hand import ANSWERS, STATE, of_size, result, sentence
+from rich.cells import cell_len
+from safetensors.numpy import load as load_safetensors
+
+from rnncli import numerals, renderers
+from rnncli.answers.run import RunAnswer
+from rnncli.errors import UsageError
+from rnncli.page import View
+from rnncli.result import NamedTensor
+
+GOLDEN = Path(__file__).parent / "golden"
+
+VIEWS = {
+    "80": View(width=80),
+    "120": View(width=120),
+    "40": View(width=40),
+    "pipe": View(),
+    "80_ko": View(width=80, lang="ko"),
+    "80_ascii": View(width=80, ascii=True),
+    "80_color": View(width=80, color=True),
+}
+
+
+def drawn(answer, format="table", **view):
+    return renderers.render(answer, format, View(**view))
+
+
+def one(values, **view):
+    """The table of one tensor of (batch, units)."""
+    return drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, np.atleast_2d(values)))), **view)
+
+
+def matches_golden(name, text):
+    """WRITE_GOLDEN=1 writes the file anew; look at it before committing it."""
+    path = GOLDEN / name
+    if os.environ.get("WRITE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    return text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        (name, view)
+        for name in ANSWERS
+        for view in (["80"] if name in ("checked", "samples", "engines") else VIEWS)
+    ],
+)
+def test_tables_look_as_they_did(name, view):
+    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+
+
+@pytest.mark.parametrize("name", ["run", "shape", "matrix"])
+@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+def test_pages_look_as_they_did(name, format, suffix):
+    assert matches_golden(f"{name}.{suffix}", drawn(ANSWERS[name], format))
+
+
+def columns_of(line):
+    return cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("color", [False, True])
+def test_no_line_is_wider_than_the_terminal(name, width, lang, color):
+    lines = drawn(ANSWERS[name], width=width, lang=lang, color=color).splitlines()
+    assert max(map(columns_of, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+
+
+NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("units", [1, 3, 8, 64, 300])
+@pytest.mark.parametrize("timesteps", [4, 1000])
+@pytest.mark.parametrize("batch", [1, 2, 32])
+@pytest.mark.parametrize("prefix", ["", "0/"])
+def test_no_number_is_cut_or_wrapped(width, units, timesteps, batch, prefix):
+    text = drawn(RunAnswer(of_size(batch, timesteps, units, prefix, odd=True)), width=width)
+    assert max(map(columns_of, text.splitlines())) <= width
+    rows = [line for line in text.splitlines() if re.search(r"t=\d", line)]
+    assert rows
+    for row in rows:
+        after = re.split(r"t=\d+\s+", row)[1].split()
+        assert after
+        assert all(NUMBER.fullmatch(word) or word == "…" for word in after), row
+
+
+@given(
+    batch=st.integers(1, 40),
+    timesteps=st.integers(1, 40),
+    units=st.integers(1, 40),
+    width=st.integers(44, 200),
+    scale=st.sampled_from([1e-30, 1e-4, 1.0, 3e4, 1e30]),
+    full=st.booleans(),
+    lang=st.sampled_from(["en", "ko"]),
+    ascii=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_line_fits_whatever_the_size(batch, timesteps, units, width, scale, full, lang, ascii):
+    answer = RunAnswer(of_size(batch, timesteps, units, "0/", scale, odd=True))
+    text = drawn(answer, width=width, full=full, lang=lang, ascii=ascii)
+    assert max(map(columns_of, text.splitlines())) <= width
+    assert not (ascii and lang == "en") or text.isascii()
+
+
+def test_full_shows_every_number():
+    answer = RunAnswer(of_size(3, 30, 20))
+    shown = re.findall(r"-?\d+\.\d{4}\b", drawn(answer, width=80, full=True))
+    wanted = [f"{value:z.4f}" for tensor in answer.result.outputs for value in tensor.values.ravel().tolist()]
+    assert shown == wanted
+
+
+def test_a_table_in_a_pipe_is_never_cut_to_80_columns():
+    assert max(len(line) for line in drawn(RunAnswer(of_size(1, 4, 12))).splitlines()) > 120
+    assert "…" not in drawn(RunAnswer(of_size(1, 4, 12)))
+
+
+def test_units_stand_under_each_other():
+    lines = drawn(ANSWERS["run"], width=80).splitlines()
+    points = [
+        [match.start() for match in re.finditer(r"\.", line)] for line in lines if re.search(r"\d\.\d", line)
+    ]
+    assert len(points) == 6
+    assert all(row == points[0] for row in points)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.5, -0.25], ["0.5000", "-0.2500"]),
+        ([1e5, 1.0], ["1.0000e+05", "1.0000e+00"]),
+        ([99999.0, 1.0], ["99999.0000", "1.0000"]),
+        ([1e-4, -2e-4], ["1.0000e-04", "-2.0000e-04"]),
+        ([0.0, 0.0], ["0.0000", "0.0000"]),
+        ([-1e-9, 0.5], ["0.0000", "0.5000"]),
+        ([np.nan, np.inf, -np.inf, 0.5], ["NaN", "inf", "-inf", "0.5000"]),
+        ([np.nan, np.nan], ["NaN", "NaN"]),
+    ],
+)
+def test_numbers_for_the_eye(values, shown):
+    line = next(
+        line for line in one(np.array(values, np.float32)).splitlines() if line.startswith("hidden_state")
+    )
+    assert line.split(")")[1].split() == shown
+
+
+def test_precision_says_how_many_decimals():
+    assert "0.21  -0.05  -0.01" in drawn(ANSWERS["run"], precision=2)
+    assert "0.213100  -0.050600" in drawn(ANSWERS["run"], precision=6)
+
+
+def test_what_is_left_out_is_summed_up():
+    values = np.linspace(-1, 1, 900, dtype=np.float32).reshape(30, 30)
+    values[3, 3], values[4, 4], values[5, 5] = np.nan, np.inf, -np.inf
+    text = one(values, width=120)
+    finite = values[np.isfinite(values)].astype(float)
+    assert f"min -1.0000 · mean {finite.mean():.4f} · max 1.0000 · std {finite.std():.4f}" in text
+    assert "1 NaN · 1 inf · 1 -inf" in text
+    assert "█" in text
+    assert "min" not in one(values[:3, :3], width=120)
+
+
+def test_a_histogram_counts():
+    values = np.array([[0.0] * 90 + [1.0] * 10] * 30, np.float32)
+    assert "█▁▁▁▁▁▁▂" in one(values, width=120)
+
+
+def test_equal_tensors_share_a_colour():
+    text = drawn(ANSWERS["run"], color=True, width=80)
+    assert "\x1b[1m\x1b[36mhidden_states" in text or "\x1b[1;36mhidden_states" in text
+    colours = dict(re.findall(r"\x1b\[(?:1m\x1b\[|1;)(\d+)m(\w+)", text)[::-1])
+    assert len(colours) == 2
+    assert "\x1b" not in drawn(ANSWERS["run"], color=False, width=80)
+
+
+def test_korean_words_do_not_shift_the_numbers():
+    lines = drawn(ANSWERS["run"], lang="ko", width=80).splitlines()
+    starts = {columns_of(line.split("t=")[0]) for line in lines if "t=" in line}
+    assert len(starts) == 1
+
+
+# What programs read
+
+
+@given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
+@settings(deadline=None)
+def test_json_keeps_every_float32_bit_for_bit(values):
+    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
+    assert _same(back, values)
+
+
+@given(
+    arrays(np.uint16, st.integers(1, 30)),
+    st.sampled_from([np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]),
+)
+@settings(deadline=None)
+def test_sixteen_bit_floats_come_back_too(bits, dtype):
+    values = bits.view(dtype)[None]
+    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float64).astype(dtype)
+    assert _same(back.astype(np.float32), values.astype(np.float32))
+
+
+def test_a_negative_zero_of_sixteen_bits_keeps_its_sign():
+    values = np.array([[0.0, -0.0]], np.float16)
+    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+
+
+def _same(back, values):
+    return np.array_equal(np.isnan(back), np.isnan(values)) and np.array_equal(
+        back[~np.isnan(back)].view(np.uint32), values[~np.isnan(values)].view(np.uint32)
+    )
+
+
+def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest():
+    values = np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32)
+    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+    assert '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]' in text
+
+
+def test_sixteen_bit_floats_are_written_short():
+    values = np.array([[0.1, 3.0, 65504]])
+    half = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(np.float16)))), "json")
+    assert "[[0.1,3.0,65500.0]]" in half
+    brain = drawn(
+        RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(ml_dtypes.bfloat16)))), "json"
+    )
+    assert "[[0.1,3.0,65500.0]]" in brain
+
+
+def test_json_of_float64_and_big_endian_numbers():
+    values = np.array([[0.1, 1 / 3]])
+    for array in (values, values.astype(">f8")):
+        text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, array))), "json")
+        assert "[[0.1,0.3333333333333333]]" in text
+
+
+def test_json_rounds_only_when_asked():
+    assert '"values": [[0.2348,-0.1036,-0.085]]' in drawn(ANSWERS["run"], "json")
+    assert '"values": [[0.23,-0.1,-0.09]]' in drawn(ANSWERS["run"], "json", precision=2)
+    huge = np.array([[3e38, np.nan]], np.float32)
+    assert '[[3e+38,"NaN"]]' in drawn(
+        RunAnswer(result(NamedTensor("hidden_state", STATE, huge))), "json", precision=4
+    )
+
+
+def test_a_difference_that_is_not_finite_is_a_word():
+    document = json.loads(drawn(RunAnswer(sentence(differences={"hidden_states": float("nan")})), "json"))
+    assert document["differences"] == {"hidden_states": "NaN"}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_ndjson_is_the_same_object_on_one_line(name):
+    line = drawn(ANSWERS[name], "ndjson")
+    assert line.count("\n") == 1
+    assert json.loads(line) == json.loads(drawn(ANSWERS[name], "json"))
+
+
+def test_csv_reads_back():
+    values = np.array([[0.1, np.nan, -np.inf]], np.float32)
+    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["value"] for row in rows] == ["0.1", "NaN", "-Infinity"]
+    assert rows[1] == {"name": "hidden_state", "batch": "0", "timestep": "", "unit": "1", "value": "NaN"}
+    rounded = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv", precision=3)
+    assert "hidden_state,0,,0,0.100\n" in rounded
+
+
+def test_npz_npy_and_safetensors_read_back():
+    answer = ANSWERS["run"]
+    wanted = answer.tensors()
+    stored = np.load(io.BytesIO(drawn(answer, "npz")), allow_pickle=False)
+    safe = load_safetensors(drawn(answer, "safetensors"))
+    for name, values in wanted.items():
+        assert stored[name].dtype == values.dtype
+        assert np.array_equal(stored[name], values)
+        assert np.array_equal(safe[name], values)
+    single = RunAnswer(result(answer.result.outputs[0]))
+    assert np.array_equal(np.load(io.BytesIO(drawn(single, "npy"))), wanted["hidden_states"])
+    assert drawn(answer, "npz") == drawn(answer, "npz")
+
+
+def test_npy_of_several_tensors_advises():
+    with pytest.raises(UsageError, match="holds one tensor, and here are 3") as caught:
+        drawn(ANSWERS["run"], "npy")
+    assert "--select" in caught.value.advice
+
+
+def test_bfloat16_is_stored_as_float32():
+    values = np.array([[0.1, 3.0]], ml_dtypes.bfloat16)
+    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    stored = np.load(io.BytesIO(drawn(answer, "npz")))["hidden_state"]
+    assert stored.dtype == np.float32
+    assert np.array_equal(stored, values.astype(np.float32))
+
+
+@pytest.mark.parametrize("format", ["html", "svg"])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_pages_need_no_network(name, format):
+    text = drawn(ANSWERS[name], format)
+    assert not re.search(r"(href|src)=|url\((?!#)|@import|<script", text)
+    assert text == drawn(ANSWERS[name], format)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_pictures_are_xml(name):
+    root = ElementTree.fromstring(drawn(ANSWERS[name], "svg"))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_html_is_escaped():
+    text = drawn(RunAnswer(result(NamedTensor("<b>", STATE, np.zeros((1, 1), np.float32)))), "html")
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text
+
+
+# Which formats there are
+
+
+def test_every_format_is_found():
+    assert renderers.names()[0] == "table"
+    assert set(renderers.names()) == {
+        *("table", "json", "ndjson", "csv", "markdown", "html", "svg", "npz", "npy", "safetensors")
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "format"),
+    [("a.json", "json"), ("b/c.MD", "markdown"), ("x.txt", "table"), ("x.jsonl", "ndjson"), ("x.npz", "npz")],
+)
+def test_a_suffix_says_the_format(path, format):
+    assert renderers.for_output(path) == format
+
+
+@pytest.mark.parametrize("path", ["a.xyz", "a", "json", ".json"])
+def test_an_unknown_suffix_is_an_error_that_lists_the_known(path):
+    with pytest.raises(UsageError) as caught:
+        renderers.for_output(path)
+    assert ".npz" in caught.value.advice
+
+
+def test_an_unknown_format_is_an_error():
+    with pytest.raises(UsageError) as caught:
+        drawn(ANSWERS["run"], "jsn")
+    assert "json" in caught.value.advice
+
+
+# What is loaded
+
+
+HEAVY = ("rich", "orjson", "numpy", "tensorflow")
+
+RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
+SHAPE = """
+from rnncli import specs
+from rnncli.answers.shape import ShapeAnswer
+from rnncli.result import LayerShapes, ShapeReport, TensorInfo
+outputs = (TensorInfo("hidden_state", ("batch", "units"), (None, 3)),)
+layer = LayerShapes("", specs.from_flags(["lstm"], {})[0], {"kernel": (5, 12)}, 60, outputs)
+answer = ShapeAnswer(ShapeReport((None, 4, 5), "float32", (layer,), outputs, {}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "format", "wanted"),
+    [
+        (RUN, "json", {"orjson", "numpy"}),
+        (RUN, "table", {"rich", "numpy"}),
+        (SHAPE, "json", {"orjson"}),
+        (SHAPE, "table", {"rich"}),
+        (SHAPE, "markdown", set()),
+        (SHAPE, "html", set()),
+    ],
+)
+def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
+    code = (
+        f"import sys; from rnncli import renderers; from rnncli.page import View\n{answer}\n"
+        f"renderers.render(answer, {format!r}, View())\n"
+        f"print(*(name for name in {HEAVY} if name in sys.modules))"
+    )
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == wanted
+
+
+def test_numerals_of_integers_stay_integers():
+    assert numerals.exact(np.array([1, 2])) == ["1", "2"]
+    assert numerals.written(np.int64(3), numerals.style_for(np.array([3]), None)) == "3"
