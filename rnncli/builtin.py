@@ -23,7 +23,7 @@ SAMPLES = (
     Sample(
         "sensors",
         "sensors.csv",
-        "3 sensors, 6 readings of temperature, humidity and pressure (3, 6, 3)",
+        "3 sensors, 6 scaled readings of temperature, humidity, pressure (3, 6, 3)",
         "--batch-column sensor",
     ),
     Sample("series", "series.csv", "one series of 24 values (1, 24, 1)"),
