@@ -75,9 +75,7 @@ def test_bidirectional(
     holds(f"Bidirectional({inner}, merge_mode={merge!r})", mask, given)
 
 
-ACTIVATIONS = tuple(
-    ["tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "softplus", "silu"]
-)
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "silu")
 OPTIONS: dict[str, Any] = {
     "units": (1, 2, 5),
     "activation": ACTIVATIONS,
