@@ -116,6 +116,8 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
 def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
     from rnncli.arrange import ArrangeOptions, arrange
 
+    if flags.pad_value is not None and flags.pad is None:
+        raise UsageError("--pad-value is for --pad.", "Add --pad post.")
     options = ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),

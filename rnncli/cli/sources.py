@@ -55,6 +55,8 @@ def shape_of(flags: InputFlags) -> Shape:
         raise UsageError(
             f"both an input, {flags.input[:40]!r}, and --input-shape are given.", "Leave one of them out."
         )
+    if flags.input_axes is not None:
+        raise UsageError("--input-axes is for an input that is read.", "Give --input-shape in Keras's order.")
     return parse_shape(flags.input_shape or "")
 
 

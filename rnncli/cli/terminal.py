@@ -15,13 +15,22 @@ def complain(error: RnncliError) -> None:
     name = "rnncli:"
     if sys.stderr is not None and has_colour(sys.stderr, os.environ):
         name = f"\x1b[1;31m{name}\x1b[0m"
-    _say(f"{name} {error.what}\n{error.advice}".rstrip("\n"))
+    text = f"{error.what}\n{error.advice}".rstrip()
+    _say(f"{name} {_visible(text)}")
 
 
 def remark(remarks: Iterable[str], quiet: bool) -> None:
     """`rnncli: note: ...` on stderr, one line each, unless `quiet`."""
     for text in () if quiet else remarks:
-        _say(f"rnncli: note: {text}")
+        _say(f"rnncli: note: {_visible(text)}")
+
+
+def _visible(text: str) -> str:
+    """A name or a value may hold anything: no control character of it reaches the terminal."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def _say(text: str) -> None:

@@ -31,6 +31,10 @@ BAD = [
     (["run", INLINE, "--fill", "ones"], "--fill ones is for a made input.", "--input-shape"),
     (["run", INLINE, "--input-format", "jsn"], "jsn", "Did you mean json?"),
     (["run", INLINE, "--input-axes", "batch,tme,features"], "tme", "Did you mean time?"),
+    (["run", "--input-shape", "2,3,4", "--input-axes", "time,batch,features"], "--input-axes is for", ""),
+    (["run", INLINE, "--pad-value", "1"], "--pad-value is for --pad.", "--pad post"),
+    (["run", INLINE, "--seed", "-1"], "--seed: -1 is not in the range", ""),
+    (["run", '{"inputs": [[[1]]], "seed": 5000000000}'], "seed is 5000000000.", "4294967295"),
     (["run", INLINE, "--mask", "[[true]]"], "the mask is (1, 1), and the input is (1, 2, 2).", "(1, 2)"),
     (["run", INLINE, "--layer", "lstn"], "lstn", "Did you mean"),
     (["run", INLINE, "--layer", "LSTM(3"], "rnncli: ", ""),
@@ -94,6 +98,12 @@ def test_colour_of_an_error_only_where_it_is_wanted(rnncli: Run) -> None:
     assert "\x1b[" not in rnncli("rnu").stderr
     assert rnncli("rnu", env={"FORCE_COLOR": "1"}).stderr.startswith("\x1b[1;31mrnncli:\x1b[0m there is no")
     assert "\x1b[" not in rnncli("rnu", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stderr
+
+
+def test_no_control_character_of_a_name_reaches_the_terminal(rnncli: Run) -> None:
+    done = rnncli("run", "\x1b[2Jnothing.json")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rnncli: \\x1b[2Jnothing.json: there is no such file.")
 
 
 def test_check_agrees(rnncli: Run) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -84,6 +90,36 @@ def test_no_colour_in_a_pipe(rnncli: Run) -> None:
 def test_colour_by_the_environment(rnncli: Run) -> None:
     assert "\x1b[" in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b[" not in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
+
+
+def in_a_terminal(columns: int, *args: str, **env: str) -> str:
+    """What `rnncli ARGS` shows in a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    shown = b""
+    variables = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "rnncli", *args], stdin=theirs, stdout=theirs, stderr=theirs,
+        env=variables | {"LANG": "C.UTF-8", "TERM": "xterm"} | env,
+    ):  # fmt: skip
+        os.close(theirs)
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_has_colour_and_a_width() -> None:
+    shown = in_a_terminal(60, *WIDE, "--seed", "1")
+    assert "\x1b[" in shown
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+    assert max(map(len, plain.splitlines())) <= 60
+    assert "\x1b[" not in in_a_terminal(60, *WIDE, "--seed", "1", NO_COLOR="1")
+
+
+def test_a_terminal_without_a_width_is_not_cut() -> None:
+    assert max(map(len, in_a_terminal(0, *WIDE, "--seed", "1").splitlines())) > 250
 
 
 @pytest.mark.parametrize("columns", ["0", "", "wide", "-1"])
