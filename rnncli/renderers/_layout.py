@@ -56,19 +56,24 @@ class Layout:
         """The columns that labels take."""
         return sum(width + len(BETWEEN) for width in self.gutter.values())
 
+    @property
+    def gap(self) -> int:
+        """The columns of the sign for numbers that are left out."""
+        return cell_len(marks(self.view).ellipsis)
+
     def fitting(self, whole: Block, width: int) -> int:
         """How many numbers of `whole` fit on a line of `width`; at least one."""
         each = self.widths[whole.style] + len(BETWEEN)
         room = width - self.indent
         if len(whole.units) * each - len(BETWEEN) <= room:
             return len(whole.units)
-        return max(1, (room - (0 if self.view.full else 3)) // each)
+        return max(1, (room - (0 if self.view.full else self.gap)) // each)
 
     def prefers_beside(self, beside: int, below: int) -> bool:
         """Whether a column of width `beside` shows as much as matters of what one of `below` would."""
         for whole in self.blocks.values():
             shown, possible = self.fitting(whole, beside), self.fitting(whole, below)
-            if self.indent + self.widths[whole.style] + 3 > beside:
+            if self.indent + self.widths[whole.style] + len(BETWEEN) + self.gap > beside:
                 return False
             if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
                 return False
