@@ -91,6 +91,7 @@ def load(name: str) -> click.Command:
 
 app = typer.Typer(
     cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     subcommand_metavar="COMMAND [INPUT] ...",

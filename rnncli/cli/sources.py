@@ -77,7 +77,10 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         hint = builtin.get(flags.input).hint
         wanted = f", which wants {hint}" if hint else ""
         return sample(flags.input), (f"no file is called {flags.input}: this is the built-in sample{wanted}",)
-    return named(flags.input), ()
+    source = named(flags.input)
+    if source.path is not None:
+        _existing(source)
+    return source, ()
 
 
 def named(text: str) -> Source:
@@ -88,7 +91,10 @@ def named(text: str) -> Source:
         return stdin()
     if text.lstrip()[0] in "[{":
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
-    return Source(text, path=Path(text).expanduser())
+    path = Path(text).expanduser()
+    if not path.suffix and path.exists() and not path.is_file() and not path.is_dir():
+        return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
+    return Source(text, path=path)
 
 
 def sample(name: str) -> Source:
@@ -128,6 +134,18 @@ def layer(text: str) -> list[Any]:
 
     config = json.load(source)
     return config if isinstance(config, list) else [config]
+
+
+def _existing(source: Source) -> None:
+    """A file that is not there is said before a suffix that is not known; a word may be meant as a layer."""
+    try:
+        source.file()
+    except InputError as error:
+        if not source.name.isidentifier():
+            raise
+        samples = ", ".join(builtin.names())
+        advice = f"A layer is said with --layer {source.name}; the built-in samples are {samples}."
+        raise InputError(error.what, advice) from None
 
 
 def _is_sample(word: str) -> bool:

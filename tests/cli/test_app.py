@@ -62,7 +62,7 @@ def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) ->
     assert "--[no-]return-sequences" in shown
 
 
-@pytest.mark.parametrize("args", [[], ["--help"]])
+@pytest.mark.parametrize("args", [[], ["--help"], ["-h"]])
 def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(args) == 0
     shown = capsys.readouterr().out
@@ -82,6 +82,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("args", "what", "advice"),
     [
         (["rnu"], "there is no command 'rnu'.", "Did you mean run?"),
+        (["-l", "gru"], "there is no flag -l.", "rnncli run -l"),
         (["--hepl"], "there is no flag --hepl.", "Did you mean --help?"),
         (["run", "--retrun-sequences"], "no flag --retrun-sequences.", "Did you mean --return-sequences?"),
         (["run", "--units"], "--units wants a value, and nothing came after it.", ""),

@@ -16,6 +16,8 @@ INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 
 BAD = [
     (["run", "nothing.json"], "nothing.json: there is no such file.", ""),
+    (["run", "gru"], "gru: there is no such file.", "--layer gru"),
+    (["run", "notes.txt"], "notes.txt: there is no such file.", ""),
     (["run", ""], "the name of a file is empty.", ""),
     (["run", "."], ".", ""),
     (["run", "[[[1, 2], [3]]]"], "[0][1]", ""),

@@ -100,6 +100,11 @@ def test_a_socket_is_read(rnncli: Run, expected: Any) -> None:
         assert values(rnncli("run", *QUICK, stdin=theirs)) == expected
 
 
+def test_a_pipe_with_a_name_is_read(shell: Run, expected: Any) -> None:
+    line = f"rnncli run <(echo '{INLINE}') {' '.join(QUICK)}"
+    assert values(shell(line)) == expected
+
+
 def test_rows_on_standard_input_are_csv(rnncli: Run, expected: Any) -> None:
     assert values(rnncli("run", *QUICK, input="0.5,-1.0\n2.0,0.25\n")) == expected
 
