@@ -28,6 +28,7 @@ def run(case: Case, engine: str = "auto") -> Result:
     Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
     """
     _refuse_the_impossible(case)
+    case = dataclasses.replace(case, initial_state=_fitting_states(case))
     name = choose(case) if engine == "auto" else _able(case, engine)
     computed = engines.get(name).run(case, *_weights_and_seeds(case, name))
     return _result(case, name, computed)
@@ -173,6 +174,26 @@ def _fitting(case: Case, stack: Stack) -> dict[str, Array]:
     return {path: given[path].astype(case.inputs.dtype) for path in wanted}
 
 
+def _fitting_states(case: Case) -> tuple[Array, ...] | None:
+    """The given initial state in the dtype of the inputs, as Keras casts it."""
+    if case.initial_state is None:
+        return None
+    wanted, count = states(case.layers, case.inputs.shape), len(case.initial_state)
+    if count != len(wanted):
+        names = ", ".join(info.name for info in wanted) or "none"
+        raise InputError(
+            f"initial_state holds {count} tensors, and the layer has {len(wanted)}: {names}.",
+            "Give one of each, in this order.",
+        )
+    for state, info in zip(case.initial_state, wanted, strict=True):
+        if state.shape != info.shape:
+            raise InputError(
+                f"initial_state: {info.name} has the shape {state.shape}, and the layer wants {info.shape}.",
+                f"Its axes are {', '.join(info.axes)}.",
+            )
+    return tuple(state.astype(case.inputs.dtype) for state in case.initial_state)
+
+
 def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
     stack = Stack(case.layers)
     infos = stack.outputs(case.inputs.shape, all_layers=case.all_layers)
@@ -205,6 +226,11 @@ def _refuse_the_impossible(case: Case) -> None:
         for shape in shapes.values()
     ]
     memory.refuse_beyond(sum(sizes) * 8 if case.inputs.dtype.itemsize == 8 else sum(sizes) * 4)
+    if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
+        raise InputError(
+            f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
+            "A mask is (batch, timesteps), true where a step counts.",
+        )
     _refuse_the_mask_turned_round(stack, case)
 
 

@@ -1,0 +1,392 @@
+"""What Keras does that surprises, each said of Keras itself, and the same of rnncli."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+
+from rnncli import claims
+from rnncli.errors import EngineError, InputError, LayerError
+
+keras = oracle.keras
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((3, 5, 2)).astype("float32")
+LEADING = np.array([[0, 0, 1, 1, 1], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
+TRAILING = LEADING[:, ::-1].copy()
+HOLES = np.array([[1, 0, 1, 1, 0], [1, 1, 0, 0, 1], [0, 1, 0, 1, 1]], bool)
+KINDS = pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+
+
+def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> dict[str, np.ndarray]:
+    """What Keras returns, under the names of rnncli, after rnncli has been held against it."""
+    layers = oracle.built(oracle.made(expression), X)
+    weights = oracle.filled(layers, np.random.default_rng(1))
+    theirs = oracle.called(layers, X, mask, states, **rest)[-1]
+    ours = oracle.asked([expression], X, weights=weights, mask=mask, initial_state=states, **rest)
+    oracle.alike(ours, theirs)
+    return {tensor.name: values for tensor, values in zip(ours.outputs, theirs, strict=True)}
+
+
+def some(count: int, units: int = 3) -> list[np.ndarray]:
+    return [np.random.default_rng(count).standard_normal((3, units)).astype("float32") for _ in range(count)]
+
+
+def equals(expression: str, **rest: Any) -> dict[str, tuple[str, ...]]:
+    """The claims that rnncli prints."""
+    return {tensor.name: tensor.equals for tensor in oracle.asked([expression], X, seed=1, **rest).outputs}
+
+
+class TestOrder:
+    @pytest.mark.parametrize(
+        ("kind", "gates"),
+        [("LSTM", ("input", "forget", "candidate", "output")), ("GRU", ("update", "reset", "candidate"))],
+    )
+    def test_gates_are_packed_in_this_order(self, kind: str, gates: tuple[str, ...]) -> None:
+        """A bias of its own for each gate, no other weights: each gate's function of it is in the trace."""
+        expression = f"{kind}(1, reset_after=False)" if kind == "GRU" else f"{kind}(1)"
+        bias = np.float32([0.1, 0.2, 0.3, 0.4][: len(gates)])
+        weights = {
+            "kernel": np.zeros((2, len(gates)), "float32"),
+            "recurrent_kernel": np.zeros((1, len(gates)), "float32"),
+            "bias": bias,
+        }
+        layers = oracle.built(oracle.made(expression), X)
+        layers[0].set_weights(list(weights.values()))
+        result = oracle.asked([expression], X, weights=weights, traced=True)
+        oracle.alike(result, oracle.called(layers, X)[-1])
+        assert tuple(result.trace[0].gates) == gates
+        found = [float(result.trace[0].gates[gate].preactivation[0, 0]) for gate in gates]
+        np.testing.assert_array_equal(np.float32(found), bias)
+
+    def test_lstm_returns_output_hidden_cell(self) -> None:
+        found = both("LSTM(3, return_state=True)")
+        assert list(found) == ["hidden_state", "last_hidden_state", "last_cell_state"]
+        np.testing.assert_array_equal(found["hidden_state"], found["last_hidden_state"])
+        assert (found["last_cell_state"] != found["last_hidden_state"]).all()
+
+    def test_the_hidden_state_comes_first_in_an_initial_state_too(self) -> None:
+        hidden, cell = some(2)[0], np.zeros((3, 3), "float32")
+        swapped = both("LSTM(3)", states=[cell, hidden])["hidden_state"]
+        assert abs(both("LSTM(3)", states=[hidden, cell])["hidden_state"] - swapped).max() > 1e-3
+
+    def test_bidirectional_returns_forward_hidden_and_cell_then_backward(self) -> None:
+        found = both("Bidirectional(LSTM(3, return_state=True))", states=some(4))
+        assert list(found)[1:] == [
+            "forward_last_hidden_state",
+            "forward_last_cell_state",
+            "backward_last_hidden_state",
+            "backward_last_cell_state",
+        ]
+
+    def test_merge_mode_none_is_flat(self) -> None:
+        found = both("Bidirectional(GRU(3, return_state=True), merge_mode=None)")
+        assert list(found)[:2] == ["forward_hidden_state", "backward_hidden_state"]
+        assert len(found) == 4
+
+    @pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
+    def test_merging_never_touches_states(self, merge: str | None) -> None:
+        merged = both(f"Bidirectional(GRU(3, return_state=True), merge_mode={merge!r})")
+        apart = both("Bidirectional(GRU(3, return_state=True))")
+        for name in ("forward_last_hidden_state", "backward_last_hidden_state"):
+            np.testing.assert_array_equal(merged[name], apart[name])
+
+
+class TestTime:
+    def test_the_backward_state_is_the_backward_half_of_the_first_row(self) -> None:
+        found = both("Bidirectional(LSTM(3, return_sequences=True, return_state=True))")
+        backward = found["hidden_states"][:, :, 3:]
+        np.testing.assert_array_equal(found["backward_last_hidden_state"], backward[:, 0])
+        assert abs(found["backward_last_hidden_state"] - backward[:, -1]).max() > 1e-3
+
+    @KINDS
+    def test_a_lone_backward_layer_leaves_its_sequence_in_processing_order(self, kind: str) -> None:
+        sequence = both(f"{kind}(3, return_sequences=True, go_backwards=True)")["hidden_states"]
+        last = both(f"{kind}(3, go_backwards=True)")["hidden_state"]
+        np.testing.assert_array_equal(sequence[:, -1], last)
+        assert abs(sequence[:, 0] - last).max() > 1e-3
+
+    def test_bidirectional_flips_its_second_half_even_where_that_one_runs_forwards(self) -> None:
+        forwards = "GRU(3, return_sequences=True, return_state=True)"
+        backwards = forwards.replace("3,", "3, go_backwards=True,")
+        found = both(f"Bidirectional({backwards}, backward_layer={forwards})")
+        first_row = found["hidden_states"][:, 0, 3:]
+        np.testing.assert_array_equal(found["backward_last_hidden_state"], first_row)
+
+    def test_bidirectional_of_a_backward_layer_alone_is_refused(self) -> None:
+        expression = "Bidirectional(LSTM(3, go_backwards=True))"
+        with pytest.raises(ValueError, match="go_backwards"):
+            oracle.made(expression)
+        with pytest.raises(LayerError, match="same direction"):
+            oracle.asked([expression], X)
+
+
+class TestMasks:
+    @KINDS
+    def test_a_masked_step_repeats_the_output_and_carries_the_state(self, kind: str) -> None:
+        found = both(f"{kind}(3, return_sequences=True, return_state=True)", TRAILING)
+        sequence = found["hidden_states"]
+        np.testing.assert_array_equal(sequence[0, 2], sequence[0, 4])
+        np.testing.assert_array_equal(found["last_hidden_state"][0], sequence[0, 2])
+        assert (sequence[0, 4] != 0).all()
+
+    @KINDS
+    def test_leading_masked_steps_put_out_zero_while_the_state_keeps_what_it_was_given(
+        self, kind: str
+    ) -> None:
+        states = some(2 if kind == "LSTM" else 1)
+        sequence = both(f"{kind}(3, return_sequences=True)", LEADING, states)["hidden_states"]
+        assert (sequence[0, :2] == 0).all()
+        assert (sequence[1, :1] == 0).all()
+        shifted = both(f"{kind}(3, return_state=True)", np.zeros((3, 5), bool), states)
+        assert (shifted["hidden_state"] == 0).all()
+        np.testing.assert_array_equal(shifted["last_hidden_state"], states[0])
+
+    @KINDS
+    def test_zero_output_for_mask_puts_out_zero_at_masked_steps(self, kind: str) -> None:
+        flags = "return_sequences=True, return_state=True"
+        zeroed = both(f"{kind}(3, {flags}, zero_output_for_mask=True)", HOLES)
+        held = both(f"{kind}(3, {flags})", HOLES)
+        assert (zeroed["hidden_states"][~HOLES] == 0).all()
+        np.testing.assert_array_equal(zeroed["hidden_states"][HOLES], held["hidden_states"][HOLES])
+        np.testing.assert_array_equal(zeroed["last_hidden_state"], held["last_hidden_state"])
+
+    @KINDS
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_zeroing_reaches_the_only_output_where_the_last_processed_step_is_masked(
+        self, kind: str, backwards: bool
+    ) -> None:
+        mask = LEADING if backwards else TRAILING
+        flags = f"return_state=True, go_backwards={backwards}, zero_output_for_mask=True"
+        found = both(f"{kind}(3, {flags})", mask)
+        assert (found["hidden_state"][:2] == 0).all()
+        assert (found["hidden_state"][2] != 0).all()
+        assert (found["last_hidden_state"] != 0).all()
+
+    @pytest.mark.parametrize("zeroing", [False, True])
+    @pytest.mark.parametrize("sequences", [False, True])
+    def test_bidirectional_overrides_zeroing_with_return_sequences(
+        self, zeroing: bool, sequences: bool
+    ) -> None:
+        inner = f"LSTM(3, return_sequences={sequences}, zero_output_for_mask={zeroing})"
+        output = next(iter(both(f"Bidirectional({inner})", TRAILING).values()))
+        if sequences:
+            assert (output[~TRAILING] == 0).all()
+        else:
+            assert (output != 0).all()
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "LSTM(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True, unroll={})",
+            "Bidirectional(GRU(3, return_sequences=True, unroll={}))",
+        ],
+    )
+    def test_unrolled_backwards_and_zeroed_keras_disagrees_with_itself_and_rnncli_refuses(
+        self, expression: str
+    ) -> None:
+        found = []
+        for unroll in (False, True):
+            layers = oracle.built(oracle.made(expression.format(unroll)), X)
+            oracle.filled(layers, np.random.default_rng(1))
+            found.append(oracle.called(layers, X, LEADING)[-1][0])
+        assert abs(found[0] - found[1]).max() > 1e-2
+        both(expression.format(False), LEADING)
+        both(expression.format(True))
+        for engine in ("numpy", "tensorflow"):
+            with pytest.raises(LayerError, match="wrong order of time"):
+                oracle.asked([expression.format(True)], X, engine, mask=LEADING)
+            with pytest.raises(LayerError, match="wrong order of time"):
+                oracle.asked(["Masking()", expression.format(True)], X, engine)
+
+    def test_unrolled_the_last_output_alone_is_right(self) -> None:
+        flags = "return_state=True, go_backwards=True, zero_output_for_mask=True"
+        unrolled, looped = (both(f"LSTM(3, {flags}, unroll={unroll})", LEADING) for unroll in (True, False))
+        for name, values in looped.items():
+            oracle.near(unrolled[name], values)
+
+    def test_masking_masks_where_every_feature_is_the_value_and_its_mask_travels_on(self) -> None:
+        inputs = np.where(HOLES[..., None], X, 0).astype("float32")
+        inputs[0, 0, 0] = 0
+        stack = ["Masking()", "LSTM(3, return_sequences=True)", "GRU(2)"]
+        layers = oracle.built(oracle.made(*stack), inputs)
+        weights = oracle.filled(layers, RNG)
+        theirs = oracle.called(layers, inputs)[-1]
+        oracle.alike(oracle.asked(stack, inputs, weights=weights), theirs)
+        given = oracle.asked(["LSTM(3, return_sequences=True)", "GRU(2)"], inputs, mask=HOLES, weights={
+            f"{int(path[0]) - 1}{path[1:]}": weight for path, weight in weights.items()
+        })  # fmt: skip
+        oracle.alike(given, theirs)
+
+
+class TestBias:
+    def test_unit_forget_bias_is_one_whatever_the_bias_initializer_says(self) -> None:
+        expression = "LSTM(1, bias_initializer=Constant(0.1))"
+        expected = np.float32([0.1, 1, 0.1, 0.1])
+        np.testing.assert_array_equal(
+            oracle.values(oracle.built(oracle.made(expression), X))["bias"], expected
+        )
+        for engine in ("numpy", "tensorflow"):
+            np.testing.assert_array_equal(oracle.asked([expression], X, engine).weights["bias"], expected)
+
+    @pytest.mark.parametrize(("after", "shape"), [(True, (2, 9)), (False, (9,))])
+    def test_reset_after_decides_the_shape_of_a_gru_bias(self, after: bool, shape: tuple[int, ...]) -> None:
+        expression = f"GRU(3, reset_after={after})"
+        assert oracle.values(oracle.built(oracle.made(expression), X))["bias"].shape == shape
+        assert oracle.asked([expression], X).weights["bias"].shape == shape
+        both(expression)
+
+    def test_a_gru_resets_after_by_default_and_it_matters(self) -> None:
+        default, after, before = (both(f"GRU(3, use_bias=False{rest})")["hidden_state"] for rest in (
+            "", ", reset_after=True", ", reset_after=False"
+        ))  # fmt: skip
+        np.testing.assert_array_equal(default, after)
+        assert abs(after - before).max() > 1e-3
+
+
+class TestFunctions:
+    def test_hard_sigmoid_is_relu6_of_x_plus_3_over_6_and_not_that_of_keras_2(self) -> None:
+        x = np.linspace(-4, 4, 33, dtype="float32")
+        theirs = keras.ops.convert_to_numpy(keras.activations.hard_sigmoid(x))
+        oracle.near(np.clip(x + 3, 0, 6) / 6, theirs)
+        assert abs(np.clip(0.2 * x + 0.5, 0, 1) - theirs).max() > 0.05
+        both("LSTM(3, recurrent_activation='hard_sigmoid')")
+
+
+class TestState:
+    @KINDS
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    def test_a_stateful_layer_goes_on_from_its_last_call(self, kind: str, bidirectional: bool) -> None:
+        inner = f"{kind}(3, stateful=True, return_sequences=True, return_state={not bidirectional})"
+        expression = f"Bidirectional({inner})" if bidirectional else inner
+        once, twice, thrice = (both(expression, calls=count)["hidden_states"] for count in (1, 2, 3))
+        assert abs(once - twice).max() > 1e-3
+        assert abs(twice - thrice).max() > 1e-5
+
+    @KINDS
+    def test_an_explicit_state_wins_over_the_stored_one_at_every_call(self, kind: str) -> None:
+        states = some(2 if kind == "LSTM" else 1)
+        once, thrice = (both(f"{kind}(3, stateful=True)", states=states, calls=calls) for calls in (1, 3))
+        np.testing.assert_array_equal(once["hidden_state"], thrice["hidden_state"])
+
+    def test_a_layer_that_is_not_stateful_forgets(self) -> None:
+        np.testing.assert_array_equal(
+            both("LSTM(3)")["hidden_state"], both("LSTM(3)", calls=2)["hidden_state"]
+        )
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_a_wrong_number_of_states_is_a_bare_error_in_keras_and_a_sentence_here(self, count: int) -> None:
+        expression = "Bidirectional(LSTM(3))"
+        with pytest.raises((IndexError, ValueError)):
+            oracle.built(oracle.made(expression), X)[0](X, initial_state=some(count))
+        for engine in ("numpy", "tensorflow"):
+            with pytest.raises(InputError, match=f"holds {count} tensors, and the layer has 4"):
+                oracle.asked([expression], X, engine, initial_state=some(count))
+
+    def test_a_state_of_another_dtype_is_cast(self) -> None:
+        states = [state.astype("float64") for state in some(2)]
+        both("LSTM(3, return_state=True)", states=states)
+
+    def test_stateful_bidirectional_with_return_state_fails_in_keras_when_it_makes_its_mask(self) -> None:
+        expression = "Bidirectional(GRU(3, stateful=True, return_state=True))"
+        layers = oracle.made(expression)
+        with pytest.raises(TypeError, match="generator"):
+            layers[0](X)
+        with pytest.raises(EngineError, match="generator"):
+            oracle.asked([expression], X, "tensorflow")
+        weights = oracle.filled(layers, np.random.default_rng(1))
+        layers[0].reset_states()
+        result = oracle.asked([expression], X, weights=weights)
+        oracle.alike(result, [tensor.numpy() for tensor in keras.tree.flatten(layers[0].call(X))])
+
+
+class TestDropout:
+    DROPPED = "LSTM(3, dropout=0.5, recurrent_dropout=0.25)"
+
+    @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+    def test_it_is_off_unless_training(self, engine: str) -> None:
+        plain = oracle.asked(["LSTM(3)"], X, engine, seed=1)
+        resting = oracle.asked([self.DROPPED], X, engine, seed=1)
+        training = oracle.asked([self.DROPPED], X, engine, seed=1, training=True)
+        oracle.near(resting.outputs[0].values, plain.outputs[0].values)
+        assert abs(plain.outputs[0].values - training.outputs[0].values).max() > 1e-3
+
+    def test_it_is_off_in_keras_unless_training(self) -> None:
+        layers = oracle.built(oracle.made(self.DROPPED), X)
+        resting = [oracle.called(layers, X)[-1][0] for _ in range(2)]
+        training = [oracle.called(layers, X, training=True)[-1][0] for _ in range(2)]
+        np.testing.assert_array_equal(*resting)
+        assert abs(training[0] - training[1]).max() > 1e-3
+
+
+class TestClaims:
+    """`equals` holds what is the same to the last bit, and drops what is not."""
+
+    @KINDS
+    def test_the_last_state_is_the_last_row(self, kind: str) -> None:
+        assert equals(f"{kind}(3, return_state=True)")["last_hidden_state"] == ("hidden_state",)
+        found = equals(f"{kind}(3, return_sequences=True, return_state=True)")
+        assert found["last_hidden_state"] == ("hidden_states[:, -1, :]",)
+        assert found["hidden_states"] == ()
+
+    def test_a_cell_state_equals_nothing(self) -> None:
+        assert equals("LSTM(3, return_state=True)")["last_cell_state"] == ()
+
+    @pytest.mark.parametrize(
+        ("flags", "merge", "forward", "backward"),
+        [
+            ("", "concat", "hidden_state[:, :3]", "hidden_state[:, 3:]"),
+            ("return_sequences=True", "concat", "hidden_states[:, -1, :3]", "hidden_states[:, 0, 3:]"),
+            ("", None, "forward_hidden_state", "backward_hidden_state"),
+            (
+                "return_sequences=True",
+                None,
+                "forward_hidden_states[:, -1, :]",
+                "backward_hidden_states[:, 0, :]",
+            ),
+        ],
+    )
+    def test_of_bidirectional(self, flags: str, merge: str | None, forward: str, backward: str) -> None:
+        expression = f"Bidirectional(GRU(3, return_state=True, {flags}), merge_mode={merge!r})"
+        found = equals(expression)
+        assert found["forward_last_hidden_state"] == (forward,)
+        assert found["backward_last_hidden_state"] == (backward,)
+        theirs = both(expression)
+        for name, claim in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
+            np.testing.assert_array_equal(theirs[name], claims.evaluate(claim, theirs))
+
+    @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
+    def test_nothing_is_claimed_of_a_merged_output(self, merge: str) -> None:
+        found = equals(f"Bidirectional(GRU(3, return_state=True), merge_mode='{merge}')")
+        assert set(found.values()) == {()}
+
+    def test_a_held_output_keeps_the_claim(self) -> None:
+        found = equals("LSTM(3, return_sequences=True, return_state=True)", mask=TRAILING)
+        assert found["last_hidden_state"] == ("hidden_states[:, -1, :]",)
+
+    def test_zeroing_drops_the_claim(self) -> None:
+        flags = "return_sequences=True, return_state=True, zero_output_for_mask=True"
+        assert equals(f"LSTM(3, {flags})", mask=TRAILING)["last_hidden_state"] == ()
+        assert equals(f"LSTM(3, {flags})", mask=LEADING)["last_hidden_state"] == ("hidden_states[:, -1, :]",)
+
+    def test_a_wholly_masked_sequence_with_a_state_drops_the_claim(self) -> None:
+        mask = np.zeros((3, 5), bool)
+        assert (
+            equals("GRU(3, return_state=True)", mask=mask, initial_state=some(1))["last_hidden_state"] == ()
+        )
+
+    def test_bidirectional_zeroes_so_each_direction_loses_its_own_claim(self) -> None:
+        expression = "Bidirectional(GRU(3, return_sequences=True, return_state=True))"
+        found = equals(expression, mask=TRAILING)
+        assert found["forward_last_hidden_state"] == ()
+        assert found["backward_last_hidden_state"] == ("hidden_states[:, 0, 3:]",)
+        found = equals(expression, mask=LEADING)
+        assert found["forward_last_hidden_state"] == ("hidden_states[:, -1, :3]",)
+        assert found["backward_last_hidden_state"] == ()
+
+    def test_of_rnn_the_last_cell(self) -> None:
+        found = equals("RNN([LSTMCell(2), GRUCell(3)], return_state=True)")
+        assert found["1/last_hidden_state"] == ("hidden_state",)
+        assert found["0/last_hidden_state"] == ()
