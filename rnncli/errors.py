@@ -32,7 +32,7 @@ class LayerError(RnncliError):
     """A layer, an option of it, an activation or an initializer that Keras would not take."""
 
 
-class Disagreement(RnncliError):
+class DisagreementError(RnncliError):
     """It ran, and what was asked to hold does not."""
 
     exit_code = 1

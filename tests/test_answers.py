@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
 
-from rnncli import __version__
 from rnncli.answers.matrix import MatrixAnswer
 from rnncli.answers.run import RunAnswer
 from rnncli.answers.shape import ShapeAnswer
 from rnncli.errors import UsageError
 from rnncli.page import Grid, Numbers, Table, View, idea, shape_text
 from rnncli.result import NamedTensor
+from rnncli.version import __version__
 from rnncli.wording import WORDS, brief, meaning, say
 
 VIEW = View()

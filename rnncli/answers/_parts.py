@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rnncli import __version__
 from rnncli.case import Shape, Spec
 from rnncli.errors import UsageError
 from rnncli.page import Cell, Line, Span, View, cell, idea, line, marks, shape_text
+from rnncli.version import __version__
 from rnncli.wording import meaning, say
 
 if TYPE_CHECKING:

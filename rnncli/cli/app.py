@@ -100,7 +100,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from rnncli import __version__
+        from rnncli.version import __version__
 
         typer.echo(f"rnncli {__version__}")
         raise typer.Exit

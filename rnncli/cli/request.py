@@ -11,7 +11,7 @@ from rnncli import pipeline, readers, specs
 from rnncli.case import Case, Document, Shape, Spec
 from rnncli.cli import sources
 from rnncli.cli.options import HIGHEST_SEED, CheckFlags, InputFlags, LayerFlags, RunFlags, given
-from rnncli.errors import Disagreement, InputError, UsageError, did_you_mean
+from rnncli.errors import DisagreementError, InputError, UsageError, did_you_mean
 from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
 
 def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[Result, list[str]]:
     """`result` with its differences from tensorflow, and the tensors where they are too large."""
-    other = pipeline.run(case, "tensorflow")
+    other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow")
     differences = pipeline.differences(result, other)
     return replace(result, differences=differences), pipeline.disagreeing(
         result, other, check.atol, check.rtol
@@ -104,10 +104,10 @@ def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[R
 
 
 def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
-    """Raises Disagreement where a tensor that was shown disagrees."""
+    """Raises DisagreementError where a tensor that was shown disagrees."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
-        raise Disagreement(
+        raise DisagreementError(
             f"{', '.join(shown)}: not the numbers of tensorflow.",
             f"They differ by more than --atol {check.atol:g} and --rtol {check.rtol:g} allow.",
         )

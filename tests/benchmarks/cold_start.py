@@ -43,7 +43,8 @@ def main() -> None:
     print(f"{'command':24}{'seconds':>9}{'x bare imports':>16}{'peak MB':>9}")
     for name, of_one in figures.items():
         print(f"{name:24}{of_one.median:9.3f}{of_one.median / bare:16.2f}{max(of_one.megabytes):9.0f}")
-    print(f"\nrnncli run is {figures['the same Keras script'].median / ours:.1f} times as fast as the script,")
+    script = figures["the same Keras script"].median
+    print(f"\nrnncli run is {script / ours:.1f} times as fast as the script,")
     print(f"and takes {ours / bare:.2f} times the bare imports (aim: at most 1.25).")
 
 
