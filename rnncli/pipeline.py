@@ -29,7 +29,7 @@ def run(case: Case, engine: str = "auto") -> Result:
     """
     _refuse_the_impossible(case)
     case = dataclasses.replace(case, initial_state=_fitting_states(case))
-    name = choose(case) if engine == "auto" else _able(case, engine)
+    name = _able(case, choose(case) if engine == "auto" else engine)
     computed = engines.get(name).run(case, *_weights_and_seeds(case, name))
     return _result(case, name, computed)
 
@@ -139,9 +139,8 @@ def _changed(spec: Spec, changed: Mapping[str, Any]) -> Spec:
 def _able(case: Case, engine: str) -> str:
     refusal = engines.get(engine).refusal(case)
     if refusal:
-        raise UsageError(
-            f"the engine {engine} cannot compute this: {refusal}.", "Leave --engine out, or take tensorflow."
-        )
+        advice = "" if engine == "tensorflow" else "Leave --engine out, or take tensorflow."
+        raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", advice)
     return engine
 
 
@@ -230,6 +229,11 @@ def _refuse_the_impossible(case: Case) -> None:
         raise InputError(
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
             "A mask is (batch, timesteps), true where a step counts.",
+        )
+    if case.mask is not None and case.layers[0].class_name == "Masking":
+        raise InputError(
+            "there is a mask, and layer 0 (Masking) makes its own.",
+            "Leave out the mask, or the layer Masking.",
         )
     _refuse_the_mask_turned_round(stack, case)
 

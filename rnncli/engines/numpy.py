@@ -31,6 +31,9 @@ def refusal(case: Case) -> str | None:
         return f"its layers mix {' and '.join(sorted(dtypes))}"
     if not dtypes <= {"float32", "float64"}:
         return f"it does not round as Keras does in {dtypes.pop()}"
+    stacked = any(isinstance(inner.config.get("cell"), tuple) for spec in case.layers for inner in walk(spec))
+    if stacked and dtypes != {"float32"}:
+        return "Keras rounds to float32 between the cells of RNN"
     return None
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case, Spec, walk
 from rnncli.engines import About, Computed
 from rnncli.engines._quiet import quiet
 from rnncli.errors import EngineError
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 ABOUT = About(("tensorflow", "keras"), "real Keras layers: the truth that the others are held against")
 
 
-def refusal(case: Case) -> str | None:  # noqa: ARG001
-    """Why Keras cannot compute this: never."""
+def refusal(case: Case) -> str | None:
+    """Why Keras cannot compute this; None where it can."""
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
+        orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
+        if spec.config.get("dtype") == "bfloat16" and orthogonal:
+            return (
+                "TensorFlow draws no orthogonal matrix in bfloat16; "
+                "take another one, such as --recurrent-initializer glorot_uniform"
+            )
     return None
 
 
@@ -98,8 +106,8 @@ def _called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, 
     for index, layer in enumerate(layers):
         takes = inspect.signature(layer.call).parameters
         arguments: dict[str, Any] = {"training": case.training} if "training" in takes else {}
-        if index == 0 and mask is not None and "mask" in takes:
-            arguments["mask"] = mask
+        if mask is not None and "mask" in takes:
+            arguments["mask"], mask = mask, None
         count = len(ours[index].states(case.inputs.shape))
         if states and count:
             parts, states = states[:count], states[count:]

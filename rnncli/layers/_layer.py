@@ -33,7 +33,16 @@ class Option:
 
 
 INERT = frozenset(
-    {"name", "trainable", "activity_regularizer", "autocast", "use_cudnn", "input_shape", "batch_input_shape"}
+    {
+        "name",
+        "trainable",
+        "activity_regularizer",
+        "autocast",
+        "use_cudnn",
+        "input_shape",
+        "batch_input_shape",
+        "quantization_config",
+    }
     | {f"{part}_{what}" for part in ("kernel", "recurrent", "bias") for what in ("regularizer", "constraint")}
 )
 """Arguments that Keras takes and that change nothing in what a layer returns."""

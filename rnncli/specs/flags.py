@@ -25,25 +25,27 @@ def from_flags(
     case document says, used where `texts` is empty; flags win over it.
     """
     flags = {name: value for name, value in flags.items() if value is not None}
-    if not texts and document_layer is not None:
-        stack = tuple(_overridden(build(written), flags) for written in each(document_layer))
-        if not stack:
-            raise LayerError("the document's layer is an empty list.", "Write one, or leave `layer` out.")
-        _refuse_idle(flags, stack)
-        return stack
-    written = [item for text in texts or ["lstm"] for item in each(text)]
+    from_document = not texts and document_layer is not None
+    sources = [document_layer] if from_document else texts or ["lstm"]
+    written = [item for source in sources for item in each(source)]
+    if not written:
+        raise LayerError("the list of layers is empty.", "Write at least one, or leave `layer` out.")
     named = [isinstance(item, str) and item.isidentifier() for item in written]
-    if flags and not any(named):
+    if flags and not from_document and not any(named):
         raise UsageError(
             f"{_shown(next(iter(flags)))} has no layer to go to: an expression says its own options.",
             "Write the option into the expression, or name the layer without one: --layer lstm",
         )
-    stack = tuple(
-        _from_name(item, flags, last=index == len(written) - 1) if is_name else build(item)
-        for index, (item, is_name) in enumerate(zip(written, named, strict=True))
+    stack: list[Spec] = []
+    for index, (item, is_name) in enumerate(zip(written, named, strict=True)):
+        if is_name:
+            stack.append(_from_name(item, flags, last=index == len(written) - 1))
+        else:
+            stack.append(_overridden(build(item), flags) if from_document else build(item))
+    _refuse_idle(
+        flags, [spec for spec, is_name in zip(stack, named, strict=True) if is_name or from_document]
     )
-    _refuse_idle(flags, tuple(spec for spec, is_name in zip(stack, named, strict=True) if is_name))
-    return stack
+    return tuple(stack)
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, last: bool) -> Spec:
