@@ -34,6 +34,11 @@ def run(case: Case, engine: str = "auto") -> Result:
     return _result(case, name, computed)
 
 
+def trace(case: Case) -> Result:
+    """What the layers return, and every step on the way there, by the engine that keeps them."""
+    return run(dataclasses.replace(case, traced=True), "numpy")
+
+
 def choose(case: Case) -> str:
     """numpy where it gives Keras's numbers, else tensorflow."""
     return "tensorflow" if engines.get("numpy").refusal(case) else "numpy"
