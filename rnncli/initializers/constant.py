@@ -30,9 +30,11 @@ def _ones(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa
 def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
     import numpy as np
 
+    value = np.asarray(config["value"])
+    if value.dtype.kind == "f":  # Keras makes every Python float a float32 first, 0.1 in float64 too
+        value = value.astype(np.float32)
     try:
-        value = np.asarray(config["value"], dtype)
-        return np.array(np.broadcast_to(value, shape))
+        return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
         raise LayerError(
             f"Constant got a list that does not fill a weight of shape {shape}.",

@@ -130,9 +130,13 @@ class Bidirectional(Layer):
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The layer that is given takes its seeds and is thrown away; then each copy takes its own."""
-        layers.make(self.config["layer"]).take_seeds(draw)
-        own = self.config["backward_layer"] and dict(prefixed("backward", self.backward.take_seeds(draw)))
+        """What is given takes its seeds, as it was written; the layer is thrown away, and copies take theirs."""
+        own: dict[str, int] = {}
+        for name in self.config:
+            if name == "layer":
+                layers.make(self.config["layer"]).take_seeds(draw)
+            elif name == "backward_layer" and self.config[name]:
+                own = dict(prefixed("backward", self.backward.take_seeds(draw)))
         forward = dict(prefixed("forward", self.forward.take_seeds(draw)))
         return {**forward, **(own or dict(prefixed("backward", self.backward.take_seeds(draw))))}
 
