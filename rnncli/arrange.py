@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnncli import nested
 from rnncli.errors import InputError, UsageError, did_you_mean
@@ -32,8 +31,7 @@ FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 WANTED = "A recurrent layer wants (batch, timesteps, features)."
 
 
-@dataclass(frozen=True)
-class ArrangeOptions:
+class ArrangeOptions(NamedTuple):
     """How the inputs are to be understood.
 
     axes: names of the axes that the inputs have, in their order, 1 to 3 of AXIS_NAMES.
@@ -53,8 +51,7 @@ class ArrangeOptions:
     ndim: int = 3
 
 
-@dataclass(frozen=True)
-class Arranged:
+class Arranged(NamedTuple):
     """inputs: of `ndim` axes and `dtype`.  mask: (batch, timesteps) of bool, True where a step counts."""
 
     inputs: Array

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rnncli.errors import InputError, did_you_mean
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """title: what it is.  hint: the flags that it wants, as they are typed; empty where it wants none."""
 
     name: str

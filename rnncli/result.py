@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Shape, Spec
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-@dataclass(frozen=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """What a returned tensor is before anything is computed: `hidden_states`, (batch, timesteps, units)."""
 
     name: str
@@ -76,8 +75,7 @@ class Result:
     weights: Mapping[str, Array] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LayerShapes:
+class LayerShapes(NamedTuple):
     """One layer, in shapes alone.
 
     path: "" for the only layer, else its place in the stack, `0`, `1`, ...
@@ -92,8 +90,7 @@ class LayerShapes:
     outputs: tuple[TensorInfo, ...]
 
 
-@dataclass(frozen=True)
-class ShapeReport:
+class ShapeReport(NamedTuple):
     """What `shape` answers: every layer's weights, and the tensors that come back in the end.
 
     claims: by tensor name, what holds of it whatever the numbers are.
@@ -106,8 +103,7 @@ class ShapeReport:
     claims: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(NamedTuple):
     """return_sequences x return_state: the four results, keyed by (return_sequences, return_state)."""
 
     results: Mapping[tuple[bool, bool], Result]

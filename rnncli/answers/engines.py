@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnncli.answers._parts import head, no_tensors
@@ -23,7 +23,7 @@ class EnginesAnswer:
 
     def document(self, view: View) -> dict[str, Any]:
         """Each engine as it describes itself."""
-        return {**head(), "engines": [asdict(engine) for engine in self.engines]}
+        return {**head(), "engines": [engine._asdict() for engine in self.engines]}
 
     def page(self, view: View) -> Page:
         """One engine a row; those that are missing step back."""

@@ -4,7 +4,7 @@ A flag that was not given is None (or False where there is no `--no-`), so that 
 says holds until a flag says otherwise.
 """
 
-from __future__ import annotations
+# Annotations are objects here and not text, because evaluating the text of every flag takes milliseconds.
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
     return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputFlags:
     """What goes into the layer."""
 
@@ -118,7 +118,7 @@ class InputFlags:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerFlags:
     """Which layer; all but `layer` carry the name of Keras's own option."""
 
@@ -200,7 +200,7 @@ class LayerFlags:
     bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunFlags:
     """How the layer is run."""
 
@@ -241,7 +241,7 @@ class RunFlags:
     ] = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CheckFlags:
     """Whether the numbers are held against Keras itself."""
 
@@ -256,7 +256,7 @@ class CheckFlags:
     ] = 1e-5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OutputFlags:
     """How the answer is shown, and where."""
 
@@ -321,8 +321,7 @@ def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:
     keyword = inspect.Parameter.KEYWORD_ONLY
     if not is_dataclass(hint):
         return [inspect.Parameter(name, keyword, default=default, annotation=hint)]
-    hints = get_type_hints(hint, include_extras=True)
     return [
-        inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
         for field in fields(hint)
     ]

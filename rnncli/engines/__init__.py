@@ -9,9 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.errors import UsageError, did_you_mean
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from rnncli.result import Step
 
 
-@dataclass(frozen=True)
-class Computed:
+class Computed(NamedTuple):
     """What an engine returns: every layer's tensors in Keras's order, and the weights it used."""
 
     tensors: tuple[tuple[Array, ...], ...]
@@ -29,8 +27,7 @@ class Computed:
     trace: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True)
-class EngineInfo:
+class EngineInfo(NamedTuple):
     """What `rnncli engines` says of one."""
 
     name: str
@@ -39,13 +36,12 @@ class EngineInfo:
     note: str
 
 
-@dataclass(frozen=True)
-class About:
+class About(NamedTuple):
     """What an engine's file says of itself: the packages it needs, and one line for people."""
 
     packages: tuple[str, ...]
     note: str
-    extra: str = field(default="")
+    extra: str = ""
 
 
 def names() -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -16,8 +15,7 @@ Check = Callable[[Any], str]
 _LARGEST = 3.4028234663852886e38
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One argument of a constructor, in the order of Keras's signature."""
 
     name: str
@@ -25,8 +23,7 @@ class Option:
     check: Check
 
 
-@dataclass(frozen=True)
-class Initializer:
+class Initializer(NamedTuple):
     """One initializer.
 
     fill: (config with every option, shape, dtype, seed) -> array.  The seed is 0 where none is taken.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import Any
 
 from rnncli.case import Spec
@@ -57,6 +58,7 @@ def _find(name: str, kind: str) -> Any:
     raise LayerError(f"there is no {what} '{name}'.", did_you_mean(name, names(kind)))
 
 
+@cache
 def _stems() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
 

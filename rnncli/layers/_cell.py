@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import activations, initializers
 from rnncli.case import Shape, Spec
@@ -41,8 +40,7 @@ _FILLED = {
 }
 
 
-@dataclass(frozen=True)
-class Dropout:
+class Dropout(NamedTuple):
     """The dropout masks of one call: none, one for all gates, or one a gate.
 
     inputs: each (batch, features); recurrent: each (batch, units).

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from rnncli.case import Shape, Spec
 from rnncli.result import TensorInfo
@@ -19,8 +18,7 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One argument of a layer: what it may hold and what Keras takes when it is left out.
 
     required: it has no default; choices: of the kind `choice` alone.
@@ -51,8 +49,7 @@ Draw = Callable[[], int]
 """Takes the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a layer stands: in which layer of the stack, under which path, and for which direction.
 
     direction: of a part of Bidirectional; "" elsewhere, where the layer itself knows.
@@ -67,8 +64,7 @@ class Place:
         return Place(self.layer, direction or self.direction, f"{self.path}{path}/")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """What a layer gets.
 
     inputs: (batch, timesteps, features).  mask: (batch, timesteps) of bool.
@@ -77,13 +73,12 @@ class Call:
 
     inputs: Array
     weights: Mapping[str, Array]
-    place: Place = field(default_factory=Place)
+    place: Place = Place()
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(NamedTuple):
     """What a layer returns, in Keras's order, and the mask that the next layer gets."""
 
     tensors: tuple[Array, ...]

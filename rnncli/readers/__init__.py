@@ -12,11 +12,10 @@ Bad input is an InputError that begins with the source's name.
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnncli.errors import InputError, did_you_mean
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where bytes come from: held in `data`, or in the file at `path`.
 
     name: what errors call it: `notes.json`, `standard input`, `the command line`.
@@ -55,8 +53,7 @@ class Source:
         return self.path
 
 
-@dataclass(frozen=True)
-class ReadOptions:
+class ReadOptions(NamedTuple):
     """What the command line says about a text format.
 
     delimiter: between two cells of a CSV row, a character or its name (`tab`, `comma`); None to find it.
@@ -76,6 +73,8 @@ def formats() -> tuple[str, ...]:
 def format_of(path: Path) -> str:
     """The format of a file by its suffix: `notes.jsonl` -> `ndjson`."""
     suffix = path.suffix.lower()
+    if suffix[1:] in formats():  # most formats are called like their suffix; the others need not load
+        return suffix[1:]
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
