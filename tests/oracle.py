@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -31,7 +32,7 @@ NEAR = {"float32": 1e-6, "float64": 1e-12}
 def made(*expressions: Any) -> list[Any]:
     """Keras layers: an expression as it stands in a script, or a config for `keras.layers.deserialize`."""
     return [
-        eval(text, dict(SCRIPT)) if isinstance(text, str) else keras.layers.deserialize(text)
+        eval(text, dict(SCRIPT)) if isinstance(text, str) else keras.layers.deserialize(deepcopy(text))
         for text in expressions
     ]
 
@@ -57,16 +58,17 @@ def variables(layers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _inside(layer: Any) -> Iterator[tuple[str, Any]]:
-    if hasattr(layer, "forward_layer"):
-        parts = {"forward": layer.forward_layer, "backward": layer.backward_layer}
-    elif hasattr(getattr(layer, "cell", None), "cells"):
-        parts = {str(index): cell for index, cell in enumerate(layer.cell.cells)}
-    else:
-        inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
-        yield from ((variable.name, variable) for variable in inner.trainable_weights)
-        return
+    parts = _parts(layer)
     for name, part in parts.items():
         yield from ((f"{name}/{path}", variable) for path, variable in _inside(part))
+    yield from ((variable.name, variable) for variable in (() if parts else layer.trainable_weights))
+
+
+def _parts(layer: Any) -> dict[str, Any]:
+    if hasattr(layer, "forward_layer"):
+        return {"forward": layer.forward_layer, "backward": layer.backward_layer}
+    cells = getattr(getattr(layer, "cell", None), "cells", ())
+    return {str(index): cell for index, cell in enumerate(cells)}
 
 
 def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) -> dict[str, np.ndarray]:
@@ -76,6 +78,24 @@ def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) 
         weights[path] = (scale * rng.standard_normal(variable.shape)).astype(variable.dtype)
         variable.assign(weights[path])
     return weights
+
+
+def initializers(layers: Sequence[Any]) -> dict[str, Any]:
+    """The Keras initializer of every weight, by the weight's path."""
+    found = {}
+    for index, layer in enumerate(layers):
+        prefix = f"{index}/" if len(layers) > 1 else ""
+        found.update({prefix + path: initializer for path, initializer in _drawing(layer)})
+    return found
+
+
+def _drawing(layer: Any) -> Iterator[tuple[str, Any]]:
+    parts = _parts(layer)
+    for name, part in parts.items():
+        yield from ((f"{name}/{path}", initializer) for path, initializer in _drawing(part))
+    for variable in () if parts else layer.trainable_weights:
+        owner = getattr(layer, "cell", layer)
+        yield variable.name, getattr(owner, f"{variable.name.removesuffix('_kernel')}_initializer")
 
 
 def values(layers: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -91,15 +111,17 @@ def called(
     training: bool = False,
     calls: int = 1,
 ) -> list[list[np.ndarray]]:
-    """Every layer's tensors, flat, at the last of `calls` calls; masks go from layer to layer by themselves.
+    """Every layer's tensors, flat, at the last of `calls` calls.
 
+    mask: for the first layer that takes one; from there, masks go from layer to layer by themselves.
     states: flat, of the whole stack, as many as each layer's `get_initial_state` has.
     """
     returned: list[list[np.ndarray]] = []
     for _ in range(calls):
         returned, x, left = [], keras.ops.convert_to_tensor(inputs), list(states or ())
-        for index, layer in enumerate(layers):
-            arguments: dict[str, Any] = {"mask": mask} if index == 0 and mask is not None else {}
+        wanting = next((layer for layer in layers if not isinstance(layer, keras.layers.Dense)), None)
+        for layer in layers:
+            arguments: dict[str, Any] = {"mask": mask} if layer is wanting and mask is not None else {}
             if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)) or hasattr(layer, "filters"):
                 arguments["training"] = training
             if left and (like := state_of(layer)):

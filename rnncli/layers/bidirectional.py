@@ -130,7 +130,7 @@ class Bidirectional(Layer):
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """What is given takes its seeds, as it was written; the layer is thrown away, and copies take theirs."""
+        """What is given takes its seeds, as written; the layer is thrown away, and the copies take theirs."""
         own: dict[str, int] = {}
         for name in self.config:
             if name == "layer":
