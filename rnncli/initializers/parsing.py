@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -183,6 +182,8 @@ def _word(word: str) -> Any:
 
 
 def _json(text: str) -> Mapping[str, Any]:
+    import json
+
     try:
         value = json.loads(text)
     except RecursionError:
