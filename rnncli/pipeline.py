@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import claims, engines, memory
+from rnncli import claims, engines, fitting
 from rnncli.case import Case, Shape, Spec
-from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import EngineError, LayerError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
@@ -18,17 +18,14 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-_TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
-
-
 def run(case: Case, engine: str = "auto") -> Result:
     """What the layers return.
 
     engine: `auto` takes the fastest that gives Keras's numbers for this case.
     Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
     """
-    _refuse_the_impossible(case)
-    case = dataclasses.replace(case, initial_state=_fitting_states(case))
+    fitting.refuse_the_impossible(case)
+    case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
     name = _able(case, choose(case) if engine == "auto" else engine)
     computed = engines.get(name).run(case, *_weights_and_seeds(case, name))
     return _result(case, name, computed)
@@ -154,48 +151,9 @@ def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], di
     stack = Stack(case.layers)
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
-        return _fitting(case, stack), seeds
+        return fitting.weights(case, stack), seeds
     drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
-
-
-def _fitting(case: Case, stack: Stack) -> dict[str, Array]:
-    """The given weights in Keras's order.  Raises InputError for a missing, unknown or misshapen one."""
-    wanted, given = stack.weight_shapes(case.inputs.shape), case.weights or {}
-    for path in given:
-        if path not in wanted:
-            raise InputError(f"weights: there is no weight {path} here.", did_you_mean(path, wanted))
-    for path, shape in wanted.items():
-        if path not in given:
-            raise InputError(
-                f"weights: {path} is missing.", f"It has the shape {shape}; all are {', '.join(wanted)}."
-            )
-        if given[path].shape != shape:
-            raise InputError(
-                f"weights: {path} has the shape {given[path].shape}, and the layer wants {shape}.",
-                "Shapes of all weights: rnncli shape.",
-            )
-    return {path: given[path].astype(case.inputs.dtype) for path in wanted}
-
-
-def _fitting_states(case: Case) -> tuple[Array, ...] | None:
-    """The given initial state in the dtype of the inputs, as Keras casts it."""
-    if case.initial_state is None:
-        return None
-    wanted, count = states(case.layers, case.inputs.shape), len(case.initial_state)
-    if count != len(wanted):
-        names = ", ".join(info.name for info in wanted) or "none"
-        raise InputError(
-            f"initial_state holds {count} tensors, and the layer has {len(wanted)}: {names}.",
-            "Give one of each, in this order.",
-        )
-    for state, info in zip(case.initial_state, wanted, strict=True):
-        if state.shape != info.shape:
-            raise InputError(
-                f"initial_state: {info.name} has the shape {state.shape}, and the layer wants {info.shape}.",
-                f"Its axes are {', '.join(info.axes)}.",
-            )
-    return tuple(state.astype(case.inputs.dtype) for state in case.initial_state)
 
 
 def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
@@ -219,46 +177,6 @@ def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
         trace=computed.trace,
         weights=computed.weights,
     )
-
-
-def _refuse_the_impossible(case: Case) -> None:
-    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
-    stack = Stack(case.layers)
-    sizes = [
-        prod(size for size in shape if isinstance(size, int))
-        for shapes in (stack.weight_shapes(case.inputs.shape), _output_shapes(stack, case))
-        for shape in shapes.values()
-    ]
-    memory.refuse_beyond(sum(sizes) * 8 if case.inputs.dtype.itemsize == 8 else sum(sizes) * 4)
-    if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
-        raise InputError(
-            f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
-            "A mask is (batch, timesteps), true where a step counts.",
-        )
-    if case.mask is not None and case.layers[0].class_name == "Masking":
-        raise InputError(
-            "there is a mask, and layer 0 (Masking) makes its own.",
-            "Leave out the mask, or the layer Masking.",
-        )
-    _refuse_the_mask_turned_round(stack, case)
-
-
-def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
-    """Keras masks and zeroes an unrolled backward sequence as if it ran forwards; its states are right."""
-    masked = case.mask is not None
-    for layer in stack.layers:
-        masked = masked or layer.spec.class_name == "Masking"
-        for loop in getattr(layer, "directions", {"": layer}).values():
-            if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
-                raise LayerError(
-                    "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
-                    "mask in the wrong order of time here, so there is no right number to show.",
-                    "Leave unroll out; it changes nothing else.",
-                )
-
-
-def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:
-    return {info.name: info.shape for info in stack.outputs(case.inputs.shape, all_layers=True)}
 
 
 def _parameters(weights: Mapping[str, Shape]) -> int | None:

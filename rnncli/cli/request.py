@@ -157,13 +157,7 @@ def _initial_state(
         return None
     wanted = pipeline.states(layers, input_shape)
     ordered = _by_name(raw, wanted) if isinstance(raw, Mapping) else list(raw)
-    if len(ordered) != len(wanted):
-        names = ", ".join(info.name for info in wanted) or "none"
-        raise InputError(
-            f"initial_state holds {len(ordered)} tensors, and the layer has {len(wanted)}: {names}.",
-            "Give one of each, in this order, or an object with these names.",
-        )
-    return tuple(_state(array, info) for array, info in zip(ordered, wanted, strict=True))
+    return tuple(ordered)
 
 
 def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
@@ -177,12 +171,3 @@ def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[An
             f"initial_state: {', '.join(missing)} is missing.", f"The states are {', '.join(names)}."
         )
     return [states[name] for name in names]
-
-
-def _state(array: Array, info: TensorInfo) -> Array:
-    if array.shape != info.shape:
-        raise InputError(
-            f"initial_state: {info.name} is {format_shape(array.shape)}, not {format_shape(info.shape)}.",
-            f"Its axes are {', '.join(info.axes)}.",
-        )
-    return array

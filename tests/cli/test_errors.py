@@ -49,7 +49,7 @@ BAD = [
     (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "holds 1 tensors, and the layer has 2", ""),
     (
         ["run", INLINE, "--initial-state", "[[[0, 0]], [[0, 0]]]"],
-        "is (1, 2), not (1, 3).",
+        "has the shape (1, 2), and the layer wants (1, 3).",
         "batch, units",
     ),
     (
