@@ -96,6 +96,7 @@ class Run(Protocol):
 class Layer(ABC):
     """A layer as it is asked for by a Spec whose options have been checked.
 
+    takes_mask: False where a script cannot call it with one, so that the next layer gets it.
     without_keras: False where only Keras computes it, because there is no step of ours.
     unsaved: options that Keras leaves out of the layer's config, so that a copy does not have them.
     """
@@ -103,6 +104,7 @@ class Layer(ABC):
     options: ClassVar[Mapping[str, Option]]
     input_rank: ClassVar[int] = 3
     without_keras: ClassVar[bool] = True
+    takes_mask: ClassVar[bool] = True
     unsaved: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, spec: Spec) -> None:

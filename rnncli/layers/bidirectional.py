@@ -150,9 +150,7 @@ class Bidirectional(Layer):
 
     def call(self, run: Run, call: Call) -> Returned:
         """Both directions; the second one's sequence flipped back into the order of the inputs."""
-        given = call.initial_state
-        half = len(given) // 2 if given else 0
-        parts = (given[:half], given[half:]) if given else (None, None)
+        parts = self._halves(call)
         forward, backward = (
             layer.call(
                 run,
@@ -162,10 +160,25 @@ class Bidirectional(Layer):
         )
         first, second = forward.tensors[0], backward.tensors[0]
         second = second[:, ::-1] if self.sequences else second
-        merged = self._merge(first, second)
+        merged = self.merge(first, second)
         return Returned((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
-    def _merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
+    def _halves(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
+        """Each direction's initial state."""
+        if not call.initial_state:
+            return None, None
+        # A cell of RNN's list is one item of Keras's state, however many parts it has.
+        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.directions.values()]
+        if items[0] != items[1]:
+            raise LayerError(
+                f"Bidirectional: Keras halves a state, and its layers keep {items[0]} and {items[1]}.",
+                "Leave the initial state out, or give layers that keep equally many.",
+            )
+        count = len(self.forward.states(call.inputs.shape))
+        return call.initial_state[:count], call.initial_state[count:]
+
+    def merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
+        """One output, or with merge_mode none both; a sequence each in the order of the inputs."""
         import numpy as np
 
         match self.config["merge_mode"]:

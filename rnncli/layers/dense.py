@@ -19,6 +19,7 @@ class Dense(Layer):
     """activation(x W + b) along the last axis."""
 
     input_rank = 0
+    takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
         "units": Option("size", required=True),
         "activation": Option("activation"),

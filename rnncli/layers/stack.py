@@ -133,16 +133,24 @@ class Stack:
         initial_state: tuple[Array, ...] | None,
         weights: Mapping[str, Array],
     ) -> list[Returned]:
-        """What every layer returns."""
+        """What every layer returns.
+
+        Keras gives a travelling mask to no layer that gets a state too; it travels on all the same.
+        """
         returned: list[Returned] = []
+        explicit = mask is not None
         for index, layer in enumerate(self.layers):
             own = within(weights, str(index)) if self.prefix(index) else weights
             count = len(layer.states(inputs.shape))
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
             place = Place(index, path=self.prefix(index))
-            returned.append(layer.call(run, Call(inputs, own, place, mask, states)))
-            inputs, mask = returned[-1].tensors[0], returned[-1].mask
+            used = mask if explicit or not states else None
+            returned.append(layer.call(run, Call(inputs, own, place, used, states)))
+            inputs = returned[-1].tensors[0]
+            passed_over = mask if inputs.ndim > 2 and used is not mask else None
+            mask = returned[-1].mask if passed_over is None else passed_over
+            explicit = explicit and not layer.takes_mask
         return returned
 
     def _collect(self, input_shape: Shape, what: Any) -> dict[str, Any]:
