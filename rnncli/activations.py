@@ -115,6 +115,11 @@ _UNFIT: Mapping[str, str] = {
 _QUIET = frozenset({"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_tanh"})
 """Nothing to warn about, and the hot loop's own: these go without a guard, which costs a microsecond."""
 
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "sparsemax"), (0.0, 1.0)),
+    **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1.0, 1.0)),
+}
+
 NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
 
 
@@ -143,6 +148,11 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     softmax, log_softmax and sparsemax work along the last axis.  Errors: LayerError.
     """
     return _function(canonical(name))
+
+
+def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
+    """(0, 1) or (-1, 1) where the values stay within; None for every other activation.  Errors: LayerError."""
+    return _BOUNDS.get(canonical(name))
 
 
 @cache

@@ -2,7 +2,8 @@
 
 An answer makes pages, a renderer draws them, and neither knows the other.  A style is a few words
 that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, and the idea that
-a tensor stands for, `hidden` or `cell`.
+a tensor stands for, `hidden` or `cell`.  `rise0` to `rise7` are values between a bound and another,
+`pole0` to `pole7` values around zero.
 """
 
 from __future__ import annotations
@@ -144,6 +145,13 @@ def has_numbers(cell: Cell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
+def room(line: Line) -> int:
+    """The columns that `line` takes in a terminal: two for a wide character."""
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(char) in "WF" else 1 for span in line for char in span.text)
+
+
 def idea(name: str) -> str:
     """The idea that a tensor stands for: equal tensors stand for the same one."""
     base = name.rpartition("/")[2]
@@ -154,3 +162,18 @@ def shape_text(shape: Shape) -> str:
     """`(1, 4, 3)`, as Python writes it; a dimension that has a name is written as its name."""
     inner = ", ".join(str(size) for size in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
+
+
+def bar(value: float, low: float, high: float, view: View) -> Span:
+    """One value of a heat map, between `low` and `high`: as high as it is, and warmer the higher it is."""
+    signs = marks(view).bars
+    if value != value:
+        return Span("?", "alarm")
+    share = (min(max(value, low), high) - low) / (high - low) if high > low else 0.5
+    level = min(int(share * len(signs)), len(signs) - 1)
+    return Span(signs[level], f"{'pole' if low < 0 else 'rise'}{level}")
+
+
+def heat(values: Iterable[float], low: float, high: float, view: View) -> Line:
+    """A heat map of one row, a bar a value."""
+    return tuple(bar(value, low, high, view) for value in values)

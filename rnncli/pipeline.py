@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import claims, engines, fitting
+from rnncli import claims, engines, fitting, tracing
 from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
 from rnncli.initializers import SeedStream
@@ -33,7 +33,14 @@ def run(case: Case, engine: str = "auto") -> Result:
 
 def trace(case: Case) -> Result:
     """What the layers return, and every step on the way there, by the engine that keeps them."""
-    return run(dataclasses.replace(case, traced=True), "numpy")
+    result = run(dataclasses.replace(case, traced=True), "numpy")
+    tracing.verify(result)
+    return result
+
+
+def witnessed(case: Case) -> Case:
+    """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
+    return dataclasses.replace(case, layers=tuple(map(_with_states, case.layers)), all_layers=True)
 
 
 def choose(case: Case) -> str:
@@ -136,6 +143,11 @@ def _changed(spec: Spec, changed: Mapping[str, Any]) -> Spec:
             "matrix wants a recurrent layer last, such as lstm.",
         )
     return dataclasses.replace(spec, config={**spec.config, **inner})
+
+
+def _with_states(spec: Spec) -> Spec:
+    recurrent = "return_state" in spec.config or spec.class_name == "Bidirectional"
+    return _changed(spec, {"return_state": True}) if recurrent else spec
 
 
 def _able(case: Case, engine: str) -> str:

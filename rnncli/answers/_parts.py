@@ -121,3 +121,8 @@ def name_cell(name: str) -> Cell:
 def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:
     """`= hidden_states[:, -1, :]`, in the colour of what it is equal to."""
     return tuple((Span("= ", "dim"), Span(claim, idea(claim.partition("[")[0]))) for claim in claims)
+
+
+def small(number: float) -> str:
+    """A difference: `3.0e-08`, or `0`."""
+    return f"{number:.1e}" if number else "0"

@@ -13,6 +13,7 @@ from rnncli.answers._parts import (
     note_of,
     records_header,
     rows_of,
+    small,
     tensor_document,
     title,
 )
@@ -66,14 +67,10 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     """A tensor: who it is, how large, which numbers, and what is known of them."""
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
-        known += (line(f"{say('difference', view.lang)} {_small(difference)}", "dim"),)
+        known += (line(f"{say('difference', view.lang)} {small(difference)}", "dim"),)
     under = brief(tensor.name, view.lang)
     return (
         (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
         cell(shape_text(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes), *known),
     )
-
-
-def _small(number: float) -> str:
-    return f"{number:.1e}" if number else "0"

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "run": "What does the layer return?",
         "shape": "Which tensors, which shapes, how many parameters, without computing.",
         "matrix": "return_sequences x return_state, all four side by side.",
+        "trace": "Every gate and state at every time step.",
+        "plot": "A picture of every gate and state: png, svg, pdf, or in the terminal.",
     },
     "Look around": {
         "samples": "The built-in inputs.",

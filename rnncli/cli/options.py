@@ -289,6 +289,10 @@ Select = Annotated[
     list[str] | None,
     _flag(OUTPUT, "--select", metavar="NAME", help="Keep this tensor. Several keep several."),
 ]
+WithStats = Annotated[
+    bool, _flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
+]
+FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
 AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
 
 

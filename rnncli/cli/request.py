@@ -113,6 +113,29 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
         )
 
 
+def demand_steps(run: RunFlags) -> None:
+    """UsageError for an engine that keeps no steps."""
+    if run.engine not in ("auto", "numpy"):
+        raise UsageError(
+            f"--engine {run.engine}: this engine keeps no steps.",
+            "Leave --engine out; --check holds what it returns against the trace.",
+        )
+
+
+def demand_numbers(place: str | None) -> None:
+    """DisagreementError for a NaN at `place`."""
+    if place is not None:
+        raise DisagreementError(
+            f"NaN came out, first in {place}.",
+            "Look for a NaN or a very large number in the input and the weights.",
+        )
+
+
+def as_asked(result: Result, layers: tuple[Spec, ...]) -> Result:
+    """`result` under the layers that were asked for, where others were run to see more."""
+    return replace(result, layers=layers)
+
+
 def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
     from rnncli.arrange import ArrangeOptions, arrange
 

@@ -14,6 +14,11 @@ NARROWEST = 30
 BETWEEN = "  "
 INDENT = "  "
 
+RISE = (103, 67, 73, 72, 107, 143, 179, 214)
+"""Of 256 colours, from cold to warm; each to be read on dark and on light."""
+POLES = (33, 68, 67, 103, 138, 173, 167, 203)
+"""Likewise, blue below zero and red above it, the paler the nearer."""
+
 LOOKS = {
     "strong": "bold",
     "dim": "dim",
@@ -21,6 +26,8 @@ LOOKS = {
     "alarm": "red",
     "hidden": "cyan",
     "cell": "magenta",
+    **{f"rise{level}": f"color({color})" for level, color in enumerate(RISE)},
+    **{f"pole{level}": f"color({color})" for level, color in enumerate(POLES)},
 }
 
 
@@ -29,7 +36,7 @@ def console(file: IO[str], view: View, record: bool = False) -> Console:
     return Console(
         file=file,
         width=columns(view),
-        color_system="standard" if view.color else None,
+        color_system="256" if view.color else None,
         force_terminal=view.color,
         legacy_windows=False,
         markup=False,

@@ -7,5 +7,6 @@ from rnncli.renderers._documents import compact
 
 
 def render(answer: Answer, view: View) -> str:
-    """The document on one line; every digit unless a precision is asked for."""
-    return compact(answer.document(view), view.precision) + "\n"
+    """The document on one line, or where the answer comes in `lines`, each of them on one."""
+    documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
+    return "".join(compact(document, view.precision) + "\n" for document in documents)
