@@ -142,6 +142,12 @@ def state_of(layer: Any) -> list[Any]:
     return layer.get_initial_state(1) if isinstance(layer, keras.layers.RNN) else []
 
 
+def takes_states(layers: Sequence[Any]) -> bool:
+    """Whether Keras can be given an initial state: Bidirectional halves it, however it is made up."""
+    both = [layer for layer in layers if hasattr(layer, "forward_layer")]
+    return all(len(state_of(layer.forward_layer)) == len(state_of(layer.backward_layer)) for layer in both)
+
+
 def some_states(layers: Sequence[Any], batch: int, rng: np.random.Generator, dtype: str) -> list[np.ndarray]:
     """A random initial state of the whole stack, flat."""
     flat = [state for layer in layers for state in keras.tree.flatten(state_of(layer))]

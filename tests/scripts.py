@@ -1,4 +1,4 @@
-"""Random Keras scripts: layers as a user could have written them, drawn from a numbered generator."""
+"""Random Keras scripts: layers as a user could have written them."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Script:
 
 
 class Writer:
-    """Writes the script of one number."""
+    """Writes one script; every choice comes from `source`."""
 
-    def __init__(self, number: int) -> None:
-        self.random = random.Random(number)
+    def __init__(self, source: random.Random) -> None:
+        self.random = source
         self.dtype = "float64" if self.chance(0.15) else "float32"
 
     def chance(self, probability: float) -> bool:
@@ -164,4 +164,4 @@ class Writer:
 
 def script(number: int) -> Script:
     """The script of that number, the same at every run."""
-    return Writer(number).script()
+    return Writer(random.Random(number)).script()

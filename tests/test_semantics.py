@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 from rnncli import claims
-from rnncli.errors import EngineError, InputError, LayerError
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -207,6 +207,54 @@ class TestMasks:
         for name, values in looped.items():
             oracle.near(unrolled[name], values)
 
+    def test_a_mask_that_travels_passes_over_a_layer_that_is_given_a_state(self) -> None:
+        inputs = np.where(HOLES[..., None], X, 0).astype("float32")
+        stack = ["Masking()", "LSTM(3, return_sequences=True)", "GRU(2)"]
+        layers = oracle.built(oracle.made(*stack), inputs)
+        weights, states = oracle.filled(layers, RNG), some(3)
+        states[2] = states[2][:, :2]
+        theirs = oracle.called(layers, inputs, states=states)
+        ours = oracle.asked(stack, inputs, weights=weights, initial_state=states, all_layers=True)
+        oracle.alike(ours, [tensor for tensors in theirs for tensor in tensors])
+        passed_over = layers[1](inputs, initial_state=states[:2])
+        explicit = layers[1](inputs, initial_state=states[:2], mask=HOLES)
+        oracle.near(ours.outputs[1].values, passed_over)
+        assert abs(passed_over - explicit).numpy().max() > 1e-2
+
+    def test_one_cell_in_a_list_fails_in_keras_with_a_mask_unless_it_is_unrolled(self) -> None:
+        with pytest.raises(ValueError, match="nested structure"):
+            oracle.called(oracle.made("RNN([GRUCell(3)])"), X, HOLES)
+        unrolled = both("RNN([GRUCell(3)], unroll=True, return_state=True)", HOLES)
+        oracle.near(
+            both("RNN(GRUCell(3), return_state=True)", HOLES)["hidden_state"], unrolled["hidden_state"]
+        )
+
+    def test_stacked_cells_round_to_float32_so_keras_computes_them_in_float64(self) -> None:
+        expression = "RNN([GRUCell(3, dtype='float64'), GRUCell(2, dtype='float64')], dtype='float64')"
+        inputs = X.astype("float64")
+        layers = oracle.built(oracle.made(expression), inputs)
+        weights = oracle.filled(layers, RNG)
+        result = oracle.asked([expression], inputs, "auto", weights=weights)
+        assert result.engine == "tensorflow"
+        oracle.alike(result, oracle.called(layers, inputs)[-1])
+        with pytest.raises(UsageError, match="rounds to float32"):
+            oracle.asked([expression], inputs, "numpy", weights=weights)
+
+    def test_a_mask_given_to_masking_is_an_error_in_keras_and_here(self) -> None:
+        with pytest.raises(TypeError, match="mask"):
+            oracle.made("Masking()")[0](X, mask=HOLES)
+        with pytest.raises(InputError, match="makes its own"):
+            oracle.asked(["Masking()", "LSTM(3)"], X, mask=HOLES)
+
+    @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+    def test_below_dense_a_mask_goes_to_the_first_layer_that_takes_one(self, engine: str) -> None:
+        stack = ["Dense(3)", "LSTM(3, return_sequences=True)", "GRU(2)"]
+        layers = oracle.built(oracle.made(*stack), X)
+        weights = oracle.filled(layers, RNG)
+        sequence = layers[1](layers[0](X), mask=HOLES)
+        theirs = [layers[2](sequence, mask=HOLES).numpy()]
+        oracle.alike(oracle.asked(stack, X, engine, weights=weights, mask=HOLES), theirs)
+
     def test_masking_masks_where_every_feature_is_the_value_and_its_mask_travels_on(self) -> None:
         inputs = np.where(HOLES[..., None], X, 0).astype("float32")
         inputs[0, 0, 0] = 0
@@ -284,6 +332,18 @@ class TestState:
         for engine in ("numpy", "tensorflow"):
             with pytest.raises(InputError, match=f"holds {count} tensors, and the layer has 4"):
                 oracle.asked([expression], X, engine, initial_state=some(count))
+
+    def test_bidirectional_halves_a_state_so_its_layers_have_to_keep_equally_many(self) -> None:
+        expression = "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"
+        both(expression)
+        with pytest.raises(IndexError):
+            oracle.built(oracle.made(expression), X)[0](X, initial_state=some(3))
+        with pytest.raises(LayerError, match="keep 2 and 1"):
+            oracle.asked([expression], X, initial_state=some(3))
+        both(
+            "Bidirectional(RNN([LSTMCell(3), GRUCell(3)]), backward_layer=LSTM(3, go_backwards=True))",
+            states=some(5),
+        )
 
     def test_a_state_of_another_dtype_is_cast(self) -> None:
         states = [state.astype("float64") for state in some(2)]
