@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import activations
+from rnncli.case import Spec
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.result import Gate, Result, Step
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 STATUSES = ("computed", "held", "zeroed")
 """What a step's status may be; its place here is its number where only numbers can be stored."""
+
+
+DIRECTIONS = ("forward_", "backward_")
 
 
 class Kept(NamedTuple):
@@ -194,6 +198,31 @@ def _step(
     )
 
 
+def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
+    """By name of a returned tensor where its values stay by their activation; None: anywhere."""
+    stack, found = Stack(result.layers), {}
+    every = _is_every_layer(stack, result)
+    for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
+        for info in layer.outputs(shape):
+            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.name)
+    return found
+
+
+def _bounds(spec: Spec, name: str) -> tuple[float, float] | None:
+    config = spec.config
+    if "cell_state" in name or (config.get("merge_mode") == "sum" and not name.startswith(DIRECTIONS)):
+        return None
+    if "layer" in config:
+        own = config.get("backward_layer") if name.startswith("backward_") else None
+        return _bounds(own or config["layer"], name.removeprefix("forward_").removeprefix("backward_"))
+    cell = config.get("cell")
+    if isinstance(cell, tuple):
+        place = name.partition("/")[0]
+        cell = cell[int(place) if place.isdigit() else -1]
+    config = cell.config if cell else config
+    return activations.bounds(config["activation"]) if "activation" in config else None
+
+
 def verify(result: Result) -> None:
     """Raises EngineError where the steps do not end in the outputs and the states that were returned."""
     import numpy as np
@@ -210,7 +239,7 @@ def verify(result: Result) -> None:
 def told(result: Result) -> Iterator[tuple[str, Array]]:
     """What the steps alone say of every tensor that a recurrent layer returned, by its name."""
     stack, loops = Stack(result.layers), of(result).loops
-    every = len(stack.layers) > 1 and result.outputs[0].name.startswith("0/")
+    every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         own = [loop for loop in loops if loop.layer == index]
         if not own or not (every or index == len(stack.layers) - 1):
@@ -218,6 +247,11 @@ def told(result: Result) -> Iterator[tuple[str, Array]]:
         names = [info.name for info in layer.outputs(shape)]
         for name, values in zip(names, _ends(layer, own), strict=False):
             yield (f"{index}/{name}" if every else name), values
+
+
+def _is_every_layer(stack: Stack, result: Result) -> bool:
+    """Whether every layer's tensors were returned, and not the last one's alone."""
+    return len(stack.layers) > 1 and result.outputs[0].name.startswith("0/")
 
 
 def _ends(layer: Any, loops: Sequence[Loop]) -> Iterator[Array]:

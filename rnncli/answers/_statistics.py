@@ -37,6 +37,8 @@ def _extreme(extreme: Extreme | None) -> dict[str, Any] | None:
 
 def parts(stats: Mapping[str, Stats], view: View) -> tuple[Table | Line, ...]:
     """A table of one row a tensor; where it is too wide, some lines of text for each."""
+    if not stats:
+        return ()
     table = _table(stats, view)
     odd = any(figures.nan or figures.infinite for figures in stats.values())
     said = () if odd else (line(say("finite", view.lang), "dim"),)
@@ -142,13 +144,16 @@ def histogram(stats: Stats, view: View) -> str:
 def _width(table: Table) -> int:
     """The columns that `table` takes in a terminal, where texts below the first are indented."""
     columns = zip(table.columns, zip(*table.rows, strict=True), strict=True)
-    return sum(
-        GAP
-        + max(
-            room(part) + (GAP if place else 0)
-            for one in (cell(column.heading), *cells)
-            for place, part in enumerate(one)
-            if isinstance(part, tuple)
+    return (
+        sum(
+            GAP
+            + max(
+                room(part) + (GAP if place else 0)
+                for one in (cell(column.heading), *cells)
+                for place, part in enumerate(one)
+                if isinstance(part, tuple)
+            )
+            for column, cells in columns
         )
-        for column, cells in columns
+        - GAP
     )

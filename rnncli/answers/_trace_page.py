@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BETWEEN = 2
 MOST_ROWS = 24
 """More steps of all batch entries together show their edges, unless all of them are wanted."""
-EDGE = 4
+EDGE = 3
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 GAP = -1
@@ -33,7 +33,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     parts: list[Table | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
-    parts += _statistics.parts(shown, view) if shown else ()
+    parts += _statistics.parts(shown, view)
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
@@ -98,11 +98,13 @@ class _LoopTables:
 
     @cached_property
     def quantities(self) -> list[Quantity]:
-        """The gates in the order of the cell, then cell and hidden."""
+        """Cell by cell the gates in their order, then cell and hidden."""
         stacked = self.loop.stacked()
-        gates = [name for name in stacked if name.endswith(".activation")]
-        states = [name for name in stacked if "." not in name and name != "output"]
-        return [self._quantity(name, stacked[name]) for name in (*gates, *reversed(states))]
+        shown = [name for name in stacked if _is_shown(name)]
+        states = [name for name in reversed(shown) if "." not in name]
+        gates = [name for name in shown if name not in states]
+        ordered = sorted((*gates, *states), key=lambda name: int(name.rpartition("/")[0] or 0))
+        return [self._quantity(name, stacked[name]) for name in ordered]
 
     def _quantity(self, name: str, values: Array) -> Quantity:
         import numpy as np
@@ -167,8 +169,8 @@ class _LoopTables:
         entries, steps = self.status.shape
         if self.view.full or entries * steps <= MOST_ROWS:
             return [(entry, step) for entry in range(entries) for step in range(steps)]
-        kept = _edges(entries, 2)
-        inner = _edges(steps, EDGE if len(kept) > 1 else 2 * EDGE)
+        kept = _edges(entries, 1)
+        inner = _edges(steps, EDGE if entries > 1 else 2 * EDGE)
         return [(entry, step) for entry in kept for step in ((GAP,) if entry == GAP else inner)]
 
     @cached_property
@@ -321,7 +323,7 @@ class _LoopTables:
 
 
 def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
-    """`bars: gates 0 to 1 · candidate, hidden -1 to 1 · cell -0.6091 to 0.6091`."""
+    """`bars: input forget output 0..1 · candidate hidden -1..1 · cell -0.6091..0.6091`."""
     ranges: dict[str, list[str]] = {}
     for loop in loops:
         several = len(loops) > 1
@@ -330,7 +332,7 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
             name = quantity.label if bounded or not several else loop.loop.path + quantity.label
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", [])
             names += [] if name in names else [name]
-    pieces = [f"{', '.join(names)} {span}" for span, names in ranges.items()]
+    pieces = [f"{' '.join(names)} {span}" for span, names in ranges.items()]
     lines: list[str] = []
     for piece in pieces:
         joined = f"{lines[-1]}{marks(view).dot}{piece}" if lines else f"{say('bars', view.lang)}: {piece}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rnncli.answers import _statistics
 from rnncli.answers._parts import (
     axes_of,
     claim_lines,
@@ -23,26 +24,31 @@ from rnncli.wording import brief, say
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.stats import Stats
 
 
 @dataclass(frozen=True)
 class RunAnswer:
-    """Every returned tensor with its name, shape, meaning and numbers."""
+    """Every returned tensor with its name, shape, meaning and numbers.
+
+    stats: by the tensor's name; empty where they were not asked for.
+    """
 
     result: Result
+    stats: dict[str, Stats] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
         """The contract's object; `differences` only where they were asked for."""
-        outputs = [tensor_document(tensor, view.lang) for tensor in self.result.outputs]
+        outputs = [self._document(tensor, view) for tensor in self.result.outputs]
         document = {**head_of(self.result), "outputs": outputs}
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return document
 
     def page(self, view: View) -> Page:
-        """One table, a row a tensor."""
-        table = table_of(self.result, view)
-        return Page(title(self.result.layers, view), (note_of(self.result, view),), (table,))
+        """One table, a row a tensor; figures, where they were asked for, in another."""
+        parts = (table_of(self.result, view), *_statistics.parts(self.stats, view))
+        return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
 
     def records(self) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
@@ -54,6 +60,30 @@ class RunAnswer:
     def tensors(self) -> dict[str, Array]:
         """What was returned, by name."""
         return {tensor.name: tensor.values for tensor in self.result.outputs}
+
+    def _document(self, tensor: NamedTensor, view: View) -> dict[str, Any]:
+        figures = self.stats.get(tensor.name)
+        own = {} if figures is None else {"stats": _statistics.document(figures, tensor.axes)}
+        return {**tensor_document(tensor, view.lang), **own}
+
+
+def stats_of(result: Result) -> dict[str, Stats]:
+    """The figures of every tensor."""
+    from rnncli import stats, tracing
+
+    bounds = tracing.bounds_of(result)
+    return {tensor.name: stats.of(tensor.values, bounds[tensor.name]) for tensor in result.outputs}
+
+
+def first_nan(result: Result) -> str | None:
+    """The first tensor with a NaN, and where: `hidden_states[0, 2, 1]`; None without one."""
+    from rnncli import stats
+
+    for tensor in result.outputs:
+        place = stats.first_nan(tensor.values)
+        if place is not None:
+            return f"{tensor.name}{list(place)}"
+    return None
 
 
 def table_of(result: Result, view: View) -> Table:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from rnncli.cli.options import AllLayers, CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Select
+from rnncli.cli.options import (
+    AllLayers,
+    CheckFlags,
+    FailOnNan,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    RunFlags,
+    Select,
+    WithStats,
+)
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -20,13 +30,15 @@ def run(
     output: OutputFlags,
     all_layers: AllLayers = False,
     select: Select = None,
+    stats: WithStats = False,
+    fail_on_nan: FailOnNan = False,
 ) -> None:
     """What does the layer return?
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     from rnncli import pipeline
-    from rnncli.answers.run import RunAnswer
+    from rnncli.answers.run import RunAnswer, first_nan, stats_of
     from rnncli.cli import request, terminal
     from rnncli.cli.output import delivery
 
@@ -38,5 +50,6 @@ def run(
     if check.check:
         result, apart = request.held_against_keras(case, result, check)
     result = request.selected(result, select)
-    deliver(RunAnswer(result))
+    deliver(RunAnswer(result, stats_of(result) if stats else {}))
     request.demand_agreement(apart, result, check)
+    request.demand_numbers(first_nan(result) if fail_on_nan else None)
