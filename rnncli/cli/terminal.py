@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
 
@@ -77,6 +77,14 @@ def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
     if environment.get("FORCE_COLOR"):
         return True
     return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def depth(environment: Mapping[str, str]) -> Literal["truecolor", "256", "none"]:
+    """How many colours a terminal that has some can show; none where they are too few for a heat map."""
+    if environment.get("COLORTERM", "").casefold() in ("truecolor", "24bit"):
+        return "truecolor"
+    term = environment.get("TERM", "")
+    return "256" if "256" in term or not term else "none"
 
 
 def columns(stream: TextIO, environment: Mapping[str, str]) -> int | None:

@@ -1,0 +1,84 @@
+"""`rnncli plot` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
+def test_a_file_by_its_suffix(rnncli, tmp_path, suffix):
+    path = tmp_path / f"gates.{suffix}"
+    done = rnncli("plot", "--layer", "lstm", "--seed", "1", "--quiet", "-o", str(path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert path.stat().st_size > 5000
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_size_in_pixels(rnncli, tmp_path):
+    path = tmp_path / "a.png"
+    rnncli("plot", "--seed", "1", "--size", "1600x900px", "-o", str(path))
+    assert struct.unpack(">II", path.read_bytes()[16:24]) == (1600, 900)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "plot wants a file"),
+        (["-o", "a.jpg"], "the suffix .jpg"),
+        (["-o", "a"], "no suffix"),
+        (["-o", "a.png", "--terminal"], "--terminal and --output"),
+        (["--terminal", "--size", "3x4"], "--terminal and --size"),
+        (["-o", "no/such/a.png"], "cannot be written"),
+        (["-o", "a.png", "--size", "big"], "no width and height"),
+        (["-o", "a.png", "--size", "0x4"], "nothing at all"),
+        (["-o", "a.png", "--size", "1x1"], "too small"),
+        (["--terminal", "--steps", "one"], "no time steps"),
+        (["--terminal", "--steps", "9:"], "no time step is left"),
+        (["--terminal", "--batch", "4"], "--batch 4"),
+        (["--terminal", "--gate", "forgit"], "--gate"),
+        (["--terminal", "--style", "loud"], "--style"),
+        (["--terminal", "--what", "all"], "--what"),
+        (["--terminal", "--what", "trace", "--engine", "tensorflow"], "keeps no trace"),
+    ],
+)
+def test_what_cannot_be_meant(rnncli, tmp_path, args, said):
+    done = rnncli("plot", "--seed", "1", "--quiet", *args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib(rnncli, tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
+    path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
+    done = rnncli("plot", "--seed", "1", "-o", str(tmp_path / "a.png"), env={"PYTHONPATH": path})
+    assert done.returncode == 3
+    assert "pip install 'rnncli[plot]'" in done.stderr
+    assert rnncli("plot", "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
+
+
+def test_the_terminal_names_everything(rnncli):
+    done = rnncli("plot", "--layer", "bigru", "--seed", "1", "--terminal", "--width", "80")
+    for title in ("input", "forward: update gate", "backward: hidden state", "candidate and states"):
+        assert title in done.stdout
+
+
+def test_colour_only_where_it_is_wanted(rnncli):
+    def bytes_of(**env: str) -> str:
+        return rnncli("plot", "--seed", "1", "--terminal", env=env).stdout
+
+    assert "\x1b" not in bytes_of()
+    assert "48;2;" in bytes_of(FORCE_COLOR="1", COLORTERM="truecolor")
+    assert "48;5;" in bytes_of(FORCE_COLOR="1", COLORTERM="", TERM="xterm-256color")
+    assert "48;" not in bytes_of(FORCE_COLOR="1", COLORTERM="", TERM="linux")
+
+
+def test_a_result_where_there_is_no_trace(rnncli):
+    case = json.dumps([[[1.0], [2.0]]])
+    done = rnncli("plot", case, "--layer", "gru", "--seed", "1", "--what", "result", "--terminal")
+    assert "hidden_state" in done.stdout
+    assert "update gate" not in done.stdout

@@ -1,0 +1,363 @@
+"""Pictures, held by what is in them: heat maps, numbers, scales, hatches, labels; not by their bytes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+from rich.text import Text
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.errors import EngineError, UsageError
+from rnncli.page import View
+from rnncli.plots import figure, terminal
+from rnncli.plots.layout import arrange
+from rnncli.plots.palette import STYLES, mixed
+from rnncli.plots.sheet import Wanted, of_result, of_trace
+
+LIGHT = STYLES["light"]
+
+
+def case(*layers: str, shape=(2, 5, 2), units=3, mask=None, scale=1.0, names=(), **flags) -> Case:
+    inputs = scale * np.random.default_rng(3).standard_normal(shape)
+    return Case(
+        layers=specs.from_flags(list(layers), {"units": units, **flags}),
+        inputs=inputs.astype(np.float32),
+        mask=mask,
+        seed=1,
+        feature_names=names,
+    )
+
+
+def masked(shape=(2, 5)) -> np.ndarray:
+    mask = np.ones(shape, bool)
+    mask[1, -2:] = False
+    return mask
+
+
+def sheet(asked: Case, **wanted):
+    return of_trace(asked, pipeline.trace(asked), Wanted(**wanted))
+
+
+def result(asked: Case, **wanted):
+    return of_result(asked, pipeline.run(asked), Wanted(**wanted))
+
+
+def titles(found) -> list[list[str]]:
+    return [[panel.title for panel in row.panels] for row in found.rows]
+
+
+LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
+GRU = ["update gate", "reset gate", "candidate", "hidden state"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "rows", "labels"),
+    [
+        (["lstm"], [LSTM], [""]),
+        (["gru"], [GRU], [""]),
+        (["simple_rnn"], [["candidate", "hidden state"]], [""]),
+        (["bilstm"], [LSTM, LSTM], ["forward", "backward"]),
+        (["gru", "lstm"], [GRU, LSTM], ["layer 0", "layer 1"]),
+        (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
+    ],
+)
+def test_a_row_a_layer_and_direction_under_the_input(layers, rows, labels):
+    found = sheet(case(*layers))
+    assert titles(found) == [["input"], *rows]
+    assert [row.label for row in found.rows] == ["", *labels]
+
+
+def test_long_sequences_give_every_heat_map_a_row():
+    assert titles(sheet(case("gru", shape=(1, 60, 2)))) == [[name] for name in ["input", *GRU]]
+
+
+@pytest.mark.parametrize("layer", ["lstm", "bilstm"])
+def test_every_column_is_the_step_at_that_time_of_the_input(layer):
+    asked = case(layer)
+    found = sheet(asked, batch=1)
+    steps = {(step.direction, step.timestep): step for step in pipeline.trace(asked).trace}
+    for row in found.rows[1:]:
+        for column, time in enumerate(row.panels[0].times):
+            assert time == column
+            step = steps[row.label or "forward", time]
+            gates, states = row.panels[:4], row.panels[4:]
+            for panel, gate in zip(gates, step.gates.values(), strict=True):
+                np.testing.assert_array_equal(panel.values[:, column], gate.activation[1])
+            np.testing.assert_array_equal(states[0].values[:, column], step.state["cell"][1])
+            np.testing.assert_array_equal(states[1].values[:, column], step.state["hidden"][1])
+    np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
+
+
+def test_steps_and_gates_narrow():
+    found = sheet(case("lstm"), steps=slice(1, 4), gates=("forget", "cell"))
+    assert titles(found) == [["input"], ["forget gate", "cell state"]]
+    assert all(panel.times == (1, 2, 3) for row in found.rows for panel in row.panels)
+    assert found.rows[1].panels[0].values.shape == (3, 3)
+
+
+def test_scales_fit_the_quantity():
+    scales = {kind: scale for scale in sheet(case("lstm")).scales for kind in scale.kinds}
+    assert (scales["gate"].low, scales["gate"].high) == (0, 1)
+    assert (scales["state"].low, scales["state"].high) == (-1, 1)
+    assert scales["cell"] == scales["state"]
+    assert scales["input"].low == -scales["input"].high
+    assert not scales["gate"].diverging
+
+
+def test_a_scale_grows_with_what_goes_beyond():
+    asked = case("lstm", shape=(1, 20, 2), scale=30.0, activation="relu")
+    found = sheet(asked)
+    cells = next(panel for panel in found.rows[1].panels if panel.kind == "cell")
+    scale = found.scale(cells)
+    assert cells.values.max() > 1
+    assert scale.high == -scale.low == pytest.approx(abs(cells.values).max())
+
+
+def test_a_gate_below_zero_has_a_diverging_scale():
+    found = sheet(case("gru", recurrent_activation="tanh"))
+    scale = found.scale(found.rows[1].panels[0])
+    assert scale.diverging
+    assert (scale.low, scale.high) == (-1, 1)
+
+
+def test_an_input_that_is_nowhere_negative_begins_at_zero():
+    asked = case("gru")
+    found = sheet(replace(asked, inputs=abs(asked.inputs)))
+    scale = found.scale(found.rows[0].panels[0])
+    assert (scale.low, scale.diverging) == (0, False)
+
+
+def test_what_is_no_number_leaves_the_scale_alone():
+    asked = case("gru")
+    asked.inputs[0, 1, 0], asked.inputs[0, 2, 0] = np.nan, np.inf
+    found = sheet(asked)
+    assert all(np.isfinite((scale.low, scale.high)).all() for scale in found.scales)
+    assert figure.render(found, "png", LIGHT, None)
+    assert "?" in terminal.render(found, LIGHT, View(), "none")
+
+
+def test_masked_steps_are_known_to_every_heat_map():
+    found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
+    skipped = {panel.skipped for row in found.rows for panel in row.panels}
+    assert skipped == {(False, False, False, True, True)}
+    assert found.masked == "masked, zeroed"
+    assert titles(found)[1][-1] == "output"
+    assert sheet(case("gru", mask=masked()), batch=1).masked == "masked, held"
+    assert sheet(case("gru", mask=masked()), batch=0).masked == ""
+
+
+def test_a_result_has_its_tensors_with_their_masks():
+    found = result(case("lstm", mask=masked(), return_sequences=True, return_state=True), batch=1)
+    assert titles(found)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
+    assert found.rows[1].panels[0].skipped == (False, False, False, True, True)
+    assert found.rows[1].panels[1].values.shape == (3, 1)
+
+
+def test_a_backward_sequence_says_which_time_a_row_is_of():
+    asked = case("gru", return_sequences=True, go_backwards=True)
+    panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
+    states = pipeline.run(asked).outputs[0].values
+    assert panel.times == (1, 0)
+    np.testing.assert_array_equal(panel.values, states[0, 3:].T)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"batch": 2}, "--batch 2"),
+        ({"steps": slice(7, 9)}, "--steps"),
+        ({"gates": ("forgot",)}, "--gate"),
+    ],
+)
+def test_what_is_not_there_is_said(wanted, said):
+    with pytest.raises(UsageError, match=said):
+        sheet(case("lstm"), **wanted)
+
+
+def test_a_result_has_no_gates():
+    with pytest.raises(UsageError, match="--gate"):
+        result(case("lstm"), gates=("forget",))
+
+
+def drawn(found, size=None, style=LIGHT):
+    import matplotlib
+
+    with matplotlib.rc_context({**figure.SETTINGS, **figure._colours(style)}):
+        return figure.figure(found, style, size)
+
+
+def heat_maps(drawing) -> list:
+    return [
+        axes
+        for axes in drawing.axes
+        if axes.collections and axes.get_title(loc="left") and axes.yaxis_inverted()
+    ]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("layers", [["lstm"], ["bigru"], ["gru", "lstm"]])
+def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers, style):
+    found = sheet(case(*layers))
+    axes = heat_maps(drawn(found, style=STYLES[style]))
+    panels = [panel for row in found.rows for panel in row.panels]
+    assert len(axes) == len(panels)
+    for each, panel in zip(axes, panels, strict=True):
+        (mesh,) = each.collections
+        scale = found.scale(panel)
+        assert each.get_title(loc="left") == panel.title
+        assert (mesh.norm.vmin, mesh.norm.vmax) == (scale.low, scale.high)
+        np.testing.assert_allclose(mesh.get_array(), panel.values, rtol=1e-6)
+
+
+def test_a_figure_has_a_bar_a_scale():
+    found = sheet(case("lstm", mask=masked()), batch=1)
+    bars = [axes.get_title(loc="left") for axes in drawn(found).axes if not axes.yaxis_inverted()]
+    assert bars == ["input", "gates", "candidate and states", "masked, held"]
+
+
+def test_a_figure_names_its_axes():
+    axes = heat_maps(drawn(sheet(case("bilstm", names=("open", "close")))))
+    assert axes[0].get_ylabel() == "feature"
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["open", "close"]
+    assert [each.get_ylabel() for each in axes if each.get_ylabel()] == [
+        "feature", "forward\nunit", "backward\nunit"
+    ]  # fmt: skip
+    assert [label.get_text() for label in axes[1].get_xticklabels()] == list("01234")
+    assert [each.get_xlabel() for each in axes] == [""] * 7 + ["time step"] * 6
+
+
+def test_masked_steps_are_hatched_where_they_are():
+    axes = heat_maps(drawn(sheet(case("gru", mask=masked()), batch=1)))
+    for each in axes:
+        (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
+        assert patch.get_hatch()
+        assert (patch.get_x(), patch.get_width()) == (2.5, 2)
+    assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
+
+
+def test_numbers_stand_in_cells_that_are_large_enough():
+    few = heat_maps(drawn(sheet(case("lstm", shape=(1, 4, 2)))))
+    assert len(few[1].texts) == 12
+    value = few[1].collections[0].get_array()[0, 0]
+    assert few[1].texts[0].get_text() == f"{value:.2f}"
+    assert not heat_maps(drawn(sheet(case("lstm", shape=(1, 20, 2)))))[1].texts
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        case("lstm"),
+        case("lstm", shape=(1, 4, 1), units=1),
+        case("bilstm", mask=masked(), names=("a very long name of a feature", "b")),
+        case("gru", "lstm", "simple_rnn"),
+        case("lstm", units=64, shape=(1, 200, 5)),
+        case("bigru", units=16, shape=(1, 100, 40)),
+    ],
+    ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways"],
+)
+@pytest.mark.parametrize("size", [None, (12, 14)])
+def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
+    found = sheet(asked)
+    layout = arrange(found, size)
+    boxes = [box for row in layout.panels for box in row] + list(layout.legend)
+    for box in boxes:
+        assert box.left >= 0
+        assert box.top >= 0
+        assert box.left + box.width <= layout.width
+        assert box.top + box.height + 0.15 <= layout.height
+    for place, one in enumerate(boxes):
+        for other in boxes[place + 1 :]:
+            apart = one.left + one.width <= other.left or other.left + other.width <= one.left
+            assert apart or one.top + one.height <= other.top or other.top + other.height <= one.top
+    drawing = drawn(found, size)
+    drawing.draw_without_rendering()
+    for axes in drawing.axes:
+        box, whole = axes.get_tightbbox(), drawing.bbox
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= whole.x1 + 1
+        assert box.y1 <= whole.y1 + 1
+
+
+def test_size_is_inches():
+    drawing = drawn(sheet(case("lstm")), (9.5, 4))
+    assert tuple(drawing.get_size_inches()) == (9.5, 4)
+    with pytest.raises(UsageError, match="too small"):
+        drawn(sheet(case("lstm")), (1, 1))
+
+
+@pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_the_same_sheet_is_the_same_file(format, start):
+    asked = sheet(case("bilstm", mask=masked()), batch=1)
+    once, again = (figure.render(asked, format, LIGHT, None) for _ in range(2))
+    assert once == again
+    assert once.startswith(start)
+
+
+def test_svg_is_xml_and_says_no_date():
+    text = figure.render(sheet(case("gru")), "svg", LIGHT, None).decode()
+    ElementTree.fromstring(text)
+    assert "date>" not in text
+
+
+def test_a_matplotlibrc_changes_nothing():
+    import matplotlib
+
+    found = sheet(case("gru"))
+    plain = figure.render(found, "svg", LIGHT, None)
+    with matplotlib.rc_context({"axes.grid": True, "font.size": 20, "image.cmap": "jet"}):
+        assert figure.render(found, "svg", LIGHT, None) == plain
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(EngineError) as caught:
+        figure.render(sheet(case("gru")), "png", LIGHT, None)
+    assert caught.value.exit_code == 3
+    assert "pip install 'rnncli[plot]'" in caught.value.advice
+
+
+def test_terminal_colours_are_those_of_the_values():
+    found = sheet(case("gru", shape=(1, 4, 2), units=2))
+    text = Text.from_ansi(terminal.render(found, LIGHT, View(width=100), "truecolor"))
+    lines = text.split("\n")
+    place = next(i for i, line in enumerate(lines) if "update gate" in line.plain)
+    values = found.rows[1].panels[0].values
+    style = next(span.style for span in lines[place + 1].spans if span.start >= 2)
+    assert style.color.triplet == mixed(LIGHT.gate, values[0, 0])
+    assert style.bgcolor.triplet == mixed(LIGHT.gate, values[1, 0])
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("depth", ["none", "256", "truecolor"])
+def test_the_terminal_is_never_overrun(width, depth):
+    found = sheet(case("bilstm", shape=(2, 300, 2), mask=masked((2, 300))), batch=1)
+    plain = Text.from_ansi(terminal.render(found, LIGHT, View(width=width), depth)).plain
+    assert max(map(len, plain.splitlines())) <= width
+    assert re.search(r"a column: the mean of \d time steps", plain)
+
+
+def test_without_colour_shades_say_it_and_slashes_the_mask():
+    text = terminal.render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
+    assert text.isascii()
+    assert "////////" in text
+    assert re.search(r"gates +0 .* 1\n", text)
+
+
+def test_no_matplotlib_for_the_terminal_and_no_tensorflow_for_a_file(tmp_path):
+    program = "import sys; from rnncli.cli.app import main; code = main(sys.argv[1:]); assert not code; "
+    for args, unwanted in (
+        (["--terminal"], "matplotlib"),
+        (["-o", str(tmp_path / "a.png")], "tensorflow"),
+        (["-o", str(tmp_path / "a.svg")], "matplotlib.pyplot"),
+    ):
+        check = program + f"assert {unwanted!r} not in sys.modules"
+        subprocess.run([sys.executable, "-c", check, "plot", "--seed", "1", *args], check=True, stdin=-3)
