@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
-rnncli plot data.csv --layer bilstm --units 16 --gate forget --gate cell -o cells.png
+rnncli plot data.csv --layer bilstm --gate forget --gate cell -o cells.png
 rnncli plot --layer gru --layer lstm --size 7x5 --style grey -o stack.pdf
 rnncli plot --layer gru --seed 42 --terminal
 """
@@ -68,8 +68,8 @@ def plot(
 ) -> None:
     """A picture of every gate and state: png, svg, pdf, or in the terminal.
 
-    Heat maps of a trace, or of what is returned, time from left to right. Gates have one scale from 0 to 1, states one from -1 to 1, wider where they go beyond. Masked steps
-    are hatched. Each picture is one sequence, see --batch.
+    Heat maps of one sequence, time from left to right. Gates have one scale from 0 to 1, states one from
+    -1 to 1, wider where they go beyond; steps that the mask left out are hatched.
     """
     from rnncli.cli import request, terminal
     from rnncli.plots.sheet import Wanted
