@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnncli import initializers
+from rnncli import initializers, layers
 from rnncli.case import Spec
+from rnncli.initializers.parsing import settings
+from rnncli.layers._layer import Option
 from rnncli.specs.build import options_of
 
 
 def describe(spec: Spec) -> str:
     """`LSTM(3, return_sequences=True)`: what differs from Keras's defaults, as a script would say it."""
     options = options_of(spec.class_name)
-    parts: list[str] = []
-    for name, option in options.items():
-        value = spec.config[name]
-        if option.required:
-            parts.append(_shown(value))
-        elif value != option.default and not (name == "dtype" and value == "float32"):
+    parts = [_shown(spec.config[name]) for name, option in options.items() if option.required]
+    # In the order of writing, in which Keras takes the seeds of initializers.
+    for name, value in spec.config.items():
+        if not options[name].required and not _is_default(options[name], value):
             parts.append(f"{name}={_shown(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 
 
+def _is_default(option: Option, value: Any) -> bool:
+    if option.kind == "activation":
+        return (value or "linear") == (option.default or "linear")
+    return bool(value == ("float32" if option.kind == "dtype" else option.default))
+
+
 def to_config(spec: Spec) -> dict[str, Any]:
-    """Keras's config: `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
+    """Keras's config, `{"class_name": "LSTM", "config": {...}}`, which `keras.layers.deserialize` takes."""
     return {
+        "module": "keras.layers",
         "class_name": spec.class_name,
         "config": {name: _plain(name, spec.config[name]) for name in options_of(spec.class_name)},
     }
@@ -35,7 +42,10 @@ def _plain(name: str, value: Any) -> Any:
         return initializers.to_config(value)
     if isinstance(value, Spec):
         return to_config(value)
-    return [_plain("", item) for item in value] if isinstance(value, tuple) else value
+    items = [_plain("", item) for item in value] if isinstance(value, tuple) else value
+    if name == "cell" and isinstance(value, tuple):
+        return {"module": "keras.layers", "class_name": "StackedRNNCells", "config": {"cells": items}}
+    return items
 
 
 def _shown(value: Any) -> str:
@@ -44,9 +54,11 @@ def _shown(value: Any) -> str:
         return f"[{items}]" if any(isinstance(item, Spec) for item in value) else f"({items})"
     if not isinstance(value, Spec):
         return repr(value)
-    if "units" in value.config or "layer" in value.config or "cell" in value.config:
+    if value.class_name in (*layers.names(), *layers.names("CELLS")):
         return describe(value)
-    if len(value.config) == 1 and next(iter(value.config)) == "value":
-        return f"{value.class_name}({value.config['value']!r})"
-    inner = ", ".join(f"{name}={item!r}" for name, item in value.config.items())
-    return f"{value.class_name}({inner})"
+    initializer, chosen = settings(value)
+    if initializer.needed:
+        return f"{value.class_name}({chosen[initializer.needed]!r})"
+    defaults = {option.name: option.default for option in initializer.options}
+    given = ", ".join(f"{name}={item!r}" for name, item in chosen.items() if item != defaults[name])
+    return f"{value.class_name}({given})"

@@ -1,0 +1,310 @@
+"""What is written about a layer, in any form, is the layer that Keras makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+
+from rnncli import pipeline, specs
+from rnncli.case import Case, Spec
+from rnncli.errors import LayerError, RnncliError, UsageError
+
+keras = oracle.keras
+X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+
+EXPRESSIONS = (
+    "SimpleRNN(3, activation='relu')",
+    "LSTM(3)",
+    "LSTM(units=3, return_sequences=True, return_state=True, unit_forget_bias=False)",
+    "GRU(2, 'sigmoid', 'hard_sigmoid', reset_after=False, use_bias=False)",
+    "GRU(2, kernel_initializer=RandomNormal(stddev=0.5, seed=7), bias_initializer='random_uniform')",
+    "keras.layers.LSTM(2, go_backwards=True, zero_output_for_mask=True, dropout=0.1, recurrent_dropout=0.2)",
+    "Bidirectional(LSTM(3, return_sequences=True), merge_mode='sum')",
+    "Bidirectional(GRU(3), merge_mode=None)",
+    "Bidirectional(LSTM(2), backward_layer=GRU(3, go_backwards=True))",
+    "RNN([LSTMCell(3), GRUCell(2)], return_state=True)",
+    "RNN(LSTMCell(3, recurrent_activation='hard_sigmoid'))",
+    "RNN(StackedRNNCells([SimpleRNNCell(2), LSTMCell(3)]))",
+    "Dense(2, 'relu', kernel_initializer=Orthogonal(gain=0.5))",
+    "Masking(mask_value=0.5)",
+    "LSTM(2, kernel_initializer=VarianceScaling(2.0, 'fan_out', 'uniform'), dtype='float64')",
+)
+STACK = ["Masking()", "LSTM(3, return_sequences=True)", "Bidirectional(GRU(2))", "Dense(1)"]
+
+
+def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray]:
+    """What rnncli returns for specs."""
+    inputs = X.astype(pipeline.dtype_of(layers))
+    return [tensor.values for tensor in pipeline.run(Case(layers, inputs, seed=seed), engine).outputs]
+
+
+def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:
+    """What Keras returns for the layers that `make` makes."""
+    keras.utils.set_random_seed(seed)
+    return oracle.called(make(), X.astype(dtype))[-1]
+
+
+def same(mine: Any, theirs: Any) -> None:
+    assert [tensor.shape for tensor in mine] == [tensor.shape for tensor in theirs]
+    for one, two in zip(mine, theirs, strict=True):
+        oracle.near(one, two, 4e-6)
+
+
+def dtype_in(expression: str) -> str:
+    return "float64" if "float64" in expression else "float32"
+
+
+class TestExpressions:
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_mean_what_they_mean_in_a_script(self, expression: str) -> None:
+        theirs = keras_numbers(lambda: oracle.made(expression), dtype=dtype_in(expression))
+        same(numbers((specs.build(expression),)), theirs)
+
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_are_described_so_that_the_description_is_the_same_layer(self, expression: str) -> None:
+        spec = specs.build(expression)
+        text = specs.describe(spec)
+        assert specs.describe(specs.build(text)) == text
+        theirs = keras_numbers(lambda: oracle.made(text), dtype=dtype_in(expression))
+        same(numbers((spec,)), theirs)
+
+    @pytest.mark.parametrize(
+        ("expression", "text"),
+        [
+            ("LSTM(3, activation='tanh', use_bias=True)", "LSTM(3)"),
+            ("layers.LSTM(units=3, return_sequences=True)", "LSTM(3, return_sequences=True)"),
+            ("lstm(3)", "LSTM(3)"),
+            ("Bidirectional(LSTM(3), merge_mode='SUM')", "Bidirectional(LSTM(3), merge_mode='sum')"),
+            ("Bidirectional(GRU(3), merge_mode='none')", "Bidirectional(GRU(3), merge_mode=None)"),
+            (
+                "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
+                "GRU(3, bias_initializer=Constant(0.1), dtype='float64')",
+            ),
+            ("RNN([LSTMCell(3), GRUCell(2)])", "RNN([LSTMCell(3), GRUCell(2)])"),
+            ("ConvLSTM2D(4, (3, 2), padding='same')", "ConvLSTM2D(4, (3, 2), padding='same')"),
+            ("TimeDistributed(Dense(3, activation=None))", "TimeDistributed(Dense(3))"),
+            ("LSTM(3, name='mine', kernel_regularizer=None)", "LSTM(3)"),
+        ],
+    )
+    def test_a_description_says_what_differs_from_the_defaults(self, expression: str, text: str) -> None:
+        assert specs.describe(specs.build(expression)) == text
+
+    @pytest.mark.parametrize(
+        ("expression", "message"),
+        [
+            ("LSTN(3)", "there is no layer 'LSTN'"),
+            ("LSTM()", "LSTM needs units"),
+            ("LSTM(0)", "units=0 is not a whole number above 0"),
+            ("LSTM(2.5)", "units=2.5 is not"),
+            ("LSTM(True)", "units=True is not"),
+            ("LSTM(3, reset_after=True)", "LSTM has no argument 'reset_after'"),
+            ("LSTM(3, units=4)", "units is given twice"),
+            ("LSTM(3, return_sequences='yes')", "return_sequences='yes' is not True or False"),
+            ("LSTM(3, dropout=1.5)", "dropout=1.5 is not a number from 0"),
+            ("LSTM(3, activation='tanhh')", "tanhh"),
+            ("LSTM(3, kernel_initializer='glorot')", "glorot"),
+            ("LSTM(3, dtype='int32')", "there is no dtype 'int32'"),
+            ("Bidirectional(Dense(3))", "Dense has no direction"),
+            ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
+            ("Bidirectional(LSTM)", "layer is 'LSTM', not a layer that is called"),
+            ("Bidirectional(LSTMCell(3))", "layer wants a layer such as LSTM(3), not LSTMCell"),
+            ("Bidirectional(LSTM(3), backward_layer=LSTM(3))", "same direction"),
+            (
+                "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True, stateful=True))",
+                "differ in stateful",
+            ),
+            ("RNN(LSTM(3))", "cell wants a cell such as LSTMCell(3), not LSTM"),
+            ("RNN([])", "cell is empty"),
+            ("TimeDistributed(LSTM(3, return_state=True))", "only one tensor can be stacked"),
+            ("ConvLSTM2D(4)", "ConvLSTM2D needs kernel_size"),
+        ],
+    )
+    def test_that_mean_nothing_are_refused_with_a_caret(self, expression: str, message: str) -> None:
+        with pytest.raises(LayerError) as caught:
+            specs.build(expression)
+        assert message in caught.value.what
+        assert "^" in caught.value.what
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("lstm", "LSTM(3)"),
+            ("GRU", "GRU(3)"),
+            ("simple_rnn", "SimpleRNN(3)"),
+            ("SimpleRNN", "SimpleRNN(3)"),
+            ("bilstm", "Bidirectional(LSTM(3))"),
+            ("bi_gru", "Bidirectional(GRU(3))"),
+            ("BiRNN", "Bidirectional(SimpleRNN(3))"),
+        ],
+    )
+    def test_case_and_underscores_do_not_matter(self, name: str, text: str) -> None:
+        (spec,) = specs.from_flags([name], {})
+        assert specs.describe(spec) == text
+
+    def test_nothing_is_an_lstm_of_three_units(self) -> None:
+        assert [specs.describe(spec) for spec in specs.from_flags([], {})] == ["LSTM(3)"]
+
+    def test_below_another_a_named_layer_returns_its_sequence(self) -> None:
+        stack = specs.from_flags(["lstm", "bigru", "dense"], {"units": 2})
+        assert [specs.describe(spec) for spec in stack] == [
+            "LSTM(2, return_sequences=True)",
+            "Bidirectional(GRU(2, return_sequences=True))",
+            "Dense(2)",
+        ]
+        assert pipeline.run(Case(stack, X)).outputs[0].values.shape == (2, 4, 2)
+
+
+class TestFlags:
+    def test_go_to_every_named_layer_that_has_them(self) -> None:
+        stack = specs.from_flags(
+            ["lstm", "gru"], {"units": 2, "unit_forget_bias": False, "activation": "relu"}
+        )
+        assert [specs.describe(spec) for spec in stack] == [
+            "LSTM(2, activation='relu', unit_forget_bias=False, return_sequences=True)",
+            "GRU(2, activation='relu')",
+        ]
+
+    def test_none_is_a_flag_that_was_not_given(self) -> None:
+        assert specs.describe(specs.from_flags(["lstm"], {"units": None, "use_bias": None})[0]) == "LSTM(3)"
+
+    def test_mean_what_they_mean_in_a_script(self) -> None:
+        flags = {
+            "units": 4,
+            "return_state": True,
+            "bidirectional": True,
+            "merge_mode": "ave",
+            "kernel_initializer": "RandomNormal(stddev=0.5)",
+            "recurrent_initializer": "random_uniform:-0.1:0.1",
+        }
+        text = (
+            "Bidirectional(LSTM(4, return_state=True, kernel_initializer=RandomNormal(stddev=0.5), "
+            "recurrent_initializer=RandomUniform(-0.1, 0.1)), merge_mode='ave')"
+        )
+        same(numbers(specs.from_flags(["lstm"], flags)), keras_numbers(lambda: oracle.made(text)))
+
+    def test_seeds_do_not_depend_on_the_order_of_typing(self) -> None:
+        one = {"kernel_initializer": "RandomNormal()", "recurrent_initializer": "RandomUniform()"}
+        two = dict(reversed(one.items()))
+        same(numbers(specs.from_flags(["lstm"], one)), numbers(specs.from_flags(["lstm"], two)))
+
+    def test_win_over_a_document(self) -> None:
+        document = ["LSTM(5, return_state=True)", {"class_name": "GRU", "config": {"units": 2}}]
+        stack = specs.from_flags([], {"units": 4, "return_sequences": True}, document)
+        assert [specs.describe(spec) for spec in stack] == [
+            "LSTM(4, return_state=True, return_sequences=True)",
+            "GRU(4, return_sequences=True)",
+        ]
+        (wrapped,) = specs.from_flags([], {"merge_mode": "sum"}, "Bidirectional(LSTM(2))")
+        assert specs.describe(wrapped) == "Bidirectional(LSTM(2), merge_mode='sum')"
+
+    def test_a_layer_on_the_command_line_replaces_the_document(self) -> None:
+        assert [specs.describe(s) for s in specs.from_flags(["GRU(2)"], {}, "LSTM(5)")] == ["GRU(2)"]
+
+    @pytest.mark.parametrize(
+        ("texts", "flags", "document", "error", "message"),
+        [
+            (["lstm"], {"reset_after": True}, None, UsageError, "--reset-after: LSTM does not have it"),
+            (
+                ["bigru"],
+                {"unit_forget_bias": True},
+                None,
+                UsageError,
+                "--unit-forget-bias: GRU does not have it",
+            ),
+            (["LSTM(3)"], {"units": 4}, None, UsageError, "--units has no layer to go to"),
+            (["lstm"], {"merge_mode": "sum"}, None, UsageError, "--merge-mode has nothing to merge"),
+            ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after: LSTM does not have it"),
+            ([], {}, [], LayerError, "list of layers is empty"),
+            (["lstmm"], {}, None, LayerError, "there is no layer 'lstmm'"),
+            (["lstm"], {"units": -1}, None, LayerError, "units=-1 is not"),
+            (["bilstm"], {"merge_mode": "most"}, None, LayerError, "merge_mode='most' is not known"),
+            ([], {}, 7, LayerError, "a layer cannot be 7"),
+            ([], {}, {"config": {}}, LayerError, "no class_name"),
+        ],
+    )
+    def test_that_cannot_be_meant_are_refused(
+        self, texts: Any, flags: Any, document: Any, error: type[RnncliError], message: str
+    ) -> None:
+        with pytest.raises(error) as caught:
+            specs.from_flags(texts, flags, document)
+        assert message in caught.value.what
+
+
+class TestConfigs:
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_what_keras_serializes_is_the_same_layer(self, expression: str) -> None:
+        config = keras.layers.serialize(oracle.made(expression)[0])
+        theirs = keras_numbers(lambda: oracle.made(config), dtype=dtype_in(expression))
+        same(numbers((specs.build(config),)), theirs)
+
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_get_config_alone_needs_only_the_name_of_the_class(self, expression: str) -> None:
+        layer = oracle.made(expression)[0]
+        written = {"class_name": type(layer).__name__, "config": layer.get_config()}
+        theirs = keras_numbers(
+            lambda: [type(layer).from_config(layer.get_config())], dtype=dtype_in(expression)
+        )
+        same(numbers((specs.build(written),)), theirs)
+
+    def test_a_sequential_is_a_stack(self) -> None:
+        model = keras.Sequential([keras.Input((4, 3)), *oracle.made(*STACK)])
+        config = keras.saving.serialize_keras_object(model)
+        stack = specs.from_flags([config], {})
+        assert [spec.class_name for spec in stack] == ["Masking", "LSTM", "Bidirectional", "Dense"]
+        configs = [item for item in config["config"]["layers"] if item["class_name"] != "InputLayer"]
+        same(numbers(stack), keras_numbers(lambda: oracle.made(*configs)))
+        bare = {"class_name": "Sequential", "config": model.get_config()}
+        assert [specs.describe(a) for a in specs.from_flags([bare], {})] == [specs.describe(b) for b in stack]
+
+    @pytest.mark.parametrize("expression", [*EXPRESSIONS, "ConvLSTM1D(2, 3)", "TimeDistributed(Dense(2))"])
+    def test_ours_is_one_that_keras_reads(self, expression: str) -> None:
+        spec = specs.build(expression)
+        config = specs.to_config(spec)
+        assert specs.to_config(specs.build(config)) == config
+        layer = keras.layers.deserialize(config)
+        original = oracle.made(expression)[0]
+        assert type(layer) is type(original)
+        assert plain(layer.get_config()) == plain(original.get_config())
+
+    def test_ours_gives_the_same_numbers_in_keras(self) -> None:
+        for expression in EXPRESSIONS:
+            config = specs.to_config(specs.build(expression))
+            theirs = keras_numbers(lambda text=config: oracle.made(text), dtype=dtype_in(expression))
+            same(numbers((specs.build(config),)), theirs)
+
+    def test_spec_of_a_config_is_deferred_and_one_of_an_expression_is_not(self) -> None:
+        expression = "LSTM(2, kernel_initializer=RandomNormal())"
+        config = keras.layers.serialize(oracle.made(expression)[0])
+        found: list[Spec] = [
+            specs.build(written).config["kernel_initializer"] for written in (expression, config)
+        ]
+        assert [spec.deferred for spec in found] == [False, True]
+
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            ({"class_name": "LSTM", "config": []}, "its config is no object"),
+            ({"class_name": "LSTM", "config": {"unit": 3}}, "LSTM has no argument 'unit'"),
+            ({"class_name": "Conv9D", "config": {}}, "there is no layer 'Conv9D'"),
+            (
+                {"class_name": "Bidirectional", "config": {"layer": 3}},
+                "layer is 3, not a layer that is called",
+            ),
+        ],
+    )
+    def test_a_bad_one_is_refused(self, config: Any, message: str) -> None:
+        with pytest.raises(LayerError) as caught:
+            specs.build(config)
+        assert message in caught.value.what
+
+
+def plain(config: Any) -> Any:
+    """A Keras config without the names that Keras numbers by itself."""
+    if isinstance(config, dict):
+        return {key: plain(value) for key, value in config.items() if key not in ("name", "build_config")}
+    return [plain(item) for item in config] if isinstance(config, (list, tuple)) else config
