@@ -2,7 +2,7 @@
 
 An answer makes pages, a renderer draws them, and neither knows the other.  A style is a few words
 that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, and the idea that
-a tensor stands for, `hidden` or `cell`.  `rise0` to `rise7` are values between a bound and another,
+a tensor stands for, `hidden` or `cell`.  A `number` keeps its place among others.  `rise0` to `rise7` are values between a bound and another,
 `pole0` to `pole7` values around zero.
 """
 

@@ -166,28 +166,29 @@ def test_shape_of_a_stack_names_weights_by_their_path_and_admits_what_it_does_no
 
 def test_matrix_document():
     document = MatrixAnswer(matrix()).document(VIEW)
-    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "matrix"]
+    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "matrix", "identities"]
+    assert document["identities"] == [["hidden_states[:, -1, :]", "hidden_state", "last_hidden_state"]]
     choices = [(entry["return_sequences"], entry["return_state"]) for entry in document["matrix"]]
     assert choices == [(False, False), (False, True), (True, False), (True, True)]
     assert [len(entry["outputs"]) for entry in document["matrix"]] == [1, 3, 1, 3]
 
 
-def _said_below_the_grid(answer):
-    grid, *lines = answer.page(VIEW).parts
+def _said_below_the_scheme(answer):
+    grid, scheme, _, *lines = answer.page(VIEW).parts
     assert isinstance(grid, Grid)
+    assert isinstance(scheme, Table)
     return ["".join(span.text for span in line) for line in lines if line]
 
 
 def test_matrix_says_what_is_equal_across_the_quadrants():
-    same, claim = _said_below_the_grid(MatrixAnswer(matrix()))
+    (same,) = _said_below_the_scheme(MatrixAnswer(matrix()))
     words, names = same.split(": ")
     assert words == "the same numbers wherever returned"
     assert names == "hidden_state · hidden_states · last_hidden_state · last_cell_state"
-    assert claim == "hidden_state = hidden_states[:, -1, :]"
 
 
 def test_matrix_says_what_is_not_equal():
-    said = _said_below_the_grid(MatrixAnswer(matrix(spoilt=True)))
+    said = _said_below_the_scheme(MatrixAnswer(matrix(spoilt=True)))
     assert said[1] == "other numbers each time: last_cell_state"
     assert "last_cell_state" not in said[0]
 

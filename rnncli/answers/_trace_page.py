@@ -314,8 +314,8 @@ class _LoopTables:
 
     def _look(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
         if self._unused(quantity, row):
-            return "dim"
-        return "alarm" if text.endswith(("NaN", "inf")) else ""
+            return "number dim"
+        return "number alarm" if text.endswith(("NaN", "inf")) else "number"
 
     def _unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
         """A gate of a masked step was computed, and nothing was done with it."""

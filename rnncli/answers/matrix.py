@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnncli.answers import _scheme
 from rnncli.answers._parts import (
     axes_of,
     claim_lines,
@@ -48,7 +49,7 @@ class MatrixAnswer:
     matrix: Matrix
 
     def document(self, view: View) -> dict[str, Any]:
-        """The plainest of the four says engine, seed, layer and input for all."""
+        """The plainest of the four says engine, seed, layer and input for all; then what is equal."""
         return {
             **head_of(self.plainest),
             "matrix": [
@@ -59,10 +60,11 @@ class MatrixAnswer:
                 }
                 for (sequences, state), result in self._results()
             ],
+            "identities": _scheme.of(self.matrix.results).identities(),
         }
 
     def page(self, view: View) -> Page:
-        """A grid of names and shapes, and what holds from one quadrant to another."""
+        """A grid of names and shapes, which entries are equal, and what all four have in common."""
         grid = Grid(
             tuple(f"return_sequences={sequences}" for sequences in CHOICES),
             tuple(f"return_state={state}" for state in CHOICES),
@@ -72,8 +74,9 @@ class MatrixAnswer:
             ),
         )
         said = tuple(self._across(view))
+        scheme = _scheme.parts(_scheme.of(self.matrix.results), view)
         notes = (note_of(self.plainest, view),)
-        return Page(title(self.plainest.layers, view), notes, (grid, *(((), *said) if said else ())))
+        return Page(title(self.plainest.layers, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 
     def records(self) -> Records:
         """As of `run`, with the two choices in front."""
@@ -115,11 +118,6 @@ class MatrixAnswer:
         for key, names in (("same", equal), ("different", others)):
             if names:
                 yield _listed(say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view)
-        if "hidden_state" in found and "hidden_states" in found:
-            last = found["hidden_states"][0][:, -1]
-            if _all_equal([found["hidden_state"][0], last]):
-                claim = f"hidden_states[:, -1{', :' * (last.ndim - 1)}]"
-                yield (Span("hidden_state", "hidden"), Span(" = ", "dim"), Span(claim, "hidden"))
 
 
 def _quadrant(result: Result, view: View) -> Table:

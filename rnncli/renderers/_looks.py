@@ -26,6 +26,8 @@ LOOKS = {
     "alarm": "red",
     "hidden": "cyan",
     "cell": "magenta",
+    "number": "",
+    **{f"same{number}": color for number, color in enumerate(("cyan", "magenta", "yellow", "green"))},
     **{f"rise{level}": f"color({color})" for level, color in enumerate(RISE)},
     **{f"pole{level}": f"color({color})" for level, color in enumerate(POLES)},
 }

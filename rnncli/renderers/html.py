@@ -27,7 +27,15 @@ td, th { padding: 0.15rem 1.5rem 0.15rem 0; vertical-align: top; }
 .numbers { font-variant-numeric: tabular-nums; } td.right, th.right { text-align: right; }
 .strong { font-weight: 600; } .dim, .heading, th { color: var(--dim); }
 .hidden { color: var(--hidden); } .cell { color: var(--cell); } .alarm { color: var(--alarm); }
+.same0 { color: var(--hidden); } .same1 { color: var(--cell); } .same2 { color: #b7791f; }
+.same3 { color: #2f9e44; } .number { font-family: ui-monospace, monospace; white-space: pre; }
+ [class^=rise], [class^=pole] { font-family: ui-monospace, monospace; }
 """
+HEAT = {
+    "rise": ("#7c83b0", "#5a86b5", "#4f9bab", "#4aa58a", "#7bab5a", "#a9a83f", "#cf9f36", "#e8912d"),
+    "pole": ("#1f7fe0", "#5589c9", "#6d8fb4", "#8389ab", "#a88a8f", "#bf7a78", "#d2695f", "#e05548"),
+}
+"""Colours from low to high, each to be read on dark and on light; of `pole`, blue is below zero."""
 
 
 def render(answer: Answer, view: View) -> str:
@@ -38,8 +46,15 @@ def render(answer: Answer, view: View) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>\n{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _heat(body: str) -> str:
+    """The colours that are used."""
+    colors = {f"{kind}{level}": color for kind, scale in HEAT.items() for level, color in enumerate(scale)}
+    rules = (f".{name} {{ color: {color}; }}\n" for name, color in colors.items() if f'"{name}"' in body)
+    return "".join(rules)
 
 
 def _body(page: Page, view: View) -> Iterator[str]:
