@@ -22,7 +22,7 @@ class Dense(Layer):
     takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
         "units": Option("size", required=True),
-        "activation": Option("activation"),
+        "activation": Option("activation", "linear"),
         "use_bias": Option("flag", True),
         "kernel_initializer": Option("initializer", "glorot_uniform"),
         "bias_initializer": Option("initializer", "zeros"),

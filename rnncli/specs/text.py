@@ -23,8 +23,6 @@ def describe(spec: Spec) -> str:
 
 
 def _is_default(option: Option, value: Any) -> bool:
-    if option.kind == "activation":
-        return (value or "linear") == (option.default or "linear")
     return bool(value == ("float32" if option.kind == "dtype" else option.default))
 
 
