@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, walk
 from rnncli.engines import About, Computed
-from rnncli.layers import make
-from rnncli.layers.stack import Stack
+from rnncli.engines._running import Running, without_step
 from rnncli.result import Step
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
 
 def refusal(case: Case) -> str | None:
     """Why Keras has to compute this itself; None where this engine gives the same numbers."""
-    kept = [spec for spec in case.layers if not make(spec).without_keras]
-    if kept:
-        return f"{kept[0].class_name} has no step here"
     dtypes = {
         inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
     }
@@ -34,43 +30,25 @@ def refusal(case: Case) -> str | None:
     stacked = any(isinstance(inner.config.get("cell"), tuple) for spec in case.layers for inner in walk(spec))
     if stacked and dtypes != {"float32"}:
         return "Keras rounds to float32 between the cells of RNN"
-    return None
+    return without_step(case)
 
 
 def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:
     """Every layer's tensors after the last of `case.calls` calls, and the steps of that call."""
-    import numpy as np
-
-    stack, running = Stack(case.layers), _Run(case, seeds)
-    with np.errstate(all="ignore"):
-        for _ in range(case.calls):
-            running.steps = []
-            returned = stack.call(running, case.inputs, case.mask, case.initial_state, weights)
-    return Computed(tuple(layer.tensors for layer in returned), weights, tuple(running.steps))
+    return _Run(case, seeds).compute(case, weights)
 
 
-class _Run:
-    """What stays between calls: stateful layers' states, and how many dropout masks were drawn."""
+class _Run(Running):
+    """Counts how many dropout masks were drawn; every call of a layer draws on."""
 
     def __init__(self, case: Case, seeds: Mapping[str, int]) -> None:
+        super().__init__()
         self.training, self.traced, self.seeds = case.training, case.traced, seeds
-        self.states: dict[str, Any] = {}
         self.drawn: dict[str, dict[str, int]] = {}
-        self.steps: list[Step] = []
 
-    def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """See layers._layer.Run."""
-        state = self._start(layer, call)
-        outputs, state = _Loop(layer, call, self._dropout(layer, call), self.traced).run(state, self.steps)
-        if layer.config["stateful"]:
-            self.states[call.place.path] = state
-        return outputs, tuple(layer.cell.unpack(state).values())
-
-    def _start(self, layer: Recurrent, call: Call) -> Any:
-        if call.initial_state is not None:
-            return layer.cell.pack(call.initial_state)
-        kept = self.states.get(call.place.path)
-        return layer.cell.start(len(call.inputs), call.inputs.dtype) if kept is None else kept
+    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+        """See Running."""
+        return _Loop(layer, call, self._dropout(layer, call), self.traced).run(state, self.steps)
 
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
         path, dtype = call.place.path, str(call.inputs.dtype)

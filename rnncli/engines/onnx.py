@@ -1,0 +1,200 @@
+"""ONNX Runtime: the loop over time as one node of a graph, far ahead where there are many steps.
+
+onnx packs an LSTM's gates i, o, f, c and a GRU's z, r, h; weights are transposed; the bias of the
+inputs and that of the recurrent part stand one after the other.  Padded steps come out as zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.case import Case, walk
+from rnncli.engines import About, Computed
+from rnncli.engines._running import Running, without_step
+from rnncli.errors import EngineError
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.layers._layer import Call
+    from rnncli.layers._recurrent import Recurrent
+
+ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime", extra="onnx")
+
+
+class Operator(NamedTuple):
+    """An onnx operator: its name, and our gates in the order in which it packs them."""
+
+    name: str
+    gates: tuple[str, ...]
+
+
+OPERATORS = {
+    "SimpleRNN": Operator("RNN", ("candidate",)),
+    "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate")),
+    "GRU": Operator("GRU", ("update", "reset", "candidate")),
+}
+ACTIVATIONS: Mapping[str, tuple[str, float, float]] = {
+    "tanh": ("Tanh", 0, 0),
+    "sigmoid": ("Sigmoid", 0, 0),
+    "relu": ("Relu", 0, 0),
+    "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
+    "softsign": ("Softsign", 0, 0),
+}
+"""By Keras's name: onnx's, its alpha and its beta."""
+
+_OPSET, _IR = 14, 8
+"""Old enough for any onnxruntime that is still installed; the three operators have not changed since."""
+
+
+def refusal(case: Case) -> str | None:
+    """Why onnx cannot express this, or not exactly; None where it gives Keras's numbers."""
+    if case.traced:
+        return "it keeps no gates"
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        config = spec.config
+        if spec.class_name == "RNN":
+            return "it has no node for RNN of cells"
+        if config.get("dtype", "float32") != "float32":
+            return f"its recurrent nodes are float32 only, and {spec.class_name} is {config['dtype']}"
+        for name in ("activation", "recurrent_activation"):
+            if spec.class_name in OPERATORS and config.get(name, "tanh") not in ACTIVATIONS:
+                return f"it has no activation {config[name]}"
+        if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
+            return "it has no dropout between time steps"
+        if spec.class_name == "Masking":
+            return "Masking may skip steps anywhere, and it can skip only the last ones"
+    if case.mask is not None and not _right_padded(case.mask):
+        return "the mask is no right padding, and it can skip only the last steps of a sequence"
+    return without_step(case)
+
+
+def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:  # noqa: ARG001
+    """Every layer's tensors after the last of `case.calls` calls.  Raises EngineError where onnx fails."""
+    return _Run().compute(case, weights)
+
+
+class _Run(Running):
+    """A session for each recurrent layer, made at its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: dict[str, Any] = {}
+
+    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+        """See Running."""
+        import numpy as np
+
+        path = call.place.path
+        if path not in self.sessions:
+            self.sessions[path] = _session(_model(layer, call.weights))
+        batch, timesteps = call.inputs.shape[:2]
+        lengths = np.full(batch, timesteps) if call.mask is None else call.mask.sum(axis=1)
+        feeds = {
+            "X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2)),
+            "sequence_lens": lengths.astype(np.int32),
+        }
+        feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
+        outputs, *states = self.sessions[path].run(None, feeds)
+        after = layer.cell.pack(tuple(part[0] for part in states))
+        return _as_keras(layer, outputs[:, 0].transpose(1, 0, 2), lengths, layer.cell.output(after)), after
+
+
+def _as_keras(layer: Recurrent, outputs: Array, lengths: Array, last: Array) -> Array:
+    """onnx's outputs, (batch, timesteps, units) in the order of the inputs, as Keras puts them out.
+
+    lengths: (batch,), how many steps of each sequence count.  last: the output of the last of them.
+    """
+    import numpy as np
+
+    backwards, zeroing = layer.config["go_backwards"], layer.config["zero_output_for_mask"]
+    if not layer.config["return_sequences"]:
+        padded = (lengths < outputs.shape[1])[:, None] & (zeroing and not backwards)
+        return np.where(padded, np.zeros_like(last), last)
+    if backwards:
+        return np.ascontiguousarray(outputs[:, ::-1])
+    if zeroing:
+        return np.ascontiguousarray(outputs)
+    padded = np.arange(outputs.shape[1]) >= lengths[:, None]
+    return np.where(padded[..., None], last[:, None], outputs)
+
+
+def _right_padded(mask: Array) -> bool:
+    """Whether each sequence has at least one step, and its masked steps come last."""
+    return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
+
+
+def _model(layer: Recurrent, weights: Mapping[str, Array]) -> bytes:
+    """A graph of one node: X (timesteps, batch, features) and states in, outputs and states out."""
+    try:
+        from onnx import TensorProto, helper, numpy_helper
+    except ImportError as error:
+        raise _missing(error) from error
+
+    states = [part[0] for part in layer.cell.State._fields]
+    arrays = _arrays(layer, weights)
+    inputs = ["X", *arrays, "sequence_lens", *(f"initial_{part}" for part in states)]
+    outputs = ["Y", *(f"Y_{part}" for part in states)]
+    node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
+    declared = [name for name in inputs if name not in arrays]
+    types = {"sequence_lens": TensorProto.INT32}
+    graph = helper.make_graph(
+        [node],
+        layer.spec.class_name,
+        [helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None) for name in declared],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def _attributes(layer: Recurrent) -> dict[str, Any]:
+    config, name = layer.config, layer.spec.class_name
+    candidate, gates = config["activation"], config.get("recurrent_activation")
+    used = {"SimpleRNN": [candidate], "GRU": [gates, candidate], "LSTM": [gates, candidate, candidate]}[name]
+    functions = [ACTIVATIONS[activation] for activation in used]
+    attributes = {
+        "hidden_size": layer.cell.units,
+        "direction": "reverse" if config["go_backwards"] else "forward",
+        "activations": [function[0] for function in functions],
+        "activation_alpha": [float(function[1]) for function in functions],
+        "activation_beta": [float(function[2]) for function in functions],
+    }
+    return attributes | ({"linear_before_reset": int(config["reset_after"])} if name == "GRU" else {})
+
+
+def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
+    import numpy as np
+
+    cell, order = layer.cell, OPERATORS[layer.spec.class_name].gates
+    where = [cell.gates.index(gate) * cell.units for gate in order]
+
+    def packed(array: Array) -> Array:
+        return np.concatenate([array[..., start : start + cell.units] for start in where], axis=-1)
+
+    kernels = {"W": weights["kernel"], "R": weights["recurrent_kernel"]}
+    arrays = {name: np.ascontiguousarray(packed(kernel).T[None]) for name, kernel in kernels.items()}
+    biases = np.zeros((2, len(order) * cell.units), np.float32)
+    if layer.config["use_bias"]:
+        given = np.atleast_2d(weights["bias"])
+        biases[: len(given)] = packed(given)
+    return {**arrays, "B": biases.reshape(1, -1)}
+
+
+def _session(model: bytes) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing(error) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EngineError(f"ONNX Runtime refused the graph: {error}") from error
+
+
+def _missing(error: ImportError) -> EngineError:
+    return EngineError(f"the engine onnx is not here: {error}.", "pip install 'rnncli[onnx]'")
