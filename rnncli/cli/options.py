@@ -63,7 +63,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
     return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class InputFlags:
     """What goes into the layer."""
 
@@ -118,7 +118,7 @@ class InputFlags:
     ] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class LayerFlags:
     """Which layer; all but `layer` carry the name of Keras's own option."""
 
@@ -200,7 +200,7 @@ class LayerFlags:
     bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class RunFlags:
     """How the layer is run."""
 
@@ -241,7 +241,7 @@ class RunFlags:
     ] = "auto"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class CheckFlags:
     """Whether the numbers are held against Keras itself."""
 
@@ -256,7 +256,7 @@ class CheckFlags:
     ] = 1e-5
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class OutputFlags:
     """How the answer is shown, and where."""
 
