@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -139,4 +140,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """What went wrong, without the call that Keras names first and the bold letters around it."""
+    text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?| \[Op:\w+\] name: *", "", str(error))
+    lines = [line for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    return lines[1 if lines[0].startswith("Exception encountered") and len(lines) > 1 else 0].strip()
