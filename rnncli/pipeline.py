@@ -8,8 +8,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli import claims, engines, fitting, tracing
+from rnncli import gradients as slopes
 from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
+from rnncli.gradients import Gradients
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
@@ -41,6 +43,24 @@ def trace(case: Case) -> Result:
 def witnessed(case: Case) -> Case:
     """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
     return dataclasses.replace(case, layers=tuple(map(_with_states, case.layers)), all_layers=True)
+
+
+def gradients(case: Case, of: str | None = None) -> Gradients:
+    """How much the numbers `of` change with every state and every input; default: the last step's output.
+
+    Through Keras, whatever else could compute the case.  States are those of the last recurrent layer.
+    Raises UsageError where there are no such numbers, or no such layer.
+    """
+    from rnncli.engines import _gradients
+
+    fitting.refuse_the_impossible(case)
+    case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
+    _able(case, "tensorflow")
+    target = slopes.target(of, Stack(case.layers).outputs(case.inputs.shape))
+    weights, _ = _weights_and_seeds(case, "tensorflow")
+    place = slopes.layer_of(case)
+    norms = _gradients.norms(case, weights, place, target.batch, target.position, target.entries)
+    return slopes.of(case, target, norms.states, norms.inputs, norms.skipped)
 
 
 def choose(case: Case) -> str:

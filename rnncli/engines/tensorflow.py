@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, Spec, walk
@@ -39,6 +40,17 @@ def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> C
     weights: those that Keras shall not draw from the seed itself.  seeds: Keras takes its own.
     Raises EngineError where Keras refuses or fails.
     """
+    with ready(case, weights) as (keras, layers):
+        for _ in range(case.calls):
+            returned = called(keras, case, layers)
+        variables = _variables(case, layers)
+        used = {path: keras.ops.convert_to_numpy(variable) for path, variable in variables.items()}
+    return Computed(tuple(returned), used)
+
+
+@contextmanager
+def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
+    """Keras, and the layers with their weights; what goes wrong in the block is an EngineError."""
     try:
         with quiet():
             keras = _keras()
@@ -47,16 +59,13 @@ def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> C
             variables = _variables(case, layers)
             for path, values in weights.items():
                 variables[path].assign(values)
-            for _ in range(case.calls):
-                returned = _called(keras, case, layers)
-            used = {path: keras.ops.convert_to_numpy(variable) for path, variable in variables.items()}
+            yield keras, layers
     except EngineError:
         raise
     except Exception as error:
         raise EngineError(
             f"Keras failed: {_first_line(error)}", "See rnncli engines for the versions."
         ) from error
-    return Computed(tuple(returned), used)
 
 
 def _keras() -> Any:
@@ -97,26 +106,31 @@ def _argument(keras: Any, name: str, value: Any) -> Any:
     return [_argument(keras, "", item) for item in value] if isinstance(value, tuple) else value
 
 
-def _called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
+def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
     """Every layer's tensors of one call, first to last."""
     returned: list[tuple[Array, ...]] = []
-    states: Sequence[Array] = case.initial_state or ()
     x = keras.ops.convert_to_tensor(case.inputs)
-    mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
-    ours = Stack(case.layers).layers
-    for index, layer in enumerate(layers):
-        takes = inspect.signature(layer.call).parameters
-        arguments: dict[str, Any] = {"training": case.training} if "training" in takes else {}
-        if mask is not None and "mask" in takes:
-            arguments["mask"], mask = mask, None
-        count = len(ours[index].states(case.inputs.shape))
-        if states and count:
-            parts, states = states[:count], states[count:]
-            arguments["initial_state"] = _packed(keras, layer, parts)
-        tensors = keras.tree.flatten(layer(x, **arguments))
+    for layer, given in zip(layers, arguments(keras, case, layers), strict=True):
+        tensors = keras.tree.flatten(layer(x, **given))
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
         x = tensors[0]
     return returned
+
+
+def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """What each layer is called with beside its inputs: training, the mask, its initial states."""
+    states: Sequence[Array] = case.initial_state or ()
+    mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
+    for ours, layer in zip(Stack(case.layers).layers, layers, strict=True):
+        takes = inspect.signature(layer.call).parameters
+        given: dict[str, Any] = {"training": case.training} if "training" in takes else {}
+        if mask is not None and "mask" in takes:
+            given["mask"], mask = mask, None
+        count = len(ours.states(case.inputs.shape))
+        if states and count:
+            parts, states = states[:count], states[count:]
+            given["initial_state"] = _packed(keras, layer, parts)
+        yield given
 
 
 def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:

@@ -1,0 +1,336 @@
+"""Gradients against central differences in float64, and the rule against curves made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnncli import layers as registry
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.errors import UsageError
+from rnncli.gradients import Verdict, judged, target
+from rnncli.layers._layer import within
+from rnncli.result import TensorInfo
+
+STEP = 1e-5
+
+
+def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=False) -> Case:
+    """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
+    rng = np.random.default_rng(seed)
+    built = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
+    case = Case(layers=built, inputs=rng.standard_normal(shape))
+    return replace(
+        case,
+        mask=rng.random(shape[:2]) < 0.6 if masked else None,
+        initial_state=tuple(
+            rng.standard_normal(info.shape) for info in pipeline.states(built, shape)
+        ) if states else None,
+        weights={
+            f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
+            for layer in pipeline.shapes(built, shape, "float64").layers
+            for name, size in layer.weights.items()
+        },
+    )  # fmt: skip
+
+
+def values(case: Case, found) -> np.ndarray:
+    """The chosen numbers, by the numpy engine."""
+    tensor = pipeline.run(case, "numpy").outputs[found.position].values
+    return tensor[found.batch].ravel()[found.entries]
+
+
+def slopes(function, at: np.ndarray) -> np.ndarray:
+    """The Jacobian by central differences, (numbers, *at.shape)."""
+    rows = []
+    for place in np.ndindex(*at.shape):
+        moved = np.zeros_like(at)
+        moved[place] = STEP
+        rows.append((function(at + moved) - function(at - moved)) / (2 * STEP))
+    return np.stack(rows, axis=-1).reshape(-1, *at.shape)
+
+
+def of_inputs(case: Case, found) -> np.ndarray:
+    """(timesteps,)"""
+
+    def function(sequence):
+        inputs = case.inputs.copy()
+        inputs[found.batch] = sequence
+        return values(replace(case, inputs=inputs), found)
+
+    return np.sqrt((slopes(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2)))
+
+
+class Restarted:
+    """The last layer, gone through again from the state after some step, by the layers' own cells."""
+
+    def __init__(self, case: Case, found, place: int) -> None:
+        self.case, self.found = case, found
+        self.layer = registry.make(case.layers[place])
+        self.both = getattr(self.layer, "directions", {"": self.layer})
+        before = replace(case, layers=case.layers[:place], initial_state=None)
+        self.inputs, self.mask = case.inputs, case.mask
+        self.weights = dict(case.weights)
+        if place:
+            before = replace(
+                before, weights={path[2:]: w for path, w in case.weights.items() if path[0] == "0"}
+            )
+            self.inputs = pipeline.run(before, "numpy").outputs[0].values
+        if len(case.layers) > 1:
+            self.weights = within(case.weights, str(place))
+        self.after = case.layers[place + 1 :]
+        self.dense = within(case.weights, str(place + 1)) if self.after else {}
+
+    def run(self, way: str = "", time: int | None = None, part: int = 0, value=None) -> np.ndarray:
+        """The chosen numbers, after `part` of the state behind step `time` has been set to `value`."""
+        results = [
+            self.direction(name, one, (time, part, value) if name == way else (None, 0, None))
+            for name, one in self.both.items()
+        ]
+        sequence = getattr(self.layer, "sequences", None)
+        sequence = one_flag(self.layer) if sequence is None else sequence
+        outputs = [np.stack(outputs, axis=1) if sequence else outputs[-1] for outputs, _ in results]
+        if len(outputs) == 2:
+            second = outputs[1][:, ::-1] if sequence else outputs[1]
+            outputs = list(self.layer.merge(outputs[0], second))
+        if self.after:
+            outputs = [outputs[0] @ self.dense["kernel"] + self.dense["bias"]]
+        else:
+            outputs += [array for _, state in results for array in state]
+        return outputs[self.found.position][self.found.batch].ravel()[self.found.entries]
+
+    def states(self, way: str) -> dict[int, list[np.ndarray]]:
+        self.kept: dict[int, list[np.ndarray]] = {}
+        self.direction(way, self.both[way], (None, 0, None))
+        return dict(self.kept)
+
+    def direction(self, name, one, change):
+        cell, weights = one.cell, within(self.weights, name) if name else self.weights
+        count = len(cell.state_sizes)
+        given = self.case.initial_state
+        skip = count if name == "backward" else 0
+        state = cell.start(len(self.inputs), np.float64)
+        state = cell.pack(given[skip : skip + count]) if given else state
+        projected = cell.project(self.inputs, weights, cell.no_dropout())
+        outputs, seen, self.kept = [], np.zeros((len(self.inputs), 1), bool), {}
+        times = range(self.inputs.shape[1])
+        for time in times[::-1] if one.config["go_backwards"] else times:
+            new, _ = cell.step(projected[:, time], state, weights, cell.no_dropout())
+            counts = self.mask[:, time, None] if self.mask is not None else np.ones_like(seen)
+            pairs = zip(cell.unpack(new).values(), cell.unpack(state).values(), strict=True)
+            arrays = [np.where(counts, after, before) for after, before in pairs]
+            self.kept[time] = [array.copy() for array in arrays]
+            if time == change[0]:
+                arrays[change[1]][self.found.batch] = change[2]
+            state, seen = cell.pack(tuple(arrays)), seen | counts
+            shown = counts if one.config["zero_output_for_mask"] else seen
+            outputs.append(np.where(shown, cell.output(state), 0))
+        return outputs, list(cell.unpack(state).values())
+
+
+def one_flag(layer) -> bool:
+    return layer.config["return_sequences"]
+
+
+def held(case: Case, of: str | None, place: int = 0) -> None:
+    """Every curve of gradients is that of central differences."""
+    found = pipeline.gradients(case, of)
+    again = Restarted(case, found.target, place)
+    np.testing.assert_allclose(again.run(), values(case, found.target), rtol=1e-9, atol=1e-12)
+    *states, inputs = found.curves
+    np.testing.assert_allclose(inputs.norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-8)
+    assert len(states) == sum(len(one.cell.state_sizes) for one in again.both.values())
+    places: dict[str, int] = {}
+    for curve in states:
+        way = curve.direction if len(again.both) > 1 else ""
+        part = places[curve.direction] = places.get(curve.direction, -1) + 1
+        for time, kept in again.states(way).items():
+            jacobian = slopes(
+                lambda value, time=time, part=part, way=way: again.run(way, time, part, value),
+                kept[part][found.target.batch],
+            )
+            assert curve.norms[time] == pytest.approx(np.sqrt((jacobian**2).sum()), rel=2e-6, abs=1e-8)
+
+
+LAYERS = [
+    "SimpleRNN(2)",
+    "LSTM(2)",
+    "GRU(2)",
+    "GRU(2, reset_after=False)",
+    "LSTM(2, return_sequences=True, return_state=True)",
+    "GRU(2, go_backwards=True, return_sequences=True)",
+    "SimpleRNN(2, go_backwards=True, return_state=True)",
+    "LSTM(2, return_sequences=True, zero_output_for_mask=True)",
+    "LSTM(2, activation='elu', recurrent_activation='hard_sigmoid', use_bias=False)",
+    "RNN(SimpleRNNCell(2), return_state=True)",
+    "GRU(2, stateful=True)",
+]
+
+
+@pytest.mark.parametrize("expression", LAYERS)
+@pytest.mark.parametrize(("masked", "states"), [(False, False), (True, True), (True, False)])
+def test_one_layer(expression, masked, states):
+    held(drawn(len(expression), expression, masked=masked, states=states), None)
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
+@pytest.mark.parametrize("inner", ["LSTM(2, return_sequences=True, return_state=True", "GRU(2"])
+@pytest.mark.parametrize(("masked", "states"), [(False, True), (True, False)])
+def test_both_directions(inner, merge, masked, states):
+    held(drawn(5, f"Bidirectional({inner}), merge_mode={merge!r})", masked=masked, states=states), None)
+
+
+@pytest.mark.parametrize(
+    ("expression", "of"),
+    [
+        ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 2, 0]"),
+        ("LSTM(2, return_sequences=True, return_state=True)", "hidden_states[1, 1:3]"),
+        ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state"),
+        ("LSTM(2, return_sequences=True, return_state=True)", "last_cell_state[1, 1]"),
+        ("GRU(2, return_sequences=True, go_backwards=True)", "hidden_states[-1, 0]"),
+        ("Bidirectional(GRU(2, return_sequences=True, return_state=True))", "backward_last_hidden_state[1]"),
+        ("Bidirectional(LSTM(2, return_sequences=True, return_state=True))", "hidden_states[0, 2]"),
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_whichever_numbers_are_asked_for(expression, of, masked):
+    held(drawn(11, expression, masked=masked), of)
+
+
+@pytest.mark.parametrize(
+    ("expressions", "place"),
+    [
+        (("GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"), 1),
+        (("Bidirectional(LSTM(2, return_sequences=True))", "SimpleRNN(3)"), 1),
+        (("LSTM(2, return_sequences=True)", "Dense(2)"), 0),
+        (("LSTM(2)", "Dense(1)"), 0),
+    ],
+)
+def test_a_stack_is_differentiated_through(expressions, place):
+    held(drawn(7, *expressions), None, place)
+
+
+def test_cells_one_on_the_other():
+    """In float32, because Keras rounds to it between the cells; central differences in float64."""
+    case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
+    single = replace(
+        case,
+        layers=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
+        inputs=case.inputs.astype(np.float32),
+    )
+    found = pipeline.gradients(single)
+    again = Restarted(case, found.target, 0)
+    assert [curve.part for curve in found.curves] == ["0/hidden", "0/cell", "1/hidden", "input"]
+    for part, curve in enumerate(found.curves[:3]):
+        for time, kept in again.states("").items():
+            jacobian = slopes(lambda value, t=time, p=part: again.run("", t, p, value), kept[part][0])
+            assert curve.norms[time] == pytest.approx(np.sqrt((jacobian**2).sum()), rel=1e-4, abs=1e-5)
+
+
+def test_masking_in_front_masks():
+    case = drawn(3, "Masking(0.0)", "GRU(2)")
+    case.inputs[0, 2:4] = 0
+    found = pipeline.gradients(case)
+    assert found.curves[-1].skipped.tolist() == [False, False, True, True, False]
+    assert (found.curves[-1].norms[2:4] == 0).all()
+
+
+def test_more_numbers_than_go_at_once(monkeypatch):
+    from rnncli.engines import _gradients
+
+    case = drawn(9, "LSTM(2, return_sequences=True)")
+    whole = pipeline.gradients(case, "hidden_states[0]")
+    monkeypatch.setattr(_gradients, "AT_ONCE", 3)
+    for one, other in zip(whole.curves, pipeline.gradients(case, "hidden_states[0]").curves, strict=True):
+        np.testing.assert_allclose(one.norms, other.norms, rtol=1e-12)
+
+
+def test_numbers_that_are_masked_may_be_no_numbers():
+    case = drawn(3, "LSTM(2)", masked=True)
+    case.mask[0] = [True, True, False, True, False]
+    plain = pipeline.gradients(case)
+    case.inputs[0, 2] = np.nan
+    for one, other in zip(plain.curves, pipeline.gradients(case).curves, strict=True):
+        np.testing.assert_array_equal(one.norms, other.norms)
+
+
+@pytest.mark.parametrize(
+    ("norms", "verdict"),
+    [
+        ([1e-5, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 5e-6, 3)),
+        ([0.0, 1e-4, 0.5, 2.0], Verdict("vanishes", 1, 0.0, 3)),
+        ([1e-2, 1e-4, 0.5, 1.0], Verdict("steady", None, 1e-2, 3)),
+        ([5e3, 2e3, 0.5, 1.0], Verdict("explodes", 1, 5e3, 3)),
+        ([0.5, 0.25, 0.5, 0.0], Verdict("steady", None, 1.0, 2)),
+        ([1e-3, 1.0, 0, 0], Verdict("steady", None, 1e-3, 1)),
+        ([0.0, 0.0, 0.0, 0.0], Verdict("independent")),
+        ([1.0, np.nan, 1.0, 1.0], Verdict("undefined")),
+        ([np.inf, 1.0, 1.0, 1.0], Verdict("undefined")),
+    ],
+)
+def test_the_rule(norms, verdict):
+    assert judged(range(4), norms) == verdict
+
+
+def test_the_rule_goes_by_the_order_of_processing():
+    assert judged([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
+
+
+def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes():
+    for scale, kind in ((0.1, "vanishes"), (8.0, "explodes")):
+        case = drawn(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
+        case.weights["recurrent_kernel"][:] = scale * np.eye(3)
+        assert pipeline.gradients(case).curves[0].verdict.kind == kind
+
+
+INFOS = (
+    TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3)),
+    TensorInfo("last_cell_state", ("batch", "units"), (2, 3)),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "entries"),
+    [
+        (None, "hidden_states[0, 3, :]", [9, 10, 11]),
+        ("hidden_states[1,2,1]", "hidden_states[1, 2, 1]", [7]),
+        (" hidden_states [ -1 , 0 ]", "hidden_states[1, 0, :]", [0, 1, 2]),
+        ("hidden_states[0, :, -1]", "hidden_states[0, :, 2]", [2, 5, 8, 11]),
+        ("hidden_states[0, 1:3, 0]", "hidden_states[0, 1:3, 0]", [3, 6]),
+        ("last_cell_state", "last_cell_state[0, :]", [0, 1, 2]),
+        ("last_cell_state[]", "last_cell_state[0, :]", [0, 1, 2]),
+    ],
+)
+def test_what_a_text_names(text, shown, entries):
+    found = target(text, INFOS)
+    assert found.text == shown
+    assert found.entries.tolist() == entries
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no tensor"),
+        ("hidden_states[0", "no tensor"),
+        ("hidden_state", "there is no tensor 'hidden_state'"),
+        ("hidden_states[2]", "batch has 2, and the index is 2"),
+        ("hidden_states[0,0,0,0]", "3 axes, and 4 indices"),
+        ("hidden_states[:]", "no index of batch"),
+        ("hidden_states[0,x]", "no index of timesteps"),
+        ("hidden_states[0,3:1]", "empty"),
+    ],
+)
+def test_what_a_text_does_not_name(text, said):
+    with pytest.raises(UsageError, match=said.replace("[", r"\[")):
+        target(text, INFOS)
+
+
+@pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])
+def test_layers_whose_states_are_hidden_are_refused(expressions):
+    layers = specs.from_flags(expressions, {})
+    rank = pipeline.Stack(layers).layers[0].input_rank or 3
+    with pytest.raises(UsageError, match="cannot watch the states"):
+        pipeline.gradients(Case(layers=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
