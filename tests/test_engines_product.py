@@ -1,9 +1,8 @@
 """The product layers on the NumPy engine against Keras.
 
-Full product: layer x return_sequences x return_state x (go_backwards, or the five merge modes) x mask x
-initial state.  Every pair: the options (bias forms, activations, zero_output_for_mask, unroll, dtype,
-units) among themselves and with all of the above.  Weights, inputs and states are random numbers, so that
-no two gates, directions or time steps can be mixed up unseen.
+The full product: layer x return_sequences x return_state x (go_backwards, or the five merge modes) x mask x
+initial state.  Weights, inputs and states are random numbers, so that no two gates, directions or time
+steps can be mixed up unseen.  Options are in test_engines_options.
 """
 
 from __future__ import annotations
@@ -73,60 +72,6 @@ def test_bidirectional(
 ) -> None:
     inner = f"{kind}(3, return_sequences={sequences}, return_state={state})"
     holds(f"Bidirectional({inner}, merge_mode={merge!r})", mask, given)
-
-
-ACTIVATIONS = ("tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "gelu", "softsign", "elu", "silu")
-OPTIONS: dict[str, Any] = {
-    "units": (1, 2, 5),
-    "activation": ACTIVATIONS,
-    "recurrent_activation": ("sigmoid", "hard_sigmoid", "tanh", "relu6", "linear", "softmax"),
-    "use_bias": FLAGS,
-    "unit_forget_bias": FLAGS,
-    "reset_after": FLAGS,
-    "zero_output_for_mask": FLAGS,
-    "unroll": FLAGS,
-    "dtype": ("float32", "float64"),
-    "return_sequences": FLAGS,
-    "return_state": FLAGS,
-    "mask": tuple(MASKS),
-    "given": FLAGS,
-}
-ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), "reset_after": ("GRU",)}
-
-
-def rows(outer: str, values: tuple[Any, ...]) -> list[Any]:
-    found = []
-    for kind in KINDS:
-        own = {name: tested for name, tested in OPTIONS.items() if kind in ONLY.get(name, KINDS)}
-        for number, row in enumerate(oracle.pairwise({**own, outer: values})):
-            found.append(pytest.param(kind, row, id=f"{kind}-{number}"))
-    return found
-
-
-def keras_applies_the_mask_backwards(row: dict[str, Any], backwards: bool, zeroing: bool) -> bool:
-    """See test_semantics: there Keras disagrees with itself, and rnncli refuses."""
-    return row["unroll"] and backwards and zeroing and row["return_sequences"] and row["mask"] != "none"
-
-
-def written(kind: str, row: dict[str, Any], *left_out: str) -> str:
-    units, *rest = [(name, value) for name, value in row.items() if name not in ("mask", "given", *left_out)]
-    return f"{kind}({units[1]}, {', '.join(f'{name}={value!r}' for name, value in rest)})"
-
-
-@pytest.mark.parametrize(("kind", "row"), rows("go_backwards", FLAGS))
-def test_every_pair_of_options(kind: str, row: dict[str, Any]) -> None:
-    if keras_applies_the_mask_backwards(row, row["go_backwards"], row["zero_output_for_mask"]):
-        row = {**row, "unroll": False}
-    holds(written(kind, row), row["mask"], row["given"], row["dtype"])
-
-
-@pytest.mark.parametrize(("kind", "row"), rows("merge_mode", MERGES))
-def test_every_pair_of_options_inside_bidirectional(kind: str, row: dict[str, Any]) -> None:
-    if keras_applies_the_mask_backwards(row, backwards=True, zeroing=row["return_sequences"]):
-        row = {**row, "unroll": False}
-    inner = written(kind, row, "merge_mode")
-    outer = f"merge_mode={row['merge_mode']!r}, dtype={row['dtype']!r}"
-    holds(f"Bidirectional({inner}, {outer})", row["mask"], row["given"], row["dtype"])
 
 
 @pytest.mark.parametrize("mask", ["none", "each"])
