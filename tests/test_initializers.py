@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rnncli
 from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError
@@ -333,24 +335,25 @@ def test_a_random_one_without_seed_says_so() -> None:
 # Probe
 
 
-@pytest.mark.parametrize("units", [1, 2, 3, 8, 64])
-@pytest.mark.parametrize("gates", [1, 3, 4])
-def test_every_weight_of_probe_differs(units: int, gates: int) -> None:
-    features = units + 2
-    shapes = [(features, gates * units), (units, gates * units), (gates * units,)]
-    weights = [make("probe", shape, "float32", None) for shape in shapes]
-    values = np.concatenate([weight.ravel() for weight in weights])
-    assert len(np.unique(values)) == values.size
-    assert np.abs(values).max() <= 0.6
+@pytest.mark.parametrize("layer", ["LSTM(8)", "Bidirectional(GRU(3))", "RNN([LSTMCell(5), GRUCell(5)])"])
+def test_every_weight_of_probe_differs(layer: str) -> None:
+    """Through the whole stack: no kernel, bias or direction looks like another one, in any layer."""
+    filled = ", ".join(f"{part}_initializer='probe'" for part in ("kernel", "recurrent", "bias"))
+    one = re.sub(r"(\w+Cell|LSTM|GRU)\((\d+)\)", rf"\1(\2, {filled})", layer)
+    below = f"LSTM(8, return_sequences=True, {filled})"
+    inputs = np.zeros((1, 2, 8), "float32")
+    for engine in ("numpy", "tensorflow"):
+        weights = rnncli.run(inputs, [below, one], engine=engine).weights
+        values = np.concatenate([weight.ravel() for weight in weights.values()])
+        assert len(np.unique(values)) == values.size
+        assert np.abs(values).max() <= 0.6
 
 
 def test_probe_is_its_formula() -> None:
     weight = make("probe", (2, 3), "float64", None)
-    moved = 2 * math.sqrt(2) + 2 * math.sqrt(3) + 3 * math.sqrt(5)
     golden = (1 + math.sqrt(5)) / 2
     expected = [
-        [1.2 * (((3 * row + column + 1) / golden + moved) % 1) - 0.6 for column in range(3)]
-        for row in range(2)
+        [1.2 * (((3 * row + column + 1) / golden) % 1) - 0.6 for column in range(3)] for row in range(2)
     ]
     np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-14)
 
