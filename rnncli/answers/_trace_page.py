@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -47,13 +47,16 @@ def _is_shown(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column: values (batch, steps, units) in the order of processing, drawn from `low` to `high`."""
+    """A column: values (batch, steps, units) in the order of processing, drawn from `low` to `high`.
+
+    texts: the numbers of every row that is shown.
+    """
 
     name: str
     values: Array
     low: float
     high: float
-    texts: Array
+    texts: Mapping[tuple[int, int], list[str]]
 
     @property
     def label(self) -> str:
@@ -65,10 +68,10 @@ class Quantity:
         """How many there are."""
         return int(self.values.shape[-1])
 
-    @property
+    @cached_property
     def widest(self) -> int:
         """The columns of its longest number."""
-        return max(map(len, self.texts.ravel().tolist()), default=0)
+        return max((len(text) for row in self.texts.values() for text in row), default=0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class _LoopTables:
         largest = float(np.abs(finite).max()) if finite.size else 1.0
         low, high = self.loop.bounds(name) or (-largest if (finite < 0).any() else 0.0, largest)
         style = style_for(values, self.view.precision)
-        texts = np.vectorize(lambda value: written(value, style), otypes=[object])(values)
+        rows = (row for row in self.rows if GAP not in row)
+        texts = {row: [written(value, style) for value in values[row]] for row in rows}
         return Quantity(name, values, low, high, texts)
 
     def tables(self) -> Iterator[Table | Line]:

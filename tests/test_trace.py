@@ -1,0 +1,349 @@
+"""A trace: what is kept of it, what is said of it, how it is drawn, and that it is held to its run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from test_renderers import VIEWS, matches_golden
+from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
+
+from rnncli import pipeline, renderers, specs, stats, tracing
+from rnncli.answers import run as run_answer
+from rnncli.answers.trace import first_nan, stats_of
+from rnncli.case import Case
+from rnncli.errors import EngineError, UsageError
+from rnncli.page import View, bar, heat, marks
+from rnncli.tracing import Kept
+
+INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
+
+
+def case(*expressions: str, **flags: object) -> Case:
+    return Case(specs.from_flags(list(expressions), flags), INPUTS, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        (name, view)
+        for name in ANSWERS
+        for view in (("80", "120") if name in ("trace_stack", "trace_large") else VIEWS)
+    ],
+)
+def test_traces_look_as_they_did(name, view):
+    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+def test_pages_of_traces_look_as_they_did(format, suffix):
+    assert matches_golden(f"trace.{suffix}", renderers.render(ANSWERS["trace"], format, View()))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("width", [60, 80, 100, 132])
+@pytest.mark.parametrize("full", [False, True])
+def test_no_line_is_wider_than_the_terminal(name, width, full):
+    full = full and name != "trace_large"
+    text = renderers.render(ANSWERS[name], "table", View(width=width, full=full))
+    assert max(map(cell_len, text.splitlines())) <= width
+
+
+def test_every_number_is_shown_in_full():
+    text = renderers.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
+    for values in (number for one in lstm(20, 1, 3).trace for number in one.gates["forget"].activation):
+        assert all(f"{value:.6f}" in text for value in values)
+
+
+def test_bars_rise_with_values():
+    drawn = "".join(span.text for span in heat(np.linspace(0, 1, 8), 0, 1, View()))
+    assert drawn == marks(View()).bars
+    assert bar(5.0, 0, 1, View()).text == "█"
+    assert bar(-5.0, -1, 1, View()).text == "▁"
+    assert bar(float("nan"), 0, 1, View()).text == "?"
+    assert bar(0.5, 0, 1, View(ascii=True)).text in marks(View(ascii=True)).bars
+    assert bar(0.0, -1, 1, View()).style.startswith("pole")
+
+
+def test_document_is_the_contract_s():
+    document = answer(lstm()).document(View())
+    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "trace"]
+    step = document["trace"][2]
+    assert list(step) == ["layer", "direction", "timestep", "status", "gates", "state", "output"]
+    assert step["timestep"] == 2
+    assert step["status"] == ["computed"]
+    assert list(step["gates"]) == ["input", "forget", "candidate", "output"]
+    assert list(step["gates"]["input"]) == ["preactivation", "activation"]
+    assert list(step["state"]) == ["hidden", "cell"]
+    assert step["output"].shape == (1, 3)
+
+
+def test_a_gru_s_candidate_tells_its_recurrent_part():
+    gates = answer(masked()).document(View())["trace"][0]["gates"]
+    assert list(gates) == ["update", "reset", "candidate"]
+    assert set(gates["candidate"]) == {"preactivation", "recurrent", "activation"}
+    assert set(gates["reset"]) == {"preactivation", "activation"}
+
+
+def test_narrowing_keeps_the_axes_and_says_which_indices_are_left():
+    kept = Kept(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
+    (step,) = answer(masked(), kept).document(View())["trace"]
+    whole = masked().trace[2]
+    assert step["timestep"] == 2
+    assert step["units"] == [2, 0]
+    assert step["batch"] == [1]
+    assert step["status"] == ["computed"]
+    assert list(step["gates"]) == ["update"]
+    assert np.array_equal(step["gates"]["update"]["activation"], whole.gates["update"].activation[1:, [2, 0]])
+    assert np.array_equal(step["state"]["hidden"], whole.state["hidden"][1:, [2, 0]])
+
+
+def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
+    trace = tracing.narrowed(tracing.of(both_ways()), Kept(steps=(0, -1)))
+    assert [[step.timestep for step in loop.steps] for loop in trace.loops] == [[0, 3], [3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (Kept(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
+        (Kept(steps=(-5,)), "--step -5"),
+        (Kept(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
+        (Kept(batch=(1,)), "--batch 1: there are 1 batch entries, 0 to 0"),
+        (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
+    ],
+)
+def test_what_is_not_there_cannot_be_kept(kept, said):
+    with pytest.raises(UsageError, match=said) as raised:
+        tracing.narrowed(tracing.of(lstm()), kept)
+    assert raised.value.advice
+    if kept.gates:
+        assert raised.value.advice == "Did you mean forget?"
+
+
+def test_a_unit_has_to_be_in_every_layer():
+    with pytest.raises(UsageError, match="1 units everywhere"):
+        tracing.narrowed(tracing.of(stack()), Kept(units=(2,)))
+
+
+def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
+    steps = answer(stack(), Kept(gates=("forget",))).document(View())["trace"]
+    assert [list(step["gates"]) for step in steps] == [["forget"], ["forget"], [], []]
+
+
+def test_a_gate_means_that_gate_of_every_cell():
+    result = pipeline.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
+    for word, names in (("forget", ["0/forget", "1/forget"]), ("1/forget", ["1/forget"])):
+        trace = tracing.narrowed(tracing.of(result), Kept(gates=(word,)))
+        assert list(trace.loops[0].steps[0].gates) == names
+
+
+def test_lines_are_steps():
+    lines = renderers.render(answer(both_ways()), "ndjson", View()).splitlines()
+    steps = [json.loads(one) for one in lines]
+    assert [(step["direction"], step["timestep"]) for step in steps] == [
+        *(("forward", t) for t in range(4)),
+        *(("backward", t) for t in (3, 2, 1, 0)),
+    ]
+    assert {step["schema"] for step in steps} == {"rnncli/1"}
+    assert {step["layer"] for step in steps} == {0}
+    with_stats = renderers.render(answer(lstm(), stats=True), "ndjson", View()).splitlines()
+    assert len(with_stats) == 5
+    assert "stats" in json.loads(with_stats[-1])
+
+
+def test_records_hold_every_number_once():
+    header, rows = answer(masked(), Kept(units=(1,))).records()
+    rows = list(rows)
+    assert header == ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
+    quantities = 3 * 2 + 1 + 1 + 1
+    assert len(rows) == 3 * 2 * quantities
+    assert len({row[:-1] for row in rows}) == len(rows)
+    found = {row[:-1]: float(row[-1]) for row in rows}
+    value = masked().trace[2].gates["reset"].activation[0, 1]
+    assert found[0, "forward", 2, 0, "held", 1, "reset.activation"] == pytest.approx(value, abs=1e-7)
+
+
+def test_tensors_run_over_the_steps_in_the_order_of_processing():
+    tensors = answer(both_ways()).tensors()
+    assert tensors["backward/input/activation"].shape == (1, 4, 3)
+    assert tensors["backward/timestep"].tolist() == [3, 2, 1, 0]
+    assert tensors["backward/status"].tolist() == [[2, 0, 0, 0]]
+    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[4].state["hidden"])
+    assert "hidden" in answer(lstm()).tensors()
+    assert "1/hidden" in answer(stack()).tensors()
+
+
+@pytest.mark.parametrize("format", ["npz", "safetensors"])
+def test_tensors_can_be_stored(format):
+    assert renderers.render(answer(both_ways()), format, View())
+
+
+# --- held to the run ---
+
+
+LAYERS = (
+    ["LSTM(3)"], ["GRU(2, return_sequences=True, return_state=True)"], ["SimpleRNN(2, go_backwards=True)"],
+    ["Bidirectional(LSTM(2, return_sequences=True, return_state=True), merge_mode='mul')"],
+    ["Bidirectional(GRU(2), merge_mode=None)"], ["RNN([LSTMCell(2), GRUCell(3)], return_state=True)"],
+    ["Masking(-2.0)", "LSTM(2, return_sequences=True)", "Bidirectional(GRU(2))", "Dense(1)"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("expressions", LAYERS)
+def test_a_trace_ends_in_what_the_run_returns(expressions):
+    witnessed = pipeline.trace(pipeline.witnessed(case(*expressions)))
+    told = dict(tracing.told(witnessed))
+    recurrent = [
+        tensor.name for tensor in witnessed.outputs if "hidden" in tensor.name or "cell" in tensor.name
+    ]
+    assert set(told) == set(recurrent)
+    plain = {tensor.name: tensor.values for tensor in pipeline.run(case(*expressions)).outputs}
+    last = f"{len(expressions) - 1}/" if len(expressions) > 1 else ""
+    for name, values in plain.items():
+        same = next(tensor.values for tensor in witnessed.outputs if tensor.name == last + name)
+        assert np.array_equal(values, same)
+
+
+@pytest.mark.parametrize("expressions", LAYERS[:-1])
+def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
+    asked = pipeline.witnessed(case(*expressions))
+    honest = pipeline.run
+    for spoilt in range(len(honest(asked, "numpy").outputs)):
+
+        def lying(case, engine, spoilt=spoilt):
+            result = honest(case, engine)
+            outputs = list(result.outputs)
+            values = outputs[spoilt].values + np.float32(1e-6)
+            outputs[spoilt] = replace(outputs[spoilt], values=values)
+            return replace(result, outputs=tuple(outputs))
+
+        monkeypatch.setattr(pipeline, "run", lying)
+        with pytest.raises(EngineError, match="does not end in the"):
+            pipeline.trace(asked)
+
+
+def test_layers_without_a_step_cannot_be_traced():
+    with pytest.raises(UsageError, match="no step here"):
+        pipeline.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
+
+
+# --- figures ---
+
+
+def test_stats_are_numpy_s():
+    values = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5)).astype(np.float32)
+    figures = stats.of(values, (-1, 1))
+    wide = values.astype(np.float64)
+    assert figures.min.value == wide.min()
+    assert wide[figures.min.index] == wide.min()
+    assert wide[figures.max.index] == wide.max()
+    assert figures.mean == pytest.approx(wide.mean())
+    assert figures.std == pytest.approx(wide.std())
+    assert figures.saturated == pytest.approx((abs(wide) > 0.95).mean())
+    assert figures.beyond == (-0.95, 0.95)
+    assert list(figures.histogram) == np.histogram(wide, 8)[0].tolist()
+    assert (figures.count, figures.nan, figures.infinite) == (60, 0, 0)
+
+
+def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths():
+    figures = stats.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
+    assert figures.saturated == pytest.approx(2 / 5)
+    assert stats.of(np.array([0.01])).saturated is None
+
+
+def test_what_is_not_finite_is_counted_and_left_out():
+    figures = stats.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
+    assert (figures.count, figures.nan, figures.infinite) == (4, 1, 2)
+    assert figures.min.value == figures.max.value == 1.0
+    assert figures.min.index == (0, 1)
+    nothing = stats.of(np.array([np.nan]), (0, 1))
+    assert (nothing.min, nothing.mean, nothing.saturated, nothing.histogram) == (None, None, None, ())
+
+
+def test_masked_steps_do_not_count():
+    trace = tracing.of(masked())
+    figures = stats_of(trace)["reset.activation"]
+    computed = [
+        trace.loops[0].steps[t].gates["reset"].activation[b] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))
+    ]
+    assert figures.count == 12
+    assert figures.max.value == pytest.approx(np.max(computed))
+    batch, timestep, unit = figures.max.index
+    assert masked().trace[timestep].gates["reset"].activation[batch, unit] == np.float32(figures.max.value)
+
+
+def test_indices_of_figures_are_the_input_s_and_the_layer_s_own():
+    kept = Kept(units=(2,), batch=(1,), steps=(2,))
+    figures = stats_of(tracing.narrowed(tracing.of(masked()), kept))["hidden"]
+    assert figures.min.index == (1, 2, 2)
+
+
+def test_the_rule_of_saturation_is_that_of_the_activation():
+    figures = stats_of(tracing.of(pipeline.trace(case("LSTM(2, activation='relu')"))))
+    assert figures["forget.activation"].beyond == (0.05, 0.95)
+    assert figures["candidate.activation"].beyond is None
+    assert (
+        figures["hidden"].beyond is figures["cell"].beyond is figures["forget.preactivation"].beyond is None
+    )
+    figures = stats_of(tracing.of(pipeline.trace(case("GRU(2)"))))
+    assert figures["hidden"].beyond == figures["candidate.activation"].beyond == (-0.95, 0.95)
+    assert figures["candidate.recurrent"].beyond is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "name", "bounds"),
+    [
+        ("LSTM(2, return_state=True)", "hidden_state", (-1, 1)),
+        ("LSTM(2, return_state=True)", "last_cell_state", None),
+        ("GRU(2, activation='relu')", "hidden_state", None),
+        ("Bidirectional(GRU(2), merge_mode='sum')", "hidden_state", None),
+        ("Bidirectional(GRU(2, return_state=True), merge_mode='sum')", "forward_last_hidden_state", (-1, 1)),
+        (
+            "Bidirectional(SimpleRNN(2, activation='sigmoid'), merge_mode=None)",
+            "backward_hidden_state",
+            (0, 1),
+        ),
+        ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "0/last_hidden_state", None),
+        ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "hidden_state", (-1, 1)),
+        ("Dense(2, activation='sigmoid')", "hidden_state", (0, 1)),
+    ],
+)
+def test_bounds_of_returned_tensors(expression, name, bounds):
+    found = tracing.bounds_of(pipeline.run(case(expression)))
+    assert (found[name] if name in found else next(iter(found.values()))) == bounds
+
+
+def test_stats_of_a_run_stand_in_its_document():
+    result = pipeline.run(case("LSTM(2, return_sequences=True, return_state=True)"))
+    document = run_answer.RunAnswer(result, run_answer.stats_of(result)).document(View())
+    figures = document["outputs"][0]["stats"]
+    assert figures["axes"] == ["batch", "timesteps", "units"]
+    values = result.outputs[0].values
+    assert values[tuple(figures["max"]["index"])] == np.float32(figures["max"]["value"])
+    assert "stats" not in run_answer.RunAnswer(result).document(View())["outputs"][0]
+
+
+def test_the_first_nan_is_named():
+    assert first_nan(tracing.of(lstm())) is None
+    place = first_nan(tracing.of(odd()))
+    assert place == "forget.activation at timestep 1, batch 0, unit 2"
+    result = pipeline.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
+    assert run_answer.first_nan(result) is None
+    result.outputs[0].values[1, 2, 0] = np.nan
+    assert run_answer.first_nan(result) == "hidden_states[1, 2, 0]"
+
+
+def test_a_nan_that_a_mask_shuts_out_is_none():
+    inputs = INPUTS.copy()
+    inputs[1, 2] = np.nan
+    mask = np.ones((2, 4), bool)
+    mask[1, 2] = False
+    shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
+    assert first_nan(tracing.of(pipeline.trace(shut_out))) is None
+    assert first_nan(tracing.of(pipeline.trace(replace(shut_out, mask=None)))).startswith(
+        "update.preactivation"
+    )
