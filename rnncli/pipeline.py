@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,25 @@ def run(case: Case, engine: str = "auto") -> Result:
     engine: `auto` takes the fastest that gives Keras's numbers for this case.
     Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
     """
+    return opened(case, engine)(case)
+
+
+def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
+    """The layers of `case`, made once, and answering any case that differs in its inputs alone.
+
+    Stateful layers go on from one to the next.  Errors as in `run`, here or at each call.
+    """
     fitting.refuse_the_impossible(case)
-    case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
     name = _able(case, choose(case) if engine == "auto" else engine)
-    computed = engines.get(name).run(case, *_weights_and_seeds(case, name))
-    return _result(case, name, computed)
+    call = engines.get(name).opened(case, *_weights_and_seeds(case, name))
+
+    def answer(one: Case) -> Result:
+        one = dataclasses.replace(one, initial_state=fitting.initial_state(one))
+        for _ in range(one.calls):
+            computed = call(one)
+        return _result(one, name, computed)
+
+    return answer
 
 
 def trace(case: Case) -> Result:

@@ -1,7 +1,7 @@
 """The engines, one file each: what can compute a Case.
 
-An engine's file has `refusal(case)`, why it cannot give Keras's numbers for a Case (or None), and
-`run(case)`, what every layer returned.
+An engine's file has `ABOUT`; `refusal(case)`, why it cannot give Keras's numbers for a Case, or None;
+and `opened(case, weights, seeds)`, which makes the layers once and gives the function that calls them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the engines that run our own layers share: calls in a row, and what stays between them."""
+"""What the engines that run our own layers share: a call, and what stays between calls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case
 from rnncli.engines import Computed
+from rnncli.errors import InputError
 from rnncli.layers import make
 from rnncli.layers.stack import Stack
 
@@ -29,20 +30,19 @@ def without_step(case: Case) -> str | None:
 class Running(ABC):
     """Lends the layers a loop over time, and keeps the states of stateful layers from call to call."""
 
-    def __init__(self) -> None:
+    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
+        self.stack, self.weights = Stack(case.layers), weights
         self.states: dict[str, Any] = {}
         self.steps: list[Step] = []
 
-    def compute(self, case: Case, weights: Mapping[str, Array]) -> Computed:
-        """Every layer's tensors after the last of `case.calls` calls, and the steps of that call."""
+    def __call__(self, case: Case) -> Computed:
+        """Every layer's tensors of one call, and its steps where a trace is asked for."""
         import numpy as np
 
-        stack = Stack(case.layers)
+        self.steps = []
         with np.errstate(all="ignore"):
-            for _ in range(case.calls):
-                self.steps = []
-                returned = stack.call(self, case.inputs, case.mask, case.initial_state, weights)
-        return Computed(tuple(layer.tensors for layer in returned), weights, tuple(self.steps))
+            returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+        return Computed(tuple(layer.tensors for layer in returned), self.weights, tuple(self.steps))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""
@@ -62,5 +62,13 @@ class Running(ABC):
     def _start(self, layer: Recurrent, call: Call) -> Any:
         if call.initial_state is not None:
             return layer.cell.pack(call.initial_state)
-        kept = self.states.get(call.place.path)
-        return layer.cell.start(len(call.inputs), call.inputs.dtype) if kept is None else kept
+        kept, batch = self.states.get(call.place.path), len(call.inputs)
+        if kept is None:
+            return layer.cell.start(batch, call.inputs.dtype)
+        before = len(layer.cell.output(kept))
+        if before != batch:
+            raise InputError(
+                f"a stateful layer keeps states of {before} sequences, and {batch} come now.",
+                "Give the same number every time, or leave --stateful out.",
+            )
+        return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, walk
@@ -33,16 +33,16 @@ def refusal(case: Case) -> str | None:
     return without_step(case)
 
 
-def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:
-    """Every layer's tensors after the last of `case.calls` calls, and the steps of that call."""
-    return _Run(case, seeds).compute(case, weights)
+def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:
+    """The layers of `case` with these weights; what comes back calls them."""
+    return _Run(case, weights, seeds)
 
 
 class _Run(Running):
     """Counts how many dropout masks were drawn; every call of a layer draws on."""
 
-    def __init__(self, case: Case, seeds: Mapping[str, int]) -> None:
-        super().__init__()
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        super().__init__(case, weights)
         self.training, self.traced, self.seeds = case.training, case.traced, seeds
         self.drawn: dict[str, dict[str, int]] = {}
 

@@ -6,7 +6,7 @@ inputs and that of the recurrent part stand one after the other.  Padded steps c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, walk
@@ -69,16 +69,16 @@ def refusal(case: Case) -> str | None:
     return without_step(case)
 
 
-def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:  # noqa: ARG001
-    """Every layer's tensors after the last of `case.calls` calls.  Raises EngineError where onnx fails."""
-    return _Run().compute(case, weights)
+def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
+    """The layers of `case` with these weights; what comes back calls them, or raises EngineError."""
+    return _Run(case, weights)
 
 
 class _Run(Running):
     """A session for each recurrent layer, made at its first call."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
+        super().__init__(case, weights)
         self.sessions: dict[str, Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,32 +34,42 @@ def refusal(case: Case) -> str | None:
     return None
 
 
-def run(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Computed:  # noqa: ARG001
-    """What every layer returned at the last of `case.calls` calls.
+def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
+    """The layers of `case`, made and built once; what comes back calls them.
 
     weights: those that Keras shall not draw from the seed itself.  seeds: Keras takes its own.
     Raises EngineError where Keras refuses or fails.
     """
     with ready(case, weights) as (keras, layers):
-        for _ in range(case.calls):
-            returned = called(keras, case, layers)
         variables = _variables(case, layers)
-        used = {path: keras.ops.convert_to_numpy(variable) for path, variable in variables.items()}
-    return Computed(tuple(returned), used)
+        used = {path: variable.numpy() for path, variable in variables.items()}
+
+    def call(one: Case) -> Computed:
+        with _guarded():
+            return Computed(tuple(called(keras, one, layers)), used)
+
+    return call
 
 
 @contextmanager
 def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
     """Keras, and the layers with their weights; what goes wrong in the block is an EngineError."""
+    with _guarded():
+        keras = _keras()
+        keras.utils.set_random_seed(case.seed)
+        layers = _built(keras, case)
+        variables = _variables(case, layers)
+        for path, values in weights.items():
+            variables[path].assign(values)
+        yield keras, layers
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """No noise, and no error of Keras's own."""
     try:
         with quiet():
-            keras = _keras()
-            keras.utils.set_random_seed(case.seed)
-            layers = _built(keras, case)
-            variables = _variables(case, layers)
-            for path, values in weights.items():
-                variables[path].assign(values)
-            yield keras, layers
+            yield
     except EngineError:
         raise
     except Exception as error:
