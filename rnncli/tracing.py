@@ -105,11 +105,14 @@ def quantities(step: Step) -> Iterator[tuple[str, Array]]:
 
 
 def of(result: Result) -> Trace:
-    """The steps of `result`, each with those of its own loop."""
+    """The steps of `result`, each with those of its own loop.  Raises UsageError where there are none."""
     stack = Stack(result.layers)
     steps: dict[tuple[int, str], list[Step]] = {}
     for step in result.trace:
         steps.setdefault((step.layer, step.direction), []).append(step)
+    if not steps:
+        names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
+        raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
     return Trace(tuple(_loop(stack, *key, tuple(own)) for key, own in steps.items()))
 
 
@@ -128,8 +131,6 @@ def narrowed(trace: Trace, kept: Kept) -> Trace:
 
     Raises UsageError for what is not there.
     """
-    if not trace.loops:
-        return trace
     batch = _indices("--batch", kept.batch, [len(trace.loops[0].steps[0].status)], "batch entries")
     sizes = [values.shape[1] for loop in trace.loops for _, values in quantities(loop.steps[0])]
     units = _indices("--unit", kept.units, sizes, "units")
@@ -238,6 +239,8 @@ def verify(result: Result) -> None:
 
 def told(result: Result) -> Iterator[tuple[str, Array]]:
     """What the steps alone say of every tensor that a recurrent layer returned, by its name."""
+    if not result.trace:
+        return
     stack, loops = Stack(result.layers), of(result).loops
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):

@@ -30,7 +30,7 @@ def loaded_by(*args: str) -> set[str]:
 
 
 @pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv", "markdown", "html", "svg"])
-@pytest.mark.parametrize("command", ["run", "shape", "matrix", "samples", "engines"])
+@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace", "samples", "engines"])
 def test_no_command_loads_a_framework(command: str, format: str) -> None:
     assert not HEAVY & loaded_by(command, "-f", format)
 

@@ -1,0 +1,139 @@
+"""`rnncli trace`, `--stats` and `--fail-on-nan`, as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from test_laziness import HEAVY, loaded_by
+
+BOTH_WAYS = ("--layer", "bilstm", "--seed", "1", "--quiet")
+ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'
+
+
+@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv"])
+def test_a_trace_loads_no_framework(format):
+    assert not HEAVY & loaded_by("trace", *BOTH_WAYS, "--stats", "--fail-on-nan", "-f", format)
+
+
+def test_a_trace_as_data_needs_no_rich():
+    assert "rich" not in loaded_by("trace", "--stats", "-f", "json")
+
+
+def test_a_trace_in_json(rnncli):
+    document = json.loads(rnncli("trace", *BOTH_WAYS, "-f", "json").stdout)
+    assert document["schema"] == "rnncli/1"
+    assert document["layer"][0]["config"]["layer"]["config"]["return_state"] is False
+    order = [(step["direction"], step["timestep"]) for step in document["trace"]]
+    assert order == [("forward", 0), ("forward", 1), ("forward", 2), ("forward", 3),
+                     ("backward", 3), ("backward", 2), ("backward", 1), ("backward", 0)]  # fmt: skip
+    assert "stats" not in document
+
+
+def test_flags_narrow_a_trace(rnncli):
+    flags = (
+        "--step",
+        "-1",
+        "--step",
+        "0",
+        "--unit",
+        "-1",
+        "--batch",
+        "0",
+        "--gate",
+        "forget",
+        "--gate",
+        "input",
+    )
+    steps = json.loads(rnncli("trace", "--seed", "1", "--quiet", *flags, "-f", "json").stdout)["trace"]
+    assert [step["timestep"] for step in steps] == [0, 3]
+    assert [list(step["gates"]) for step in steps] == [["input", "forget"]] * 2
+    assert steps[0]["units"] == [2]
+    assert steps[0]["batch"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--step", "4"), "--step 4: there are 4 time steps, 0 to 3."),
+        (("--unit", "3"), "--unit 3: there are 3 units, 0 to 2."),
+        (("--batch", "-2"), "--batch -2: there are 1 batch entries, 0 to 0."),
+        (("--gate", "forgett"), "Did you mean forget?"),
+        (
+            ("--layer", "gru", "--gate", "update", "--gate", "output"),
+            "It is one of update, reset, candidate.",
+        ),
+        (("--engine", "tensorflow"), "--engine tensorflow: this engine keeps no steps."),
+        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "ConvLSTM1D has no step here"),
+        (("--layer", "Dense(2)"), "Dense has no time steps"),
+    ],
+)
+def test_what_cannot_be_traced_is_said(rnncli, flags, said):
+    done = rnncli("trace", "--quiet", *flags)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_csv_has_a_number_a_row(rnncli):
+    text = rnncli("trace", "--layer", "gru", "--units", "2", "--seed", "1", "--quiet", "-f", "csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 4 * 2 * (3 * 2 + 1 + 1 + 1)
+    parts = ("preactivation", "activation")
+    gates = {f"{gate}.{part}" for gate in ("update", "reset", "candidate") for part in parts}
+    assert {row["quantity"] for row in rows} == {*gates, "candidate.recurrent", "hidden", "output"}
+
+
+def test_npz_has_an_array_a_quantity(rnncli, tmp_path):
+    import numpy as np
+
+    path = tmp_path / "trace.npz"
+    assert rnncli("trace", *BOTH_WAYS, "-o", str(path)).returncode == 0
+    arrays = np.load(path)
+    assert arrays["backward/forget/activation"].shape == (1, 4, 3)
+    assert arrays["backward/timestep"].tolist() == [3, 2, 1, 0]
+
+
+def test_a_check_compares_outputs_and_states_with_keras(rnncli):
+    done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check")
+    assert done.returncode == 0, done.stderr
+    assert "largest difference from tensorflow: hidden_state " in done.stdout
+    assert "last_cell_state" in done.stdout
+    strict = ("--units", "40", "--atol", "0", "--rtol", "0", "-f", "json")
+    done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check", *strict)
+    assert set(json.loads(done.stdout)["differences"]) == {
+        "hidden_state",
+        "last_hidden_state",
+        "last_cell_state",
+    }
+    assert done.returncode == 1
+    assert "not the numbers of tensorflow" in done.stderr
+
+
+def test_stats_of_a_trace_and_of_a_run(rnncli):
+    stats = json.loads(rnncli("trace", *BOTH_WAYS, "--stats", "-f", "json").stdout)["stats"]
+    assert stats["backward/forget.activation"]["beyond"] == [0.05, 0.95]
+    assert stats["backward/cell"]["saturated"] is None
+    done = rnncli("run", *BOTH_WAYS, "--stats", "-f", "json")
+    assert json.loads(done.stdout)["outputs"][0]["stats"]["nan"] == 0
+    assert "no NaN, no infinities" in rnncli("run", *BOTH_WAYS, "--stats").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [("run", "hidden_states[0, 1, 0]"), ("trace", "input.preactivation at timestep 1, batch 0, unit 0")],
+)
+def test_a_nan_fails_after_it_was_shown(rnncli, command, place):
+    flags = (command, ODD, "--seed", "1", "--quiet", "--return-sequences")
+    assert rnncli(*flags).returncode == 0
+    done = rnncli(*flags, "--fail-on-nan")
+    assert done.returncode == 1
+    assert place in done.stderr
+    assert "NaN" in done.stdout or "?" in done.stdout
+
+
+def test_numbers_do_not_fail(rnncli):
+    for command in ("run", "trace"):
+        assert rnncli(command, "--seed", "1", "--quiet", "--fail-on-nan").returncode == 0

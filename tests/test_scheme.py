@@ -1,0 +1,121 @@
+"""Which entries of the tensors of a matrix are the same numbers, drawn and as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import oracle
+import pytest
+from results_by_hand import matrix
+
+from rnncli import claims, pipeline, renderers, specs
+from rnncli.answers import _scheme
+from rnncli.answers.matrix import MatrixAnswer
+from rnncli.case import Case
+from rnncli.page import View
+
+INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
+
+
+def of(expression: str, **rest: object):
+    return pipeline.matrix(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
+
+
+def rows_of(text: str) -> dict[str, list[str]]:
+    """The entries of each row of the drawing, by the column in which they stand."""
+    lines = text.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.endswith("t=3"))
+    columns = [match.start() for match in re.finditer("t=", lines[start])]
+    found = {}
+    for line in lines[start + 1 :]:
+        if line.startswith("one letter"):
+            break
+        name = line[: columns[0]].split("  ")[0].strip()
+        found[name] = [line[column : column + 1].strip() for column in columns]
+    return found
+
+
+def test_the_last_row_is_the_last_state():
+    drawn = rows_of(renderers.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
+    assert drawn == {
+        "hidden_states[:, t, :]": ["·", "·", "·", "a"],
+        "hidden_state": ["", "", "", "a"],
+        "last_hidden_state": ["", "", "", "a"],
+        "last_cell_state": ["", "", "", "·"],
+    }
+
+
+def test_the_backward_state_is_the_backward_half_of_the_first_row():
+    drawn = rows_of(renderers.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
+    assert drawn == {
+        "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
+        "hidden_states[:, t, 3:]": ["b", "·", "·", "·"],
+        "hidden_state[:, :3]": ["", "", "", "a"],
+        "hidden_state[:, 3:]": ["b", "", "", ""],
+        "forward_last_hidden_state": ["", "", "", "a"],
+        "forward_last_cell_state": ["", "", "", "·"],
+        "backward_last_hidden_state": ["b", "", "", ""],
+        "backward_last_cell_state": ["·", "", "", ""],
+    }
+
+
+@pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
+def test_merged_outputs_equal_no_state(merge):
+    assert _scheme.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+
+
+def test_two_outputs_stay_apart():
+    found = _scheme.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    assert found == [
+        ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
+        ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
+    ]
+
+
+def test_steps_that_a_mask_repeats_are_equal():
+    mask = np.array([[True, True, False, False]] * 2)
+    (same,) = _scheme.of(of("GRU(2)", mask=mask).results).identities()
+    assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
+
+
+def test_other_numbers_are_not_called_equal():
+    results = dict(matrix().results)
+    (last, *states) = results[False, True].outputs
+    moved = replace(last, values=np.nextafter(last.values, np.float32(1)))
+    results[False, True] = replace(results[False, True], outputs=(moved, *states))
+    assert _scheme.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["SimpleRNN(2, go_backwards=True)", "Bidirectional(LSTM(2))", "RNN([GRUCell(2), LSTMCell(3)])"],
+)
+def test_every_identity_holds_for_what_keras_returns(expression):
+    def returned(sequences: bool, state: bool) -> dict[str, np.ndarray]:
+        (spec,) = specs.from_flags([expression], {})
+        spec = pipeline._changed(spec, {"return_sequences": sequences, "return_state": state})
+        (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
+        names = [info.name for info in pipeline.shapes((spec,), INPUTS.shape).outputs]
+        rng = np.random.default_rng(3)
+        oracle.filled([layer], rng)
+        return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
+
+    tensors = {**returned(False, True), **returned(True, True)}
+    found = _scheme.of(of(expression).results).identities()
+    assert found
+    for same in found:
+        first, *others = (claims.evaluate(entry, tensors) for entry in same)
+        for other in others:
+            np.testing.assert_allclose(first, other, atol=1e-7)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_long_sequences_show_their_ends(width):
+    inputs = np.zeros((1, 50, 3), np.float32)
+    made = pipeline.matrix(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
+    text = renderers.render(MatrixAnswer(made), "table", View(width=width))
+    assert "t=49" in text
+    assert "t=25" not in text
+    assert max(map(len, text.splitlines())) <= width
