@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, Spec
 from rnncli.errors import UsageError, did_you_mean
@@ -142,6 +142,15 @@ def layer_of(case: Case) -> int:
             f"It knows {', '.join(STEPPED)}.",
         )
     return places[-1]
+
+
+def units_of(case: Case) -> int:
+    """How many the last layer that steps through time has; the last cell's where there are several."""
+    spec: Any = case.layers[layer_of(case)]
+    while "units" not in spec.config:
+        spec = spec.config.get("layer") or spec.config["cell"]
+        spec = spec[-1] if isinstance(spec, tuple) else spec
+    return int(spec.config["units"])
 
 
 def of(case: Case, target: Target, states: Mapping[str, Array], inputs: Array, skipped: Array) -> Gradients:

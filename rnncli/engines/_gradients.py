@@ -124,7 +124,7 @@ class _Walk:
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
-        return max(1, min(AT_ONCE, HELD // one))
+        return int(max(1, min(AT_ONCE, HELD // one)))
 
     def squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
         """By `forward/hidden`, and by `input`, the sum of the squared derivatives, (timesteps,)."""

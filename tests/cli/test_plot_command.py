@@ -6,6 +6,7 @@ import json
 import struct
 
 import pytest
+from test_laziness import loaded_by
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
@@ -82,3 +83,13 @@ def test_a_result_where_there_is_no_trace(rnncli):
     done = rnncli("plot", case, "--layer", "gru", "--seed", "1", "--what", "result", "--terminal")
     assert "hidden_state" in done.stdout
     assert "update gate" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["plot", "gradients"])
+def test_help_loads_nothing_heavy(command):
+    loaded = loaded_by(command, "--help")
+    assert not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.plots", "rnncli.pipeline"} & loaded
+
+
+def test_the_terminal_needs_no_matplotlib():
+    assert "matplotlib" not in loaded_by("plot", "--seed", "1", "--terminal")

@@ -1,0 +1,69 @@
+"""`rnncli gradients` as it is typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def answered(rnncli, *args: str) -> list[dict]:
+    done = rnncli("gradients", *args, "--seed", "3", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["layers"]
+
+
+def kinds(found: list[dict]) -> list[tuple[str, int]]:
+    layers = [one["layer"][0] for one in found]
+    return [(layer["class_name"], layer["config"]["units"]) for layer in layers]
+
+
+def test_layers_side_by_side_have_the_same_input_units_and_seed(rnncli):
+    found = answered(rnncli, "--against", "simple_rnn,lstm, GRU(4, reset_after=False)", "--units", "4")
+    assert kinds(found) == [("SimpleRNN", 4), ("LSTM", 4), ("GRU", 4)]
+    assert answered(rnncli, "--layer", "lstm", "--units", "4")[0] == found[1]
+
+
+def test_a_layer_stands_before_those_it_is_held_against(rnncli):
+    found = answered(rnncli, "-l", "GRU(5)", "--against", "simple_rnn", "--against", "lstm")
+    assert kinds(found) == [("GRU", 5), ("SimpleRNN", 5), ("LSTM", 5)]
+
+
+def test_nothing_of_tensorflow_is_said(rnncli):
+    done = rnncli("gradients", "--seed", "1", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("LSTM(3)\n")
+
+
+def test_a_csv_has_a_row_a_norm(rnncli):
+    rows = rnncli("gradients", "--seed", "1", "-f", "csv").stdout.splitlines()
+    assert rows[0] == "layer,direction,part,timestep,masked,value"
+    assert len(rows) == 1 + 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--of", "hidden"], "there is no tensor 'hidden'"),
+        (["--of", "hidden_state[3]"], "the index is 3"),
+        (["--engine", "numpy"], "--engine numpy"),
+        (["--training"], "--training"),
+        (["--calls", "2"], "--calls"),
+        (["--against", "lstn"], "lstn"),
+        (["--against", "lstm,gru", "--reset-after"], "reset-after"),
+        (["--layer", "Dense(2)"], "cannot watch the states of Dense"),
+    ],
+)
+def test_what_cannot_be_meant(rnncli, args, said):
+    done = rnncli("gradients", "--seed", "1", "--quiet", *args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_weights_are_not_for_several_layers(rnncli):
+    case = json.dumps({"inputs": [[[1.0]]], "initial_state": [[[0.0, 0.0]]], "layer": "GRU(2)"})
+    done = rnncli("gradients", case, "--layer", "gru", "--units", "2", "--against", "lstm", "--quiet")
+    assert done.returncode == 2
+    assert "--against" in done.stderr

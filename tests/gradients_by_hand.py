@@ -1,0 +1,50 @@
+"""Gradients made by hand, for tests of what is said of them and how they are drawn; no engine is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+from results_by_hand import layers
+
+from rnncli.answers.gradients import GradientsAnswer
+from rnncli.gradients import Curve, Gradients, Target
+
+
+def curve(part: str, norms, direction: str = "forward", skipped=()) -> Curve:
+    norms = np.asarray(norms, np.float64)
+    mask = np.zeros(len(norms), bool)
+    mask[list(skipped)] = True
+    return Curve(part, direction, norms, mask)
+
+
+def decay(rate: float, steps: int = 5) -> np.ndarray:
+    return np.sqrt(3) * rate ** np.arange(steps - 1, -1, -1.0)
+
+
+def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
+    target = Target(0, "hidden_state", 0, "hidden_state[0, :]", np.arange(3))
+    steps = len(curves[0].norms)
+    return Gradients(layers(name), target, curves, 42, (batch, steps, 4), "float32")
+
+
+SIMPLE = gradients("simple_rnn", curve("hidden", decay(0.1)), curve("input", decay(0.09)))
+LSTM = gradients(
+    "lstm", curve("hidden", decay(0.5)), curve("cell", [*decay(0.9, 4), 0.0]), curve("input", decay(0.4))
+)
+GRU = gradients("gru", curve("hidden", decay(0.8)), curve("input", decay(0.7)))
+MASKED = gradients(
+    "bigru",
+    curve("hidden", [1.2, 1.5, 1.7, 0.0, 0.0], skipped=(3, 4)),
+    curve("hidden", [1.7, 0.3, 0.02, 0.02, 0.02], "backward", skipped=(3, 4)),
+    curve("input", [0.8, 0.7, 0.9, 0.0, 0.0], "", skipped=(3, 4)),
+    batch=2,
+)
+EXPLODING = gradients(
+    "simple_rnn", curve("hidden", decay(2.0, 100)), curve("input", [*decay(2.0, 99), np.nan])
+)
+
+ANSWERS = {
+    "gradients": GradientsAnswer((LSTM,)),
+    "gradients_against": GradientsAnswer((SIMPLE, LSTM, GRU)),
+    "gradients_masked": GradientsAnswer((MASKED,)),
+    "gradients_exploding": GradientsAnswer((EXPLODING,)),
+}
