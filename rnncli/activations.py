@@ -151,7 +151,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """(0, 1) or (-1, 1) where the values stay within; None for every other activation.  Errors: LayerError."""
+    """(0, 1) or (-1, 1) where the values stay within; None for all others.  Errors: LayerError."""
     return _BOUNDS.get(canonical(name))
 
 

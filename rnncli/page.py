@@ -1,9 +1,10 @@
 """What is said, before it is drawn: a Page of headed tables, and the View in which someone wants it.
 
 An answer makes pages, a renderer draws them, and neither knows the other.  A style is a few words
-that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, and the idea that
-a tensor stands for, `hidden` or `cell`.  A `number` keeps its place among others.  `rise0` to `rise7` are values between a bound and another,
-`pole0` to `pole7` values around zero.
+that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, `number`, which keeps
+its place among others, the idea that a tensor stands for, `hidden` or `cell`, and `same0` to `same3`,
+numbers that are the same.  `rise0` to `rise7` are values between a bound and another, `pole0` to `pole7`
+values around zero.
 """
 
 from __future__ import annotations
