@@ -27,8 +27,9 @@ LIGHT = STYLES["light"]
 
 def case(*layers: str, shape=(2, 5, 2), units=3, mask=None, scale=1.0, names=(), **flags) -> Case:
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
+    options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
-        layers=specs.from_flags(list(layers), {"units": units, **flags}),
+        layers=specs.from_flags(list(layers), options),
         inputs=inputs.astype(np.float32),
         mask=mask,
         seed=1,
@@ -190,7 +191,7 @@ def test_a_result_has_no_gates():
 def drawn(found, size=None, style=LIGHT):
     import matplotlib
 
-    with matplotlib.rc_context({**figure.SETTINGS, **figure._colours(style)}):
+    with matplotlib.rc_context({**figure.SETTINGS, **figure._colours(style), "font.family": ["DejaVu Sans"]}):
         return figure.figure(found, style, size)
 
 
@@ -287,6 +288,26 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
         assert box.y1 <= whole.y1 + 1
 
 
+def test_cells_too_small_for_an_edge_have_none():
+    found = sheet(case("bilstm", units=40, shape=(2, 4, 60)), steps=slice(-2, None))
+    for axes in heat_maps(drawn(found, (12, 3))):
+        assert axes.collections[0].get_linewidth() == [0]
+        assert len(axes.get_yticks()) <= 2
+    assert heat_maps(drawn(sheet(case("lstm"))))[1].collections[0].get_linewidth() == [0.5]
+
+
+def test_cells_of_an_rnn_come_one_after_the_other():
+    (_, row) = titles(sheet(case("RNN([LSTMCell(2), GRUCell(3)])")))
+    assert [title.partition("/")[0] for title in row] == ["0"] * 6 + ["1"] * 4
+
+
+def test_names_of_features_are_no_formulas_and_may_be_korean():
+    found = sheet(case("gru", names=("$x^$", "종가")))
+    labels = heat_maps(drawn(found))[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["$x^$", "종가"]
+    assert figure.render(found, "svg", LIGHT, None)
+
+
 def test_size_is_inches():
     drawing = drawn(sheet(case("lstm")), (9.5, 4))
     assert tuple(drawing.get_size_inches()) == (9.5, 4)
@@ -350,6 +371,12 @@ def test_without_colour_shades_say_it_and_slashes_the_mask():
     assert text.isascii()
     assert "////////" in text
     assert re.search(r"gates +0 .* 1\n", text)
+
+
+def test_many_units_share_rows_in_the_terminal():
+    text = terminal.render(sheet(case("gru", units=256)), LIGHT, View(width=80), "none")
+    assert len(text.splitlines()) < 160
+    assert "a row: the mean of several units" in text
 
 
 def test_no_matplotlib_for_the_terminal_and_no_tensorflow_for_a_file(tmp_path):

@@ -87,9 +87,11 @@ def plot(
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     from rnncli import pipeline
+    from rnncli.gradients import STEPPED
     from rnncli.plots import sheet
 
-    traceable = pipeline.choose(case) == "numpy" and engine in ("auto", "numpy")
+    through_time = any(spec.class_name in STEPPED for spec in case.layers)
+    traceable = through_time and pipeline.choose(case) == "numpy" and engine in ("auto", "numpy")
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.of_result(case, pipeline.run(case, engine), wanted)

@@ -17,6 +17,10 @@ from rnncli.plots.layout import DPI, EDGE, Box, Layout, arrange, is_lowest, show
 from rnncli.plots.palette import Style, dark
 from rnncli.plots.sheet import Panel, Row, Scale, Sheet
 
+APART = 0.06
+"""Inches of a cell that can have an edge around it."""
+TICK_HIGH, TICK_WIDE = 0.14, 0.22
+"""Inches that the label of a tick needs."""
 READABLE = 0.17
 """Inches of a cell in which a number can be read, from top to bottom; twice that from left to right."""
 CRISP = 4096
@@ -27,8 +31,11 @@ UNDATED = {
     "pdf": {"CreationDate": None, "Creator": "rnncli", "Producer": None},
     "png": {"Software": "rnncli"},
 }
+FONTS = ("DejaVu Sans",)
+BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
+"""Fonts of the system, for the names of features; matplotlib's own has no such letters."""
 SETTINGS = {
-    "font.family": "DejaVu Sans",
+    "text.parse_math": False,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titlepad": 4,
@@ -55,7 +62,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     matplotlib = _matplotlib()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **_colours(style)})
+        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": _fonts(sheet)})
         held = BytesIO()
         drawing = figure(sheet, style, size)
         drawing.savefig(held, format=format, dpi=DPI, metadata=UNDATED[format])
@@ -73,9 +80,11 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
     for down, (row, boxes) in enumerate(zip(sheet.rows, layout.panels, strict=True)):
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
             axes = place.axes(box)
-            mesh = _heat_map(axes, panel, sheet.scale(panel), style)
-            _label_rows(axes, panel, row, first=across == 0)
-            _label_time(axes, panel, named=is_lowest(sheet, down, across), ticks=shows_ticks(sheet, down))
+            mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
+            _label_rows(axes, panel, row, box, first=across == 0)
+            _label_time(
+                axes, panel, box, named=is_lowest(sheet, down, across), ticks=shows_ticks(sheet, down)
+            )
             if _readable(panel, box):
                 _write_numbers(axes, panel, mesh)
     _legend([place.axes(box) for box in layout.legend], sheet, style)
@@ -108,6 +117,11 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
+def _fonts(sheet: Sheet) -> list[str]:
+    latin = all(name.isascii() for row in sheet.rows for panel in row.panels for name in panel.names)
+    return [*FONTS, *(() if latin else BEYOND_LATIN)]
+
+
 def _colours(style: Style) -> dict[str, str]:
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
     faint = ("axes.edgecolor", "xtick.color", "ytick.color")
@@ -119,13 +133,13 @@ def _colours(style: Style) -> dict[str, str]:
     }
 
 
-def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
+def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> Any:
     """The cells, and hatching over the steps that the mask left out."""
     import numpy as np
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    thin = min(rows, columns) > 1 and rows * columns <= 600
+    apart = min(box.height / rows, box.width / columns) > APART
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -133,8 +147,8 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
         cmap=_map(scale, style),
         vmin=scale.low,
         vmax=scale.high,
-        edgecolors=style.paper if thin else "none",
-        linewidth=0.5 if thin else 0,
+        edgecolors=style.paper if apart else "none",
+        linewidth=0.5 if apart else 0,
         rasterized=rows * columns > CRISP,
     )
     axes.invert_yaxis()
@@ -168,12 +182,12 @@ def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _label_rows(axes: Any, panel: Panel, row: Row, *, first: bool) -> None:
+def _label_rows(axes: Any, panel: Panel, row: Row, box: Box, *, first: bool) -> None:
     """The title, and on the first heat map of a row what its rows are."""
     alone = len(row.panels) == 1 and row.label
     axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")
     count = len(panel.values)
-    places = _ticks(count, 32 if panel.names else 8)
+    places = _ticks(count, int(box.height / TICK_HIGH))
     axes.set_yticks(places, [shown_name(panel.names[i]) if panel.names else str(i) for i in places])
     if not first:
         axes.tick_params(labelleft=False)
@@ -183,8 +197,8 @@ def _label_rows(axes: Any, panel: Panel, row: Row, *, first: bool) -> None:
         axes.set_ylabel(panel.axis)
 
 
-def _label_time(axes: Any, panel: Panel, *, named: bool, ticks: bool) -> None:
-    columns = _ticks(len(panel.times), 9)
+def _label_time(axes: Any, panel: Panel, box: Box, *, named: bool, ticks: bool) -> None:
+    columns = _ticks(len(panel.times), int(box.width / TICK_WIDE))
     axes.set_xticks(columns, [str(panel.times[place]) for place in columns])
     axes.tick_params(labelbottom=ticks)
     if named and panel.times:
@@ -193,6 +207,7 @@ def _label_time(axes: Any, panel: Panel, *, named: bool, ticks: bool) -> None:
 
 def _ticks(count: int, most: int) -> list[int]:
     """At most so many places, a round number apart."""
+    most = max(most, 1)
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     apart = next(step for step in steps if step * most >= count)
     return list(range(0, count, apart))

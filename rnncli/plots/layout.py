@@ -102,7 +102,8 @@ def _widths(sheet: Sheet) -> list[float]:
         return [min(max(0.42 * longest[0], 3.4), 6.2)]
     titles = [max(len(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
     most = 1.9 if count > 3 else 3.0
-    return [max(min(0.4 * steps, most), title) for steps, title in zip(longest, titles, strict=True)]
+    least = 1.1 if count > 3 else 0.6
+    return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
 
 
 def _heights(sheet: Sheet) -> list[float]:

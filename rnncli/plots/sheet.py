@@ -94,6 +94,8 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every gate, candidate and state of one sequence: a row a layer and direction."""
     _entry(case, wanted)
     steps = [step for step in result.trace if step.timestep in _times(case, wanted)]
+    if not steps:
+        raise UsageError("there is no trace: no layer goes through time.", "Take --what result.")
     groups = [list(group) for _, group in groupby(steps, key=lambda step: (step.layer, step.direction))]
     _demand(wanted.gates, groups)
     rows = [
@@ -124,13 +126,12 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
 def _entry(case: Case, wanted: Wanted) -> None:
     count = len(case.inputs)
     if not 0 <= wanted.batch < count:
-        last = f"The input has {count} sequences, 0 to {count - 1}."
         raise UsageError(
-            f"--batch {wanted.batch}: there is no such sequence.", last if count > 1 else "It has one, 0."
+            f"--batch {wanted.batch}: there is no such sequence.", f"How many the input has: {count}, from 0."
         )
     if not _times(case, wanted):
         steps = case.inputs.shape[1]
-        raise UsageError("--steps: no time step is left.", f"The input has {steps}, 0 to {steps - 1}.")
+        raise UsageError("--steps: no time step is left.", f"How many the input has: {steps}, from 0.")
 
 
 def _times(case: Case, wanted: Wanted) -> range:
@@ -161,15 +162,16 @@ def _traced(steps: Sequence[Step], wanted: Wanted) -> Iterator[Panel]:
         return Panel(title, kind, columns, times=times, skipped=_skipped(steps, wanted))
 
     times = tuple(step.timestep for step in steps)
-    for name in steps[0].gates:
-        if _asked(name, wanted):
+    first = steps[0]
+    names = [name for name in (*first.gates, *reversed(tuple(first.state))) if _asked(name, wanted)]
+    for name in sorted(names, key=lambda name: int(name.rpartition("/")[0] or 0)):  # cell by cell
+        if name in first.state:
+            kind = OF_STATE[name.rpartition("/")[2]]
+            yield panel(f"{name} state", kind, (step.state[name] for step in steps))
+        else:
             candidate = name.endswith("candidate")
             title, kind = (name, "state") if candidate else (f"{name} gate", "gate")
             yield panel(title, kind, (step.gates[name].activation for step in steps))
-    for name in reversed(tuple(steps[0].state)):
-        if _asked(name, wanted):
-            kind = OF_STATE[name.rpartition("/")[2]]
-            yield panel(f"{name} state", kind, (step.state[name] for step in steps))
     if any("zeroed" in step.status for step in steps) and not wanted.gates:
         yield panel("output", "state", (step.output for step in steps))
 

@@ -26,6 +26,7 @@ ASCII_SHADES = " .:+#"
 WIDEST_CELL = 4
 UNBOUND = 100
 BETWEEN = 3
+MOST_ROWS = 32
 
 
 def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
@@ -89,8 +90,10 @@ class _Drawing:
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
         values, skipped = _pooled(panel, together)
+        joined = _joined(panel)
+        values = _means(values.T, joined).T
         for first in range(0, len(values), 2 if self.halves else 1):
-            name = panel.names[first] if panel.names else str(first)
+            name = panel.names[first * joined] if panel.names else str(first * joined)
             line = Text(f"{name[:margin]:>{margin}} ")
             for column in range(values.shape[1]):
                 pair = values[first : first + 2, column]
@@ -150,19 +153,32 @@ class _Drawing:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
         if (together := -(-steps // self.room(_margin(sheet)))) > 1:
             yield Text(f"a column: the mean of {together} time steps")
+        if any(_joined(panel) > 1 for row in sheet.rows for panel in row.panels):
+            yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
 
 
 def _pooled(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
     """The mean of so many steps to a column, where a line is too short for all of them."""
     import numpy as np
 
-    values = panel.values.astype(np.float64)
-    skipped = panel.skipped or (False,) * values.shape[1]
+    values = _means(panel.values.astype(np.float64), together)
+    skipped = panel.skipped or (False,) * panel.values.shape[1]
+    return values, [all(skipped[at : at + together]) for at in range(0, len(skipped), together)]
+
+
+def _means(values: Array, together: int) -> Array:
+    """The mean of so many columns each."""
+    import numpy as np
+
     if together == 1:
-        return values, skipped
+        return values
     starts = range(0, values.shape[1], together)
-    means = [values[:, start : start + together].mean(axis=1) for start in starts]
-    return np.stack(means, axis=-1), [all(skipped[start : start + together]) for start in starts]
+    return np.stack([values[:, at : at + together].mean(axis=1) for at in starts], axis=-1)
+
+
+def _joined(panel: Panel) -> int:
+    """How many units share a row."""
+    return -(-len(panel.values) // MOST_ROWS)
 
 
 def _place(value: float, scale: Scale) -> float | None:
