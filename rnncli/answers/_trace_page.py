@@ -131,6 +131,11 @@ class _LoopTables:
             yield self._table(fields, title_ if place == 0 else (), last)
         yield from self._reasons(groups[-1])
 
+    @property
+    def directed(self) -> bool:
+        """Whether the direction has to be said: it is backward, or one of two."""
+        return self.loop.direction == "backward" or self.loop.path.endswith(f"{self.loop.direction}/")
+
     def _title(self) -> Line:
         """`layer 0  LSTM(3) · backward`, as far as there are several."""
         from rnncli.specs import describe
@@ -140,7 +145,7 @@ class _LoopTables:
         if len(layers) > 1:
             pieces.append((Span(describe(layers[self.loop.layer]), "strong"),))
         direction = self.loop.direction
-        if direction in self.loop.path or self.loop.direction == "backward":
+        if self.directed:
             before = (Span(marks(self.view).dot, "dim"),) if pieces else ()
             pieces.append((*before, Span(say(direction, lang), "strong")))
         return tuple(span for piece in pieces for span in piece)
@@ -156,16 +161,16 @@ class _LoopTables:
             news = [text if not place or text != batch[place - 1] else "" for place, text in enumerate(batch)]
             columns.append((say("batch", self.view.lang), news))
         times = [ellipsis if GAP in row else str(self.loop.steps[row[1]].timestep) for row in rows]
-        if self.loop.direction == "backward":
+        if self.directed:
             columns.append(
                 (say("step", self.view.lang), ["" if GAP in row else self._processed(row[1]) for row in rows])
             )
         return [*columns, ("t", times)]
 
     def _processed(self, place: int) -> str:
-        """How many steps came before, where it is known: all of them are there."""
-        whole = self.answer.result.input_shape[1]
-        return str(whole - 1 - self.loop.steps[place].timestep)
+        """How many steps the layer had taken before."""
+        timestep, last = self.loop.steps[place].timestep, self.answer.result.input_shape[1] - 1
+        return str(last - timestep if self.loop.direction == "backward" else timestep)
 
     @cached_property
     def rows(self) -> list[tuple[int, int]]:
