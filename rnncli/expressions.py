@@ -19,7 +19,19 @@ from rnncli.errors import LayerError
 
 LONGEST = 20_000
 DEEPEST = 50
-PREFIXES = frozenset({"tf", "tensorflow", "keras", "api", "layers", "initializers", "activations"})
+PREFIXES = frozenset(
+    {
+        "tf",
+        "tensorflow",
+        "keras",
+        "api",
+        "layers",
+        "initializers",
+        "activations",
+        "constraints",
+        "regularizers",
+    }
+)
 
 ADVICE = (
     "An expression has only calls, names, numbers, strings, lists and tuples: LSTM(3, activation='relu')."
@@ -164,9 +176,9 @@ class _Reader:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self.fault(whole, "only a name can be called, once")
+            raise self.fault(whole, "a name has to stand here, such as LSTM or keras.layers.LSTM")
         parts.append(node.id)
-        for part in parts[1:]:
+        for part in reversed(parts[1:]):
             if part not in PREFIXES:
                 raise self.fault(whole, f"the name begins with {part}, which is not part of Keras")
         return parts[0]

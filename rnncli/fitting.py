@@ -19,12 +19,7 @@ _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_seque
 def refuse_the_impossible(case: Case) -> None:
     """What is known to fail, or to be wrong in Keras, before anything is allocated."""
     stack = Stack(case.layers)
-    sizes = [
-        prod(size for size in shape if isinstance(size, int))
-        for shapes in (stack.weight_shapes(case.inputs.shape), _output_shapes(stack, case))
-        for shape in shapes.values()
-    ]
-    memory.refuse_beyond(sum(sizes) * 8 if case.inputs.dtype.itemsize == 8 else sum(sizes) * 4)
+    memory.refuse_beyond(_needed(stack, case))
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
@@ -50,6 +45,16 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
                     "mask in the wrong order of time here, so there is no right number to show.",
                     "Leave unroll out; it changes nothing else.",
                 )
+
+
+def _needed(stack: Stack, case: Case) -> int:
+    """Bytes of all weights and outputs; and, to draw a weight, of three doubles for each of its numbers."""
+    weights, outputs = (
+        [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
+        for shapes in (stack.weight_shapes(case.inputs.shape), _output_shapes(stack, case))
+    )
+    drawn = 24 * max(weights, default=0) if case.weights is None else 0
+    return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + sum(outputs)) + drawn
 
 
 def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:

@@ -20,7 +20,7 @@ import rnncli
 from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers import SeedStream, make, parse, takes_seed, to_config
+from rnncli.initializers import SeedStream, draws, make, parse, takes_seed, to_config
 
 KERAS_NAMES = [name for name in initializers.names() if name != "probe"]
 RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]
@@ -368,3 +368,14 @@ def test_probe_starts_where_it_is_told() -> None:
 def test_parsing_needs_no_numpy() -> None:
     code = "import sys, rnncli.initializers as i; i.parse('Constant(0.1)'); i.takes_seed('he_normal'); "
     subprocess.run([sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], check=True)
+
+
+def test_a_large_orthogonal_is_found_the_short_way_and_is_the_same() -> None:
+    """Cholesky, which the large and tall take, against QR of the same normal draws."""
+    weight = make("orthogonal", (150, 600), "float64", 7)
+    tall = draws.normal((600, 150), 0.0, 1.0, "float64", 7)
+    q, r = np.linalg.qr(tall)
+    np.testing.assert_allclose(weight, (q * np.sign(np.diagonal(r))).T, rtol=0, atol=1e-13)
+    keras.utils.set_random_seed(0)
+    theirs = keras.initializers.Orthogonal(seed=7)((150, 600), "float32").numpy()
+    np.testing.assert_allclose(make("orthogonal", (150, 600), "float32", 7), theirs, rtol=0, atol=4e-6)

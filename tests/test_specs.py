@@ -109,7 +109,7 @@ class TestExpressions:
             ("LSTM(3, dtype='int32')", "there is no dtype 'int32'"),
             ("Bidirectional(Dense(3))", "Dense has no direction"),
             ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
-            ("Bidirectional(LSTM)", "layer is 'LSTM', not a layer that is called"),
+            ("Bidirectional(LSTM)", "layer is LSTM, not a layer that is called"),
             ("Bidirectional(LSTMCell(3))", "layer wants a layer such as LSTM(3), not LSTMCell"),
             ("Bidirectional(LSTM(3), backward_layer=LSTM(3))", "same direction"),
             (
@@ -308,3 +308,33 @@ def plain(config: Any) -> Any:
     if isinstance(config, dict):
         return {key: plain(value) for key, value in config.items() if key not in ("name", "build_config")}
     return [plain(item) for item in config] if isinstance(config, (list, tuple)) else config
+
+
+class TestStacksInOneText:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[LSTM(3, return_sequences=True), GRU(3)]",
+            "lstm, gru",
+            "Sequential([Input((4, 5)), LSTM(3, return_sequences=True), GRU(3)])",
+        ],
+    )
+    def test_is_a_stack(self, text: str) -> None:
+        stack = specs.from_flags([text], {})
+        assert [specs.describe(spec) for spec in stack] == ["LSTM(3, return_sequences=True)", "GRU(3)"]
+
+    def test_short_names_can_be_called(self) -> None:
+        (spec,) = specs.from_flags(["bilstm(4, use_bias=False, merge_mode='sum')"], {})
+        assert specs.describe(spec) == "Bidirectional(LSTM(4, use_bias=False), merge_mode='sum')"
+
+    def test_a_hyphen_is_an_underscore(self) -> None:
+        assert specs.from_flags(["simple-rnn"], {})[0].class_name == "SimpleRNN"
+
+    def test_halves_of_different_size_are_not_added(self) -> None:
+        text = "Bidirectional(LSTM(3), backward_layer=GRU(4, go_backwards=True), merge_mode='sum')"
+        with pytest.raises(LayerError, match="3 and 4 units"):
+            specs.from_flags([text], {})
+
+    def test_a_kernel_larger_than_its_input(self) -> None:
+        with pytest.raises(LayerError, match="covers 30, and the input has only 8"):
+            pipeline.shapes(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))

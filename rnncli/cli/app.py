@@ -153,7 +153,8 @@ def _answer(args: list[str]) -> int:
     try:
         with command.make_context("rnncli", args) as context:
             command.invoke(context)
-    except typer.Exit as leaving:
+    except typer.Exit as leaving:  # the help or the version was asked for
+        terminal.demand_stdout("There is nowhere to write this to.")
         terminal.flush()
         return leaving.exit_code
     except click.ClickException as error:

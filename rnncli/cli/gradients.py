@@ -46,16 +46,15 @@ def gradients(
     """
     from rnncli import pipeline
     from rnncli.answers.gradients import GradientsAnswer
-    from rnncli.cli import request, terminal
+    from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     deliver = delivery(output)
     _demand_plain(run)
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)
-    terminal.remark(remarks, output.quiet)
     cases = [case, *_others(case, others)]
-    deliver(GradientsAnswer(tuple(pipeline.gradients(one, of) for one in cases)))
+    deliver(GradientsAnswer(tuple(pipeline.gradients(one, of) for one in cases)), remarks)
 
 
 def _demand_plain(run: RunFlags) -> None:

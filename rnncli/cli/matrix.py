@@ -14,10 +14,9 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     """return_sequences x return_state, all four side by side, and which entries are equal."""
     from rnncli import pipeline
     from rnncli.answers.matrix import MatrixAnswer
-    from rnncli.cli import request, terminal
+    from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     deliver = delivery(output)
     case, remarks = request.case(input, layer, run)
-    terminal.remark(remarks, output.quiet)
-    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)))
+    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), remarks)

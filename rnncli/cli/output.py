@@ -6,40 +6,61 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from rnncli import renderers
 from rnncli.cli import terminal
 from rnncli.cli.options import OutputFlags
 from rnncli.errors import UsageError
-from rnncli.page import Answer, View
+from rnncli.page import UNICODE, Answer, View
 
 BINARY = ("npz", "npy", "safetensors")
-BEYOND_ASCII = "…─▁·"
+FRACTIONS, LINES = "▏▎▍▌▋▊▉█", "─"
+BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{LINES}"
+"""Every sign that a table may hold: one that cannot be shown, and all are said in ASCII."""
 
 
-def delivery(flags: OutputFlags) -> Callable[[Answer], None]:
+class Delivery(Protocol):
+    """Shows an answer, and before it the remarks, which nobody wants to read if no answer comes."""
+
+    def __call__(self, answer: Answer, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
+
+
+def delivery(flags: OutputFlags) -> Delivery:
     """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant."""
+    demand_place(flags.output)
     name = format_of(flags)
     to_file = flags.output not in (None, "-")
     if name in BINARY and not to_file and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
-    if to_file and not (folder := Path(flags.output or "").expanduser().parent).is_dir():
-        raise UsageError(f"{flags.output}: cannot be written.", f"There is no folder {folder}.")
 
-    def deliver(answer: Answer) -> None:
+    def deliver(answer: Answer, remarks: Sequence[str] = ()) -> None:
         data = renderers.render(answer, name, view_of(flags, to_file=to_file))
         if isinstance(data, str) and name != "table":
             data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
+        terminal.remark(remarks, flags.quiet)
         send(data, flags.output)
 
     return deliver
+
+
+def demand_place(output: str | None) -> None:
+    """UsageError where --output names nothing, a folder, or a file in a folder that is not there."""
+    if output is None or output == "-":
+        return
+    if not output.strip():
+        raise UsageError("--output: the name of a file is empty.", "Name a file, or leave --output out.")
+    path = Path(output).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
+    if not path.parent.is_dir():
+        raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
 
 
 def send(data: str | bytes, output: str | None) -> None:

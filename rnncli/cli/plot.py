@@ -77,8 +77,8 @@ def plot(
     size, steps = _size(plot), _steps(plot.steps)
     format = _format(plot)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    terminal.remark(remarks, plot.quiet)
     sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ())))
+    terminal.remark(remarks, plot.quiet)
     if format is None:
         terminal.write(_in_terminal(sheet, plot))
     else:
@@ -135,12 +135,13 @@ def _format(plot: PlotFlags) -> str | None:
         return None
     if plot.output is None:
         raise UsageError("plot wants a file to draw into.", "Name one, -o FILE.png, or draw here: --terminal")
+    from rnncli.cli.output import demand_place
+
+    demand_place(plot.output)
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"
         raise UsageError(f"{plot.output} has {came}, and plot draws no such file.", "Use .png, .svg or .pdf.")
-    if not (folder := Path(plot.output).expanduser().parent).is_dir():
-        raise UsageError(f"{plot.output}: cannot be written.", f"There is no folder {folder}.")
     return suffix
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""
 
+WITHOUT_DIFFERENCES = ("csv", "npz", "npy", "safetensors")
+"""The formats that hold the tensors alone."""
+
 Remarks = tuple[str, ...]
 
 
@@ -100,6 +103,18 @@ def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[R
     differences = pipeline.differences(result, other)
     return replace(result, differences=differences), pipeline.disagreeing(
         result, other, check.atol, check.rtol
+    )
+
+
+def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
+    """What --check found, to be said where `format` has no place for it; `elsewhere`: formats without one too."""
+    if format not in (*WITHOUT_DIFFERENCES, *elsewhere):
+        return ()
+    shown = {tensor.name for tensor in result.outputs}
+    return tuple(
+        f"{name}: largest difference from tensorflow {difference:.1e}"
+        for name, difference in result.differences.items()
+        if name in shown
     )
 
 

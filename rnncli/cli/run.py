@@ -39,17 +39,17 @@ def run(
     """
     from rnncli import pipeline
     from rnncli.answers.run import RunAnswer, first_nan, stats_of
-    from rnncli.cli import request, terminal
-    from rnncli.cli.output import delivery
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery, format_of
 
     deliver = delivery(output)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    terminal.remark(remarks, output.quiet)
     result = pipeline.run(case, run.engine)
     apart: list[str] = []
     if check.check:
         result, apart = request.held_against_keras(case, result, check)
     result = request.selected(result, select)
-    deliver(RunAnswer(result, stats_of(result) if stats else {}))
+    remarks += request.unseen(result, format_of(output))
+    deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)
     request.demand_numbers(first_nan(result) if fail_on_nan else None)

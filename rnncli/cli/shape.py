@@ -23,10 +23,9 @@ def shape(
     """
     from rnncli import pipeline
     from rnncli.answers.shape import ShapeAnswer
-    from rnncli.cli import request, terminal
+    from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     deliver = delivery(output)
     layers, input_shape, dtype, remarks = request.shapes(input, layer)
-    terminal.remark(remarks, output.quiet)
-    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers=all_layers)))
+    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers=all_layers)), remarks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
@@ -12,11 +13,8 @@ from rnncli.errors import RnncliError, UsageError
 
 def complain(error: RnncliError) -> None:
     """`rnncli: <what>`, then the advice, on stderr."""
-    name = "rnncli:"
-    if sys.stderr is not None and has_colour(sys.stderr, os.environ):
-        name = f"\x1b[1;31m{name}\x1b[0m"
     text = f"{error.what}\n{error.advice}".rstrip()
-    _say(f"{name} {_visible(text)}")
+    _say(f"rnncli: {_visible(text)}", style="\x1b[1;31m")
 
 
 def remark(remarks: Iterable[str], quiet: bool) -> None:
@@ -33,18 +31,41 @@ def _visible(text: str) -> str:
     )
 
 
-def _say(text: str) -> None:
-    if sys.stderr is None:
+def _say(text: str, style: str = "") -> None:
+    """`text`, the program's name in `style` where there is colour.
+
+    A message that cannot be written is lost, and nothing else: neither the data nor the exit code.
+    """
+    stream = sys.stderr
+    if stream is None:
         return
-    encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
-    sys.stderr.flush()
+    try:
+        if stream.isatty() and (width := columns(stream, {})):
+            text = wrapped(text, width)
+        if style and has_colour(stream, os.environ):
+            name, _, rest = text.partition(" ")
+            text = f"{style}{name}\x1b[0m {rest}"
+        encoding = stream.encoding or "utf-8"
+        stream.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except OSError:
+        _silence(2)
+
+
+def wrapped(text: str, width: int) -> str:
+    """`text` broken between words; a quoted line and its carets stand as they are, and so does a long word."""
+    import textwrap
+
+    wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines = (
+        [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line) for line in text.split("\n")
+    )
+    return "\n".join(part for parts in lines for part in parts)
 
 
 def write(data: str | bytes) -> None:
     """`data` on stdout; a reader that has gone away is no error.  OSError where the disk is full."""
-    if sys.stdout is None:
-        raise UsageError("standard output is closed.", "Write to a file with --output FILE.")
+    demand_stdout("Write to a file with --output FILE.")
     if isinstance(data, str):
         data = data.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     rest = memoryview(data)
@@ -57,6 +78,12 @@ def write(data: str | bytes) -> None:
         silence_stdout()
 
 
+def demand_stdout(advice: str) -> None:
+    """UsageError where standard output was closed before the program began."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed.", advice)
+
+
 def flush() -> None:
     """Send what was written on its way; a full disk may show only here."""
     if sys.stdout is not None:
@@ -65,16 +92,22 @@ def flush() -> None:
 
 def silence_stdout() -> None:
     """Send the rest nowhere, so that the interpreter does not complain of it when it leaves."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    _silence(1)
+
+
+def _silence(descriptor: int) -> None:
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Only a terminal has, unless FORCE_COLOR; NO_COLOR takes it away.  An empty one is not set."""
-    if environment.get("NO_COLOR"):
+    """Only a terminal has, unless FORCE_COLOR; NO_COLOR, or FORCE_COLOR=0, takes it away.  Empty is not set."""
+    forced = environment.get("FORCE_COLOR", "").casefold()
+    if environment.get("NO_COLOR") or forced in ("0", "false"):
         return False
-    if environment.get("FORCE_COLOR"):
+    if forced:
         return True
     return stream.isatty() and environment.get("TERM") != "dumb"
 

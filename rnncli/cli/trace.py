@@ -45,13 +45,12 @@ def trace(
     """
     from rnncli import pipeline, tracing
     from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
-    from rnncli.cli import request, terminal
-    from rnncli.cli.output import delivery
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery, format_of
 
     deliver = delivery(output)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    terminal.remark(remarks, output.quiet)
     case, asked = pipeline.witnessed(case), case.layers
     result = pipeline.trace(case)
     apart: list[str] = []
@@ -59,6 +58,7 @@ def trace(
         result, apart = request.held_against_keras(case, result, check)
     whole = tracing.of(result)
     kept = tracing.narrowed(whole, tracing.Kept(step, unit, batch, gate))
-    deliver(TraceAnswer(request.as_asked(result, asked), kept, stats_of(kept) if stats else {}))
+    remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
+    deliver(TraceAnswer(request.as_asked(result, asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)

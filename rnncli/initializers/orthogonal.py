@@ -12,6 +12,8 @@ from rnncli.initializers.contract import SEED, Initializer, Option, number
 if TYPE_CHECKING:
     from rnncli.case import Array
 
+_LARGE = 128
+
 
 def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:
     """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
@@ -26,10 +28,23 @@ def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, s
         )
     rows, columns = math.prod(shape[:-1]), shape[-1]
     tall = draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
-    q, r = np.linalg.qr(tall.astype(np.float64))
-    q = (q * np.sign(np.diagonal(r))).astype(dtype)
+    q = _orthonormal(tall.astype(np.float64)).astype(dtype)
     flat = q.T if rows < columns else q
     return np.ascontiguousarray(np.dtype(dtype).type(config["gain"]) * flat.reshape(shape))
+
+
+def _orthonormal(a: Array) -> Array:
+    """Q of a = QR with a positive diagonal of R, (rows, columns), rows >= columns, in double.
+
+    R is then also the Cholesky factor of a'a, which is several times sooner found; but that squares the
+    condition number, so it is for the large and tall alone, whose normal draws are far from singular.
+    """
+    import numpy as np
+
+    if a.shape[1] >= _LARGE and a.shape[0] >= 2 * a.shape[1]:
+        return a @ np.linalg.inv(np.linalg.cholesky(a.T @ a)).T
+    q, r = np.linalg.qr(a)
+    return np.asarray(q * np.sign(np.diagonal(r)))
 
 
 INITIALIZERS = (Initializer("Orthogonal", _orthogonal, (Option("gain", 1.0, number), SEED)),)

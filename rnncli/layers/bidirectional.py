@@ -43,6 +43,7 @@ class Bidirectional(Layer):
         self._agree(inner, own)
         self.forward = self._direction(_copied(inner))
         self.backward = self._direction(own or _copied(inner, go_backwards=True))
+        self._fit_together()
         self.directions = {"forward": self.forward, "backward": self.backward}
         self.sequences: bool = inner.config["return_sequences"]
         self.returns_state: bool = inner.config["return_state"]
@@ -65,6 +66,15 @@ class Bidirectional(Layer):
                     f"{own.config[name]} backward.",
                     "Give both the same value.",
                 )
+
+    def _fit_together(self) -> None:
+        units = self.forward.cell.units, self.backward.cell.units
+        if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
+            raise LayerError(
+                f"Bidirectional: merge_mode {self.config['merge_mode']!r} wants halves of one size, "
+                f"and they have {units[0]} and {units[1]} units.",
+                "Give both the same units, or take merge_mode 'concat'.",
+            )
 
     @staticmethod
     def _direction(spec: Spec) -> Recurrent:

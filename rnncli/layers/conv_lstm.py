@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Shape
+from rnncli.errors import LayerError
 from rnncli.layers._cell import CELL_OPTIONS, initializers_in
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS
@@ -86,6 +87,11 @@ class ConvLSTM(Layer):
         if not isinstance(size, int):
             return size if self.config["padding"] == "same" and stride == 1 else None
         covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1
+        if covered > size:
+            raise LayerError(
+                f"{self.spec.class_name}: its kernel covers {covered}, and the input has only {size} there.",
+                "Take a smaller kernel_size or dilation_rate, or padding='same'.",
+            )
         return (size - covered) // stride + 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rnncli import expressions, layers
@@ -10,7 +11,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.expressions import Call, Name, Span
 from rnncli.layers._layer import INERT, Option
-from rnncli.specs.values import checked
+from rnncli.specs.values import checked, shown
 
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
@@ -24,7 +25,7 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
     Raises LayerError, with a caret where an expression is at fault.
     """
     if isinstance(written, str):
-        written = expressions.parse(written) if not written.isidentifier() else Name(written, _span(written))
+        written = Name(written, _span(written)) if named(written) else expressions.parse(written)
     if isinstance(written, Spec):
         return written
     if isinstance(written, Call):
@@ -33,7 +34,10 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
         return _named(written.name, given or {})
     if isinstance(written, Mapping):
         return _from_config(written)
-    raise LayerError(f"a layer cannot be {written!r:.60}.", "Write a name, LSTM(3), or a Keras config.")
+    raise LayerError(
+        f"a layer cannot be {shown(written)}.",
+        "Write a name, an expression such as LSTM(3), or a Keras config.",
+    )
 
 
 def short_names() -> tuple[str, ...]:
@@ -43,7 +47,11 @@ def short_names() -> tuple[str, ...]:
 
 def inside(name: str) -> str | None:
     """`bilstm` -> `LSTM`; None for any other name."""
-    return _SHORT.get(name.casefold().replace("_", ""))
+    return _SHORT.get(_folded(name))
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "")
 
 
 def _named(name: str, given: Mapping[str, Any]) -> Spec:
@@ -57,7 +65,7 @@ def _named(name: str, given: Mapping[str, Any]) -> Spec:
 
 def find(name: str) -> str:
     """Keras's own name of a layer or a cell, in any case.  Raises LayerError."""
-    folded = name.casefold().replace("_", "")
+    folded = _folded(name)
     for known in (*layers.names(), *layers.names("CELLS")):
         if known.casefold() == folded:
             return known
@@ -73,6 +81,13 @@ def options_of(class_name: str) -> Mapping[str, Option]:
 
 
 def _from_call(call: Call) -> Spec:
+    inner = inside(call.name)
+    if inner:
+        own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
+        outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
+        return _complete(
+            "Bidirectional", {"layer": _from_call(replace(call, name=inner, kwargs=own)), **outer}
+        )
     try:
         class_name = find(call.name)
     except LayerError as error:
@@ -179,13 +194,22 @@ def _span(text: str) -> Span:
 
 
 def each(written: Any) -> Iterable[Any]:
-    """The layers of a stack: a list, a Sequential's config, or the one that is written."""
-    if isinstance(written, list):
+    """The layers of a stack, each a name, a Call or a config: of a list, a Sequential, or only one."""
+    if isinstance(written, str) and not named(written):
+        written = expressions.parse(written)
+    if isinstance(written, Call) and written.name == "Sequential" and len(written.args) == 1:
+        written = written.args[0]
+    if isinstance(written, (list, tuple)):
         for item in written:
             yield from each(item)
     elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
         inner = written.get("config", {})
         held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
         yield from each([item for item in held if item.get("class_name") != "InputLayer"])
-    else:
-        yield written
+    elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
+        yield written.name if isinstance(written, Name) else written
+
+
+def named(written: Any) -> bool:
+    """Whether a layer is only named: `lstm`, `simple-rnn`."""
+    return isinstance(written, str) and written.replace("-", "_").isidentifier()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
-from rnncli.specs.build import build, each, find, inside, options_of, who_has
+from rnncli.specs.build import build, each, find, inside, named, options_of, who_has
 
 RECURRENT = ("SimpleRNN", "LSTM", "GRU")
 UNITS = 3
@@ -30,20 +30,20 @@ def from_flags(
     written = [item for source in sources for item in each(source)]
     if not written:
         raise LayerError("the list of layers is empty.", "Write at least one, or leave `layer` out.")
-    named = [isinstance(item, str) and item.isidentifier() for item in written]
-    if flags and not from_document and not any(named):
+    names = [named(item) for item in written]
+    if flags and not from_document and not any(names):
         raise UsageError(
             f"{_shown(next(iter(flags)))} has no layer to go to: an expression says its own options.",
             "Write the option into the expression, or name the layer without one: --layer lstm",
         )
     stack: list[Spec] = []
-    for index, (item, is_name) in enumerate(zip(written, named, strict=True)):
+    for index, (item, is_name) in enumerate(zip(written, names, strict=True)):
         if is_name:
             stack.append(_from_name(item, flags, last=index == len(written) - 1))
         else:
             stack.append(_overridden(build(item), flags) if from_document else build(item))
     _refuse_idle(
-        flags, [spec for spec, is_name in zip(stack, named, strict=True) if is_name or from_document]
+        flags, [spec for spec, is_name in zip(stack, names, strict=True) if is_name or from_document]
     )
     return tuple(stack)
 

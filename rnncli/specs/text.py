@@ -23,15 +23,18 @@ def describe(spec: Spec) -> str:
 
 
 def _is_default(option: Option, value: Any) -> bool:
+    """A config spells its initializers out; what the layer itself would make is the default all the same."""
+    if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
+        return settings(value) == settings(option.default)
     return bool(value == ("float32" if option.kind == "dtype" else option.default))
 
 
 def to_config(spec: Spec) -> dict[str, Any]:
     """Keras's config, `{"class_name": "LSTM", "config": {...}}`, which `keras.layers.deserialize` takes."""
     return {
-        "module": "keras.layers",
         "class_name": spec.class_name,
         "config": {name: _plain(name, spec.config[name]) for name in options_of(spec.class_name)},
+        "module": "keras.layers",
     }
 
 

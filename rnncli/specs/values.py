@@ -29,7 +29,7 @@ def checked(class_name: str, name: str, option: Option, value: Any, build: Build
         return _choice(class_name, name, option, value)
     test, wanted = _PLAIN[option.kind]
     if not test(value):
-        raise LayerError(f"{class_name}: {name}={_shown(value)} is not {wanted}.", _given(option))
+        raise LayerError(f"{class_name}: {name}={shown(value)} is not {wanted}.", _given(option))
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -44,7 +44,7 @@ def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
     if folded not in option.choices:
         words = ["none" if choice is None else str(choice) for choice in option.choices]
         raise LayerError(
-            f"{class_name}: {name}={_shown(value)} is not known.", did_you_mean(str(value), words)
+            f"{class_name}: {name}={shown(value)} is not known.", did_you_mean(str(value), words)
         )
     return folded
 
@@ -54,7 +54,7 @@ def _activation(value: Any) -> str:
         raise LayerError("an activation is a name, not a call.", "For example activation='relu'.")
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, (str, Mapping, type(None))):
-        raise LayerError(f"{_shown(value)} is not an activation.", "For example activation='relu'.")
+        raise LayerError(f"{shown(value)} is not an activation.", "For example activation='relu'.")
     return activations.canonical(name)
 
 
@@ -67,17 +67,18 @@ def _initializer(value: Any) -> str | Spec:
         return initializers.from_config(value)
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, str):
-        raise LayerError(f"{_shown(value)} is not an initializer.", "For example 'zeros', or Constant(0.1).")
+        raise LayerError(f"{shown(value)} is not an initializer.", "For example 'zeros', or Constant(0.1).")
     return initializers.parse(name)
 
 
 def _dtype(value: Any) -> str:
+    value = value.name if isinstance(value, Name) else value
     if isinstance(value, Mapping):
         value = value.get("config", {}).get("name")
     if value is None:
         return "float32"
     if value not in DTYPES:
-        raise LayerError(f"there is no dtype {_shown(value)} here.", did_you_mean(str(value), DTYPES))
+        raise LayerError(f"there is no dtype {shown(value)} here.", did_you_mean(str(value), DTYPES))
     return str(value)
 
 
@@ -103,12 +104,15 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
 
 def _built(value: Any, build: Build, name: str) -> Spec:
     if not isinstance(value, (Call, Mapping, Spec)):
-        shown = value.name if isinstance(value, Name) else value
-        raise LayerError(f"{name} is {_shown(shown)}, not a layer that is called.", "For example LSTM(3).")
+        raise LayerError(f"{name} is {shown(value)}, not a layer that is called.", "For example LSTM(3).")
     return build(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message: short, and as people wrote it."""
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join(map(shown, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     if isinstance(value, Call):
         return f"{value.name}(...)"
     if isinstance(value, Name):
