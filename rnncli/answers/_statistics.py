@@ -72,7 +72,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
                 _with_index(most, figures.max),
                 cell(mean),
                 cell(std),
-                _saturated(figures),
+                _saturated(figures, view),
                 *counts,
                 cell(histogram(figures, view)),
             )
@@ -93,7 +93,7 @@ def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     yield line("  " + dot.join(filter(None, pieces)))
     last = []
     if stats.saturated is not None:
-        last += [f"{say('saturated', lang)} {_percent(stats.saturated)} ({_beyond(stats)})"]
+        last += [f"{say('saturated', lang)} {_percent(stats.saturated)} ({_beyond(stats, view)})"]
     last += [f"{count} {word}" for count, word in ((stats.nan, "NaN"), (stats.infinite, "inf")) if count]
     if last:
         yield line("  " + dot.join(last), "alarm" if stats.nan or stats.infinite else "")
@@ -117,20 +117,21 @@ def _with_index(text: str, extreme: Extreme | None) -> Cell:
     return cell(text) if extreme is None else (line(text), line(str(list(extreme.index)), "dim"))
 
 
-def _saturated(stats: Stats) -> Cell:
+def _saturated(stats: Stats, view: View) -> Cell:
     if stats.saturated is None:
         return cell("")
-    return (line(_percent(stats.saturated)), line(_beyond(stats), "dim"))
+    return (line(_percent(stats.saturated)), line(_beyond(stats, view), "dim"))
 
 
 def _percent(share: float) -> str:
     return f"{share:.1%}" if 0 < share < 1 else f"{share:.0%}"
 
 
-def _beyond(stats: Stats) -> str:
+def _beyond(stats: Stats, view: View) -> str:
     """`<0.05 >0.95`, `±0.95`: where a value is saturated."""
     low, high = stats.beyond or (0.0, 0.0)
-    return f"±{high:g}" if low == -high else f"<{low:g} >{high:g}"
+    both = "+-" if view.ascii else "±"
+    return f"{both}{high:g}" if low == -high else f"<{low:g} >{high:g}"
 
 
 def histogram(stats: Stats, view: View) -> str:

@@ -19,8 +19,8 @@ from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, View
 
 BINARY = ("npz", "npy", "safetensors")
-FRACTIONS, LINES = "▏▎▍▌▋▊▉█", "─"
-BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{LINES}"
+FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
+BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every sign that a table may hold: one that cannot be shown, and all are said in ASCII."""
 
 

@@ -107,7 +107,7 @@ def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[R
 
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
-    """What --check found, to be said where `format` has no place for it; `elsewhere`: formats without one too."""
+    """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
     if format not in (*WITHOUT_DIFFERENCES, *elsewhere):
         return ()
     shown = {tensor.name for tensor in result.outputs}

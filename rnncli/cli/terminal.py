@@ -53,7 +53,7 @@ def _say(text: str, style: str = "") -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    """`text` broken between words; a quoted line and its carets stand as they are, and so does a long word."""
+    """`text` broken between words; a quoted line and its carets stand as they are, as does a long word."""
     import textwrap
 
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
@@ -103,7 +103,7 @@ def _silence(descriptor: int) -> None:
 
 
 def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Only a terminal has, unless FORCE_COLOR; NO_COLOR, or FORCE_COLOR=0, takes it away.  Empty is not set."""
+    """Only a terminal has, unless FORCE_COLOR; NO_COLOR or FORCE_COLOR=0 take it away.  Empty is not set."""
     forced = environment.get("FORCE_COLOR", "").casefold()
     if environment.get("NO_COLOR") or forced in ("0", "false"):
         return False

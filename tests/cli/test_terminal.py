@@ -27,6 +27,8 @@ class Stream(io.TextIOWrapper):
         (True, {"NO_COLOR": ""}, True),
         (False, {"FORCE_COLOR": "1"}, True),
         (False, {"FORCE_COLOR": ""}, False),
+        (False, {"FORCE_COLOR": "0"}, False),
+        (True, {"FORCE_COLOR": "0"}, False),
         (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
         (True, {"TERM": "dumb"}, False),
     ],

@@ -1,0 +1,128 @@
+"""What is said on stderr: never at the cost of the data, never before the answer, never inside a word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from rnncli.cli import output, terminal
+from tests.cli.conftest import environment
+from tests.cli.test_streams import in_a_terminal
+
+Run = Callable[..., CompletedProcess[str]]
+INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
+NOTE = "rnncli: note: "
+full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+
+
+def unheard(*args: str) -> CompletedProcess[bytes]:
+    """`rnncli ARGS`, with a stderr whose reader is gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "rnncli", *args], env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=writing, timeout=120,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+
+
+def test_a_remark_that_nobody_reads_costs_nothing(rnncli: Run) -> None:
+    done = unheard("run", "--seed", "1")
+    assert (done.returncode, done.stdout.decode()) == (0, rnncli("run", "--seed", "1").stdout)
+
+
+def test_an_error_that_nobody_reads_keeps_its_code() -> None:
+    assert unheard("run", "-l", "foo").returncode == 2
+
+
+@full_disk
+@pytest.mark.parametrize(("args", "code"), [("--seed 1", 0), ("-l foo", 2)])
+def test_a_remark_to_a_full_disk_costs_nothing(shell: Run, args: str, code: int) -> None:
+    done = shell(f"rnncli run {args} 2>/dev/full")
+    assert (done.returncode, bool(done.stdout)) == (code, code == 0)
+
+
+@pytest.mark.parametrize("words", ["--select foo", "--units 1000000000", "--initial-state [[[0]]]"])
+def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
+    done = rnncli("run", *words.split())
+    assert done.returncode == 2
+    assert NOTE not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace"])
+def test_a_remark_beside_an_answer(rnncli: Run, command: str) -> None:
+    assert rnncli(command).stderr.startswith(f"{NOTE}no input was given")
+
+
+@pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])
+def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> None:
+    done = shell(f"rnncli {args} >&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rnncli: standard output is closed.\n")
+
+
+def test_a_file_needs_no_standard_output(shell: Run, tmp_path: Path) -> None:
+    assert shell(f"rnncli run --quiet -o {tmp_path}/out.json >&-").returncode == 0
+    assert (tmp_path / "out.json").stat().st_size > 0
+
+
+def test_lines_break_between_words() -> None:
+    shown = in_a_terminal(40, "run", "-l", "Dense(3)", "--return-sequences", NO_COLOR="1")
+    lines = shown.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 40
+    words = " ".join(lines).split()
+    assert words == in_a_terminal(400, "run", "-l", "Dense(3)", "--return-sequences", NO_COLOR="1").split()
+
+
+def test_wrapping_leaves_quoted_lines_and_their_carets_alone() -> None:
+    quoted = f"  {'LSTM(3), ' * 9}\n  {' ' * 60}^^^^"
+    text = f"one two three four\n{quoted}\nfive six seven eight"
+    assert terminal.wrapped(text, 11) == f"one two\nthree four\n{quoted}\nfive six\nseven eight"
+
+
+def test_no_line_of_a_pipe_is_broken(rnncli: Run) -> None:
+    done = rnncli("run", "-l", "lstn", "nothing" * 30 + ".json", env={"COLUMNS": "40"})
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("suffix", "said"), [("csv", 1), ("npz", 1), ("npy", 1), ("safetensors", 1), ("json", 0), ("txt", 0)]
+)
+def test_check_is_seen_in_every_format(
+    suffix: str, said: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from rnncli.cli.app import main
+
+    path = tmp_path / f"out.{suffix}"
+    assert main(["run", INLINE, "--seed", "7", "--check", "-o", str(path)]) == 0
+    notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith(NOTE)]
+    assert len(notes) == said
+    assert all("hidden_state: largest difference from tensorflow " in note for note in notes)
+
+
+def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:
+    args = ("-l", "lstm", "-l", "gru", "--units", "50", "--return-sequences", "--stats", "--width", "60")
+    shown = rnncli("run", "--input-shape", "9,9,9", *args).stdout
+    signs = {char for char in shown if not char.isascii()}
+    assert "→" in signs
+    assert "█" in signs
+    assert signs <= set(output.BEYOND_ASCII)
+
+
+def test_stats_in_a_narrow_encoding(rnncli: Run) -> None:
+    done = rnncli("run", "--stats", "--quiet", env={"PYTHONIOENCODING": "ascii"})
+    assert "+-0.95" in done.stdout
+
+
+def test_an_encoding_without_one_of_the_signs_gets_ascii(rnncli: Run) -> None:
+    done = rnncli("run", "-l", "lstm", "-l", "gru", "--quiet", env={"PYTHONIOENCODING": "latin-1"})
+    assert " -> " in done.stdout
