@@ -78,8 +78,11 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
 
 
 def choose(case: Case) -> str:
-    """numpy where it gives Keras's numbers, else tensorflow."""
-    return "tensorflow" if engines.get("numpy").refusal(case) else "numpy"
+    """The fastest engine that gives Keras's numbers for this case, else tensorflow."""
+    if engines.get("numpy").refusal(case):
+        return "tensorflow"
+    onnx = engines.get("onnx")
+    return "onnx" if onnx.worth(case) and not onnx.refusal(case) else "numpy"
 
 
 def check(case: Case, result: Result) -> Result:

@@ -7,6 +7,7 @@ inputs and that of the recurrent part stand one after the other.  Padded steps c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, walk
@@ -67,6 +68,23 @@ def refusal(case: Case) -> str | None:
     if case.mask is not None and not _right_padded(case.mask):
         return "the mask is no right padding, and it can skip only the last steps of a sequence"
     return without_step(case)
+
+
+def worth(case: Case) -> bool:
+    """Whether this engine answers sooner than NumPy, the loading of its packages included, and is here.
+
+    NumPy spends some 14 microseconds on a step whatever its size, and twice the time on the products;
+    loading takes 0.12 s.  Measured side by side by tests/benchmarks/engines.py.
+    """
+    steps, operations = 0, 0
+    batch, timesteps = case.inputs.shape[:2]
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        if spec.class_name in OPERATORS:
+            units, gates = spec.config["units"], len(OPERATORS[spec.class_name].gates)
+            steps += timesteps
+            operations += 2 * batch * timesteps * gates * units * (units + case.inputs.shape[-1])
+    saved = steps * 14e-6 + operations / 3e11
+    return saved * case.calls > 0.12 and all(map(find_spec, ABOUT.packages))
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
