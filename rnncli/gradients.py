@@ -97,12 +97,12 @@ def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     1000 times the reference; it vanishes where the first step, and every one up to some step, is below
     a thousandth of it.
     """
-    if any(norm != norm or norm == float("inf") for norm in norms):
-        return Verdict("undefined")
-    last = next((place for place in reversed(range(len(norms))) if norms[place] > 0), None)
+    last = next((place for place in reversed(range(len(norms))) if norms[place] != 0), None)
     if last is None:
         return Verdict("independent")
     ratios = [norm / norms[last] for norm in norms[: last + 1]]
+    if any(ratio != ratio for ratio in ratios):
+        return Verdict("undefined")
     above = [place for place, ratio in enumerate(ratios) if ratio > EXPLODED]
     if above:
         return Verdict("explodes", steps[above[-1]], max(ratios), steps[last])

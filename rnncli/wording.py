@@ -72,7 +72,7 @@ WORDS: dict[str, dict[str, str]] = {
         "explodes": "explodes from t={t} back, up to {ratio} times its norm at t={reference}",
         "steady": "steady, {ratio} times its norm at t={reference} at the first step",
         "independent": "has no influence",
-        "undefined": "is no number: NaN or infinity",
+        "undefined": "is not to be compared: NaN or infinity",
         "rule": "Rule: measured by the last processed step that has influence, a norm vanishes where it and "
         "every one before is below 1/1000, and explodes above 1000.",
         # meanings, by the name of the tensor
@@ -160,7 +160,7 @@ WORDS: dict[str, dict[str, str]] = {
         "explodes": "t={t}부터 이전으로 폭발, t={reference} 노름의 {ratio}배까지",
         "steady": "안정, 첫 단계에서 t={reference} 노름의 {ratio}배",
         "independent": "영향 없음",
-        "undefined": "수가 아님: NaN 또는 무한대",
+        "undefined": "비교할 수 없음: NaN 또는 무한대",
         "rule": "기준: 영향이 있는 마지막 처리 단계의 노름과 견주어, "
         "그 단계와 이전 모두가 1/1000보다 작으면 소실, 1000보다 크면 폭발.",
         "hidden_state": "마지막 시점의 은닉 상태",

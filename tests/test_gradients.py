@@ -268,7 +268,9 @@ def test_numbers_that_are_masked_may_be_no_numbers():
         ([1e-3, 1.0, 0, 0], Verdict("steady", None, 1e-3, 1)),
         ([0.0, 0.0, 0.0, 0.0], Verdict("independent")),
         ([1.0, np.nan, 1.0, 1.0], Verdict("undefined")),
-        ([np.inf, 1.0, 1.0, 1.0], Verdict("undefined")),
+        ([0.5, 1.0, 1.0, np.nan], Verdict("undefined")),
+        ([np.inf, 1.0, 1.0, 1.0], Verdict("explodes", 0, np.inf, 3)),
+        ([1.0, 1.0, 1.0, np.inf], Verdict("undefined")),
     ],
 )
 def test_the_rule(norms, verdict):

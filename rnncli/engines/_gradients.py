@@ -112,7 +112,7 @@ class _Walk:
 
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         returned = engine.called(self.keras, self.case, self.layers)[-1]
-        near = NEAR[str(self.case.inputs.dtype)]
+        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.layers)
         mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
