@@ -213,6 +213,26 @@ def test_a_stack_is_differentiated_through(expressions, place):
     held(drawn(7, *expressions), None, place)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_random_layers(seed):
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(["SimpleRNN", "LSTM", "GRU"])
+    flags = ["return_sequences", "return_state", "use_bias"]
+    flags += ["go_backwards", "zero_output_for_mask"] if seed % 3 else []
+    inner = (
+        f"{kind}({rng.integers(1, 4)}, "
+        + ", ".join(f"{flag}={bool(rng.integers(2))}" for flag in flags)
+        + ")"
+    )
+    expression = inner if seed % 3 else f"Bidirectional({inner})"
+    shape = tuple(rng.integers(1, 5, 3))
+    case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
+    infos = pipeline.Stack(case.layers).outputs(shape)
+    info = infos[rng.integers(len(infos))]
+    index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
+    held(case, f"{info.name}{index}")
+
+
 def test_cells_one_on_the_other():
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
