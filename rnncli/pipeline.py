@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,24 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
         return _result(one, name, computed)
 
     return answer
+
+
+def parted(result: Result, sizes: Sequence[int]) -> Iterator[Result]:
+    """The results of the cases whose inputs were joined along the batch, `sizes` sequences each."""
+    if len(sizes) == 1:
+        yield result
+        return
+    said, start = Stack(result.layers).claims(), 0
+    for size in sizes:
+        own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
+        equal = claims.holding(said, own)
+        outputs = tuple(
+            NamedTensor(tensor.name, tensor.axes, own[tensor.name], equal[tensor.name])
+            for tensor in result.outputs
+        )
+        shape = (size, *result.input_shape[1:])
+        yield dataclasses.replace(result, input_shape=shape, outputs=outputs)
+        start += size
 
 
 def trace(case: Case) -> Result:

@@ -42,11 +42,13 @@ def cell_of(name: str) -> type[Cell]:
     return found
 
 
+@cache
 def names(kind: str = "LAYERS") -> tuple[str, ...]:
     """Every layer's name, as Keras writes it; with kind CELLS every cell's."""
     return tuple(name for stem in _stems() for name in _held_by(stem, kind))
 
 
+@cache
 def _find(name: str, kind: str) -> Any:
     folded = _folded(name)
     for stem in sorted(_stems(), key=len, reverse=True):

@@ -1,0 +1,101 @@
+"""Records that come one after another, answered as they come; the layers and their weights are made once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli import pipeline
+from rnncli.case import Case, walk
+from rnncli.errors import InputError, RnncliError
+
+if TYPE_CHECKING:
+    from rnncli.result import Result
+
+MOST_AT_ONCE = 4096
+"""Records of one shape that are computed as one batch, however far the input runs ahead."""
+
+
+class Line(NamedTuple):
+    """A line of the input, counted from 1, without its end."""
+
+    number: int
+    text: bytes
+
+
+def whole_lines(read: Callable[[], bytes]) -> Iterator[list[Line]]:
+    """The lines that are there, as many at once as have come; blank ones are counted and left out.
+
+    read: gives what has come since, and waits where nothing has; b"" at the end.
+    """
+    number, rest = 0, b""
+    while chunk := read():
+        *ended, rest = (rest + chunk).split(b"\n")
+        lines = [Line(number + index, text) for index, text in enumerate(ended, start=1)]
+        number += len(ended)
+        if ended:
+            yield [line for line in lines if line.text.strip()]
+    if rest.strip():
+        yield [Line(number + 1, rest)]
+
+
+class Stream:
+    """One stack of layers, and an answer for every line.
+
+    case_of: the Case of one line; raises an RnncliError that names the line.  Records of one shape are
+    computed together, unless the layers keep something from one to the next.
+    """
+
+    def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
+        self._case_of, self._engine = case_of, engine
+        self._answer: Callable[[Case], Result] | None = None
+        self._features = 0
+
+    def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
+        """A result or what went wrong, for each line in order."""
+        cases = map(self._read, lines)
+        for _, together in groupby(cases, key=_kind):
+            group = list(together)
+            for start in range(0, len(group), MOST_AT_ONCE):
+                yield from self._together(group[start : start + MOST_AT_ONCE])
+
+    def _read(self, line: Line) -> Case | RnncliError:
+        try:
+            case = self._case_of(line)
+            features = case.inputs.shape[-1]
+            if self._answer is None:
+                self._answer, self._features = pipeline.opened(case, self._engine), features
+        except RnncliError as error:
+            return error
+        if features != self._features:
+            return InputError(
+                f"line {line.number} has {features} features, the lines before have {self._features}.",
+                "The weights are made once, for the features of the first line.",
+            )
+        return case
+
+    def _together(self, group: list[Case | RnncliError]) -> Iterator[Result | RnncliError]:
+        cases = [one for one in group if isinstance(one, Case)]
+        if len(cases) < len(group):
+            yield from group  # type: ignore[misc]  # an error is a group of its own
+            return
+        import numpy as np
+
+        try:
+            inputs = cases[0].inputs if len(cases) == 1 else np.concatenate([case.inputs for case in cases])
+            result = self._answer(dataclasses.replace(cases[0], inputs=inputs))  # type: ignore[misc]
+        except RnncliError as error:
+            yield error
+            return
+        yield from pipeline.parted(result, [len(case.inputs) for case in cases])
+
+
+def _kind(one: Case | RnncliError) -> object:
+    """Neighbours of one kind are computed together; what keeps a state, or draws, is a kind of its own."""
+    if isinstance(one, RnncliError) or one.mask is not None or one.initial_state is not None or one.training:
+        return object()
+    if any(inner.config.get("stateful") for spec in one.layers for inner in walk(spec)):
+        return object()
+    return one.inputs.shape[1:]
