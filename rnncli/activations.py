@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -136,7 +136,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
         raise LayerError(f"An activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _by_folded_name().get(_folded(name))
     if found is not None and found in _UNFIT:
-        raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {', '.join(NAMES)}.")
+        raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
     if found is None:
         raise LayerError(f"There is no activation called {name}.", did_you_mean(name, NAMES))
     return found

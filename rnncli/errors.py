@@ -6,7 +6,7 @@ An error says three things: what was tried, what came instead, and what to do.  
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class RnncliError(Exception):
@@ -55,4 +55,12 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     )
     if near:
         return f"Did you mean {folded[near[0]]}?"
-    return f"It is one of {', '.join(names)}." if names else ""
+    return f"It is one of {listed(names)}." if names else ""
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """`a, b, c`; of a long list the first ones, and how many there are more."""
+    if len(names) <= most:
+        return ", ".join(names)
+    shown = names[: most - 2]
+    return f"{', '.join(shown)} and {len(names) - len(shown)} more"

@@ -99,16 +99,31 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
     """What click says of a command line, in the form of every other message of rnncli."""
     advice = f"`{command} --help` shows what there is."
     if isinstance(error, click.exceptions.NoSuchOption):
-        near = list(error.possibilities or ())
+        near = _near(error)
         if command == "rnncli" and not near:
             advice = f"A command's flags come after its name: rnncli run {error.option_name}."
         return UsageError(
-            f"there is no flag {error.option_name}.", f"Did you mean {near[0]}?" if near else advice
+            f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
         )
     if isinstance(error, typer.BadParameter) and error.param is not None:
         names = getattr(error.param, "opts", [])
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     return UsageError(_sentence(error.format_message()), advice)
+
+
+def _near(error: click.exceptions.NoSuchOption) -> str:
+    """The flag that begins so, or is spelt nearly so; never the opposite of what was typed."""
+    import difflib
+
+    word = error.option_name
+    params = error.ctx.command.params if error.ctx else []
+    known = [name for param in params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"]
+    dashes = "--no-" if word.startswith("--no-") else "--"
+    same = [name.removeprefix(dashes) for name in known if name.startswith("--no-") == (dashes == "--no-")]
+    stem = word.removeprefix(dashes)
+    begun = [name for name in same if stem and name.startswith(stem)]
+    near = begun or difflib.get_close_matches(stem, same, n=1)
+    return f"{dashes}{near[0]}" if near else ""
 
 
 def _sentence(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnncli.cli.options import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.errors import UsageError
 
 EXAMPLES = """\
 rnncli matrix --layer lstm
@@ -18,5 +19,15 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     from rnncli.cli.output import delivery
 
     deliver = delivery(output)
+    _refuse_the_varied(layer)
     case, remarks = request.case(input, layer, run)
     deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), remarks)
+
+
+def _refuse_the_varied(layer: LayerFlags) -> None:
+    for name in ("return_sequences", "return_state"):
+        if (value := getattr(layer, name)) is not None:
+            raise UsageError(
+                f"--{'' if value else 'no-'}{name.replace('_', '-')}: matrix shows every combination of it.",
+                "Leave it out, or ask `rnncli run`.",
+            )

@@ -7,16 +7,22 @@ says holds until a flag says otherwise.
 # Annotations are objects here and not text, because evaluating the text of every flag takes milliseconds.
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import EngineError, UsageError, did_you_mean
 
 HIGHEST_SEED = 2**32 - 1
 """NumPy takes no higher one, and so neither does keras.utils.set_random_seed."""
+
+ATOL, RTOL = 1e-6, 1e-5
+
+ENGINES = ("auto", "numpy", "tensorflow", "torch", "onnx")
+"""The names that --engine may say, whether a version has the engine or not."""
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
@@ -31,13 +37,22 @@ def _choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: s
 
 
 def _registered(
-    panel: str, *names: str, metavar: str, choices: Callable[[], Sequence[str]], help: str
+    panel: str,
+    *names: str,
+    metavar: str,
+    choices: Callable[[], Sequence[str]],
+    help: str,
+    refuse: Callable[[str], None] = lambda _: None,
 ) -> Any:
-    """A flag whose value is one of `choices()`, which are looked up when they are needed."""
+    """A flag whose value is one of `choices()`, which are looked up when they are needed.
+
+    refuse: may raise what is to be said of a word that is none of them.
+    """
 
     def chosen(word: str) -> str:
         folded = word.casefold()
         if folded not in choices():
+            refuse(folded)
             raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
         return folded
 
@@ -57,6 +72,13 @@ def _engines() -> Sequence[str]:
     from rnncli import engines
 
     return ("auto", *engines.names())
+
+
+def _refuse_the_absent(name: str) -> None:
+    if name in ENGINES:
+        raise EngineError(
+            f"the engine {name} is not part of this version.", f"Use one of {', '.join(_engines())}."
+        )
 
 
 def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
@@ -136,13 +158,14 @@ class LayerFlags:
         _flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
     ] = None
     return_state: Annotated[
-        bool | None, _flag(LAYER, "--return-state", help="Return the last state too.")
+        bool | None, _flag(LAYER, "--return-state/--no-return-state", help="Return the last state too.")
     ] = None
     go_backwards: Annotated[
-        bool | None, _flag(LAYER, "--go-backwards", help="Read the sequence from its end.")
+        bool | None, _flag(LAYER, "--go-backwards/--no-go-backwards", help="Read the sequence from its end.")
     ] = None
     stateful: Annotated[
-        bool | None, _flag(LAYER, "--stateful", help="Keep the state from call to call, see --calls.")
+        bool | None,
+        _flag(LAYER, "--stateful/--no-stateful", help="Keep the state from call to call, see --calls."),
     ] = None
     activation: Annotated[
         str | None, _flag(LAYER, "--activation", metavar="NAME", help="tanh, relu, ... (default tanh).")
@@ -169,7 +192,11 @@ class LayerFlags:
     ] = None
     zero_output_for_mask: Annotated[
         bool | None,
-        _flag(LAYER, "--zero-output-for-mask", help="A masked step gives zeros, not the output before."),
+        _flag(
+            LAYER,
+            "--zero-output-for-mask/--no-zero-output-for-mask",
+            help="Masked steps give zeros, not the output before.",
+        ),
     ] = None
     dtype: Annotated[
         str | None,
@@ -179,7 +206,8 @@ class LayerFlags:
         ),
     ] = None  # fmt: skip
     bidirectional: Annotated[
-        bool | None, _flag(LAYER, "--bidirectional", help="Put the layer inside Bidirectional.")
+        bool | None,
+        _flag(LAYER, "--bidirectional/--no-bidirectional", help="Put the layer inside Bidirectional."),
     ] = None
     merge_mode: Annotated[
         str | None,
@@ -224,7 +252,8 @@ class RunFlags:
         _flag(RUN, "--initial-state", metavar="FILE", help="The states, in Keras's order or by name."),
     ] = None
     training: Annotated[
-        bool | None, _flag(RUN, "--training", help="Call the layer as in training: dropout acts.")
+        bool | None,
+        _flag(RUN, "--training/--no-training", help="Call the layer as in training: dropout acts."),
     ] = None
     calls: Annotated[
         int, _flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
@@ -236,6 +265,7 @@ class RunFlags:
             "--engine",
             metavar="NAME",
             choices=_engines,
+            refuse=_refuse_the_absent,
             help="auto, numpy, tensorflow, ... (see: rnncli engines).",
         ),
     ] = "auto"
@@ -249,11 +279,28 @@ class CheckFlags:
         bool, _flag(RUN, "--check", help="Run tensorflow too; exit 1 where the numbers differ.")
     ] = False
     atol: Annotated[
-        float, _flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6).")
-    ] = 1e-6
+        float | None,
+        _flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6)."),
+    ] = None
     rtol: Annotated[
-        float, _flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5).")
-    ] = 1e-5
+        float | None,
+        _flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """UsageError where a tolerance is no number, or has nothing to tolerate."""
+        for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
+            if value is not None and not self.check:
+                raise UsageError(f"{name} is for --check.", "Add --check.")
+            if value is not None and not math.isfinite(value):
+                raise UsageError(
+                    f"{name} {value:g}: a tolerance is a finite number.", f"Such as {name} 1e-4."
+                )
+
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """Absolute and relative, as given or by default."""
+        return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rnncli import pipeline, readers, specs
 from rnncli.case import Case, Document, Shape, Spec
 from rnncli.cli import sources
 from rnncli.cli.options import HIGHEST_SEED, CheckFlags, InputFlags, LayerFlags, RunFlags, given
-from rnncli.errors import DisagreementError, InputError, UsageError, did_you_mean
+from rnncli.errors import DisagreementError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
@@ -34,20 +34,21 @@ def case(
     """The experiment that is asked for, and what is to be said of its input."""
     import random
 
+    sources.demand_one_reader(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
     document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
     if run.seed is None and document.seed is not None:
         if document.seed > HIGHEST_SEED:
             raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
         seed = document.seed
-    layers = layers_of(layer, document)
+    layers = layers_of(layer, document, name)
     arranged = _arranged(input, document, layers, name)
     asked = Case(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
         initial_state=_initial_state(run, document, layers, arranged.inputs.shape),
-        weights=document.weights if run.weights is None else readers.read_weights(sources.named(run.weights)),
+        weights=_weights(run, layer, document),
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
@@ -59,6 +60,7 @@ def case(
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
     """Layers, input shape and dtype; an input is read for its shape alone, and not without need."""
+    sources.demand_one_reader(input, layer)
     if input.input_shape is not None:
         layers = layers_of(layer, Document())
         shape, remarks = _with_batch(sources.shape_of(input), rank_of(layers))
@@ -67,17 +69,34 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shap
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
         document, name = sources.read(input)
-        layers = layers_of(layer, document)
+        layers = layers_of(layer, document, name)
         arranged = _arranged(input, document, layers, name)
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return layers, shape, pipeline.dtype_of(layers), remarks
 
 
-def layers_of(flags: LayerFlags, document: Document) -> tuple[Spec, ...]:
-    """The stack, first to last."""
-    texts = [text for word in flags.layer or () for text in sources.layer(word)]
+def layers_of(flags: LayerFlags, document: Document, name: str = "") -> tuple[Spec, ...]:
+    """The stack, first to last; `name` is what errors call the document."""
+    texts = [text for word in flags.layer or () for text in _readable(word)]
     options = {name: value for name, value in given(flags).items() if name != "layer"}
+    if not texts and document.layer is not None:
+        _demand_layers([document.layer], f"{name}: " if name else "")
     return specs.from_flags(texts, options, document.layer)
+
+
+def _readable(word: str) -> list[Any]:
+    """What a --layer says; the file that `@` names is looked through before flags are put into it."""
+    texts = sources.layer(word)
+    if word.startswith("@"):
+        _demand_layers(texts, f"{word[1:]}: ")
+    return texts
+
+
+def _demand_layers(texts: list[Any], place: str) -> None:
+    try:
+        specs.from_flags(texts, {})
+    except LayerError as error:
+        raise LayerError(f"{place}{error.what}", error.advice) from None
 
 
 def rank_of(layers: tuple[Spec, ...]) -> int:
@@ -101,9 +120,7 @@ def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[R
     """`result` with its differences from tensorflow, and the tensors where they are too large."""
     other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow")
     differences = pipeline.differences(result, other)
-    return replace(result, differences=differences), pipeline.disagreeing(
-        result, other, check.atol, check.rtol
-    )
+    return replace(result, differences=differences), pipeline.disagreeing(result, other, *check.tolerances)
 
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
@@ -122,9 +139,10 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     """Raises DisagreementError where a tensor that was shown disagrees."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
+        atol, rtol = check.tolerances
         raise DisagreementError(
             f"{', '.join(shown)}: not the numbers of tensorflow.",
-            f"They differ by more than --atol {check.atol:g} and --rtol {check.rtol:g} allow.",
+            f"They differ by more than --atol {atol:g} and --rtol {rtol:g} allow.",
         )
 
 
@@ -156,6 +174,8 @@ def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], n
 
     if flags.pad_value is not None and flags.pad is None:
         raise UsageError("--pad-value is for --pad.", "Add --pad post.")
+    if flags.mask_value is not None or (flags.pad is not None and isinstance(document.inputs, tuple)):
+        document = replace(document, mask=None)  # the mask of a flag takes its place
     options = ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),
@@ -183,6 +203,19 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
         f"--input-shape {format_shape(shape)} has {len(shape)} axes, and this layer wants {rank}.",
         "A recurrent layer wants (batch, timesteps, features).",
     )
+
+
+def _weights(run: RunFlags, layer: LayerFlags, document: Document) -> Mapping[str, Array] | None:
+    """Those of --weights, else of the document; initializers would then fill nothing."""
+    found = document.weights if run.weights is None else readers.read_weights(sources.named(run.weights))
+    idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
+    if found is not None and idle is not None:
+        where = "the input" if run.weights is None else "--weights"
+        raise UsageError(
+            f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
+            "Leave one of them out.",
+        )
+    return found
 
 
 def _initial_state(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnncli.cli.options import OutputFlags
+from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.builtin import Sample
 
 EXAMPLES = """\
 rnncli samples
@@ -27,8 +32,28 @@ def samples(
     from rnncli.cli.output import delivery, send
 
     if name is not None:
-        send(builtin.path(builtin.get(name)).read_bytes(), output.output)
+        sample = builtin.get(name)
+        _demand_its_format(sample, output)
+        send(builtin.path(sample).read_bytes(), output.output)
         return
     from rnncli.answers.samples import SamplesAnswer
 
     delivery(output)(SamplesAnswer(builtin.SAMPLES))
+
+
+def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
+    """UsageError for a format that it is not in: it is printed as it is."""
+    from rnncli.cli.output import demand_place
+
+    demand_place(output.output)
+    own = PurePath(sample.file).suffix.lstrip(".")
+    suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
+    for flag, said, asked in (
+        ("--format", output.format, output.format),
+        ("--output", output.output, suffix),
+    ):
+        if asked not in (None, "", "txt", own):
+            raise UsageError(
+                f"{flag} {said}: the sample {sample.name} is {own}, and is printed as it is.",
+                f"rnncli samples {sample.name} -o {sample.file}",
+            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import stat
 import sys
 from dataclasses import replace
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import builtin, readers
 from rnncli.case import Document
-from rnncli.cli.options import InputFlags
+from rnncli.cli.options import InputFlags, LayerFlags, RunFlags
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import ReadOptions, Source
 from rnncli.shapes import parse_shape
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input was given: this is the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
+_LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
     """The document that the flags, or stdin, hold, and what errors call it."""
     source, remarks = chosen(flags)
+    _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
     document = readers.read(source, flags.input_format, options)
     return replace(document, remarks=(*remarks, *document.remarks)), source.name
@@ -57,6 +61,10 @@ def shape_of(flags: InputFlags) -> Shape:
         )
     if flags.input_axes is not None:
         raise UsageError("--input-axes is for an input that is read.", "Give --input-shape in Keras's order.")
+    for name in ("input_format", "batch_column", "delimiter", "pad"):
+        if getattr(flags, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} is for an input that is read, not for --input-shape.", "Leave it out.")
     return parse_shape(flags.input_shape or "")
 
 
@@ -81,6 +89,34 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     if source.path is not None:
         _existing(source)
     return source, ()
+
+
+def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
+    """UsageError where standard input is to be read twice: the second reader would find nothing."""
+    named = {"INPUT": input.input, "--mask": input.mask}
+    named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
+    if run is not None:
+        named |= {"--weights": run.weights, "--initial-state": run.initial_state}
+    readers = [name for name, text in named.items() if text == "-"]
+    if len(readers) > 1:
+        raise UsageError(
+            f"- is given twice, for {readers[0]} and for {readers[1]}, and standard input is read once.",
+            "Put one of them into a file.",
+        )
+    if readers and input.input is None and input.input_shape is None and stdin_holds_data():
+        raise UsageError(
+            f"standard input is the input, as no other is named; {readers[0]} cannot read it too.",
+            f"Name the input, or give {readers[0]} a file.",
+        )
+
+
+def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
+    name = "--batch-column" if flags.batch_column is not None else "--delimiter"
+    if flags.batch_column is None and flags.delimiter is None:
+        return
+    format = readers.format_name(source, flags.input_format)
+    if format != "csv":
+        raise UsageError(f"{name} is for CSV, and {source.name} is {format}.", f"Leave {name} out.")
 
 
 def named(text: str) -> Source:
@@ -141,10 +177,12 @@ def _existing(source: Source) -> None:
     try:
         source.file()
     except InputError as error:
-        if not source.name.isidentifier():
+        if not _LAYER_LIKE.fullmatch(source.name):
             raise
         samples = ", ".join(builtin.names())
-        advice = f"A layer is said with --layer {source.name}; the built-in samples are {samples}."
+        advice = (
+            f"A layer is said with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."
+        )
         raise InputError(error.what, advice) from None
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
 from rnncli.specs.build import build, each, find, inside, named, options_of, who_has
+from rnncli.specs.text import describe
+from rnncli.specs.values import checked
 
 RECURRENT = ("SimpleRNN", "LSTM", "GRU")
 UNITS = 3
@@ -32,16 +34,20 @@ def from_flags(
         raise LayerError("the list of layers is empty.", "Write at least one, or leave `layer` out.")
     names = [named(item) for item in written]
     if flags and not from_document and not any(names):
+        first = _shown(*next(iter(flags.items())))
         raise UsageError(
-            f"{_shown(next(iter(flags)))} has no layer to go to: an expression says its own options.",
+            f"{first} has no layer to go to: an expression says its own options.",
             "Write the option into the expression, or name the layer without one: --layer lstm",
         )
+    if flags.get("bidirectional") is False and not from_document:
+        _refuse_the_opposite([item for item, is_name in zip(written, names, strict=True) if is_name])
     stack: list[Spec] = []
     for index, (item, is_name) in enumerate(zip(written, names, strict=True)):
         if is_name:
             stack.append(_from_name(item, flags, last=index == len(written) - 1))
         else:
             stack.append(_overridden(build(item), flags) if from_document else build(item))
+    _refuse_cells(stack)
     _refuse_idle(
         flags, [spec for spec, is_name in zip(stack, names, strict=True) if is_name or from_document]
     )
@@ -58,9 +64,23 @@ def _from_name(name: str, flags: Mapping[str, Any], *, last: bool) -> Spec:
     if not last and "return_sequences" in options:
         own.setdefault("return_sequences", True)
     # In Keras's order, whatever the order of typing: initializers take their seeds in this order.
-    inner = build(class_name, {key: own[key] for key in options if key in own})
-    wrapped = inside(name) or (flags.get("bidirectional") and class_name in RECURRENT)
-    return _wrapped(inner, flags) if wrapped else inner
+    inner = build(class_name, _checked(class_name, {key: own[key] for key in options if key in own}))
+    both = flags.get("bidirectional", bool(inside(name))) and class_name in RECURRENT
+    return _wrapped(inner, flags) if both else inner
+
+
+def _checked(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one layer.  LayerError that names the flag where Keras would not take its value."""
+    options, read = options_of(class_name), {}
+    for name, value in own.items():
+        try:
+            if value == "":
+                raise LayerError("it is empty.", "Give it a value, or leave it out.")
+            read[name] = checked(class_name, name, options[name], value, build)
+        except LayerError as error:
+            what = error.what.removeprefix(f"{class_name}: {name}=")
+            raise LayerError(f"{_shown(name, value)}: {what[:1].lower()}{what[1:]}", error.advice) from None
+    return read
 
 
 def _wrapped(inner: Spec, flags: Mapping[str, Any]) -> Spec:
@@ -72,28 +92,49 @@ def _overridden(spec: Spec, flags: Mapping[str, Any]) -> Spec:
     """A document's layer with the flags of the command line in it."""
     if spec.class_name == "Bidirectional":
         inner = _overridden(spec.config["layer"], {k: v for k, v in flags.items() if k not in _WRAPPER})
+        if flags.get("bidirectional") is False:
+            return inner
         outer = {key: flags[key] for key in ("merge_mode", "dtype") if key in flags}
         return build("Bidirectional", {**spec.config, **outer, "layer": inner})
     if spec.class_name not in RECURRENT:
         return spec
     options = options_of(spec.class_name)
-    changed = {name: value for name, value in flags.items() if name in options}
+    changed = _checked(spec.class_name, {name: flags[name] for name in flags if name in options})
     inner = build(spec.class_name, {**spec.config, **changed}) if changed else spec
     return _wrapped(inner, flags) if flags.get("bidirectional") else inner
+
+
+def _refuse_cells(stack: Sequence[Spec]) -> None:
+    for spec in stack:
+        if spec.class_name.endswith("Cell"):
+            raise LayerError(
+                f"{spec.class_name} is a cell, one step of a layer, and not a layer.",
+                f"Put it into one: RNN({describe(spec)})",
+            )
 
 
 def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec]) -> None:
     """A flag that no layer has would do nothing, and nobody would see it."""
     inner = [spec.config["layer"] if spec.class_name == "Bidirectional" else spec for spec in stack]
-    for name in flags:
+    for name, value in flags.items():
         if name == "merge_mode" and not any(spec.class_name == "Bidirectional" for spec in stack):
             raise UsageError("--merge-mode has nothing to merge.", "Add --bidirectional, or name bilstm.")
         if name not in _WRAPPER and not any(name in spec.config for spec in inner):
             classes = ", ".join(dict.fromkeys(spec.class_name for spec in inner))
             raise UsageError(
-                f"{_shown(name)}: {classes} does not have it.", f"These have it: {', '.join(who_has(name))}."
+                f"{_shown(name, value)}: {classes} does not have it.",
+                f"These have it: {', '.join(who_has(name))}.",
             )
 
 
-def _shown(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _refuse_the_opposite(names: Sequence[str]) -> None:
+    for name in names:
+        if inner := inside(name):
+            raise UsageError(
+                f"--no-bidirectional: {name} is bidirectional by its name.", f"Take --layer {inner}."
+            )
+
+
+def _shown(name: str, value: Any) -> str:
+    """The flag as it was typed: `--no-return-sequences`."""
+    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
