@@ -149,16 +149,21 @@ def _load(source: Source, format: str | None) -> Any:
     return reader.read(source, ReadOptions()).inputs
 
 
-def _reader(source: Source, format: str | None) -> Any:
-    """The reader file; its module is imported here and not before."""
+def format_name(source: Source, format: str | None = None) -> str:
+    """The format in which `source` is read, a name of `formats()`: what is said, else found as in `read`."""
     if format is None:
-        format = format_of(source.path) if source.path else sniff(source.content())
+        return format_of(source.path) if source.path else sniff(source.content())
     name = format.lower().lstrip(".").replace("-", "_")
     if name not in formats():
         name = _by_suffix().get(f".{name}", name)
     if name not in formats():
         raise InputError(f"there is no input format {format!r}.", did_you_mean(format, formats()))
-    return import_module(f"{__name__}.{name}")
+    return name
+
+
+def _reader(source: Source, format: str | None) -> Any:
+    """The reader file; its module is imported here and not before."""
+    return import_module(f"{__name__}.{format_name(source, format)}")
 
 
 @cache
