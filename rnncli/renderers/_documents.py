@@ -43,6 +43,8 @@ def _plain(value: Any, decimals: int | None) -> Any:
         from rnncli.renderers._arrays import plain
 
         return plain(value, decimals)
+    if isinstance(value, int) and value.bit_length() > 63:
+        return orjson.Fragment(str(value))  # orjson itself refuses what 64 bits cannot hold
     return value
 
 
