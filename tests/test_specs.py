@@ -221,7 +221,7 @@ class TestFlags:
             ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after: LSTM does not have it"),
             ([], {}, [], LayerError, "list of layers is empty"),
             (["lstmm"], {}, None, LayerError, "there is no layer 'lstmm'"),
-            (["lstm"], {"units": -1}, None, LayerError, "units=-1 is not"),
+            (["lstm"], {"units": -1}, None, LayerError, "--units: -1 is not"),
             (["bilstm"], {"merge_mode": "most"}, None, LayerError, "merge_mode='most' is not known"),
             ([], {}, 7, LayerError, "a layer cannot be 7"),
             ([], {}, {"config": {}}, LayerError, "no class_name"),

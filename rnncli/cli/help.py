@@ -116,7 +116,7 @@ def _near(error: click.exceptions.NoSuchOption) -> str:
     import difflib
 
     word = error.option_name
-    params = error.ctx.command.params if error.ctx else []
+    params = error.ctx.command.get_params(error.ctx) if error.ctx else []
     known = [name for param in params for name in (*param.opts, *param.secondary_opts) if name[:2] == "--"]
     dashes = "--no-" if word.startswith("--no-") else "--"
     same = [name.removeprefix(dashes) for name in known if name.startswith("--no-") == (dashes == "--no-")]

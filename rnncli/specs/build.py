@@ -212,4 +212,4 @@ def each(written: Any) -> Iterable[Any]:
 
 def named(written: Any) -> bool:
     """Whether a layer is only named: `lstm`, `simple-rnn`."""
-    return isinstance(written, str) and written.replace("-", "_").isidentifier()
+    return isinstance(written, str) and written[:1] != "-" and written.replace("-", "_").isidentifier()
