@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -40,6 +42,7 @@ class ArrangeOptions(NamedTuple):
     mask_value: a step is masked where every feature equals it.
     dtype: of the result; bfloat16 is left to the engine and is float32 here.
     ndim: of the result; 4 to 6 for the convolutional layers.
+    where, mask_where: what an error about the document, and about `mask`, begins with: `notes.json: `.
     """
 
     axes: tuple[str, ...] | None = None
@@ -49,6 +52,8 @@ class ArrangeOptions(NamedTuple):
     mask_value: float | None = None
     dtype: str = "float32"
     ndim: int = 3
+    where: str = ""
+    mask_where: str = ""
 
 
 class Arranged(NamedTuple):
@@ -63,6 +68,31 @@ class Arranged(NamedTuple):
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arranged:
     """Pad, put the axes in order, cast, and join the masks; a step counts where all masks say so."""
     options = options or ArrangeOptions()
+    with _said_of(options.where):
+        inputs, padding, remarks = _in_order(document, options)
+    given: Array | None = None
+    if options.mask is not None:
+        with _said_of(options.mask_where):
+            given = _given_mask(options.mask, inputs)
+    elif document.mask is not None:
+        with _said_of(options.where):
+            given = _given_mask(document.mask, inputs)
+    mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
+    names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
+    return Arranged(inputs, mask, tuple(remarks), names)
+
+
+@contextmanager
+def _said_of(where: str) -> Iterator[None]:
+    """What is wrong with an input is said of its source."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}{error.what}", error.advice) from None
+
+
+def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
+    """(inputs, the mask of the padding, remarks)."""
     if document.inputs is None:
         raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
     padding: Array | None = None
@@ -74,12 +104,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     if options.axes is not None and not isinstance(document.inputs, tuple):
         array = _moved(array, _axes(options.axes), options.ndim)
     array = _with_batch(array, options.ndim, remarks)
-    inputs = _cast(array, options.dtype, remarks)
-    raw = options.mask if options.mask is not None else document.mask
-    given = None if raw is None else _given_mask(raw, inputs)
-    mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
-    names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arranged(inputs, mask, tuple(remarks), names)
+    return _cast(array, options.dtype, remarks), padding, remarks
 
 
 def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
@@ -204,7 +229,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
     """(batch, timesteps) of bool; (timesteps,) and (1, timesteps) go for every sequence."""
     import numpy as np
 
-    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, "mask", kinds=nested.FLAGS)
+    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, "mask", nested.FLAGS)
     wanted = inputs.shape[:2]
     if mask.dtype.kind not in "bfiu":
         raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.errors import InputError
 
@@ -14,29 +14,57 @@ MAX_DEPTH = 32
 """The most axes that an array of NumPy 1 can have."""
 
 TIME_AXIS = 1
-NUMBERS: frozenset[type] = frozenset({int, float})
-FLAGS: frozenset[type] = frozenset({bool, int, float})
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """What JSON has no number for, written as text."""
 
 Place = tuple[int, ...]
 
 
-def to_array(value: Any, where: str, *, kinds: frozenset[type] = NUMBERS) -> Array:
+class Kind(NamedTuple):
+    """What nested lists are to hold.
+
+    types: the Python types of one item.  spelled: whether SPELLED stands for one too.
+    noun, plural: what an error calls it.  example: how to write such lists.
+    """
+
+    types: frozenset[type]
+    spelled: bool
+    noun: str
+    plural: str
+    example: str
+
+
+INPUTS = Kind(
+    frozenset({int, float}),
+    True,
+    "a number",
+    "numbers",
+    "Write one list a sequence, in it one list a time step: [[[0.1, 4.2], [1.0, 3.1]]].",
+)
+TENSOR = INPUTS._replace(example="Write its numbers in lists: a vector [0.1, 4.2], a matrix [[0.1], [4.2]].")
+FLAGS = Kind(
+    frozenset({bool, int, float}),
+    False,
+    "true or false",
+    "entries",
+    "Write true for a step that counts, else false, in one list a sequence: [[true, true, false]].",
+)
+
+
+def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
     """Nested lists of numbers to a float64 array of the same rank.
 
     where: what an error begins with, and the index path follows: `notes.json: ` or `notes.json: inputs`.
-    kinds: the Python types that count as a number.
     """
-    lengths = _outline(value, where)
-    _Check(where, lengths, kinds).walk(value, ())
+    lengths = _outline(value, where, kind)
+    _Check(where, lengths, kind).walk(value, ())
     return _cast(value)
 
 
 def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
     """The same; where only the time axis differs in length, one (timesteps, features) array a sequence."""
-    lengths = _outline(value, where)
-    check = _Check(where, lengths, NUMBERS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
+    lengths = _outline(value, where, INPUTS)
+    check = _Check(where, lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
     check.walk(value, ())
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)
@@ -69,12 +97,10 @@ def join(where: str, path: str) -> str:
 class _Check:
     """One walk over nested lists; raises at the first place that does not fit the lists before it."""
 
-    def __init__(
-        self, where: str, lengths: list[int], kinds: frozenset[type], loose_axis: int | None = None
-    ) -> None:
+    def __init__(self, where: str, lengths: list[int], kind: Kind, loose_axis: int | None = None) -> None:
         self.where = where
         self.lengths = lengths
-        self.kinds = kinds
+        self.kind = kind
         self.loose_axis = loose_axis
         self.ragged = False
 
@@ -84,7 +110,7 @@ class _Check:
             self._length_differs(node, place)
         types = set(map(type, node))
         if axis == len(self.lengths) - 1:
-            if not types <= self.kinds:
+            if not types <= self.kind.types:
                 self._numbers(node, place)
             return
         if types != {list}:
@@ -99,39 +125,41 @@ class _Check:
         if axis == self.loose_axis:
             self.ragged = True
             return
-        noun = "numbers" if axis == len(self.lengths) - 1 else "lists"
+        noun = self.kind.plural if axis == len(self.lengths) - 1 else "lists"
         first = join(self.where, path_text((0,) * axis))
         raise InputError(
             f"{first} has {self.lengths[axis]} {noun}, {path_text(place)} has {len(node)}.",
-            "All lists of one axis are of one length; only the time steps of whole sequences may differ.",
+            "All lists of one axis are of one length"
+            + ("; only the time steps of whole sequences may differ." if self.kind is INPUTS else "."),
         )
 
     def _numbers(self, row: list[Any], place: Place) -> None:
         for index, item in enumerate(row):
-            if type(item) in self.kinds or (isinstance(item, str) and item in SPELLED):
+            if type(item) in self.kind.types or (
+                self.kind.spelled and isinstance(item, str) and item in SPELLED
+            ):
                 continue
-            raise _not_a_number(item, join(self.where, path_text((*place, index))))
+            raise _not_one(item, join(self.where, path_text((*place, index))), self.kind)
 
     def _lists(self, node: list[Any], place: Place) -> None:
         for index, item in enumerate(node):
             if isinstance(item, list):
                 continue
             at = join(self.where, path_text((*place, index)))
-            if type(item) not in NUMBERS:
-                raise _not_a_number(item, at)
+            if type(item) not in self.kind.types:
+                raise _not_one(item, at, self.kind)
             first = path_text((*place, 0))
             raise InputError(
                 f"{at} is {describe(item)}, where {first} is {describe(node[0])}.",
-                "Every number stands at the same depth of lists.",
+                "All of them stand at the same depth of lists.",
             )
 
 
-def _outline(value: Any, where: str) -> list[int]:
+def _outline(value: Any, where: str, kind: Kind) -> list[int]:
     """The length of every axis, as the first list of each has it."""
     if not isinstance(value, list):
         raise InputError(
-            f"{join(where, '')} is {describe(value)}, not nested lists of numbers.",
-            "Write one list a sequence, in it one list a time step: [[[0.1, 4.2], [1.0, 3.1]]].",
+            f"{join(where, '')} is {describe(value)}, not nested lists of {kind.plural}.", kind.example
         )
     lengths: list[int] = []
     while isinstance(value, list):
@@ -151,13 +179,15 @@ def _empty(where: str, place: Place) -> InputError:
     return InputError(f"{join(where, path_text(place))} is an empty list.", "No axis can be of size 0.")
 
 
-def _not_a_number(item: Any, at: str) -> InputError:
+def _not_one(item: Any, at: str, kind: Kind) -> InputError:
     advice = ""
-    if isinstance(item, bool):
+    if kind is FLAGS:
+        advice = kind.example
+    elif isinstance(item, bool):
         advice = "Booleans are not numbers: write 1 or 0."
     elif item is None or isinstance(item, str):
         advice = 'A missing number is written "NaN"; "Infinity" and "-Infinity" are the other words.'
-    return InputError(f"{at} is {describe(item)}, not a number.", advice)
+    return InputError(f"{at} is {describe(item)}, not {kind.noun}.", advice)
 
 
 def _cast(value: Any) -> Array:

@@ -151,16 +151,26 @@ class TestMask:
                 "the mask is (1, 2), and the input is (2, 3, 4).\nA mask is (batch, timesteps), here",
             ),
             ([1, 0, 2], "mask[2] is 2."),
-            ([[1, 0, 1], [1, "NaN", 1]], "mask[1][1] is nan."),
+            ([[1, 0, 1], [1, "NaN", 1]], 'mask[1][1] is the text "NaN", not true or false.\nWrite true'),
             ([1, 0, "x"], 'mask[2] is the text "x"'),
-            ([1, 0, None], "mask[2] is null"),
-            ([[1, 0, 1], [1]], "mask[0] has 3 numbers, [1] has 1."),
-            (True, "mask is true"),
+            ([1, 0, None], "mask[2] is null, not true or false.\nWrite true for a step"),
+            ([[1, 0, 1], [1]], "mask[0] has 3 entries, [1] has 1."),
+            (True, "mask is true, not nested lists of entries.\nWrite true for a step"),
+            (np.array([0, np.nan, 1]), "mask[1] is nan."),
             (np.array(["a", "b", "c"]), "the mask is of dtype"),
         ],
     )
     def test_a_bad_one(self, mask, said):
         assert said in complaint(CUBE, mask=mask)
+        assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json: ", mask_where="h.csv: ")
+        document = Document(inputs=CUBE, mask=mask)
+        with pytest.raises(InputError) as caught:
+            arrange(document, ArrangeOptions(where="x.json: ", mask_where="h.csv: "))
+        assert f"x.json: {said}" in str(caught.value)
+
+    def test_bad_inputs_are_of_their_own_source(self):
+        said = complaint(CUBE[0, 0], where="x.json: ", mask=[True], mask_where="h.csv: ")
+        assert said.startswith("x.json: the input is 1-D")
 
     @given(
         hnp.arrays(np.float32, (2, 3, 2), elements=st.sampled_from([0.0, -0.0, 0.1, 1.0, np.nan])),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.errors import EngineError, InputError, RnncliError, UsageError
 from rnncli.readers import (
     ReadOptions,
     Source,
@@ -186,10 +186,29 @@ class TestCaseDocument:
             ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
             ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
             ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
+            (
+                '{"inputs": [[1]], "inputs": [[2]]}',
+                "notes.json: the key 'inputs' stands twice in one object.",
+            ),
+            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' stands twice"),
+            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' stands twice"),
+            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' stands twice"),
         ],
     )
     def test_a_bad_part_is_named(self, text, said):
         assert said in complaint(text)
+
+    @pytest.mark.parametrize("name", ["a", '": ', '"', "\\", ':"'])
+    def test_a_key_in_a_text_is_no_second_key(self, name):
+        text = json.dumps({"inputs": [[1]], "layer": f'{name}": 1, "inputs": "'})
+        assert read(source(text), "json").layer.startswith(name)
+
+    @pytest.mark.parametrize("where", ["weights", "initial_state"])
+    def test_advice_is_not_of_inputs(self, where):
+        value = {"foo": 1} if where == "weights" else [1]
+        said = complaint(json.dumps({"inputs": [[1]], where: value}))
+        assert "a vector [0.1, 4.2]" in said
+        assert "list a sequence" not in said
 
     def test_own_output_is_taken_up(self):
         output = {
@@ -312,10 +331,24 @@ class TestCsv:
             (b"\xff\xfe1\0,\x002\0", "UTF-16"),
             ("x" * 200_000, "more than 1000 characters"),
             ("\n\n", "it is empty"),
+            ("1,2\n3,1e400\n", "line 2, column 2: 1e400 is too large a number."),
+            ("a,b\n1,2\n-1e999,inf\n", "line 3, column 1 (a): -1e999 is too large a number."),
+            ("1,2\n3,１\n", "line 2, column 2: '１' is not a number.\nWrite its digits as 0 to 9."),
+            ("1,2\n1_0,4\n", "line 2, column 1: '1_0' is not a number."),
         ],
     )
     def test_the_cell_is_named(self, text, said):
         assert said in complaint(text, "csv")
+
+    def test_infinity_is_a_word(self):
+        np.testing.assert_array_equal(inputs("inf,-Infinity\n1e308,2\n", "csv")[0], [np.inf, -np.inf])
+
+    @given(st.lists(st.text("0123456789.eE+-_infa１٣ \xa0", max_size=6), min_size=1, max_size=3))
+    def test_no_cell_is_told_in_another_programs_words(self, cells):
+        try:
+            inputs("1,2,3\n" + ",".join((cells * 3)[:3]) + "\n", "csv")
+        except InputError as error:
+            assert "convert" not in str(error)  # noqa: PT017 - some of them are numbers
 
     def test_a_batch_column_groups_rows(self):
         document = read(source("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n"), "csv", ReadOptions(batch_column="id"))
@@ -368,6 +401,24 @@ class TestArrays:
     def test_what_is_not_numbers(self, array):
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
         assert "inputs" in complaint(npz_bytes(inputs=array), "npz")
+
+    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
+    def test_an_empty_file_is_no_text(self, format):
+        with pytest.raises(InputError, match=r"(?s)it is empty.*Write.*with (numpy|safetensors|model)"):
+            read_weights(source(b""), format)
+
+    @pytest.mark.parametrize(
+        ("package", "format", "data"),
+        [
+            ("safetensors.numpy", "safetensors", b"x"),
+            ("h5py", "keras_model", b"x"),
+            ("orjson", "json", b"[[1]]"),
+        ],
+    )
+    def test_a_missing_package_is_named(self, monkeypatch, package, format, data):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(EngineError, match=f"(?s){package.split('.')[0]} is missing.*pip install"):
+            read_weights(source(data), format)
 
     def test_pickles_stay_closed(self):
         objects = np.array([{"a": 1}], dtype=object)

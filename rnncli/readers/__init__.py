@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnncli.errors import InputError, did_you_mean
+from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Document
@@ -35,11 +36,11 @@ class Source(NamedTuple):
     data: bytes | None = None
     path: Path | None = None
 
-    def content(self) -> bytes:
-        """All of it; InputError where it cannot be read or is empty."""
+    def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
+        """All of it; InputError where it cannot be read, or is empty: then `advice` says what to give."""
         found = _bytes_of(self.file(), self.name) if self.data is None else self.data
         if not found.strip(WHITESPACE):
-            raise InputError(f"{self.name}: it is empty.", "Give nested lists as JSON, or rows as CSV.")
+            raise InputError(f"{self.name}: it is empty.", advice)
         return found
 
     def file(self) -> Path:
@@ -96,8 +97,7 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
         return "json"
     if text[:1] not in b'"-0123456789tfn':
         return "csv"
-    import orjson
-
+    orjson = needed("orjson", "JSON")
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:

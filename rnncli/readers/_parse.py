@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from rnncli.errors import InputError
+from rnncli.readers._packages import needed
 
 BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
+KEY = re.compile(rb'"\s*:')
+"""What stands after every key, and in few texts."""
+
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
@@ -19,15 +25,42 @@ def parse(data: bytes, where: str, *, first_line: int = 1) -> Any:
     data: UTF-8 without a mark.  where: what an error begins with, `notes.json: `.
     first_line: the line of the file with which `data` begins.
     """
-    import orjson
-
+    orjson = needed("orjson", "JSON")
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         text = data.decode("utf-8", errors="replace")
         bad = _explained(error.msg, text, error.pos)
         place = _place(text, bad.position, first_line)
         raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
+    if _keys(value) < len(KEY.findall(data)):
+        _refuse_twice(data, where)
+    return value
+
+
+def _keys(value: Any) -> int:
+    """How many keys the objects have that are found without a walk through every number."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return sum(map(_keys, value))
+    return 0
+
+
+def _refuse_twice(data: bytes, where: str) -> None:
+    """A key that an object has twice, of which orjson keeps the last in silence.  Slow, and sure."""
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError(
+                    f"{where}the key {key!r} stands twice in one object.", "Leave one of them out."
+                )
+            seen.add(key)
+
+    with suppress(ValueError, RecursionError):  # what json cannot read, orjson has read already
+        json.loads(data, object_pairs_hook=once)
 
 
 @dataclass(frozen=True)

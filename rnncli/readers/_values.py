@@ -96,7 +96,9 @@ def _flat(value: dict[str, Any], where: str, prefix: str) -> list[tuple[str, Arr
 
 
 def _array(item: Any, where: str) -> Array:
-    return numeric(item, where) if isinstance(item, np.ndarray) else nested.to_array(item, where)
+    return (
+        numeric(item, where) if isinstance(item, np.ndarray) else nested.to_array(item, where, nested.TENSOR)
+    )
 
 
 def _place(where: str) -> str:

@@ -15,7 +15,7 @@ from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.readers._text import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rnncli.case import Array
     from rnncli.readers import ReadOptions, Source
@@ -110,11 +110,13 @@ def _is_header(cells: list[str], batch_column: str | None) -> bool:
 
 
 def _is_number(cell: str) -> bool:
+    """As NumPy sees it: no digits of other scripts, and no underscores, which Python takes."""
+    text = cell.strip()
     try:
-        float(cell)
+        float(text)
     except ValueError:
         return False
-    return "_" not in cell
+    return text.isascii() and "_" not in text
 
 
 def _numbers(table: _Table, columns: list[int] | None) -> Array:
@@ -128,24 +130,40 @@ def _numbers(table: _Table, columns: list[int] | None) -> Array:
             ndmin=2,
             usecols=columns,
         )
-    except ValueError as error:
-        _raise_first_fault(table, columns, error)
+    except ValueError:
+        _raise_first_fault(table, columns)
     if table.header and columns is None and array.shape[1] != len(table.header):
-        _raise_first_fault(table, columns, None)
+        _raise_first_fault(table, columns)
+    if np.isinf(array).any():
+        _refuse_too_large(table, columns)
     return array
 
 
-def _raise_first_fault(table: _Table, columns: list[int] | None, error: ValueError | None) -> NoReturn:
+def _raise_first_fault(table: _Table, columns: list[int] | None) -> NoReturn:
     _check_widths(table)
+    for place, cell in _places(table, columns):
+        if not _is_number(cell):
+            raise InputError(f"{place}: {cell.strip()!r} is not a number.", _cell_advice(table, cell))
+    raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
+
+
+def _refuse_too_large(table: _Table, columns: list[int] | None) -> None:
+    """A number beyond all floats is no infinity; the word `inf` is."""
+    for place, cell in _places(table, columns):
+        if abs(float(cell)) == np.inf and any(map(str.isdigit, cell)):
+            raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
+
+
+def _places(table: _Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
+    """Every cell that is to be a number, and where it stands."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
-            if not _is_number(cells[index]):
-                place = f"{table.name}: line {number}, {table.column(index)}"
-                raise InputError(
-                    f"{place}: {cells[index].strip()!r} is not a number.",
-                    _cell_advice(table, cells[index]),
-                )
-    raise InputError(f"{table.name}: {error}.", "Give rows of numbers.")
+            yield f"{table.name}: line {number}, {table.column(index)}", cells[index]
+
+
+def _short(cell: str) -> str:
+    text = cell.strip()
+    return text if len(text) <= 20 else f"{text[:19]}…"
 
 
 def _check_widths(table: _Table) -> None:
@@ -164,6 +182,8 @@ def _check_widths(table: _Table) -> None:
 
 
 def _cell_advice(table: _Table, cell: str) -> str:
+    if not cell.isascii() and any(map(str.isdigit, cell)):
+        return "Write its digits as 0 to 9."
     if DECIMAL_COMMA.fullmatch(cell):
         return "Write a decimal point, not a comma."
     if cell.strip().casefold() in MISSING:

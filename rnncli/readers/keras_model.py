@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from rnncli.errors import EngineError, InputError
+from rnncli.errors import InputError
+from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Document
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
+ADVICE = "Write it with model.save or model.save_weights."
 RECURRENT = frozenset(
     {"SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 )
@@ -51,8 +53,7 @@ def load(source: Source) -> Weights:
 
 def layers(source: Source) -> list[dict[str, Any]]:
     """The Keras configs of the recurrent layers, in the model's order; of models inside it too."""
-    import orjson
-
+    orjson = needed("orjson", "JSON")
     with _opened(source) as (file, config):
         text = config or file.attrs.get("model_config")
     if text is None:
@@ -78,11 +79,8 @@ def _recurrent(config: Any) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[Any, bytes | None]]:
     """The HDF5 file, and config.json where there is one."""
-    try:
-        import h5py
-    except ImportError:
-        raise EngineError("h5py is missing, which reads Keras's files.", "pip install h5py") from None
-    data, config = source.content(), None
+    h5py = needed("h5py", "Keras's files")
+    data, config = source.content(ADVICE), None
     try:
         if data.startswith(b"PK"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -97,7 +95,7 @@ def _opened(source: Source) -> Iterator[tuple[Any, bytes | None]]:
 def _raise_broken(source: Source, error: Exception) -> NoReturn:
     missing = isinstance(error, KeyError) and "archive" in str(error)
     reason = "it is a zip file, but no Keras model" if missing else "it is no Keras file, or cut short"
-    raise InputError(f"{source.name}: {reason}.", "Write it with model.save or model.save_weights.") from None
+    raise InputError(f"{source.name}: {reason}.", ADVICE) from None
 
 
 def _current(file: Any) -> list[Weights]:

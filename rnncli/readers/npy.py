@@ -26,7 +26,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 def load(source: Source) -> Array:
     """The array as it is."""
-    data = source.content()
+    data = source.content("Write one with numpy.save.")
     if not data.startswith(MAGIC):
         raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
     try:

@@ -39,7 +39,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 def load(source: Source) -> dict[str, Array]:
     """Every array by its name."""
-    data = source.content()
+    data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
         raise InputError(f"{source.name}: it is not a .npz file.", "Write one with numpy.savez.")
     try:

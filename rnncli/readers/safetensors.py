@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError
 from rnncli.readers._named import inputs_of
+from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Document
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".safetensors",)
+ADVICE = "Write it with safetensors.numpy.save_file."
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
@@ -21,16 +23,17 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 def load(source: Source) -> dict[str, Array]:
     """Every array by its name."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as load_arrays
-
-    data = source.content()
+    library = needed("safetensors.numpy", "safetensors files")
+    data = source.content(ADVICE)
     try:
-        arrays: dict[str, Array] = load_arrays(data)
-    except (SafetensorError, ValueError, KeyError, TypeError, MemoryError) as error:
+        arrays: dict[str, Array] = library.load(data)
+    except (
+        needed("safetensors", "them").SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        MemoryError,
+    ) as error:
         reason = str(error).rstrip(".") or "broken"
-        raise InputError(
-            f"{source.name}: it is not a valid safetensors file ({reason}).",
-            "Write it again with safetensors.numpy.save_file.",
-        ) from None
+        raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
     return arrays

@@ -1,0 +1,17 @@
+"""The packages that read one format each, imported when a file of it is read."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from rnncli.errors import EngineError
+
+
+def needed(package: str, what: str) -> Any:
+    """The module `package`, without which `what` cannot be read.  Raises EngineError."""
+    try:
+        return import_module(package)
+    except ImportError:
+        name = package.partition(".")[0]
+        raise EngineError(f"{name} is missing, which reads {what}.", f"pip install {name}") from None
