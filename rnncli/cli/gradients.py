@@ -73,7 +73,8 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
         return [layer]
     asked = [layer] if layer.layer else []
     return asked + [
-        replace(layer, layer=[name]) if name.isidentifier() else LayerFlags(layer=[name]) for name in names
+        replace(layer, layer=[name]) if name.replace("-", "_").isidentifier() else LayerFlags(layer=[name])
+        for name in names
     ]
 
 
@@ -100,4 +101,4 @@ def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
 
 
 def _is_name(flags: LayerFlags) -> bool:
-    return all(text.isidentifier() for text in flags.layer or ())
+    return all(text.replace("-", "_").isidentifier() for text in flags.layer or ())

@@ -166,3 +166,8 @@ def test_shapes_of_any_size(rnncli: Run, shape: str) -> None:
     done = rnncli("shape", "--input-shape", shape, "-f", "json", "--units", "2147483647")
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
+
+
+def test_hyphens_in_a_comparison_of_gradients(rnncli: Run) -> None:
+    more = ("gradients", "--seed", "1", "-f", "json", "--against")
+    assert rnncli(*more, "simple-rnn").stdout == rnncli(*more, "simple_rnn").stdout != ""
