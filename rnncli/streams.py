@@ -96,6 +96,9 @@ def _kind(one: Case | RnncliError) -> object:
     """Neighbours of one kind are computed together; what keeps a state, or draws, is a kind of its own."""
     if isinstance(one, RnncliError) or one.mask is not None or one.initial_state is not None or one.training:
         return object()
-    if any(inner.config.get("stateful") for spec in one.layers for inner in walk(spec)):
-        return object()
-    return one.inputs.shape[1:]
+    return object() if is_stateful(one) else one.inputs.shape[1:]
+
+
+def is_stateful(case: Case) -> bool:
+    """Whether a layer goes on from where the record before has left it."""
+    return any(inner.config.get("stateful") for spec in case.layers for inner in walk(spec))

@@ -339,6 +339,10 @@ Select = Annotated[
 WithStats = Annotated[
     bool, _flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
 ]
+Streaming = Annotated[
+    bool, _flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
+]
+KeepGoing = Annotated[bool, _flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
 FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
 AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
 

@@ -6,8 +6,8 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
@@ -19,6 +19,7 @@ from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, View
 
 BINARY = ("npz", "npy", "safetensors")
+FLOWING = ("ndjson", "json", "table", "markdown")
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every sign that a table may hold: one that cannot be shown, and all are said in ASCII."""
@@ -48,6 +49,30 @@ def delivery(flags: OutputFlags) -> Delivery:
         send(data, flags.output)
 
     return deliver
+
+
+@contextmanager
+def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
+    """What shows one answer after the other, each at once; a file is there when the last has been shown.
+
+    Raises BrokenPipeError where the reader of stdout has gone: nobody wants the rest.
+    """
+    demand_place(flags.output)
+    name = format_of(flags)
+    if name not in FLOWING:
+        what = f"--stream: {name} cannot be written a record at a time."
+        raise UsageError(what, "Take ndjson, or a table.")
+    to_file = flags.output not in (None, "-")
+    view, renderer = view_of(flags, to_file=to_file), renderers.get(name)
+    place = _whole(Path(flags.output or "").expanduser().resolve()) if to_file else nullcontext()
+    with place as part, part.open("wb") if part else nullcontext(terminal.binary_stdout()) as file:
+
+        def show(answer: Answer) -> None:
+            code = terminal.encoding() if name == "table" else "utf-8"
+            file.write(renderer.render(answer, view).encode(code, "backslashreplace"))
+            file.flush()
+
+        yield show
 
 
 def demand_place(output: str | None) -> None:

@@ -15,7 +15,7 @@ from rnncli.errors import DisagreementError, InputError, LayerError, UsageError,
 from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
-    from rnncli.arrange import Arranged
+    from rnncli.arrange import Arranged, ArrangeOptions
     from rnncli.case import Array
     from rnncli.result import Result, TensorInfo
 
@@ -37,6 +37,20 @@ def case(
     sources.demand_one_reader(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
     document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
+    return case_of(document, name, input, layer, run, seed, all_layers=all_layers)
+
+
+def case_of(
+    document: Document,
+    name: str,
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    seed: int,
+    *,
+    all_layers: bool = False,
+) -> tuple[Case, Remarks]:
+    """The same for a document that was read already; errors call it `name`.  seed: unless it says its own."""
     if run.seed is None and document.seed is not None:
         if document.seed > HIGHEST_SEED:
             raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
@@ -169,14 +183,13 @@ def as_asked(result: Result, layers: tuple[Spec, ...]) -> Result:
     return replace(result, layers=layers)
 
 
-def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
-    from rnncli.arrange import ArrangeOptions, arrange
+def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
+    """How the flags want an input arranged for these layers."""
+    from rnncli.arrange import ArrangeOptions
 
     if flags.pad_value is not None and flags.pad is None:
         raise UsageError("--pad-value is for --pad.", "Add --pad post.")
-    if flags.mask_value is not None or (flags.pad is not None and isinstance(document.inputs, tuple)):
-        document = replace(document, mask=None)  # the mask of a flag takes its place
-    options = ArrangeOptions(
+    return ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),
         pad_value=flags.pad_value or 0.0,
@@ -185,6 +198,14 @@ def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], n
         dtype=pipeline.dtype_of(layers),
         ndim=rank_of(layers),
     )
+
+
+def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
+    from rnncli.arrange import arrange
+
+    options = arranging(flags, layers)
+    if flags.mask_value is not None or (flags.pad is not None and isinstance(document.inputs, tuple)):
+        document = replace(document, mask=None)  # the mask of a flag takes its place
     try:
         return arrange(document, options)
     except InputError as error:

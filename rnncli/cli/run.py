@@ -7,10 +7,12 @@ from rnncli.cli.options import (
     CheckFlags,
     FailOnNan,
     InputFlags,
+    KeepGoing,
     LayerFlags,
     OutputFlags,
     RunFlags,
     Select,
+    Streaming,
     WithStats,
 )
 
@@ -19,6 +21,7 @@ rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer bigru --units 4 --format json
 rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
 rnncli run --return-sequences -f json | rnncli run --layer gru
+tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
 
@@ -32,11 +35,19 @@ def run(
     select: Select = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
+    stream: Streaming = False,
+    keep_going: KeepGoing = False,
 ) -> None:
     """What does the layer return?
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
+    if stream or keep_going:
+        from rnncli.cli import streaming
+
+        streaming.demand(check.check or stats or fail_on_nan, stream=stream)
+        streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
+        return
     from rnncli import pipeline
     from rnncli.answers.run import RunAnswer, first_nan, stats_of
     from rnncli.cli import request

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Literal, TextIO
+from typing import BinaryIO, Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
 
@@ -82,6 +82,17 @@ def demand_stdout(advice: str) -> None:
     """UsageError where standard output was closed before the program began."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", advice)
+
+
+def binary_stdout() -> BinaryIO:
+    """Stdout for bytes, of which each has to be sent on its way.  UsageError where it is closed."""
+    demand_stdout("Write to a file with --output FILE.")
+    return sys.stdout.buffer
+
+
+def encoding() -> str:
+    """What characters become on stdout."""
+    return (sys.stdout and sys.stdout.encoding) or "utf-8"
 
 
 def flush() -> None:

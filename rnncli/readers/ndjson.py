@@ -40,6 +40,11 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
     return Document(inputs=tuple(sequences))
 
 
+def record(line: bytes, number: int) -> Document:
+    """One line of a stream, on its own."""
+    return document(parse(line, "", first_line=number), f"line {number}")
+
+
 def load(source: Source) -> Any:
     """The only value, or the list of all."""
     values = [value for _, value in _lines(source)]

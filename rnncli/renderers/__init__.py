@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import PurePath
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import UsageError, did_you_mean
 
@@ -36,9 +36,14 @@ def for_output(path: str | PurePath) -> str:
     raise UsageError(f"{path} has {came}, which no format belongs to.", f"Use one of {known}.")
 
 
-def render(answer: Answer, format: str, view: View) -> str | bytes:
-    """`answer` in `format`; UsageError where there is no such format."""
+def get(format: str) -> Any:
+    """The renderer's module; UsageError where there is no such format."""
     if format not in names():
         raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
-    drawn: str | bytes = import_module(f"{__name__}.{format}").render(answer, view)
+    return import_module(f"{__name__}.{format}")
+
+
+def render(answer: Answer, format: str, view: View) -> str | bytes:
+    """`answer` in `format`; UsageError where there is no such format."""
+    drawn: str | bytes = get(format).render(answer, view)
     return drawn

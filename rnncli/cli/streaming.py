@@ -1,0 +1,116 @@
+"""`rnncli run --stream`: a record a line, answered as it comes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rnncli.answers.run import RunAnswer
+from rnncli.arrange import arrange
+from rnncli.case import Case, Document
+from rnncli.cli import request, sources, terminal
+from rnncli.cli.options import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.output import flowing
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+from rnncli.readers import ndjson
+from rnncli.streams import Line, Stream, is_stateful, whole_lines
+
+AT_ONCE = 1 << 20
+"""Bytes that are asked for; a pipe gives what it has."""
+
+
+def demand(whole: bool, *, stream: bool) -> None:
+    """UsageError where the flags do not go with --stream."""
+    if not stream:
+        raise UsageError("--keep-going is for --stream.", "Add --stream, or leave it out.")
+    if whole:
+        raise UsageError("--stream answers line by line.", "Leave --check, --stats and --fail-on-nan out.")
+
+
+def run(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    output: OutputFlags,
+    select: Sequence[str] | None,
+    *,
+    all_layers: bool,
+    keep_going: bool,
+) -> None:
+    """Read, answer, show; without keep_going the first bad line ends it, with what came before shown."""
+    stream = Stream(_Cases(input, layer, run, all_layers), run.engine)
+    bad = 0
+    with _reading(input) as read, flowing(output) as show:
+        for lines in whole_lines(read):
+            for answer in stream.answers(lines):
+                if not isinstance(answer, RnncliError):
+                    show(RunAnswer(request.selected(answer, select)))
+                elif keep_going:
+                    terminal.complain(answer)
+                    bad += 1
+                else:
+                    raise answer
+    if bad:
+        raise DisagreementError(f"{bad} lines could not be answered.", "Each is named above.")
+
+
+class _Cases:
+    """The Case of each line; flags are read, and the layers made out of them, at the first one alone."""
+
+    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, all_layers: bool) -> None:
+        self.flags = (input, layer, run)
+        self.all_layers = all_layers
+        self.seed = random.randrange(request.SEEDS) if run.seed is None else run.seed
+        self.first: Case | None = None
+
+    def __call__(self, line: Line) -> Case:
+        name = f"line {line.number}"
+        document = ndjson.record(line.text, line.number)
+        _demand_inputs_alone(document, name)
+        input, layer, run = self.flags
+        if self.first is None:
+            self.first, _ = request.case_of(
+                document, name, input, layer, run, self.seed, all_layers=self.all_layers
+            )
+            self.options = request.arranging(input, self.first.layers)
+            # A given state wins over a kept one at every call; here it is where the stream begins.
+            start = None if is_stateful(self.first) else self.first.initial_state
+            self.next = dataclasses.replace(self.first, initial_state=start)
+            return self.first
+        try:
+            arranged = arrange(document, self.options)
+        except InputError as error:
+            raise InputError(f"{name}: {error.what}", error.advice) from None
+        return dataclasses.replace(self.next, inputs=arranged.inputs, mask=arranged.mask)
+
+
+def _demand_inputs_alone(document: Document, name: str) -> None:
+    for part in ("layer", "initial_state", "weights", "seed", "training"):
+        if getattr(document, part) is not None:
+            raise InputError(
+                f"{name}: it says its own {part}, and the layers of a stream are made once.",
+                "Give it as a flag; a line holds inputs, and a mask where there is one.",
+            )
+
+
+@contextmanager
+def _reading(input: InputFlags) -> Iterator[Callable[[], bytes]]:
+    """Gives what has come since it was last asked, and waits where nothing has."""
+    if input.input_shape is not None or (input.input is None and not sources.stdin_holds_data()):
+        raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name a file of it.")
+    if input.input in (None, "-"):
+        descriptor = sys.stdin.fileno()
+        yield lambda: os.read(descriptor, AT_ONCE)
+        return
+    path = Path(input.input or "").expanduser()
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise InputError(f"{input.input}: it cannot be read: {error.strerror}.", "Check the path.") from None
+    with file:
+        yield lambda: file.read(AT_ONCE)

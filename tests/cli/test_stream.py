@@ -1,0 +1,147 @@
+"""run --stream: records in, results out, as they come."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+RNNCLI = str(Path(sys.executable).with_name("rnncli"))
+RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]
+
+
+def lines(*records: object) -> str:
+    return "".join(f"{json.dumps(record)}\n" for record in records)
+
+
+def stream(text: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [RNNCLI, "run", "--stream", "--seed", "1", "-f", "ndjson", *flags]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+
+def alone(record: object, *flags: str) -> list[object]:
+    done = subprocess.run(
+        [RNNCLI, "run", json.dumps(record), "--seed", "1", "-f", "json", *flags],
+        capture_output=True,
+        text=True,
+        capture_output=True,
+        text=True,
+    )
+    return [output["values"] for output in json.loads(done.stdout)["outputs"]]
+
+
+def values(line: str) -> list[object]:
+    return [output["values"] for output in json.loads(line)["outputs"]]
+
+
+@pytest.mark.parametrize("layer", ["lstm", "bigru"])
+def test_each_line_is_answered_as_if_it_were_alone(layer: str) -> None:
+    flags = ("-l", layer, "--return-sequences", "--return-state")
+    done = stream(lines(*RECORDS), *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = done.stdout.splitlines()
+    assert len(answers) == len(RECORDS)
+    for record, answer in zip(RECORDS, answers, strict=True):
+        for mine, single in zip(values(answer), alone(record, *flags), strict=True):
+            np.testing.assert_allclose(mine, single, rtol=0, atol=1e-6)
+
+
+def test_claims_are_those_of_each_record() -> None:
+    same = lines(*[[[0, 0], [0, 0]]] * 2, [[1, 2], [3, 4]])
+    answers = stream(same, "-l", "gru", "--return-state").stdout.splitlines()
+    assert all(json.loads(answer)["outputs"][1]["equals"] == ["hidden_state"] for answer in answers)
+
+
+def test_a_stateful_layer_goes_on_from_line_to_line_as_keras_does() -> None:
+    done = stream(lines(RECORDS[0], RECORDS[1], RECORDS[2]), "-l", "gru", "--stateful")
+    keras.utils.set_random_seed(1)
+    layer = keras.layers.GRU(3, stateful=True)
+    for record, answer in zip(RECORDS[:3], done.stdout.splitlines(), strict=True):
+        theirs = layer(np.asarray([record], "float32")).numpy()
+        np.testing.assert_allclose(values(answer)[0], theirs, rtol=0, atol=1e-6)
+
+
+def test_an_initial_state_is_where_a_stateful_stream_begins() -> None:
+    record, state = [[1, 2]], "[[[0.5, 0.25, -0.5]]]"
+    flags = ("-l", "gru", "--stateful", "--initial-state", state)
+    first, second = (values(line) for line in stream(lines(record, record), *flags).stdout.splitlines())
+    assert first == alone(record, *flags)
+    assert second != first
+
+
+def test_answers_come_as_the_lines_come() -> None:
+    command = [RNNCLI, "run", "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for record in RECORDS[:3]:
+            process.stdin.write(lines(record))
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while stdin is open
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("bad", ["foo", "[[1, 2, 3]]", "[[1, true]]", '{"seed": 3, "inputs": [[1, 2]]}'])
+def test_a_bad_line_ends_it_and_what_came_before_is_written(bad: str) -> None:
+    done = stream(f"{lines(RECORDS[0])}\n{bad}\n{lines(RECORDS[1])}")
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 1
+    assert "line 3" in done.stderr
+
+
+def test_keep_going_goes_on_and_leaves_with_1() -> None:
+    text = f"{lines(RECORDS[0])}foo\n{lines(RECORDS[1])}[[1]]\n{lines(RECORDS[2])}"
+    done = stream(text, "--keep-going")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 3
+    assert "line 2" in done.stderr
+    assert "line 4" in done.stderr
+    assert "2 lines could not be answered" in done.stderr
+
+
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
+    script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson | head -2 | wc -l"
+    begun = time.monotonic()
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
+    assert time.monotonic() - begun < 30
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    assert stream(f"{lines(RECORDS[0])}foo\n", "-o", str(out)).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+    assert stream(lines(*RECORDS[:2]), "-o", str(out)).returncode == 0
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_what_one_stream_writes_another_reads() -> None:
+    first = stream(lines(*RECORDS[:2]), "--return-sequences").stdout
+    assert len(stream(first, "-l", "gru").stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--check"], "line by line"),
+        (["-f", "csv"], "csv cannot be written"),
+        (["--input-shape", "1,2,3"], "nothing to read"),
+    ],
+)
+def test_flags_that_do_not_go_with_it(flags: list[str], said: str) -> None:
+    done = stream(lines(RECORDS[0]), *flags)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_keep_going_alone_is_refused() -> None:
+    done = subprocess.run([RNNCLI, "run", "[[1]]", "--keep-going"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--stream" in done.stderr
