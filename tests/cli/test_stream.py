@@ -30,8 +30,6 @@ def alone(record: object, *flags: str) -> list[object]:
         [RNNCLI, "run", json.dumps(record), "--seed", "1", "-f", "json", *flags],
         capture_output=True,
         text=True,
-        capture_output=True,
-        text=True,
     )
     return [output["values"] for output in json.loads(done.stdout)["outputs"]]
 
