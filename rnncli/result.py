@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Shape, Spec
 
@@ -49,6 +49,8 @@ class Step:
     timestep: the input's own index.  direction: forward or backward.
     status: per batch entry `computed`, `held` (masked: state and output of before) or `zeroed`.
     state: by name, `hidden` and `cell`; output: (batch, units).
+    before: the state before the step.  inputs: what the layer got, (batch, features).
+    dropout: the masks of the call, as the cell takes them, see layers._cell.Dropout.
     """
 
     layer: int
@@ -58,6 +60,9 @@ class Step:
     gates: Mapping[str, Gate]
     state: Mapping[str, Array]
     output: Array
+    before: Mapping[str, Array] = field(default_factory=dict)
+    inputs: Array | None = None
+    dropout: Any = None
 
 
 @dataclass(frozen=True)

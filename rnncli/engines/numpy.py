@@ -81,7 +81,7 @@ class _Loop:
         for processed, timestep in enumerate(order):
             after, gates = cell.step(projected[:, timestep], state, weights, self.dropout)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
-            computed = cell.output(after)
+            computed, before = cell.output(after), state
             if counts is None:
                 output, state = computed, after
             else:
@@ -89,18 +89,24 @@ class _Loop:
                 state = _where(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if self.traced:
-                steps.append(self._step(timestep, counts, gates, state, output))
+                steps.append(self._step(timestep, counts, gates, (before, state), output))
         return (outputs if sequences else outputs[:, 0]), state
 
-    def _step(self, timestep: int, counts: Array | None, gates: Any, state: Any, output: Array) -> Step:
+    def _step(
+        self, timestep: int, counts: Array | None, gates: Any, states: tuple[Any, Any], output: Array
+    ) -> Step:
+        """states: before and after."""
         skipped = "zeroed" if self.zeroing else "held"
         status = ["computed"] * len(output)
         if counts is not None:
             status = ["computed" if count else skipped for count in counts]
         place = self.call.place
         direction = "backward" if self.backwards else "forward"
-        state = self.layer.cell.unpack(state)
-        return Step(place.layer, place.direction or direction, timestep, tuple(status), gates, state, output)
+        before, state = map(self.layer.cell.unpack, states)
+        return Step(
+            place.layer, place.direction or direction, timestep, tuple(status), gates, state, output,
+            before, self.call.inputs[:, timestep], self.dropout,
+        )  # fmt: skip
 
 
 def _where(counts: Array, new: Any, old: Any) -> Any:

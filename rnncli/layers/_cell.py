@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import activations, initializers
 from rnncli.case import Shape, Spec
+from rnncli.layers._equations import Sum
 from rnncli.layers._layer import Draw, Option
 
 if TYPE_CHECKING:
@@ -140,6 +141,10 @@ class Cell(ABC):
         projected: (batch, gates * units), of `project`.  state: before the step.
         Returns the state after the step, whose `hidden` is the output, and the gates by name.
         """
+
+    @abstractmethod
+    def equations(self) -> dict[str, Sum]:
+        """What `step` computes, number by number: the state's parts, the gates, and `candidate.recurrent`."""
 
     def pack(self, parts: tuple[Array, ...]) -> Any:
         """Arrays in Keras's order as a state."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from rnncli.case import Shape, Spec
+from rnncli.layers._equations import Sum
 from rnncli.result import TensorInfo
 
 if TYPE_CHECKING:
@@ -138,6 +139,10 @@ class Layer(ABC):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Every weight as Keras draws it for these seeds."""
         return {}
+
+    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """Where one number of the returned tensor `name` comes from; index: none of it negative."""
+        raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
     def call(self, run: Run, call: Call) -> Returned:
         """Everything the layer returns for `call`; not where only Keras computes it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli.case import Shape, Spec
+from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
 from rnncli.result import TensorInfo
 
@@ -59,6 +60,19 @@ class Recurrent(Layer):
         """The last hidden state is the last row of the sequence, in the order of processing."""
         same = "hidden_states[:, -1, :]" if self.config["return_sequences"] else "hidden_state"
         return {self.cell.output_state: (same,)} if self.config["return_state"] else {}
+
+    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """An output, at its place in the order of processing, or a part of the last state."""
+        return Sum((times(self.entry(name, index, input_shape)),))
+
+    def entry(
+        self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
+    ) -> Entry:
+        """See `equation`; direction: of which loop of Bidirectional this is."""
+        position = index[1] if name == "hidden_states" else input_shape[1] - 1
+        path, _, base = name.rpartition("/")
+        part = base.removeprefix("last_").removesuffix("_state") if base.startswith("last_") else ""
+        return Entry(direction, position, f"{path}/{part}" if path else part, index[-1])
 
     def initializers(self) -> dict[str, Any]:
         """The cell's."""

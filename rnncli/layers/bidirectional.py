@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import layers
 from rnncli.case import Shape, Spec
 from rnncli.errors import LayerError
+from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
 from rnncli.result import TensorInfo
 
@@ -130,6 +131,29 @@ class Bidirectional(Layer):
                 same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
             found[f"{direction}_{layer.cell.output_state}"] = (same,)
         return found
+
+    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """One direction's number, or both merged; the second one's sequence was flipped."""
+        direction, _, base = name.partition("_")
+        if direction in self.directions:
+            return Sum((times(self._entry(direction, base, index, input_shape)),))
+        units = self.forward.cell.units
+        if self.config["merge_mode"] == "concat":
+            direction = "forward" if index[-1] < units else "backward"
+            unit = index[-1] if direction == "forward" else index[-1] - units
+            return Sum((times(self._entry(direction, name, (*index[:-1], unit), input_shape)),))
+        both = [self._entry(direction, name, index, input_shape) for direction in self.directions]
+        if self.config["merge_mode"] == "mul":
+            return Sum((Product(tuple(both)),))
+        half = (Constant(0.5),) if self.config["merge_mode"] == "ave" else ()
+        return Sum(tuple(Product((*half, one)) for one in both))
+
+    def _entry(
+        self, direction: str, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]
+    ) -> Entry:
+        if direction == "backward" and name == "hidden_states":
+            index = (index[0], input_shape[1] - 1 - index[1], index[2])
+        return self.directions[direction].entry(name, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
         """Each direction's."""

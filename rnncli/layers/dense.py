@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import activations, initializers
 from rnncli.case import Shape
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
+from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
 from rnncli.result import TensorInfo
 
@@ -55,6 +56,11 @@ class Dense(Layer):
             name: initializers.make(self.initializers()[name], sizes(shape), dtype, seeds.get(name))
             for name, shape in self.weight_shapes(input_shape).items()
         }
+
+    def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+        """The product and the bias, of one unit."""
+        bias = (Bias(),) if self.config["use_bias"] else ()
+        return Sum((Fan("inputs", "kernel"), *bias), "activation")
 
     def call(self, run: Run, call: Call) -> Returned:
         """The product, the bias, the function."""

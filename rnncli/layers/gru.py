@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
@@ -85,6 +86,30 @@ class GRUCell(Cell):
             "candidate": Gate(z_candidate, candidate, inner),
         }
         return GRUState(hidden), gates
+
+    def equations(self) -> dict[str, Sum]:
+        """See Cell; with reset_after what the gates get from the state has a bias of its own."""
+        after, biased = self.config["reset_after"], self.config["use_bias"]
+
+        def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
+            return tuple(Bias(gate, line if after else None) for line in lines) if biased else ()
+
+        both = (0, 1) if after else (0,)
+        inputs = Fan("inputs", "kernel", "candidate")
+        state = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
+        kept = times(Now("update"), Before("hidden"))
+        added = times(Now("update", complement=True), Now("candidate"))
+        inner = times(Now("reset"), Now("candidate.recurrent")) if after else state
+        gates = {
+            gate: Sum((*affine(gate, biased=False), *bias(gate, *both)), "recurrent_activation")
+            for gate in ("update", "reset")
+        }
+        return {
+            "hidden": Sum((kept, added)),
+            **gates,
+            "candidate": Sum((inputs, inner, *bias("candidate", 0)), "activation"),
+            **({"candidate.recurrent": Sum((state, *bias("candidate", 1)))} if after else {}),
+        }
 
 
 class GRU(Recurrent):

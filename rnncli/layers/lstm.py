@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
@@ -79,6 +80,23 @@ class LSTMCell(Cell):
             "output": Gate(z_output, output),
         }
         return LSTMState(hidden, cell), gates
+
+    def equations(self) -> dict[str, Sum]:
+        """See Cell."""
+        kept = times(Now("forget"), Before("cell"))
+        added = times(Now("input"), Now("candidate"))
+        gates = {
+            gate: Sum(
+                affine(gate, self.config["use_bias"]),
+                "activation" if gate == "candidate" else "recurrent_activation",
+            )
+            for gate in self.gates
+        }
+        return {
+            "hidden": Sum((times(Now("output"), Now("cell", "activation")),)),
+            "cell": Sum((kept, added)),
+            **gates,
+        }
 
 
 class LSTM(Recurrent):

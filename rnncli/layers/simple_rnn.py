@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product
+from rnncli.layers._equations import Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
@@ -43,6 +44,13 @@ class SimpleRNNCell(Cell):
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         hidden = self.activation(z)
         return SimpleRNNState(hidden), {"candidate": Gate(z, hidden)}
+
+    def equations(self) -> dict[str, Sum]:
+        """See Cell."""
+        return {
+            "hidden": Sum((times(Now("candidate")),)),
+            "candidate": Sum(affine("candidate", self.config["use_bias"]), "activation"),
+        }
 
 
 class SimpleRNN(Recurrent):
