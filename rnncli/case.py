@@ -63,6 +63,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class SavedLayer:
+    """One layer of a saved model.
+
+    what: its class and size as far as the file says, `LSTM(3)`; else the shapes of its weights.
+    weights: in Keras's order.
+    """
+
+    name: str
+    what: str
+    weights: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
 class Document:
     """What a reader found in one source; every part but `inputs` may be missing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from rnncli.errors import InputError, LayerError, did_you_mean
 from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from rnncli.case import Array, SavedLayer
+    from rnncli.result import TensorInfo
 
 _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
@@ -62,39 +64,113 @@ def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:
 
 
 def weights(case: Case, stack: Stack) -> dict[str, Array]:
-    """The given weights in Keras's order.  Raises InputError for a missing, unknown or misshapen one."""
-    wanted, given = stack.weight_shapes(case.inputs.shape), case.weights or {}
+    """The given weights in Keras's order, in the dtype of the inputs.  InputError where they do not fit."""
+    found = fitted(case.weights or {}, stack, case.inputs.shape, "weights: ")
+    return {path: array.astype(case.inputs.dtype) for path, array in found.items()}
+
+
+def fitted(
+    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str
+) -> dict[str, Array]:
+    """The weights that the layers want, in Keras's order.
+
+    given: by path; or the layers of a saved model, of which those are taken that fit, in their order.
+    where: what an error begins with.  Raises InputError for a missing, unknown or misshapen weight.
+    """
+    if isinstance(given, tuple):
+        return _taken(given, stack, input_shape, where)
+    wanted = stack.weight_shapes(input_shape)
     for path in given:
         if path not in wanted:
-            raise InputError(f"weights: there is no weight {path} here.", did_you_mean(path, wanted))
+            raise InputError(f"{where}there is no weight {path} here.", did_you_mean(path, wanted))
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"weights: {path} is missing.", f"It has the shape {shape}; all are {', '.join(wanted)}."
+                f"{where}{path} is missing.", f"It has the shape {shape}; all are {', '.join(wanted)}."
             )
         if given[path].shape != shape:
             raise InputError(
-                f"weights: {path} has the shape {given[path].shape}, and the layer wants {shape}.",
+                f"{where}{path} has the shape {given[path].shape}, and the layer wants {shape}.",
                 "Shapes of all weights: rnncli shape.",
             )
-    return {path: given[path].astype(case.inputs.dtype) for path in wanted}
+    return {path: given[path] for path in wanted}
+
+
+def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str) -> dict[str, Array]:
+    """The saved layers whose weights have the shapes that are wanted, if there is one choice of them."""
+    shapes = [
+        (index, layer.spec.class_name, layer.weight_shapes(shape))
+        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
+    ]
+    wanted = [layer for layer in shapes if layer[2]]
+    held = [[array.shape for array in layer.weights] for layer in saved]
+    asked = [list(own.values()) for _, _, own in wanted]
+    first = _places(asked, held)
+    last = [len(held) - 1 - place for place in _places(asked[::-1], held[::-1])][::-1]
+    if len(first) < len(wanted):
+        index, name, own = wanted[len(first)]
+        missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
+        raise InputError(
+            f"{where}no layer in it fits layer {index} ({name}), which wants {missing}.",
+            f"It holds {_listed(saved)}.",
+        )
+    for (index, name, _), early, late in zip(wanted, first, last, strict=True):
+        if early != late:
+            raise InputError(
+                f"{where}{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
+                f"Name those to be taken behind a #: {where.removesuffix(': ')}#{saved[late].name}. "
+                f"It holds {_listed(saved)}.",
+            )
+    return {
+        f"{stack.prefix(index)}{path}": array
+        for (index, _, own), place in zip(wanted, first, strict=True)
+        for path, array in zip(own, saved[place].weights, strict=True)
+    }
+
+
+def _places(wanted: list[list[Shape]], held: list[list[Shape]]) -> list[int]:
+    """Where each of `wanted` comes first in `held`, after the one before it; up to one that never comes."""
+    places: list[int] = []
+    for shapes in wanted:
+        start = places[-1] + 1 if places else 0
+        if shapes not in held[start:]:
+            break
+        places.append(held.index(shapes, start))
+    return places
+
+
+def _listed(saved: tuple[SavedLayer, ...]) -> str:
+    return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
 def initial_state(case: Case) -> tuple[Array, ...] | None:
     """The given initial state in the dtype of the inputs, as Keras casts it."""
     if case.initial_state is None:
         return None
-    wanted, count = Stack(case.layers).states(case.inputs.shape), len(case.initial_state)
-    if count != len(wanted):
+    wanted = Stack(case.layers).states(case.inputs.shape)
+    states = fitted_states(case.initial_state, wanted, "initial_state: ")
+    return tuple(state.astype(case.inputs.dtype) for state in states)
+
+
+def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: str) -> tuple[Array, ...]:
+    """The states, each with its batch axis, which one sequence alone may leave out.
+
+    where: what an error begins with.  Raises InputError where they are not the states that are wanted.
+    """
+    if len(given) != len(wanted):
         names = ", ".join(info.name for info in wanted) or "none"
         raise InputError(
-            f"initial_state holds {count} tensors, and the layer has {len(wanted)}: {names}.",
+            f"{where}it holds {len(given)} tensors, and the layer has {len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
-    for state, info in zip(case.initial_state, wanted, strict=True):
+    states = [
+        state[None] if (1, *state.shape) == info.shape else state
+        for state, info in zip(given, wanted, strict=True)
+    ]
+    for state, info in zip(states, wanted, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"initial_state: {info.name} has the shape {state.shape}, and the layer wants {info.shape}.",
+                f"{where}{info.name} has the shape {state.shape}, and the layer wants {info.shape}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
-    return tuple(state.astype(case.inputs.dtype) for state in case.initial_state)
+    return tuple(states)

@@ -627,10 +627,34 @@ def _models(keras) -> dict:
             ]
         ),
         "convolutional": keras.Sequential([keras.Input((3, 8, 2)), layers.ConvLSTM1D(2, 3)]),
+        "cells": keras.Sequential(
+            [
+                keras.Input((4, 5)),
+                layers.TimeDistributed(layers.Dense(2)),
+                layers.RNN([layers.LSTMCell(3, dropout=0.5), layers.GRUCell(2)], return_sequences=True),
+                layers.Bidirectional(
+                    layers.LSTM(2, return_sequences=True),
+                    backward_layer=layers.GRU(3, return_sequences=True, go_backwards=True),
+                ),
+                layers.Bidirectional(layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)])),
+            ]
+        ),
+        "words": keras.Sequential(
+            [
+                keras.Input((4,)),
+                layers.Embedding(9, 5),
+                layers.Dropout(0.5),
+                layers.BatchNormalization(),
+                layers.LSTM(3, dropout=0.5),
+                layers.Dense(1),
+            ]
+        ),
     }
 
 
-NAMES = ("lstm", "no_bias", "bidirectional", "stack", "functional", "nested", "convolutional")
+NAMES = (
+    "lstm", "no_bias", "bidirectional", "stack", "functional", "nested", "convolutional", "cells", "words",
+)  # fmt: skip
 
 
 def _recurrent(keras, model) -> list:
@@ -643,11 +667,15 @@ def _recurrent(keras, model) -> list:
     return found
 
 
-def _expected(layer) -> dict:
-    if hasattr(layer, "forward_layer"):
-        both = (("forward", layer.forward_layer), ("backward", layer.backward_layer))
-        return {f"{side}/{name}": array for side, part in both for name, array in _expected(part).items()}
-    return dict(zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights(), strict=False))
+def _weighted(keras, model) -> dict:
+    """Every layer's weights by its name, in the model's order."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found |= _weighted(keras, layer)
+        elif layer.weights:
+            found[layer.name] = layer.get_weights()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -665,9 +693,9 @@ def models(keras, tmp_path_factory):
         model.save(folder / f"{name}.h5")
         layers = _recurrent(keras, model)
         arrays = {
-            f"{index}/{path}" if len(layers) > 1 else path: array
-            for index, layer in enumerate(layers)
-            for path, array in _expected(layer).items()
+            f"{layer}/{index}": array
+            for layer, weights in _weighted(keras, model).items()
+            for index, array in enumerate(weights)
         }
         np.savez(folder / f"{name}.npz", **arrays)
         (folder / f"{name}.txt").write_text("\n".join(type(layer).__name__ for layer in layers))
@@ -679,11 +707,31 @@ class TestKerasModel:
     @pytest.mark.parametrize("name", NAMES)
     def test_weights_are_keras_own(self, models, name, suffix):
         path = models / f"{name}{suffix}"
-        found = read_weights(Source(path.name, path=path))
+        layers = read_weights(Source(path.name, path=path))
+        found = {f"{one.name}/{index}": array for one in layers for index, array in enumerate(one.weights)}
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
+
+    def test_layers_say_what_they_are(self, models):
+        for suffix, dense in ((".keras", "Dense(1)"), (".h5", "Dense(1)"), (".weights.h5", "(2, 1) (1,)")):
+            held = read_weights(Source("m", path=models / f"functional{suffix}"))
+            assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", dense]
+
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+    def test_layers_by_name(self, models, suffix):
+        path = models / f"functional{suffix}#alpha,zeta"
+        assert [layer.name for layer in read_weights(Source(path.name, path=path))] == ["zeta", "alpha"]
+        path = models / f"functional{suffix}#alhpa"
+        with pytest.raises(InputError, match=rf"(?s)^functional{suffix}: there is no layer.*mean alpha\?"):
+            read_weights(Source(path.name, path=path))
+
+    def test_configs_by_name(self, models):
+        path = models / "functional.keras#alpha"
+        assert [config["class_name"] for config in read_layers(Source("m", path=path))] == ["GRU"]
+        with pytest.raises(InputError, match="there is no layer 'beta'"):
+            read_layers(Source("m", path=models / "functional.keras#beta"))
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
     @pytest.mark.parametrize("name", NAMES)
@@ -704,10 +752,10 @@ class TestKerasModel:
         with pytest.raises(InputError, match="--weights"):
             read(Source("lstm.keras", path=models / "lstm.keras"))
 
-    def test_a_model_without_a_recurrent_layer(self, keras, tmp_path):
-        path = tmp_path / "dense.keras"
-        keras.Sequential([keras.Input((4, 5)), keras.layers.Dense(2)]).save(path)
-        with pytest.raises(InputError, match="no recurrent layer"):
+    def test_a_model_without_weights(self, keras, tmp_path):
+        path = tmp_path / "nothing.keras"
+        keras.Sequential([keras.Input((4, 5)), keras.layers.Dropout(0.5)]).save(path)
+        with pytest.raises(InputError, match="no layer with weights"):
             read_weights(Source(path.name, path=path))
 
     def test_a_cut_model(self, models):

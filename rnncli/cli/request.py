@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from rnncli import fitting, pipeline, readers, specs
 from rnncli import layers as registry
-from rnncli import pipeline, readers, specs
 from rnncli.case import Case, Document, Shape, Spec
 from rnncli.cli import sources
 from rnncli.cli.options import HIGHEST_SEED, CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError, did_you_mean
+from rnncli.layers.stack import Stack
 from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def case_of(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
-        initial_state=_initial_state(run, document, layers, arranged.inputs.shape),
-        weights=_weights(run, layer, document),
+        initial_state=_initial_state(run, document, layers, arranged.inputs.shape, name),
+        weights=_weights(run, layer, document, layers, arranged.inputs.shape, name),
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
@@ -189,27 +190,26 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
 
     if flags.pad_value is not None and flags.pad is None:
         raise UsageError("--pad-value is for --pad.", "Add --pad post.")
+    source = None if flags.mask is None else sources.named(flags.mask)
     return ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),
         pad_value=flags.pad_value or 0.0,
-        mask=None if flags.mask is None else readers.read_tensor(sources.named(flags.mask)),
+        mask=None if source is None else readers.read_tensor(source),
         mask_value=flags.mask_value,
         dtype=pipeline.dtype_of(layers),
         ndim=rank_of(layers),
+        mask_where="" if source is None else f"{source.name}: ",
     )
 
 
 def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
     from rnncli.arrange import arrange
 
-    options = arranging(flags, layers)
+    options = arranging(flags, layers)._replace(where=f"{name}: ")
     if flags.mask_value is not None or (flags.pad is not None and isinstance(document.inputs, tuple)):
         document = replace(document, mask=None)  # the mask of a flag takes its place
-    try:
-        return arrange(document, options)
-    except InputError as error:
-        raise InputError(f"{name}: {error.what}", error.advice) from None
+    return arrange(document, options)
 
 
 def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
@@ -226,9 +226,15 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     )
 
 
-def _weights(run: RunFlags, layer: LayerFlags, document: Document) -> Mapping[str, Array] | None:
+def _weights(
+    run: RunFlags, layer: LayerFlags, document: Document, layers: tuple[Spec, ...], shape: Shape, name: str
+) -> Mapping[str, Array] | None:
     """Those of --weights, else of the document; initializers would then fill nothing."""
-    found = document.weights if run.weights is None else readers.read_weights(sources.named(run.weights))
+    found: Any = document.weights
+    place = f"{name}: weights: "
+    if run.weights is not None:
+        source = sources.named(run.weights)
+        found, place = readers.read_weights(source), f"{source.name}: "
     idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
     if found is not None and idle is not None:
         where = "the input" if run.weights is None else "--weights"
@@ -236,30 +242,29 @@ def _weights(run: RunFlags, layer: LayerFlags, document: Document) -> Mapping[st
             f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
             "Leave one of them out.",
         )
-    return found
+    return None if found is None else fitting.fitted(found, Stack(layers), shape, place)
 
 
 def _initial_state(
-    run: RunFlags, document: Document, layers: tuple[Spec, ...], input_shape: Shape
+    run: RunFlags, document: Document, layers: tuple[Spec, ...], input_shape: Shape, name: str
 ) -> tuple[Array, ...] | None:
-    raw = document.initial_state
+    raw, place = document.initial_state, f"{name}: initial_state: "
     if run.initial_state is not None:
-        raw = readers.read_states(sources.named(run.initial_state))
+        source = sources.named(run.initial_state)
+        raw, place = readers.read_states(source), f"{source.name}: "
     if raw is None:
         return None
     wanted = pipeline.states(layers, input_shape)
-    ordered = _by_name(raw, wanted) if isinstance(raw, Mapping) else list(raw)
-    return tuple(ordered)
+    ordered = _by_name(raw, wanted, place) if isinstance(raw, Mapping) else list(raw)
+    return fitting.fitted_states(ordered, wanted, place)
 
 
-def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
+def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], place: str) -> list[Any]:
     names = [info.name for info in wanted]
     for name in states:
         if name not in names:
-            raise InputError(f"initial_state: there is no state {name!r}.", did_you_mean(name, names))
+            raise InputError(f"{place}there is no state {name!r}.", did_you_mean(name, names))
     missing = [name for name in names if name not in states]
     if missing:
-        raise InputError(
-            f"initial_state: {', '.join(missing)} is missing.", f"The states are {', '.join(names)}."
-        )
+        raise InputError(f"{place}{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
     return [states[name] for name in names]

@@ -164,7 +164,7 @@ def layer(text: str) -> list[Any]:
     if not text.startswith("@"):
         return [text]
     source = named(text[1:])
-    if source.path is not None and source.path.suffix.lower() in MODEL_SUFFIXES:
+    if source.path is not None and source.path.suffix.lower().partition("#")[0] in MODEL_SUFFIXES:
         return list(readers.read_layers(source))
     from rnncli.readers import json
 

@@ -21,7 +21,7 @@ from rnncli.errors import InputError, did_you_mean
 from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Document
+    from rnncli.case import Array, Document, SavedLayer
 
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
@@ -115,11 +115,28 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
     return document
 
 
-def read_weights(source: Source, format: str | None = None) -> dict[str, Array]:
-    """Weights by their path, `forward/kernel`; objects in objects are joined by a slash."""
+def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
+    """Weights by their path, `forward/kernel`; objects in objects are joined by a slash.
+
+    Of a saved model its layers, or those that are named behind a #: `model.keras#lstm_1,dense`.
+    """
     from rnncli.readers import _values
 
-    return _values.weights(_load(source, format), f"{source.name}: ")
+    source, names = _chosen(source)
+    found = _load(source, format)
+    if isinstance(found, tuple):
+        return _values.chosen(found, names, f"{source.name}: ")
+    return _values.weights(found, f"{source.name}: ")
+
+
+def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
+    """The file, and the names behind a # that is no part of the file's own name."""
+    path = source.path
+    if path is None or "#" not in path.name or path.exists():
+        return source, ()
+    file, _, names = path.name.rpartition("#")
+    known = source.name.removesuffix(f"#{names}")
+    return Source(known, path=path.with_name(file)), tuple(map(str.strip, names.split(",")))
 
 
 def read_tensor(source: Source, format: str | None = None) -> Any:
@@ -137,8 +154,9 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 
 
 def read_layers(source: Source) -> list[dict[str, Any]]:
-    """The Keras configs of the recurrent layers in a saved model, in the model's order."""
-    layers: list[dict[str, Any]] = import_module("rnncli.readers.keras_model").layers(source)
+    """The Keras configs of the recurrent layers in a saved model, in the model's order; or of those named."""
+    source, names = _chosen(source)
+    layers: list[dict[str, Any]] = import_module("rnncli.readers.keras_model").layers(source, names)
     return layers
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli import nested
-from rnncli.errors import InputError
+from rnncli.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from rnncli.case import Array, SavedLayer
 
 STATE_WORD = "last_"
 SCHEMA = "rnncli/1"
@@ -26,6 +26,15 @@ def weights(value: Any, where: str) -> dict[str, Array]:
     if "schema" not in value and isinstance(value.get("weights"), dict):
         value, where = value["weights"], f"{where}weights"
     return dict(_flat(value, where, ""))
+
+
+def chosen(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:
+    """The layers of these names, in the model's order; without a name all of them."""
+    known = [layer.name for layer in held]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where}there is no layer {name!r} in it.", did_you_mean(name, known))
+    return tuple(layer for layer in held if not names or layer.name in names)
 
 
 def tensor(value: Any, where: str) -> Any:

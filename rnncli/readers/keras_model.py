@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from rnncli.errors import InputError
+from rnncli.case import SavedLayer
+from rnncli.errors import InputError, did_you_mean
 from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ ADVICE = "Write it with model.save or model.save_weights."
 RECURRENT = frozenset(
     {"SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 )
-VARIABLES = ("kernel", "recurrent_kernel", "bias")
-DIRECTIONS = ("forward", "backward")
-CELL = "cell/vars"
+PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
+"""The groups of which one layer consists."""
 
-Weights = dict[str, "Array"]
+SEEDS = frozenset({"seed_generator", "generator"})
+PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
@@ -37,43 +38,77 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
     )
 
 
-def load(source: Source) -> Weights:
-    """The weights of the recurrent layers: `kernel`, `forward/kernel`; of several `0/kernel`, `1/kernel`."""
-    with _opened(source) as (file, _):
+def load(source: Source) -> tuple[SavedLayer, ...]:
+    """Every layer that has weights, in the model's order; of models inside it too."""
+    with _opened(source) as (file, text):
+        configs = {_name(config): config for config in _leaves(_config(source, file, text))}
         legacy = file.get("model_weights", file)
-        found = _legacy(legacy) if "layer_names" in legacy.attrs else _current(file)
+        held = _legacy(legacy, configs) if "layer_names" in legacy.attrs else _current(file)
+        found = tuple(SavedLayer(name, _title(configs.get(name), arrays), arrays) for name, arrays in held)
     if not found:
         raise InputError(
-            f"{source.name}: no recurrent layer was found in it.", "Save a model with SimpleRNN, LSTM or GRU."
+            f"{source.name}: no layer with weights is in it.", "Build the model, and save it again."
         )
-    if len(found) == 1:
-        return found[0]
-    return {f"{index}/{path}": array for index, layer in enumerate(found) for path, array in layer.items()}
+    return found
 
 
-def layers(source: Source) -> list[dict[str, Any]]:
-    """The Keras configs of the recurrent layers, in the model's order; of models inside it too."""
-    orjson = needed("orjson", "JSON")
-    with _opened(source) as (file, config):
-        text = config or file.attrs.get("model_config")
-    if text is None:
+def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The Keras configs of the layers called so, else of the recurrent ones, in the model's order."""
+    with _opened(source) as (file, text):
+        config = _config(source, file, text)
+    if config is None:
         raise InputError(f"{source.name}: it holds weights and no config.", "Save the model as .keras.")
+    known = {_name(leaf): leaf for leaf in _leaves(config)}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
+    if names:
+        return [leaf for name, leaf in known.items() if name in names]
+    return [leaf for leaf in known.values() if leaf.get("class_name") in RECURRENT]
+
+
+def _config(source: Source, file: Any, text: bytes | None) -> Any:
+    """The model's config, of config.json or of the older form's attribute; None where there is none."""
+    text = text or file.attrs.get("model_config")
+    orjson = needed("orjson", "JSON")
     try:
-        return list(_recurrent(orjson.loads(text)))
+        return None if text is None else orjson.loads(text)
     except orjson.JSONDecodeError:
         raise InputError(f"{source.name}: its config is not JSON.", "Save the model again.") from None
 
 
-def _recurrent(config: Any) -> Iterator[dict[str, Any]]:
+def _leaves(config: Any) -> Iterator[dict[str, Any]]:
+    """The configs of all layers that are no models themselves."""
     if not isinstance(config, dict):
         return
-    if config.get("class_name") in RECURRENT:
+    inner = config.get("config")
+    held = inner.get("layers") if isinstance(inner, dict) else inner
+    if not isinstance(held, list):
         yield config
         return
+    for layer in held:
+        yield from _leaves(layer)
+
+
+def _name(config: dict[str, Any]) -> str:
     inner = config.get("config")
-    held = inner.get("layers", ()) if isinstance(inner, dict) else inner
-    for layer in held if isinstance(held, list) else ():
-        yield from _recurrent(layer)
+    return str(inner.get("name") if isinstance(inner, dict) else config.get("name"))
+
+
+def _title(config: Any, arrays: tuple[Array, ...]) -> str:
+    """`Bidirectional(GRU(2))`; without a config a plain recurrent layer shows by its square of gates."""
+    if isinstance(config, dict) and isinstance(config.get("config"), dict):
+        inner = config["config"]
+        held = [inner[key] for key in ("layer", "cell") if isinstance(inner.get(key), dict)]
+        held += inner.get("cells") or ()
+        sizes = [inner[key] for key in ("units", "filters", "output_dim") if key in inner]
+        inside = [_title(part, ()) for part in held] or list(map(str, sizes))
+        return f"{config.get('class_name')}({', '.join(inside)})"
+    if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
+        units, wide = arrays[1].shape
+        if wide in {units * gates for gates in PLAIN}:
+            return f"{PLAIN[wide // units]}({units})"
+    return " ".join(str(array.shape) for array in arrays)
 
 
 @contextmanager
@@ -98,70 +133,61 @@ def _raise_broken(source: Source, error: Exception) -> NoReturn:
     raise InputError(f"{source.name}: {reason}.", ADVICE) from None
 
 
-def _current(file: Any) -> list[Weights]:
+def _current(file: Any) -> list[tuple[str, tuple[Array, ...]]]:
     """Keras 3: `layers/lstm/cell/vars/0`.  Names are sorted there; addresses are in the model's order."""
-    import h5py
-
-    cells: list[str] = []
-    file.visit(lambda path: cells.append(path) if path == CELL or path.endswith(f"/{CELL}") else None)
-    found: dict[str, Weights] = {}
-    for path in sorted(cells, key=lambda path: _address(h5py, file[path])):
-        owner, direction = _owner(path.removesuffix(CELL).rstrip("/"))
-        group = file[path]
-        for name, number in zip(VARIABLES, ("0", "1", "2"), strict=True):
-            if number in group:
-                found.setdefault(owner, {})[f"{direction}{name}"] = np.asarray(group[number])
-    return [_forward_first(layer) for layer in found.values()]
+    found = ((_shown_name(group), tuple(_arrays(group))) for group in _layer_groups(file))
+    return [(name, arrays) for name, arrays in found if arrays]
 
 
-def _address(h5py: Any, group: Any) -> int:
-    return int(h5py.h5o.get_info(group.id).addr)
+def _layer_groups(group: Any) -> Iterator[Any]:
+    """The groups of one layer each; a group with other parts than a layer's is a model."""
+    children = _children(group)
+    if "layers" in children:
+        children = {"layers": children["layers"]}
+    inside = [name for name in children if name not in PARTS | SEEDS | {"optimizer"}]
+    if not inside:
+        yield group
+    for name in inside:
+        yield from _layer_groups(children[name])
 
 
-def _owner(path: str) -> tuple[str, str]:
-    """`layers/bidirectional/forward_layer` -> (`layers/bidirectional`, `forward/`)."""
-    parent, _, last = path.rpartition("/")
-    for direction in DIRECTIONS:
-        if last == f"{direction}_layer":
-            return parent, f"{direction}/"
-    return path, ""
+def _arrays(group: Any) -> Iterator[Array]:
+    """The weights in Keras's order: its own, then its parts', forward before backward."""
+    children = _children(group)
+    own = children.pop("vars", {})
+    yield from (np.asarray(own[number]) for number in sorted(own, key=int))
+    for name in sorted(children, key="backward_layer".__eq__):
+        if name not in SEEDS:
+            yield from _arrays(children[name])
 
 
-def _forward_first(layer: Weights) -> Weights:
-    return {path: layer[path] for path in sorted(layer, key=lambda path: path.startswith("backward/"))}
+def _children(group: Any) -> dict[str, Any]:
+    """The groups in a group, in the order in which they were written."""
+    h5py = needed("h5py", "Keras's files")
+    found = {name: child for name, child in group.items() if isinstance(child, h5py.Group)}
+    return dict(sorted(found.items(), key=lambda item: int(h5py.h5o.get_info(item[1].id).addr)))
 
 
-def _legacy(root: Any) -> list[Weights]:
+def _shown_name(group: Any) -> str:
+    """As the script says it; older files have only the class, `lstm_1`."""
+    own = group.get("vars")
+    name = None if own is None else own.attrs.get("name")
+    return str(group.name).rpartition("/")[2] if name is None else _text(name)
+
+
+def _legacy(root: Any, configs: dict[str, Any]) -> list[tuple[str, tuple[Array, ...]]]:
     """The older HDF5 form: `lstm/lstm/lstm_cell/kernel:0`, with the order of layers in an attribute."""
-    found: list[Weights] = []
-    for layer in map(_text, root.attrs["layer_names"]):
-        paths = [_text(path) for path in root[layer].attrs["weight_names"]]
-        cells: dict[str, Weights] = {}
-        for path in paths:
-            cell, _, name = path.rpartition("/")
-            if name.split(":")[0] in VARIABLES:
-                cells.setdefault(cell, {})[name.split(":")[0]] = np.asarray(root[layer][path])
-        recurrent = {cell: arrays for cell, arrays in cells.items() if "recurrent_kernel" in arrays}
-        found += _paired(recurrent)
-    return found
+    found: dict[str, list[Array]] = {}
+    for group in map(_text, root.attrs["layer_names"]):
+        for path in map(_text, root[group].attrs["weight_names"]):
+            if not SEEDS & set(path.split("/")):
+                found.setdefault(_owner(group, path, configs), []).append(np.asarray(root[group][path]))
+    return [(name, tuple(arrays)) for name, arrays in found.items()]
 
 
-def _paired(cells: dict[str, Weights]) -> list[Weights]:
-    """`.../forward_lstm/lstm_cell` and `.../backward_lstm/lstm_cell` are one Bidirectional."""
-    found: list[Weights] = []
-    for cell, arrays in cells.items():
-        other = _swapped(cell, "forward_", "backward_")
-        if other in cells:
-            both = zip(DIRECTIONS, (arrays, cells[other]), strict=True)
-            found.append({f"{side}/{name}": array for side, part in both for name, array in part.items()})
-        elif _swapped(cell, "backward_", "forward_") not in cells:
-            found.append(arrays)
-    return found
-
-
-def _swapped(cell: str, old: str, new: str) -> str:
-    head, found, tail = cell.rpartition(f"/{old}")
-    return f"{head}/{new}{tail}" if found else ""
+def _owner(group: str, path: str, configs: dict[str, Any]) -> str:
+    """The layer that a weight belongs to: the group, or where that is a model the layer inside it."""
+    return group if group in configs else next((part for part in path.split("/") if part in configs), group)
 
 
 def _text(name: Any) -> str:
