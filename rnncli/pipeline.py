@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import claims, engines, fitting, tracing
+from rnncli import claims, engines, explanation, fitting, located, tracing
+from rnncli import explain as explaining
 from rnncli import gradients as slopes
 from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
+from rnncli.explanation import Explanation
 from rnncli.gradients import Gradients
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
@@ -40,8 +42,13 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
 
     def answer(one: Case) -> Result:
         one = dataclasses.replace(one, initial_state=fitting.initial_state(one))
-        for _ in range(one.calls):
-            computed = call(one)
+        try:
+            for _ in range(one.calls):
+                computed = call(one)
+        except engines.InexactError:
+            if engine != "auto":
+                raise
+            return opened(one, "numpy")(one)
         return _result(one, name, computed)
 
     return answer
@@ -75,6 +82,18 @@ def trace(case: Case) -> Result:
 def witnessed(case: Case) -> Case:
     """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
     return dataclasses.replace(case, layers=tuple(map(_with_states, case.layers)), all_layers=True)
+
+
+def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> tuple[Explanation, Result]:
+    """Where the number that `text` names comes from, and the trace that it was read from.
+
+    See explain.explained.  Raises UsageError where `text` names no single number.
+    """
+    wide = witnessed(case)
+    fitting.refuse_the_impossible(wide)
+    target = explanation.target(text, located.infos(Stack(wide.layers), wide.inputs.shape))
+    result = trace(wide)
+    return explaining.explained(case, result, target, depth, terms), result
 
 
 def gradients(case: Case, of: str | None = None) -> Gradients:

@@ -49,7 +49,7 @@ class Step:
     timestep: the input's own index.  direction: forward or backward.
     status: per batch entry `computed`, `held` (masked: state and output of before) or `zeroed`.
     state: by name, `hidden` and `cell`; output: (batch, units).
-    before: the state before the step.  inputs: what the layer got, (batch, features).
+    before: the state before the step.
     dropout: the masks of the call, as the cell takes them, see layers._cell.Dropout.
     """
 
@@ -61,7 +61,6 @@ class Step:
     state: Mapping[str, Array]
     output: Array
     before: Mapping[str, Array] = field(default_factory=dict)
-    inputs: Array | None = None
     dropout: Any = None
 
 

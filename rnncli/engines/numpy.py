@@ -105,7 +105,7 @@ class _Loop:
         before, state = map(self.layer.cell.unpack, states)
         return Step(
             place.layer, place.direction or direction, timestep, tuple(status), gates, state, output,
-            before, self.call.inputs[:, timestep], self.dropout,
+            before, self.dropout,
         )  # fmt: skip
 
 
