@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 def without_step(case: Case) -> str | None:
     """Why only Keras computes one of the layers; None where each has a step of ours."""
     for spec in case.layers:
-        if not make(spec).without_keras:
+        layer = make(spec)
+        if not layer.without_keras:
             return f"{spec.class_name} has no step here"
+        if case.training and not layer.trains_without_keras:
+            return f"Keras draws what {spec.class_name} leaves out while it trains"
     return None
 
 

@@ -99,12 +99,14 @@ class Layer(ABC):
 
     takes_mask: False where a script cannot call it with one, so that the next layer gets it.
     without_keras: False where only Keras computes it, because there is no step of ours.
+    trains_without_keras: False where that is so while it trains.
     unsaved: options that Keras leaves out of the layer's config, so that a copy does not have them.
     """
 
     options: ClassVar[Mapping[str, Option]]
     input_rank: ClassVar[int] = 3
     without_keras: ClassVar[bool] = True
+    trains_without_keras: ClassVar[bool] = True
     takes_mask: ClassVar[bool] = True
     unsaved: ClassVar[frozenset[str]] = frozenset()
 

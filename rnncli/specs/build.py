@@ -120,6 +120,15 @@ def _from_call(call: Call) -> Spec:
 
 def _from_config(config: Mapping[str, Any]) -> Spec:
     name, given = config.get("class_name"), config.get("config", {})
+    if (
+        name is None
+        and "config" not in config
+        and ("units" in config or "filters" in config or "layer" in config)
+    ):
+        raise LayerError(
+            "this is what layer.get_config() gives, which does not say of which class the layer is.",
+            "Write keras.layers.serialize(layer) into the file.",
+        )
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise LayerError(
             "a layer's config has no class_name, or its config is no object.",

@@ -1,0 +1,60 @@
+"""Dropout as a layer of a stack: nothing at rest, Keras's own draw in training, and its one seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.errors import LayerError, UsageError
+
+INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
+MASK = np.array([[True, True, False], [False, True, True]])
+
+
+def case(*texts, **parts):
+    return Case(specs.from_flags(texts, {}), INPUTS, seed=7, **parts)
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+@pytest.mark.parametrize("rate", ["0.5", "0.0", "0.5, seed=3"])
+def test_at_rest_it_takes_its_seed_and_changes_nothing(rate, mask):
+    asked = case(f"Dropout({rate})", "GRU(3, return_sequences=True)", "Dropout(0.2)", "LSTM(2)", mask=mask)
+    result = pipeline.run(asked)
+    assert result.engine == "numpy"
+    other = pipeline.run(asked, "tensorflow")
+    np.testing.assert_allclose(result.outputs[0].values, other.outputs[0].values, atol=1e-6)
+    for path, weight in result.weights.items():
+        np.testing.assert_allclose(weight, other.weights[path], atol=1e-5)
+
+
+def test_while_it_trains_keras_draws():
+    import keras
+
+    asked = case("Dropout(0.5)", "Dropout(0.3)", training=True)
+    result = pipeline.run(asked)
+    assert result.engine == "tensorflow"
+    keras.utils.set_random_seed(7)
+    layers = keras.layers.Dropout(0.5), keras.layers.Dropout(0.3)
+    expected = layers[1](layers[0](INPUTS, training=True), training=True)
+    np.testing.assert_array_equal(result.outputs[0].values, keras.ops.convert_to_numpy(expected))
+    assert (result.outputs[0].values == 0).any()
+    with pytest.raises(UsageError, match="Dropout leaves out while it trains"):
+        pipeline.run(asked, "numpy")
+    assert pipeline.run(case("Dropout(0.0)", training=True)).engine == "numpy"
+
+
+def test_a_sequential_with_dropout_is_read():
+    import keras
+
+    model = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(3), keras.layers.Dropout(0.5)])
+    layers = specs.from_flags([keras.saving.serialize_keras_object(model)], {})
+    assert [layer.class_name for layer in layers] == ["LSTM", "Dropout"]
+    assert specs.describe(layers[1]) == "Dropout(0.5)"
+
+
+@pytest.mark.parametrize("config", [{"units": 3, "name": "lstm"}, {"layer": {}, "merge_mode": "sum"}])
+def test_a_config_without_its_class_says_what_to_write(config):
+    with pytest.raises(LayerError, match=r"keras\.layers\.serialize\(layer\)"):
+        specs.from_flags([config], {})
