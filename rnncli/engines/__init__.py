@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import EngineError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.result import Step
+
+
+class InexactError(EngineError):
+    """While computing, an engine met numbers for which it does not give Keras's."""
 
 
 class Computed(NamedTuple):

@@ -2,6 +2,7 @@
 
 onnx packs an LSTM's gates i, o, f, c and a GRU's z, r, h; weights are transposed; the bias of the
 inputs and that of the recurrent part stand one after the other.  Padded steps come out as zeros.
+Its functions turn NaN and infinity into ordinary numbers, so neither may reach it or arise there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, walk
-from rnncli.engines import About, Computed
+from rnncli.engines import About, Computed, InexactError
 from rnncli.engines._running import Running, without_step
 from rnncli.errors import EngineError
 
@@ -35,14 +36,30 @@ OPERATORS = {
     "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate")),
     "GRU": Operator("GRU", ("update", "reset", "candidate")),
 }
-ACTIVATIONS: Mapping[str, tuple[str, float, float]] = {
-    "tanh": ("Tanh", 0, 0),
-    "sigmoid": ("Sigmoid", 0, 0),
-    "relu": ("Relu", 0, 0),
-    "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
-    "softsign": ("Softsign", 0, 0),
+
+
+class Function(NamedTuple):
+    """An activation by onnx's name, with its alpha and beta where it has them."""
+
+    name: str
+    alpha: tuple[float, ...] = ()
+    beta: tuple[float, ...] = ()
+
+
+ACTIVATIONS: Mapping[str, Function] = {
+    "tanh": Function("Tanh"),
+    "sigmoid": Function("Sigmoid"),
+    "relu": Function("Relu"),
+    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
+    "softsign": Function("Softsign"),
+    "elu": Function("Elu", (1.0,)),
+    "leaky_relu": Function("LeakyRelu", (0.2,)),
+    "linear": Function("Affine", (1.0,), (0.0,)),
 }
-"""By Keras's name: onnx's, its alpha and its beta."""
+"""By Keras's name.  Softplus is left out: ONNX Runtime's is infinite above 88."""
+
+_TAME = 1e18
+"""Products of numbers below it stay far from infinity."""
 
 _OPSET, _IR = 14, 8
 """Old enough for any onnxruntime that is still installed; the three operators have not changed since."""
@@ -73,12 +90,15 @@ def refusal(case: Case) -> str | None:
 def worth(case: Case) -> bool:
     """Whether this engine answers sooner than NumPy, the loading of its packages included, and is here.
 
+    Never where a layer keeps its state: what meets a NaN could not go on elsewhere.
     NumPy spends some 14 microseconds on a step whatever its size, and twice the time on the products;
     loading takes 0.12 s.  Measured side by side by tests/benchmarks/engines.py.
     """
     steps, operations = 0, 0
     batch, timesteps = case.inputs.shape[:2]
     for spec in (inner for outer in case.layers for inner in walk(outer)):
+        if spec.config.get("stateful"):
+            return False
         if spec.class_name in OPERATORS:
             units, gates = spec.config["units"], len(OPERATORS[spec.class_name].gates)
             steps += timesteps
@@ -104,7 +124,9 @@ class _Run(Running):
         import numpy as np
 
         path = call.place.path
+        _demand_tame(call.inputs, *state)
         if path not in self.sessions:
+            _demand_tame(*call.weights.values())
             self.sessions[path] = _session(_model(layer, call.weights))
         batch, timesteps = call.inputs.shape[:2]
         lengths = np.full(batch, timesteps) if call.mask is None else call.mask.sum(axis=1)
@@ -114,8 +136,19 @@ class _Run(Running):
         }
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
         outputs, *states = self.sessions[path].run(None, feeds)
+        _demand_tame(outputs, *states)
         after = layer.cell.pack(tuple(part[0] for part in states))
         return _as_keras(layer, outputs[:, 0].transpose(1, 0, 2), lengths, layer.cell.output(after)), after
+
+
+def _demand_tame(*arrays: Array) -> None:
+    """Raises InexactError where a number is NaN, infinite or on its way there."""
+    for array in arrays:
+        if array.size and not (array.min() > -_TAME and array.max() < _TAME):
+            raise InexactError(
+                "NaN, infinity or a number beyond 1e18 came, which ONNX Runtime does not carry on.",
+                "Leave --engine out, or take numpy.",
+            )
 
 
 def _as_keras(layer: Recurrent, outputs: Array, lengths: Array, last: Array) -> Array:
@@ -131,7 +164,7 @@ def _as_keras(layer: Recurrent, outputs: Array, lengths: Array, last: Array) -> 
         return np.where(padded, np.zeros_like(last), last)
     if backwards:
         return np.ascontiguousarray(outputs[:, ::-1])
-    if zeroing:
+    if zeroing or lengths.min(initial=outputs.shape[1]) == outputs.shape[1]:
         return np.ascontiguousarray(outputs)
     padded = np.arange(outputs.shape[1]) >= lengths[:, None]
     return np.where(padded[..., None], last[:, None], outputs)
@@ -175,11 +208,13 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
     attributes = {
         "hidden_size": layer.cell.units,
         "direction": "reverse" if config["go_backwards"] else "forward",
-        "activations": [function[0] for function in functions],
-        "activation_alpha": [float(function[1]) for function in functions],
-        "activation_beta": [float(function[2]) for function in functions],
+        "activations": [function.name for function in functions],
+        # Each function takes its own from the front of these lists, and one that has none takes none.
+        "activation_alpha": [alpha for function in functions for alpha in function.alpha],
+        "activation_beta": [beta for function in functions for beta in function.beta],
+        "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
     }
-    return attributes | ({"linear_before_reset": int(config["reset_after"])} if name == "GRU" else {})
+    return {attribute: value for attribute, value in attributes.items() if value not in ([], None)}
 
 
 def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
