@@ -289,9 +289,9 @@ class TestKerasAlone:
         oracle.alike(result, [tensor.numpy() for tensor in theirs])
 
     def test_what_keras_refuses_is_said_in_its_own_words(self) -> None:
-        inputs = np.zeros(FRAMES[2], "float32")
-        with pytest.raises(EngineError, match="only supports the NHWC tensor format"):
-            oracle.asked([FIRST[3]], inputs, "tensorflow")
+        mask = np.ones(X.shape[:2], bool)
+        with pytest.raises(EngineError, match="don't have the same nested structure"):
+            oracle.asked(["RNN([LSTMCell(3)], return_state=True)"], X, "tensorflow", mask=mask)
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_half_precision_is_left_to_keras(self, dtype: str) -> None:
