@@ -323,6 +323,14 @@ class TestStacksInOneText:
         stack = specs.from_flags([text], {})
         assert [specs.describe(spec) for spec in stack] == ["LSTM(3, return_sequences=True)", "GRU(3)"]
 
+    def test_a_named_layer_returns_its_sequence_to_those_alone_that_take_one(self) -> None:
+        stack = specs.from_flags(["lstm", "gru", "Dense(1)"], {})
+        assert [specs.describe(spec) for spec in stack] == [
+            "LSTM(3, return_sequences=True)",
+            "GRU(3)",
+            "Dense(1)",
+        ]
+
     def test_short_names_can_be_called(self) -> None:
         (spec,) = specs.from_flags(["bilstm(4, use_bias=False, merge_mode='sum')"], {})
         assert specs.describe(spec) == "Bidirectional(LSTM(4, use_bias=False), merge_mode='sum')"

@@ -42,11 +42,12 @@ def from_flags(
     if flags.get("bidirectional") is False and not from_document:
         _refuse_the_opposite([item for item, is_name in zip(written, names, strict=True) if is_name])
     stack: list[Spec] = []
-    for index, (item, is_name) in enumerate(zip(written, names, strict=True)):
+    for item, is_name in zip(reversed(written), reversed(names), strict=True):
         if is_name:
-            stack.append(_from_name(item, flags, last=index == len(written) - 1))
+            spec = _from_name(item, flags, below_a_sequence=any(map(_takes_a_sequence, stack)))
         else:
-            stack.append(_overridden(build(item), flags) if from_document else build(item))
+            spec = _overridden(build(item), flags) if from_document else build(item)
+        stack.insert(0, spec)
     _refuse_cells(stack)
     _refuse_idle(
         flags, [spec for spec, is_name in zip(stack, names, strict=True) if is_name or from_document]
@@ -54,14 +55,22 @@ def from_flags(
     return tuple(stack)
 
 
-def _from_name(name: str, flags: Mapping[str, Any], *, last: bool) -> Spec:
-    """A named layer with the flags that it has; below another one it returns its sequence."""
+def _takes_a_sequence(spec: Spec) -> bool:
+    return "return_sequences" in spec.config or spec.class_name in (
+        "Bidirectional",
+        "TimeDistributed",
+        "Masking",
+    )
+
+
+def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:
+    """A named layer with the flags that it has; below one that takes a sequence it returns its own."""
     class_name = inside(name) or find(name)
     options = options_of(class_name)
     own: dict[str, Any] = {key: value for key, value in flags.items() if key in options}
     if "units" in options:
         own.setdefault("units", UNITS)
-    if not last and "return_sequences" in options:
+    if below_a_sequence and "return_sequences" in options:
         own.setdefault("return_sequences", True)
     # In Keras's order, whatever the order of typing: initializers take their seeds in this order.
     inner = build(class_name, _checked(class_name, {key: own[key] for key in options if key in own}))
