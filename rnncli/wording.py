@@ -75,6 +75,15 @@ WORDS: dict[str, dict[str, str]] = {
         "undefined": "is not to be compared: NaN or infinity",
         "rule": "Rule: measured by the last processed step that has influence, a norm vanishes where it and "
         "every one before is below 1/1000, and explodes above 1000.",
+        # of an explanation
+        "unit": "unit",
+        "remainder": "remainder",
+        "other terms": "the other {count} terms",
+        "masked held": "masked at t={t}, so this is the number of t={before}",
+        "masked start": "masked at t={t} and at every step before, so this is the number at the start",
+        "masked silent": "masked at t={t}, and nothing was put out before",
+        "masked zeroed": "masked at t={t}, and so put out as zero",
+        "masked masked": "masked here, and so handed on as zero",
         # meanings, by the name of the tensor
         "hidden_state": "hidden state of the last time step",
         "hidden_states": "hidden state at every time step",
@@ -163,6 +172,14 @@ WORDS: dict[str, dict[str, str]] = {
         "undefined": "비교할 수 없음: NaN 또는 무한대",
         "rule": "기준: 영향이 있는 마지막 처리 단계의 노름과 견주어, "
         "그 단계와 이전 모두가 1/1000보다 작으면 소실, 1000보다 크면 폭발.",
+        "unit": "유닛",
+        "remainder": "나머지",
+        "other terms": "그 밖의 항 {count}개",
+        "masked held": "t={t}은 마스크, 따라서 t={before}의 값",
+        "masked start": "t={t}과 이전 모든 단계가 마스크, 따라서 처음의 값",
+        "masked silent": "t={t}은 마스크, 앞선 출력 없음",
+        "masked zeroed": "t={t}은 마스크, 따라서 출력은 0",
+        "masked masked": "마스크, 따라서 0을 전달",
         "hidden_state": "마지막 시점의 은닉 상태",
         "hidden_states": "모든 시점의 은닉 상태",
         "last_hidden_state": "마지막 시점의 은닉 상태",

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "shape": "Which tensors, which shapes, how many parameters, without computing.",
         "matrix": "return_sequences x return_state, all four side by side.",
         "trace": "Every gate and state at every time step.",
+        "explain": "Where does this one number come from?",
         "gradients": "How far back does the output see?",
         "plot": "A picture of every gate and state: png, svg, pdf, or in the terminal.",
     },

@@ -144,7 +144,10 @@ def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[i
 
 
 def _bare(table: Table) -> RichTable:
-    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="")
+    headed = any(column.heading for column in table.columns)
+    drawing = RichTable(
+        box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="", show_header=headed
+    )
     for column in table.columns[:-1]:
         drawing.add_column(
             Text(column.heading, LOOKS["heading"]),
