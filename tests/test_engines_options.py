@@ -6,6 +6,7 @@ return_state, go_backwards or merge mode, masks and initial states, each value o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import oracle
@@ -31,10 +32,12 @@ OPTIONS: dict[str, Any] = {
 ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), "reset_after": ("GRU",)}
 
 
-def rows(outer: str, values: tuple[Any, ...]) -> list[Any]:
+def rows(outer: str, values: tuple[Any, ...], changed: Mapping[str, Any] | None = None) -> list[Any]:
+    """For each kind of layer; `changed`: options that have other values than here."""
     found = []
     for kind in KINDS:
-        own = {name: tested for name, tested in OPTIONS.items() if kind in ONLY.get(name, KINDS)}
+        options = {**OPTIONS, **(changed or {})}
+        own = {name: tested for name, tested in options.items() if kind in ONLY.get(name, KINDS)}
         for number, row in enumerate(oracle.pairwise({**own, outer: values})):
             found.append(pytest.param(kind, row, id=f"{kind}-{number}"))
     return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Case, walk
+from rnncli.case import Case, Spec, walk
 from rnncli.engines import About, Computed, InexactError
 from rnncli.engines._running import Running, without_step
 from rnncli.errors import EngineError
@@ -57,6 +57,8 @@ ACTIVATIONS: Mapping[str, Function] = {
     "linear": Function("Affine", (1.0,), (0.0,)),
 }
 """By Keras's name.  Softplus is left out: ONNX Runtime's is infinite above 88."""
+GATES = ("sigmoid", "hard_sigmoid")
+"""Other gates than these let a GRU's small differences grow, beyond 1e-6 within a few steps."""
 
 _TAME = 1e18
 """Products of numbers below it stay far from infinity."""
@@ -75,9 +77,10 @@ def refusal(case: Case) -> str | None:
             return "it has no node for RNN of cells"
         if config.get("dtype", "float32") != "float32":
             return f"its recurrent nodes are float32 only, and {spec.class_name} is {config['dtype']}"
-        for name in ("activation", "recurrent_activation"):
-            if spec.class_name in OPERATORS and config.get(name, "tanh") not in ACTIVATIONS:
-                return f"it has no activation {config[name]}"
+        if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
+            return f"it has no activation {config['activation']}"
+        if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
+            return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
         if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
             return "it has no dropout between time steps"
         if spec.class_name == "Masking":
@@ -96,15 +99,20 @@ def worth(case: Case) -> bool:
     """
     steps, operations = 0, 0
     batch, timesteps = case.inputs.shape[:2]
-    for spec in (inner for outer in case.layers for inner in walk(outer)):
-        if spec.config.get("stateful"):
+    for spec in (loop for outer in case.layers for loop in _loops(outer)):
+        if spec.config["stateful"]:
             return False
-        if spec.class_name in OPERATORS:
-            units, gates = spec.config["units"], len(OPERATORS[spec.class_name].gates)
-            steps += timesteps
-            operations += 2 * batch * timesteps * gates * units * (units + case.inputs.shape[-1])
+        units, gates = spec.config["units"], len(OPERATORS[spec.class_name].gates)
+        steps += timesteps
+        operations += 2 * batch * timesteps * gates * units * (units + case.inputs.shape[-1])
     saved = steps * 14e-6 + operations / 3e11
     return saved * case.calls > 0.12 and all(map(find_spec, ABOUT.packages))
+
+
+def _loops(layer: Spec) -> list[Spec]:
+    """Every layer that loops over time; Bidirectional makes two of one."""
+    loops = [spec for spec in walk(layer) if spec.class_name in OPERATORS]
+    return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
