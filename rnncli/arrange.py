@@ -213,16 +213,23 @@ def _dtype(name: str) -> Any:
 
 
 def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
+    """A mapped array is cast where it is read, and not here."""
     import numpy as np
 
+    from rnncli import mapped
+
     target = _dtype(dtype)
-    with np.errstate(over="ignore"):
-        inputs = np.ascontiguousarray(array, dtype=target)
-    lost = int(np.count_nonzero(np.isinf(inputs)) - np.count_nonzero(np.isinf(array.astype(np.float64))))
+    if array.dtype == target:
+        return array if mapped.is_mapped(array) else np.ascontiguousarray(array)
+    inputs: Any = mapped.Cast(array, target)
+    if not mapped.is_mapped(array):
+        inputs = np.ascontiguousarray(inputs)
+    pairs = zip(mapped.blocks(inputs), mapped.blocks(array), strict=True)
+    lost = sum(np.count_nonzero(np.isinf(cast) & np.isfinite(given)) for cast, given in pairs)
     if lost > 0:
         numbers = "1 number is" if lost == 1 else f"{lost} numbers are"
         remarks.append(f"{numbers} too large for {target}, and infinite there")
-    return inputs
+    return inputs  # type: ignore[no-any-return]
 
 
 def _given_mask(raw: Any, inputs: Array) -> Array:
@@ -254,10 +261,11 @@ def _value_mask(inputs: Array, value: float | None) -> Array | None:
 
     if value is None:
         return None
+    from rnncli import mapped
+
     with np.errstate(over="ignore"):
-        differs = inputs != inputs.dtype.type(value)
-    mask: Array = np.any(differs, axis=tuple(range(2, inputs.ndim)))
-    return mask
+        masked, axes = inputs.dtype.type(value), tuple(range(2, inputs.ndim))
+    return np.concatenate([np.any(block != masked, axis=axes) for block in mapped.blocks(inputs)])
 
 
 def _all_of(*masks: Array | None) -> Array | None:

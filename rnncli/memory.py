@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, UsageError
 
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = " KMGT"
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -32,6 +35,20 @@ def total() -> int:
         except (OSError, ValueError):
             continue
     return min(found)
+
+
+def spare() -> int:
+    """Bytes that the work on one chunk may take where nobody says how many: a quarter of the memory."""
+    return total() // 4
+
+
+def parse(text: str) -> int:
+    """`256MB`, `1.5G`, `64 MiB`, `4096` in bytes; K, M and G are powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
+    if not match or size < 1:
+        raise UsageError(f"--memory: {text!r} is no size.", "Such as 256MB or 1.5G.")
+    return int(size)
 
 
 def _shown(size: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import claims, engines, explanation, fitting, located, tracing
+from rnncli import chunks, claims, engines, explanation, fitting, located, memory, tracing
 from rnncli import explain as explaining
 from rnncli import gradients as slopes
 from rnncli.case import Case, Shape, Spec
@@ -22,13 +22,25 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def run(case: Case, engine: str = "auto") -> Result:
+def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     """What the layers return.
 
     engine: `auto` takes the fastest that gives Keras's numbers for this case.
+    budget: bytes for the work on one chunk of the batch; None for what this machine can spare.
     Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
     """
-    return opened(case, engine)(case)
+    return chunks.joined(parts(case, engine, budget), len(case.inputs))
+
+
+def parts(case: Case, engine: str = "auto", budget: int | None = None) -> Iterator[Result]:
+    """The same chunk by chunk, in the order of the batch; nothing is kept of those that were taken."""
+    from rnncli import mapped
+
+    call = opened(case, engine)
+    case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
+    for chunk in chunks.plan(case, memory.spare() if budget is None else budget):
+        yield call(chunks.part(case, chunk))
+        mapped.release(case.inputs)
 
 
 def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
@@ -36,12 +48,15 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
 
     Stateful layers go on from one to the next.  Errors as in `run`, here or at each call.
     """
+    import numpy as np
+
     fitting.refuse_the_impossible(case)
     name = _able(case, choose(case) if engine == "auto" else engine)
     call = engines.get(name).opened(case, *_weights_and_seeds(case, name))
 
     def answer(one: Case) -> Result:
-        one = dataclasses.replace(one, initial_state=fitting.initial_state(one))
+        inputs, states = np.ascontiguousarray(one.inputs), fitting.initial_state(one)
+        one = dataclasses.replace(one, inputs=inputs, initial_state=states)
         try:
             for _ in range(one.calls):
                 computed = call(one)
@@ -262,7 +277,20 @@ def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
         outputs=outputs,
         trace=computed.trace,
         weights=computed.weights,
+        conditions=_conditions(case),
     )
+
+
+def _conditions(case: Case) -> dict[str, int]:
+    """What makes the numbers others than those of layers, inputs and seed alone."""
+    asked = {
+        "training": case.training,
+        "calls": case.calls if case.calls > 1 else 0,
+        "mask": case.mask is not None,
+        "initial_state": case.initial_state is not None,
+        "weights": case.weights is not None,
+    }
+    return {name: int(value) for name, value in asked.items() if value}
 
 
 def _parameters(weights: Mapping[str, Shape]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, walk
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rnncli.layers._recurrent import Recurrent
 
 ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
+
+BLOCK = 2**22
+"""So many numbers the gates get from the inputs in one product, about."""
 
 
 def refusal(case: Case) -> str | None:
@@ -72,14 +75,13 @@ class _Loop:
         import numpy as np
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
-        projected = cell.project(inputs, weights, self.dropout)
         batch, timesteps = inputs.shape[:2]
         sequences = self.layer.config["return_sequences"]
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
         order = range(timesteps - 1, -1, -1) if self.backwards else range(timesteps)
-        for processed, timestep in enumerate(order):
-            after, gates = cell.step(projected[:, timestep], state, weights, self.dropout)
+        for processed, (timestep, projected) in enumerate(self._projected(order)):
+            after, gates = cell.step(projected, state, weights, self.dropout)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
             computed, before = cell.output(after), state
             if counts is None:
@@ -91,6 +93,17 @@ class _Loop:
             if self.traced:
                 steps.append(self._step(timestep, counts, gates, (before, state), output))
         return (outputs if sequences else outputs[:, 0]), state
+
+    def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
+        """Every time step and what its gates get from the inputs, some megabytes of steps as one product."""
+        widest = max(weight.shape[-1] for weight in self.call.weights.values())
+        together = max(1, BLOCK // (len(self.call.inputs) * widest))
+        for start in range(0, len(order), together):
+            times = order[start : start + together]
+            first = min(times[0], times[-1])
+            inputs = self.call.inputs[:, first : first + len(times)]
+            projected = self.layer.cell.project(inputs, self.call.weights, self.dropout)
+            yield from ((time, projected[:, time - first]) for time in times)
 
     def _step(
         self, timestep: int, counts: Array | None, gates: Any, states: tuple[Any, Any], output: Array

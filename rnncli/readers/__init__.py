@@ -39,7 +39,7 @@ class Source(NamedTuple):
     def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
         """All of it; InputError where it cannot be read, or is empty: then `advice` says what to give."""
         found = _bytes_of(self.file(), self.name) if self.data is None else self.data
-        if not found.strip(WHITESPACE):
+        if not found or found.isspace():
             raise InputError(f"{self.name}: it is empty.", advice)
         return found
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npy",)
 MAGIC = b"\x93NUMPY"
+MAPPED_FROM = 2**24
+"""Bytes of a file from which on it is not read into memory."""
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
@@ -25,11 +27,13 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 
 def load(source: Source) -> Array:
-    """The array as it is."""
-    data = source.content("Write one with numpy.save.")
-    if not data.startswith(MAGIC):
-        raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
+    """The array as it is; that of a large file stays in the file."""
     try:
+        if source.data is None and source.file().stat().st_size >= MAPPED_FROM:
+            return np.lib.format.open_memmap(source.file(), mode="r")
+        data = source.content("Write one with numpy.save.")
+        if not data.startswith(MAGIC):
+            raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
         array: Array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
         raise InputError(f"{source.name}: {_reason(error)}.", "Write it again with numpy.save.") from None
@@ -38,8 +42,11 @@ def load(source: Source) -> Array:
 
 def _reason(error: Exception) -> str:
     text = str(error).lower()
+    if isinstance(error, PermissionError):
+        return "there is no permission to read it"
     if "pickle" in text or "object" in text:
         return "it holds Python objects, not numbers"
-    if "reshape" in text or "eof" in text or isinstance(error, (EOFError, MemoryError)):
+    short = any(sign in text for sign in ("reshape", "mmap length", "eof"))
+    if short or isinstance(error, (EOFError, MemoryError)):
         return "it is cut short: its header promises more numbers"
     return "it is not a valid .npy file"

@@ -1,0 +1,98 @@
+"""A batch in chunks, so that memory need not hold all of it at once; pure: a case -> slices of its batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from math import prod
+
+from rnncli.case import Case, walk
+from rnncli.layers.stack import Stack
+from rnncli.result import NamedTensor, Result
+
+COMFORTABLE = 64 * 2**20
+"""Bytes beyond which a larger chunk is no faster."""
+ROWS = 256
+"""Sequences below which the matrix products would be slower: a chunk holds as many, whatever their size."""
+
+
+def plan(case: Case, budget: int) -> tuple[slice, ...]:
+    """The chunks of the batch, in order and of nearly one size; one where the sequences go together.
+
+    budget: bytes that the work on one chunk may take; one sequence is the least that a chunk holds.
+    """
+    batch = len(case.inputs)
+    if not _independent(case):
+        return (slice(0, batch),)
+    each = _bytes_of_a_sequence(case)
+    most = max(1, min(budget // each, max(COMFORTABLE // each, ROWS)))
+    size = -(-batch // -(-batch // most))
+    return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))
+
+
+def part(case: Case, chunk: slice) -> Case:
+    """The case of these sequences alone."""
+    states = case.initial_state
+    return dataclasses.replace(
+        case,
+        inputs=case.inputs[chunk],
+        mask=None if case.mask is None else case.mask[chunk],
+        initial_state=None if states is None else tuple(state[chunk] for state in states),
+    )
+
+
+def joined(results: Iterator[Result], batch: int) -> Result:
+    """The result of all `batch` sequences.  A claim holds where it holds in every chunk."""
+    first = next(results)
+    if first.input_shape[0] == batch:
+        return first
+    import numpy as np
+
+    arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
+    claims, engines, done = [each.equals for each in first.outputs], [first.engine], 0
+    for result in _again(first, results):
+        end = done + result.input_shape[0]
+        for array, tensor in zip(arrays, result.outputs, strict=True):
+            array[done:end] = tensor.values
+        claims = [
+            tuple(claim for claim in held if claim in tensor.equals)
+            for held, tensor in zip(claims, result.outputs, strict=True)
+        ]
+        engines, done = [*engines, result.engine], end
+    outputs = tuple(
+        NamedTensor(tensor.name, tensor.axes, array, held)
+        for tensor, array, held in zip(first.outputs, arrays, claims, strict=True)
+    )
+    return dataclasses.replace(
+        first,
+        engine=", ".join(dict.fromkeys(engines)),
+        input_shape=(batch, *first.input_shape[1:]),
+        outputs=outputs,
+    )
+
+
+def _again(first: Result, rest: Iterator[Result]) -> Iterator[Result]:
+    yield first
+    yield from rest
+
+
+def _independent(case: Case) -> bool:
+    """Whether nothing is kept from call to call, drawn for the batch as a whole, or traced."""
+    for inner in (inner for spec in case.layers for inner in walk(spec)):
+        config = inner.config
+        if config.get("stateful") or (
+            case.training and (config.get("dropout") or config.get("recurrent_dropout"))
+        ):
+            return False
+    return not case.traced
+
+
+def _bytes_of_a_sequence(case: Case) -> int:
+    """About: inputs and outputs, each of them twice, and what the gates get from the inputs."""
+    stack, shape = Stack(case.layers), (1, *case.inputs.shape[1:])
+    outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
+    numbers = sum(prod(size for size in one if isinstance(size, int)) for one in (shape, *outputs))
+    widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)
+    gates = shape[1] * sum(width for width in widths if isinstance(width, int))
+    itemsize: int = case.inputs.dtype.itemsize
+    return itemsize * (2 * numbers + int(gates))
