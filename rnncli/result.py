@@ -66,7 +66,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """What an engine returned for a Case; `differences` is filled by --check: per tensor the largest one."""
+    """What an engine returned for a Case; `differences` is filled by --check: per tensor the largest one.
+
+    conditions: what was asked for beside layers and inputs, such as `training`, or `calls` with their number.
+    """
 
     engine: str
     seed: int | None
@@ -77,6 +80,7 @@ class Result:
     trace: tuple[Step, ...] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
+    conditions: Mapping[str, int] = field(default_factory=dict)
 
 
 class LayerShapes(NamedTuple):

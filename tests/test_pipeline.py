@@ -316,3 +316,11 @@ def test_calls_and_all_layers_of_a_stateful_stack() -> None:
         )
         assert [tensor.name for tensor in result.outputs] == ["0/hidden_states", "1/hidden_state"]
         oracle.alike(result, [tensor for tensors in theirs for tensor in tensors])
+
+
+def test_a_result_says_what_else_was_asked_for() -> None:
+    plain = oracle.asked(["GRU(2)"], X, "numpy")
+    assert plain.conditions == {}
+    mask = np.ones(X.shape[:2], bool)
+    asked = oracle.asked(["GRU(2)"], X, "numpy", mask=mask, calls=3, training=True)
+    assert asked.conditions == {"training": 1, "calls": 3, "mask": 1}

@@ -33,6 +33,7 @@ def head_of(result: Result) -> dict[str, Any]:
         "seed": result.seed,
         "layer": configs(result.layers),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
+        **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
 
 
@@ -61,11 +62,13 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
 
 
 def note_of(result: Result, view: View) -> Line:
-    """`input (1, 4, 5) float32 · seed 42 · engine numpy`."""
+    """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`."""
     pieces = [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{say('seed', view.lang)} {result.seed}")
     pieces.append(f"{say('engine', view.lang)} {result.engine}")
+    for name, value in result.conditions.items():
+        pieces.append(say(f"with {name}", view.lang).format(value))
     return note(pieces, view)
 
 
