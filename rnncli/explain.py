@@ -28,6 +28,9 @@ class Link(NamedTuple):
     further: bool = False
 
 
+IDENTITY = (None, "linear")
+"""Activations that need no word."""
+
 Links = tuple[Link, ...]
 """Of a product, or of a whole equation."""
 
@@ -81,9 +84,11 @@ def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, l
     said, base = source.equation(node)
     spread = _Spread(source, node)
     products = [links for term in said.terms for links in spread.term(term)]
+    if any(isinstance(term, Fan) for term in said.terms):
+        products.sort(key=_size)
     symbols = tuple(spread.symbol(term) for term in said.terms)
-    if said.function:
-        function = source.maker(node).config[said.function]
+    function = source.maker(node).config[said.function] if said.function else None
+    if function not in IDENTITY:
         totals = _totals(source, node, base)
         applied = activations.get(function)(totals.astype("float64")[None])[0]
         place = bare.place.unit
@@ -95,13 +100,8 @@ def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, l
 def _with_terms(
     equation: Equation, products: list[Links], most: int | None, source: Source
 ) -> tuple[Equation, list[Link]]:
-    """The products as terms, and what they lack of the total.
-
-    Where a fan was spread out the largest come first, before them what is no number and spoils the sum.
-    """
-    valued = [(prod(link.factor.value for link in links), links) for links in products]
-    if len(products) > len(equation.symbols):
-        valued.sort(key=lambda pair: (pair[0] == pair[0], -abs(pair[0])))
+    """The products as terms, and what they lack of the total."""
+    valued = [(_multiplied(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
     others = Others(len(left), sum(value for value, _ in left)) if left else None
     total = sum(value for value, _ in valued)
@@ -109,6 +109,16 @@ def _with_terms(
     remainder = equation.total - total if valued else 0.0
     made = replace(equation, terms=terms, others=others, remainder=remainder)
     return made, [link for _, links in listed for link in links]
+
+
+def _multiplied(links: Links) -> float:
+    return prod(link.factor.value for link in links)
+
+
+def _size(links: Links) -> tuple[bool, float]:
+    """The largest product first, but before it what is no number and spoils the sum."""
+    value = _multiplied(links)
+    return value == value, -abs(value)
 
 
 def _factor(link: Link, source: Source) -> Factor:
@@ -216,8 +226,8 @@ class _Spread:
         value, name = self.source.value(other), factor.name.removeprefix("candidate.")
         if factor.complement:
             value, name = 1 - value, f"(1 - {name})"
-        if factor.function:
-            function = self.maker.config[factor.function]
+        function = self.maker.config[factor.function] if factor.function else None
+        if function not in IDENTITY:
             row = self.source.row(other).astype("float64")
             value = float(activations.get(function)(row[None])[0, node.unit])
             name = f"{_spelled(function)}({name})"

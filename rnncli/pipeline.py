@@ -7,19 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import chunks, claims, engines, explanation, fitting, located, memory, tracing
-from rnncli import explain as explaining
-from rnncli import gradients as slopes
+from rnncli import chunks, claims, engines, fitting, memory
 from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
-from rnncli.explanation import Explanation
-from rnncli.gradients import Gradients
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.explanation import Explanation
+    from rnncli.gradients import Gradients
 
 
 def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
@@ -89,6 +87,8 @@ def parted(result: Result, sizes: Sequence[int]) -> Iterator[Result]:
 
 def trace(case: Case) -> Result:
     """What the layers return, and every step on the way there, by the engine that keeps them."""
+    from rnncli import tracing
+
     result = run(dataclasses.replace(case, traced=True), "numpy")
     tracing.verify(result)
     return result
@@ -104,11 +104,15 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
     See explain.explained.  Raises UsageError where `text` names no single number.
     """
+    from rnncli import explain as explaining
+    from rnncli import explanation, located
+
     wide = witnessed(case)
     fitting.refuse_the_impossible(wide)
     target = explanation.target(text, located.infos(Stack(wide.layers), wide.inputs.shape))
     result = trace(wide)
-    return explaining.explained(case, result, target, depth, terms), result
+    found = explaining.explained(case, result, target, depth, terms)
+    return found, dataclasses.replace(result, layers=case.layers)
 
 
 def gradients(case: Case, of: str | None = None) -> Gradients:
@@ -117,6 +121,7 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     Through Keras, whatever else could compute the case.  States are those of the last recurrent layer.
     Raises UsageError where there are no such numbers, or no such layer.
     """
+    from rnncli import gradients as slopes
     from rnncli.engines import _gradients
 
     fitting.refuse_the_impossible(case)

@@ -84,6 +84,7 @@ WORDS: dict[str, dict[str, str]] = {
         # of an explanation
         "unit": "unit",
         "remainder": "remainder",
+        "other term": "the other term",
         "other terms": "the other {count} terms",
         "masked held": "masked at t={t}, so this is the number of t={before}",
         "masked start": "masked at t={t} and at every step before, so this is the number at the start",
@@ -185,6 +186,7 @@ WORDS: dict[str, dict[str, str]] = {
         "그 단계와 이전 모두가 1/1000보다 작으면 소실, 1000보다 크면 폭발.",
         "unit": "유닛",
         "remainder": "나머지",
+        "other term": "그 밖의 항 하나",
         "other terms": "그 밖의 항 {count}개",
         "masked held": "t={t}은 마스크, 따라서 t={before}의 값",
         "masked start": "t={t}과 이전 모든 단계가 마스크, 따라서 처음의 값",

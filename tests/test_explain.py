@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rnncli import pipeline, specs
+from rnncli import activations, pipeline, specs
 from rnncli.case import Case
-from rnncli.explanation import Equation, Explanation
+from rnncli.errors import UsageError
+from rnncli.explanation import Equation, Explanation, target
 from rnncli.layers.stack import Stack
 from rnncli.located import infos
 
@@ -50,8 +53,8 @@ def holds(explanation: Explanation, tolerance: float) -> None:
             elif factor.name.startswith("(1 - "):
                 assert factor.value == 1 - meant
             elif not factor.name.startswith("softmax("):
-                assert factor.name.startswith("tanh(")
-                assert isclose(factor.value, np.tanh(meant), abs_tol=1e-15)
+                function = activations.get(factor.name.partition("(")[0])
+                assert isclose(factor.value, function(np.array([meant]))[0], abs_tol=1e-15)
 
 
 def adds_up(equation: Equation, tolerance: float) -> None:
@@ -121,3 +124,184 @@ def test_the_terms_of_every_number_add_up(name, terms):
         holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
         if len(asked.layers) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
+
+
+KINDS = ("SimpleRNN", "LSTM", "GRU")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_random_stacks_add_up(data):
+    """Any layers one on the other, any flags, any mask; one number of each."""
+    texts = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        options = {
+            "use_bias": data.draw(st.booleans()),
+            "go_backwards": data.draw(st.booleans()),
+            "zero_output_for_mask": data.draw(st.booleans()),
+            "activation": data.draw(st.sampled_from(["tanh", "relu", "linear"])),
+            "recurrent_initializer": "glorot_normal",
+            "bias_initializer": "random_normal",
+            "dtype": "float64",
+        }
+        kind = data.draw(st.sampled_from(KINDS))
+        if kind == "GRU":
+            options["reset_after"] = data.draw(st.booleans())
+        both = data.draw(st.booleans())
+        options["go_backwards"] &= not both
+        said = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        inner = f"{kind}({data.draw(st.integers(1, 3))}, return_sequences=True, {said})"
+        mode = data.draw(st.sampled_from(["concat", "sum", "ave", "mul"]))
+        texts.append(f"Bidirectional({inner}, merge_mode={mode!r}, dtype='float64')" if both else inner)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=8, max_size=8))).reshape(2, 4)
+    asked = case(*texts, mask=data.draw(st.sampled_from([None, mask])))
+    text = data.draw(st.sampled_from(numbers(asked)))
+    explanation, result = pipeline.explain(asked, text, depth=data.draw(st.integers(1, 5)), terms=None)
+    largest = max(1.0, *(np.abs(tensor.values).max() for tensor in result.outputs))
+    holds(explanation, 1e-12 * largest)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru_after", "simple_rnn", "stack", "both_ways_concat_True"])
+def test_a_fold_of_the_leaves_alone_gives_the_number(name):
+    """With nothing but what no equation explains, computed anew in float64, the number comes out."""
+    asked = CASES[name]
+    for text in numbers(asked)[-6:]:
+        explanation, _ = pipeline.explain(asked, text, depth=12)
+        assert folded(explanation, explanation.equations[0].key) == pytest.approx(
+            explanation.value, abs=1e-12
+        )
+
+
+def folded(explanation: Explanation, key: str) -> float:
+    equation = next(one for one in explanation.equations if one.key == key)
+    total = 0.0
+    for term in equation.terms:
+        values = []
+        for factor in term.factors:
+            value = folded(explanation, factor.explained) if factor.explained else factor.value
+            value = 1 - value if factor.name.startswith("(1 - ") else value
+            values.append(np.tanh(value) if factor.name.startswith("tanh(") else value)
+        total += prod(values)
+    functions = {"": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+    return float(functions[equation.function](total))
+
+
+def test_depth_goes_a_step_back_and_a_layer_down():
+    asked = CASES["stack"]
+    places = [
+        {
+            (one.place.layer, one.place.timestep)
+            for one in pipeline.explain(asked, "hidden_state[1,2]", depth)[0].equations
+        }
+        for depth in (1, 2, 3)
+    ]
+    assert places[0] == {(1, 3)}
+    assert places[1] == {(1, 3), (1, 2), (0, 3)}
+    assert places[2] == {(1, 3), (1, 2), (0, 3), (1, 1), (0, 2)}
+
+
+def test_the_largest_terms_are_listed_and_the_rest_summed():
+    whole, _ = pipeline.explain(CASES["lstm"], "last_cell_state[0,0]")
+    short, _ = pipeline.explain(CASES["lstm"], "last_cell_state[0,0]", terms=3)
+    pairs = [pair for pair in zip(whole.equations, short.equations, strict=True) if pair[0].function]
+    assert len(pairs) == 3
+    for every, few in pairs:
+        sizes = [abs(term.value) for term in every.terms]
+        assert len(sizes) == 6
+        assert sizes == sorted(sizes, reverse=True)
+        assert few.terms == every.terms[:3]
+        assert few.others.count == 3
+        assert few.others.value == pytest.approx(sum(term.value for term in every.terms[3:]), abs=1e-15)
+
+
+def test_nan_comes_first():
+    asked = case("lstm", dtype="float32", inputs=np.full((2, 4, 3), [1, np.nan, 2]))
+    gate = pipeline.explain(asked, "last_cell_state[0,0]")[0].equations[1]
+    assert gate.terms[0].factors[0].name == "feature 1"
+    assert np.isnan(gate.terms[0].value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "equal"),
+    [
+        ("lstm_sequences", "last_hidden_state[1,0]", ("hidden_states[1, 3, 0]",)),
+        ("lstm_sequences", "hidden_states[1,3,0]", ("last_hidden_state[1, 0]",)),
+        ("lstm_sequences", "hidden_states[1,2,0]", ()),
+        ("lstm_sequences", "last_cell_state[1,0]", ()),
+        ("lstm", "hidden_state[0,1]", ()),
+    ],
+)  # fmt: skip
+def test_what_equals_it_is_named(name, text, equal):
+    assert pipeline.explain(CASES[name], text)[0].equals == equal
+
+
+def test_bidirectional_states_are_entries_of_its_sequence():
+    asked = case("bilstm", flags={"return_sequences": True, "return_state": True})
+    back, _ = pipeline.explain(asked, "backward_last_hidden_state[0,1]")
+    assert back.equals == ("hidden_states[0, 0, 3]",)
+    assert back.equations[0].place[1:4] == ("backward", 0, 3)
+    forth, _ = pipeline.explain(asked, "hidden_states[0,-1,0]")
+    assert forth.equals == ("forward_last_hidden_state[0, 0]",)
+
+
+def test_masked_steps_say_so():
+    notes = {
+        ("masked", "hidden_states[0,2,0]"): ("held", 1),
+        ("masked", "hidden_states[0,0,0]"): ("silent", None),
+        ("masked", "last_cell_state[1,0]"): ("held", 1),
+        ("zeroed", "hidden_states[0,2,0]"): ("zeroed", None),
+        ("zeroed", "last_cell_state[1,0]"): ("held", 1),
+        ("never", "last_cell_state[1,0]"): ("start", None),
+        ("masking", "0/output[1,2,0]"): ("masked", None),
+    }
+    for (name, text), (kind, timestep) in notes.items():
+        note = pipeline.explain(CASES[name], text)[0].equations[0].note
+        assert (note.kind, note.timestep) == (kind, timestep), (name, text)
+
+
+def test_dropout_is_a_factor_of_its_own():
+    explanation, _ = pipeline.explain(CASES["training"], "hidden_state[0,0]")
+    update = next(one for one in explanation.equations if one.name == "update")
+    assert update.symbols[:2] == ("(x · dropout) W", "(h · dropout) U")
+    for term in update.terms:
+        names = [factor.name for factor in term.factors]
+        assert names[0].startswith("bias") or names[1] == "dropout"
+
+
+def test_a_given_start_and_feature_names():
+    states = np.full((2, 2), 0.3), np.full((2, 2), -0.8)
+    inputs = np.ones((2, 1, 3))
+    asked = case("lstm", initial_state=states, feature_names=("a", "b", "c"), inputs=inputs)
+    cell, *gates = pipeline.explain(asked, "last_cell_state[0,1]")[0].equations
+    assert cell.terms[0].factors[1].name == "cell at start"
+    assert cell.terms[0].factors[1].value == -0.8
+    named = {term.factors[0].name for term in gates[0].terms}
+    assert named == {"a", "b", "c", "hidden 0 at start", "hidden 1 at start", "bias[3]"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("last", "there is no tensor 'last'."),
+        ("hidden_stat[0,0]", "Did you mean hidden_state?"),
+        ("hidden_state", "0 indices, but hidden_state is (2, 2), (batch, units)."),
+        ("hidden_state[1]", "1 indices"),
+        ("hidden_state[1,0,0]", "3 indices"),
+        ("hidden_state[2,0]", "there is no 2 on the axis batch: hidden_state is (2, 2)"),
+        ("hidden_state[0,-3]", "there is no -3 on the axis units"),
+        ("hidden_state[0,:]", "a slice is many numbers"),
+        ("hidden_state[...]", "a slice is many numbers"),
+        ("hidden_state[0,1.0]", "an index is a whole number."),
+        ("hidden_state[0,", "that is no tensor."),
+        ("", "that is no tensor."),
+    ],
+)
+def test_what_is_no_number_is_said(text, said):
+    with pytest.raises(UsageError) as caught:
+        pipeline.explain(CASES["lstm"], text)
+    assert said in str(caught.value)
+
+
+def test_negative_indices_count_from_the_end():
+    shapes = infos(Stack(CASES["lstm_sequences"].layers), (2, 4, 3))
+    assert target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

@@ -119,7 +119,8 @@ def _listed(name: str, equation: Equation, view: View) -> Table:
         for text, term in zip(texts, equation.terms, strict=False)
     ]
     if equation.others:
-        words = say("other terms", view.lang).format(count=equation.others.count)
+        count = equation.others.count
+        words = say("other terms" if count > 1 else "other term", view.lang).format(count=count)
         rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
     rows.append(((), (), cell(_remainder(equation, view), "dim")))
     columns = (Column("", right=True), Column(""), Column(""))

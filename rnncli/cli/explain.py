@@ -7,21 +7,23 @@ from typing import Annotated
 import typer
 
 from rnncli.cli.options import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.errors import UsageError
 
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
-rnncli explain 'hidden_states[0,3,1]' data.csv --layer bigru --return-sequences
-rnncli explain 'hidden_state[0,0]' --layer gru --units 64 --terms 5 --depth 2
+rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
+rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
 """
 
 
 def explain(
+    *,
     tensor: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="TENSOR", help="A name and an index: 'last_cell_state[0,1]'.", show_default=False
         ),
-    ],
+    ] = None,
     input: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
@@ -51,9 +53,11 @@ def explain(
     from rnncli.cli import request, terminal
     from rnncli.cli.output import delivery
 
+    if tensor is None:
+        raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
     deliver = delivery(output)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
     terminal.remark(remarks, output.quiet)
     explanation, result = pipeline.explain(case, tensor, depth, None if output.full else terms)
-    deliver(ExplainAnswer(explanation, request.as_asked(result, case.layers)))
+    deliver(ExplainAnswer(explanation, result))

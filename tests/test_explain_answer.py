@@ -1,0 +1,103 @@
+"""How an explanation reads: golden files at 80 and 120 columns, in Korean, in ASCII, as a document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from test_renderers import VIEWS, matches_golden
+
+from rnncli import pipeline, renderers, specs
+from rnncli.answers.explain import ExplainAnswer
+from rnncli.case import Case
+from rnncli.errors import UsageError
+from rnncli.page import View
+
+INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
+MASK = np.array([[True, True, False, False]])
+
+
+def answer(layer: str, text: str, depth: int = 1, terms: int | None = 10, **more: Any) -> ExplainAnswer:
+    filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
+    layers = specs.from_flags([layer], {**filled, **more.pop("options", {})})
+    return of(layers, text, depth, terms, **more)
+
+
+def stack(texts: list[str], text: str, terms: int) -> ExplainAnswer:
+    return of(specs.from_flags(texts, {}), text, 2, terms)
+
+
+def of(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> ExplainAnswer:
+    return ExplainAnswer(*pipeline.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms))
+
+
+SEQUENCES = {"return_sequences": True, "return_state": True}
+ANSWERS = {
+    "explain": answer("lstm", "last_cell_state[0,1]"),
+    "explain_hidden": answer("lstm", "last_hidden_state[0,0]", terms=3, options=SEQUENCES),
+    "explain_gru": answer("gru", "hidden_state[0,1]", depth=2, terms=4),
+    "explain_gru_before": answer("gru", "hidden_state[0,1]", options={"reset_after": False}),
+    "explain_simple_rnn": answer("simple_rnn", "hidden_state[0,0]"),
+    "explain_both_ways": answer("bilstm", "hidden_states[0,1,3]", options=SEQUENCES),
+    "explain_ave": answer("birnn", "hidden_states[0,1,1]", options={**SEQUENCES, "merge_mode": "ave"}),
+    "explain_masked": answer("lstm", "hidden_states[0,3,1]", mask=MASK, options=SEQUENCES),
+    "explain_stack": stack(["LSTM(2, return_sequences=True)", "Dense(1)"], "output[0,3,0]", 2),
+    "explain_cells": stack(["RNN([LSTMCell(1), GRUCell(1)])"], "hidden_state[0,0]", 3),
+}  # fmt: skip
+FEW = ("80", "120", "80_ko", "80_ascii")
+
+
+@pytest.mark.parametrize(
+    ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
+)
+def test_explanations_look_as_they_did(name, view):
+    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+def test_pages_look_as_they_did(format, suffix):
+    assert matches_golden(f"explain.{suffix}", renderers.render(ANSWERS["explain"], format, View()))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_no_line_is_wider_than_the_terminal(name, width, lang):
+    lines = renderers.render(ANSWERS[name], "table", View(width=width, lang=lang)).splitlines()
+    assert max(map(cell_len, lines)) <= width
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_ascii_is_ascii(name):
+    assert renderers.render(ANSWERS[name], "table", View(ascii=True)).isascii()
+
+
+def test_the_document_is_the_whole_explanation():
+    document = json.loads(renderers.render(ANSWERS["explain"], "json", View()))
+    assert document["schema"] == "rnncli/1"
+    found = document["explanation"]
+    assert list(found) == ["tensor", "index", "value", "meaning", "equals", "equations"]
+    assert (found["tensor"], found["index"]) == ("last_cell_state", [0, 1])
+    assert [one["name"] for one in found["equations"]] == ["cell", "forget", "input", "candidate"]
+    known = {one["key"]: one for one in found["equations"]}
+    for one in found["equations"]:
+        added = sum(term["value"] for term in one["terms"]) + one["remainder"]
+        assert added == pytest.approx(float(np.float32(one["total"])), abs=1e-15)
+        for factor in (factor for term in one["terms"] for factor in term["factors"] if factor["explained"]):
+            assert known[factor["explained"]]["value"] == factor["value"]
+
+
+def test_records_have_a_factor_a_row():
+    header, rows = ANSWERS["explain"].records()
+    rows = list(rows)
+    assert header[:4] == ("equation", "value", "total", "term")
+    assert all(len(row) == len(header) for row in rows)
+    assert [row[5] for row in rows[:4]] == ["forget", "cell before", "input", "candidate"]
+
+
+def test_there_are_no_tensors():
+    with pytest.raises(UsageError, match="explain has no tensors"):
+        ANSWERS["explain"].tensors()
