@@ -9,16 +9,15 @@ values around zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Shape
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """How an answer is wanted.
 
     lang: `en` or `ko`.  precision: decimals, None for four in tables and for all of them elsewhere.
@@ -35,8 +34,7 @@ class View:
     ascii: bool = False
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(NamedTuple):
     """The signs that are not words.  bars: from low to high."""
 
     ellipsis: str
@@ -54,8 +52,7 @@ def marks(view: View) -> Marks:
     return ASCII if view.ascii else UNICODE
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A piece of text of one style."""
 
     text: str
@@ -77,8 +74,7 @@ Cell: TypeAlias = tuple[Line | Numbers, ...]
 """What stands in one place of a table, from top to bottom."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table.  right: its texts end in line, as counts should."""
 
     heading: str
@@ -129,6 +125,12 @@ class Answer(Protocol):
     def records(self) -> Records: ...  # noqa: D102
 
     def tensors(self) -> Mapping[str, Array]: ...  # noqa: D102
+
+
+class Chunks(Protocol):
+    """An answer that comes chunk by chunk along the batch; for the formats that can be written so."""
+
+    def chunks(self) -> tuple[int, Iterator[Mapping[str, Array]]]: ...  # noqa: D102
 
 
 def line(text: str, style: str = "") -> Line:

@@ -20,8 +20,7 @@ class TensorInfo(NamedTuple):
     shape: Shape
 
 
-@dataclass(frozen=True)
-class NamedTensor:
+class NamedTensor(NamedTuple):
     """A returned tensor.  `equals`: claims that were checked, e.g. `hidden_states[:, -1, :]`."""
 
     name: str
@@ -30,8 +29,7 @@ class NamedTensor:
     equals: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(NamedTuple):
     """One gate at one time step, arrays of (batch, units).
 
     recurrent: of a GRU's candidate with reset_after, its recurrent part before the reset gate.

@@ -83,7 +83,7 @@ def test_steps_that_a_mask_repeats_are_equal():
 def test_other_numbers_are_not_called_equal():
     results = dict(matrix().results)
     (last, *states) = results[False, True].outputs
-    moved = replace(last, values=np.nextafter(last.values, np.float32(1)))
+    moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
     assert _scheme.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
 

@@ -218,7 +218,7 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
             result = honest(case, engine)
             outputs = list(result.outputs)
             values = outputs[spoilt].values + np.float32(1e-6)
-            outputs[spoilt] = replace(outputs[spoilt], values=values)
+            outputs[spoilt] = outputs[spoilt]._replace(values=values)
             return replace(result, outputs=tuple(outputs))
 
         monkeypatch.setattr(pipeline, "run", lying)

@@ -85,7 +85,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
     return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InputFlags:
     """What goes into the layer."""
 
@@ -140,7 +140,7 @@ class InputFlags:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerFlags:
     """Which layer; all but `layer` carry the name of Keras's own option."""
 
@@ -228,7 +228,7 @@ class LayerFlags:
     bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunFlags:
     """How the layer is run."""
 
@@ -271,7 +271,7 @@ class RunFlags:
     ] = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckFlags:
     """Whether the numbers are held against Keras itself."""
 
@@ -303,7 +303,7 @@ class CheckFlags:
         return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OutputFlags:
     """How the answer is shown, and where."""
 
@@ -343,6 +343,10 @@ Streaming = Annotated[
     bool, _flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
 ]
 KeepGoing = Annotated[bool, _flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
+Memory = Annotated[
+    str | None,
+    _flag(RUN, "--memory", metavar="SIZE", help="For the work on one chunk of the batch: 256MB, 2G, ..."),
+]
 FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
 AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
 

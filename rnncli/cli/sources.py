@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
 import sys
 from dataclasses import replace
@@ -179,6 +178,8 @@ def _existing(source: Source) -> None:
     except InputError as error:
         if not _LAYER_LIKE.fullmatch(source.name):
             raise
+        import shlex
+
         samples = ", ".join(builtin.names())
         advice = (
             f"A layer is said with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."

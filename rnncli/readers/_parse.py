@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +48,7 @@ def _keys(value: Any) -> int:
 
 def _refuse_twice(data: bytes, where: str) -> None:
     """A key that an object has twice, of which orjson keeps the last in silence.  Slow, and sure."""
+    from json import loads
 
     def once(pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
@@ -60,7 +60,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
             seen.add(key)
 
     with suppress(ValueError, RecursionError):  # what json cannot read, orjson has read already
-        json.loads(data, object_pairs_hook=once)
+        loads(data, object_pairs_hook=once)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import StringIO
 
 from rich.cells import cell_len
@@ -40,9 +39,9 @@ FRAME = """\
 def render(answer: Answer, view: View) -> str:
     """A terminal as wide as the table, never wider than the view asks for."""
     page = answer.page(view)
-    widest = replace(view, color=True, width=view.width or WIDTH)
+    widest = view._replace(color=True, width=view.width or WIDTH)
     measured = StringIO()
-    console(measured, replace(widest, color=False)).print(drawn(page, widest))
+    console(measured, widest._replace(color=False)).print(drawn(page, widest))
     longest = max(cell_len(line.rstrip()) for line in measured.getvalue().splitlines())
     recorder = console(StringIO(), widest, record=True)
     recorder.width = longest
