@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,21 @@ class RunAnswer:
         figures = self.stats.get(tensor.name)
         own = {} if figures is None else {"stats": _statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
+
+
+@dataclass(frozen=True)
+class RunChunks:
+    """The tensors of a large run, of which only those of one chunk need be there at a time.
+
+    batch: how many sequences all of them are.
+    """
+
+    batch: int
+    results: Iterator[Result]
+
+    def chunks(self) -> tuple[int, Iterator[dict[str, Array]]]:
+        """The batch, and what was returned, by name, chunk by chunk; once."""
+        return self.batch, (RunAnswer(result).tensors() for result in self.results)
 
 
 def stats_of(result: Result) -> dict[str, Stats]:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import IO, NoReturn, Protocol, cast
 
 from rnncli import renderers
 from rnncli.cli import terminal
 from rnncli.cli.options import OutputFlags
 from rnncli.errors import UsageError
-from rnncli.page import UNICODE, Answer, View
+from rnncli.page import UNICODE, Answer, Chunks, View
 
 BINARY = ("npz", "npy", "safetensors")
 FLOWING = ("ndjson", "json", "table", "markdown")
@@ -28,7 +28,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 class Delivery(Protocol):
     """Shows an answer, and before it the remarks, which nobody wants to read if no answer comes."""
 
-    def __call__(self, answer: Answer, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
+    def __call__(self, answer: Answer | Chunks, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
 
 
 def delivery(flags: OutputFlags) -> Delivery:
@@ -41,8 +41,12 @@ def delivery(flags: OutputFlags) -> Delivery:
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
 
-    def deliver(answer: Answer, remarks: Sequence[str] = ()) -> None:
-        data = renderers.render(answer, name, view_of(flags, to_file=to_file))
+    def deliver(answer: Answer | Chunks, remarks: Sequence[str] = ()) -> None:
+        if grows(flags):
+            fill(flags.output, lambda file: renderers.get(name).write(answer, file))
+            terminal.remark(remarks, flags.quiet)
+            return
+        data = renderers.render(cast("Answer", answer), name, view_of(flags, to_file=to_file))
         if isinstance(data, str) and name != "table":
             data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
         terminal.remark(remarks, flags.quiet)
@@ -75,6 +79,11 @@ def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
         yield show
 
 
+def grows(flags: OutputFlags) -> bool:
+    """Whether the format is written chunk by chunk."""
+    return hasattr(renderers.get(format_of(flags)), "write")
+
+
 def demand_place(output: str | None) -> None:
     """UsageError where --output names nothing, a folder, or a file in a folder that is not there."""
     if output is None or output == "-":
@@ -94,6 +103,30 @@ def send(data: str | bytes, output: str | None) -> None:
         terminal.write(data)
     else:
         write_file(Path(output or "").expanduser(), data)
+
+
+def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
+    """What `write` writes, a part at a time, to the file that --output names, else to stdout."""
+    if output in (None, "-"):
+        write(cast("IO[bytes]", _Stdout()))
+    else:
+        _at(Path(output or "").expanduser(), lambda part: _write_into(part, write))
+
+
+def _write_into(part: Path, write: Callable[[IO[bytes]], None]) -> None:
+    with part.open("wb") as file:
+        write(file)
+
+
+class _Stdout:
+    """Takes one part after the other, and never seeks: what stdout is redirected to may be appended to."""
+
+    def write(self, data: bytes) -> int:
+        terminal.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        terminal.flush()
 
 
 def format_of(flags: OutputFlags) -> str:
@@ -124,12 +157,15 @@ def view_of(flags: OutputFlags, *, to_file: bool) -> View:
 def write_file(path: Path, data: str | bytes) -> None:
     """`data` at `path`, replacing a file that was there; UsageError where that cannot be."""
     content = data.encode() if isinstance(data, str) else data
+    _at(path, lambda part: part.write_bytes(content))
+
+
+def _at(path: Path, write: Callable[[Path], object]) -> None:
+    place = path.resolve()
+    aside = not path.exists() or path.is_file()  # a device or a named pipe is written to, never replaced
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a device or a named pipe is written to, never replaced
-            return
-        with _whole(path.resolve()) as part:
-            part.write_bytes(content)
+        with _whole(place) if aside else nullcontext(place) as part:
+            write(part)
     except BrokenPipeError:
         return
     except OSError as error:

@@ -9,6 +9,7 @@ from rnncli.cli.options import (
     InputFlags,
     KeepGoing,
     LayerFlags,
+    Memory,
     OutputFlags,
     RunFlags,
     Select,
@@ -37,6 +38,7 @@ def run(
     fail_on_nan: FailOnNan = False,
     stream: Streaming = False,
     keep_going: KeepGoing = False,
+    memory: Memory = None,
 ) -> None:
     """What does the layer return?
 
@@ -45,17 +47,23 @@ def run(
     if stream or keep_going:
         from rnncli.cli import streaming
 
-        streaming.demand(check.check or stats or fail_on_nan, stream=stream)
+        streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
         return
-    from rnncli import pipeline
-    from rnncli.answers.run import RunAnswer, first_nan, stats_of
-    from rnncli.cli import request
-    from rnncli.cli.output import delivery, format_of
+    from rnncli import chunks, pipeline
+    from rnncli.answers.run import RunAnswer, RunChunks, first_nan, stats_of
+    from rnncli.cli import progress, request
+    from rnncli.cli.output import delivery, format_of, grows
+    from rnncli.memory import parse
 
-    deliver = delivery(output)
+    deliver, budget = delivery(output), parse(memory) if memory else None
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    result = pipeline.run(case, run.engine)
+    batch = len(case.inputs)
+    results = progress.watched(pipeline.parts(case, run.engine, budget), batch, output.quiet)
+    if grows(output) and not (check.check or stats or fail_on_nan):
+        deliver(RunChunks(batch, (request.selected(each, select) for each in results)), remarks)
+        return
+    result = chunks.joined(results, batch)
     apart: list[str] = []
     if check.check:
         result, apart = request.held_against_keras(case, result, check)

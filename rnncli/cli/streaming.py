@@ -24,12 +24,14 @@ AT_ONCE = 1 << 20
 """Bytes that are asked for; a pipe gives what it has."""
 
 
-def demand(whole: bool, *, stream: bool) -> None:
+def demand(whole: bool, *, stream: bool, memory: str | None) -> None:
     """UsageError where the flags do not go with --stream."""
     if not stream:
         raise UsageError("--keep-going is for --stream.", "Add --stream, or leave it out.")
     if whole:
         raise UsageError("--stream answers line by line.", "Leave --check, --stats and --fail-on-nan out.")
+    if memory is not None:
+        raise UsageError("--memory is for a batch, and --stream answers line by line.", "Leave it out.")
 
 
 def run(
