@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +49,7 @@ class About(NamedTuple):
     extra: str = ""
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Every engine there is a file for."""
     return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")

@@ -6,6 +6,7 @@ records, tensors) and returns text, or bytes where the format is binary.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pathlib import PurePath
 from pkgutil import iter_modules
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "html"}
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Every format, the table first."""
     found = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
