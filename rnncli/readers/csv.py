@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -56,8 +55,8 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 
 def _table(source: Source, options: ReadOptions) -> tuple[_Table, tuple[str, ...]]:
-    text = io.StringIO(decode(source), newline=None)
-    numbered = [(number, line.rstrip("\n")) for number, line in enumerate(text, start=1) if line.strip()]
+    every = decode(source).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    numbered = [(number, line) for number, line in enumerate(every, start=1) if line.strip()]
     numbers, lines = zip(*numbered, strict=True)
     _check_lines(source.name, numbered)
     delimiter = _delimiter(options.delimiter, lines[:SAMPLE_LINES])

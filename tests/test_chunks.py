@@ -1,0 +1,210 @@
+"""A batch in chunks: the plan, the same numbers as a whole one, and arrays that stay in their file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from rnncli import chunks, mapped, memory, pipeline, specs
+from rnncli.arrange import ArrangeOptions, arrange
+from rnncli.case import Case, Document
+from rnncli.claims import evaluate
+from rnncli.engines import numpy as engine
+from rnncli.errors import UsageError
+from rnncli.readers import Source, npy, read
+
+RANDOM = np.random.default_rng(3)
+EXPRESSIONS = (
+    "LSTM(3)",
+    "LSTM(4, return_sequences=True, return_state=True)",
+    "GRU(3, return_sequences=True, go_backwards=True)",
+    "SimpleRNN(3, return_state=True)",
+    "Bidirectional(LSTM(3, return_sequences=True, return_state=True))",
+    "Bidirectional(GRU(3, return_sequences=True), merge_mode=None)",
+    "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True, return_state=True)",
+)
+
+
+def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **more: Any) -> Case:
+    layers = specs.from_flags([expression] if isinstance(expression, str) else expression, {})
+    inputs = RANDOM.standard_normal((batch, timesteps, 4)).astype(np.float32)
+    return Case(layers, inputs, seed=7, **more)
+
+
+def cut(case: Case, sequences: int) -> int:
+    """A budget that holds so many of the case's sequences."""
+    return sequences * chunks._bytes_of_a_sequence(case)
+
+
+class TestPlan:
+    @given(some.integers(1, 400), some.integers(1, 10**6))
+    def test_the_chunks_are_the_batch(self, batch: int, budget: int) -> None:
+        case = case_of("LSTM(3)", batch)
+        found = chunks.plan(case, budget)
+        assert [index for chunk in found for index in range(batch)[chunk]] == list(range(batch))
+        sizes = [chunk.stop - chunk.start for chunk in found]
+        assert max(sizes) - min(sizes) <= max(1, len(sizes) - 1)
+        assert max(sizes) == 1 or cut(case, max(sizes)) <= budget
+
+    def test_what_is_small_goes_whole(self) -> None:
+        assert chunks.plan(case_of("LSTM(3)", 300), 2**40) == (slice(0, 300),)
+
+    def test_what_has_few_sequences_goes_whole_where_the_budget_holds_it(self) -> None:
+        case = case_of("LSTM(64)", chunks.ROWS, 2000)
+        assert cut(case, chunks.ROWS) > chunks.COMFORTABLE
+        assert len(chunks.plan(case, 2**40)) == 1
+        assert len(chunks.plan(case, cut(case, chunks.ROWS // 4))) == 4
+
+    def test_more_than_is_comfortable_goes_in_chunks(self) -> None:
+        case = case_of("LSTM(64)", 4 * chunks.ROWS, 2000)
+        assert len(chunks.plan(case, 2**40)) == 4
+
+    @pytest.mark.parametrize(
+        ("expression", "training", "whole"),
+        [
+            ("LSTM(3, stateful=True)", False, True),
+            ("Bidirectional(LSTM(3, stateful=True))", False, True),
+            ("LSTM(3, dropout=0.5)", True, True),
+            ("RNN(GRUCell(3, recurrent_dropout=0.5))", True, True),
+            ("LSTM(3, dropout=0.5)", False, False),
+            ("LSTM(3)", True, False),
+        ],
+    )
+    def test_what_belongs_together_goes_whole(self, expression: str, training: bool, whole: bool) -> None:
+        case = case_of(expression, training=training)
+        assert (len(chunks.plan(case, 1)) == 1) is whole
+
+    def test_a_trace_is_whole(self) -> None:
+        assert len(chunks.plan(case_of("LSTM(3)", traced=True), 1)) == 1
+
+
+def differ_at_most(case: Case, engine: str = "numpy", sequences: int = 3) -> None:
+    whole = pipeline.run(case, engine, 2**40)
+    parted = pipeline.run(case, engine, cut(case, sequences))
+    assert len(chunks.plan(case, cut(case, sequences))) > 1
+    assert parted.input_shape == whole.input_shape
+    assert [tensor.name for tensor in parted.outputs] == [tensor.name for tensor in whole.outputs]
+    for mine, theirs in zip(parted.outputs, whole.outputs, strict=True):
+        assert mine.values.shape == theirs.values.shape
+        assert mine.equals == theirs.equals
+        np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
+
+
+class TestTheSameNumbers:
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_layers(self, expression: str) -> None:
+        differ_at_most(case_of(expression))
+
+    @pytest.mark.parametrize("expression", EXPRESSIONS[:5])
+    def test_masks(self, expression: str) -> None:
+        differ_at_most(case_of(expression, mask=RANDOM.random((11, 5)) < 0.6))
+
+    def test_initial_states(self) -> None:
+        states = tuple(RANDOM.standard_normal((11, 4)).astype(np.float32) for _ in range(2))
+        differ_at_most(case_of(EXPRESSIONS[1], initial_state=states))
+
+    def test_a_stack_with_all_its_layers(self) -> None:
+        stack = ["Masking()", "GRU(4, return_sequences=True)", "LSTM(2)", "Dense(3)"]
+        differ_at_most(case_of(stack, all_layers=True))
+
+    def test_several_calls(self) -> None:
+        differ_at_most(case_of("LSTM(3)", calls=3))
+
+    def test_keras(self) -> None:
+        differ_at_most(case_of(EXPRESSIONS[4]), "tensorflow")
+
+    def test_onnx(self) -> None:
+        pytest.importorskip("onnxruntime")
+        differ_at_most(case_of(EXPRESSIONS[1]), "onnx")
+
+    def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
+        whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
+        halves = list(pipeline.parted(whole, [2, 2]))
+        assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
+        broken = halves[1].outputs[1]._replace(equals=())
+        halves[1] = dataclasses.replace(
+            halves[1], outputs=(halves[1].outputs[0], broken, halves[1].outputs[2])
+        )
+        assert chunks.joined(iter(halves), 4).outputs[1].equals == ()
+
+    def test_claims_hold_of_all_values(self) -> None:
+        case = case_of(EXPRESSIONS[4])
+        result = pipeline.run(case, "numpy", cut(case, 2))
+        tensors = {tensor.name: tensor.values for tensor in result.outputs}
+        claims = [(tensor, claim) for tensor in result.outputs for claim in tensor.equals]
+        assert len(claims) == 2
+        for tensor, claim in claims:
+            np.testing.assert_array_equal(tensor.values, evaluate(claim, tensors))
+
+    @pytest.mark.parametrize("expression", EXPRESSIONS)
+    def test_time_in_blocks(self, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        case = case_of(expression, timesteps=7)
+        whole = pipeline.run(case, "numpy")
+        monkeypatch.setattr(engine, "BLOCK", 11 * 20 * 2)
+        for mine, theirs in zip(pipeline.run(case, "numpy").outputs, whole.outputs, strict=True):
+            np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
+
+
+class TestMapped:
+    @pytest.fixture(autouse=True)
+    def everything_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(npy, "MAPPED_FROM", 0)
+        monkeypatch.setattr(mapped, "BLOCK", 40)
+
+    @pytest.mark.parametrize("dtype", ["<f4", ">f4", "f8", "f2", "i2"])
+    @pytest.mark.parametrize("axes", [None, ("time", "batch", "features")])
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_as_if_it_were_in_memory(
+        self, tmp_path: Path, dtype: str, axes: tuple[str, ...] | None, order: Any
+    ) -> None:
+        array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype(dtype, order=order)
+        np.save(tmp_path / "a.npy", array)
+        document = read(Source("a.npy", path=tmp_path / "a.npy"))
+        assert mapped.is_mapped(document.inputs)
+        options = ArrangeOptions(axes=axes, mask_value=3)
+        large, small = arrange(document, options), arrange(Document(inputs=array), options)
+        assert mapped.is_mapped(large.inputs)
+        assert not mapped.is_mapped(small.inputs)
+        assert large.inputs.dtype == small.inputs.dtype == np.float32
+        assert np.array_equal(np.asarray(large.inputs), small.inputs)
+        assert large.mask is not None
+        assert np.array_equal(large.mask, small.mask)
+        layers = specs.from_flags(["LSTM(3, return_sequences=True)"], {})
+        whole = pipeline.run(Case(layers, small.inputs, small.mask, seed=1), "numpy")
+        case = Case(layers, large.inputs, large.mask, seed=1)
+        parted = pipeline.run(case, "numpy", cut(case, 2))
+        np.testing.assert_allclose(parted.outputs[0].values, whole.outputs[0].values, rtol=0, atol=1e-6)
+
+    def test_what_float32_cannot_hold_is_counted_through_all_blocks(self, tmp_path: Path) -> None:
+        array = np.ones((9, 5, 4))
+        array[0, 0, 0], array[8, 4, 3], array[4, 0, 0] = 1e300, -1e300, np.inf
+        np.save(tmp_path / "a.npy", array)
+        said = arrange(read(Source("a.npy", path=tmp_path / "a.npy"))).remarks
+        assert said == ("2 numbers are too large for float32, and infinite there",)
+
+    def test_what_was_read_is_let_go_and_comes_back(self, tmp_path: Path) -> None:
+        array = RANDOM.standard_normal((9, 5, 4))
+        np.save(tmp_path / "a.npy", array)
+        found = np.load(tmp_path / "a.npy", mmap_mode="r")
+        assert sum(len(block) for block in mapped.blocks(found)) == 9
+        assert np.array_equal(found, array)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4096", 4096), ("1K", 1024), ("256MB", 2**28), ("64 MiB", 2**26), ("1.5g", 3 * 2**29), ("10b", 10)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert memory.parse(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1M", "0", "0.1", "1X", "1 M B", "nan", "1e9"])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(UsageError, match="is no size"):
+        memory.parse(text)
