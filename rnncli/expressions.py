@@ -13,7 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnncli.errors import LayerError
 
@@ -60,8 +60,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 }
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A token: `line` counts from 1, `start` and `end` are characters of that line from 0."""
 
     text: str

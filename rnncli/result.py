@@ -40,8 +40,7 @@ class Gate(NamedTuple):
     recurrent: Array | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One time step, in the order in which the layer processed it.
 
     timestep: the input's own index.  direction: forward or backward.

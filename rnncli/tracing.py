@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import activations
@@ -186,8 +185,7 @@ def _step(
         values = values if batch is None else values[list(batch)]
         return values if units is None else values[:, list(units)]
 
-    return replace(
-        step,
+    return step._replace(
         status=step.status if batch is None else tuple(step.status[index] for index in batch),
         gates={
             name: Gate(*map(cut, (gate.preactivation, gate.activation, gate.recurrent)))
