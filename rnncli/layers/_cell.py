@@ -206,6 +206,12 @@ def split(packed: Array, units: int) -> list[Array]:
     return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
 
 
+def together(activation: Callable[[Array], Array], packed: Array, units: int) -> list[Array]:
+    """An activation of every gate of (batch, gates * units), each (batch, units); one call is the fastest."""
+    activated = activation(packed.reshape(len(packed), -1, units))
+    return [activated[:, gate] for gate in range(activated.shape[1])]
+
+
 def _dropped(values: Array, mask: Array) -> Array:
     return values * (mask[:, None] if values.ndim == 3 else mask)
 

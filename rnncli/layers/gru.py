@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split, together
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -58,7 +58,7 @@ class GRUCell(Cell):
         projected: (batch, 3 * units).  state: hidden, (batch, units).
         """
         units, kernel = self.units, weights["recurrent_kernel"]
-        x_update, x_reset, x_candidate = split(projected, units)
+        x_candidate = projected[:, 2 * units :]
         after = self.config["reset_after"]
         recurrent = product(
             state.hidden,
@@ -67,10 +67,9 @@ class GRUCell(Cell):
         )
         if after and self.config["use_bias"]:
             recurrent = recurrent + weights["bias"][1]
-        z_update = x_update + recurrent[:, :units]
-        z_reset = x_reset + recurrent[:, units : 2 * units]
-        update = self.recurrent_activation(z_update)
-        reset = self.recurrent_activation(z_reset)
+        z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
+        z_update, z_reset = split(z, units)
+        update, reset = together(self.recurrent_activation, z, units)
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
             z_candidate = x_candidate + reset * inner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split, together
 from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -67,10 +67,8 @@ class LSTMCell(Cell):
         """
         z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z_input, z_forget, z_candidate, z_output = split(z, self.units)
-        input_ = self.recurrent_activation(z_input)
-        forget = self.recurrent_activation(z_forget)
+        input_, forget, _, output = together(self.recurrent_activation, z, self.units)
         candidate = self.activation(z_candidate)
-        output = self.recurrent_activation(z_output)
         cell = forget * state.cell + input_ * candidate
         hidden = output * self.activation(cell)
         gates = {
