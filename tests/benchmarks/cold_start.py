@@ -1,7 +1,7 @@
 """Cold start, side by side in one run: python tests/benchmarks/cold_start.py [ROUNDS]
 
-Prints each command's median as a ratio to the bare imports of numpy, typer and rich, and says how
-the aims stand.  It judges nothing and is no test: machines differ, ratios less so.
+Whole commands beside the bare imports of numpy, typer and rich (aim for `rnncli run`: at most 1.2), and
+beside the same as a Keras script (aim: a 1/18 of its time, a 1/12 of its memory).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from figures import Row, Section, Sections, alone
 from processes import measure
 
 PYTHON = sys.executable
@@ -34,19 +35,15 @@ COMMANDS = {
 }
 
 
-def main() -> None:
-    """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    figures = measure(COMMANDS, rounds)
-    figures |= measure({"the same Keras script": [PYTHON, "-c", SCRIPT]}, max(3, rounds // 5))
-    bare, ours = figures["bare imports"].median, figures["rnncli run"].median
-    print(f"{'command':24}{'seconds':>9}{'x bare imports':>16}{'peak MB':>9}")
-    for name, of_one in figures.items():
-        print(f"{name:24}{of_one.median:9.3f}{of_one.median / bare:16.2f}{max(of_one.megabytes):9.0f}")
-    script = figures["the same Keras script"].median
-    print(f"\nrnncli run is {script / ours:.1f} times as fast as the script,")
-    print(f"and takes {ours / bare:.2f} times the bare imports (aim: at most 1.25).")
+def sections(rounds: int) -> Sections:
+    """Seconds, then peak memory, of whole processes."""
+    found = measure(COMMANDS, rounds)
+    found |= measure({"the same Keras script": [PYTHON, "-c", SCRIPT]}, max(1, rounds // 5))
+    seconds = tuple(Row(name, one.median) for name, one in found.items())
+    yield Section("cold start", "seconds", "bare imports", seconds)
+    memory = tuple(Row(name, max(one.megabytes)) for name, one in found.items())
+    yield Section("peak memory of the same", "MB", "rnncli run", memory)
 
 
 if __name__ == "__main__":
-    main()
+    alone(sections, 15)
