@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli import chunks, claims, engines, fitting, memory
@@ -12,7 +11,7 @@ from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
-from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
+from rnncli.result import Matrix, NamedTensor, Result, TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -142,39 +141,6 @@ def choose(case: Case) -> str:
     return "onnx" if onnx.worth(case) and not onnx.refusal(case) else "numpy"
 
 
-def check(case: Case, result: Result) -> Result:
-    """`result` with, per tensor, the largest difference from what Keras itself returns."""
-    other = result if result.engine == "tensorflow" else run(case, "tensorflow")
-    return dataclasses.replace(result, differences=differences(result, other))
-
-
-def differences(result: Result, other: Result) -> dict[str, float]:
-    """Per tensor the largest absolute difference; two NaN are the same, one is an infinite difference."""
-    import numpy as np
-
-    found: dict[str, float] = {}
-    for mine, theirs in zip(result.outputs, other.outputs, strict=True):
-        first, second = (tensor.values.astype(np.float64) for tensor in (mine, theirs))
-        with np.errstate(invalid="ignore"):
-            gap = np.where((first == second) | (np.isnan(first) & np.isnan(second)), 0.0, abs(first - second))
-        found[mine.name] = float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
-    return found
-
-
-def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
-    """The names of the tensors that differ by more than atol + rtol * |other|."""
-    import numpy as np
-
-    pairs = zip(result.outputs, other.outputs, strict=True)
-    return [
-        mine.name
-        for mine, theirs in pairs
-        if not np.allclose(
-            mine.values.astype(np.float64), theirs.values.astype(np.float64), rtol, atol, equal_nan=True
-        )
-    ]
-
-
 def matrix(case: Case, engine: str = "auto") -> Matrix:
     """The last layer with every combination of return_sequences and return_state."""
     return Matrix(
@@ -186,25 +152,6 @@ def matrix(case: Case, engine: str = "auto") -> Matrix:
             for state in (False, True)
         }
     )
-
-
-def shapes(
-    layers: tuple[Spec, ...], input_shape: Shape, dtype: str = "float32", *, all_layers: bool = False
-) -> ShapeReport:
-    """Every weight's and every tensor's shape, without an engine."""
-    stack = Stack(layers)
-    parts = tuple(
-        LayerShapes(
-            stack.prefix(index).rstrip("/"),
-            layer.spec,
-            weights := layer.weight_shapes(shape),
-            _parameters(weights),
-            layer.outputs(shape),
-        )
-        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
-    )
-    outputs = stack.outputs(input_shape, all_layers=all_layers)
-    return ShapeReport(input_shape, dtype, parts, outputs, stack.claims(all_layers=all_layers))
 
 
 def states(layers: tuple[Spec, ...], input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -296,12 +243,3 @@ def _conditions(case: Case) -> dict[str, int]:
         "weights": case.weights is not None,
     }
     return {name: int(value) for name, value in asked.items() if value}
-
-
-def _parameters(weights: Mapping[str, Shape]) -> int | None:
-    total = 0
-    for shape in weights.values():
-        if not all(isinstance(size, int) for size in shape):
-            return None
-        total += prod(size for size in shape if isinstance(size, int))
-    return total

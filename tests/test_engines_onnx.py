@@ -17,7 +17,7 @@ import pytest
 from test_engines_options import keras_applies_the_mask_backwards, rows, written
 from test_engines_product import FLAGS, KINDS, MERGES, holds
 
-from rnncli import engines, pipeline
+from rnncli import comparing, engines, pipeline
 from rnncli.case import Case
 from rnncli.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
@@ -276,7 +276,7 @@ class TestAuto:
         expression = "LSTM(3, return_sequences=True)"
         first, second = (oracle.asked([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
         assert (first.engine, second.engine) == ("onnx", "numpy")
-        assert pipeline.differences(first, second)["hidden_states"] <= 1e-6
+        assert comparing.differences(first, second)["hidden_states"] <= 1e-6
 
 
 def _steps(layer: str, count: int) -> Case:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnncli import layers as registry
-from rnncli import pipeline, specs
+from rnncli import outline, pipeline, specs
 from rnncli.case import Case
 from rnncli.errors import UsageError
 from rnncli.gradients import Verdict, judged, target
@@ -31,7 +31,7 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
-            for layer in pipeline.shapes(built, shape, "float64").layers
+            for layer in outline.outline(built, shape, "float64").layers
             for name, size in layer.weights.items()
         },
     )  # fmt: skip

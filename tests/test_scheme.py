@@ -10,7 +10,7 @@ import oracle
 import pytest
 from results_by_hand import matrix
 
-from rnncli import claims, pipeline, renderers, specs
+from rnncli import claims, outline, pipeline, renderers, specs
 from rnncli.answers import _scheme
 from rnncli.answers.matrix import MatrixAnswer
 from rnncli.case import Case
@@ -97,7 +97,7 @@ def test_every_identity_holds_for_what_keras_returns(expression):
         (spec,) = specs.from_flags([expression], {})
         spec = pipeline._changed(spec, {"return_sequences": sequences, "return_state": state})
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        names = [info.name for info in pipeline.shapes((spec,), INPUTS.shape).outputs]
+        names = [info.name for info in outline.outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))

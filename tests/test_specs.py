@@ -8,7 +8,7 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import pipeline, specs
+from rnncli import outline, pipeline, specs
 from rnncli.case import Case, Spec
 from rnncli.errors import LayerError, RnncliError, UsageError
 
@@ -337,4 +337,4 @@ class TestStacksInOneText:
 
     def test_a_kernel_larger_than_its_input(self) -> None:
         with pytest.raises(LayerError, match="covers 30, and the input has only 8"):
-            pipeline.shapes(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
+            outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))

@@ -21,11 +21,11 @@ def shape(
 
     In --input-shape a dimension may be None or a name, such as batch.
     """
-    from rnncli import pipeline
+    from rnncli import outline
     from rnncli.answers.shape import ShapeAnswer
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     deliver = delivery(output)
     layers, input_shape, dtype, remarks = request.shapes(input, layer)
-    deliver(ShapeAnswer(pipeline.shapes(layers, input_shape, dtype, all_layers=all_layers)), remarks)
+    deliver(ShapeAnswer(outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)

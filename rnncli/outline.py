@@ -1,0 +1,38 @@
+"""What `shape` answers: layers, weights and tensors in shapes alone, without an engine and without NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from rnncli.case import Shape, Spec
+from rnncli.layers.stack import Stack
+from rnncli.result import LayerShapes, ShapeReport
+
+
+def outline(
+    layers: tuple[Spec, ...], input_shape: Shape, dtype: str = "float32", *, all_layers: bool = False
+) -> ShapeReport:
+    """Every weight's and every tensor's shape, without an engine."""
+    stack = Stack(layers)
+    parts = tuple(
+        LayerShapes(
+            stack.prefix(index).rstrip("/"),
+            layer.spec,
+            weights := layer.weight_shapes(shape),
+            _parameters(weights),
+            layer.outputs(shape),
+        )
+        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
+    )
+    outputs = stack.outputs(input_shape, all_layers=all_layers)
+    return ShapeReport(input_shape, dtype, parts, outputs, stack.claims(all_layers=all_layers))
+
+
+def _parameters(weights: Mapping[str, Shape]) -> int | None:
+    total = 0
+    for shape in weights.values():
+        if not all(isinstance(size, int) for size in shape):
+            return None
+        total += prod(size for size in shape if isinstance(size, int))
+    return total
