@@ -1,0 +1,152 @@
+"""Large files through the real command: memory, progress, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from tests.cli.conftest import Run, environment
+
+PEAK = """
+import resource, sys
+from rnncli.cli.app import main
+code = main(sys.argv[1:])
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+SIZE = 60 * 2**20
+COMMAND = [sys.executable, "-m", "rnncli"]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 MB of float32: (3932, 100, 40)."""
+    path = tmp_path_factory.mktemp("large") / "large.npy"
+    random = np.random.default_rng(0)
+    np.save(path, random.standard_normal((SIZE // 16000, 100, 40), dtype=np.float32))
+    return path
+
+
+def peak(*args: str) -> float:
+    """Megabytes at most, of `rnncli ARGS` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *args], env=environment(), capture_output=True, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, check=True,
+    )  # fmt: skip
+    code, kilobytes = done.stdout.splitlines()[-1].split()
+    assert code == "0", done.stderr
+    return int(kilobytes) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+class TestMemory:
+    def test_the_file_is_never_held(self, large: Path, tmp_path: Path) -> None:
+        flags = ["--engine", "numpy", "--return-sequences", "--quiet"]
+        nothing = peak("run", "--input-shape", "1,4,5", *flags, "-o", str(tmp_path / "small.npz"))
+        some = ["run", str(large), *flags, "--memory", "8MB", "-o", str(tmp_path / "out.npz")]
+        assert peak(*some) < nothing + 25
+
+    def test_nor_where_it_is_cast(self, large: Path, tmp_path: Path) -> None:
+        flags = ["--engine", "numpy", "--quiet", "--dtype", "float64", "--memory", "8MB"]
+        nothing = peak("run", "--input-shape", "1,4,5", *flags, "-o", str(tmp_path / "small.npy"))
+        assert peak("run", str(large), *flags, "-o", str(tmp_path / "out.npy")) < nothing + 50
+
+
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    args = ["run", str(large), "--seed", "5", "--memory", "3MB", "--engine", "numpy", "-o", str(path)]
+    assert rnncli(*args).stderr == ""
+    whole = pipeline.run(Case(specs.from_flags([], {}), np.load(large), seed=5), "numpy", 2**40)
+    found = np.load(path)
+    mine = found["hidden_state"] if suffix == "npz" else found
+    np.testing.assert_allclose(mine, whole.outputs[0].values, rtol=0, atol=1e-6)
+
+
+def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shell: Run) -> None:
+    path = tmp_path / "out.npy"
+    line = f"rnncli run {large} --seed 5 --memory 3MB -f npy"
+    assert shell(f"{line} | cat > {path}; {line} >> {path}").stderr == ""
+    with path.open("rb") as file:
+        first, second = np.load(file), np.load(file)
+    assert np.array_equal(first, second)
+    assert first.shape == (SIZE // 16000, 3)
+
+
+def test_what_does_not_go_together(large: Path, rnncli: Run) -> None:
+    done = rnncli("run", str(large), "--memory", "lots")
+    assert done.returncode == 2
+    assert "--memory: 'lots' is no size." in done.stderr
+    assert rnncli("run", "--stream", "--memory", "1G", input="").returncode == 2
+
+
+def on_terminal(*args: str, env: dict[str, str] | None = None) -> str:
+    """What `rnncli ARGS` says on a stderr that is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        env=environment({"TERM": "xterm", **(env or {})}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # on Linux the end of a terminal is an error
+                break
+            if not part:
+                break
+            said += part
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
+    return said.decode()
+
+
+class TestProgress:
+    args = ("--seed", "1", "--memory", "2MB", "--engine", "numpy", "-f", "npy")
+
+    def test_on_a_terminal(self, large: Path) -> None:
+        said = on_terminal("run", str(large), *self.args)
+        assert "3932/3932" in said
+        assert re.search(r"[\d,]+/s", said)
+        assert re.search(r"\d:\d\d:\d\d", said)
+
+    def test_not_if_quiet(self, large: Path) -> None:
+        assert on_terminal("run", str(large), *self.args, "--quiet") == ""
+
+    def test_not_for_what_is_done_at_once(self, rnncli: Run) -> None:
+        assert on_terminal("run", "--input-shape", "2,3,4", *self.args[:2]) == ""
+
+    def test_not_in_a_pipe(self, large: Path, rnncli: Run) -> None:
+        assert rnncli("run", str(large), *self.args, "-o", os.devnull).stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interrupted_run_leaves_nothing(
+    large: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    path = tmp_path / "out.npz"
+    path.write_text("before")
+    args = ["run", str(large), "--memory", "1", "--engine", "numpy", "--units", "200", "-o", str(path)]
+    with subprocess.Popen(
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        until = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (code, "")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
