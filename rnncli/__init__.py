@@ -10,23 +10,47 @@ from typing import TYPE_CHECKING, Any
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rnncli.result import Result
 
 __all__ = ["__version__", "run"]
 
 
-def run(inputs: Any, layer: Any = "lstm", *, seed: int = 0, engine: str = "auto", **case: Any) -> Result:
-    """What a layer returns for `inputs`, (batch, timesteps, features).
+def run(
+    inputs: Any,
+    layer: Any = "lstm",
+    *,
+    mask: Any = None,
+    initial_state: Any = None,
+    weights: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    training: bool = False,
+    calls: int = 1,
+    all_layers: bool = False,
+    engine: str = "auto",
+) -> Result:
+    """What a layer returns.
 
+    inputs: (batch, timesteps, features); one sequence may leave the batch axis out.
     layer: a name, an expression, a Keras config, or a list of these for a stack.
-    case: further fields of rnncli.case.Case, such as mask, initial_state, weights or training.
-    Raises rnncli.errors.RnncliError.
+    mask: (batch, timesteps), true where a step counts.
+    initial_state: each (batch, units), in Keras's order, or by name (`last_hidden_state`).
+    weights: by path, `kernel`, `forward/kernel`, `0/kernel`; left out, they are drawn from `seed`.
+    calls: how often the inputs are given; a stateful layer goes on from call to call.
+    Raises rnncli.errors.RnncliError, which says what came and what to do.
     """
-    import numpy as np
+    from rnncli import api
 
-    from rnncli import pipeline, specs
-    from rnncli.case import Case
-
-    stack = specs.from_flags(layer if isinstance(layer, list) else [layer], {})
-    array = np.asarray(inputs, pipeline.dtype_of(stack))
-    return pipeline.run(Case(stack, array, seed=seed, **case), engine)
+    return api.run(
+        inputs,
+        layer,
+        mask=mask,
+        initial_state=initial_state,
+        weights=weights,
+        seed=seed,
+        training=training,
+        calls=calls,
+        all_layers=all_layers,
+        engine=engine,
+    )

@@ -38,7 +38,7 @@ class ArrangeOptions(NamedTuple):
 
     axes: names of the axes that the inputs have, in their order, 1 to 3 of AXIS_NAMES.
     pad: where shorter sequences get `pad_value`, and False in the mask.
-    mask: (batch, timesteps), raw; before the mask of the document.
+    mask: (batch, timesteps), raw; takes the place of the document's, as `mask_value` and padding do.
     mask_value: a step is masked where every feature equals it.
     dtype: of the result; bfloat16 is left to the engine and is float32 here.
     ndim: of the result; 4 to 6 for the convolutional layers.
@@ -66,7 +66,10 @@ class Arranged(NamedTuple):
 
 
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arranged:
-    """Pad, put the axes in order, cast, and join the masks; a step counts where all masks say so."""
+    """Pad, put the axes in order, cast, and join the masks; a step counts where all masks say so.
+
+    A mask that the options ask for takes the place of the document's.
+    """
     options = options or ArrangeOptions()
     with _said_of(options.where):
         inputs, padding, remarks = _in_order(document, options)
@@ -74,12 +77,18 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     if options.mask is not None:
         with _said_of(options.mask_where):
             given = _given_mask(options.mask, inputs)
-    elif document.mask is not None:
+    elif document.mask is not None and not _masked_by_flags(document, options):
         with _said_of(options.where):
             given = _given_mask(document.mask, inputs)
     mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
     return Arranged(inputs, mask, tuple(remarks), names)
+
+
+def _masked_by_flags(document: Document, options: ArrangeOptions) -> bool:
+    """A mask that is asked for, of a value or of padding, takes the place of the document's."""
+    padded = options.pad is not None and isinstance(document.inputs, tuple)
+    return options.mask_value is not None or padded
 
 
 @contextmanager

@@ -18,6 +18,9 @@ Dimension = int | str | None
 
 Shape = tuple[Dimension, ...]
 
+HIGHEST_SEED = 2**32 - 1
+"""NumPy takes no higher one, and so neither does keras.utils.set_random_seed."""
+
 
 @dataclass(frozen=True)
 class Spec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli import memory
 from rnncli.case import Case, Shape
@@ -150,6 +150,21 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     wanted = Stack(case.layers).states(case.inputs.shape)
     states = fitted_states(case.initial_state, wanted, "initial_state: ")
     return tuple(state.astype(case.inputs.dtype) for state in states)
+
+
+def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str) -> list[Any]:
+    """States by their result names, `last_hidden_state`, in Keras's order.
+
+    where: what an error begins with.  Raises InputError for an unknown or a missing name.
+    """
+    names = [info.name for info in wanted]
+    for name in states:
+        if name not in names:
+            raise InputError(f"{where}there is no state {name!r}.", did_you_mean(name, names))
+    missing = [name for name in names if name not in states]
+    if missing:
+        raise InputError(f"{where}{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
+    return [states[name] for name in names]
 
 
 def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: str) -> tuple[Array, ...]:

@@ -14,10 +14,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from rnncli.case import HIGHEST_SEED
 from rnncli.errors import EngineError, UsageError, did_you_mean
-
-HIGHEST_SEED = 2**32 - 1
-"""NumPy takes no higher one, and so neither does keras.utils.set_random_seed."""
 
 ATOL, RTOL = 1e-6, 1e-5
 

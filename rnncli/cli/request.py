@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rnncli import comparing, fitting, pipeline, readers, specs
 from rnncli import layers as registry
-from rnncli.case import Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.cli import sources
-from rnncli.cli.options import HIGHEST_SEED, CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.shapes import format_shape
@@ -18,7 +18,7 @@ from rnncli.shapes import format_shape
 if TYPE_CHECKING:
     from rnncli.arrange import Arranged, ArrangeOptions
     from rnncli.case import Array
-    from rnncli.result import Result, TensorInfo
+    from rnncli.result import Result
 
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""
@@ -206,10 +206,7 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
 def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
     from rnncli.arrange import arrange
 
-    options = arranging(flags, layers)._replace(where=f"{name}: ")
-    if flags.mask_value is not None or (flags.pad is not None and isinstance(document.inputs, tuple)):
-        document = replace(document, mask=None)  # the mask of a flag takes its place
-    return arrange(document, options)
+    return arrange(document, arranging(flags, layers)._replace(where=f"{name}: "))
 
 
 def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
@@ -255,16 +252,5 @@ def _initial_state(
     if raw is None:
         return None
     wanted = pipeline.states(layers, input_shape)
-    ordered = _by_name(raw, wanted, place) if isinstance(raw, Mapping) else list(raw)
+    ordered = fitting.by_name(raw, wanted, place) if isinstance(raw, Mapping) else list(raw)
     return fitting.fitted_states(ordered, wanted, place)
-
-
-def _by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], place: str) -> list[Any]:
-    names = [info.name for info in wanted]
-    for name in states:
-        if name not in names:
-            raise InputError(f"{place}there is no state {name!r}.", did_you_mean(name, names))
-    missing = [name for name in names if name not in states]
-    if missing:
-        raise InputError(f"{place}{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
-    return [states[name] for name in names]
