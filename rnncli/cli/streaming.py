@@ -84,10 +84,7 @@ class _Cases:
             start = None if is_stateful(self.first) else self.first.initial_state
             self.next = dataclasses.replace(self.first, initial_state=start)
             return self.first
-        try:
-            arranged = arrange(document, self.options)
-        except InputError as error:
-            raise InputError(f"{name}: {error.what}", error.advice) from None
+        arranged = arrange(document, self.options._replace(where=f"{name}: "))
         return dataclasses.replace(self.next, inputs=arranged.inputs, mask=arranged.mask)
 
 

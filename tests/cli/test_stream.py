@@ -50,6 +50,28 @@ def test_each_line_is_answered_as_if_it_were_alone(layer: str) -> None:
             np.testing.assert_allclose(mine, single, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--mask-value", "0"),
+        ("--pad", "post"),
+        ("--pad", "pre", "--mask-value", "0"),
+        ("--mask", "[1, 0]"),
+    ],
+)
+def test_equal_lines_have_equal_answers_whatever_masks_them(ragged: bool, flags: tuple[str, ...]) -> None:
+    inputs = [[[1, 2], [0, 0]], [[5, 6]]] if ragged else [[[1, 2], [0, 0]], [[5, 6], [7, 8]]]
+    record = {"inputs": inputs, "mask": [[False, True], [True, True]]}
+    flags = ("--pad", "post", *flags) if ragged and "--pad" not in flags else flags
+    done = stream(lines(*[record] * 3), *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *others = (values(answer) for answer in done.stdout.splitlines())
+    assert others == [first, first]
+    assert first == alone(record, *flags)
+
+
 def test_claims_are_those_of_each_record() -> None:
     same = lines(*[[[0, 0], [0, 0]]] * 2, [[1, 2], [3, 4]])
     answers = stream(same, "-l", "gru", "--return-state").stdout.splitlines()
