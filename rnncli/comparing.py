@@ -9,10 +9,11 @@ from rnncli.case import Case
 from rnncli.result import Result
 
 
-def check(case: Case, result: Result) -> Result:
-    """`result` with, per tensor, the largest difference from what Keras itself returns."""
+def held(case: Case, result: Result, atol: float = 1e-6, rtol: float = 1e-5) -> tuple[Result, list[str]]:
+    """`result` with each tensor's largest difference from Keras itself, and the tensors that are too far."""
     other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow")
-    return dataclasses.replace(result, differences=differences(result, other))
+    compared = dataclasses.replace(result, differences=differences(result, other))
+    return compared, disagreeing(result, other, atol, rtol)
 
 
 def differences(result: Result, other: Result) -> dict[str, float]:

@@ -39,9 +39,9 @@ def is_mapped(array: Any) -> bool:
     return _map(array) is not None
 
 
-def blocks(array: Any) -> Iterator[Any]:
+def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
     """The array along its first axis, some megabytes at a time; of a mapped one they leave memory again."""
-    step = max(1, BLOCK * len(array) // max(array.size, 1))
+    step = max(1, (numbers or BLOCK) * len(array) // max(array.size, 1))
     for start in range(0, len(array), step):
         yield array[start : start + step]
         release(array)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnncli import mapped
+
 if TYPE_CHECKING:
     from rnncli.case import Array
 
@@ -72,12 +74,15 @@ def style_for(array: Array, decimals: int | None) -> str:
     """The format in which all of `array` is readable: decimals for ordinary sizes, else an exponent."""
     if not is_float(array):
         return "d" if array.dtype.kind in "iu" else ""
-    wide = array.astype(np.float64)
-    finite = np.abs(wide[np.isfinite(wide)])
-    largest = float(finite.max()) if finite.size else 0.0
+    largest = max(map(_largest, mapped.blocks(np.atleast_1d(array))), default=0.0)
     places = 4 if decimals is None else decimals
     ordinary = largest == 0 or 1e-3 <= largest < 1e5
     return f"z.{places}f" if ordinary else f".{places}e"
+
+
+def _largest(array: Array) -> float:
+    wide = array.astype(np.float64)
+    return float(np.abs(wide).max(where=np.isfinite(wide), initial=0.0))
 
 
 def written(value: Any, style: str) -> str:

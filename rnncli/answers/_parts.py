@@ -101,14 +101,18 @@ def rows_of(tensor: NamedTensor, columns: Sequence[str]) -> Iterator[tuple[Any, 
     """One number a row: where it stands, and what it is, in the digits that read back the same."""
     import numpy as np
 
+    from rnncli import mapped
     from rnncli.numerals import exact
 
-    places = np.unravel_index(np.arange(tensor.values.size), tensor.values.shape)
-    by_axis = dict(zip(tensor.axes, places, strict=True))
-    indices: list[Iterable[Any]] = [
-        by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
-    ]
-    return zip(repeat(tensor.name), *indices, exact(tensor.values), strict=False)
+    start = 0
+    for block in mapped.blocks(np.atleast_1d(tensor.values), 2**16):
+        places = np.unravel_index(np.arange(start, start + block.size), tensor.values.shape)
+        by_axis = dict(zip(tensor.axes, places, strict=True))
+        indices: list[Iterable[Any]] = [
+            by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
+        ]
+        yield from zip(repeat(tensor.name), *indices, exact(block), strict=False)
+        start += block.size
 
 
 def no_tensors(command: str) -> NoReturn:

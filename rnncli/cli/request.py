@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from rnncli import comparing, fitting, pipeline, readers, specs
+from rnncli import fitting, pipeline, readers, specs
 from rnncli import layers as registry
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.cli import sources
@@ -129,13 +129,6 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
             raise UsageError(f"--select: there is no tensor {name!r}.", did_you_mean(name, known))
     kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
     return replace(result, outputs=kept)
-
-
-def held_against_keras(case: Case, result: Result, check: CheckFlags) -> tuple[Result, list[str]]:
-    """`result` with its differences from tensorflow, and the tensors where they are too large."""
-    other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow")
-    differences = comparing.differences(result, other)
-    return replace(result, differences=differences), comparing.disagreeing(result, other, *check.tolerances)
 
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:

@@ -50,7 +50,7 @@ def run(
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
         return
-    from rnncli import chunks, pipeline
+    from rnncli import chunks, comparing, pipeline
     from rnncli.answers.run import RunAnswer, RunChunks, first_nan, stats_of
     from rnncli.cli import progress, request
     from rnncli.cli.output import delivery, format_of, grows
@@ -66,7 +66,7 @@ def run(
     result = chunks.joined(results, batch)
     apart: list[str] = []
     if check.check:
-        result, apart = request.held_against_keras(case, result, check)
+        result, apart = comparing.held(case, result, *check.tolerances)
     result = request.selected(result, select)
     remarks += request.unseen(result, format_of(output))
     deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)

@@ -43,7 +43,7 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
-    from rnncli import pipeline, tracing
+    from rnncli import comparing, pipeline, tracing
     from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
     from rnncli.cli import request
     from rnncli.cli.output import delivery, format_of
@@ -55,7 +55,7 @@ def trace(
     result = pipeline.trace(case)
     apart: list[str] = []
     if check.check:
-        result, apart = request.held_against_keras(case, result, check)
+        result, apart = comparing.held(case, result, *check.tolerances)
     whole = tracing.of(result)
     kept = tracing.narrowed(whole, tracing.Kept(step, unit, batch, gate))
     remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -80,13 +81,19 @@ def _guarded() -> Iterator[None]:
 
 def _keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         import keras
     except ImportError as error:
         raise EngineError(
             f"the engine tensorflow is not here: {_first_line(error)}", "pip install tensorflow keras"
         ) from error
+    if keras.backend.backend() != "tensorflow":
+        raise EngineError(
+            f"Keras runs on {keras.backend.backend()} in this process.",
+            "Start one with KERAS_BACKEND=tensorflow.",
+        )
     return keras
 
 
