@@ -25,17 +25,23 @@ ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime",
 
 
 class Operator(NamedTuple):
-    """An onnx operator: its name, and our gates in the order in which it packs them."""
+    """An onnx operator: its name, and our gates in the order in which it packs them.
+
+    step, product: seconds that NumPy takes longer for a step, and for one operation of its products.
+    """
 
     name: str
     gates: tuple[str, ...]
+    step: float
+    product: float
 
 
 OPERATORS = {
-    "SimpleRNN": Operator("RNN", ("candidate",)),
-    "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate")),
-    "GRU": Operator("GRU", ("update", "reset", "candidate")),
+    "SimpleRNN": Operator("RNN", ("candidate",), 2.4e-6, -1.2e-11),
+    "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate"), 9e-6, 3e-12),
+    "GRU": Operator("GRU", ("update", "reset", "candidate"), 10e-6, 3e-12),
 }
+"""Times as tests/benchmarks/engines.py measures them, side by side."""
 
 
 class Function(NamedTuple):
@@ -94,19 +100,18 @@ def worth(case: Case) -> bool:
     """Whether this engine answers sooner than NumPy, the loading of its packages included, and is here.
 
     Never where a layer keeps its state: what meets a NaN could not go on elsewhere.
-    NumPy spends some 14 microseconds on a step whatever its size, and twice the time on the products;
-    loading takes 0.12 s.  Measured side by side by tests/benchmarks/engines.py.
+    Loading takes 0.08 s, and 12 ns for each number of the weights.
     """
-    steps, operations = 0, 0
+    saved, loading = 0.0, 0.08
     batch, timesteps = case.inputs.shape[:2]
     for spec in (loop for outer in case.layers for loop in _loops(outer)):
         if spec.config["stateful"]:
             return False
-        units, gates = spec.config["units"], len(OPERATORS[spec.class_name].gates)
-        steps += timesteps
-        operations += 2 * batch * timesteps * gates * units * (units + case.inputs.shape[-1])
-    saved = steps * 14e-6 + operations / 3e11
-    return saved * case.calls > 0.12 and all(map(find_spec, ABOUT.packages))
+        operator, units = OPERATORS[spec.class_name], spec.config["units"]
+        weights = len(operator.gates) * units * (units + case.inputs.shape[-1])
+        saved += timesteps * (operator.step + 2 * batch * weights * operator.product)
+        loading += 12e-9 * weights
+    return saved * case.calls > loading and all(map(find_spec, ABOUT.packages))
 
 
 def _loops(layer: Spec) -> list[Spec]:
