@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Answer the command line and leave with its exit code."""
     gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
     try:
@@ -15,7 +18,15 @@ def main() -> None:
         code = answer(sys.argv[1:])
     except KeyboardInterrupt:  # while the modules above were still loading
         code = 130
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Everything is written and closed, and taking the modules apart takes longer than most answers."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # closed, or gone
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
