@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli import pipeline
 from rnncli.case import Case, walk
 from rnncli.errors import InputError, RnncliError
+from rnncli.readers._text import UTF8_MARK
 
 if TYPE_CHECKING:
     from rnncli.result import Result
@@ -28,15 +29,21 @@ class Line(NamedTuple):
 def whole_lines(read: Callable[[], bytes]) -> Iterator[list[Line]]:
     """The lines that are there, as many at once as have come; blank ones are counted and left out.
 
+    The mark that a UTF-8 text may begin with is no part of the first.
+
     read: gives what has come since, and waits where nothing has; b"" at the end.
     """
     number, rest = 0, b""
     while chunk := read():
         *ended, rest = (rest + chunk).split(b"\n")
+        if ended and number == 0:
+            ended[0] = ended[0].removeprefix(UTF8_MARK)
         lines = [Line(number + index, text) for index, text in enumerate(ended, start=1)]
         number += len(ended)
         if ended:
             yield [line for line in lines if line.text.strip()]
+    if number == 0:
+        rest = rest.removeprefix(UTF8_MARK)
     if rest.strip():
         yield [Line(number + 1, rest)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rnncli import builtin, readers
 from rnncli.case import Document
@@ -90,6 +91,28 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     return source, ()
 
 
+def opened(flags: InputFlags) -> BinaryIO:
+    """The same for lines, as they come: a read gives what a pipe has, and waits where it has nothing."""
+    word = flags.input
+    if word in (None, "-"):
+        if sys.stdin is None:
+            raise _closed()
+        return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False))
+    if is_pipe(path := Path(word or "").expanduser()):
+        return cast("BinaryIO", path.open("rb", buffering=0))
+    source, remarks = chosen(flags)
+    if remarks:
+        raise UsageError(
+            f"--stream reads a record a line, and {source.name} is one input.", "Leave --stream out."
+        )
+    if source.data is not None:
+        return io.BytesIO(source.data)
+    try:
+        return cast("BinaryIO", source.file().open("rb", buffering=0))
+    except OSError as error:
+        raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
+
+
 def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
     """UsageError where standard input is to be read twice: the second reader would find nothing."""
     named = {"INPUT": input.input, "--mask": input.mask}
@@ -127,9 +150,17 @@ def named(text: str) -> Source:
     if text.lstrip()[0] in "[{":
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
     path = Path(text).expanduser()
-    if not path.suffix and path.exists() and not path.is_file() and not path.is_dir():
+    if is_pipe(path):
         return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
     return Source(text, path=path)
+
+
+def is_pipe(path: Path) -> bool:
+    """Something that is read once, from the front: /dev/stdin, <(a command)."""
+    try:
+        return not path.suffix and path.exists() and not path.is_file() and not path.is_dir()
+    except (OSError, ValueError):  # JSON may be too long for a name
+        return False
 
 
 def sample(name: str) -> Source:
@@ -140,11 +171,15 @@ def sample(name: str) -> Source:
 def stdin() -> Source:
     """Standard input, read to its end."""
     if sys.stdin is None:
-        raise InputError("standard input is closed.", "Name a file, or pipe something in.")
+        raise _closed()
     try:
         return Source("standard input", data=sys.stdin.buffer.read())
     except OSError as error:
         raise InputError(f"standard input: it cannot be read: {error.strerror}.") from None
+
+
+def _closed() -> InputError:
+    return InputError("standard input is closed.", "Name a file, or pipe something in.")
 
 
 def stdin_holds_data() -> bool:

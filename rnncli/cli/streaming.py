@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from typing import BinaryIO
 
 from rnncli.answers.run import RunAnswer
 from rnncli.arrange import arrange
@@ -45,12 +42,16 @@ def run(
     keep_going: bool,
 ) -> None:
     """Read, answer, show; without keep_going the first bad line ends it, with what came before shown."""
-    stream = Stream(_Cases(input, layer, run, all_layers), run.engine)
+    sources.demand_one_reader(input, layer, run)
+    cases = _Cases(input, layer, run, all_layers)
+    stream = Stream(cases, run.engine)
     bad = 0
-    with _reading(input) as read, flowing(output) as show:
-        for lines in whole_lines(read):
+    with _opened(input) as file, flowing(output) as show:
+        for lines in whole_lines(lambda: file.read(AT_ONCE)):
             for answer in stream.answers(lines):
                 if not isinstance(answer, RnncliError):
+                    terminal.remark(cases.remarks, output.quiet)
+                    cases.remarks = ()
                     show(RunAnswer(request.selected(answer, select)))
                 elif keep_going:
                     terminal.complain(answer)
@@ -69,6 +70,7 @@ class _Cases:
         self.all_layers = all_layers
         self.seed = random.randrange(request.SEEDS) if run.seed is None else run.seed
         self.first: Case | None = None
+        self.remarks: tuple[str, ...] = ()
 
     def __call__(self, line: Line) -> Case:
         name = f"line {line.number}"
@@ -76,7 +78,7 @@ class _Cases:
         _demand_inputs_alone(document, name)
         input, layer, run = self.flags
         if self.first is None:
-            self.first, _ = request.case_of(
+            self.first, self.remarks = request.case_of(
                 document, name, input, layer, run, self.seed, all_layers=self.all_layers
             )
             self.options = request.arranging(input, self.first.layers)
@@ -97,19 +99,7 @@ def _demand_inputs_alone(document: Document, name: str) -> None:
             )
 
 
-@contextmanager
-def _reading(input: InputFlags) -> Iterator[Callable[[], bytes]]:
-    """Gives what has come since it was last asked, and waits where nothing has."""
+def _opened(input: InputFlags) -> BinaryIO:
     if input.input_shape is not None or (input.input is None and not sources.stdin_holds_data()):
         raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name a file of it.")
-    if input.input in (None, "-"):
-        descriptor = sys.stdin.fileno()
-        yield lambda: os.read(descriptor, AT_ONCE)
-        return
-    path = Path(input.input or "").expanduser()
-    try:
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise InputError(f"{input.input}: it cannot be read: {error.strerror}.", "Check the path.") from None
-    with file:
-        yield lambda: file.read(AT_ONCE)
+    return sources.opened(input)

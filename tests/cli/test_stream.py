@@ -21,7 +21,7 @@ def lines(*records: object) -> str:
 
 
 def stream(text: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [RNNCLI, "run", "--stream", "--seed", "1", "-f", "ndjson", *flags]
+    command = [RNNCLI, "run", "--stream", "--seed", "1", "-f", "ndjson", "--quiet", *flags]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 
 
@@ -127,7 +127,7 @@ def test_keep_going_goes_on_and_leaves_with_1() -> None:
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
-    script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson | head -2 | wc -l"
+    script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson --quiet | head -2 | wc -l"
     begun = time.monotonic()
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("2", "")
@@ -140,6 +140,67 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     assert stream(lines(*RECORDS[:2]), "-o", str(out)).returncode == 0
     assert len(out.read_text().splitlines()) == 2
+
+
+def named(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Of an INPUT on the command line; stdin holds `text`."""
+    command = [RNNCLI, "run", *words, "--stream", "--seed", "1", "-f", "ndjson"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+
+def test_input_is_what_it_is_to_run(tmp_path: Path) -> None:
+    file = tmp_path / "records.ndjson"
+    file.write_text(lines(RECORDS[0]))
+    typed, read = named(json.dumps(RECORDS[0])), named(str(file))
+    assert (typed.returncode, read.returncode) == (0, 0)
+    assert values(typed.stdout) == values(read.stdout) == alone(RECORDS[0])
+
+
+def test_a_file_that_is_not_there_is_said_as_run_says_it() -> None:
+    done = named("nothing.ndjson")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing.ndjson: there is no such file." in done.stderr
+
+
+def test_a_sample_is_no_stream() -> None:
+    done = named("sentence")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the sample sentence is one input" in done.stderr
+
+
+def test_a_pipe_that_is_named_is_answered_as_it_comes() -> None:
+    command = [RNNCLI, "run", "/dev/stdin", "--stream", "--seed", "1", "-f", "ndjson"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(lines(RECORDS[0]))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while stdin is open
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_byte_order_mark_begins_a_stream_and_no_other_line(end: str) -> None:
+    line = json.dumps(RECORDS[0])
+    assert values(stream(f"\ufeff{line}{end}").stdout) == alone(RECORDS[0])
+    done = stream(f"\ufeff{line}\n\ufeff{line}{end}")
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert "line 2" in done.stderr
+
+
+def test_a_closed_stdin_is_said() -> None:
+    script = f"'{RNNCLI}' run - --stream <&-"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "standard input is closed" in done.stderr
+
+
+def test_remarks_on_the_first_line_are_shown_once_and_not_when_quiet() -> None:
+    text = lines(RECORDS[0], RECORDS[1])
+    assert named(text=text).stderr.count("note: one sequence: a batch axis of 1") == 1
+    assert named("--quiet", text=text).stderr == ""
+    assert "note" not in named(text="foo\n").stderr
 
 
 def test_what_one_stream_writes_another_reads() -> None:
