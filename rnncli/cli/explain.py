@@ -50,7 +50,7 @@ def explain(
     """
     from rnncli import pipeline
     from rnncli.answers.explain import ExplainAnswer
-    from rnncli.cli import request, terminal
+    from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     if tensor is None:
@@ -58,6 +58,5 @@ def explain(
     deliver = delivery(output)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    terminal.remark(remarks, output.quiet)
     explanation, result = pipeline.explain(case, tensor, depth, None if output.full else terms)
-    deliver(ExplainAnswer(explanation, result))
+    deliver(ExplainAnswer(explanation, result), remarks)

@@ -30,6 +30,13 @@ def test_it_is_the_number_of_run(rnncli):
     assert explained["value"] == ran[0][1][4]
 
 
+def test_remarks_come_with_an_answer_and_not_without(rnncli):
+    assert "note: no input was given" in rnncli("explain", "hidden_state[0,0]", "--seed", "1").stderr
+    failed = rnncli("explain", "nope[0]", "--seed", "1")
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("rnncli: there is no tensor 'nope'.")
+
+
 def test_how_many_terms(rnncli):
     def listed(*flags):
         done = rnncli(
