@@ -135,6 +135,8 @@ def _format(plot: PlotFlags) -> str | None:
         return None
     if plot.output is None:
         raise UsageError("plot wants a file to draw into.", "Name one, -o FILE.png, or draw here: --terminal")
+    if plot.output == "-":
+        raise UsageError("-o -: a picture goes to a file.", "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.output import demand_place
 
     demand_place(plot.output)

@@ -30,6 +30,7 @@ def test_size_in_pixels(rnncli, tmp_path):
         ([], "plot wants a file"),
         (["-o", "a.jpg"], "the suffix .jpg"),
         (["-o", "a"], "no suffix"),
+        (["-o", "-"], "a picture goes to a file"),
         (["-o", "a.png", "--terminal"], "--terminal and --output"),
         (["--terminal", "--size", "3x4"], "--terminal and --size"),
         (["-o", "no/such/a.png"], "cannot be written"),
