@@ -35,7 +35,9 @@ def _spread(value: Any, level: int) -> str:
 
 def _plain(value: Any, decimals: int | None) -> Any:
     """`value` in parts that orjson writes as they should be read."""
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, (str, bool)):  # most of a document, and a stream writes thousands
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {key: _plain(item, decimals) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, decimals) for item in value]
