@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, Spec
@@ -80,7 +80,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Of one stack of layers: a curve a part of the last recurrent layer's state, then the input's."""
+    """Of one stack of layers: a curve a part of the last recurrent layer's state, then the input's.
+
+    conditions: as those of a Result.
+    """
 
     layers: tuple[Spec, ...]
     target: Target
@@ -88,6 +91,8 @@ class Gradients:
     seed: int | None
     input_shape: tuple[int, ...]
     input_dtype: str
+    engine: str = "tensorflow"
+    conditions: Mapping[str, int] = field(default_factory=dict)
 
 
 def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:

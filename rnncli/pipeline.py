@@ -124,13 +124,15 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     from rnncli.engines import _gradients
 
     fitting.refuse_the_impossible(case)
+    said = _conditions(case)
     case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
     _able(case, "tensorflow")
     target = slopes.target(of, Stack(case.layers).outputs(case.inputs.shape))
     weights, _ = _weights_and_seeds(case, "tensorflow")
     place = slopes.layer_of(case)
     norms = _gradients.norms(case, weights, place, target.batch, target.position, target.entries)
-    return slopes.of(case, target, norms.states, norms.inputs, norms.skipped)
+    found = slopes.of(case, target, norms.states, norms.inputs, norms.skipped)
+    return dataclasses.replace(found, conditions=said)
 
 
 def choose(case: Case) -> str:

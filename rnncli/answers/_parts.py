@@ -13,6 +13,7 @@ from rnncli.version import __version__
 from rnncli.wording import meaning, say
 
 if TYPE_CHECKING:
+    from rnncli.gradients import Gradients
     from rnncli.result import NamedTensor, Result
 
 SCHEMA = "rnncli/1"
@@ -25,7 +26,7 @@ def head() -> dict[str, Any]:
     return {"schema": SCHEMA, "version": __version__}
 
 
-def head_of(result: Result) -> dict[str, Any]:
+def head_of(result: Result | Gradients) -> dict[str, Any]:
     """How a document begins that something was computed for."""
     return {
         **head(),
@@ -61,7 +62,7 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
     return f"{say('input', view.lang)} {shape_text(shape)} {dtype}"
 
 
-def note_of(result: Result, view: View) -> Line:
+def note_of(result: Result | Gradients, view: View) -> Line:
     """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`."""
     pieces = [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:

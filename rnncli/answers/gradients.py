@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
-from rnncli.answers._parts import configs, head, input_text, note, title
+from rnncli.answers._parts import configs, head_of, note_of, title
 from rnncli.gradients import EXPLODED, VANISHED, Curve, Gradients
 from rnncli.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line, room
 from rnncli.wording import say
@@ -32,7 +32,7 @@ class GradientsAnswer:
     found: tuple[Gradients, ...]
 
     def document(self, view: View) -> dict[str, Any]:
-        """`{..., "engine", "seed", "input", "of", "rule", "layers": [...]}`.
+        """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
 
         of: tensor, batch, text and how many `entries`.  rule: `vanishes_below` and `explodes_above`, both
         as ratios to the norm at the last processed step that the output depends on.  Each of the layers
@@ -44,11 +44,10 @@ class GradientsAnswer:
         """
         first = self.found[0]
         target = first.target
+        common = head_of(first)
+        del common["layer"]  # each of the layers has its own
         return {
-            **head(),
-            "engine": "tensorflow",
-            "seed": first.seed,
-            "input": {"shape": list(first.input_shape), "dtype": first.input_dtype},
+            **common,
             "of": {
                 "tensor": target.name,
                 "batch": target.batch,
@@ -65,15 +64,12 @@ class GradientsAnswer:
     def page(self, view: View) -> Page:
         """The norms as bars and numbers, then what each curve does, and the rule."""
         first = self.found[0]
-        pieces = [input_text(first.input_shape, first.input_dtype, view)]
-        pieces += [f"{say('seed', view.lang)} {first.seed}"] if first.seed is not None else []
-        pieces += [f"{say('engine', view.lang)} tensorflow"]
         asked = line(say("norms of", view.lang).format(of=first.target.text))
         curves = self._named()
         parts: list[Table | Line] = [*_tables(curves, view), (), _scale_line(curves, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in _wrapped(say("rule", view.lang), view)]
-        return Page(self._title(view), (note(pieces, view), asked), tuple(parts))
+        return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
 
     def records(self) -> Records:
         """layer, direction, part, timestep, masked, value: one norm a row."""

@@ -35,6 +35,16 @@ def test_nothing_of_tensorflow_is_said(rnncli):
     assert done.stdout.startswith("LSTM(3)\n")
 
 
+def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli):
+    flags = ("[[[1, 2], [0, 0]]]", "-l", "gru", "--mask-value", "0", "--initial-state", "[[[1, 0, 1]]]")
+    heads = [json.loads(rnncli(name, *flags, "-f", "json").stdout) for name in ("run", "gradients")]
+    ran, found = (head["conditions"] for head in heads)
+    assert found == ran == {"mask": 1, "initial_state": 1}
+    notes = [rnncli(name, *flags, "--seed", "1").stdout.splitlines()[1] for name in ("run", "gradients")]
+    assert notes[1] == notes[0].replace("engine numpy", "engine tensorflow")
+    assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
+
+
 def test_a_csv_has_a_row_a_norm(rnncli):
     rows = rnncli("gradients", "--seed", "1", "-f", "csv").stdout.splitlines()
     assert rows[0] == "layer,direction,part,timestep,masked,value"
