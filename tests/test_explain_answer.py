@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rnncli import pipeline, renderers, specs
 from rnncli.answers.explain import ExplainAnswer
 from rnncli.case import Case
 from rnncli.errors import UsageError
+from rnncli.explanation import Explanation
 from rnncli.page import View
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
@@ -31,7 +33,17 @@ def stack(texts: list[str], text: str, terms: int) -> ExplainAnswer:
 
 
 def of(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> ExplainAnswer:
-    return ExplainAnswer(*pipeline.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms))
+    explanation, result = pipeline.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms)
+    return ExplainAnswer(_settled(explanation), result)
+
+
+def _settled(explanation: Explanation) -> Explanation:
+    """The same with one remainder everywhere: what float32 rounds in the last place differs by processor."""
+    equations = tuple(
+        replace(equation, remainder=1.5e-08 if equation.terms else 0.0, rounding=0.0)
+        for equation in explanation.equations
+    )
+    return replace(explanation, equations=equations)
 
 
 SEQUENCES = {"return_sequences": True, "return_state": True}
@@ -76,7 +88,10 @@ def test_ascii_is_ascii(name):
 
 
 def test_the_document_is_the_whole_explanation():
-    document = json.loads(renderers.render(ANSWERS["explain"], "json", View()))
+    layers = specs.from_flags(["lstm"], {"units": 2, "recurrent_initializer": "probe"})
+    case = Case(layers, INPUTS, seed=3)
+    exact = ExplainAnswer(*pipeline.explain(case, "last_cell_state[0,1]", 1, 10))
+    document = json.loads(renderers.render(exact, "json", View()))
     assert document["schema"] == "rnncli/1"
     found = document["explanation"]
     assert list(found) == ["tensor", "index", "value", "meaning", "equals", "equations"]

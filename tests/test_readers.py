@@ -454,6 +454,9 @@ class TestArrays:
                 except RnncliError as error:
                     assert error.what.startswith("notes.json: ")  # noqa: PT017 - rubbish may also be read
 
+    def test_a_mark_and_nothing_else(self):
+        assert "it has no rows" in complaint(b"\xef\xbb\xbf", "csv")
+
     def test_a_header_that_promises_too_much(self):
         data = npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 12, b"(4000000000000,), }")
         assert b"4000000000000" in data

@@ -57,6 +57,8 @@ def read(source: Source, options: ReadOptions) -> Document:
 def _table(source: Source, options: ReadOptions) -> tuple[_Table, tuple[str, ...]]:
     every = decode(source).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     numbered = [(number, line) for number, line in enumerate(every, start=1) if line.strip()]
+    if not numbered:
+        raise InputError(f"{source.name}: it has no rows.", "Give a row for each time step.")
     numbers, lines = zip(*numbered, strict=True)
     _check_lines(source.name, numbered)
     delimiter = _delimiter(options.delimiter, lines[:SAMPLE_LINES])
