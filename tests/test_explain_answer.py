@@ -88,7 +88,8 @@ def test_ascii_is_ascii(name):
 
 
 def test_the_document_is_the_whole_explanation():
-    layers = specs.from_flags(["lstm"], {"units": 2, "recurrent_initializer": "probe"})
+    filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
+    layers = specs.from_flags(["lstm"], filled)
     case = Case(layers, INPUTS, seed=3)
     exact = ExplainAnswer(*pipeline.explain(case, "last_cell_state[0,1]", 1, 10))
     document = json.loads(renderers.render(exact, "json", View()))
