@@ -48,6 +48,13 @@ def whole_lines(read: Callable[[], bytes]) -> Iterator[list[Line]]:
         yield [Line(number + 1, rest)]
 
 
+class Record(NamedTuple):
+    """What a line came to: a Case, or what is wrong with it."""
+
+    line: int
+    case: Case | RnncliError
+
+
 class Stream:
     """One stack of layers, and an answer for every line.
 
@@ -62,8 +69,8 @@ class Stream:
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
         """A result or what went wrong, for each line in order."""
-        cases = map(self._read, lines)
-        for _, together in groupby(cases, key=_kind):
+        records = (Record(line.number, self._read(line)) for line in lines)
+        for _, together in groupby(records, key=lambda record: _kind(record.case)):
             group = list(together)
             for start in range(0, len(group), MOST_AT_ONCE):
                 yield from self._together(group[start : start + MOST_AT_ONCE])
@@ -83,18 +90,19 @@ class Stream:
             )
         return case
 
-    def _together(self, group: list[Case | RnncliError]) -> Iterator[Result | RnncliError]:
-        cases = [one for one in group if isinstance(one, Case)]
-        if len(cases) < len(group):
-            yield from group  # type: ignore[misc]  # an error is a group of its own
+    def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
+        cases = [record.case for record in group if isinstance(record.case, Case)]
+        if not cases or self._answer is None:  # an error is a group of its own
+            yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
         import numpy as np
 
         try:
             inputs = cases[0].inputs if len(cases) == 1 else np.concatenate([case.inputs for case in cases])
-            result = self._answer(dataclasses.replace(cases[0], inputs=inputs))  # type: ignore[misc]
+            result = self._answer(dataclasses.replace(cases[0], inputs=inputs))
         except RnncliError as error:
-            yield error
+            for record in group:
+                yield type(error)(f"line {record.line}: {error.what}", error.advice)
             return
         yield from pipeline.parted(result, [len(case.inputs) for case in cases])
 

@@ -45,10 +45,11 @@ def run(
     sources.demand_one_reader(input, layer, run)
     cases = _Cases(input, layer, run, all_layers)
     stream = Stream(cases, run.engine)
-    bad = 0
+    bad, empty = 0, True
     with _opened(input) as file, flowing(output) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE)):
             for answer in stream.answers(lines):
+                empty = False
                 if not isinstance(answer, RnncliError):
                     terminal.remark(cases.remarks, output.quiet)
                     cases.remarks = ()
@@ -58,8 +59,11 @@ def run(
                     bad += 1
                 else:
                     raise answer
+    if empty:
+        raise InputError("--stream: not one line came.", "Give a tensor a line, as NDJSON.")
     if bad:
-        raise DisagreementError(f"{bad} lines could not be answered.", "Each is named above.")
+        lines_were = "1 line was" if bad == 1 else f"{bad} lines were"
+        raise DisagreementError(f"{lines_were} not answered.", "What is wrong is said above.")
 
 
 class _Cases:

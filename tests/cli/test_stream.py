@@ -123,7 +123,7 @@ def test_keep_going_goes_on_and_leaves_with_1() -> None:
     assert len(done.stdout.splitlines()) == 3
     assert "line 2" in done.stderr
     assert "line 4" in done.stderr
-    assert "2 lines could not be answered" in done.stderr
+    assert "2 lines were not answered" in done.stderr
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
@@ -226,3 +226,17 @@ def test_keep_going_alone_is_refused() -> None:
     done = subprocess.run([RNNCLI, "run", "[[1]]", "--keep-going"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "--stream" in done.stderr
+
+
+def test_an_empty_stream_is_no_stream() -> None:
+    for nothing in ("", "\n\n"):
+        done = stream(nothing)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "not one line came" in done.stderr
+
+
+def test_a_line_that_does_not_go_on_from_the_one_before_is_named() -> None:
+    done = stream(lines([[[1, 2]]], [[[1, 2]], [[3, 4]]]), "--stateful", "--keep-going", "--quiet")
+    assert done.returncode == 1
+    assert "line 2: a stateful layer keeps states of 1 sequences" in done.stderr
+    assert "1 line was not answered" in done.stderr
