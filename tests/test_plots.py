@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -261,8 +262,10 @@ def test_numbers_stand_in_cells_that_are_large_enough():
         case("gru", "lstm", "simple_rnn"),
         case("lstm", units=64, shape=(1, 200, 5)),
         case("bigru", units=16, shape=(1, 100, 40)),
+        case("simple_rnn", units=1, shape=(1, 1, 2)),
+        case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"),
     ],
-    ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways"],
+    ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
 )
 @pytest.mark.parametrize("size", [None, (12, 14)])
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
@@ -286,6 +289,49 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
         assert box.y0 >= -1
         assert box.x1 <= whole.x1 + 1
         assert box.y1 <= whole.y1 + 1
+
+
+def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend():
+    found = sheet(case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"))
+    drawing = drawn(found)
+    drawing.draw_without_rendering()
+    for axes in heat_maps(drawing):
+        assert axes.texts
+        for text in axes.texts:
+            middle = text.get_position()[0]
+            (left, _), (right, _) = axes.transData.transform([(middle - 0.5, 0), (middle + 0.5, 0)])
+            assert left <= text.get_window_extent().x0 < text.get_window_extent().x1 <= right
+    bars = [axes for axes in drawing.axes if not axes.yaxis_inverted()]
+    extents = [label.get_window_extent() for bar in bars for label in bar.get_xticklabels()]
+    for one, other in pairwise(extents):
+        assert one.x1 < other.x0
+
+
+def test_numbers_that_do_not_fit_are_left_out():
+    found = sheet(case("gru", shape=(1, 1, 1)))
+    values = np.array([[-1.25e30, 0.5, 0.5]])
+    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2), skipped=())
+    scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
+    narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
+    left = arrange(narrow).width - arrange(narrow).panels[0][0].width
+    (axes,) = heat_maps(drawn(narrow, (left + 1.1, 3)))
+    assert [text.get_text() for text in axes.texts] == ["0.50", "0.50"]
+
+
+@pytest.mark.parametrize("size", [(4, 2), (1, 9), (0.5, 0.5)])
+def test_the_least_size_that_is_named_is_enough_and_no_less_is(size):
+    found = sheet(case("lstm"), gates=("cell",))
+    with pytest.raises(UsageError) as caught:
+        arrange(found, size)
+    wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", caught.value.advice))
+    assert arrange(found, (wide, high))
+    assert (wide >= size[0], high >= size[1]) == (True, True)
+    if high > size[1]:
+        with pytest.raises(UsageError):
+            arrange(found, (wide, high - 0.11))
+    if wide > size[0]:
+        with pytest.raises(UsageError):
+            arrange(found, (wide - 0.11, high))
 
 
 def test_cells_too_small_for_an_edge_have_none():

@@ -13,7 +13,18 @@ from itertools import groupby
 from typing import Any
 
 from rnncli.errors import EngineError
-from rnncli.plots.layout import DPI, EDGE, Box, Layout, arrange, is_lowest, shown_name, shows_ticks
+from rnncli.plots.layout import (
+    DPI,
+    EDGE,
+    Box,
+    Layout,
+    arrange,
+    ends,
+    is_lowest,
+    short,
+    shown_name,
+    shows_ticks,
+)
 from rnncli.plots.palette import Style, dark
 from rnncli.plots.sheet import Panel, Row, Scale, Sheet
 
@@ -23,6 +34,8 @@ TICK_HIGH, TICK_WIDE = 0.14, 0.22
 """Inches that the label of a tick needs."""
 READABLE = 0.17
 """Inches of a cell in which a number can be read, from top to bottom; twice that from left to right."""
+DIGIT = 0.057
+"""Inches of a digit of such a number."""
 CRISP = 4096
 """Up to so many cells are drawn one by one; more become a picture inside the svg or pdf."""
 
@@ -86,7 +99,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
                 axes, panel, box, named=is_lowest(sheet, down, across), ticks=shows_ticks(sheet, down)
             )
             if _readable(panel, box):
-                _write_numbers(axes, panel, mesh)
+                _write_numbers(axes, panel, mesh, box)
     _legend([place.axes(box) for box in layout.legend], sheet, style)
     return drawing
 
@@ -218,21 +231,23 @@ def _readable(panel: Panel, box: Box) -> bool:
     return bool(box.height / rows >= READABLE and box.width / columns >= 2 * READABLE)
 
 
-def _write_numbers(axes: Any, panel: Panel, mesh: Any) -> None:
-    """The number itself in every cell that counts."""
+def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
+    """The number itself in every cell that counts, and that it fits into."""
     import numpy as np
 
+    letters = int(box.width / panel.values.shape[1] / DIGIT)
     for (row, column), value in np.ndenumerate(panel.values):
-        if panel.skipped and panel.skipped[column]:
+        text = _short(value)
+        if len(text) > letters or (panel.skipped and panel.skipped[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
         ink = "#ffffff" if dark((red, green, blue)) else "#000000"
-        axes.text(column, row, _short(value), ha="center", va="center_baseline", fontsize=6.5, color=ink)
+        axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
 
 
 def _short(value: float) -> str:
     """Four letters or so."""
-    return f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}"
+    return short(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
 
 
 def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
@@ -244,8 +259,8 @@ def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
         colours = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
         bar = place.figure.colorbar(colours, cax=place, orientation="horizontal")
         bar.outline.set_linewidth(0.4)
-        ends = (scale.low, (scale.low + scale.high) / 2, scale.high)
-        bar.set_ticks(ends, labels=[f"{end:.3g}" for end in ends])
+        marks = ends(scale)
+        bar.set_ticks(list(marks), labels=list(marks.values()))
         place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
     if sheet.masked:
         axes[-1].add_patch(_hatched(style, (0, 0), 1, 1))

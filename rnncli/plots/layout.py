@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rnncli.errors import UsageError
-from rnncli.plots.sheet import Row, Sheet
+from rnncli.plots.sheet import Row, Scale, Sheet
 
 DPI = 200
 """Dots per inch of a png."""
@@ -15,11 +16,14 @@ TITLE, TICKS, NAME = 0.25, 0.19, 0.19
 """What a heat map needs above it, below it for its ticks, and below those for the name of its axis."""
 LINE, EDGE, GAP = 0.18, 0.08, 0.17
 LEGEND = 0.62
-BAR = 0.1
+BAR, LEAST_BAR, LONGEST_BAR = 0.1, 0.8, 1.7
+"""How high a bar of the legend is, and how long."""
 LETTER = 0.066
 LARGEST = 7.6
 """Inches that heat maps which stand alone in their rows share, as long as each keeps SMALLEST."""
 SMALLEST = 0.18
+VISIBLE = 0.4 * SMALLEST
+"""Inches that a heat map keeps at least where --size says how large the picture is."""
 NARROW = 24
 """Letters of a feature's name that are shown."""
 
@@ -50,21 +54,19 @@ def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
     Raises UsageError where the heat maps would be too small to see.
     """
     left, widths, heights = _left(sheet), _widths(sheet), _heights(sheet)
-    beside = _legend_beside(sheet)
     across = left + EDGE + GAP * (len(widths) - 1)
-    width = size[0] if size else across + sum(widths)
+    below = left + sum(_slots(sheet)) + EDGE
+    least = max(across + _least(widths), below)
+    width = max(size[0], least) if size else max(across + sum(widths), below)
+    widths = _scaled(widths, width - across)
+    beside = _legend_beside(sheet, widths)
     heading = _heading(sheet, width)
     down = EDGE * 2 + LINE * len(heading) + sum(_around(sheet, place) for place in range(len(sheet.rows)))
     down += 0 if beside else LEGEND
-    height = size[1] if size else down + sum(heights)
-    widths = _scaled(widths, width - across)
+    height = max(size[1], down + _least(heights)) if size else down + sum(heights)
+    if size and (width, height) != size:
+        raise _too_small(size, (width, height))
     heights = _scaled(heights, height - down)
-    if min(min(widths), min(heights)) < SMALLEST * (0.4 if size else 0):
-        raise UsageError(
-            f"--size {width:g}x{height:g} inches is too small for this picture.",
-            f"It wants at least {across + 0.3 * len(widths) + 1:.0f}x{down + SMALLEST * len(heights):.0f}; "
-            "or show less of it with --gate or --steps.",
-        )
     panels, bottom = _boxes(sheet, left, EDGE + LINE * len(heading), widths, heights)
     legend = _legend(sheet, panels, width, bottom, beside=beside)
     return Layout(width, height, heading, panels, legend)
@@ -122,6 +124,21 @@ def _around(sheet: Sheet, place: int) -> float:
     return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
 
 
+def _least(lengths: list[float]) -> float:
+    """What they take together where the smallest can just be seen."""
+    return VISIBLE * sum(lengths) / min(lengths)
+
+
+def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageError:
+    wide, high = (
+        math.ceil(10 * side) / 10 if side != given else side for side, given in zip(least, size, strict=True)
+    )
+    return UsageError(
+        f"--size {size[0]:g}x{size[1]:g} inches is too small for this picture.",
+        f"It wants at least {wide:g}x{high:g}; or show less of it with --gate or --steps.",
+    )
+
+
 def _scaled(lengths: list[float], available: float) -> list[float]:
     factor = max(available, 0.0) / sum(lengths)
     return [length * factor for length in lengths]
@@ -144,19 +161,53 @@ def _boxes(
     return tuple(rows), top
 
 
-def _legend_beside(sheet: Sheet) -> bool:
-    """Right of the input, where what is below is at least four heat maps wide."""
+def ends(scale: Scale) -> dict[float, str]:
+    """What stands under the two ends of a bar and its middle."""
+    places = (scale.low, (scale.low + scale.high) / 2, scale.high)
+    return {place: short(place, f"{place:.3g}") for place in places}
+
+
+def short(value: float, text: str) -> str:
+    """`text`, or 1e30 where it would be 1.05e+30."""
+    if "e" not in text:
+        return text
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits}e{int(power)}"
+
+
+def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
+    """Right of the input, where what is below is at least four heat maps wide, and the legend no wider."""
     first = sheet.rows[0].panels
-    return first[0].kind == "input" and len(first) == 1 and max(len(row.panels) for row in sheet.rows) > 3
+    room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
+    alone = first[0].kind == "input" and len(first) == 1
+    return alone and len(widths) > 3 and sum(_slots(sheet)) <= room
+
+
+def _slots(sheet: Sheet) -> list[float]:
+    """What a bar needs for the words above it and the numbers under its ends, each with a gap behind it."""
+    words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
+    gap = _between(sheet)
+    slots = [max(len(text) * LETTER, LEAST_BAR) + gap for text in words]
+    return [*slots[:-1], slots[-1] - gap / 2]
+
+
+def _between(sheet: Sheet) -> float:
+    """From one bar to the next; half of the numbers at their ends stands there."""
+    longest = max(len(text) for scale in sheet.scales for text in ends(scale).values())
+    return max(0.35, longest * LETTER + 0.05)
 
 
 def _legend(
     sheet: Sheet, panels: tuple[tuple[Box, ...], ...], width: float, bottom: float, *, beside: bool
 ) -> tuple[Box, ...]:
-    """Bars of one length, in a row right of the input or below everything."""
+    """Bars in a row right of the input or below everything."""
     first = panels[0][0]
     left = panels[1][1].left + 0.1 if beside else first.left
     top = first.top + max(first.height / 2 - BAR / 2, 0) if beside else bottom + 0.28
-    count = len(sheet.scales) + bool(sheet.masked)
-    slot = (width - EDGE - left + 0.35) / count
-    return tuple(Box(left + slot * i, top, min(slot - 0.35, 1.7), BAR) for i in range(count))
+    slots, gap = _slots(sheet), _between(sheet)
+    spare = (width - EDGE - left - sum(slots)) / len(slots)
+    starts = [left + sum(slots[:i]) + spare * i for i in range(len(slots))]
+    lengths = [slot + spare - gap for slot in slots[:-1]] + [slots[-1] + spare - gap / 2]
+    return tuple(
+        Box(start, top, min(length, LONGEST_BAR), BAR) for start, length in zip(starts, lengths, strict=True)
+    )
