@@ -65,6 +65,7 @@ WORDS: dict[str, dict[str, str]] = {
         "saturated": "saturated",
         "histogram": "histogram",
         "finite": "no NaN, no infinities",
+        "finite only": "figures are of the finite numbers",
         # the scheme of a matrix
         "scheme": "which entries are the same numbers",
         "letters": "one letter, one set of numbers; each {dot} has its own",
@@ -170,6 +171,7 @@ WORDS: dict[str, dict[str, str]] = {
         "saturated": "포화",
         "histogram": "분포",
         "finite": "NaN 없음, 무한대 없음",
+        "finite only": "통계는 유한한 값만의 것",
         "scheme": "어느 항목이 같은 값인가",
         "letters": "같은 글자는 같은 값, {dot}은 저마다 다른 값",
         "forward half": "정방향 절반",

@@ -41,15 +41,15 @@ def parts(stats: Mapping[str, Stats], view: View) -> tuple[Table | Line, ...]:
         return ()
     table = _table(stats, view)
     odd = any(figures.nan or figures.infinite for figures in stats.values())
-    said = () if odd else (line(say("finite", view.lang), "dim"),)
+    said = line(say("finite only" if odd else "finite", view.lang), "dim")
     if view.width is None or _width(table) <= view.width:
-        return (table, *said)
+        return (table, said)
     heading = line(say("statistics", view.lang), "dim")
     return (
         (),
         heading,
         *(row for name, figures in stats.items() for row in _lines(name, figures, view)),
-        *said,
+        said,
     )
 
 
@@ -89,8 +89,8 @@ def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
             ("min", least, stats.min), ("max", most, stats.max)
         ))  # fmt: skip
         yield line("  " + dot.join(f"{say(key, lang)} {text} {list(index)}" for key, text, index in extremes))
-    pieces = [f"{say('mean', lang)} {mean}", f"{say('std', lang)} {std}", histogram(stats, view)]
-    yield line("  " + dot.join(filter(None, pieces)))
+        pieces = [f"{say('mean', lang)} {mean}", f"{say('std', lang)} {std}", histogram(stats, view)]
+        yield line("  " + dot.join(filter(None, pieces)))
     last = []
     if stats.saturated is not None:
         last += [f"{say('saturated', lang)} {_percent(stats.saturated)} ({_beyond(stats, view)})"]
