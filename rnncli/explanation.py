@@ -141,7 +141,7 @@ def _index(text: str, inside: str, info: TensorInfo) -> tuple[int, ...]:
     if ":" in inside or "..." in inside:
         raise UsageError(f"{text}: a slice is many numbers, and one is explained at a time.", example)
     parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
-    if not all(re.fullmatch(r"[+-]?\d{1,18}", part, re.ASCII) for part in parts):
+    if not all(re.fullmatch(r"[+-]?\d{1,300}", part, re.ASCII) for part in parts):
         raise UsageError(f"{text}: an index is a whole number.", example)
     axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"
     if len(parts) != len(shape):

@@ -291,6 +291,7 @@ def test_a_given_start_and_feature_names():
         ("hidden_state[0,-3]", "there is no -3 on the axis units"),
         ("hidden_state[0,:]", "a slice is many numbers"),
         ("hidden_state[...]", "a slice is many numbers"),
+        ("hidden_state[99999999999999999999,0]", "there is no 99999999999999999999 on the axis batch"),
         ("hidden_state[0,1.0]", "an index is a whole number."),
         ("hidden_state[0,", "that is no tensor."),
         ("", "that is no tensor."),

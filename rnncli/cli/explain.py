@@ -53,7 +53,7 @@ def explain(
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
-    if tensor is None:
+    if tensor is None or not tensor.strip():
         raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
     deliver = delivery(output)
     request.demand_steps(run)

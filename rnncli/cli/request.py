@@ -159,7 +159,7 @@ def demand_steps(run: RunFlags) -> None:
     if run.engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {run.engine}: this engine keeps no steps.",
-            "Leave --engine out; --check holds what it returns against the trace.",
+            "Leave --engine out; rnncli trace --check holds a trace to tensorflow.",
         )
 
 

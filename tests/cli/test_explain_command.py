@@ -56,9 +56,10 @@ def test_how_many_terms(rnncli):
         (("hidden_state[0,3]",), 2, "there is no 3 on the axis units: hidden_state is (1, 3)"),
         (("hidden_states[0,3,1]",), 2, "Did you mean hidden_state?"),
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
-        (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "this engine keeps no steps."),
+        (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),
         ((), 2, "no number was named."),
+        (("",), 2, "no number was named."),
     ],
 )
 def test_what_cannot_be_explained_is_said(rnncli, words, code, said):
