@@ -85,9 +85,19 @@ def parted(result: Result, sizes: Sequence[int]) -> Iterator[Result]:
 
 
 def trace(case: Case) -> Result:
-    """What the layers return, and every step on the way there, by the engine that keeps them."""
+    """What the layers return, and every step on the way there, by the engine that keeps them.
+
+    Raises UsageError where that engine cannot compute the layers, or not in their dtype.
+    """
     from rnncli import tracing
 
+    fitting.refuse_the_impossible(case)
+    refusal = engines.get("numpy").refusal(case)
+    if refusal:
+        raise UsageError(
+            f"the engine numpy, which alone keeps steps, cannot trace this: {refusal}.",
+            "Take rnncli run, or trace lstm, gru or another recurrent layer in float32.",
+        )
     result = run(dataclasses.replace(case, traced=True), "numpy")
     tracing.verify(result)
     return result

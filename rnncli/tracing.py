@@ -152,8 +152,10 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     for index in wanted:
         if not -size <= index < size:
             everywhere = "" if size == max(sizes) else " everywhere"
+            several = f"there are {size} {what}{everywhere}, 0 to {size - 1}"
+            one = f"of the {what} only 0 is {everywhere.strip() or 'there'}"
             raise UsageError(
-                f"{flag} {index}: there are {size} {what}{everywhere}, 0 to {size - 1}.",
+                f"{flag} {index}: {several if size > 1 else one}.",
                 "A negative one counts from the end: -1 is the last.",
             )
     return tuple(dict.fromkeys(index % size for index in wanted))

@@ -112,7 +112,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
         (Kept(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
         (Kept(steps=(-5,)), "--step -5"),
         (Kept(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
-        (Kept(batch=(1,)), "--batch 1: there are 1 batch entries, 0 to 0"),
+        (Kept(batch=(1,)), "--batch 1: of the batch entries only 0 is there"),
         (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_is_not_there_cannot_be_kept(kept, said):
 
 
 def test_a_unit_has_to_be_in_every_layer():
-    with pytest.raises(UsageError, match="1 units everywhere"):
+    with pytest.raises(UsageError, match="of the units only 0 is everywhere"):
         tracing.narrowed(tracing.of(stack()), Kept(units=(2,)))
 
 
@@ -227,8 +227,16 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
 
 
 def test_layers_without_a_step_cannot_be_traced():
-    with pytest.raises(UsageError, match="no step here"):
+    with pytest.raises(UsageError, match="cannot trace this: ConvLSTM1D has no step here") as caught:
         pipeline.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
+    assert "--engine" not in str(caught.value)
+    assert "rnncli run" in caught.value.advice
+
+
+def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
+    nowhere = replace(case("LSTM(2)"), inputs=np.full((1, 2, 2), np.nan, np.float32))
+    shown = renderers.render(answer(pipeline.trace(nowhere)), "table", View())
+    assert "candidate cell hidden -1..1" in shown
 
 
 # --- figures ---

@@ -117,7 +117,8 @@ class _LoopTables:
         counted = values[self.status == 0] if (self.status == 0).any() else values
         finite = counted[np.isfinite(counted)]
         largest = float(np.abs(finite).max()) if finite.size else 1.0
-        low, high = self.loop.bounds(name) or (-largest if (finite < 0).any() else 0.0, largest)
+        positive = finite.size and (finite >= 0).all()
+        low, high = self.loop.bounds(name) or (0.0 if positive else -largest, largest)
         style = style_for(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
         texts = {row: [written(value, style) for value in values[row]] for row in rows}

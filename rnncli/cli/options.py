@@ -317,7 +317,7 @@ class OutputFlags:
         _flag(OUTPUT, "--output", "-o", metavar="FILE", help="A file; by its suffix also npz, npy, ..."),
     ] = None
     precision: Annotated[
-        int | None, _flag(OUTPUT, "--precision", metavar="N", min=0, help="Digits after the point.")
+        int | None, _flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the point.")
     ] = None
     full: Annotated[bool, _flag(OUTPUT, "--full", help="Every number of a large tensor.")] = False
     width: Annotated[

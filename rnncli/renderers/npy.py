@@ -24,7 +24,7 @@ def write(answer: Answer | Chunks, file: IO[bytes]) -> None:
     if len(names) != 1:
         raise UsageError(
             f"npy holds one tensor, and here are {len(names)}: {', '.join(names)}.",
-            "Choose one with --select NAME, or use npz, which holds all.",
+            "Use npz, which holds all; rnncli run chooses one with --select NAME.",
         )
     begin(file, tensors.first[names[0]], tensors.batch)
     for chunk in tensors.chunks():

@@ -34,7 +34,7 @@ FITTING = {
     "--fill": ["zeros", "normal", "arange"],
     "--input-axes": ["time,batch,features", "time,features", "time"],
     "--format": ["json", "ndjson", "csv", "table", "markdown", "html", "svg", "npy", "npz", "safetensors"],
-    "--precision": ["0", "3", "30"],
+    "--precision": ["0", "3", "17", "30"],
     "--width": ["1", "20", "200"],
     "--lang": ["ko", "en"],
     "--select": ["hidden_state", "last_hidden_state"],

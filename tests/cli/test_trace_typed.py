@@ -59,7 +59,7 @@ def test_flags_narrow_a_trace(rnncli):
     [
         (("--step", "4"), "--step 4: there are 4 time steps, 0 to 3."),
         (("--unit", "3"), "--unit 3: there are 3 units, 0 to 2."),
-        (("--batch", "-2"), "--batch -2: there are 1 batch entries, 0 to 0."),
+        (("--batch", "-2"), "--batch -2: of the batch entries only 0 is there."),
         (("--gate", "forgett"), "Did you mean forget?"),
         (
             ("--layer", "gru", "--gate", "update", "--gate", "output"),
@@ -67,6 +67,9 @@ def test_flags_narrow_a_trace(rnncli):
         ),
         (("--engine", "tensorflow"), "--engine tensorflow: this engine keeps no steps."),
         (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "ConvLSTM1D has no step here"),
+        (("--dtype", "float16"), "cannot trace this: it does not round as Keras does in float16."),
+        (("--format", "npy"), "Use npz"),
+        (("--precision", "18"), "--precision"),
         (("--layer", "Dense(2)"), "Dense has no time steps"),
     ],
 )
@@ -119,6 +122,15 @@ def test_stats_of_a_trace_and_of_a_run(rnncli):
     done = rnncli("run", *BOTH_WAYS, "--stats", "-f", "json")
     assert json.loads(done.stdout)["outputs"][0]["stats"]["nan"] == 0
     assert "no NaN, no infinities" in rnncli("run", *BOTH_WAYS, "--stats").stdout
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "of the finite numbers"), ("ko", "유한한 값만")])
+@pytest.mark.parametrize("width", ["40", "100"])
+def test_figures_say_that_they_leave_out_what_is_not_finite(rnncli, lang, said, width):
+    flags = ("--seed", "1", "--quiet", "--stats", "--lang", lang, "--width", width)
+    text = rnncli("run", '[[[1, "Infinity"]]]', "-l", "simple_rnn", "--activation", "relu", *flags).stdout
+    assert said in text
+    assert said not in rnncli("run", "[[[1, 2]]]", *flags).stdout
 
 
 @pytest.mark.parametrize(
