@@ -175,6 +175,7 @@ def test_a_backward_sequence_says_which_time_a_row_is_of():
     ("wanted", "said"),
     [
         ({"batch": 2}, "--batch 2"),
+        ({"batch": -3}, "--batch -3"),
         ({"steps": slice(7, 9)}, "--steps"),
         ({"gates": ("forgot",)}, "--gate"),
     ],
@@ -182,6 +183,14 @@ def test_a_backward_sequence_says_which_time_a_row_is_of():
 def test_what_is_not_there_is_said(wanted, said):
     with pytest.raises(UsageError, match=said):
         sheet(case("lstm"), **wanted)
+
+
+@pytest.mark.parametrize("draw", [sheet, result])
+def test_a_sequence_is_named_by_its_index_and_may_be_counted_from_the_end(draw):
+    asked = case("gru", shape=(3, 5, 2))
+    first, last = draw(asked, batch=0), draw(asked, batch=-1)
+    assert (first.note, last.note) == ("batch 0 of 0..2, seed 1", "batch 2 of 0..2, seed 1")
+    np.testing.assert_array_equal(last.rows[0].panels[0].values, asked.inputs[2].T)
 
 
 def test_a_result_has_no_gates():

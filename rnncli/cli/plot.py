@@ -43,7 +43,8 @@ class PlotFlags:
         flag(RUN, "--gate", metavar="NAME", help="This gate or state of a trace. Several draw several."),
     ] = None
     batch: Annotated[
-        int, flag(RUN, "--batch", metavar="N", min=0, help="Which sequence of the input (default 0).")
+        int,
+        flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last."),
     ] = 0
     steps: Annotated[
         str | None, flag(RUN, "--steps", metavar="A:B", help="Time steps from A up to, not including, B.")

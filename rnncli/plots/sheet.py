@@ -30,7 +30,11 @@ LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell st
 
 
 class Wanted(NamedTuple):
-    """Which part of it.  steps: of the input's time; gates: names of gates and states, none for all."""
+    """Which part of it.
+
+    batch: of the input, -1 is the last.  steps: of the input's time.  gates: names of gates and states,
+    none for all.
+    """
 
     batch: int = 0
     steps: slice = slice(None)
@@ -92,7 +96,7 @@ class Sheet:
 
 def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every gate, candidate and state of one sequence: a row a layer and direction."""
-    _entry(case, wanted)
+    wanted = _entry(case, wanted)
     steps = [step for step in result.trace if step.timestep in _times(case, wanted)]
     if not steps:
         raise UsageError("there is no trace: no layer goes through time.", "Take --what result.")
@@ -110,7 +114,7 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
 
 def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every returned tensor of one sequence: a row a layer."""
-    _entry(case, wanted)
+    wanted = _entry(case, wanted)
     if wanted.gates:
         raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[str, list[Panel]] = {}
@@ -123,15 +127,18 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     return _sheet(case, result, wanted, rows, mask, "masked" if any(mask) else "")
 
 
-def _entry(case: Case, wanted: Wanted) -> None:
+def _entry(case: Case, wanted: Wanted) -> Wanted:
+    """`wanted` with its sequence counted from the first one."""
     count = len(case.inputs)
-    if not 0 <= wanted.batch < count:
+    if not -count <= wanted.batch < count:
         raise UsageError(
-            f"--batch {wanted.batch}: there is no such sequence.", f"How many the input has: {count}, from 0."
+            f"--batch {wanted.batch}: there is no such sequence.",
+            f"How many the input has: {count}, from 0; -1 is the last.",
         )
     if not _times(case, wanted):
         steps = case.inputs.shape[1]
         raise UsageError("--steps: no time step is left.", f"How many the input has: {steps}, from 0.")
+    return wanted._replace(batch=wanted.batch % count)
 
 
 def _times(case: Case, wanted: Wanted) -> range:
@@ -239,7 +246,7 @@ def _sheet(
 
 
 def _note(case: Case, result: Result, wanted: Wanted) -> str:
-    pieces = [f"sequence {wanted.batch} of {len(case.inputs)}"] if len(case.inputs) > 1 else []
+    pieces = [f"batch {wanted.batch} of 0..{len(case.inputs) - 1}"] if len(case.inputs) > 1 else []
     if case.weights is None and result.seed is not None:
         pieces.append(f"seed {result.seed}")
     return ", ".join(pieces)
