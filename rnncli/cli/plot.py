@@ -79,11 +79,13 @@ def plot(
     format = _format(plot)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ())))
-    terminal.remark(remarks, plot.quiet)
     if format is None:
-        terminal.write(_in_terminal(sheet, plot))
+        text = _in_terminal(sheet, plot)
+        terminal.remark(remarks, plot.quiet)
+        terminal.write(text)
     else:
         _into_file(sheet, plot, format, size)
+        terminal.remark(remarks, plot.quiet)
 
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
@@ -92,12 +94,14 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     from rnncli.plots import sheet
 
     through_time = any(spec.class_name in STEPPED for spec in case.layers)
-    traceable = through_time and pipeline.choose(case) == "numpy" and engine in ("auto", "numpy")
+    traceable = through_time and pipeline.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.of_result(case, pipeline.run(case, engine), wanted)
     if engine not in ("auto", "numpy"):
-        raise UsageError(f"--engine {engine} keeps no trace.", "Leave out --engine, or take --what result.")
+        raise UsageError(
+            f"--engine {engine}: this engine keeps no steps.", "Leave --engine out, or take --what result."
+        )
     return sheet.of_trace(case, pipeline.trace(case), wanted)
 
 

@@ -43,7 +43,8 @@ def test_size_in_pixels(rnncli, tmp_path):
         (["--terminal", "--gate", "forgit"], "--gate"),
         (["--terminal", "--style", "loud"], "--style"),
         (["--terminal", "--what", "all"], "--what"),
-        (["--terminal", "--what", "trace", "--engine", "tensorflow"], "keeps no trace"),
+        (["--terminal", "--what", "trace", "--engine", "tensorflow"], "keeps no steps"),
+        (["--terminal", "--engine", "tensorflow"], "keeps no steps"),
     ],
 )
 def test_what_cannot_be_meant(rnncli, tmp_path, args, said):
@@ -52,6 +53,21 @@ def test_what_cannot_be_meant(rnncli, tmp_path, args, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_remarks_are_beside_a_picture_only(rnncli, tmp_path):
+    args = ("plot", "--seed", "1", "-o", str(tmp_path / "a.png"))
+    assert "built-in sample" in rnncli(*args).stderr
+    refused = rnncli(*args, "--size", "1x1")
+    assert refused.returncode == 2
+    assert "too small" in refused.stderr
+    assert "built-in sample" not in refused.stderr
+
+
+def test_the_last_sequence(rnncli):
+    done = rnncli("plot", "[[[1]], [[2]], [[3]]]", "--seed", "1", "--terminal", "--batch", "-1")
+    assert done.returncode == 0
+    assert "batch 2 of 0..2" in done.stdout
 
 
 def test_without_matplotlib(rnncli, tmp_path):
