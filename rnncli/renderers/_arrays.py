@@ -9,10 +9,14 @@ import orjson
 
 from rnncli.numerals import is_float, is_short, rounded, spelled, widened
 
+AS_THEY_ARE = (np.dtype("float32"), np.dtype("float64"))
+
 
 def plain(value: Any, decimals: int | None) -> Any:
     """An array or one number: as it is, or in nested lists with words where JSON has no number."""
     array = np.asarray(value)
+    if decimals is None and array.ndim and array.dtype in AS_THEY_ARE and np.isfinite(array).all():
+        return np.ascontiguousarray(array)
     array = rounded(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
     missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)
     array = np.ascontiguousarray(widened(array) if is_short(array) else array)
