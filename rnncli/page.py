@@ -62,6 +62,10 @@ class Span(NamedTuple):
 Line: TypeAlias = tuple[Span, ...]
 
 
+class Written(list[Any]):
+    """A part of a document that JSON takes as it is: words, whole numbers and finite ones."""
+
+
 @dataclass(frozen=True)
 class Numbers:
     """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""

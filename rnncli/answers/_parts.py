@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnncli.case import Shape, Spec
 from rnncli.errors import UsageError
-from rnncli.page import Cell, Line, Span, View, cell, idea, line, marks, shape_text
+from rnncli.page import Cell, Line, Span, View, Written, cell, idea, line, marks, shape_text
 from rnncli.version import __version__
 from rnncli.wording import meaning, say
 
@@ -38,11 +39,29 @@ def head_of(result: Result | Gradients) -> dict[str, Any]:
     }
 
 
-def configs(layers: Iterable[Spec]) -> list[dict[str, Any]]:
+class _Same:
+    """Layers, of which only themselves are the same; specs cannot be hashed."""
+
+    def __init__(self, layers: Sequence[Spec]) -> None:
+        self.layers = layers
+
+    def __hash__(self) -> int:
+        return id(self.layers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.layers is other.layers
+
+
+def configs(layers: Sequence[Spec]) -> list[dict[str, Any]]:
     """The layers as Keras itself writes them."""
+    return _configs(_Same(layers))
+
+
+@lru_cache(maxsize=4)  # every record of a stream asks for the same ones
+def _configs(same: _Same) -> list[dict[str, Any]]:
     from rnncli.specs import to_config
 
-    return [to_config(spec) for spec in layers]
+    return Written(to_config(spec) for spec in same.layers)
 
 
 def title(layers: Sequence[Spec], view: View) -> Line:

@@ -28,7 +28,7 @@ class ShapeAnswer:
         report = self.report
         return {
             **head(),
-            "layer": configs(layer.spec for layer in report.layers),
+            "layer": configs(tuple(layer.spec for layer in report.layers)),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
                 {"name": name, "shape": list(shape), "parameters": _parameters(shape)}

@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from rnncli.page import Written
+
 OPEN_LEVELS = 3
 """Down to here every key has a line of its own, deeper ones share one."""
 
@@ -35,7 +37,7 @@ def _spread(value: Any, level: int) -> str:
 
 def _plain(value: Any, decimals: int | None) -> Any:
     """`value` in parts that orjson writes as they should be read."""
-    if value is None or isinstance(value, (str, bool)):  # most of a document, and a stream writes thousands
+    if value is None or isinstance(value, (str, bool, Written)):  # a stream writes thousands of them
         return value
     if isinstance(value, (dict, Mapping)):
         return {key: _plain(item, decimals) for key, item in value.items()}
