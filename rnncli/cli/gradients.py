@@ -69,6 +69,8 @@ def _demand_plain(run: RunFlags) -> None:
 def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
     """The flags of each: those of --layer if it is given, and then of every one of --against."""
     names = [text for word in against or () for text in _separated(word)]
+    if against and not names:
+        raise UsageError("--against names no layer.", "For example --against simple_rnn,lstm,gru.")
     if not names:
         return [layer]
     asked = [layer] if layer.layer else []

@@ -77,3 +77,10 @@ def test_weights_are_not_for_several_layers(rnncli):
     done = rnncli("gradients", case, "--layer", "gru", "--units", "2", "--against", "lstm", "--quiet")
     assert done.returncode == 2
     assert "--against" in done.stderr
+
+
+@pytest.mark.parametrize("nothing", ["", " , "])
+def test_against_nothing_is_a_mistake(rnncli, nothing):
+    done = rnncli("gradients", "--against", nothing, "--seed", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--against names no layer" in done.stderr
