@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,15 +25,20 @@ def holding(
 
 def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
     """The part of a tensor that `hidden_states[:, 0, 3:]` names; None where there is no such tensor."""
-    match = _CLAIM.fullmatch(claim)
-    if match is None or match["name"] not in tensors:
-        return None
-    return tensors[match["name"]][parse_index(match["index"] or "...")]
+    name, index = _parsed(claim)
+    return tensors[name][index] if name in tensors else None
 
 
 def parse_index(text: str) -> tuple[int | slice, ...]:
     """`:, -1, 3:` as what NumPy takes between brackets.  Raises ValueError for anything else."""
     return tuple(_part(part.strip()) for part in text.split(",") if part.strip() != "...")
+
+
+@cache
+def _parsed(claim: str) -> tuple[str, tuple[int | slice, ...]]:
+    """Its tensor and its index; layers say few claims, and a stream asks for them line after line."""
+    match = _CLAIM.fullmatch(claim)
+    return (match["name"], parse_index(match["index"] or "...")) if match else ("", ())
 
 
 def _part(text: str) -> int | slice:

@@ -49,6 +49,7 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
 
     fitting.refuse_the_impossible(case)
     name = _able(case, choose(case) if engine == "auto" else engine)
+    stack = Stack(case.layers)
     call = engines.get(name).opened(case, *_weights_and_seeds(case, name))
 
     def answer(one: Case) -> Result:
@@ -61,7 +62,7 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
             if engine != "auto":
                 raise
             return opened(one, "numpy")(one)
-        return _result(one, name, computed)
+        return _result(one, name, stack, computed)
 
     return answer
 
@@ -221,8 +222,7 @@ def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], di
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
 
-def _result(case: Case, engine: str, computed: engines.Computed) -> Result:
-    stack = Stack(case.layers)
+def _result(case: Case, engine: str, stack: Stack, computed: engines.Computed) -> Result:
     infos = stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     kept = computed.tensors if case.all_layers else computed.tensors[-1:]
     arrays = [tensor for layer in kept for tensor in layer]

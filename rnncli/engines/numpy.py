@@ -95,15 +95,18 @@ class _Loop:
         return (outputs if sequences else outputs[:, 0]), state
 
     def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
-        """Every time step and what its gates get from the inputs, some megabytes of steps as one product."""
+        """Every time step and what its gates get from the inputs, some megabytes of steps as one product.
+
+        Time goes first, so that the numbers of a step lie together.
+        """
         widest = max(weight.shape[-1] for weight in self.call.weights.values())
         together = max(1, BLOCK // (len(self.call.inputs) * widest))
         for start in range(0, len(order), together):
             times = order[start : start + together]
             first = min(times[0], times[-1])
-            inputs = self.call.inputs[:, first : first + len(times)]
+            inputs = self.call.inputs[:, first : first + len(times)].swapaxes(0, 1)
             projected = self.layer.cell.project(inputs, self.call.weights, self.dropout)
-            yield from ((time, projected[:, time - first]) for time in times)
+            yield from ((time, projected[time - first]) for time in times)
 
     def _step(
         self, timestep: int, counts: Array | None, gates: Any, states: tuple[Any, Any], output: Array

@@ -128,7 +128,7 @@ class Cell(ABC):
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
         """What the gates get from the inputs alone.
 
-        inputs: (batch, timesteps, features) or (batch, features).
+        inputs: (timesteps, batch, features) or (batch, features).
         Returns (..., gates * units), the bias of the inputs added.
         """
 
@@ -189,16 +189,23 @@ class Cell(ABC):
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
     """values @ kernel, with each gate's columns behind that gate's own dropout mask.
 
-    values: (batch, ..., n); kernel: (n, gates * units); masks: none, one, or one a gate, (batch, n).
+    values: (..., batch, n); kernel: (n, gates * units); masks: none, one, or one a gate, (batch, n).
     """
     if len(masks) < 2:
-        return (_dropped(values, masks[0]) if masks else values) @ kernel
+        return _product(values * masks[0] if masks else values, kernel)
     import numpy as np
 
     parts = np.split(kernel, len(masks), axis=-1)
     return np.concatenate(
-        [_dropped(values, mask) @ part for mask, part in zip(masks, parts, strict=True)], axis=-1
+        [_product(values * mask, part) for mask, part in zip(masks, parts, strict=True)], axis=-1
     )
+
+
+def _product(values: Array, kernel: Array) -> Array:
+    """One product of all rows: NumPy would take matrix after matrix, packing the kernel each time."""
+    if values.ndim == 2:
+        return values @ kernel
+    return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], -1)
 
 
 def split(packed: Array, units: int) -> list[Array]:
@@ -210,10 +217,6 @@ def together(activation: Callable[[Array], Array], packed: Array, units: int) ->
     """An activation of every gate of (batch, gates * units), each (batch, units); one call is the fastest."""
     activated = activation(packed.reshape(len(packed), -1, units))
     return [activated[:, gate] for gate in range(activated.shape[1])]
-
-
-def _dropped(values: Array, mask: Array) -> Array:
-    return values * (mask[:, None] if values.ndim == 3 else mask)
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:

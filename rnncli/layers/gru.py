@@ -42,10 +42,9 @@ class GRUCell(Cell):
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
         """x W + b, (..., 3 * units), packed z, r, h."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
-        if not self.config["use_bias"]:
-            return projected
-        bias = weights["bias"]
-        return projected + (bias[0] if self.config["reset_after"] else bias)
+        if self.config["use_bias"]:
+            projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
+        return projected
 
     def step(
         self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: Dropout
@@ -66,7 +65,7 @@ class GRUCell(Cell):
             dropout.recurrent[: None if after else 2],
         )
         if after and self.config["use_bias"]:
-            recurrent = recurrent + weights["bias"][1]
+            recurrent += weights["bias"][1]
         z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         z_update, z_reset = split(z, units)
         update, reset = together(self.recurrent_activation, z, units)

@@ -54,7 +54,9 @@ class LSTMCell(Cell):
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
         """x W + b, (..., 4 * units), packed i, f, c, o."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
-        return projected + weights["bias"] if self.config["use_bias"] else projected
+        if self.config["use_bias"]:
+            projected += weights["bias"]
+        return projected
 
     def step(
         self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: Dropout
@@ -65,7 +67,8 @@ class LSTMCell(Cell):
 
         projected: (batch, 4 * units).  state: hidden and cell, each (batch, units).
         """
-        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        z += projected
         z_input, z_forget, z_candidate, z_output = split(z, self.units)
         input_, forget, _, output = together(self.recurrent_activation, z, self.units)
         candidate = self.activation(z_candidate)

@@ -32,7 +32,9 @@ class SimpleRNNCell(Cell):
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
         """x W + b, (..., units)."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
-        return projected + weights["bias"] if self.config["use_bias"] else projected
+        if self.config["use_bias"]:
+            projected += weights["bias"]
+        return projected
 
     def step(
         self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: Dropout
@@ -41,7 +43,8 @@ class SimpleRNNCell(Cell):
 
         projected: (batch, units).  state: hidden, (batch, units).
         """
-        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
+        z += projected
         hidden = self.activation(z)
         return SimpleRNNState(hidden), {"candidate": Gate(z, hidden)}
 
