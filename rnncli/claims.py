@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING
+
+from rnncli import indexing
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-
-_CLAIM = re.compile(r"(?P<name>[\w/]+)(?:\[(?P<index>[^\]]*)\])?")
 
 
 def holding(
@@ -25,26 +23,13 @@ def holding(
 
 def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
     """The part of a tensor that `hidden_states[:, 0, 3:]` names; None where there is no such tensor."""
-    name, index = _parsed(claim)
+    name, index = indexing.parsed(claim)
     return tensors[name][index] if name in tensors else None
 
 
-def parse_index(text: str) -> tuple[int | slice, ...]:
+def parse_index(text: str) -> indexing.Index:
     """`:, -1, 3:` as what NumPy takes between brackets.  Raises ValueError for anything else."""
-    return tuple(_part(part.strip()) for part in text.split(",") if part.strip() != "...")
-
-
-@cache
-def _parsed(claim: str) -> tuple[str, tuple[int | slice, ...]]:
-    """Its tensor and its index; layers say few claims, and a stream asks for them line after line."""
-    match = _CLAIM.fullmatch(claim)
-    return (match["name"], parse_index(match["index"] or "...")) if match else ("", ())
-
-
-def _part(text: str) -> int | slice:
-    if ":" not in text:
-        return int(text)
-    return slice(*(int(bound) if bound.strip() else None for bound in text.split(":")))
+    return () if text == "..." else tuple(map(indexing.part, text.split(",")))
 
 
 def _same(values: Array, other: Array | None) -> bool:

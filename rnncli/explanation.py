@@ -6,12 +6,12 @@ number itself first, and a factor names the equation that explains it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.errors import UsageError, did_you_mean
+from rnncli import indexing
+from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.result import TensorInfo
@@ -119,34 +119,24 @@ class Explanation:
     equations: tuple[Equation, ...]
 
 
-_TARGET = re.compile(r"\s*(?P<name>[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
-
-
 def target(text: str, infos: Sequence[TensorInfo]) -> Target:
     """What `last_cell_state[0,1]` names among `infos`.  Raises UsageError where that is not one number."""
-    found = _TARGET.fullmatch(text)
-    if found is None:
-        raise UsageError(f"{text}: that is no tensor.", "Write a name and an index: 'last_cell_state[0,1]'")
-    known = {info.name: info for info in infos}
-    name = found["name"]
-    if name not in known:
-        raise UsageError(f"there is no tensor {name!r}.", did_you_mean(name, known))
-    info = known[name]
-    return Target(name, _index(text, found["index"] or "", info))
+    info, parts = indexing.named(text, infos)
+    return Target(info.name, _index(text, parts, info))
 
 
-def _index(text: str, inside: str, info: TensorInfo) -> tuple[int, ...]:
+def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]:
     shape = tuple(size for size in info.shape if isinstance(size, int))
-    example = f"Write one index an axis, such as '{info.name}[{','.join(str(size - 1) for size in shape)}]'."
-    if ":" in inside or "..." in inside:
+    example = f"Write one index an axis, such as '{indexing.last_of(info)}'."
+    if any(":" in part or "..." in part for part in parts):
         raise UsageError(f"{text}: a slice is many numbers, and one is explained at a time.", example)
-    parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
-    if not all(re.fullmatch(r"[+-]?\d{1,300}", part, re.ASCII) for part in parts):
-        raise UsageError(f"{text}: an index is a whole number.", example)
+    try:
+        index = tuple(map(indexing.number, parts))
+    except ValueError:
+        raise UsageError(f"{text}: an index is a whole number.", example) from None
     axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"
     if len(parts) != len(shape):
         raise UsageError(f"{text}: {len(parts)} indices, but {axes}.", example)
-    index = tuple(map(int, parts))
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
             raise UsageError(f"{text}: there is no {one} on the axis {axis}: {axes}.", example)

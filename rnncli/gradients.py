@@ -5,13 +5,13 @@ The gradients themselves come from Keras, see engines/_gradients.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli import indexing
 from rnncli.case import Case, Spec
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -23,8 +23,6 @@ VANISHED, EXPLODED = 1e-3, 1e3
 STEPPED = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional")
 AFTER = ("Dense", "Masking")
 """What may stand after the last of them, and changes nothing in what is watched."""
-
-Index = tuple["int | slice", ...]
 
 
 class Target(NamedTuple):
@@ -125,15 +123,8 @@ def target(text: str | None, infos: Sequence[TensorInfo]) -> Target:
     """
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
-    found = re.fullmatch(r"\s*([\w/]+)\s*(?:\[([^\[\]]*)\])?\s*", text)
-    if found is None:
-        raise UsageError(f"--of {text}: that is no tensor.", "Write a name and indices: hidden_states[0,3,1]")
-    names = [info.name for info in infos]
-    if found[1] not in names:
-        raise UsageError(f"--of: there is no tensor {found[1]!r}.", did_you_mean(found[1], names))
-    info = infos[names.index(found[1])]
-    index = _index(text, found[2] or "0", info)
-    return _placed(names.index(info.name), info, index)
+    info, parts = indexing.named(text, infos, "--of: ")
+    return _placed(infos.index(info), info, _index(text, parts or ["0"], info))
 
 
 def layer_of(case: Case) -> int:
@@ -171,8 +162,7 @@ def of(case: Case, target: Target, states: Mapping[str, Array], inputs: Array, s
     )
 
 
-def _index(text: str, inner: str, info: TensorInfo) -> Index:
-    parts = [part.strip() for part in inner.split(",") if part.strip()] or ["0"]
+def _index(text: str, parts: Sequence[str], info: TensorInfo) -> indexing.Index:
     if len(parts) > len(info.axes):
         raise UsageError(
             f"--of {text}: {info.name} has {len(info.axes)} axes, and {len(parts)} indices came.",
@@ -186,23 +176,25 @@ def _index(text: str, inner: str, info: TensorInfo) -> Index:
 def _one(text: str, part: str, axis: str, size: object) -> int | slice:
     """One index, not negative; or a slice, which may be empty of nothing."""
     length = int(str(size))
-    if re.fullmatch(r"-?\d+", part):
-        if not -length <= int(part) < length:
-            raise UsageError(
-                f"--of {text}: {axis} has {length}, and the index is {part}.",
-                f"Indices run from 0 to {length - 1}, or back from -1." if length else "It is empty.",
-            )
-        return int(part) % length
-    if axis == "batch" or not (found := re.fullmatch(r"(-?\d+)?:(-?\d+)?", part)):
+    try:
+        one = indexing.number(part) if axis == "batch" else indexing.part(part)
+        kept = range(length)[one]
+    except ValueError:
         advice = "One sequence at a time: its number." if axis == "batch" else "Write a number, or 2:5, or :."
-        raise UsageError(f"--of {text}: {part!r} is no index of {axis}.", advice)
-    start, stop = (int(side) if side else None for side in found.groups())
-    if not range(length)[start:stop]:
+        raise UsageError(f"--of {text}: {part!r} is no index of {axis}.", advice) from None
+    except IndexError:
+        raise UsageError(
+            f"--of {text}: {axis} has {length}, and the index is {part}.",
+            f"Indices run from 0 to {length - 1}, or back from -1." if length else "It is empty.",
+        ) from None
+    if isinstance(kept, int):
+        return kept
+    if not kept:
         raise UsageError(f"--of {text}: {part} of {axis} is empty.", f"{axis} has {length}.")
-    return slice(start, stop)
+    return one
 
 
-def _placed(position: int, info: TensorInfo, index: Index) -> Target:
+def _placed(position: int, info: TensorInfo, index: indexing.Index) -> Target:
     import numpy as np
 
     batch = index[0] if isinstance(index[0], int) else 0

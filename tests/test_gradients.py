@@ -324,6 +324,7 @@ INFOS = (
         ("hidden_states[0, 1:3, 0]", "hidden_states[0, 1:3, 0]", [3, 6]),
         ("last_cell_state", "last_cell_state[0, :]", [0, 1, 2]),
         ("last_cell_state[]", "last_cell_state[0, :]", [0, 1, 2]),
+        ("hidden_states[0, -2:, 0]", "hidden_states[0, -2:, 0]", [6, 9]),
     ],
 )
 def test_what_a_text_names(text, shown, entries):
@@ -343,6 +344,9 @@ def test_what_a_text_names(text, shown, entries):
         ("hidden_states[:]", "no index of batch"),
         ("hidden_states[0,x]", "no index of timesteps"),
         ("hidden_states[0,3:1]", "empty"),
+        ("hidden_states[0,,1]", "'' is no index of timesteps"),
+        ("hidden_states[0," + "9" * 5000 + "]", "no index of timesteps"),
+        ("hidden_states[0,99999999999999999999]", "timesteps has 4, and the index is 9999"),
     ],
 )
 def test_what_a_text_does_not_name(text, said):
