@@ -74,7 +74,7 @@ def style_for(array: Array, decimals: int | None) -> str:
     """The format in which all of `array` is readable: decimals for ordinary sizes, else an exponent."""
     if not is_float(array):
         return "d" if array.dtype.kind in "iu" else ""
-    largest = max(map(_largest, mapped.blocks(np.atleast_1d(array))), default=0.0)
+    largest = max(map(_largest, mapped.blocks(array.reshape(-1))), default=0.0)
     places = 4 if decimals is None else decimals
     ordinary = largest == 0 or 1e-3 <= largest < 1e5
     return f"z.{places}f" if ordinary else f".{places}e"

@@ -9,7 +9,7 @@ values around zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
@@ -50,6 +50,14 @@ ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 def marks(view: View) -> Marks:
     """The signs that `view` can show."""
     return ASCII if view.ascii else UNICODE
+
+
+def histogram(counts: Sequence[int], view: View) -> str:
+    """How often each part of a range occurs, one bar each; "" where there is no range."""
+    bars, highest = marks(view).bars, max(counts, default=0)
+    if len(counts) < 2:
+        return ""
+    return "".join(bars[-(-count * (len(bars) - 1) // highest)] for count in counts)
 
 
 class Span(NamedTuple):

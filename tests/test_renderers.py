@@ -26,6 +26,7 @@ from rnncli import numerals, renderers
 from rnncli.answers.run import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.page import View
+from rnncli.renderers import _documents
 from rnncli.result import NamedTensor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -279,6 +280,28 @@ def test_ndjson_is_the_same_object_on_one_line(name):
     line = drawn(ANSWERS[name], "ndjson")
     assert line.count("\n") == 1
     assert json.loads(line) == json.loads(drawn(ANSWERS[name], "json"))
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson"])
+@pytest.mark.parametrize("name", ["run", "both_ways", "matrix", "odd"])
+@pytest.mark.parametrize("precision", [None, 2])
+def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format, name, precision):
+    odd = RunAnswer(of_size(2, 3, 4, odd=True))
+    answer = {**ANSWERS, "odd": odd}[name]
+    whole = drawn(answer, format, precision=precision)
+    monkeypatch.setattr(_documents, "LARGE", 2)
+    pieces = list(renderers.get(format).pieces(answer, View(precision=precision)))
+    assert len(pieces) > 8
+    assert b"".join(pieces).decode() == whole
+
+
+def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
+    whole = drawn(ANSWERS["run"], "csv")
+    csv_of = renderers.get("csv")
+    monkeypatch.setattr(csv_of, "AT_ONCE", 2)
+    pieces = list(csv_of.pieces(ANSWERS["run"], View()))
+    assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
+    assert b"".join(pieces).decode() == whole
 
 
 def test_csv_reads_back():

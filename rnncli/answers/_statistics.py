@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.page import Cell, Column, Line, Table, View, cell, idea, line, marks, room
+from rnncli.page import Cell, Column, Line, Table, View, cell, histogram, idea, line, marks, room
 from rnncli.wording import say
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
                 cell(std),
                 _saturated(figures, view),
                 *counts,
-                cell(histogram(figures, view)),
+                cell(histogram(figures.histogram, view)),
             )
         )
     return Table((*columns, Column(say("histogram", view.lang))), tuple(rows))
@@ -89,7 +89,11 @@ def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
             ("min", least, stats.min), ("max", most, stats.max)
         ))  # fmt: skip
         yield line("  " + dot.join(f"{say(key, lang)} {text} {list(index)}" for key, text, index in extremes))
-        pieces = [f"{say('mean', lang)} {mean}", f"{say('std', lang)} {std}", histogram(stats, view)]
+        pieces = [
+            f"{say('mean', lang)} {mean}",
+            f"{say('std', lang)} {std}",
+            histogram(stats.histogram, view),
+        ]
         yield line("  " + dot.join(filter(None, pieces)))
     last = []
     if stats.saturated is not None:
@@ -132,14 +136,6 @@ def _beyond(stats: Stats, view: View) -> str:
     low, high = stats.beyond or (0.0, 0.0)
     both = "+-" if view.ascii else "±"
     return f"{both}{high:g}" if low == -high else f"<{low:g} >{high:g}"
-
-
-def histogram(stats: Stats, view: View) -> str:
-    """How often each eighth of the range occurs, one bar each; "" where there is no range."""
-    if len(stats.histogram) < 2:
-        return ""
-    bars, highest = marks(view).bars, max(stats.histogram)
-    return "".join(bars[-(-count * (len(bars) - 1) // highest)] for count in stats.histogram)
 
 
 def _width(table: Table) -> int:

@@ -6,8 +6,9 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn, Protocol, cast
@@ -20,6 +21,8 @@ from rnncli.page import UNICODE, Answer, Chunks, View
 
 BINARY = ("npz", "npy", "safetensors")
 FLOWING = ("ndjson", "json", "table", "markdown")
+AT_ONCE = 2**20
+"""Bytes that are sent together."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every sign that a table may hold: one that cannot be shown, and all are said in ASCII."""
@@ -46,7 +49,14 @@ def delivery(flags: OutputFlags) -> Delivery:
             fill(flags.output, lambda file: renderers.get(name).write(answer, file))
             terminal.remark(remarks, flags.quiet)
             return
-        data = renderers.render(cast("Answer", answer), name, view_of(flags, to_file=to_file))
+        renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
+        if hasattr(renderer, "pieces"):
+            parts = _megabytes(renderer.pieces(answer, view))
+            first = next(parts)  # what is wrong shows here, if anywhere
+            terminal.remark(remarks, flags.quiet)
+            fill(flags.output, lambda file: _write_all(file, chain((first,), parts)))
+            return
+        data = renderer.render(cast("Answer", answer), view)
         if isinstance(data, str) and name != "table":
             data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
         terminal.remark(remarks, flags.quiet)
@@ -67,13 +77,13 @@ def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
         what = f"--stream: {name} cannot be written a record at a time."
         raise UsageError(what, "Take ndjson, or a table.")
     to_file = flags.output not in (None, "-")
-    view, renderer = view_of(flags, to_file=to_file), renderers.get(name)
+    view = view_of(flags, to_file=to_file)
     place = _whole(Path(flags.output or "").expanduser().resolve()) if to_file else nullcontext()
     with place as part, part.open("wb") if part else nullcontext(terminal.binary_stdout()) as file:
 
         def show(answer: Answer) -> None:
             code = terminal.encoding() if name == "table" else "utf-8"
-            file.write(renderer.render(answer, view).encode(code, "backslashreplace"))
+            file.write(cast("str", renderers.render(answer, name, view)).encode(code, "backslashreplace"))
             file.flush()
 
         yield show
@@ -106,9 +116,15 @@ def send(data: str | bytes, output: str | None) -> None:
 
 
 def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
-    """What `write` writes, a part at a time, to the file that --output names, else to stdout."""
+    """What `write` writes, a part at a time, to the file that --output names, else to stdout.
+
+    A reader that has gone away is no error; nothing more is made for it.
+    """
     if output in (None, "-"):
-        write(cast("IO[bytes]", _Stdout()))
+        try:
+            write(cast("IO[bytes]", _Stdout()))
+        except BrokenPipeError:
+            terminal.silence_stdout()
     else:
         _at(Path(output or "").expanduser(), lambda part: _write_into(part, write))
 
@@ -118,11 +134,29 @@ def _write_into(part: Path, write: Callable[[IO[bytes]], None]) -> None:
         write(file)
 
 
+def _write_all(file: IO[bytes], parts: Iterable[bytes]) -> None:
+    for part in parts:
+        file.write(part)
+
+
+def _megabytes(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in fewer and larger pieces, each of which is worth sending on its way."""
+    held, size = [], 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= AT_ONCE:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
 class _Stdout:
     """Takes one part after the other, and never seeks: what stdout is redirected to may be appended to."""
 
     def write(self, data: bytes) -> int:
-        terminal.write(data)
+        terminal.put(data)
         return len(data)
 
     def flush(self) -> None:

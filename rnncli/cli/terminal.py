@@ -65,17 +65,20 @@ def wrapped(text: str, width: int) -> str:
 
 def write(data: str | bytes) -> None:
     """`data` on stdout; a reader that has gone away is no error.  OSError where the disk is full."""
-    demand_stdout("Write to a file with --output FILE.")
-    if isinstance(data, str):
-        data = data.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
-    rest = memoryview(data)
     try:
-        sys.stdout.flush()
-        while rest:  # an unbuffered stream may take only a part
-            rest = rest[sys.stdout.buffer.write(rest) :]
-        flush()
+        put(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
     except BrokenPipeError:
         silence_stdout()
+
+
+def put(data: bytes) -> None:
+    """`data` on stdout.  BrokenPipeError where its reader has gone away, OSError where the disk is full."""
+    demand_stdout("Write to a file with --output FILE.")
+    rest = memoryview(data)
+    sys.stdout.flush()
+    while rest:  # an unbuffered stream may take only a part
+        rest = rest[sys.stdout.buffer.write(rest) :]
+    flush()
 
 
 def demand_stdout(advice: str) -> None:

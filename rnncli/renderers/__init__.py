@@ -1,7 +1,8 @@
 """How an answer is drawn: one file a format, found by its stem and imported on first use.
 
 Each has `render(answer, view)`, which takes the form of the answer that suits it (page, document,
-records, tensors) and returns text, or bytes where the format is binary.
+records, tensors) and returns text, or bytes where the format is binary; or, where an answer may be
+large, `pieces(answer, view)`, which yields its text in UTF-8 a part at a time.
 """
 
 from __future__ import annotations
@@ -47,5 +48,8 @@ def get(format: str) -> Any:
 
 def render(answer: Answer, format: str, view: View) -> str | bytes:
     """`answer` in `format`; UsageError where there is no such format."""
-    drawn: str | bytes = get(format).render(answer, view)
+    renderer = get(format)
+    if hasattr(renderer, "pieces"):
+        return b"".join(renderer.pieces(answer, view)).decode()
+    drawn: str | bytes = renderer.render(answer, view)
     return drawn

@@ -1,48 +1,83 @@
-"""Documents as JSON text: floats in the fewest digits, NaN and infinities as words."""
+"""Documents as JSON text, piece by piece: floats in the fewest digits, NaN and infinities as words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from rnncli.page import Written
 
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
 OPEN_LEVELS = 3
 """Down to here every key has a line of its own, deeper ones share one."""
+LARGE = 2**16
+"""An array of more numbers becomes text a part at a time, when it is its turn."""
+_LATER = b"\0"
+"""Stands for a large array until then; JSON itself has no such character."""
 
 
-def compact(document: Any, decimals: int | None = None) -> str:
+def compact(document: Any, decimals: int | None = None) -> Iterator[bytes]:
     """`document` on one line."""
-    return _dumps(_plain(document, decimals)).decode()
+    large: list[Array] = []
+    return _pieces(_dumps(_plain(document, decimals, large)), large, decimals)
 
 
-def spread(document: Any, decimals: int | None = None) -> str:
+def spread(document: Any, decimals: int | None = None) -> Iterator[bytes]:
     """`document` for people too: a key a line, each array on one line."""
-    return _spread(_plain(document, decimals), 0)
+    large: list[Array] = []
+    return _pieces(_spread(_plain(document, decimals, large), 0), large, decimals)
 
 
-def _spread(value: Any, level: int) -> str:
-    inner, outer = "  " * (level + 1), "  " * level
+def _pieces(text: bytes, large: list[Array], decimals: int | None) -> Iterator[bytes]:
+    """`text`, with the numbers of the large arrays where they belong."""
+    before, *after = text.split(_LATER)
+    yield before
+    for array, rest in zip(large, after, strict=True):
+        yield from _numbers(array, decimals)
+        yield rest
+
+
+def _numbers(array: Array, decimals: int | None) -> Iterator[bytes]:
+    """`[[...], [...]]`, some rows of it at a time."""
+    rows = LARGE * len(array) // array.size
+    yield b"["
+    for start in range(0, len(array), max(rows, 1)):
+        if start:
+            yield b","
+        if rows:
+            yield _dumps(_plain(array[start : start + rows], decimals, []))[1:-1]
+        else:
+            yield from _numbers(array[start], decimals)
+    yield b"]"
+
+
+def _spread(value: Any, level: int) -> bytes:
+    inner, outer = b"  " * (level + 1), b"  " * level
     if level < OPEN_LEVELS and isinstance(value, Mapping) and value:
-        lines = [f"{inner}{_dumps(key).decode()}: {_spread(item, level + 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(lines) + f"\n{outer}}}"
+        lines = [inner + _dumps(key) + b": " + _spread(item, level + 1) for key, item in value.items()]
+        return b"{\n" + b",\n".join(lines) + b"\n" + outer + b"}"
     if level < OPEN_LEVELS and isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         lines = [inner + _spread(item, level + 1) for item in value]
-        return "[\n" + ",\n".join(lines) + f"\n{outer}]"
-    return _dumps(value).decode()
+        return b"[\n" + b",\n".join(lines) + b"\n" + outer + b"]"
+    return _dumps(value)
 
 
-def _plain(value: Any, decimals: int | None) -> Any:
-    """`value` in parts that orjson writes as they should be read."""
+def _plain(value: Any, decimals: int | None, large: list[Array]) -> Any:
+    """`value` in parts that orjson writes as they should be read; the large arrays are set aside."""
     if value is None or isinstance(value, (str, bool, Written)):  # a stream writes thousands of them
         return value
     if isinstance(value, (dict, Mapping)):
-        return {key: _plain(item, decimals) for key, item in value.items()}
+        return {key: _plain(item, decimals, large) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, decimals) for item in value]
+        return [_plain(item, decimals, large) for item in value]
+    if getattr(value, "size", 0) > LARGE:
+        large.append(value)
+        return orjson.Fragment(_LATER)
     if hasattr(value, "dtype") or (isinstance(value, float) and not isfinite(value)):
         from rnncli.renderers._arrays import plain
 

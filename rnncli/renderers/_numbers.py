@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnncli import stats
 from rnncli.numerals import is_float, style_for, written
-from rnncli.page import Numbers, View, marks
+from rnncli.page import Numbers, View, histogram, marks
 from rnncli.wording import say
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ MOST_ROWS = 20
 WIDEST_EDGE = 3
 MOST_UNITS = 12
 """So many of the last axis where no width says how many fit."""
-BINS = 8
 
 GAP = -1
 """Stands in a list of indices for those that are left out."""
@@ -82,28 +82,17 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
     """`min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, how many are not finite, and a small histogram."""
     if not is_float(values) or not values.size:
         return ()
-    wide = values.astype(np.float64)
-    finite = wide[np.isfinite(wide)]
-    style = style_for(values, view.precision)
+    figures, style = stats.of(values), style_for(values, view.precision)
     pieces: list[str] = []
-    if finite.size:
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = {"min": finite.min(), "mean": finite.mean(), "max": finite.max(), "std": finite.std()}
+    if figures.min is not None and figures.max is not None:
+        parts = {
+            "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
+        }  # fmt: skip
         pieces = [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
-        pieces[-1] = f"{pieces[-1]}  {histogram(finite, marks(view).bars)}".rstrip()
-    odd = {"NaN": np.isnan(wide).sum(), "inf": np.isposinf(wide).sum(), "-inf": np.isneginf(wide).sum()}
+        pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
+    rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
+    odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
     return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
-
-
-def histogram(finite: Array, bars: str) -> str:
-    """How often each eighth of the range occurs, one bar each."""
-    low, high = float(finite.min()), float(finite.max())
-    if low == high or not np.isfinite(high - low):
-        return ""
-    counts = np.bincount(
-        np.minimum(((finite - low) / (high - low) * BINS).astype(int), BINS - 1), minlength=BINS
-    )
-    return "".join(bars[int(level)] for level in np.ceil(counts / counts.max() * (len(bars) - 1)))
 
 
 def _kept(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:

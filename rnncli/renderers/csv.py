@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from io import StringIO
+from itertools import islice
 
 from rnncli.page import Answer, View
 
+AT_ONCE = 2**14
+"""So many rows become text in one go."""
 
-def render(answer: Answer, view: View) -> str:
+
+def pieces(answer: Answer, view: View) -> Iterator[bytes]:
     """A header and the records; decimals only if a precision is asked for."""
-    header, rows = answer.records()
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    if view.precision is None or header[-1] != "value":
-        writer.writerows(rows)
-    else:
-        writer.writerows((*row[:-1], _rounded(row[-1], view.precision)) for row in rows)
-    return file.getvalue()
+    header, found = answer.records()
+    rows = iter(found)
+    if view.precision is not None and header[-1] == "value":
+        decimals = view.precision
+        rows = ((*row[:-1], _rounded(row[-1], decimals)) for row in rows)
+    some = [header]
+    while some:
+        file = StringIO()
+        csv.writer(file, lineterminator="\n").writerows(some)
+        yield file.getvalue().encode()
+        some = list(islice(rows, AT_ONCE))
 
 
 def _rounded(text: str, decimals: int) -> str:

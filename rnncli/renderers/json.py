@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rnncli.page import Answer, View
 from rnncli.renderers._documents import spread
 
 
-def render(answer: Answer, view: View) -> str:
+def pieces(answer: Answer, view: View) -> Iterator[bytes]:
     """The document; every digit unless a precision is asked for."""
-    return spread(answer.document(view), view.precision) + "\n"
+    yield from spread(answer.document(view), view.precision)
+    yield b"\n"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rnncli.page import Answer, View
 from rnncli.renderers._documents import compact
 
 
-def render(answer: Answer, view: View) -> str:
+def pieces(answer: Answer, view: View) -> Iterator[bytes]:
     """The document on one line, or where the answer comes in `lines`, each of them on one."""
     documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
-    return "".join(compact(document, view.precision) + "\n" for document in documents)
+    for document in documents:
+        yield from compact(document, view.precision)
+        yield b"\n"

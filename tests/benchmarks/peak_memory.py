@@ -33,6 +33,7 @@ def sections(rounds: int) -> Sections:
             "numpy, load and save": [sys.executable, "-c", COPY, str(big), str(out)],
             "rnncli, npy to npy": gru,
             "rnncli, npy to npy, numpy": [*gru, "--engine", "numpy"],
+            "rnncli, npy to ndjson": [*gru[:-1], str(Path(folder, "out.ndjson"))],
         }
         found = measure(commands, rounds)
     megabytes = tuple(Row(name, max(one.megabytes)) for name, one in found.items())

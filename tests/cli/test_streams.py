@@ -246,10 +246,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom rnncli.cli import app, output\n"
-        "def slow(self, data):\n"
-        "    self.open('wb').write(data[:9]); print('writing', flush=True); time.sleep(30)\n"
-        "Path.write_bytes = slow\n"
+        "import sys, time\nfrom rnncli.cli import app, output\n"
+        "def slow(file, parts):\n"
+        "    file.write(next(iter(parts))[:9]); print('writing', flush=True); time.sleep(30)\n"
+        "output._write_all = slow\n"
         f"sys.exit(app.main(['run', '--seed', '1', '--quiet', '-o', {str(tmp_path / 'out.json')!r}]))"
     )
     with subprocess.Popen(
