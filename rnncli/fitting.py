@@ -27,10 +27,10 @@ def refuse_the_impossible(case: Case) -> None:
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
             "A mask is (batch, timesteps), true where a step counts.",
         )
-    if case.mask is not None and case.layers[0].class_name == "Masking":
+    if case.mask is not None and stack.layers[0].makes_mask:
         raise InputError(
-            "there is a mask, and layer 0 (Masking) makes its own.",
-            "Leave out the mask, or the layer Masking.",
+            f"there is a mask, and layer 0 ({case.layers[0].class_name}) makes its own.",
+            f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
     _refuse_the_mask_turned_round(stack, case)
 
@@ -39,7 +39,7 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
     """Keras masks and zeroes an unrolled backward sequence as if it ran forwards; its states are right."""
     masked = case.mask is not None
     for layer in stack.layers:
-        masked = masked or layer.spec.class_name == "Masking"
+        masked = masked or layer.makes_mask
         for loop in getattr(layer, "directions", {"": layer}).values():
             if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
                 raise LayerError(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli import chunks, claims, engines, fitting, memory
 from rnncli.case import Case, Shape, Spec
 from rnncli.errors import EngineError, LayerError, UsageError
 from rnncli.initializers import SeedStream
+from rnncli.layers import make
 from rnncli.layers.stack import Stack
 from rnncli.result import Matrix, NamedTensor, Result, TensorInfo
 
@@ -106,7 +107,11 @@ def trace(case: Case) -> Result:
 
 def witnessed(case: Case) -> Case:
     """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
-    return dataclasses.replace(case, layers=tuple(map(_with_states, case.layers)), all_layers=True)
+    return dataclasses.replace(
+        case,
+        layers=tuple(make(spec).with_returns(return_state=True) for spec in case.layers),
+        all_layers=True,
+    )
 
 
 def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> tuple[Explanation, Result]:
@@ -129,6 +134,7 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     """How much the numbers `of` change with every state and every input; default: the last step's output.
 
     Through Keras, whatever else could compute the case.  States are those of the last recurrent layer.
+    The last layer's states may be asked for whether it returns them or not.
     Raises UsageError where there are no such numbers, or no such layer.
     """
     from rnncli import gradients as slopes
@@ -138,10 +144,11 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     said = _conditions(case)
     case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
     _able(case, "tensorflow")
-    target = slopes.target(of, Stack(case.layers).outputs(case.inputs.shape))
+    wide = witnessed(case)
+    target = slopes.target(of, Stack(wide.layers).outputs(case.inputs.shape))
     weights, _ = _weights_and_seeds(case, "tensorflow")
     place = slopes.layer_of(case)
-    norms = _gradients.norms(case, weights, place, target.batch, target.position, target.entries)
+    norms = _gradients.norms(wide, weights, place, target.batch, target.position, target.entries)
     found = slopes.of(case, target, norms.states, norms.inputs, norms.skipped)
     return dataclasses.replace(found, conditions=said)
 
@@ -179,29 +186,13 @@ def dtype_of(layers: tuple[Spec, ...]) -> str:
 
 
 def _returning(layers: tuple[Spec, ...], sequences: bool, state: bool) -> tuple[Spec, ...]:
-    changed = {"return_sequences": sequences, "return_state": state}
-    return (*layers[:-1], _changed(layers[-1], changed))
-
-
-def _changed(spec: Spec, changed: Mapping[str, Any]) -> Spec:
-    if "return_state" in spec.config:
-        return dataclasses.replace(spec, config={**spec.config, **changed})
-    inner = {
-        name: _changed(value, changed)
-        for name, value in spec.config.items()
-        if isinstance(value, Spec) and name in ("layer", "backward_layer")
-    }
-    if not inner or spec.class_name != "Bidirectional":
+    last = make(layers[-1])
+    if not last.recurrent:
         raise LayerError(
-            f"{spec.class_name} has neither return_sequences nor return_state.",
+            f"{last.spec.class_name} has neither return_sequences nor return_state.",
             "matrix wants a recurrent layer last, such as lstm.",
         )
-    return dataclasses.replace(spec, config={**spec.config, **inner})
-
-
-def _with_states(spec: Spec) -> Spec:
-    recurrent = "return_state" in spec.config or spec.class_name == "Bidirectional"
-    return _changed(spec, {"return_state": True}) if recurrent else spec
+    return (*layers[:-1], last.with_returns(return_sequences=sequences, return_state=state))
 
 
 def _able(case: Case, engine: str) -> str:

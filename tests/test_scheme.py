@@ -10,7 +10,7 @@ import oracle
 import pytest
 from results_by_hand import matrix
 
-from rnncli import claims, outline, pipeline, renderers, specs
+from rnncli import claims, layers, outline, pipeline, renderers, specs
 from rnncli.answers import _scheme
 from rnncli.answers.matrix import MatrixAnswer
 from rnncli.case import Case
@@ -95,7 +95,7 @@ def test_other_numbers_are_not_called_equal():
 def test_every_identity_holds_for_what_keras_returns(expression):
     def returned(sequences: bool, state: bool) -> dict[str, np.ndarray]:
         (spec,) = specs.from_flags([expression], {})
-        spec = pipeline._changed(spec, {"return_sequences": sequences, "return_state": state})
+        spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
         names = [info.name for info in outline.outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)

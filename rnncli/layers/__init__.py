@@ -17,7 +17,7 @@ from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers._cell import Cell
 from rnncli.layers._layer import Layer
 
-__all__ = ["Cell", "Layer", "cell_of", "class_of", "make", "make_cell", "names"]
+__all__ = ["Cell", "Layer", "cell_of", "class_of", "make", "make_cell", "names", "recurrent"]
 
 
 def make(spec: Spec) -> Layer:
@@ -46,6 +46,11 @@ def cell_of(name: str) -> type[Cell]:
 def names(kind: str = "LAYERS") -> tuple[str, ...]:
     """Every layer's name, as Keras writes it; with kind CELLS every cell's."""
     return tuple(name for stem in _stems() for name in _held_by(stem, kind))
+
+
+def recurrent() -> tuple[str, ...]:
+    """The name of every layer that steps through time."""
+    return tuple(name for name in names() if class_of(name).recurrent)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from rnncli.case import Shape, Spec
@@ -97,6 +98,9 @@ class Run(Protocol):
 class Layer(ABC):
     """A layer as it is asked for by a Spec whose options have been checked.
 
+    recurrent: it steps through time, and has return_sequences and return_state, itself or inside.
+    takes_sequence: False where it takes (batch, features) as well.
+    makes_mask: True where the layers after it get a mask of its making.
     takes_mask: False where a script cannot call it with one, so that the next layer gets it.
     without_keras: False where only Keras computes it, because there is no step of ours.
     trains_without_keras: False where that is so while it trains.
@@ -105,6 +109,9 @@ class Layer(ABC):
 
     options: ClassVar[Mapping[str, Option]]
     input_rank: ClassVar[int] = 3
+    recurrent: ClassVar[bool] = False
+    takes_sequence: ClassVar[bool] = True
+    makes_mask: ClassVar[bool] = False
     without_keras: ClassVar[bool] = True
     trains_without_keras: ClassVar[bool] = True
     takes_mask: ClassVar[bool] = True
@@ -141,6 +148,11 @@ class Layer(ABC):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """Every weight as Keras draws it for these seeds."""
         return {}
+
+    def with_returns(self, **returns: bool) -> Spec:
+        """The same layer with this return_sequences or return_state, as far as it has them."""
+        own = {name: value for name, value in returns.items() if name in self.options}
+        return replace(self.spec, config={**self.config, **own})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """Where one number of the returned tensor `name` comes from; index: none of it negative."""

@@ -27,6 +27,7 @@ LOOP_OPTIONS: Mapping[str, Option] = {
 class Recurrent(Layer):
     """Returns its output, then with return_state every part of its state, each (batch, units)."""
 
+    recurrent = True
     cell_class: ClassVar[type[Cell]]
 
     def __init__(self, spec: Spec) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
@@ -25,6 +26,7 @@ class Bidirectional(Layer):
     Keras makes copies of the layer it is given; only an own backward layer is used as it is.
     """
 
+    recurrent = True
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
         "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
@@ -131,6 +133,15 @@ class Bidirectional(Layer):
                 same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
             found[f"{direction}_{layer.cell.output_state}"] = (same,)
         return found
+
+    def with_returns(self, **returns: bool) -> Spec:
+        """Of both of its layers."""
+        inner = {
+            name: layers.make(self.config[name]).with_returns(**returns)
+            for name in ("layer", "backward_layer")
+            if self.config[name]
+        }
+        return replace(self.spec, config={**self.config, **inner})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """One direction's number, or both merged; the second one's sequence was flipped."""

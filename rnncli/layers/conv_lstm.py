@@ -18,6 +18,7 @@ _SPACE = ("rows", "cols", "depth")
 class ConvLSTM(Layer):
     """Returns output[, last hidden state, last cell state], each with the axes of space."""
 
+    recurrent = True
     without_keras = False
     rank: ClassVar[int]
     options: ClassVar[Mapping[str, Option]] = {

@@ -20,6 +20,7 @@ class Dense(Layer):
     """activation(x W + b) along the last axis."""
 
     input_rank = 0
+    takes_sequence = False
     takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
         "units": Option("size", required=True),

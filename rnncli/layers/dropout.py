@@ -15,6 +15,7 @@ class Dropout(Layer):
     """The inputs themselves; only Keras draws which of them become 0 while it trains."""
 
     input_rank = 0
+    takes_sequence = False
     takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
         "rate": Option("rate", required=True),

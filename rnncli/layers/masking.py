@@ -14,7 +14,7 @@ from rnncli.result import TensorInfo
 class Masking(Layer):
     """A step is masked where every feature equals mask_value; its features come out as 0."""
 
-    takes_mask = False
+    makes_mask, takes_mask = True, False
     options: ClassVar[Mapping[str, Option]] = {
         "mask_value": Option("number", 0.0),
         "dtype": Option("dtype"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
+from rnncli.layers import recurrent
 from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Write it with model.save or model.save_weights."
-RECURRENT = frozenset(
-    {"SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
-)
 PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
 """The groups of which one layer consists."""
 
@@ -64,7 +62,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
             raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
     if names:
         return [leaf for name, leaf in known.items() if name in names]
-    return [leaf for leaf in known.values() if leaf.get("class_name") in RECURRENT]
+    return [leaf for leaf in known.values() if leaf.get("class_name") in recurrent()]
 
 
 def _config(source: Source, file: Any, text: bytes | None) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
 from rnncli.specs.build import build, each, find, inside, named, options_of, who_has
 from rnncli.specs.text import describe
 from rnncli.specs.values import checked
 
-RECURRENT = ("SimpleRNN", "LSTM", "GRU")
 UNITS = 3
 
 _WRAPPER = ("bidirectional", "merge_mode")
@@ -44,23 +44,16 @@ def from_flags(
     stack: list[Spec] = []
     for item, is_name in zip(reversed(written), reversed(names), strict=True):
         if is_name:
-            spec = _from_name(item, flags, below_a_sequence=any(map(_takes_a_sequence, stack)))
+            above = (layers.class_of(spec.class_name) for spec in stack)
+            spec = _from_name(item, flags, below_a_sequence=any(layer.takes_sequence for layer in above))
         else:
             spec = _overridden(build(item), flags) if from_document else build(item)
+        _refuse_a_cell(spec)
         stack.insert(0, spec)
-    _refuse_cells(stack)
     _refuse_idle(
         flags, [spec for spec, is_name in zip(stack, names, strict=True) if is_name or from_document]
     )
     return tuple(stack)
-
-
-def _takes_a_sequence(spec: Spec) -> bool:
-    return "return_sequences" in spec.config or spec.class_name in (
-        "Bidirectional",
-        "TimeDistributed",
-        "Masking",
-    )
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:
@@ -74,8 +67,13 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
         own.setdefault("return_sequences", True)
     # In Keras's order, whatever the order of typing: initializers take their seeds in this order.
     inner = build(class_name, _checked(class_name, {key: own[key] for key in options if key in own}))
-    both = flags.get("bidirectional", bool(inside(name))) and class_name in RECURRENT
+    both = flags.get("bidirectional", bool(inside(name))) and _has_units(class_name)
     return _wrapped(inner, flags) if both else inner
+
+
+def _has_units(class_name: str) -> bool:
+    """Whether it is a recurrent layer with a cell of its own, which the flags are about."""
+    return class_name in layers.recurrent() and "units" in options_of(class_name)
 
 
 def _checked(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +103,7 @@ def _overridden(spec: Spec, flags: Mapping[str, Any]) -> Spec:
             return inner
         outer = {key: flags[key] for key in ("merge_mode", "dtype") if key in flags}
         return build("Bidirectional", {**spec.config, **outer, "layer": inner})
-    if spec.class_name not in RECURRENT:
+    if not _has_units(spec.class_name):
         return spec
     options = options_of(spec.class_name)
     changed = _checked(spec.class_name, {name: flags[name] for name in flags if name in options})
@@ -113,13 +111,12 @@ def _overridden(spec: Spec, flags: Mapping[str, Any]) -> Spec:
     return _wrapped(inner, flags) if flags.get("bidirectional") else inner
 
 
-def _refuse_cells(stack: Sequence[Spec]) -> None:
-    for spec in stack:
-        if spec.class_name.endswith("Cell"):
-            raise LayerError(
-                f"{spec.class_name} is a cell, one step of a layer, and not a layer.",
-                f"Put it into one: RNN({describe(spec)})",
-            )
+def _refuse_a_cell(spec: Spec) -> None:
+    if spec.class_name.endswith("Cell"):
+        raise LayerError(
+            f"{spec.class_name} is a cell, one step of a layer, and not a layer.",
+            f"Put it into one: RNN({describe(spec)})",
+        )
 
 
 def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec]) -> None:
