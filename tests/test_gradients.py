@@ -201,6 +201,43 @@ def test_whichever_numbers_are_asked_for(expression, of, masked):
 
 
 @pytest.mark.parametrize(
+    ("expressions", "of"),
+    [
+        (["LSTM(2)"], "last_cell_state"),
+        (["LSTM(2, return_sequences=True)"], "last_cell_state[1, 1]"),
+        (["SimpleRNN(2, return_sequences=True, go_backwards=True)"], "last_hidden_state[-1]"),
+        (["Bidirectional(LSTM(2), merge_mode='mul')"], "backward_last_cell_state"),
+        (["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)"], "forward_last_hidden_state"),
+        (["Bidirectional(LSTM(2, return_sequences=True))", "LSTM(2)"], "last_cell_state"),
+    ],
+)
+@pytest.mark.parametrize(("masked", "states"), [(False, False), (True, False), (False, True)])
+def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
+    """The numbers are those of the layer that returns them, which central differences hold."""
+    case = drawn(13, *expressions, masked=masked, states=states)
+    at = expressions[-1].rindex("(2") + len("(2")
+    returning = f"{expressions[-1][:at]}, return_state=True{expressions[-1][at:]}"
+    stack = specs.from_flags(
+        [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
+    )
+    found = pipeline.gradients(case, of)
+    assert found.layers == case.layers != stack
+    theirs = pipeline.gradients(replace(case, layers=stack), of)
+    assert found.target.text == theirs.target.text
+    assert any(curve.norms.any() for curve in found.curves[:-1])
+    for mine, other in zip(found.curves, theirs.curves, strict=True):
+        assert (mine.part, mine.direction) == (other.part, other.direction)
+        np.testing.assert_array_equal(mine.norms, other.norms)
+    if len(expressions) == 1:
+        held(replace(case, layers=stack), of)
+
+
+def test_states_below_the_last_layer_are_not_returned():
+    with pytest.raises(UsageError, match="there is no tensor 'last_cell_state'"):
+        pipeline.gradients(drawn(7, "LSTM(2)", "Dense(1)"), "last_cell_state")
+
+
+@pytest.mark.parametrize(
     ("expressions", "place"),
     [
         (("GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"), 1),
