@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from math import prod
 
+from rnncli import memory
 from rnncli.case import Case, walk
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
@@ -14,6 +15,10 @@ COMFORTABLE = 64 * 2**20
 """Bytes beyond which a larger chunk is no faster."""
 ROWS = 256
 """Sequences below which the matrix products would be slower: a chunk holds as many, whatever their size."""
+
+
+_DRAWN = ("dropout", "recurrent_dropout", "rate")
+"""The options of what is drawn for the batch as a whole, while it trains."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
@@ -42,12 +47,16 @@ def part(case: Case, chunk: slice) -> Case:
 
 
 def joined(results: Iterator[Result], batch: int) -> Result:
-    """The result of all `batch` sequences.  A claim holds where it holds in every chunk."""
+    """The result of all `batch` sequences.  A claim holds where it holds in every chunk.
+
+    Raises InputError where the memory cannot hold it.
+    """
     first = next(results)
     if first.input_shape[0] == batch:
         return first
     import numpy as np
 
+    memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
     claims, engines, done = [each.equals for each in first.outputs], [first.engine], 0
     for result in _again(first, results):
@@ -80,9 +89,7 @@ def _independent(case: Case) -> bool:
     """Whether nothing is kept from call to call, drawn for the batch as a whole, or traced."""
     for inner in (inner for spec in case.layers for inner in walk(spec)):
         config = inner.config
-        if config.get("stateful") or (
-            case.training and (config.get("dropout") or config.get("recurrent_dropout"))
-        ):
+        if config.get("stateful") or (case.training and any(map(config.get, _DRAWN))):
             return False
     return not case.traced
 

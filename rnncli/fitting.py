@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
-def refuse_the_impossible(case: Case) -> None:
-    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
+def refuse_the_impossible(case: Case, at_once: int | None = None) -> None:
+    """What is known to fail, or to be wrong in Keras, before anything is allocated.
+
+    at_once: how many sequences of the batch are computed together, if not all of them.
+    """
     stack = Stack(case.layers)
-    memory.refuse_beyond(_needed(stack, case))
+    memory.refuse_beyond(_needed(stack, case, (at_once or len(case.inputs), *case.inputs.shape[1:])))
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
@@ -49,18 +52,18 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
                 )
 
 
-def _needed(stack: Stack, case: Case) -> int:
+def _needed(stack: Stack, case: Case, input_shape: Shape) -> int:
     """Bytes of all weights and outputs; and, to draw a weight, of three doubles for each of its numbers."""
     weights, outputs = (
         [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
-        for shapes in (stack.weight_shapes(case.inputs.shape), _output_shapes(stack, case))
+        for shapes in (stack.weight_shapes(input_shape), _output_shapes(stack, input_shape))
     )
     drawn = 24 * max(weights, default=0) if case.weights is None else 0
     return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + sum(outputs)) + drawn
 
 
-def _output_shapes(stack: Stack, case: Case) -> dict[str, Shape]:
-    return {info.name: info.shape for info in stack.outputs(case.inputs.shape, all_layers=True)}
+def _output_shapes(stack: Stack, input_shape: Shape) -> dict[str, Shape]:
+    return {info.name: info.shape for info in stack.outputs(input_shape, all_layers=True)}
 
 
 def weights(case: Case, stack: Stack) -> dict[str, Array]:

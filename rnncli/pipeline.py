@@ -34,21 +34,23 @@ def parts(case: Case, engine: str = "auto", budget: int | None = None) -> Iterat
     """The same chunk by chunk, in the order of the batch; nothing is kept of those that were taken."""
     from rnncli import mapped
 
-    call = opened(case, engine)
+    plan = chunks.plan(case, memory.spare() if budget is None else budget)
+    call = opened(case, engine, plan[0].stop)
     case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
-    for chunk in chunks.plan(case, memory.spare() if budget is None else budget):
+    for chunk in plan:
         yield call(chunks.part(case, chunk))
         mapped.release(case.inputs)
 
 
-def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
+def opened(case: Case, engine: str = "auto", at_once: int | None = None) -> Callable[[Case], Result]:
     """The layers of `case`, made once, and answering any case that differs in its inputs alone.
 
     Stateful layers go on from one to the next.  Errors as in `run`, here or at each call.
+    at_once: how many sequences of the batch a call will get at most, if not all of them.
     """
     import numpy as np
 
-    fitting.refuse_the_impossible(case)
+    fitting.refuse_the_impossible(case, at_once)
     name = _able(case, choose(case) if engine == "auto" else engine)
     stack = Stack(case.layers)
     call = engines.get(name).opened(case, *_weights_and_seeds(case, name))

@@ -16,7 +16,7 @@ from rnncli.arrange import ArrangeOptions, arrange
 from rnncli.case import Case, Document
 from rnncli.claims import evaluate
 from rnncli.engines import numpy as engine
-from rnncli.errors import UsageError
+from rnncli.errors import InputError, UsageError
 from rnncli.readers import Source, npy, read
 
 RANDOM = np.random.default_rng(3)
@@ -72,6 +72,7 @@ class TestPlan:
             ("Bidirectional(LSTM(3, stateful=True))", False, True),
             ("LSTM(3, dropout=0.5)", True, True),
             ("RNN(GRUCell(3, recurrent_dropout=0.5))", True, True),
+            ("Dropout(0.5)", True, True),
             ("LSTM(3, dropout=0.5)", False, False),
             ("LSTM(3)", True, False),
         ],
@@ -79,6 +80,17 @@ class TestPlan:
     def test_what_belongs_together_goes_whole(self, expression: str, training: bool, whole: bool) -> None:
         case = case_of(expression, training=training)
         assert (len(chunks.plan(case, 1)) == 1) is whole
+
+    def test_what_is_let_go_chunk_by_chunk_may_be_more_than_the_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        case = case_of("LSTM(3, return_sequences=True)", 400, 50)
+        budget = cut(case, 20)
+        monkeypatch.setattr(memory, "total", lambda: 150_000)
+        assert sum(len(part.outputs[0].values) for part in pipeline.parts(case, budget=budget)) == 400
+        for refused in (budget, 2**40):
+            with pytest.raises(InputError, match="memory"):
+                pipeline.run(case, budget=refused)
 
     def test_a_trace_is_whole(self) -> None:
         assert len(chunks.plan(case_of("LSTM(3)", traced=True), 1)) == 1
