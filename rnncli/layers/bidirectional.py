@@ -11,11 +11,11 @@ from rnncli.case import Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
+from rnncli.layers._recurrent import Recurrent
 from rnncli.result import TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.layers._recurrent import Recurrent
 
 _COMMON = ("return_sequences", "return_state", "stateful")
 
@@ -38,11 +38,12 @@ class Bidirectional(Layer):
         super().__init__(spec)
         inner: Spec = spec.config["layer"]
         own: Spec | None = spec.config["backward_layer"]
-        if not inner.config.keys() >= {"return_sequences", "go_backwards"}:
-            raise LayerError(
-                f"Bidirectional({inner.class_name}): {inner.class_name} has no direction.",
-                "Put SimpleRNN, LSTM, GRU or RNN into it.",
-            )
+        for one in filter(None, (inner, own)):
+            if not issubclass(layers.class_of(one.class_name), Recurrent):
+                raise LayerError(
+                    f"Bidirectional({inner.class_name}): {one.class_name} cannot be run in both directions.",
+                    "Put SimpleRNN, LSTM, GRU or RNN into it.",
+                )
         self._agree(inner, own)
         self.forward = self._direction(_copied(inner))
         self.backward = self._direction(own or _copied(inner, go_backwards=True))
