@@ -37,7 +37,7 @@ class Spec:
     deferred: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One experiment.
 
@@ -65,7 +65,7 @@ class Case:
     feature_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SavedLayer:
     """One layer of a saved model.
 
@@ -78,7 +78,7 @@ class SavedLayer:
     weights: tuple[Array, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
     """What a reader found in one source; every part but `inputs` may be missing.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-import unicodedata
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -248,6 +247,8 @@ def _span_of_error(text: str, error: SyntaxError) -> Span:
 
 def _columns(text: str) -> int:
     """How many columns of a terminal `text` takes; Korean letters take two."""
+    import unicodedata
+
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
         for char in text

@@ -74,7 +74,7 @@ class Written(list[Any]):
     """A part of a document that JSON takes as it is: words, whole numbers and finite ones."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Numbers:
     """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
 
@@ -93,7 +93,7 @@ class Column(NamedTuple):
     right: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Rows of cells under headings; a title of its own where a page has several."""
 
@@ -102,7 +102,7 @@ class Table:
     title: Line = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Tables side by side and one below the other; cells[row][column]."""
 
@@ -111,7 +111,7 @@ class Grid:
     cells: tuple[tuple[Table, ...], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Page:
     """A title, a few remarks under it, and then tables, grids and single lines."""
 

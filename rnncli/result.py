@@ -61,7 +61,7 @@ class Step(NamedTuple):
     dropout: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """What an engine returned for a Case; `differences` is filled by --check: per tensor the largest one.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rnncli.stats import Stats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunAnswer:
     """Every returned tensor with its name, shape, meaning and numbers.
 
@@ -68,7 +68,7 @@ class RunAnswer:
         return {**tensor_document(tensor, view.lang), **own}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunChunks:
     """The tensors of a large run, of which only those of one chunk need be there at a time.
 

@@ -83,7 +83,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
     return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputFlags:
     """What goes into the layer."""
 
@@ -138,7 +138,7 @@ class InputFlags:
     ] = None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerFlags:
     """Which layer; all but `layer` carry the name of Keras's own option."""
 
@@ -226,7 +226,7 @@ class LayerFlags:
     bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunFlags:
     """How the layer is run."""
 
@@ -269,7 +269,7 @@ class RunFlags:
     ] = "auto"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CheckFlags:
     """Whether the numbers are held against Keras itself."""
 
@@ -301,7 +301,7 @@ class CheckFlags:
         return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OutputFlags:
     """How the answer is shown, and where."""
 

@@ -17,7 +17,7 @@ from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers._cell import Cell
 from rnncli.layers._layer import Layer
 
-__all__ = ["Cell", "Layer", "cell_of", "class_of", "make", "make_cell", "names", "recurrent"]
+__all__ = ["Cell", "Layer", "cell_of", "class_of", "known", "make", "make_cell", "names", "recurrent"]
 
 
 def make(spec: Spec) -> Layer:
@@ -32,14 +32,23 @@ def make_cell(spec: Spec) -> Cell:
 
 def class_of(name: str) -> type[Layer]:
     """The class of a layer's name; case and underscores don't matter."""
-    found: type[Layer] = _find(name, "LAYERS")
+    found: type[Layer] = _demanded(name, "LAYERS")
     return found
 
 
 def cell_of(name: str) -> type[Cell]:
     """The class of a cell's name; case and underscores don't matter."""
-    found: type[Cell] = _find(name, "CELLS")
+    found: type[Cell] = _demanded(name, "CELLS")
     return found
+
+
+def known(name: str, *kinds: str) -> str | None:
+    """Keras's own name of a layer, in any case; None where there is none.  With kind CELLS of a cell.
+
+    Loads only the files whose stems begin the name.
+    """
+    held = (_find(name, kind) for kind in kinds or ("LAYERS",))
+    return next((found[0] for found in held if found), None)
 
 
 @cache
@@ -53,16 +62,23 @@ def recurrent() -> tuple[str, ...]:
     return tuple(name for name in names() if class_of(name).recurrent)
 
 
+def _demanded(name: str, kind: str) -> Any:
+    found = _find(name, kind)
+    if found is None:
+        what = "layer" if kind == "LAYERS" else "cell"
+        raise LayerError(f"there is no {what} '{name}'.", did_you_mean(name, names(kind)))
+    return found[1]
+
+
 @cache
-def _find(name: str, kind: str) -> Any:
+def _find(name: str, kind: str) -> tuple[str, Any] | None:
     folded = _folded(name)
     for stem in sorted(_stems(), key=len, reverse=True):
         if folded.startswith(_folded(stem)):
             for class_name, found in _held_by(stem, kind).items():
                 if _folded(class_name) == folded:
-                    return found
-    what = "layer" if kind == "LAYERS" else "cell"
-    raise LayerError(f"there is no {what} '{name}'.", did_you_mean(name, names(kind)))
+                    return class_name, found
+    return None
 
 
 @cache

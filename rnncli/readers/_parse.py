@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
 from rnncli.readers._packages import needed
@@ -63,8 +62,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
         loads(data, object_pairs_hook=once)
 
 
-@dataclass(frozen=True)
-class _Fault:
+class _Fault(NamedTuple):
     position: int
     what: str
     advice: str

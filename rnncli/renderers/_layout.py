@@ -19,7 +19,7 @@ ENOUGH_UNITS = 6
 """With fewer beside the names, numbers move under the names if there are more to be seen there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """How the numbers of one table stand, so that those of different tensors stand under each other.
 

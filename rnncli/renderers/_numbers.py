@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnncli import stats
 from rnncli.numerals import is_float, style_for, written
 from rnncli.page import Numbers, View, histogram, marks
 from rnncli.wording import say
@@ -26,16 +24,14 @@ GAP = -1
 """Stands in a list of indices for those that are left out."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """labels: by axis, what is new in this row.  texts: the numbers, none of them in a gap."""
 
     labels: dict[str, str]
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """A tensor in text.
 
     units: the indices of the last axis, with a GAP perhaps.  style: the format of its numbers.
@@ -71,17 +67,19 @@ def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
     head, tail = -(-most // 2), most // 2
     ellipsis = marks(view).ellipsis
     rows = tuple(
-        replace(row, texts=(*row.texts[:head], ellipsis, *row.texts[units - tail :])) if row.texts else row
+        row._replace(texts=(*row.texts[:head], ellipsis, *row.texts[units - tail :])) if row.texts else row
         for row in whole.rows
     )
     kept = (*range(head), GAP, *range(units - tail, units))
-    return replace(whole, rows=rows, units=kept, summary=whole.summary or summary(values, view))
+    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view))
 
 
 def summary(values: Array, view: View) -> tuple[str, ...]:
     """`min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, how many are not finite, and a small histogram."""
     if not is_float(values) or not values.size:
         return ()
+    from rnncli import stats
+
     figures, style = stats.of(values), style_for(values, view.precision)
     pieces: list[str] = []
     if figures.min is not None and figures.max is not None:

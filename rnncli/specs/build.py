@@ -65,17 +65,16 @@ def _named(name: str, given: Mapping[str, Any]) -> Spec:
 
 def find(name: str) -> str:
     """Keras's own name of a layer or a cell, in any case.  Raises LayerError."""
-    folded = _folded(name)
-    for known in (*layers.names(), *layers.names("CELLS")):
-        if known.casefold() == folded:
-            return known
+    found = layers.known(_folded(name), "LAYERS", "CELLS")
+    if found:
+        return found
     names = (*layers.names(), *short_names())
     raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, names))
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:
     """The options of a layer or a cell."""
-    if class_name in layers.names("CELLS"):
+    if layers.known(class_name, "CELLS"):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
 
@@ -172,7 +171,7 @@ def _complete(class_name: str, given: Mapping[str, Any], *, deferred: bool = Fal
         config.setdefault(name, "float32" if option.kind == "dtype" else option.default)
     config = {name: "float32" if name == "dtype" and v is None else v for name, v in config.items()}
     spec = Spec(class_name, config, deferred)
-    if class_name in layers.names():
+    if layers.known(class_name):
         layers.make(spec)
     return spec
 

@@ -73,7 +73,10 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
 
 def _has_units(class_name: str) -> bool:
     """Whether it is a recurrent layer with a cell of its own, which the flags are about."""
-    return class_name in layers.recurrent() and "units" in options_of(class_name)
+    if not layers.known(class_name):
+        return False
+    found = layers.class_of(class_name)
+    return found.recurrent and "units" in found.options
 
 
 def _checked(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
