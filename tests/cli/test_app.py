@@ -139,7 +139,8 @@ def test_groups_are_spelled_out() -> None:
     assert names[-1] == "more"
     defaults = {name: parameter.default for name, parameter in inspect.signature(flat).parameters.items()}
     flat(**(defaults | {"units": 7, "quiet": True}))
-    assert seen == [LayerFlags(units=7), OutputFlags(quiet=True), 3]
+    given = [vars(seen[0]), vars(seen[1]), seen[2]]
+    assert given == [vars(LayerFlags(units=7)), vars(OutputFlags(quiet=True)), 3]
 
 
 @pytest.mark.parametrize("group", [InputFlags, LayerFlags])
