@@ -27,11 +27,6 @@ def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
     return tensors[name][index] if name in tensors else None
 
 
-def parse_index(text: str) -> indexing.Index:
-    """`:, -1, 3:` as what NumPy takes between brackets.  Raises ValueError for anything else."""
-    return () if text == "..." else tuple(map(indexing.part, text.split(",")))
-
-
 def _same(values: Array, other: Array | None) -> bool:
     import numpy as np
 

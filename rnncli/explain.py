@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import activations, claims
+from rnncli import activations, indexing
 from rnncli.case import Case
 from rnncli.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product
@@ -317,8 +317,7 @@ def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
     found: list[str] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
-            other, _, inside = claim.rstrip("]").partition("[")
-            window = claims.parse_index(inside or "...")
+            other, window = indexing.parsed(claim)
             shape = next(one.values.shape for one in result.outputs if one.name == other)
             if tensor.name == prefix + target.name and other in names:
                 found.append(f"{other.removeprefix(prefix)}{_outwards(target.indices, window, shape)}")

@@ -150,7 +150,10 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     """The given initial state in the dtype of the inputs, as Keras casts it."""
     if case.initial_state is None:
         return None
-    wanted = Stack(case.layers).states(case.inputs.shape)
+    stack = Stack(case.layers)
+    wanted = stack.states(case.inputs.shape)
+    for layer in stack.layers:
+        layer.demand_start()
     states = fitted_states(case.initial_state, wanted, "initial_state: ")
     return tuple(state.astype(case.inputs.dtype) for state in states)
 

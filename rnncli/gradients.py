@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import indexing
+from rnncli import indexing, layers
 from rnncli.case import Case, Spec
 from rnncli.errors import UsageError
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 VANISHED, EXPLODED = 1e-3, 1e3
 """What a norm is held against is the norm at the last processed step that the output depends on."""
-
-STEPPED = ("SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional")
-AFTER = ("Dense", "Masking")
-"""What may stand after the last of them, and changes nothing in what is watched."""
 
 
 class Target(NamedTuple):
@@ -129,15 +125,21 @@ def target(text: str | None, infos: Sequence[TensorInfo]) -> Target:
 
 def layer_of(case: Case) -> int:
     """The place of the last layer that steps through time.  Raises UsageError where its state is hidden."""
-    kinds = [spec.class_name for spec in case.layers]
-    places = [place for place, kind in enumerate(kinds) if kind in STEPPED]
-    hidden = [kind for kind in kinds[places[-1] if places else 0 :] if kind not in (*STEPPED, *AFTER)]
+    places = [place for place, spec in enumerate(case.layers) if is_stepped(spec)]
+    after = case.layers[places[-1] if places else 0 :]
+    hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
-            f"gradients cannot watch the states of {(hidden or kinds)[-1]}.",
-            f"It knows {', '.join(STEPPED)}.",
+            f"gradients cannot watch the states of {(hidden or [case.layers[-1].class_name])[-1]}.",
+            "Take SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
         )
     return places[-1]
+
+
+def is_stepped(spec: Spec) -> bool:
+    """Whether it steps through time, with states that can be watched."""
+    layer = layers.class_of(spec.class_name)
+    return layer.recurrent and layer.without_keras
 
 
 def units_of(case: Case) -> int:

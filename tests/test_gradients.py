@@ -397,3 +397,13 @@ def test_layers_whose_states_are_hidden_are_refused(expressions):
     rank = pipeline.Stack(layers).layers[0].input_rank or 3
     with pytest.raises(UsageError, match="cannot watch the states"):
         pipeline.gradients(Case(layers=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
+
+
+def test_dropout_after_the_last_loop_changes_nothing():
+    inputs = np.random.default_rng(5).standard_normal((2, 5, 3)).astype(np.float32)
+    alone, after = (
+        pipeline.gradients(Case(specs.from_flags(list(stack), {}), inputs, seed=3))
+        for stack in (["LSTM(4)"], ["LSTM(4)", "Dropout(0.5)"])
+    )
+    for mine, theirs in zip(after.curves, alone.curves, strict=True):
+        np.testing.assert_array_equal(mine.norms, theirs.norms)

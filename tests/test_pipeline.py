@@ -194,6 +194,14 @@ class TestRefusals:
         with pytest.raises(InputError, match="last_hidden_state has the shape"):
             oracle.asked(["GRU(2)"], X, engine, initial_state=[np.zeros((2, 3), "float32")])
 
+    @pytest.mark.parametrize("engine", ["numpy", "tensorflow", "gradients"])
+    def test_a_state_that_keras_would_halve_wrongly(self, engine: str) -> None:
+        uneven = "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))"
+        states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
+        case = oracle.case([uneven], X, initial_state=states)
+        with pytest.raises(LayerError, match="halves a state, and its layers keep 2 and 1"):
+            pipeline.gradients(case) if engine == "gradients" else pipeline.run(case, engine)
+
     def test_every_refusal_is_one_of_ours(self) -> None:
         assert issubclass(InputError, RnncliError)
         assert EngineError.exit_code == 3

@@ -114,9 +114,9 @@ class GradientsAnswer:
 
 def _kind(found: Gradients) -> str:
     """The class of the layer whose states are watched; of Bidirectional, of the layer inside."""
-    from rnncli.gradients import STEPPED
+    from rnncli.gradients import is_stepped
 
-    spec = next(spec for spec in reversed(found.layers) if spec.class_name in STEPPED)
+    spec = next(spec for spec in reversed(found.layers) if is_stepped(spec))
     inner = spec.config.get("layer")
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 

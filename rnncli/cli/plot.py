@@ -90,10 +90,10 @@ def plot(
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     from rnncli import pipeline
-    from rnncli.gradients import STEPPED
+    from rnncli.gradients import is_stepped
     from rnncli.plots import sheet
 
-    through_time = any(spec.class_name in STEPPED for spec in case.layers)
+    through_time = any(map(is_stepped, case.layers))
     traceable = through_time and pipeline.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":

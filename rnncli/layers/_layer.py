@@ -133,6 +133,10 @@ class Layer(ABC):
         """What an initial state consists of, in Keras's order, under the names of the results."""
         return ()
 
+    def demand_start(self) -> None:
+        """Raises LayerError where Keras could not start it from a given state."""
+        return
+
     def claims(self) -> dict[str, tuple[str, ...]]:
         """By name of a returned tensor, what ought to be the same numbers: `hidden_states[:, -1, :]`."""
         return {}

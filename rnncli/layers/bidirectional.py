@@ -118,6 +118,15 @@ class Bidirectional(Layer):
             for info in layer.states(input_shape)
         )
 
+    def demand_start(self) -> None:
+        """See Layer.  A cell of RNN's list is one item of Keras's state, however many parts it has."""
+        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.directions.values()]
+        if items[0] != items[1]:
+            raise LayerError(
+                f"Bidirectional: Keras halves a state, and its layers keep {items[0]} and {items[1]}.",
+                "Leave the initial state out, or give layers that keep equally many.",
+            )
+
     def claims(self) -> dict[str, tuple[str, ...]]:
         """The backward state is the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
@@ -213,13 +222,6 @@ class Bidirectional(Layer):
         """Each direction's initial state."""
         if not call.initial_state:
             return None, None
-        # A cell of RNN's list is one item of Keras's state, however many parts it has.
-        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.directions.values()]
-        if items[0] != items[1]:
-            raise LayerError(
-                f"Bidirectional: Keras halves a state, and its layers keep {items[0]} and {items[1]}.",
-                "Leave the initial state out, or give layers that keep equally many.",
-            )
         count = len(self.forward.states(call.inputs.shape))
         return call.initial_state[:count], call.initial_state[count:]
 
