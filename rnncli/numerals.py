@@ -32,9 +32,12 @@ def spelled(value: float) -> str:
     return INFINITY if value > 0 else f"-{INFINITY}"
 
 
-def exact(array: Array) -> list[str]:
-    """Every value of `array`, flat, in the fewest digits that its own dtype reads back the same."""
-    flat = np.ravel(array)
+def exact(array: Array, decimals: int | None = None) -> list[str]:
+    """Every value of `array`, flat, in the fewest digits that its own dtype reads back the same.
+
+    decimals: rounded to so many before; the digits of a narrow dtype would round otherwise than its numbers.
+    """
+    flat = np.ravel(rounded(array, decimals))
     if not is_float(flat):
         return [str(value) for value in flat.tolist()]
     texts: list[str] = widened(flat).astype(str).tolist() if is_short(flat) else flat.astype(str).tolist()

@@ -134,7 +134,7 @@ class Answer(Protocol):
 
     def page(self, view: View) -> Page: ...  # noqa: D102
 
-    def records(self) -> Records: ...  # noqa: D102
+    def records(self, view: View) -> Records: ...  # noqa: D102
 
     def tensors(self) -> Mapping[str, Array]: ...  # noqa: D102
 

@@ -111,7 +111,7 @@ def test_without_a_seed_none_is_named():
 
 
 def test_records_leave_empty_what_a_tensor_lacks():
-    header, rows = RunAnswer(sentence()).records()
+    header, rows = RunAnswer(sentence()).records(View())
     rows = list(rows)
     assert header == ("name", "batch", "timestep", "unit", "value")
     assert rows[0] == ("hidden_states", 0, 0, 0, "0.2131")
@@ -123,7 +123,7 @@ def test_records_leave_empty_what_a_tensor_lacks():
 def test_records_of_a_convolution_have_its_axes():
     axes = ("batch", "timesteps", "rows", "cols", "channels")
     tensor = NamedTensor("hidden_states", axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1))
-    header, rows = RunAnswer(result(tensor)).records()
+    header, rows = RunAnswer(result(tensor)).records(View())
     assert header == ("name", "batch", "timestep", "row", "col", "channel", "value")
     assert list(rows)[5] == ("hidden_states", 0, 1, 0, 1, 0, "5.0")
 

@@ -107,7 +107,7 @@ def test_the_document_is_the_whole_explanation():
 
 
 def test_records_have_a_factor_a_row():
-    header, rows = ANSWERS["explain"].records()
+    header, rows = ANSWERS["explain"].records(View())
     rows = list(rows)
     assert header[:4] == ("equation", "value", "total", "term")
     assert all(len(row) == len(header) for row in rows)

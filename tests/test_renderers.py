@@ -304,6 +304,14 @@ def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
     assert b"".join(pieces).decode() == whole
 
 
+def test_csv_and_json_round_the_same_number():
+    values = np.random.default_rng(0).uniform(-1, 1, (40, 60)).astype(np.float16)
+    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    rows = csv.DictReader(io.StringIO(drawn(answer, "csv", precision=3)))
+    written = np.array(json.loads(drawn(answer, "json", precision=3))["outputs"][0]["values"])
+    assert [float(row["value"]) for row in rows] == written.ravel().tolist()
+
+
 def test_csv_reads_back():
     values = np.array([[0.1, np.nan, -np.inf]], np.float32)
     text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv")

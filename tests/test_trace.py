@@ -156,7 +156,7 @@ def test_lines_are_steps():
 
 
 def test_records_hold_every_number_once():
-    header, rows = answer(masked(), Kept(units=(1,))).records()
+    header, rows = answer(masked(), Kept(units=(1,))).records(View())
     rows = list(rows)
     assert header == ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
     quantities = 3 * 2 + 1 + 1 + 1

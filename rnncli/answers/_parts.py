@@ -117,7 +117,7 @@ def axes_of(tensors: Iterable[NamedTensor]) -> tuple[str, ...]:
     return ("batch", "timesteps", *(others or ["units"]))
 
 
-def rows_of(tensor: NamedTensor, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def rows_of(tensor: NamedTensor, columns: Sequence[str], view: View) -> Iterator[tuple[Any, ...]]:
     """One number a row: where it stands, and what it is, in the digits that read back the same."""
     import numpy as np
 
@@ -131,7 +131,7 @@ def rows_of(tensor: NamedTensor, columns: Sequence[str]) -> Iterator[tuple[Any, 
         indices: list[Iterable[Any]] = [
             by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
         ]
-        yield from zip(repeat(tensor.name), *indices, exact(block), strict=False)
+        yield from zip(repeat(tensor.name), *indices, exact(block, view.precision), strict=False)
         start += block.size
 
 

@@ -39,7 +39,7 @@ class EnginesAnswer:
         )
         return Page((), (), (Table(headings, rows),))
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """One engine a row."""
         rows = ((engine.name, engine.available, engine.version, engine.note) for engine in self.engines)
         return ("name", "available", "version", "note"), rows

@@ -52,7 +52,7 @@ class ExplainAnswer:
 
         return page(self, view)
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """A factor a row, with its term and its equation."""
         header = ("equation", "value", "total", "term", "term_value", "factor", "factor_value", "explained")
         return header, (row for equation in self.explanation.equations for row in self._rows(equation))

@@ -71,7 +71,7 @@ class GradientsAnswer:
         parts += [line(text, "dim") for text in _wrapped(say("rule", view.lang), view)]
         return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """layer, direction, part, timestep, masked, value: one norm a row."""
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (

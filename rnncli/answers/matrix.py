@@ -78,7 +78,7 @@ class MatrixAnswer:
         notes = (note_of(self.plainest, view),)
         return Page(title(self.plainest.layers, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """As of `run`, with the two choices in front."""
         columns = axes_of(tensor for _, result in self._results() for tensor in result.outputs)
         header = ("return_sequences", "return_state", *records_header(columns))
@@ -86,7 +86,7 @@ class MatrixAnswer:
             (sequences, state, *row)
             for (sequences, state), result in self._results()
             for tensor in result.outputs
-            for row in rows_of(tensor, columns)
+            for row in rows_of(tensor, columns, view)
         )
         return header, rows
 

@@ -51,11 +51,11 @@ class RunAnswer:
         parts = (table_of(self.result, view), *_statistics.parts(self.stats, view))
         return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
         columns = axes_of(self.result.outputs)
         return records_header(columns), (
-            row for tensor in self.result.outputs for row in rows_of(tensor, columns)
+            row for tensor in self.result.outputs for row in rows_of(tensor, columns, view)
         )
 
     def tensors(self) -> dict[str, Array]:

@@ -40,7 +40,7 @@ class SamplesAnswer:
         )
         return Page((), (), (Table(headings, rows),))
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """One sample a row."""
         rows = ((sample.name, sample.title, command(sample)) for sample in self.samples)
         return ("name", "title", "command"), rows

@@ -55,7 +55,7 @@ class ShapeAnswer:
         weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
         return Page(title(specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """Weights and outputs, one a row."""
         return ("kind", "name", "shape", "parameters"), self._records()
 

@@ -49,10 +49,10 @@ class TraceAnswer:
 
         return page(self, view)
 
-    def records(self) -> Records:
+    def records(self, view: View) -> Records:
         """One number a row; a step's status stands in each of its rows."""
         header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
-        return header, (row for step in self._steps() for row in self._rows(step))
+        return header, (row for step in self._steps() for row in self._rows(step, view.precision))
 
     def tensors(self) -> dict[str, Array]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
@@ -92,11 +92,11 @@ class TraceAnswer:
         axes = ["batch", "timestep", "unit"]
         return {"stats": {name: _statistics.document(stats, axes) for name, stats in self.stats.items()}}
 
-    def _rows(self, step: Step) -> Iterable[tuple[Any, ...]]:
+    def _rows(self, step: Step, decimals: int | None) -> Iterable[tuple[Any, ...]]:
         from rnncli.numerals import exact
 
         for name, values in quantities(step):
-            for (row, column), number in zip(_places(*values.shape), exact(values), strict=True):
+            for (row, column), number in zip(_places(*values.shape), exact(values, decimals), strict=True):
                 place = (self.trace.entry(row), step.status[row], self.trace.unit(column))
                 yield step.layer, step.direction, step.timestep, *place, name, number
 

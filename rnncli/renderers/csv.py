@@ -15,7 +15,7 @@ AT_ONCE = 2**14
 
 def pieces(answer: Answer, view: View) -> Iterator[bytes]:
     """A header and the records; decimals only if a precision is asked for."""
-    header, found = answer.records()
+    header, found = answer.records(view)
     rows = iter(found)
     if view.precision is not None and header[-1] == "value":
         decimals = view.precision
