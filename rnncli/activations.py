@@ -32,9 +32,10 @@ _ROOT_OF_HALF = 0.7071067690849304
 def _sigmoid(np: Any, x: Any) -> Any:
     """Within 2 units in the last place on both sides; exp may overflow, and 1 / inf is the right 0."""
     with np.errstate(over="ignore", under="ignore"):
-        powers = np.exp(-x)
-        powers += 1  # in place: a fresh array of megabytes costs more than the sum
-        return 1 / powers
+        powers = np.asarray(-x)  # then in place: a fresh array of megabytes costs more than the sum
+        np.exp(powers, out=powers)
+        powers += 1
+        return np.reciprocal(powers, out=powers)
 
 
 def _between(np: Any, x: Any, low: float, high: float) -> Any:

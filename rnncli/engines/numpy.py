@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
 
-BLOCK = 2**22
+BLOCK = 2**20
 """So many numbers the gates get from the inputs in one product, about."""
 
 

@@ -71,13 +71,15 @@ class GRUCell(Cell):
         update, reset = together(self.recurrent_activation, z, units)
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
-            z_candidate = x_candidate + reset * inner
+            z_candidate = reset * inner
+            z_candidate += x_candidate
         else:
             z_candidate = x_candidate + product(
                 reset * state.hidden, kernel[:, 2 * units :], dropout.recurrent[2:]
             )
         candidate = self.activation(z_candidate)
-        hidden = update * state.hidden + (1 - update) * candidate
+        hidden = (1 - update) * candidate
+        hidden += update * state.hidden
         gates = {
             "update": Gate(z_update, update),
             "reset": Gate(z_reset, reset),

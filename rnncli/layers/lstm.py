@@ -72,7 +72,8 @@ class LSTMCell(Cell):
         z_input, z_forget, z_candidate, z_output = split(z, self.units)
         input_, forget, _, output = together(self.recurrent_activation, z, self.units)
         candidate = self.activation(z_candidate)
-        cell = forget * state.cell + input_ * candidate
+        cell = forget * state.cell
+        cell += input_ * candidate
         hidden = output * self.activation(cell)
         gates = {
             "input": Gate(z_input, input_),

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from figures import Sections, show
 
-ROUNDS = {"cold_start": 7, "peak_memory": 1, "reading": 3, "streaming": 1, "engines": 2}
+ROUNDS = {"cold_start": 7, "peak_memory": 1, "reading": 3, "streaming": 1, "engines": 3}
 """Whole processes come first, while this one is small and no library of it keeps threads."""
 
 
