@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import chain
 from math import prod
 
 from rnncli import memory
@@ -58,31 +59,39 @@ def joined(results: Iterator[Result], batch: int) -> Result:
 
     memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
-    claims, engines, done = [each.equals for each in first.outputs], [first.engine], 0
-    for result in _again(first, results):
+    agreed, done = Agreed(), 0
+    for result in chain((first,), results):
+        agreed.add(result)
         end = done + result.input_shape[0]
         for array, tensor in zip(arrays, result.outputs, strict=True):
             array[done:end] = tensor.values
-        claims = [
-            tuple(claim for claim in held if claim in tensor.equals)
-            for held, tensor in zip(claims, result.outputs, strict=True)
-        ]
-        engines, done = [*engines, result.engine], end
+        done = end
     outputs = tuple(
-        NamedTensor(tensor.name, tensor.axes, array, held)
-        for tensor, array, held in zip(first.outputs, arrays, claims, strict=True)
+        NamedTensor(tensor.name, tensor.axes, array, agreed.equals[tensor.name])
+        for tensor, array in zip(first.outputs, arrays, strict=True)
     )
-    return dataclasses.replace(
-        first,
-        engine=", ".join(dict.fromkeys(engines)),
-        input_shape=(batch, *first.input_shape[1:]),
-        outputs=outputs,
-    )
+    shape = (batch, *first.input_shape[1:])
+    return dataclasses.replace(first, engine=agreed.engine, input_shape=shape, outputs=outputs)
 
 
-def _again(first: Result, rest: Iterator[Result]) -> Iterator[Result]:
-    yield first
-    yield from rest
+class Agreed:
+    """What is said of all chunks.  equals: by the tensor's name, the claims that hold in each of them."""
+
+    def __init__(self) -> None:
+        self.equals: dict[str, tuple[str, ...]] = {}
+        self._engines: dict[str, None] = {}
+
+    def add(self, result: Result) -> None:
+        """One more chunk."""
+        for tensor in result.outputs:
+            held = self.equals.get(tensor.name, tensor.equals)
+            self.equals[tensor.name] = tuple(claim for claim in held if claim in tensor.equals)
+        self._engines[result.engine] = None
+
+    @property
+    def engine(self) -> str:
+        """`onnx, numpy` where not one engine computed all of them."""
+        return ", ".join(self._engines)
 
 
 def _independent(case: Case) -> bool:

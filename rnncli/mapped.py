@@ -1,11 +1,11 @@
-"""Arrays that stay in their file: cast a part at a time, and their pages let go once they were read."""
+"""Arrays that are never whole in memory: those that stay in their file, and those that come in parts."""
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 BLOCK = 2**22
 """So many numbers are looked at in one go, about."""
+
+
+class Growing(NamedTuple):
+    """An array that comes part after part along its first axis; the parts are taken once."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: Iterator[NDArray[Any]]
 
 
 class Cast:
@@ -41,6 +49,13 @@ def is_mapped(array: Any) -> bool:
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
     """The array along its first axis, some megabytes at a time; of a mapped one they leave memory again."""
+    if isinstance(array, Growing):
+        for part in array.parts:
+            yield from blocks(part, numbers)
+        return
+    if not array.shape:
+        yield np.atleast_1d(array)
+        return
     step = max(1, (numbers or BLOCK) * len(array) // max(array.size, 1))
     for start in range(0, len(array), step):
         yield array[start : start + step]

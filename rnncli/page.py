@@ -9,12 +9,13 @@ values around zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Shape
+    from rnncli.mapped import Growing
 
 
 class View(NamedTuple):
@@ -74,6 +75,13 @@ class Written(list[Any]):
     """A part of a document that JSON takes as it is: words, whole numbers and finite ones."""
 
 
+class Later:
+    """A part of a document that is known when all before it has been written."""
+
+    def __init__(self, value: Callable[[], Any]) -> None:
+        self.value = value
+
+
 @dataclass(frozen=True, eq=False)
 class Numbers:
     """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
@@ -127,7 +135,8 @@ Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 class Answer(Protocol):
     """What a command says, in each of the forms that a renderer may want.
 
-    document: JSON-able, arrays allowed as leaves.  tensors: by name; UsageError where there are none.
+    document: JSON-able, arrays and Later allowed as leaves.
+    tensors: by name; UsageError where there are none.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...  # noqa: D102
@@ -139,10 +148,17 @@ class Answer(Protocol):
     def tensors(self) -> Mapping[str, Array]: ...  # noqa: D102
 
 
-class Chunks(Protocol):
-    """An answer that comes chunk by chunk along the batch; for the formats that can be written so."""
+class GrowingAnswer(Protocol):
+    """An answer told while it is computed, in the formats that can be written so.
 
-    def chunks(self) -> tuple[int, Iterator[Mapping[str, Array]]]: ...  # noqa: D102
+    Its arrays come part after part, in the order in which they stand here; one form can be taken, once.
+    """
+
+    def document(self, view: View) -> dict[str, Any]: ...  # noqa: D102
+
+    def records(self, view: View) -> Records: ...  # noqa: D102
+
+    def tensors(self) -> Mapping[str, Growing]: ...  # noqa: D102
 
 
 def line(text: str, style: str = "") -> Line:

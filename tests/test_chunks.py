@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import chunks, mapped, memory, pipeline, specs
+from rnncli import chunks, mapped, memory, pipeline, specs, unfolding
 from rnncli.arrange import ArrangeOptions, arrange
 from rnncli.case import Case, Document
 from rnncli.claims import evaluate
@@ -29,6 +30,8 @@ EXPRESSIONS = (
     "Bidirectional(GRU(3, return_sequences=True), merge_mode=None)",
     "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True, return_state=True)",
 )
+
+NARROW = "LSTM(3, dtype='bfloat16', recurrent_initializer='he_uniform', return_state=True)"
 
 
 def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **more: Any) -> Case:
@@ -161,6 +164,49 @@ class TestTheSameNumbers:
         monkeypatch.setattr(engine, "BLOCK", 11 * 20 * 2)
         for mine, theirs in zip(pipeline.run(case, "numpy").outputs, whole.outputs, strict=True):
             np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
+
+
+class TestUnfolded:
+    @pytest.fixture(params=[unfolding.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
+    def waiting(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unfolding, "IN_MEMORY", request.param)
+
+    @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
+    def test_the_numbers_of_the_joined(self, expression: str) -> None:
+        case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
+        case = dataclasses.replace(case, inputs=case.inputs.astype(case.layers[0].config["dtype"]))
+        whole = chunks.joined(pipeline.parts(case, engine, cut(case, 3)), 11)
+        found = unfolding.Unfolded(pipeline.parts(case, engine, cut(case, 3)), 11)
+        assert found.result.input_shape == whole.input_shape
+        for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
+            parts = list(mine.values.parts)
+            assert len(parts) == 4
+            assert (mine.name, mine.axes, mine.values.shape) == (
+                theirs.name,
+                theirs.axes,
+                theirs.values.shape,
+            )
+            assert mine.values.dtype == theirs.values.dtype
+            assert np.array_equal(np.concatenate(parts), theirs.values)
+        assert found.agreed.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
+
+    def test_every_engine_is_named(self) -> None:
+        whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
+        halves = list(pipeline.parted(whole, [2, 2]))
+        halves[0] = dataclasses.replace(halves[0], engine="onnx")
+        found = unfolding.Unfolded(iter(halves), 4)
+        assert sum(len(part) for part in found.outputs[0].values.parts) == 4
+        assert found.agreed.engine == "onnx, numpy"
+
+    def test_nowhere_to_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        case = case_of(EXPRESSIONS[1])
+        found = unfolding.Unfolded(pipeline.parts(case, "numpy", cut(case, 3)), 11)
+        monkeypatch.setattr(found._waiting[1]._file, "write", full)
+        with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
+            list(found.outputs[0].values.parts)
 
 
 class TestMapped:

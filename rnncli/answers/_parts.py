@@ -16,6 +16,7 @@ from rnncli.wording import meaning, say
 if TYPE_CHECKING:
     from rnncli.gradients import Gradients
     from rnncli.result import NamedTensor, Result
+    from rnncli.unfolding import GrowingTensor
 
 SCHEMA = "rnncli/1"
 
@@ -94,14 +95,18 @@ def note_of(result: Result | Gradients, view: View) -> Line:
 
 def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
     """A returned tensor with its values."""
+    equals = {"equals": list(tensor.equals)}
+    return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
+
+
+def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any]:
+    """What is known of a returned tensor before its values."""
     return {
         "name": tensor.name,
         "axes": list(tensor.axes),
         "shape": list(tensor.values.shape),
         "dtype": str(tensor.values.dtype),
         "meaning": meaning(tensor.name, lang),
-        "equals": list(tensor.equals),
-        "values": tensor.values,
     }
 
 
@@ -110,14 +115,16 @@ def records_header(columns: Iterable[str]) -> tuple[str, ...]:
     return ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
 
 
-def axes_of(tensors: Iterable[NamedTensor]) -> tuple[str, ...]:
+def axes_of(tensors: Iterable[NamedTensor | GrowingTensor]) -> tuple[str, ...]:
     """batch, timesteps, units, and instead of units whatever else there is."""
     found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in found if axis not in ("batch", "timesteps")]
     return ("batch", "timesteps", *(others or ["units"]))
 
 
-def rows_of(tensor: NamedTensor, columns: Sequence[str], view: View) -> Iterator[tuple[Any, ...]]:
+def rows_of(
+    tensor: NamedTensor | GrowingTensor, columns: Sequence[str], view: View
+) -> Iterator[tuple[Any, ...]]:
     """One number a row: where it stands, and what it is, in the digits that read back the same."""
     import numpy as np
 
@@ -125,7 +132,7 @@ def rows_of(tensor: NamedTensor, columns: Sequence[str], view: View) -> Iterator
     from rnncli.numerals import exact
 
     start = 0
-    for block in mapped.blocks(np.atleast_1d(tensor.values), 2**16):
+    for block in mapped.blocks(tensor.values, 2**16):
         places = np.unravel_index(np.arange(start, start + block.size), tensor.values.shape)
         by_axis = dict(zip(tensor.axes, places, strict=True))
         indices: list[Iterable[Any]] = [

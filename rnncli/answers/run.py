@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,18 @@ from rnncli.answers._parts import (
     rows_of,
     small,
     tensor_document,
+    tensor_head,
     title,
 )
-from rnncli.page import Cell, Column, Line, Numbers, Page, Records, Table, View, cell, line, shape_text
+from rnncli.page import Cell, Column, Later, Line, Numbers, Page, Records, Table, View, cell, line, shape_text
 from rnncli.result import NamedTensor, Result
 from rnncli.wording import brief, say
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.mapped import Growing
     from rnncli.stats import Stats
+    from rnncli.unfolding import GrowingTensor, Unfolded
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +56,7 @@ class RunAnswer:
 
     def records(self, view: View) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
-        columns = axes_of(self.result.outputs)
-        return records_header(columns), (
-            row for tensor in self.result.outputs for row in rows_of(tensor, columns, view)
-        )
+        return records_of(self.result.outputs, view)
 
     def tensors(self) -> dict[str, Array]:
         """What was returned, by name."""
@@ -68,19 +68,39 @@ class RunAnswer:
         return {**tensor_document(tensor, view.lang), **own}
 
 
-@dataclass(frozen=True, eq=False)
-class RunChunks:
-    """The tensors of a large run, of which only those of one chunk need be there at a time.
+class GrowingRunAnswer:
+    """The same of a large run, told while it is computed; one of these forms can be taken, once."""
 
-    batch: how many sequences all of them are.
-    """
+    def __init__(self, unfolded: Unfolded) -> None:
+        self.unfolded = unfolded
 
-    batch: int
-    results: Iterator[Result]
+    def document(self, view: View) -> dict[str, Any]:
+        """The contract's object; what only the last chunk decides comes behind the values."""
+        agreed = self.unfolded.agreed
 
-    def chunks(self) -> tuple[int, Iterator[dict[str, Array]]]:
-        """The batch, and what was returned, by name, chunk by chunk; once."""
-        return self.batch, (RunAnswer(result).tensors() for result in self.results)
+        def output(tensor: GrowingTensor) -> dict[str, Any]:
+            equals = Later(lambda: agreed.equals[tensor.name])
+            return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
+
+        head = head_of(self.unfolded.result)
+        del head["engine"]
+        outputs = [output(tensor) for tensor in self.unfolded.outputs]
+        return {**head, "outputs": outputs, "engine": Later(lambda: agreed.engine)}
+
+    def records(self, view: View) -> Records:
+        """As of RunAnswer."""
+        return records_of(self.unfolded.outputs, view)
+
+    def tensors(self) -> dict[str, Growing]:
+        """What is returned, by name, in the order in which it can be taken."""
+        return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
+
+
+def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:
+    """One tensor after the other."""
+    columns = axes_of(tensors)
+    rows = (row for tensor in tensors for row in rows_of(tensor, columns, view))
+    return records_header(columns), rows
 
 
 def stats_of(result: Result) -> dict[str, Stats]:

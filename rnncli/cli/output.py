@@ -17,7 +17,7 @@ from rnncli import renderers
 from rnncli.cli import terminal
 from rnncli.cli.options import OutputFlags
 from rnncli.errors import UsageError
-from rnncli.page import UNICODE, Answer, Chunks, View
+from rnncli.page import UNICODE, Answer, GrowingAnswer, View
 
 BINARY = ("npz", "npy", "safetensors")
 FLOWING = ("ndjson", "json", "table", "markdown")
@@ -31,7 +31,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 class Delivery(Protocol):
     """Shows an answer, and before it the remarks, which nobody wants to read if no answer comes."""
 
-    def __call__(self, answer: Answer | Chunks, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
+    def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
 
 
 def delivery(flags: OutputFlags) -> Delivery:
@@ -44,12 +44,12 @@ def delivery(flags: OutputFlags) -> Delivery:
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
 
-    def deliver(answer: Answer | Chunks, remarks: Sequence[str] = ()) -> None:
-        if grows(flags):
-            fill(flags.output, lambda file: renderers.get(name).write(answer, file))
+    def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
+        renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
+        if hasattr(renderer, "write"):
+            fill(flags.output, lambda file: renderer.write(answer, file))
             terminal.remark(remarks, flags.quiet)
             return
-        renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
         if hasattr(renderer, "pieces"):
             parts = _megabytes(renderer.pieces(answer, view))
             first = next(parts)  # what is wrong shows here, if anywhere
@@ -87,11 +87,6 @@ def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
             file.flush()
 
         yield show
-
-
-def grows(flags: OutputFlags) -> bool:
-    """Whether the format is written chunk by chunk."""
-    return hasattr(renderers.get(format_of(flags)), "write")
 
 
 def demand_place(output: str | None) -> None:

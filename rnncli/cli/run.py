@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from rnncli.cli.options import (
     AllLayers,
     CheckFlags,
@@ -50,22 +52,30 @@ def run(
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
         return
-    from rnncli import chunks, comparing, pipeline
-    from rnncli.answers.run import RunAnswer, RunChunks, first_nan, stats_of
+    from rnncli import chunks, pipeline, renderers
+    from rnncli.answers.run import GrowingRunAnswer, RunAnswer, first_nan, stats_of
     from rnncli.cli import progress, request
-    from rnncli.cli.output import delivery, format_of, grows
+    from rnncli.cli.output import delivery, format_of
     from rnncli.memory import parse
 
     deliver, budget = delivery(output), parse(memory) if memory else None
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     batch = len(case.inputs)
     results = progress.watched(pipeline.parts(case, run.engine, budget), batch, output.quiet)
-    if grows(output) and not (check.check or stats or fail_on_nan):
-        deliver(RunChunks(batch, (request.selected(each, select) for each in results)), remarks)
+    first = next(results)
+    results = chain((first,), results)
+    looked_at = check.check or stats or fail_on_nan
+    if first.input_shape[0] < batch and renderers.grows(format_of(output)) and not looked_at:
+        from rnncli.unfolding import Unfolded
+
+        shown = (request.selected(each, select) for each in results)
+        deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
         return
     result = chunks.joined(results, batch)
     apart: list[str] = []
     if check.check:
+        from rnncli import comparing
+
         result, apart = comparing.held(case, result, *check.tolerances)
     result = request.selected(result, select)
     remarks += request.unseen(result, format_of(output))

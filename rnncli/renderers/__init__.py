@@ -1,8 +1,9 @@
 """How an answer is drawn: one file a format, found by its stem and imported on first use.
 
 Each has `render(answer, view)`, which takes the form of the answer that suits it (page, document,
-records, tensors) and returns text, or bytes where the format is binary; or, where an answer may be
-large, `pieces(answer, view)`, which yields its text in UTF-8 a part at a time.
+records, tensors) and returns text, or bytes where the format is binary.  Where an answer may be large
+it has `pieces(answer, view)`, which yields its text in UTF-8 a part at a time, or, if it is binary,
+`write(answer, file)`; these take what they show from a mapped.Growing as well.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def get(format: str) -> Any:
     if format not in names():
         raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
     return import_module(f"{__name__}.{format}")
+
+
+def grows(format: str) -> bool:
+    """Whether the format is written as the answer comes, a part at a time."""
+    return any(hasattr(get(format), way) for way in ("pieces", "write"))
 
 
 def render(answer: Answer, format: str, view: View) -> str | bytes:

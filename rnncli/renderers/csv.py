@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 
-from rnncli.page import Answer, View
+from rnncli.page import Answer, GrowingAnswer, View
 
 AT_ONCE = 2**14
 """So many rows become text in one go."""
 
 
-def pieces(answer: Answer, view: View) -> Iterator[bytes]:
+def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
     """A header and the records; decimals only if a precision is asked for."""
     header, found = answer.records(view)
     rows = iter(found)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnncli.page import Answer, View
+from rnncli.page import Answer, GrowingAnswer, View
 from rnncli.renderers._documents import spread
 
 
-def pieces(answer: Answer, view: View) -> Iterator[bytes]:
+def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
     """The document; every digit unless a precision is asked for."""
     yield from spread(answer.document(view), view.precision)
     yield b"\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnncli.page import Answer, View
+from rnncli.page import Answer, GrowingAnswer, View
 from rnncli.renderers._documents import compact
 
 
-def pieces(answer: Answer, view: View) -> Iterator[bytes]:
+def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
     """The document on one line, or where the answer comes in `lines`, each of them on one."""
     documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
     for document in documents:

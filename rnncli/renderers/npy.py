@@ -6,8 +6,8 @@ from io import BytesIO
 from typing import IO
 
 from rnncli.errors import UsageError
-from rnncli.page import Answer, Chunks, View
-from rnncli.renderers._growing import begin, go_on, growing
+from rnncli.page import Answer, GrowingAnswer, View
+from rnncli.renderers._npy_file import write_npy
 
 
 def render(answer: Answer, view: View) -> bytes:  # noqa: ARG001 - a renderer's own form
@@ -17,15 +17,12 @@ def render(answer: Answer, view: View) -> bytes:  # noqa: ARG001 - a renderer's 
     return file.getvalue()
 
 
-def write(answer: Answer | Chunks, file: IO[bytes]) -> None:
-    """The same, chunk by chunk as they come."""
-    tensors = growing(answer)
-    names = list(tensors.first)
-    if len(names) != 1:
+def write(answer: Answer | GrowingAnswer, file: IO[bytes]) -> None:
+    """The same, as it comes."""
+    tensors = answer.tensors()
+    if len(tensors) != 1:
         raise UsageError(
-            f"npy holds one tensor, and here are {len(names)}: {', '.join(names)}.",
+            f"npy holds one tensor, and here are {len(tensors)}: {', '.join(tensors)}.",
             "Use npz, which holds all; rnncli run chooses one with --select NAME.",
         )
-    begin(file, tensors.first[names[0]], tensors.batch)
-    for chunk in tensors.chunks():
-        go_on(file, chunk[names[0]])
+    write_npy(file, *tensors.values())

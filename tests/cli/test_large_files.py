@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -60,6 +61,65 @@ class TestMemory:
         flags = ["--engine", "numpy", "--quiet", "--dtype", "float64", "--memory", "8MB"]
         nothing = peak("run", "--input-shape", "1,4,5", *flags, "-o", str(tmp_path / "small.npy"))
         assert peak("run", str(large), *flags, "-o", str(tmp_path / "out.npy")) < nothing + 50
+
+    def test_nor_are_the_results(self, large: Path, tmp_path: Path) -> None:
+        """114 MB of them as numbers, in text two and a half times as many."""
+        flags = [
+            "--engine",
+            "numpy",
+            "--units",
+            "38",
+            "-l",
+            "gru",
+            "-l",
+            "gru",
+            "--return-sequences",
+            "--all-layers",
+        ]
+        nothing = peak(
+            "run", "--input-shape", "1,4,5", *flags, "--quiet", "-o", str(tmp_path / "small.ndjson")
+        )
+        some = ["run", str(large), *flags, "--quiet", "--memory", "8MB", "-o", str(tmp_path / "out.ndjson")]
+        assert peak(*some) < nothing + 60
+
+
+DOCUMENT = ("schema", "version", "seed", "layer", "input")
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
+@pytest.mark.parametrize(
+    "flags", [("-l", "lstm", "--return-state"), ("-l", "bigru", "--return-sequences", "--merge-mode", "none")]
+)
+def test_text_written_as_it_comes(tmp_path: Path, rnncli: Run, format: str, flags: tuple[str, ...]) -> None:
+    """The same text as at once, except that json says at its end what only the last chunk decides."""
+    numbers = np.random.default_rng(0).standard_normal((300, 7, 4)).astype(np.float32)
+    numbers[200, 3, 2] = np.nan
+    np.save(tmp_path / "in.npy", numbers)
+    args = ["run", str(tmp_path / "in.npy"), *flags, "--seed", "5", "--engine", "numpy", "-f", format]
+    whole, parts = rnncli(*args), rnncli(*args, "--memory", "20K")
+    assert whole.stderr == parts.stderr == ""
+    assert ("NaN" in whole.stdout) is True
+    if format == "csv":
+        assert whole.stdout == parts.stdout
+        return
+    assert len(whole.stdout.splitlines()) == len(parts.stdout.splitlines())
+    assert json.loads(whole.stdout) == json.loads(parts.stdout)
+    assert list(json.loads(parts.stdout)) == [*DOCUMENT, "outputs", "engine"]
+
+
+def test_the_first_numbers_come_before_the_last_are_computed(large: Path) -> None:
+    args = ["run", str(large), "--engine", "numpy", "--units", "64", "--memory", "1", "-f", "ndjson"]
+    with subprocess.Popen(
+        [*COMMAND, *args, "--return-sequences"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=environment(),
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.read(100).startswith(b'{"schema":"rnncli/1"')
+        assert process.poll() is None
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+        assert process.stderr
+        assert process.stderr.read() == b""
 
 
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
