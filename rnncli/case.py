@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -65,8 +65,7 @@ class Case:
     feature_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class SavedLayer:
+class SavedLayer(NamedTuple):
     """One layer of a saved model.
 
     what: its class and size as far as the file says, `LSTM(3)`; else the shapes of its weights.
@@ -78,8 +77,7 @@ class SavedLayer:
     weights: tuple[Array, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Document:
+class Document(NamedTuple):
     """What a reader found in one source; every part but `inputs` may be missing.
 
     inputs: an array of any rank, or a tuple of arrays where sequences differ in length.

@@ -10,7 +10,6 @@ values around zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ class Later:
         self.value = value
 
 
-@dataclass(frozen=True, eq=False)
-class Numbers:
+class Numbers(NamedTuple):
     """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
 
     values: Array
@@ -101,8 +99,7 @@ class Column(NamedTuple):
     right: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
+class Table(NamedTuple):
     """Rows of cells under headings; a title of its own where a page has several."""
 
     columns: tuple[Column, ...]
@@ -110,8 +107,7 @@ class Table:
     title: Line = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
+class Grid(NamedTuple):
     """Tables side by side and one below the other; cells[row][column]."""
 
     down: tuple[str, ...]
@@ -119,8 +115,7 @@ class Grid:
     cells: tuple[tuple[Table, ...], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Page:
+class Page(NamedTuple):
     """A title, a few remarks under it, and then tables, grids and single lines."""
 
     title: Line

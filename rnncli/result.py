@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Shape, Spec
@@ -57,7 +58,7 @@ class Step(NamedTuple):
     gates: Mapping[str, Gate]
     state: Mapping[str, Array]
     output: Array
-    before: Mapping[str, Array] = field(default_factory=dict)
+    before: Mapping[str, Array] = MappingProxyType({})
     dropout: Any = None
 
 

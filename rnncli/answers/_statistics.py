@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.page import Cell, Column, Line, Table, View, cell, histogram, idea, line, marks, room
+from rnncli.page import Cell, Column, Line, Numbers, Table, View, cell, histogram, idea, line, marks, room
 from rnncli.wording import say
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _width(table: Table) -> int:
                 room(part) + (GAP if place else 0)
                 for one in (cell(column.heading), *cells)
                 for place, part in enumerate(one)
-                if isinstance(part, tuple)
+                if not isinstance(part, Numbers)
             )
             for column, cells in columns
         )

@@ -75,7 +75,7 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
         return [layer]
     asked = [layer] if layer.layer else []
     return asked + [
-        replace(layer, layer=[name]) if name.replace("-", "_").isidentifier() else LayerFlags(layer=[name])
+        layer._replace(layer=[name]) if name.replace("-", "_").isidentifier() else LayerFlags(layer=[name])
         for name in names
     ]
 
@@ -98,7 +98,7 @@ def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
             "Leave out weights and initial states.",
         )
     units = units_of(case)
-    sized = [one if one.units or not _is_name(one) else replace(one, units=units) for one in flags]
+    sized = [one if one.units or not _is_name(one) else one._replace(units=units) for one in flags]
     return [replace(case, layers=request.layers_of(one, Document())) for one in sized]
 
 

@@ -1,4 +1,4 @@
-"""The flags that commands share, a frozen dataclass a group, and `expanded`, which spells them out for Typer.
+"""The flags that commands share, a named tuple a group, and `expanded`, which spells them out for Typer.
 
 A flag that was not given is None (or False where there is no `--no-`), so that what a case document
 says holds until a flag says otherwise.
@@ -9,8 +9,7 @@ says holds until a flag says otherwise.
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -83,8 +82,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
     return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class InputFlags:
+class InputFlags(NamedTuple):
     """What goes into the layer."""
 
     input: Annotated[
@@ -138,8 +136,7 @@ class InputFlags:
     ] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LayerFlags:
+class LayerFlags(NamedTuple):
     """Which layer; all but `layer` carry the name of Keras's own option."""
 
     layer: Annotated[
@@ -226,8 +223,7 @@ class LayerFlags:
     bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class RunFlags:
+class RunFlags(NamedTuple):
     """How the layer is run."""
 
     seed: Annotated[
@@ -269,8 +265,7 @@ class RunFlags:
     ] = "auto"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class CheckFlags:
+class CheckFlags(NamedTuple):
     """Whether the numbers are held against Keras itself."""
 
     check: Annotated[
@@ -285,7 +280,7 @@ class CheckFlags:
         _flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
     ] = None
 
-    def __post_init__(self) -> None:
+    def demand_sense(self) -> None:
         """UsageError where a tolerance is no number, or has nothing to tolerate."""
         for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
             if value is not None and not self.check:
@@ -301,8 +296,7 @@ class CheckFlags:
         return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class OutputFlags:
+class OutputFlags(NamedTuple):
     """How the answer is shown, and where."""
 
     format: Annotated[
@@ -351,20 +345,24 @@ AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a
 
 def given(flags: Any) -> dict[str, Any]:
     """The flags of a group that the command line named, by field."""
-    values = {field.name: getattr(flags, field.name) for field in fields(flags)}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in flags._asdict().items() if value is not None}
 
 
 def expanded(function: Callable[..., None]) -> Callable[..., None]:
-    """`function`, with every group in its signature replaced by the flags of that group."""
+    """`function`, with every group in its signature replaced by the flags of that group.
+
+    A group may have `demand_sense`, which raises UsageError before the function is called.
+    """
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
-    groups = {name: hints[name] for name in parameters if is_dataclass(hints[name])}
+    groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
 
     def called(**values: Any) -> None:
         arguments = {name: values[name] for name in parameters if name not in groups}
         for name, group in groups.items():
-            arguments[name] = group(**{field.name: values[field.name] for field in fields(group)})
+            arguments[name] = group(**{flag: values[flag] for flag in group._fields})
+            if hasattr(group, "demand_sense"):
+                arguments[name].demand_sense()
         function(**arguments)
 
     flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
@@ -376,9 +374,14 @@ def expanded(function: Callable[..., None]) -> Callable[..., None]:
 
 def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:
     keyword = inspect.Parameter.KEYWORD_ONLY
-    if not is_dataclass(hint):
+    if not _is_group(hint):
         return [inspect.Parameter(name, keyword, default=default, annotation=hint)]
+    defaults, types = hint._field_defaults, hint.__annotations__
     return [
-        inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
-        for field in fields(hint)
+        inspect.Parameter(flag, keyword, default=defaults[flag], annotation=types[flag])
+        for flag in hint._fields
     ]
+
+
+def _is_group(hint: Any) -> bool:
+    return hasattr(hint, "_fields")

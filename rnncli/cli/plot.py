@@ -5,9 +5,8 @@
 import os
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from rnncli.cli.options import OUTPUT, RUN, AllLayers, InputFlags, LayerFlags, RunFlags
 from rnncli.cli.options import _choice as choice
@@ -31,8 +30,7 @@ WHAT = ("trace", "result")
 LARGEST = 100.0
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class PlotFlags:
+class PlotFlags(NamedTuple):
     """What is drawn, and how."""
 
     what: Annotated[

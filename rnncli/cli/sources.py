@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -34,7 +33,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
     document = readers.read(source, flags.input_format, options)
-    return replace(document, remarks=(*remarks, *document.remarks)), source.name
+    return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
 def made(flags: InputFlags, seed: int) -> tuple[Document, str]:

@@ -5,8 +5,7 @@ Philox4x32-10 is from Salmon et al., "Parallel random numbers: as easy as 1, 2, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """Where the words of one draw begin: the key, and the upper half of the counter."""
 
     key: tuple[int, int]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -19,8 +18,7 @@ ENOUGH_UNITS = 6
 """With fewer beside the names, numbers move under the names if there are more to be seen there."""
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
+class Layout(NamedTuple):
     """How the numbers of one table stand, so that those of different tensors stand under each other.
 
     blocks: by the identity of their Numbers.  gutter: columns of each axis's labels.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -22,7 +21,7 @@ def drawn(page: Page, view: View) -> RenderableType:
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
     for part in page.parts:
-        if parts and not isinstance(part, tuple):
+        if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
         parts.append(_part(part, view))
     return Group(*parts)
@@ -77,7 +76,7 @@ def _table(table: Table, view: View) -> RenderableType:
 
 def _grid(grid: Grid, view: View) -> RenderableType:
     """Tables side by side where they fit, else one below the other; equal columns under each other."""
-    folded = replace(grid, cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
+    folded = grid._replace(cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
     for shape in (grid, folded):
         abreast = [
             _widths(tables, across)
@@ -91,7 +90,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
 def _folded(table: Table) -> Table:
     """The last column under the first, for want of room."""
     rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
-    return replace(table, columns=table.columns[:-1], rows=rows)
+    return table._replace(columns=table.columns[:-1], rows=rows)
 
 
 def _one_by_one(grid: Grid) -> RenderableType:
