@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rnncli import chunks, claims, engines, fitting, memory
@@ -52,12 +53,13 @@ def opened(case: Case, engine: str = "auto", at_once: int | None = None) -> Call
 
     fitting.refuse_the_impossible(case, at_once)
     name = _able(case, choose(case) if engine == "auto" else engine)
-    stack = Stack(case.layers)
     call = engines.get(name).opened(case, *_weights_and_seeds(case, name))
+    results = _Results(case, name)
 
     def answer(one: Case) -> Result:
         inputs, states = np.ascontiguousarray(one.inputs), fitting.initial_state(one)
-        one = dataclasses.replace(one, inputs=inputs, initial_state=states)
+        if inputs is not one.inputs or states is not None:
+            one = dataclasses.replace(one, inputs=inputs, initial_state=states)
         try:
             for _ in range(one.calls):
                 computed = call(one)
@@ -65,7 +67,7 @@ def opened(case: Case, engine: str = "auto", at_once: int | None = None) -> Call
             if engine != "auto":
                 raise
             return opened(one, "numpy")(one)
-        return _result(one, name, stack, computed)
+        return results.of(one, computed)
 
     return answer
 
@@ -216,27 +218,37 @@ def _weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], di
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
 
-def _result(case: Case, engine: str, stack: Stack, computed: engines.Computed) -> Result:
-    infos = stack.outputs(case.inputs.shape, all_layers=case.all_layers)
-    kept = computed.tensors if case.all_layers else computed.tensors[-1:]
-    arrays = [tensor for layer in kept for tensor in layer]
-    tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
-    equal = claims.holding(stack.claims(all_layers=case.all_layers), tensors)
-    outputs = tuple(NamedTensor(info.name, info.axes, tensors[info.name], equal[info.name]) for info in infos)
-    for info, tensor in zip(infos, outputs, strict=True):
-        if tensor.values.shape != info.shape:
-            raise EngineError(f"{engine} returned {info.name} as {tensor.values.shape}, not as {info.shape}.")
-    return Result(
-        engine=engine,
-        seed=case.seed,
-        layers=case.layers,
-        input_shape=tuple(case.inputs.shape),
-        input_dtype=str(case.inputs.dtype),
-        outputs=outputs,
-        trace=computed.trace,
-        weights=computed.weights,
-        conditions=_conditions(case),
-    )
+class _Results:
+    """What an engine computes, named and checked; what depends on shapes alone is found once."""
+
+    def __init__(self, case: Case, engine: str) -> None:
+        stack, all_layers = Stack(case.layers), case.all_layers
+        self.engine, self.all_layers = engine, all_layers
+        self.infos = cache(lambda shape: stack.outputs(shape, all_layers=all_layers))
+        self.claims = stack.claims(all_layers=all_layers)
+        self.dtype = str(case.inputs.dtype)
+
+    def of(self, case: Case, computed: engines.Computed) -> Result:
+        """Raises EngineError where a tensor has not the shape that it should have."""
+        infos = self.infos(case.inputs.shape)
+        kept = computed.tensors if self.all_layers else computed.tensors[-1:]
+        arrays = [tensor for layer in kept for tensor in layer]
+        tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
+        for name, _, shape in infos:
+            if tensors[name].shape != shape:
+                raise EngineError(f"{self.engine} returned {name} as {tensors[name].shape}, not as {shape}.")
+        equal = claims.holding(self.claims, tensors)
+        return Result(
+            engine=self.engine,
+            seed=case.seed,
+            layers=case.layers,
+            input_shape=case.inputs.shape,
+            input_dtype=self.dtype,
+            outputs=tuple(NamedTensor(name, axes, tensors[name], equal[name]) for name, axes, _ in infos),
+            trace=computed.trace,
+            weights=computed.weights,
+            conditions=_conditions(case),
+        )
 
 
 def _conditions(case: Case) -> dict[str, int]:

@@ -91,7 +91,7 @@ class _Loop:
                 state = _where(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if self.traced:
-                steps.append(self._step(timestep, counts, gates, (before, state), output))
+                steps.append(self._step(timestep, counts, gates(), (before, state), output))
         return (outputs if sequences else outputs[:, 0]), state
 
     def _projected(self, order: range) -> Iterator[tuple[int, Array]]:

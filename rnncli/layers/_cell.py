@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.result import Gate
 
+    Gates = Callable[[], dict[str, Gate]]
+    """The gates of a step by name; most runs never ask for them."""
+
 State = tuple[Any, ...]
 """A named tuple of (batch, units) arrays: `hidden`, and what else the cell keeps."""
 
@@ -39,6 +42,10 @@ _FILLED = {
     "recurrent_kernel": "recurrent_initializer",
     "bias": "bias_initializer",
 }
+
+
+MANY = 2**14
+"""An activation of more numbers takes longer than calling it."""
 
 
 class Dropout(NamedTuple):
@@ -71,12 +78,12 @@ class Cell(ABC):
     @cached_property
     def activation(self) -> Callable[[Array], Array]:
         """The function of the candidate, and of an LSTM's output."""
-        return activations.get(self.config["activation"])
+        return activations.unguarded(self.config["activation"])
 
     @cached_property
     def recurrent_activation(self) -> Callable[[Array], Array]:
         """The function of the gates."""
-        return activations.get(self.config["recurrent_activation"])
+        return activations.unguarded(self.config["recurrent_activation"])
 
     @property
     def state_sizes(self) -> dict[str, int]:
@@ -135,11 +142,11 @@ class Cell(ABC):
     @abstractmethod
     def step(
         self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: Dropout
-    ) -> tuple[Any, dict[str, Gate]]:
-        """One time step.
+    ) -> tuple[Any, Gates]:
+        """One time step, with `np.errstate(all="ignore")` around it.
 
         projected: (batch, gates * units), of `project`.  state: before the step.
-        Returns the state after the step, whose `hidden` is the output, and the gates by name.
+        Returns the state after the step, whose `hidden` is the output, and what gives the gates.
         """
 
     @abstractmethod
@@ -203,9 +210,9 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
 
 def _product(values: Array, kernel: Array) -> Array:
     """One product of all rows: NumPy would take matrix after matrix, packing the kernel each time."""
-    if values.ndim == 2:
-        return values @ kernel
-    return (values.reshape(-1, values.shape[-1]) @ kernel).reshape(*values.shape[:-1], -1)
+    rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+    found: Array = rows.dot(kernel)  # on few numbers several times sooner than @
+    return found.reshape(*values.shape[:-1], -1) if values.ndim > 2 else found
 
 
 def split(packed: Array, units: int) -> list[Array]:
@@ -213,10 +220,17 @@ def split(packed: Array, units: int) -> list[Array]:
     return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
 
 
-def together(activation: Callable[[Array], Array], packed: Array, units: int) -> list[Array]:
-    """An activation of every gate of (batch, gates * units), each (batch, units); one call is the fastest."""
+def together(
+    activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
+) -> list[Array]:
+    """An activation of these gates of (batch, all gates * units), each (batch, units).
+
+    Of few numbers one call for all gates is the fastest, those included that nobody asks for.
+    """
+    if packed.size > MANY:
+        return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
     activated = activation(packed.reshape(len(packed), -1, units))
-    return [activated[:, gate] for gate in range(activated.shape[1])]
+    return [activated[:, gate] for gate in gates]
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:

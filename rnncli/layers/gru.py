@@ -13,6 +13,7 @@ from rnncli.result import Gate
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.layers._cell import Gates
 
 
 class GRUState(NamedTuple):
@@ -48,7 +49,7 @@ class GRUCell(Cell):
 
     def step(
         self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: Dropout
-    ) -> tuple[GRUState, dict[str, Gate]]:
+    ) -> tuple[GRUState, Gates]:
         """One time step.
 
         z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
@@ -67,8 +68,7 @@ class GRUCell(Cell):
         if after and self.config["use_bias"]:
             recurrent += weights["bias"][1]
         z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
-        z_update, z_reset = split(z, units)
-        update, reset = together(self.recurrent_activation, z, units)
+        update, reset = together(self.recurrent_activation, z, units, (0, 1))
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
             z_candidate = reset * inner
@@ -78,13 +78,18 @@ class GRUCell(Cell):
                 reset * state.hidden, kernel[:, 2 * units :], dropout.recurrent[2:]
             )
         candidate = self.activation(z_candidate)
-        hidden = (1 - update) * candidate
+        hidden = 1 - update
+        hidden *= candidate
         hidden += update * state.hidden
-        gates = {
-            "update": Gate(z_update, update),
-            "reset": Gate(z_reset, reset),
-            "candidate": Gate(z_candidate, candidate, inner),
-        }
+
+        def gates() -> dict[str, Gate]:
+            z_update, z_reset = split(z, units)
+            return {
+                "update": Gate(z_update, update),
+                "reset": Gate(z_reset, reset),
+                "candidate": Gate(z_candidate, candidate, inner),
+            }
+
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:

@@ -13,6 +13,7 @@ from rnncli.result import Gate
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.layers._cell import Gates
 
 
 class LSTMState(NamedTuple):
@@ -60,7 +61,7 @@ class LSTMCell(Cell):
 
     def step(
         self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: Dropout
-    ) -> tuple[LSTMState, dict[str, Gate]]:
+    ) -> tuple[LSTMState, Gates]:
         """One time step.
 
         i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
@@ -69,18 +70,16 @@ class LSTMCell(Cell):
         """
         z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z += projected
-        z_input, z_forget, z_candidate, z_output = split(z, self.units)
-        input_, forget, _, output = together(self.recurrent_activation, z, self.units)
-        candidate = self.activation(z_candidate)
+        input_, forget, output = together(self.recurrent_activation, z, self.units, (0, 1, 3))
+        candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         cell = forget * state.cell
         cell += input_ * candidate
         hidden = output * self.activation(cell)
-        gates = {
-            "input": Gate(z_input, input_),
-            "forget": Gate(z_forget, forget),
-            "candidate": Gate(z_candidate, candidate),
-            "output": Gate(z_output, output),
-        }
+
+        def gates() -> dict[str, Gate]:
+            activated = input_, forget, candidate, output
+            return dict(zip(self.gates, map(Gate, split(z, self.units), activated), strict=True))
+
         return LSTMState(hidden, cell), gates
 
     def equations(self) -> dict[str, Sum]:

@@ -13,6 +13,7 @@ from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.layers._cell import Gates
     from rnncli.result import Gate
 
 
@@ -86,17 +87,20 @@ class StackedCells:
 
     def step(
         self, projected: Array, state: State, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]
-    ) -> tuple[State, dict[str, Gate]]:
+    ) -> tuple[State, Gates]:
         """One time step of every cell, the first from what it was projected."""
         states: list[Any] = []
-        gates: dict[str, Gate] = {}
+        gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
                 projected = cell.project(self.cells[str(int(key) - 1)].output(states[-1]), own, dropout[key])
-            after, of_cell = cell.step(projected, before, own, dropout[key])
+            after, gates_of[key] = cell.step(projected, before, own, dropout[key])
             states.append(after)
-            gates.update(prefixed(key, of_cell))
+
+        def gates() -> dict[str, Gate]:
+            return {name: gate for key, own in gates_of.items() for name, gate in prefixed(key, own())}
+
         return tuple(states), gates
 
     def no_dropout(self) -> dict[str, Dropout]:

@@ -13,6 +13,7 @@ from rnncli.result import Gate
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.layers._cell import Gates
 
 
 class SimpleRNNState(NamedTuple):
@@ -38,7 +39,7 @@ class SimpleRNNCell(Cell):
 
     def step(
         self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: Dropout
-    ) -> tuple[SimpleRNNState, dict[str, Gate]]:
+    ) -> tuple[SimpleRNNState, Gates]:
         """One time step: h' = tanh(x W + h U + b).
 
         projected: (batch, units).  state: hidden, (batch, units).
@@ -46,7 +47,7 @@ class SimpleRNNCell(Cell):
         z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z += projected
         hidden = self.activation(z)
-        return SimpleRNNState(hidden), {"candidate": Gate(z, hidden)}
+        return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:
         """See Cell."""

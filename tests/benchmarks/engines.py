@@ -104,19 +104,19 @@ def _keras(kind: str, size: Size, compiled: bool | None) -> Call:
 
 
 def _onnxruntime(kind: str, size: Size) -> Call:
-    """One node, given its inputs as it wants them: time first."""
+    """One node with a bias, as the layers have one, given its inputs as it wants them: time first."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
     rng, width = np.random.default_rng(0), GATES[kind] * size.units
-    shapes = {"W": (1, width, size.features), "R": (1, width, size.units)}
+    shapes = {"W": (1, width, size.features), "R": (1, width, size.units), "B": (1, 2 * width)}
     weights = [
         numpy_helper.from_array((rng.standard_normal(shape) / 30).astype(np.float32), name)
         for name, shape in shapes.items()
     ]
     outputs = ["Y", "Y_h", "Y_c"][: 3 if kind == "LSTM" else 2]
     operator = "RNN" if kind == "SimpleRNN" else kind
-    node = helper.make_node(operator, ["X", "W", "R"], outputs, hidden_size=size.units)
+    node = helper.make_node(operator, ["X", *shapes], outputs, hidden_size=size.units)
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ["X", *outputs]]
     graph = helper.make_graph([node], kind, values[:1], values[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
