@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from rnncli.__main__ import SOON
 
 HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h5py", "textual", "pandas"}
 PROGRAM = """
@@ -63,3 +66,19 @@ def test_shapes_and_lists_need_no_numpy(args: list[str]) -> None:
 
 def test_json_needs_no_rich() -> None:
     assert "rich" not in loaded_by("run", "-f", "json")
+
+
+@pytest.mark.parametrize("said", [None, "26"])
+def test_the_threads_of_products_sleep_soon_unless_somebody_says_when(said: str | None) -> None:
+    program = """
+import os, rnncli.__main__ as program, rnncli.cli.app as app
+app.main = lambda _: print(os.environ["OPENBLAS_THREAD_TIMEOUT"]) or 0
+program.main()
+"""
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    kept = {key: value for key, value in os.environ.items() if key != name}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=kept | ({name: said} if said else {}), capture_output=True,
+        text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == (said or SOON)
