@@ -8,7 +8,6 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-
 SOON = "20"
 """After 2**20 ticks, some 0.4 ms, the idle threads of NumPy's products sleep.
 
