@@ -181,7 +181,7 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     if len(given) != len(wanted):
         names = ", ".join(info.name for info in wanted) or "none"
         raise InputError(
-            f"{where}it holds {len(given)} tensors, and the layer has {len(wanted)}: {names}.",
+            f"{where}it holds {len(given)}, and the layer wants {len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
     states = [

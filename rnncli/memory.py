@@ -46,7 +46,7 @@ def parse(text: str) -> int:
     """`256MB`, `1.5G`, `64 MiB`, `4096` in bytes; K, M and G are powers of 1024."""
     match = _SIZE.fullmatch(text.strip())
     size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
-    if not match or size < 1:
+    if not match or not 1 <= size < 2**63:
         raise UsageError(f"--memory: {text!r} is no size.", "Such as 256MB or 1.5G.")
     return int(size)
 

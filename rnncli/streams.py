@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli import pipeline
+from rnncli import calling
 from rnncli.case import Case, walk
 from rnncli.errors import InputError, RnncliError
 from rnncli.readers._text import UTF8_MARK
@@ -20,57 +20,65 @@ MOST_AT_ONCE = 4096
 
 
 class Line(NamedTuple):
-    """A line of the input, counted from 1, without its end."""
+    """A line of the input without its end.  name: what errors call it, `line 3`, counted from 1."""
 
     number: int
+    name: str
     text: bytes
 
 
-def whole_lines(read: Callable[[], bytes]) -> Iterator[list[Line]]:
+def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
     """The lines that are there, as many at once as have come; blank ones are counted and left out.
 
     The mark that a UTF-8 text may begin with is no part of the first.
 
     read: gives what has come since, and waits where nothing has; b"" at the end.
+    where: what names of lines begin with, `records.ndjson: `.
     """
-    number, rest = 0, b""
+    number, begun = 0, [b""]
     while chunk := read():
-        *ended, rest = (rest + chunk).split(b"\n")
-        if ended and number == 0:
-            ended[0] = ended[0].removeprefix(UTF8_MARK)
-        lines = [Line(number + index, text) for index, text in enumerate(ended, start=1)]
-        number += len(ended)
+        *ended, rest = chunk.split(b"\n")
         if ended:
-            yield [line for line in lines if line.text.strip()]
-    if number == 0:
-        rest = rest.removeprefix(UTF8_MARK)
-    if rest.strip():
-        yield [Line(number + 1, rest)]
+            ended[0] = b"".join((*begun, ended[0]))
+            begun = []
+            yield list(_counted(ended, number, where))
+            number += len(ended)
+        begun.append(rest)
+    yield list(_counted([b"".join(begun)], number, where))
+
+
+def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
+    for number, text in enumerate(texts, start=before + 1):
+        own = text.removeprefix(UTF8_MARK) if number == 1 else text
+        if own.strip():
+            yield Line(number, f"{where}line {number}", own)
 
 
 class Record(NamedTuple):
     """What a line came to: a Case, or what is wrong with it."""
 
-    line: int
+    line: Line
     case: Case | RnncliError
 
 
 class Stream:
     """One stack of layers, and an answer for every line.
 
-    case_of: the Case of one line; raises an RnncliError that names the line.  Records of one shape are
-    computed together, unless the layers keep something from one to the next.
+    Records of one shape are computed together, unless the layers keep something from one to the next.
+
+    case_of: the Case of one line, which differs from the others in inputs and mask alone.  An InputError of
+        it names the line; any other error is of what all lines share, and nothing is answered then.
     """
 
     def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
-        self._features = 0
+        self._features, self._stateful, self._begun = 0, False, False
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
         """A result or what went wrong, for each line in order."""
-        records = (Record(line.number, self._read(line)) for line in lines)
-        for _, together in groupby(records, key=lambda record: _kind(record.case)):
+        records = (Record(line, self._read(line)) for line in lines)
+        for _, together in groupby(records, key=lambda record: self._kind(record.case)):
             group = list(together)
             for start in range(0, len(group), MOST_AT_ONCE):
                 yield from self._together(group[start : start + MOST_AT_ONCE])
@@ -80,38 +88,64 @@ class Stream:
             case = self._case_of(line)
             features = case.inputs.shape[-1]
             if self._answer is None:
-                self._answer, self._features = pipeline.opened(case, self._engine), features
-        except RnncliError as error:
-            return error
+                self._open(case)
+        except InputError as error:
+            return _said_of(line, error)
         if features != self._features:
             return InputError(
-                f"line {line.number} has {features} features, the lines before have {self._features}.",
+                f"{line.name} has {features} features, the lines before have {self._features}.",
                 "The weights are made once, for the features of the first line.",
             )
         return case
+
+    def _open(self, case: Case) -> None:
+        """The layers; a mask, and where the state begins, are asked of at each line."""
+        bare = dataclasses.replace(case, mask=None, initial_state=None)
+        self._answer, self._features = calling.opened(bare, self._engine), case.inputs.shape[-1]
+        self._stateful = is_stateful(case)
 
     def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
         if not cases or self._answer is None:  # an error is a group of its own
             yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
+        try:
+            result = self._answer(self._joined(cases))
+        except RnncliError as error:
+            if len(group) == 1:
+                yield _said_of(group[0].line, error)
+            else:  # the others are not to blame
+                for record in group:
+                    yield from self._together([record])
+            return
+        self._begun = True
+        sizes = [len(case.inputs) for case in cases]
+        yield from calling.parted(result, sizes, all_layers=cases[0].all_layers)
+
+    def _joined(self, cases: list[Case]) -> Case:
+        """As one.  A stateful layer begins where it is told to, and goes on from where it was left."""
         import numpy as np
 
-        try:
-            inputs = cases[0].inputs if len(cases) == 1 else np.concatenate([case.inputs for case in cases])
-            result = self._answer(dataclasses.replace(cases[0], inputs=inputs))
-        except RnncliError as error:
-            for record in group:
-                yield type(error)(f"line {record.line}: {error.what}", error.advice)
-            return
-        yield from pipeline.parted(result, [len(case.inputs) for case in cases])
+        one = cases[0]
+        if self._stateful and self._begun and one.initial_state is not None:
+            one = dataclasses.replace(one, initial_state=None)
+        if len(cases) == 1:
+            return one
+        return dataclasses.replace(one, inputs=np.concatenate([case.inputs for case in cases]))
+
+    def _kind(self, one: Case | RnncliError) -> object:
+        """Neighbours of one kind go together; what keeps a state, or draws, is a kind of its own."""
+        if isinstance(one, RnncliError) or self._stateful or one.training:
+            return object()
+        if one.mask is not None or one.initial_state is not None:
+            return object()
+        return one.inputs.shape[1:]
 
 
-def _kind(one: Case | RnncliError) -> object:
-    """Neighbours of one kind are computed together; what keeps a state, or draws, is a kind of its own."""
-    if isinstance(one, RnncliError) or one.mask is not None or one.initial_state is not None or one.training:
-        return object()
-    return object() if is_stateful(one) else one.inputs.shape[1:]
+def _said_of(line: Line, error: RnncliError) -> RnncliError:
+    if error.what.startswith(line.name):
+        return error
+    return type(error)(f"{line.name}: {error.what}", error.advice)
 
 
 def is_stateful(case: Case) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import chunks, mapped, memory, pipeline, specs, unfolding
+from rnncli import calling, chunks, mapped, memory, pipeline, specs, unfolding
 from rnncli.arrange import ArrangeOptions, arrange
 from rnncli.case import Case, Document
 from rnncli.claims import evaluate
@@ -140,7 +140,7 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(pipeline.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2]))
         assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
@@ -192,7 +192,7 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(pipeline.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2]))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = unfolding.Unfolded(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4

@@ -17,7 +17,7 @@ import pytest
 from test_engines_options import keras_applies_the_mask_backwards, rows, written
 from test_engines_product import FLAGS, KINDS, MERGES, holds
 
-from rnncli import comparing, engines, pipeline
+from rnncli import calling, comparing, engines, pipeline
 from rnncli.case import Case
 from rnncli.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
@@ -131,7 +131,7 @@ class TestNumbers:
         expression = f"{kind}(3, return_sequences=True)"
         layers = oracle.built(oracle.made(expression), X)
         case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
-        answer = pipeline.opened(case, "onnx")
+        answer = calling.opened(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
             oracle.alike(answer(replace(case, inputs=inputs)), oracle.called(layers, inputs)[-1])
 
@@ -185,7 +185,7 @@ class TestRefusals:
     def test_hold_for_auto(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """However large the work is."""
         monkeypatch.setattr(engine, "worth", lambda case: True)
-        assert pipeline.choose(REFUSED[name][0]) != "onnx"
+        assert calling.choose(REFUSED[name][0]) != "onnx"
 
     def test_spare_dropout_outside_training(self) -> None:
         holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
@@ -236,7 +236,7 @@ class TestNumbersThatItWouldLose:
 class TestAuto:
     @pytest.mark.parametrize("kind", KINDS)
     def test_takes_it_for_many_steps_and_leaves_few_to_numpy(self, kind: str) -> None:
-        assert [pipeline.choose(_steps(kind, count)) for count in (4, 1000, 40_000)] == [
+        assert [calling.choose(_steps(kind, count)) for count in (4, 1000, 40_000)] == [
             "numpy", "numpy", "onnx",
         ]  # fmt: skip
 
@@ -245,14 +245,14 @@ class TestAuto:
         def wide(batch: int, units: int) -> Case:
             return oracle.case([f"{kind}({units})"], np.zeros((batch, 400, 512), "float32"))
 
-        assert [pipeline.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
+        assert [calling.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
             "numpy", "onnx",
         ]  # fmt: skip
 
     def test_leaves_wide_products_of_a_simple_rnn_to_numpy(self) -> None:
         """ONNX Runtime takes three times as long for them, however many the steps are."""
         case = oracle.case(["SimpleRNN(512)"], np.zeros((32, 50_000, 1), "float32"))
-        assert pipeline.choose(case) == "numpy"
+        assert calling.choose(case) == "numpy"
 
     def test_counts_calls_directions_and_layers(self) -> None:
         below = _steps("LSTM", 5000)
@@ -268,13 +268,13 @@ class TestAuto:
         assert pipeline.run(_steps("GRU", 20_000)).engine == "onnx"
 
     def test_leaves_what_keeps_its_state_to_numpy(self) -> None:
-        assert pipeline.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
+        assert calling.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
 
     def test_leaves_all_to_numpy_where_the_packages_are_missing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(engine, "find_spec", lambda name: None)
-        assert pipeline.choose(_steps("GRU", 100_000)) == "numpy"
+        assert calling.choose(_steps("GRU", 100_000)) == "numpy"
 
     def test_large_work_is_within_the_tolerance(self) -> None:
         inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")

@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import comparing, engines, outline, pipeline, specs
+from rnncli import calling, comparing, engines, outline, pipeline, specs
 from rnncli.case import Case
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 
@@ -302,7 +302,7 @@ class TestKerasAlone:
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_half_precision_is_left_to_keras(self, dtype: str) -> None:
-        assert pipeline.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
+        assert calling.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
 
 
 def test_engines_say_what_can_compute_here() -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from itertools import chain
-from pathlib import Path
-from types import FrameType
-from typing import IO, NoReturn, Protocol, cast
+from typing import IO, Protocol, cast
 
 from rnncli import renderers
-from rnncli.cli import terminal
+from rnncli.cli import files, terminal
 from rnncli.cli.options import OutputFlags
 from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, GrowingAnswer, View
@@ -36,7 +32,7 @@ class Delivery(Protocol):
 
 def delivery(flags: OutputFlags) -> Delivery:
     """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant."""
-    demand_place(flags.output)
+    files.demand_place(flags.output)
     name = format_of(flags)
     to_file = flags.output not in (None, "-")
     if name in BINARY and not to_file and sys.stdout is not None and sys.stdout.isatty():
@@ -71,35 +67,24 @@ def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
 
     Raises BrokenPipeError where the reader of stdout has gone: nobody wants the rest.
     """
-    demand_place(flags.output)
+    files.demand_place(flags.output)
     name = format_of(flags)
     if name not in FLOWING:
         what = f"--stream: {name} cannot be written a record at a time."
         raise UsageError(what, "Take ndjson, or a table.")
     to_file = flags.output not in (None, "-")
     view = view_of(flags, to_file=to_file)
-    place = _whole(Path(flags.output or "").expanduser().resolve()) if to_file else nullcontext()
-    with place as part, part.open("wb") if part else nullcontext(terminal.binary_stdout()) as file:
+    place = files.opened(flags.output or "") if to_file else nullcontext(terminal.binary_stdout())
+    code = terminal.encoding() if name == "table" and not to_file else "utf-8"
+    with place as file:
 
         def show(answer: Answer) -> None:
-            code = terminal.encoding() if name == "table" else "utf-8"
-            file.write(cast("str", renderers.render(answer, name, view)).encode(code, "backslashreplace"))
-            file.flush()
+            text = cast("str", renderers.render(answer, name, view))
+            with files.saying(flags.output or "-") if to_file else nullcontext():
+                file.write(text.encode(code, "backslashreplace"))
+                file.flush()
 
         yield show
-
-
-def demand_place(output: str | None) -> None:
-    """UsageError where --output names nothing, a folder, or a file in a folder that is not there."""
-    if output is None or output == "-":
-        return
-    if not output.strip():
-        raise UsageError("--output: the name of a file is empty.", "Name a file, or leave --output out.")
-    path = Path(output).expanduser()
-    if path.is_dir():
-        raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
-    if not path.parent.is_dir():
-        raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
 
 
 def send(data: str | bytes, output: str | None) -> None:
@@ -107,7 +92,7 @@ def send(data: str | bytes, output: str | None) -> None:
     if output in (None, "-"):
         terminal.write(data)
     else:
-        write_file(Path(output or "").expanduser(), data)
+        files.write(output or "", data)
 
 
 def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
@@ -115,18 +100,15 @@ def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
 
     A reader that has gone away is no error; nothing more is made for it.
     """
-    if output in (None, "-"):
-        try:
+    try:
+        if output in (None, "-"):
             write(cast("IO[bytes]", _Stdout()))
-        except BrokenPipeError:
+        else:
+            with files.opened(output or "") as file, files.saying(output or ""):
+                write(file)
+    except BrokenPipeError:
+        if output in (None, "-"):
             terminal.silence_stdout()
-    else:
-        _at(Path(output or "").expanduser(), lambda part: _write_into(part, write))
-
-
-def _write_into(part: Path, write: Callable[[IO[bytes]], None]) -> None:
-    with part.open("wb") as file:
-        write(file)
 
 
 def _write_all(file: IO[bytes], parts: Iterable[bytes]) -> None:
@@ -181,56 +163,3 @@ def view_of(flags: OutputFlags, *, to_file: bool) -> View:
         color=terminal.has_colour(stdout, environment),
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
     )
-
-
-def write_file(path: Path, data: str | bytes) -> None:
-    """`data` at `path`, replacing a file that was there; UsageError where that cannot be."""
-    content = data.encode() if isinstance(data, str) else data
-    _at(path, lambda part: part.write_bytes(content))
-
-
-def _at(path: Path, write: Callable[[Path], object]) -> None:
-    place = path.resolve()
-    aside = not path.exists() or path.is_file()  # a device or a named pipe is written to, never replaced
-    try:
-        with _whole(place) if aside else nullcontext(place) as part:
-            write(part)
-    except BrokenPipeError:
-        return
-    except OSError as error:
-        what = f"{path}: cannot be written: {error.strerror or error}."
-        raise UsageError(what, "Name another file.") from None
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place at the end, and is gone if the end is not reached."""
-    part = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
-    with _terminated_as_error():
-        try:
-            yield part
-            if path.exists():
-                part.chmod(stat.S_IMODE(path.stat().st_mode))
-            part.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def _terminated_as_error() -> Iterator[None]:
-    """SIGTERM alone would skip the cleaning up."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's own form
-        sys.exit(128 + number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not the main thread: whoever runs it there looks after signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -87,12 +87,12 @@ def plot(
 
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
-    from rnncli import pipeline
+    from rnncli import calling, pipeline
     from rnncli.gradients import is_stepped
     from rnncli.plots import sheet
 
     through_time = any(map(is_stepped, case.layers))
-    traceable = through_time and pipeline.choose(case) == "numpy"
+    traceable = through_time and calling.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
         return sheet.of_result(case, pipeline.run(case, engine), wanted)
@@ -104,12 +104,12 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
 
 
 def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> None:
-    from rnncli.cli.output import write_file
+    from rnncli.cli import files
     from rnncli.plots import figure
     from rnncli.plots.palette import STYLES
 
     data = figure.render(sheet, format, STYLES[plot.style], size)
-    write_file(Path(plot.output or "").expanduser(), data)
+    files.write(plot.output or "", data)
 
 
 def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
@@ -140,7 +140,7 @@ def _format(plot: PlotFlags) -> str | None:
         raise UsageError("plot wants a file to draw into.", "Name one, -o FILE.png, or draw here: --terminal")
     if plot.output == "-":
         raise UsageError("-o -: a picture goes to a file.", "Name one, -o FILE.png, or draw here: --terminal")
-    from rnncli.cli.output import demand_place
+    from rnncli.cli.files import demand_place
 
     demand_place(plot.output)
     suffix = Path(plot.output).suffix.lstrip(".").casefold()

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from rnncli.cli.files import tidily_ended
+
 if TYPE_CHECKING:
     from rnncli.result import Result
 
@@ -20,7 +22,7 @@ def watched(results: Iterator[Result], batch: int, quiet: bool) -> Iterator[Resu
     if done == batch:
         yield first
         return
-    with _bar() as bar:
+    with tidily_ended(), _bar() as bar:
         task = bar.add_task("", total=batch, completed=0)
         bar.advance(task, done)
         yield first

@@ -38,27 +38,27 @@ def case(
     sources.demand_one_reader(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
     document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
-    return case_of(document, name, input, layer, run, seed, all_layers=all_layers)
-
-
-def case_of(
-    document: Document,
-    name: str,
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    seed: int,
-    *,
-    all_layers: bool = False,
-) -> tuple[Case, Remarks]:
-    """The same for a document that was read already; errors call it `name`.  seed: unless it says its own."""
     if run.seed is None and document.seed is not None:
         if document.seed > HIGHEST_SEED:
             raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
         seed = document.seed
     layers = layers_of(layer, document, name)
     arranged = _arranged(input, document, layers, name)
-    asked = Case(
+    asked = asked_of(arranged, layers, document, name, layer, run, seed)
+    return replace(asked, all_layers=all_layers), arranged.remarks
+
+
+def asked_of(
+    arranged: Arranged,
+    layers: tuple[Spec, ...],
+    document: Document,
+    name: str,
+    layer: LayerFlags,
+    run: RunFlags,
+    seed: int,
+) -> Case:
+    """The same of inputs that were arranged already; the files that flags name are read here."""
+    return Case(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
@@ -67,10 +67,8 @@ def case_of(
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
-        all_layers=all_layers,
         feature_names=arranged.feature_names,
     )
-    return asked, arranged.remarks
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:

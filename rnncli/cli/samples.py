@@ -43,7 +43,7 @@ def samples(
 
 def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
     """UsageError for a format that it is not in: it is printed as it is."""
-    from rnncli.cli.output import demand_place
+    from rnncli.cli.files import demand_place
 
     demand_place(output.output)
     own = PurePath(sample.file).suffix.lstrip(".")

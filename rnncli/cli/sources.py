@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -96,6 +97,7 @@ def opened(flags: InputFlags) -> BinaryIO:
     if word in (None, "-"):
         if sys.stdin is None:
             raise _closed()
+        _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False))
     if is_pipe(path := Path(word or "").expanduser()):
         return cast("BinaryIO", path.open("rb", buffering=0))
@@ -171,10 +173,17 @@ def stdin() -> Source:
     """Standard input, read to its end."""
     if sys.stdin is None:
         raise _closed()
+    _wait_for_stdin()
     try:
         return Source("standard input", data=sys.stdin.buffer.read())
     except OSError as error:
         raise InputError(f"standard input: it cannot be read: {error.strerror}.") from None
+
+
+def _wait_for_stdin() -> None:
+    """Somebody may have said that nobody waits here; a read would then find an end that is none."""
+    with suppress(OSError):
+        os.set_blocking(0, True)
 
 
 def _closed() -> InputError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case
 from rnncli.engines import Computed
-from rnncli.errors import InputError
+from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
 from rnncli.layers.stack import Stack
 
@@ -43,8 +43,13 @@ class Running(ABC):
         import numpy as np
 
         self.steps = []
-        with np.errstate(all="ignore"):
-            returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+        kept = dict(self.states)
+        try:
+            with np.errstate(all="ignore"):
+                returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+        except RnncliError:
+            self.states = kept  # no layer goes on from what the next one refused
+            raise
         return Computed(tuple(layer.tensors for layer in returned), self.weights, tuple(self.steps))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
@@ -71,7 +76,7 @@ class Running(ABC):
         before = len(layer.cell.output(kept))
         if before != batch:
             raise InputError(
-                f"a stateful layer keeps states of {before} sequences, and {batch} come now.",
+                f"a stateful layer keeps the states of a batch of {before}, and this batch has {batch}.",
                 "Give the same number every time, or leave --stateful out.",
             )
         return kept

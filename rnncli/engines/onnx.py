@@ -8,12 +8,14 @@ Its functions turn NaN and infinity into ordinary numbers, so neither may reach 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case, Spec, walk
 from rnncli.engines import About, Computed, InexactError
 from rnncli.engines._running import Running, without_step
+from rnncli.engines._undisturbed import undisturbed
 from rnncli.errors import EngineError
 
 if TYPE_CHECKING:
@@ -124,8 +126,24 @@ def _loops(layer: Spec) -> list[Spec]:
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
-    """The layers of `case` with these weights; what comes back calls them, or raises EngineError."""
+    """The layers of `case` with these weights; what comes back calls them.
+
+    Raises EngineError where a package is missing; a call, where it meets what ONNX Runtime does not carry on.
+    """
+    _packages()
     return _Run(case, weights)
+
+
+@cache
+def _packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime."""
+    try:
+        with undisturbed():
+            import onnx
+            import onnxruntime
+    except ImportError as error:
+        raise EngineError(f"the engine onnx is not here: {error}.", "pip install 'rnncli[onnx]'") from error
+    return onnx, onnxruntime
 
 
 class _Run(Running):
@@ -197,24 +215,21 @@ def _right_padded(mask: Array) -> bool:
 
 def _model(layer: Recurrent, weights: Mapping[str, Array]) -> bytes:
     """A graph of one node: X (timesteps, batch, features) and states in, outputs and states out."""
-    try:
-        from onnx import TensorProto, helper, numpy_helper
-    except ImportError as error:
-        raise _missing(error) from error
-
+    onnx, _ = _packages()
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     states = [part[0] for part in layer.cell.State._fields]
     arrays = _arrays(layer, weights)
     inputs = ["X", *arrays, "sequence_lens", *(f"initial_{part}" for part in states)]
     outputs = ["Y", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
     declared = [name for name in inputs if name not in arrays]
-    types = {"sequence_lens": TensorProto.INT32}
+    types = {"sequence_lens": onnx.TensorProto.INT32}
     graph = helper.make_graph(
         [node],
         layer.spec.class_name,
-        [helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None) for name in declared],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+        [helper.make_tensor_value_info(name, types.get(name, floats), None) for name in declared],
+        [helper.make_tensor_value_info(name, floats, None) for name in outputs],
+        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
     return model.SerializeToString()  # type: ignore[no-any-return]
@@ -257,17 +272,10 @@ def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _session(model: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise _missing(error) from error
+    _, onnxruntime = _packages()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise EngineError(f"ONNX Runtime refused the graph: {error}") from error
-
-
-def _missing(error: ImportError) -> EngineError:
-    return EngineError(f"the engine onnx is not here: {error}.", "pip install 'rnncli[onnx]'")

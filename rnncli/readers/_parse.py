@@ -17,11 +17,11 @@ KEY = re.compile(rb'"\s*:')
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
-def parse(data: bytes, where: str, *, first_line: int = 1) -> Any:
+def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
     """One JSON value.
 
     data: UTF-8 without a mark.  where: what an error begins with, `notes.json: `.
-    first_line: the line of the file with which `data` begins.
+    line: which line of a file `data` is, where it is one and not the whole file.
     """
     orjson = needed("orjson", "JSON")
     try:
@@ -29,10 +29,10 @@ def parse(data: bytes, where: str, *, first_line: int = 1) -> Any:
     except orjson.JSONDecodeError as error:
         text = data.decode("utf-8", errors="replace")
         bad = _explained(error.msg, text, error.pos)
-        place = _place(text, bad.position, first_line)
+        place = _place(text, bad.position, line or 1)
         raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
     if _keys(value) < len(KEY.findall(data)):
-        _refuse_twice(data, where)
+        _refuse_twice(data, where if line is None else f"{where}line {line}: ")
     return value
 
 

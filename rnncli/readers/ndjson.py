@@ -40,9 +40,9 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
     return Document(inputs=tuple(sequences))
 
 
-def record(line: bytes, number: int) -> Document:
-    """One line of a stream, on its own."""
-    return document(parse(line, "", first_line=number), f"line {number}")
+def record(line: bytes, number: int, where: str = "") -> Document:
+    """One line of a stream, on its own.  where: what an error begins with, `records.ndjson: `."""
+    return document(parse(line, where, line=number), f"{where}line {number}")
 
 
 def load(source: Source) -> Any:
@@ -54,7 +54,7 @@ def load(source: Source) -> Any:
 def _lines(source: Source) -> list[tuple[int, Any]]:
     lines = enumerate(utf8(source).split(b"\n"), start=1)
     where = f"{source.name}: "
-    return [(number, parse(line, where, first_line=number)) for number, line in lines if line.strip()]
+    return [(number, parse(line, where, line=number)) for number, line in lines if line.strip()]
 
 
 def _sequences(value: Any, where: str) -> list[Array]:

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 from figures import Row, Section, Sections, alone, in_turn
 
-from rnncli import pipeline, specs
+from rnncli import calling, specs
 from rnncli.case import Case
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
@@ -55,7 +55,7 @@ def sections(rounds: int) -> Sections:
             case = _case(kind, size)
             seconds = in_turn(dict(_contestants(kind, size, case)), rounds)
             rows = tuple(_row(name, size, one) for name, one in seconds.items())
-            yield Section(f"{kind} {tuple(size)}", "seconds", f"rnncli {pipeline.choose(case)}", rows)
+            yield Section(f"{kind} {tuple(size)}", "seconds", f"rnncli {calling.choose(case)}", rows)
 
 
 def _row(name: str, size: Size, seconds: float) -> Row:
@@ -88,7 +88,7 @@ def _case(kind: str, size: Size) -> Case:
 
 
 def _rnncli(case: Case, engine: str) -> Call:
-    answer = pipeline.opened(case, engine)
+    answer = calling.opened(case, engine)
     return lambda: answer(case)
 
 

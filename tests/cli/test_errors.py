@@ -46,7 +46,7 @@ BAD = [
     (["run", INLINE, "--bias-initializer", "zeroes"], "zeroes", "Did you mean"),
     (["run", INLINE, "--activation", "tahn"], "tahn", "Did you mean"),
     (["run", INLINE, "--units", "0"], "units", ""),
-    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "holds 1 tensors, and the layer has 2", ""),
+    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "holds 1, and the layer wants 2", ""),
     (
         ["run", INLINE, "--initial-state", "[[[0, 0]], [[0, 0]]]"],
         "has the shape (1, 2), and the layer wants (1, 3).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -213,7 +214,13 @@ def test_what_one_stream_writes_another_reads() -> None:
     [
         (["--check"], "line by line"),
         (["-f", "csv"], "csv cannot be written"),
-        (["--input-shape", "1,2,3"], "nothing to read"),
+        (["--input-shape", "1,2,3"], "--input-shape makes an input"),
+        (["--memory", "1G"], "--memory is for a batch"),
+        (["--fill", "ones"], "--fill is not for --stream"),
+        (["--batch-column", "a"], "--batch-column is not for --stream"),
+        (["--delimiter", ";"], "--delimiter is not for --stream"),
+        (["--input-format", "csv"], "the input is csv"),
+        (["x.npy"], "the input is npy"),
     ],
 )
 def test_flags_that_do_not_go_with_it(flags: list[str], said: str) -> None:
@@ -238,5 +245,189 @@ def test_an_empty_stream_is_no_stream() -> None:
 def test_a_line_that_does_not_go_on_from_the_one_before_is_named() -> None:
     done = stream(lines([[[1, 2]]], [[[1, 2]], [[3, 4]]]), "--stateful", "--keep-going", "--quiet")
     assert done.returncode == 1
-    assert "line 2: a stateful layer keeps states of 1 sequences" in done.stderr
+    assert "line 2: a stateful layer keeps the states of a batch of 1" in done.stderr
     assert "1 line was not answered" in done.stderr
+
+
+LEFT, RIGHT = [False, True, True], [True, True, False]
+STEPS = [[[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]]
+MASKED = [
+    {"inputs": STEPS},
+    *({"inputs": STEPS, "mask": [mask]} for mask in (LEFT, [True, False, True], RIGHT)),
+]
+
+
+def test_a_mask_that_onnx_cannot_express_is_refused_at_its_line() -> None:
+    pytest.importorskip("onnxruntime")
+    exact = [values(line) for line in stream(lines(*MASKED), "--engine", "numpy").stdout.splitlines()]
+    done = stream(lines(*MASKED), "--engine", "onnx", "--keep-going")
+    np.testing.assert_allclose(
+        [values(line) for line in done.stdout.splitlines()], exact[::3], rtol=0, atol=1e-6
+    )
+    assert done.returncode == 1
+    for number in (2, 3):
+        assert (
+            f"line {number}: the engine onnx cannot compute this: the mask is no right padding" in done.stderr
+        )
+
+
+@pytest.mark.parametrize("flags", [("--mask-value", "0"), ("--pad", "pre")])
+def test_nor_one_that_a_flag_makes(flags: tuple[str, ...]) -> None:
+    pytest.importorskip("onnxruntime")
+    whole = [[[1, 2], [3, 4], [5, 6]]]
+    later = [[[0, 0], [3, 4], [5, 6]]] if flags[0] == "--mask-value" else [[[1, 2], [3, 4]], [[5, 6]]]
+    done = stream(lines(whole, later), *flags, "--engine", "onnx")
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert "line 2: the engine onnx cannot compute this" in done.stderr
+
+
+def test_where_auto_took_onnx_numpy_answers_what_that_cannot() -> None:
+    pytest.importorskip("onnxruntime")
+    steps = np.random.default_rng(0).standard_normal((1, 20_000, 4)).round(2).tolist()
+    late = [[False] * 10_000 + [True] * 10_000]
+    answers = stream(lines({"inputs": steps}, {"inputs": steps, "mask": late}, {"inputs": steps})).stdout
+    engines = [json.loads(answer)["engine"] for answer in answers.splitlines()]
+    assert engines == ["onnx", "numpy", "onnx"]
+    exact = stream(lines({"inputs": steps, "mask": late}), "--engine", "numpy").stdout
+    assert values(answers.splitlines()[1]) == values(exact)
+
+
+@pytest.mark.parametrize("bad", ["foo", '{"inputs": [[1, 2], [3, 4]], "mask": [false, true]}'])
+def test_an_initial_state_waits_for_the_first_line_that_is_answered(bad: str) -> None:
+    states = json.dumps([[[0.5, 0.25, -0.5]], [[0.1, 0.2, 0.3]]])
+    flags = ("-l", "Masking()", "-l", "LSTM(3, stateful=True)", "--initial-state", states, "--keep-going")
+    good = stream(lines([[1, 2]], [[3, 4]]), *flags)
+    assert good.returncode == 0
+    done = stream(f"{bad}\n{lines([[1, 2]], [[3, 4]])}", *flags)
+    assert done.returncode == 1
+    assert "line 1" in done.stderr
+    assert done.stdout == good.stdout
+
+
+def test_what_one_layer_refuses_leaves_no_state_in_the_one_before() -> None:
+    pytest.importorskip("onnxruntime")
+    layer = "SimpleRNN(1, stateful=True, activation='linear', kernel_initializer=Constant({}){})"
+    stack = ("-l", layer.format(1, ", return_sequences=True"), "-l", layer.format(3, ""))
+    flags = (*stack, "--engine", "onnx", "--keep-going")
+    good = stream(lines([[1]], [[2]]), *flags)
+    done = stream(lines([[1]], [[9e17]], [[2]]), *flags)
+    assert (good.returncode, done.returncode) == (0, 1)
+    assert done.stdout == good.stdout
+
+
+def test_one_bad_record_takes_no_neighbour_with_it() -> None:
+    pytest.importorskip("onnxruntime")
+    records = [[[[1, 2], [3, 4]]], [[["NaN", 2], [3, 4]]], [[[5, 2], [3, 4]]]]
+    done = stream(lines(*records), "--engine", "onnx", "--keep-going")
+    assert len(done.stdout.splitlines()) == 2
+    assert [line for line in done.stderr.splitlines() if line.startswith("rnncli: line")] == [
+        line for line in done.stderr.splitlines() if "line 2" in line
+    ]
+    done = stream(lines(*records), "--engine", "onnx")
+    assert (done.returncode, len(done.stdout.splitlines())) == (3, 1)
+    assert "line 2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (("-l", "foo"), 2),
+        (("--weights", "nothing.npz"), 2),
+        (("--weights", '{"kernel": [[1]]}'), 2),
+        (("--initial-state", "[[[1]]]"), 2),
+        (("--mask", "nothing.json"), 2),
+        (("--engine", "onnx", "--dtype", "float64"), 2),
+        (("--select", "nothing"), 2),
+    ],
+)
+def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code: int) -> None:
+    done = stream(lines(*[[[1, 2]]] * 50), "--keep-going", *flags)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.count("rnncli: ") == 1
+    assert "line 1" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' stands twice"),
+        ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
+        ("[[1, 2, 3]]", "line 2 has 3 features"),
+        ("[[1, foo]]", "line 2, column 6"),
+        ("{", "line 2: a value begins here"),
+    ],
+)
+def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str) -> None:
+    file, flags = tmp_path / "records.ndjson", []
+    file.write_text(f"[[1, 2]]\n{text}\n")
+    if "mask" in said:
+        (tmp_path / "mask.json").write_text("[true]")
+        file.write_text(f"[[1, 2]]\n{text.replace('[[1, 2]]', '[[1, 2], [3, 4]]')}\n")
+        flags = ["--mask", "mask.json"]
+    command = [RNNCLI, "run", "records.ndjson", "--stream", "--seed", "1", "-f", "ndjson", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
+    assert f"rnncli: records.ndjson: {said}" in done.stderr
+
+
+def test_a_mask_comes_out_of_a_pipe_once() -> None:
+    script = (
+        f"printf '[[1, 2]]\n[[3, 4]]\n' | '{RNNCLI}' run --stream --seed 1 --mask <(echo '[true]') -f ndjson"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
+
+
+def test_an_empty_stream_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    out.write_text("before")
+    assert stream("", "-o", str(out)).returncode == 2
+    assert out.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_named_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
+        done = stream(lines(*RECORDS[:2]), "-o", str(tmp_path / "pipe"))
+        read, _ = reader.communicate(timeout=30)
+    assert (done.returncode, len(read.splitlines())) == (0, 2)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_said_of_the_file() -> None:
+    done = stream(lines(RECORDS[0]), "-o", "/dev/full")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rnncli: /dev/full: cannot be written: No space left on device." in done.stderr
+
+
+def test_claims_of_all_layers_do_not_depend_on_how_records_come() -> None:
+    stack = ("-l", "LSTM(5, return_sequences=True, return_state=True)", "-l", "GRU(3, return_state=True)")
+    flags = (*stack, "--all-layers")
+    together = stream(lines(*RECORDS[:2]), *flags).stdout.splitlines()
+    single = stream(lines(RECORDS[0]), *flags).stdout.splitlines()
+    claims = [[output["equals"] for output in json.loads(line)["outputs"]] for line in (*together, *single)]
+    assert claims == [[[], ["0/hidden_states[:, -1, :]"], [], [], ["1/hidden_state"]]] * 3
+
+
+def test_a_producer_that_does_not_wait_is_waited_for() -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    command = [RNNCLI, "run", "--stream", "-l", "gru", "--seed", "1", "-f", "ndjson"]
+    with subprocess.Popen(command, stdin=ours, stdout=subprocess.PIPE, text=True) as process:
+        os.close(ours)
+        assert process.stdout is not None
+        for record in RECORDS[:2]:
+            os.write(theirs, lines(record).encode())
+            assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"
+            time.sleep(0.1)
+        os.close(theirs)
+        assert process.wait(timeout=20) == 0
+
+
+def test_what_only_a_later_line_is_told() -> None:
+    done = named(text=lines(RECORDS[0], [[1e300, 2]], [[1e301, 2]]))
+    assert done.returncode == 0
+    assert done.stderr.count("too large") == 1
+    assert "note: line 2: 1 number is too large for float32" in done.stderr

@@ -22,7 +22,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from rnncli.cli import output
+from rnncli.cli import files
 from rnncli.errors import UsageError
 
 Run = Callable[..., CompletedProcess[str]]
@@ -211,7 +211,7 @@ def test_an_existing_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None
     path = tmp_path / "out.json"
     path.write_text("before")
     path.chmod(0o640)
-    output.write_file(path, "after\n")
+    files.write(str(path), "after\n")
     assert path.read_text() == "after\n"
     assert path.stat().st_mode & 0o777 == 0o640
 
@@ -219,26 +219,25 @@ def test_an_existing_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.json").write_text("before")
     (tmp_path / "link.json").symlink_to("real.json")
-    output.write_file(tmp_path / "link.json", "after\n")
+    files.write(str(tmp_path / "link.json"), "after\n")
     assert (tmp_path / "link.json").is_symlink()
     assert (tmp_path / "real.json").read_text() == "after\n"
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, OSError(28, "No space left on device")])
 def test_a_failure_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException | type[BaseException]
+    tmp_path: Path, failure: BaseException | type[BaseException]
 ) -> None:
     path = tmp_path / "out.json"
     path.write_text("before")
 
-    def half(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:2])
-        raise failure
+    def half() -> None:
+        with files.opened(str(path)) as file, files.saying(str(path)):
+            file.write(b"af")
+            raise failure
 
-    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(UsageError if isinstance(failure, OSError) else failure):  # type: ignore[arg-type]
-        output.write_file(path, "after\n")
+        half()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,0 +1,105 @@
+"""A file that appears whole or not at all; a device or a named pipe is written to, and never replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, NoReturn
+
+from rnncli.errors import UsageError
+
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""What ends a process without a word; not every system has both."""
+
+
+def demand_place(output: str | None) -> None:
+    """UsageError where --output names nothing, a folder, or a file in a folder that is not there."""
+    if output is None or output == "-":
+        return
+    if not output.strip():
+        raise UsageError("--output: the name of a file is empty.", "Name a file, or leave --output out.")
+    path = Path(output).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
+    if not path.parent.is_dir():
+        raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
+
+
+@contextmanager
+def opened(output: str) -> Iterator[IO[bytes]]:
+    """The file that --output names; it takes its place when the block has ended well.
+
+    UsageError where it cannot be opened, or take its place; see `saying` for what is written to it.
+    """
+    path = Path(output).expanduser()
+    aside = not path.exists() or path.is_file()
+    with _whole(path) if aside else nullcontext(path) as part:
+        with saying(output):
+            file = part.open("wb")
+        try:
+            yield file
+        finally:
+            with saying(output):
+                file.close()
+
+
+@contextmanager
+def saying(output: str) -> Iterator[None]:
+    """What the disk refuses is a UsageError.  A reader that has gone is still a BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        what = f"{output}: cannot be written: {error.strerror or error}."
+        raise UsageError(what, "Name another file.") from None
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place at the end, and is gone if the end is not reached."""
+    place = path.resolve()
+    part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
+    with tidily_ended():
+        try:
+            yield part
+            with saying(str(path)):
+                if place.exists():
+                    part.chmod(stat.S_IMODE(place.stat().st_mode))
+                part.replace(place)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def tidily_ended() -> Iterator[None]:
+    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's own form
+        sys.exit(128 + number)
+
+    try:
+        before = {number: signal.signal(number, leave) for number in ENDING}
+    except ValueError:  # not the main thread: whoever runs it there looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def write(output: str, data: str | bytes) -> None:
+    """`data` as the file that --output names."""
+    content = data.encode() if isinstance(data, str) else data
+    with suppress(BrokenPipeError), opened(output) as file, saying(output):
+        file.write(content)
