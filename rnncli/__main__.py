@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
+from rnncli.errors import INTERRUPTED
+
 SOON = "20"
 """After 2**20 ticks, some 0.4 ms, the idle threads of NumPy's products sleep.
 
@@ -20,12 +22,15 @@ def main() -> NoReturn:
     """Answer the command line and leave with its exit code."""
     gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
+    sys.unraisablehook = lambda _: None  # what a signal left half closed complains of that when it is let go
     try:
         from rnncli.cli.app import main as answer
 
         code = answer(sys.argv[1:])
     except KeyboardInterrupt:  # while the modules above were still loading
-        code = 130
+        code = INTERRUPTED
+    except SystemExit as leaving:  # a signal, after what it interrupted was cleaned up
+        code = int(leaving.code or 0)
     _leave(code)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+INTERRUPTED = 130
+"""The exit code of Ctrl-C, which is no error."""
+
 
 class RnncliError(Exception):
     """The root of the tree.  `what`: one sentence; `advice`: what to do, may be empty."""

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from rnncli.cli import terminal
 from rnncli.cli.help import Command, usage_error, write_examples, write_flags
-from rnncli.errors import EngineError, RnncliError, UsageError, did_you_mean
+from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
 COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Ask a layer": {
@@ -129,7 +129,7 @@ def main(args: Sequence[str]) -> int:
         terminal.complain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         terminal.silence_stdout()
         return 0
@@ -141,6 +141,9 @@ def main(args: Sequence[str]) -> int:
         terminal.complain(UsageError("there is not enough memory for this.", "Make the input smaller."))
         return UsageError.exit_code
     except Exception as error:
+        ended = _end_before(error)
+        if ended is not None:
+            return ended
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exc()
         terminal.complain(_bug(error))
@@ -163,6 +166,16 @@ def _answer(args: list[str]) -> int:
         raise usage_error(error, context_.command_path if context_ else "rnncli") from None
     terminal.flush()
     return 0
+
+
+def _end_before(error: BaseException) -> int | None:
+    """The exit code of a signal that came first: what it interrupts, a library may close with an error."""
+    before = error.__context__
+    while before is not None and not isinstance(before, (KeyboardInterrupt, SystemExit)):
+        before = before.__context__
+    if isinstance(before, SystemExit):
+        return int(before.code or 0)
+    return None if before is None else INTERRUPTED
 
 
 def _unwritten(error: OSError) -> RnncliError:

@@ -172,6 +172,21 @@ def test_an_unexpected_error_is_one_line(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_behind_another_error_is_what_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, signal: BaseException, code: int
+) -> None:
+    def closing(name: str) -> None:
+        try:
+            raise signal
+        finally:
+            raise ValueError("it is still open")
+
+    monkeypatch.setattr(app, "load", closing)
+    assert app.main(["run"]) == code
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
