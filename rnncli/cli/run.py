@@ -76,7 +76,7 @@ def run(
     if check.check:
         from rnncli import comparing
 
-        result, apart = comparing.held(case, result, *check.tolerances)
+        result, apart = comparing.held(case, result, *check.tolerances, budget)
     result = request.selected(result, select)
     remarks += request.unseen(result, format_of(output))
     deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)

@@ -124,7 +124,7 @@ def test_check_that_fails_still_prints_the_result(
 
     compute = pipeline.run
 
-    def apart(case: Case, engine: str = "auto") -> Result:
+    def apart(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
         result = compute(case, "numpy")
         if engine != "tensorflow":
             return result
