@@ -58,7 +58,7 @@ def run(
     from rnncli.cli.output import delivery, format_of
     from rnncli.memory import parse
 
-    deliver, budget = delivery(output), parse(memory) if memory else None
+    deliver, budget = delivery(output), None if memory is None else parse(memory)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     batch = len(case.inputs)
     results = progress.watched(pipeline.parts(case, run.engine, budget), batch, output.quiet)
