@@ -163,16 +163,15 @@ class _Run(Running):
             _demand_tame(*call.weights.values())
             self.sessions[path] = _session(_model(layer, call.weights))
         batch, timesteps = call.inputs.shape[:2]
-        lengths = np.full(batch, timesteps) if call.mask is None else call.mask.sum(axis=1)
-        feeds = {
-            "X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2)),
-            "sequence_lens": lengths.astype(np.int32),
-        }
+        mask = call.mask
+        lengths = np.full(batch, timesteps, np.int32) if mask is None else mask.sum(axis=1, dtype=np.int32)
+        feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2)), "sequence_lens": lengths}
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
         outputs, *states = self.sessions[path].run(None, feeds)
         _demand_tame(outputs, *states)
         after = layer.cell.pack(tuple(part[0] for part in states))
-        return _as_keras(layer, outputs[:, 0].transpose(1, 0, 2), lengths, layer.cell.output(after)), after
+        outputs = outputs[:, 0].transpose(1, 0, 2)
+        return _as_keras(layer, outputs, None if mask is None else lengths, layer.cell.output(after)), after
 
 
 def _demand_tame(*arrays: Array) -> None:
@@ -189,20 +188,22 @@ def _demand_tame(*arrays: Array) -> None:
             )
 
 
-def _as_keras(layer: Recurrent, outputs: Array, lengths: Array, last: Array) -> Array:
+def _as_keras(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
     """onnx's outputs, (batch, timesteps, units) in the order of the inputs, as Keras puts them out.
 
-    lengths: (batch,), how many steps of each sequence count.  last: the output of the last of them.
+    lengths: (batch,), how many steps of each sequence count, or None where all do.
+    last: the output of the last of them.
     """
     import numpy as np
 
     backwards, zeroing = layer.config["go_backwards"], layer.config["zero_output_for_mask"]
     if not layer.config["return_sequences"]:
-        padded = (lengths < outputs.shape[1])[:, None] & (zeroing and not backwards)
-        return np.where(padded, np.zeros_like(last), last)
+        if lengths is None or backwards or not zeroing:
+            return last
+        return np.where((lengths < outputs.shape[1])[:, None], np.zeros_like(last), last)
     if backwards:
         return np.ascontiguousarray(outputs[:, ::-1])
-    if zeroing or lengths.min(initial=outputs.shape[1]) == outputs.shape[1]:
+    if zeroing or lengths is None:
         return np.ascontiguousarray(outputs)
     padded = np.arange(outputs.shape[1]) >= lengths[:, None]
     return np.where(padded[..., None], last[:, None], outputs)

@@ -141,7 +141,7 @@ class Stack:
         explicit = mask is not None
         for index, layer in enumerate(self.layers):
             own = within(weights, str(index)) if self.prefix(index) else weights
-            count = len(layer.states(inputs.shape))
+            count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
             place = Place(index, path=self.prefix(index))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import NamedTuple
 
-SHORTEST = 0.01
+SHORTEST = 0.05
 """What takes less than so many seconds is called several times in a row."""
 REST = 0.2
 """Seconds before the clock runs: the threads of who ran last keep the processors busy a while longer."""
