@@ -217,11 +217,12 @@ class TestNumbersThatItWouldLose:
         oracle.alike(result, oracle.called(layers, inputs, None, states)[-1])
 
     @pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu", "linear"])
+    @pytest.mark.parametrize("sequences", [False, True])
     @pytest.mark.parametrize("kind", KINDS)
     def test_arise_where_a_layer_explodes(
-        self, kind: str, activation: str, monkeypatch: pytest.MonkeyPatch
+        self, kind: str, activation: str, sequences: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        expression = f"{kind}(3, activation={activation!r}, return_sequences=True)"
+        expression = f"{kind}(3, activation={activation!r}, return_sequences={sequences})"
         layers = oracle.built(oracle.made(expression), X)
         weights = {path: np.full_like(values, 30) for path, values in oracle.values(layers).items()}
         if kind == "GRU":

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli import activations
 from rnncli.case import Case, Spec, walk
 from rnncli.engines import About, Computed, InexactError
 from rnncli.engines._running import Running, without_step
@@ -41,7 +42,7 @@ class Operator(NamedTuple):
 OPERATORS = {
     "SimpleRNN": Operator("RNN", ("candidate",), 3e-6, -14e-9),
     "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate"), 12e-6, 4e-9),
-    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, 0),
+    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, -8e-9),
 }
 """Times of whole processes side by side: what drew the weights before keeps the processors busy a while."""
 PACKING = 8e-11
@@ -167,11 +168,21 @@ class _Run(Running):
         lengths = np.full(batch, timesteps, np.int32) if mask is None else mask.sum(axis=1, dtype=np.int32)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2)), "sequence_lens": lengths}
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
-        outputs, *states = self.sessions[path].run(None, feeds)
-        _demand_tame(outputs, *states)
+        found = self.sessions[path].run(None, feeds)
+        _demand_tame(*found)
+        states = found[1:] if _puts_out_steps(layer) else found
         after = layer.cell.pack(tuple(part[0] for part in states))
-        outputs = outputs[:, 0].transpose(1, 0, 2)
-        return _as_keras(layer, outputs, None if mask is None else lengths, layer.cell.output(after)), after
+        last = layer.cell.output(after)
+        counted = None if mask is None else lengths
+        if layer.config["return_sequences"]:
+            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), counted, last), after
+        return _last(layer, timesteps, counted, last), after
+
+
+def _puts_out_steps(layer: Recurrent) -> bool:
+    """Whether the graph gives the output of every step: they are returned, or one may be infinite."""
+    unbounded = activations.bounds(layer.config["activation"]) is None
+    return layer.config["return_sequences"] or unbounded
 
 
 def _demand_tame(*arrays: Array) -> None:
@@ -188,7 +199,7 @@ def _demand_tame(*arrays: Array) -> None:
             )
 
 
-def _as_keras(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
+def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
     """onnx's outputs, (batch, timesteps, units) in the order of the inputs, as Keras puts them out.
 
     lengths: (batch,), how many steps of each sequence count, or None where all do.
@@ -196,17 +207,22 @@ def _as_keras(layer: Recurrent, outputs: Array, lengths: Array | None, last: Arr
     """
     import numpy as np
 
-    backwards, zeroing = layer.config["go_backwards"], layer.config["zero_output_for_mask"]
-    if not layer.config["return_sequences"]:
-        if lengths is None or backwards or not zeroing:
-            return last
-        return np.where((lengths < outputs.shape[1])[:, None], np.zeros_like(last), last)
-    if backwards:
+    if layer.config["go_backwards"]:
         return np.ascontiguousarray(outputs[:, ::-1])
-    if zeroing or lengths is None:
+    if layer.config["zero_output_for_mask"] or lengths is None:
         return np.ascontiguousarray(outputs)
     padded = np.arange(outputs.shape[1]) >= lengths[:, None]
     return np.where(padded[..., None], last[:, None], outputs)
+
+
+def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) -> Array:
+    """What Keras puts out at the end; zeros where that is a masked step, and those are zeroed."""
+    import numpy as np
+
+    zeroing = layer.config["zero_output_for_mask"] and not layer.config["go_backwards"]
+    if lengths is None or not zeroing:
+        return last
+    return np.where((lengths < timesteps)[:, None], np.zeros_like(last), last)
 
 
 def _right_padded(mask: Array) -> bool:
@@ -215,13 +231,13 @@ def _right_padded(mask: Array) -> bool:
 
 
 def _model(layer: Recurrent, weights: Mapping[str, Array]) -> bytes:
-    """A graph of one node: X (timesteps, batch, features) and states in, outputs and states out."""
+    """A graph of one node: X (timesteps, batch, features) and states in; states, and maybe outputs, out."""
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     states = [part[0] for part in layer.cell.State._fields]
     arrays = _arrays(layer, weights)
     inputs = ["X", *arrays, "sequence_lens", *(f"initial_{part}" for part in states)]
-    outputs = ["Y", *(f"Y_{part}" for part in states)]
+    outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
     declared = [name for name in inputs if name not in arrays]
     types = {"sequence_lens": onnx.TensorProto.INT32}
@@ -229,7 +245,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array]) -> bytes:
         [node],
         layer.spec.class_name,
         [helper.make_tensor_value_info(name, types.get(name, floats), None) for name in declared],
-        [helper.make_tensor_value_info(name, floats, None) for name in outputs],
+        [helper.make_tensor_value_info(name, floats, None) for name in outputs if name],
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
