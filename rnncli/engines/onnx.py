@@ -42,7 +42,7 @@ class Operator(NamedTuple):
 OPERATORS = {
     "SimpleRNN": Operator("RNN", ("candidate",), 3e-6, -14e-9),
     "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate"), 12e-6, 4e-9),
-    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, -8e-9),
+    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, -5e-9),
 }
 """Times of whole processes side by side: what drew the weights before keeps the processors busy a while."""
 PACKING = 8e-11
