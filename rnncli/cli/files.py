@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
-from typing import IO, NoReturn
+from typing import IO
 
 from rnncli.errors import UsageError
-
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""What ends a process without a word; not every system has both."""
+from rnncli.signals import tidily_ended
 
 
 def demand_place(output: str | None) -> None:
@@ -77,25 +72,6 @@ def _whole(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def tidily_ended() -> Iterator[None]:
-    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - signal's own form
-        sys.exit(128 + number)
-
-    try:
-        before = {number: signal.signal(number, leave) for number in ENDING}
-    except ValueError:  # not the main thread: whoever runs it there looks after signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def write(output: str, data: str | bytes) -> None:

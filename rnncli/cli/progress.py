@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rnncli.cli.files import tidily_ended
+from rnncli.signals import tidily_ended
 
 if TYPE_CHECKING:
     from rnncli.result import Result

@@ -16,8 +16,8 @@ from rnncli import activations
 from rnncli.case import Case, Spec, walk
 from rnncli.engines import About, Computed, InexactError
 from rnncli.engines._running import Running, without_step
-from rnncli.engines._undisturbed import undisturbed
 from rnncli.errors import EngineError
+from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -1,0 +1,64 @@
+"""Signals that wait, and those that clean up first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from rnncli.signals import tidily_ended, undisturbed
+
+
+def test_a_signal_waits_until_the_block_has_ended() -> None:
+    done = []
+
+    def loading() -> None:
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            done.append("loaded")
+
+    with pytest.raises(KeyboardInterrupt):
+        loading()
+    assert done == ["loaded"]
+
+
+def test_and_counts_more_than_what_went_wrong_meanwhile() -> None:
+    def loading() -> None:
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            raise ImportError
+
+    with pytest.raises(KeyboardInterrupt):
+        loading()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_what_ends_the_process_leaves_as_an_error_does(name: str) -> None:
+    number, cleaned = getattr(signal, name), []
+
+    def writing() -> None:
+        with tidily_ended():
+            try:
+                signal.raise_signal(number)
+            finally:
+                cleaned.append(True)
+
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as left:
+        writing()
+    assert (left.value.code, cleaned) == (128 + number, [True])
+    assert signal.getsignal(number) is before
+
+
+def test_another_thread_is_left_alone() -> None:
+    done = []
+
+    def work() -> None:
+        with undisturbed(), tidily_ended():
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
