@@ -225,9 +225,9 @@ def together(
 ) -> list[Array]:
     """An activation of these gates of (batch, all gates * units), each (batch, units).
 
-    Of few numbers one call for all gates is the fastest, those included that nobody asks for.
+    One call for all gates is the fastest; of few numbers even where it includes some that nobody asks for.
     """
-    if packed.size > MANY:
+    if packed.size > MANY and len(gates) * units < packed.shape[-1]:
         return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
     activated = activation(packed.reshape(len(packed), -1, units))
     return [activated[:, gate] for gate in gates]
