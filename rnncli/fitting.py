@@ -43,7 +43,7 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
     masked = case.mask is not None
     for layer in stack.layers:
         masked = masked or layer.makes_mask
-        for loop in getattr(layer, "directions", {"": layer}).values():
+        for loop in layer.loops.values():
             if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
                 raise LayerError(
                     "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "

@@ -68,7 +68,7 @@ class Source:
         self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
         self.loops: dict[tuple[int, str], list[Step]] = {}
         for step in result.trace:
-            both = hasattr(self.stack.layers[step.layer], "directions")
+            both = len(self.stack.layers[step.layer].loops) > 1
             self.loops.setdefault((step.layer, step.direction if both else ""), []).append(step)
 
     def node(self, target: Target) -> Node:
@@ -153,7 +153,7 @@ class Source:
     def layer_of(self, node: Node) -> Any:
         """The layer, of Bidirectional the one of the node's direction."""
         layer: Any = self.stack.layers[node.layer]
-        return layer.directions[node.direction] if isinstance(node, Inner) and node.direction else layer
+        return layer.loops[node.direction] if isinstance(node, Inner) and node.direction else layer
 
     def maker(self, node: Node) -> Any:
         """The cell that computed the node, or the layer that has no cell."""

@@ -118,8 +118,8 @@ def of(result: Result) -> Trace:
 def _loop(stack: Stack, index: int, direction: str, steps: tuple[Step, ...]) -> Loop:
     layer: Any = stack.layers[index]
     path = stack.prefix(index)
-    if hasattr(layer, "directions"):
-        layer, path = layer.directions[direction], f"{path}{direction}/"
+    if len(layer.loops) > 1:
+        layer, path = layer.loops[direction], f"{path}{direction}/"
     cells = getattr(layer.cell, "cells", None)
     configs = {f"{key}/": cell.config for key, cell in cells.items()} if cells else {"": layer.cell.config}
     return Loop(index, path, direction, steps, configs)
@@ -261,15 +261,14 @@ def _ends(layer: Any, loops: Sequence[Loop]) -> Iterator[Array]:
     """Outputs, then states, in Keras's order."""
     import numpy as np
 
-    sequences = layer.sequences if hasattr(layer, "directions") else layer.config["return_sequences"]
     outputs = [
-        np.stack([step.output for step in loop.steps], axis=1) if sequences else loop.steps[-1].output
+        np.stack([step.output for step in loop.steps], axis=1) if layer.sequences else loop.steps[-1].output
         for loop in loops
     ]
     if len(loops) == 1:
         yield outputs[0]
     else:
         first, second = outputs
-        yield from layer.merge(first, second[:, ::-1] if sequences else second)
+        yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)
     for loop in loops:
         yield from loop.steps[-1].state.values()

@@ -70,7 +70,7 @@ class Restarted:
     def __init__(self, case: Case, found, place: int) -> None:
         self.case, self.found = case, found
         self.layer = registry.make(case.layers[place])
-        self.both = getattr(self.layer, "directions", {"": self.layer})
+        self.both = self.layer.loops
         before = replace(case, layers=case.layers[:place], initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         self.weights = dict(case.weights)
@@ -90,8 +90,7 @@ class Restarted:
             self.direction(name, one, (time, part, value) if name == way else (None, 0, None))
             for name, one in self.both.items()
         ]
-        sequence = getattr(self.layer, "sequences", None)
-        sequence = one_flag(self.layer) if sequence is None else sequence
+        sequence = self.layer.sequences
         outputs = [np.stack(outputs, axis=1) if sequence else outputs[-1] for outputs, _ in results]
         if len(outputs) == 2:
             second = outputs[1][:, ::-1] if sequence else outputs[1]
@@ -129,10 +128,6 @@ class Restarted:
             shown = counts if one.config["zero_output_for_mask"] else seen
             outputs.append(np.where(shown, cell.output(state), 0))
         return outputs, list(cell.unpack(state).values())
-
-
-def one_flag(layer) -> bool:
-    return layer.config["return_sequences"]
 
 
 def held(case: Case, of: str | None, place: int = 0) -> None:

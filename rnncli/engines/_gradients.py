@@ -164,7 +164,7 @@ class _Walk:
         ours: Any = self.ours[self.place]
         counts = self._counts(x, given)
         self.skipped = ~counts
-        both = getattr(ours, "directions", {"": ours})
+        both = ours.loops
         keras_layers = [layer.forward_layer, layer.backward_layer] if len(both) > 1 else [layer]
         states = self._start(keras_layers, x, given)
         runs = [
@@ -178,8 +178,7 @@ class _Walk:
             for (direction, one), run in zip(both.items(), runs, strict=True)
             for place, part in enumerate(_parts(one))
         }
-        returns = ours.returns_state if len(both) > 1 else ours.config["return_state"]
-        last = [part for run in runs for part in run.last] if returns else []
+        last = [part for run in runs for part in run.last] if ours.returns_state else []
         return [*self._outputs(ours, runs), *last], watched
 
     def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
@@ -232,7 +231,7 @@ class _Walk:
         ops = self.keras.ops
         if len(runs) == 1:
             outputs = runs[0].outputs
-            return [ops.stack(outputs, axis=1) if ours.config["return_sequences"] else outputs[-1]]
+            return [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1]]
         if ours.sequences:
             first, second = ops.stack(runs[0].outputs, axis=1), ops.stack(runs[1].outputs[::-1], axis=1)
         else:

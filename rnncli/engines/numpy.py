@@ -76,7 +76,7 @@ class _Loop:
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
         batch, timesteps = inputs.shape[:2]
-        sequences = self.layer.config["return_sequences"]
+        sequences = self.layer.sequences
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
         order = range(timesteps - 1, -1, -1) if self.backwards else range(timesteps)

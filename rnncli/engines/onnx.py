@@ -174,7 +174,7 @@ class _Run(Running):
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
         counted = None if mask is None else lengths
-        if layer.config["return_sequences"]:
+        if layer.sequences:
             return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), counted, last), after
         return _last(layer, timesteps, counted, last), after
 
@@ -182,7 +182,7 @@ class _Run(Running):
 def _puts_out_steps(layer: Recurrent) -> bool:
     """Whether the graph gives the output of every step: they are returned, or one may be infinite."""
     unbounded = activations.bounds(layer.config["activation"]) is None
-    return layer.config["return_sequences"] or unbounded
+    return layer.sequences or unbounded
 
 
 def _demand_tame(*arrays: Array) -> None:

@@ -121,6 +121,11 @@ class Layer(ABC):
         self.spec = spec
         self.config = spec.config
 
+    @property
+    def loops(self) -> Mapping[str, Layer]:
+        """What steps through time in it, by direction: itself under "", or both parts of Bidirectional."""
+        return {"": self} if self.recurrent else {}
+
     @abstractmethod
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Every weight's shape by its name, in Keras's order."""

@@ -34,6 +34,16 @@ class Recurrent(Layer):
         super().__init__(spec)
         self.cell = self.make_cell(spec)
 
+    @property
+    def sequences(self) -> bool:
+        """Whether the output of every time step is returned."""
+        return bool(self.config["return_sequences"])
+
+    @property
+    def returns_state(self) -> bool:
+        """Whether the last states are returned."""
+        return bool(self.config["return_state"])
+
     def make_cell(self, spec: Spec) -> Any:
         """The cell under the loop."""
         return self.cell_class(spec)
@@ -46,11 +56,11 @@ class Recurrent(Layer):
         """hidden_state or hidden_states, then the states."""
         batch, timesteps = input_shape[:2]
         units = self.cell.units
-        if self.config["return_sequences"]:
+        if self.sequences:
             output = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (batch, timesteps, units))
         else:
             output = TensorInfo("hidden_state", ("batch", "units"), (batch, units))
-        return (output, *(self.states(input_shape) if self.config["return_state"] else ()))
+        return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """last_hidden_state, and what else the cell keeps."""
@@ -59,8 +69,8 @@ class Recurrent(Layer):
 
     def claims(self) -> dict[str, tuple[str, ...]]:
         """The last hidden state is the last row of the sequence, in the order of processing."""
-        same = "hidden_states[:, -1, :]" if self.config["return_sequences"] else "hidden_state"
-        return {self.cell.output_state: (same,)} if self.config["return_state"] else {}
+        same = "hidden_states[:, -1, :]" if self.sequences else "hidden_state"
+        return {self.cell.output_state: (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """An output, at its place in the order of processing, or a part of the last state."""
@@ -90,5 +100,5 @@ class Recurrent(Layer):
     def call(self, run: Run, call: Call) -> Returned:
         """The loop's output and, with return_state, its last states."""
         output, states = run.loop(self, call)
-        mask = call.mask if self.config["return_sequences"] else None
-        return Returned((output, *states) if self.config["return_state"] else (output,), mask)
+        mask = call.mask if self.sequences else None
+        return Returned((output, *states) if self.returns_state else (output,), mask)

@@ -48,9 +48,13 @@ class Bidirectional(Layer):
         self.forward = self._direction(_copied(inner))
         self.backward = self._direction(own or _copied(inner, go_backwards=True))
         self._fit_together()
-        self.directions = {"forward": self.forward, "backward": self.backward}
         self.sequences: bool = inner.config["return_sequences"]
         self.returns_state: bool = inner.config["return_state"]
+
+    @property
+    def loops(self) -> Mapping[str, Recurrent]:
+        """See Layer."""
+        return {"forward": self.forward, "backward": self.backward}
 
     @staticmethod
     def _agree(inner: Spec, own: Spec | None) -> None:
@@ -91,13 +95,13 @@ class Bidirectional(Layer):
         """`forward/kernel`, ..., then `backward/kernel`, ..."""
         return {
             path: shape
-            for name, layer in self.directions.items()
+            for name, layer in self.loops.items()
             for path, shape in prefixed(name, layer.weight_shapes(input_shape))
         }
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """One merged output, or with merge_mode none one a direction; then the states."""
-        forward, backward = (layer.outputs(input_shape)[0] for layer in self.directions.values())
+        forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
             merged = [
                 TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
@@ -114,13 +118,13 @@ class Bidirectional(Layer):
         """`forward_last_hidden_state`, ..., then the backward ones."""
         return tuple(
             TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
-            for direction, layer in self.directions.items()
+            for direction, layer in self.loops.items()
             for info in layer.states(input_shape)
         )
 
     def demand_start(self) -> None:
         """See Layer.  A cell of RNN's list is one item of Keras's state, however many parts it has."""
-        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.directions.values()]
+        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
                 f"Bidirectional: Keras halves a state, and its layers keep {items[0]} and {items[1]}.",
@@ -133,7 +137,7 @@ class Bidirectional(Layer):
             return {}
         units = self.forward.cell.units
         found: dict[str, tuple[str, ...]] = {}
-        for direction, layer in self.directions.items():
+        for direction, layer in self.loops.items():
             row = ("-1" if direction == "forward" else "0") if self.sequences else ""
             half = f":{units}" if direction == "forward" else f"{units}:"
             name = "hidden_states" if self.sequences else "hidden_state"
@@ -156,14 +160,14 @@ class Bidirectional(Layer):
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """One direction's number, or both merged; the second one's sequence was flipped."""
         direction, _, base = name.partition("_")
-        if direction in self.directions:
+        if direction in self.loops:
             return Sum((times(self._entry(direction, base, index, input_shape)),))
         units = self.forward.cell.units
         if self.config["merge_mode"] == "concat":
             direction = "forward" if index[-1] < units else "backward"
             unit = index[-1] if direction == "forward" else index[-1] - units
             return Sum((times(self._entry(direction, name, (*index[:-1], unit), input_shape)),))
-        both = [self._entry(direction, name, index, input_shape) for direction in self.directions]
+        both = [self._entry(direction, name, index, input_shape) for direction in self.loops]
         if self.config["merge_mode"] == "mul":
             return Sum((Product(tuple(both)),))
         half = (Constant(0.5),) if self.config["merge_mode"] == "ave" else ()
@@ -174,13 +178,13 @@ class Bidirectional(Layer):
     ) -> Entry:
         if direction == "backward" and name == "hidden_states":
             index = (index[0], input_shape[1] - 1 - index[1], index[2])
-        return self.directions[direction].entry(name, index, input_shape, direction)
+        return self.loops[direction].entry(name, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
         """Each direction's."""
         return {
             path: value
-            for name, layer in self.directions.items()
+            for name, layer in self.loops.items()
             for path, value in prefixed(name, layer.initializers())
         }
 
@@ -199,7 +203,7 @@ class Bidirectional(Layer):
         """Each direction's."""
         return {
             path: weight
-            for name, layer in self.directions.items()
+            for name, layer in self.loops.items()
             for path, weight in prefixed(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
         }
 
@@ -211,7 +215,7 @@ class Bidirectional(Layer):
                 run,
                 Call(call.inputs, within(call.weights, name), call.place.inside(name, name), call.mask, part),
             )
-            for (name, layer), part in zip(self.directions.items(), parts, strict=True)
+            for (name, layer), part in zip(self.loops.items(), parts, strict=True)
         )
         first, second = forward.tensors[0], backward.tensors[0]
         second = second[:, ::-1] if self.sequences else second
