@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from rnncli import pipeline, specs
+from rnncli import calling, pipeline, specs
 from rnncli.case import Case
-from rnncli.errors import LayerError, UsageError
+from rnncli.errors import InputError, LayerError, UsageError
 
 INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
 MASK = np.array([[True, True, False], [False, True, True]])
@@ -58,3 +60,16 @@ def test_a_sequential_with_dropout_is_read():
 def test_a_config_without_its_class_says_what_to_write(config):
     with pytest.raises(LayerError, match=r"keras\.layers\.serialize\(layer\)"):
         specs.from_flags([config], {})
+
+
+def test_a_call_that_is_refused_draws_nothing():
+    """The first layer has drawn when the second sees another batch than the one it keeps states of."""
+    stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
+    one = case(*stack, training=True)
+    other = dataclasses.replace(one, inputs=INPUTS[:1])
+    plain, disturbed = calling.opened(one, "numpy"), calling.opened(one, "numpy")
+    plain(one)
+    disturbed(one)
+    with pytest.raises(InputError, match="a batch of 2"):
+        disturbed(other)
+    assert np.array_equal(disturbed(one).outputs[0].values, plain(one).outputs[0].values)

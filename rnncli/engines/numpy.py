@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, walk
 from rnncli.engines import About, Computed
 from rnncli.engines._running import Running, without_step
+from rnncli.errors import RnncliError
 from rnncli.result import Step
 
 if TYPE_CHECKING:
@@ -48,6 +50,15 @@ class _Run(Running):
         super().__init__(case, weights)
         self.training, self.traced, self.seeds = case.training, case.traced, seeds
         self.drawn: dict[str, dict[str, int]] = {}
+
+    def __call__(self, case: Case) -> Computed:
+        """See Running."""
+        before = deepcopy(self.drawn)
+        try:
+            return super().__call__(case)
+        except RnncliError:
+            self.drawn = before  # as if nobody had called
+            raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         """See Running."""
