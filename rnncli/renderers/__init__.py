@@ -1,15 +1,19 @@
 """How an answer is drawn: one file a format, found by its stem and imported on first use.
 
-Each has `render(answer, view)`, which takes the form of the answer that suits it (page, document,
-records, tensors) and returns text, or bytes where the format is binary.  Where an answer may be large
-it has `pieces(answer, view)`, which yields its text in UTF-8 a part at a time, or, if it is binary,
-`write(answer, file)`; these take what they show from a mapped.Growing as well.
+Each takes the form of the answer that suits it (page, document, records, tensors), by one of these:
+
+- `render(answer, view)` returns text, or bytes where the format is binary;
+- `pieces(answer, view)` yields text in UTF-8 a part at a time, where an answer may be large;
+- `write(answer, file)` writes what is binary in the same way.
+
+The last two take what they show from a mapped.Growing as well.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from io import BytesIO
 from pathlib import PurePath
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -57,5 +61,9 @@ def render(answer: Answer, format: str, view: View) -> str | bytes:
     renderer = get(format)
     if hasattr(renderer, "pieces"):
         return b"".join(renderer.pieces(answer, view)).decode()
+    if hasattr(renderer, "write"):
+        file = BytesIO()
+        renderer.write(answer, file)
+        return file.getvalue()
     drawn: str | bytes = renderer.render(answer, view)
     return drawn
