@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from rnncli import claims, engines, fitting
@@ -18,48 +18,41 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def opened(case: Case, engine: str = "auto", at_once: int | None = None) -> Callable[[Case], Result]:
+def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     """The layers of `case`, answering any case that differs from it in inputs, mask and states alone.
 
     Stateful layers go on from one to the next.
     engine: with `auto`, what the fastest one cannot answer after all is answered by numpy.
-    at_once: how many sequences of the batch a call will get at most, if not all of them.
     Raises, here or at a call, LayerError or InputError where a case cannot be meant, UsageError where the
     engine cannot compute it, EngineError where the engine fails.
     """
     if engine != "auto":
-        return _Opened(case, engine, at_once)
+        return _Opened(case, engine)
     chosen = choose(case)
-    if chosen != "onnx":
-        return _Opened(case, chosen, at_once)
-    return _Either(case, chosen, "numpy", at_once)
+    return _Either(case, chosen, "numpy") if chosen == "onnx" else _Opened(case, chosen)
 
 
 class _Opened:
     """By one engine."""
 
-    def __init__(self, case: Case, engine: str, at_once: int | None) -> None:
-        fitting.refuse_the_impossible(case, at_once)
+    def __init__(self, case: Case, engine: str) -> None:
+        fitting.demand_mask(case)
         demand_able(case, engine)
-        self.case, self.engine, self.at_once = case, engine, at_once
+        self.engine = engine
         self.call = engines.get(engine).opened(case, *weights_and_seeds(case, engine))
         stack, all_layers = Stack(case.layers), case.all_layers
         self.claims = stack.claims(all_layers=all_layers)
-        self.infos = cache(lambda shape: stack.outputs(shape, all_layers=all_layers))
+        self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
-        self._demand_that_it_fits(one)
+        if one.mask is not None:  # each may have one of its own
+            fitting.demand_mask(one)
+            demand_able(one, self.engine)
         one = _ready(one)
         for _ in range(one.calls):
             computed = self.call(one)
         return self._named(one, computed)
-
-    def _demand_that_it_fits(self, one: Case) -> None:
-        """What was asked of the first case already is not asked again."""
-        if one.inputs.shape[1:] != self.case.inputs.shape[1:] or one.mask is not None:
-            fitting.refuse_the_impossible(one, self.at_once)
-            demand_able(one, self.engine)
 
     def _named(self, case: Case, computed: engines.Computed) -> Result:
         """Raises EngineError where a tensor has not the shape that it should have."""
@@ -87,11 +80,10 @@ class _Opened:
 class _Either:
     """By one engine, and what that cannot answer, by another."""
 
-    def __init__(self, case: Case, first: str, other: str, at_once: int | None) -> None:
-        self.other = cache(lambda: _Opened(case, other, at_once))
-        self.first: Callable[[Case], Result]
+    def __init__(self, case: Case, first: str, other: str) -> None:
+        self.other = cache(lambda: _Opened(case, other))
         try:
-            self.first = _Opened(case, first, at_once)
+            self.first = _Opened(case, first)
         except EngineError:  # its package is there, and broken
             self.first = self.other()
 

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
-def refuse_the_impossible(case: Case, at_once: int | None = None) -> None:
-    """What is known to fail, or to be wrong in Keras, before anything is allocated.
+def refuse_the_impossible(case: Case) -> None:
+    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
+    demand_room(case, len(case.inputs))
+    demand_mask(case)
 
-    at_once: how many sequences of the batch are computed together, if not all of them.
-    """
+
+def demand_room(case: Case, sequences: int) -> None:
+    """Raises InputError where the machine cannot hold what so many sequences need at once."""
+    memory.refuse_beyond(_needed(Stack(case.layers), case, (sequences, *case.inputs.shape[1:])))
+
+
+def demand_mask(case: Case) -> None:
+    """Raises InputError where the mask, if there is one, does not fit, LayerError where Keras misuses it."""
     stack = Stack(case.layers)
-    memory.refuse_beyond(_needed(stack, case, (at_once or len(case.inputs), *case.inputs.shape[1:])))
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = 2**22
+BLOCK = 2**20
 """So many numbers are looked at in one go, about."""
 
 

@@ -1,4 +1,4 @@
-"""Case -> weights -> engine -> Result: the only place that joins the stages."""
+"""What each command asks of a case: the stages joined, from a Case to its answer."""
 
 from __future__ import annotations
 
@@ -25,17 +25,22 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     budget: bytes for the work on one chunk of the batch; None for what this machine can spare.
     Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
     """
-    return chunks.joined(parts(case, engine, budget), len(case.inputs))
+    return chunks.joined(parts(case, engine, plan(case, budget)), len(case.inputs))
 
 
-def parts(case: Case, engine: str = "auto", budget: int | None = None) -> Iterator[Result]:
-    """The same chunk by chunk, in the order of the batch; nothing is kept of those that were taken."""
+def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
+    """The chunks of the batch that are computed one after the other.  budget: as in `run`."""
+    return chunks.plan(case, memory.spare() if budget is None else budget)
+
+
+def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
+    """What the layers return for each chunk; nothing is kept of those that were taken."""
     from rnncli import mapped
 
-    plan = chunks.plan(case, memory.spare() if budget is None else budget)
-    call = calling.opened(case, engine, plan[0].stop)
+    fitting.demand_room(case, planned[0].stop)
+    call = calling.opened(case, engine)
     case = dataclasses.replace(case, initial_state=fitting.initial_state(case))
-    for chunk in plan:
+    for chunk in planned:
         yield call(chunks.part(case, chunk))
         mapped.release(case.inputs)
 

@@ -1,13 +1,11 @@
-"""Signals that are answered otherwise for a while; only the main thread gets any."""
+"""Signals that wait while a library loads: what one raises inside would break the loading, or the process."""
 
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 ENDING = ("SIGTERM", "SIGHUP")
 """What ends a process without a word; not every system has both."""
@@ -16,22 +14,11 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
-def tidily_ended() -> Iterator[None]:
-    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
-
-    def leave(number: int, _: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    with _answered(ENDING, leave):
-        yield
-
-
-@contextmanager
 def undisturbed() -> Iterator[None]:
-    """A signal waits until the block has ended: inside a library that loads, it would break the process."""
+    """What comes while the block runs is raised after it."""
     came: list[int] = []
     try:
-        with _answered(("SIGINT", *ENDING), lambda number, _: came.append(number)):
+        with answered(("SIGINT", *ENDING), lambda number, _: came.append(number)):
             yield
     finally:
         for number in came:
@@ -39,11 +26,13 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def _answered(names: tuple[str, ...], handler: Handler) -> Iterator[None]:
+def answered(names: Sequence[str], handler: Handler) -> Iterator[None]:
+    """These signals by `handler`, but for those that whoever started the process wants ignored."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     try:
-        before = {number: signal.signal(number, handler) for number in numbers}
-    except ValueError:  # not the main thread
+        before = {number: signal.signal(number, handler) for number in heard}
+    except ValueError:  # not the main thread, and no other gets signals
         yield
         return
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli import calling
+from rnncli import calling, fitting
 from rnncli.case import Case, walk
 from rnncli.errors import InputError, RnncliError
 from rnncli.readers._text import UTF8_MARK
@@ -20,11 +20,16 @@ MOST_AT_ONCE = 4096
 
 
 class Line(NamedTuple):
-    """A line of the input without its end.  name: what errors call it, `line 3`, counted from 1."""
+    """A line of the input, counted from 1, without its end.  where: `records.ndjson: `, or ""."""
 
     number: int
-    name: str
+    where: str
     text: bytes
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return f"{self.where}line {self.number}"
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
@@ -33,7 +38,7 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Lin
     The mark that a UTF-8 text may begin with is no part of the first.
 
     read: gives what has come since, and waits where nothing has; b"" at the end.
-    where: what names of lines begin with, `records.ndjson: `.
+    where: see Line.
     """
     number, begun = 0, [b""]
     while chunk := read():
@@ -51,7 +56,7 @@ def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
     for number, text in enumerate(texts, start=before + 1):
         own = text.removeprefix(UTF8_MARK) if number == 1 else text
         if own.strip():
-            yield Line(number, f"{where}line {number}", own)
+            yield Line(number, where, own)
 
 
 class Record(NamedTuple):
@@ -74,6 +79,7 @@ class Stream:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
         self._features, self._stateful, self._begun = 0, False, False
+        self._shape: tuple[int, ...] = ()
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
         """A result or what went wrong, for each line in order."""
@@ -87,6 +93,7 @@ class Stream:
         try:
             case = self._case_of(line)
             features = case.inputs.shape[-1]
+            self._demand_room(case)
             if self._answer is None:
                 self._open(case)
         except InputError as error:
@@ -98,11 +105,17 @@ class Stream:
             )
         return case
 
+    def _demand_room(self, case: Case) -> None:
+        """What was asked for the line before is not asked again."""
+        if case.inputs.shape != self._shape:
+            fitting.demand_room(case, len(case.inputs))
+            self._shape = case.inputs.shape
+
     def _open(self, case: Case) -> None:
         """The layers; a mask, and where the state begins, are asked of at each line."""
         bare = dataclasses.replace(case, mask=None, initial_state=None)
         self._answer, self._features = calling.opened(bare, self._engine), case.inputs.shape[-1]
-        self._stateful = is_stateful(case)
+        self._stateful = _is_stateful(case)
 
     def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
@@ -148,6 +161,6 @@ def _said_of(line: Line, error: RnncliError) -> RnncliError:
     return type(error)(f"{line.name}: {error.what}", error.advice)
 
 
-def is_stateful(case: Case) -> bool:
+def _is_stateful(case: Case) -> bool:
     """Whether a layer goes on from where the record before has left it."""
     return any(inner.config.get("stateful") for spec in case.layers for inner in walk(spec))

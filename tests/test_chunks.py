@@ -90,7 +90,8 @@ class TestPlan:
         case = case_of("LSTM(3, return_sequences=True)", 400, 50)
         budget = cut(case, 20)
         monkeypatch.setattr(memory, "total", lambda: 150_000)
-        assert sum(len(part.outputs[0].values) for part in pipeline.parts(case, budget=budget)) == 400
+        parts = pipeline.parts(case, "auto", pipeline.plan(case, budget))
+        assert sum(len(part.outputs[0].values) for part in parts) == 400
         for refused in (budget, 2**40):
             with pytest.raises(InputError, match="memory"):
                 pipeline.run(case, budget=refused)
@@ -175,8 +176,9 @@ class TestUnfolded:
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         case = dataclasses.replace(case, inputs=case.inputs.astype(case.layers[0].config["dtype"]))
-        whole = chunks.joined(pipeline.parts(case, engine, cut(case, 3)), 11)
-        found = unfolding.Unfolded(pipeline.parts(case, engine, cut(case, 3)), 11)
+        plan = pipeline.plan(case, cut(case, 3))
+        whole = chunks.joined(pipeline.parts(case, engine, plan), 11)
+        found = unfolding.Unfolded(pipeline.parts(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -203,7 +205,8 @@ class TestUnfolded:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         case = case_of(EXPRESSIONS[1])
-        found = unfolding.Unfolded(pipeline.parts(case, "numpy", cut(case, 3)), 11)
+        plan = pipeline.plan(case, cut(case, 3))
+        found = unfolding.Unfolded(pipeline.parts(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1]._file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)

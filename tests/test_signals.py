@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from rnncli.signals import tidily_ended, undisturbed
+from rnncli.cli.files import tidily_ended
+from rnncli.signals import undisturbed
 
 
 def test_a_signal_waits_until_the_block_has_ended() -> None:
@@ -49,6 +50,20 @@ def test_what_ends_the_process_leaves_as_an_error_does(name: str) -> None:
         writing()
     assert (left.value.code, cleaned) == (128 + number, [True])
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_is_ignored_stays_ignored(name: str) -> None:
+    """As under nohup, or of a job that a shell put into the background."""
+    number, done = getattr(signal, name), []
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with undisturbed(), tidily_ended():
+            signal.raise_signal(number)
+            done.append(signal.getsignal(number))
+    finally:
+        signal.signal(number, before)
+    assert done == [signal.SIG_IGN]
 
 
 def test_another_thread_is_left_alone() -> None:

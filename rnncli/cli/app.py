@@ -125,29 +125,31 @@ def main(args: Sequence[str]) -> int:
         warnings.simplefilter("ignore")
     try:
         return _answer(list(args))
-    except RnncliError as error:
-        terminal.complain(error)
-        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        terminal.silence_stdout()
-        return 0
-    except OSError as error:
-        terminal.silence_stdout()
-        terminal.complain(_unwritten(error))
-        return UsageError.exit_code
-    except MemoryError:
-        terminal.complain(UsageError("there is not enough memory for this.", "Make the input smaller."))
-        return UsageError.exit_code
     except Exception as error:
         ended = _end_before(error)
-        if ended is not None:
-            return ended
+        return _failed(error) if ended is None else ended
+
+
+def _failed(error: Exception) -> int:
+    """Say what is wrong; returns the exit code."""
+    if isinstance(error, BrokenPipeError):
+        terminal.silence_stdout()
+        return 0
+    if isinstance(error, RnncliError):
+        said = error
+    elif isinstance(error, OSError):
+        terminal.silence_stdout()
+        said = _unwritten(error)
+    elif isinstance(error, MemoryError):
+        said = UsageError("there is not enough memory for this.", "Make the input smaller.")
+    else:
         if os.environ.get("RNNCLI_DEBUG"):
-            traceback.print_exc()
-        terminal.complain(_bug(error))
-        return EngineError.exit_code
+            traceback.print_exception(error)
+        said = _bug(error)
+    terminal.complain(said)
+    return said.exit_code
 
 
 def _answer(args: list[str]) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, Any, NoReturn, cast
 
 from rnncli.errors import UsageError
-from rnncli.signals import tidily_ended
+from rnncli.signals import ENDING, answered
 
 
 def demand_place(output: str | None) -> None:
@@ -30,23 +32,48 @@ def demand_place(output: str | None) -> None:
 def opened(output: str) -> Iterator[IO[bytes]]:
     """The file that --output names; it takes its place when the block has ended well.
 
-    UsageError where it cannot be opened, or take its place; see `saying` for what is written to it.
+    UsageError where it cannot be opened, written or put in its place; BrokenPipeError where it is a pipe
+    whose reader has gone.
     """
     path = Path(output).expanduser()
     aside = not path.exists() or path.is_file()
     with _whole(path) if aside else nullcontext(path) as part:
-        with saying(output):
+        with _said_of(output):
             file = part.open("wb")
         try:
-            yield file
+            yield cast("IO[bytes]", _File(file, output))
         finally:
-            with saying(output):
+            with _said_of(output):
                 file.close()
 
 
+def write(output: str, data: str | bytes) -> None:
+    """`data` as the file that --output names."""
+    content = data.encode() if isinstance(data, str) else data
+    with suppress(BrokenPipeError), opened(output) as file:
+        file.write(content)
+
+
+class _File:
+    """A file that says what its disk refuses."""
+
+    def __init__(self, file: IO[bytes], output: str) -> None:
+        self._file, self._output = file, output
+
+    def write(self, data: bytes) -> int:
+        with _said_of(self._output):
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with _said_of(self._output):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 @contextmanager
-def saying(output: str) -> Iterator[None]:
-    """What the disk refuses is a UsageError.  A reader that has gone is still a BrokenPipeError."""
+def _said_of(output: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -64,7 +91,7 @@ def _whole(path: Path) -> Iterator[Path]:
     with tidily_ended():
         try:
             yield part
-            with saying(str(path)):
+            with _said_of(str(path)):
                 if place.exists():
                     part.chmod(stat.S_IMODE(place.stat().st_mode))
                 part.replace(place)
@@ -74,8 +101,12 @@ def _whole(path: Path) -> Iterator[Path]:
             raise
 
 
-def write(output: str, data: str | bytes) -> None:
-    """`data` as the file that --output names."""
-    content = data.encode() if isinstance(data, str) else data
-    with suppress(BrokenPipeError), opened(output) as file, saying(output):
-        file.write(content)
+@contextmanager
+def tidily_ended() -> Iterator[None]:
+    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    with answered(ENDING, leave):
+        yield

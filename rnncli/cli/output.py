@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import IO, Protocol, cast
 
@@ -34,8 +34,8 @@ def delivery(flags: OutputFlags) -> Delivery:
     """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant."""
     files.demand_place(flags.output)
     name = format_of(flags)
-    to_file = flags.output not in (None, "-")
-    if name in BINARY and not to_file and sys.stdout is not None and sys.stdout.isatty():
+    to_file = not is_stdout(flags.output)
+    if name in BINARY and not to_file and terminal.is_watched():
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
@@ -48,7 +48,7 @@ def delivery(flags: OutputFlags) -> Delivery:
             return
         if hasattr(renderer, "pieces"):
             parts = _megabytes(renderer.pieces(answer, view))
-            first = next(parts)  # what is wrong shows here, if anywhere
+            first = next(parts)  # what is wrong shows here, unless it comes with a later chunk
             terminal.remark(remarks, flags.quiet)
             fill(flags.output, lambda file: _write_all(file, chain((first,), parts)))
             return
@@ -72,24 +72,22 @@ def flowing(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
     if name not in FLOWING:
         what = f"--stream: {name} cannot be written a record at a time."
         raise UsageError(what, "Take ndjson, or a table.")
-    to_file = flags.output not in (None, "-")
+    to_file = not is_stdout(flags.output)
     view = view_of(flags, to_file=to_file)
-    place = files.opened(flags.output or "") if to_file else nullcontext(terminal.binary_stdout())
     code = terminal.encoding() if name == "table" and not to_file else "utf-8"
-    with place as file:
+    with _place(flags.output) as file:
 
         def show(answer: Answer) -> None:
             text = cast("str", renderers.render(answer, name, view))
-            with files.saying(flags.output or "-") if to_file else nullcontext():
-                file.write(text.encode(code, "backslashreplace"))
-                file.flush()
+            file.write(text.encode(code, "backslashreplace"))
+            file.flush()
 
         yield show
 
 
 def send(data: str | bytes, output: str | None) -> None:
     """`data` to the file that --output names, else to stdout."""
-    if output in (None, "-"):
+    if is_stdout(output):
         terminal.write(data)
     else:
         files.write(output or "", data)
@@ -101,14 +99,17 @@ def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
     A reader that has gone away is no error; nothing more is made for it.
     """
     try:
-        if output in (None, "-"):
-            write(cast("IO[bytes]", _Stdout()))
-        else:
-            with files.opened(output or "") as file, files.saying(output or ""):
-                write(file)
+        with _place(output) as file:
+            write(file)
     except BrokenPipeError:
-        if output in (None, "-"):
+        if is_stdout(output):
             terminal.silence_stdout()
+
+
+def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
+    if is_stdout(output):
+        return nullcontext(cast("IO[bytes]", terminal.Stdout()))
+    return files.opened(output or "")
 
 
 def _write_all(file: IO[bytes], parts: Iterable[bytes]) -> None:
@@ -129,22 +130,16 @@ def _megabytes(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-class _Stdout:
-    """Takes one part after the other, and never seeks: what stdout is redirected to may be appended to."""
-
-    def write(self, data: bytes) -> int:
-        terminal.put(data)
-        return len(data)
-
-    def flush(self) -> None:
-        terminal.flush()
+def is_stdout(output: str | None) -> bool:
+    """Whether --output, left out or `-`, means stdout."""
+    return output in (None, "-")
 
 
 def format_of(flags: OutputFlags) -> str:
     """--format, else what the suffix of --output says, else table."""
     if flags.format is not None:
         return flags.format
-    return renderers.for_output(flags.output) if flags.output not in (None, "-") else "table"
+    return "table" if is_stdout(flags.output) else renderers.for_output(flags.output or "")
 
 
 def view_of(flags: OutputFlags, *, to_file: bool) -> View:

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnncli.signals import tidily_ended
+from rnncli.cli.files import tidily_ended
 
 if TYPE_CHECKING:
     from rnncli.result import Result
 
+    Watch = Callable[[Iterator[Result]], Iterator[Result]]
 
-def watched(results: Iterator[Result], batch: int, quiet: bool) -> Iterator[Result]:
-    """The same results, the chunks of `batch` sequences; a bar where there are several, and a terminal."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield from results
+
+@contextmanager
+def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
+    """A bar while the block runs; what comes through the function that it gives is counted to `batch`.
+
+    wanted: where stderr is a terminal; else nothing is shown.
+    """
+    if not wanted or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda results: results
         return
-    first = next(results)
-    done = first.input_shape[0]
-    if done == batch:
-        yield first
-        return
-    with tidily_ended(), _bar() as bar:
-        task = bar.add_task("", total=batch, completed=0)
-        bar.advance(task, done)
-        yield first
-        for result in results:
-            bar.advance(task, result.input_shape[0])
-            yield result
+    with tidily_ended(), _drawn() as drawn:
+        task = drawn.add_task("", total=batch)
+
+        def watch(results: Iterator[Result]) -> Iterator[Result]:
+            for result in results:
+                drawn.advance(task, result.input_shape[0])
+                yield result
+
+        yield watch
 
 
-def _bar() -> Any:
+def _drawn() -> Any:
     """Sequences done, how many a second, and the time that is left; gone in the end."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
@@ -43,4 +47,4 @@ def _bar() -> Any:
             return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("sequences"), Rate(), TimeLeft())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)

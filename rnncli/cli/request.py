@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import fitting, pipeline, readers, specs
 from rnncli import layers as registry
@@ -44,31 +44,20 @@ def case(
         seed = document.seed
     layers = layers_of(layer, document, name)
     arranged = _arranged(input, document, layers, name)
-    asked = asked_of(arranged, layers, document, name, layer, run, seed)
-    return replace(asked, all_layers=all_layers), arranged.remarks
-
-
-def asked_of(
-    arranged: Arranged,
-    layers: tuple[Spec, ...],
-    document: Document,
-    name: str,
-    layer: LayerFlags,
-    run: RunFlags,
-    seed: int,
-) -> Case:
-    """The same of inputs that were arranged already; the files that flags name are read here."""
-    return Case(
+    shape = arranged.inputs.shape
+    asked = Case(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
-        initial_state=_initial_state(run, document, layers, arranged.inputs.shape, name),
-        weights=_weights(run, layer, document, layers, arranged.inputs.shape, name),
+        initial_state=given_states(run, document, name).fitted(layers, shape),
+        weights=given_weights(run, layer, document, name).fitted(layers, shape),
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
+        all_layers=all_layers,
         feature_names=arranged.feature_names,
     )
+    return asked, arranged.remarks
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
@@ -214,34 +203,52 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     )
 
 
-def _weights(
-    run: RunFlags, layer: LayerFlags, document: Document, layers: tuple[Spec, ...], shape: Shape, name: str
-) -> Mapping[str, Array] | None:
+class GivenWeights(NamedTuple):
+    """Weights as they were read, None where there are none.  place: what an error begins with."""
+
+    raw: Any
+    place: str
+
+    def fitted(self, layers: tuple[Spec, ...], input_shape: Shape) -> Mapping[str, Array] | None:
+        """As the layers want them.  Raises InputError where they do not fit."""
+        return None if self.raw is None else fitting.fitted(self.raw, Stack(layers), input_shape, self.place)
+
+
+class GivenStates(NamedTuple):
+    """Initial states, likewise."""
+
+    raw: Any
+    place: str
+
+    def fitted(self, layers: tuple[Spec, ...], input_shape: Shape) -> tuple[Array, ...] | None:
+        """As the layers want them.  Raises InputError where they do not fit."""
+        if self.raw is None:
+            return None
+        wanted = pipeline.states(layers, input_shape)
+        by_name = isinstance(self.raw, Mapping)
+        ordered = fitting.by_name(self.raw, wanted, self.place) if by_name else list(self.raw)
+        return fitting.fitted_states(ordered, wanted, self.place)
+
+
+def given_weights(run: RunFlags, layer: LayerFlags, document: Document, name: str) -> GivenWeights:
     """Those of --weights, else of the document; initializers would then fill nothing."""
-    found: Any = document.weights
-    place = f"{name}: weights: "
+    found = GivenWeights(document.weights, f"{name}: weights: ")
     if run.weights is not None:
         source = sources.named(run.weights)
-        found, place = readers.read_weights(source), f"{source.name}: "
+        found = GivenWeights(readers.read_weights(source), f"{source.name}: ")
     idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
-    if found is not None and idle is not None:
+    if found.raw is not None and idle is not None:
         where = "the input" if run.weights is None else "--weights"
         raise UsageError(
             f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
             "Leave one of them out.",
         )
-    return None if found is None else fitting.fitted(found, Stack(layers), shape, place)
+    return found
 
 
-def _initial_state(
-    run: RunFlags, document: Document, layers: tuple[Spec, ...], input_shape: Shape, name: str
-) -> tuple[Array, ...] | None:
-    raw, place = document.initial_state, f"{name}: initial_state: "
-    if run.initial_state is not None:
-        source = sources.named(run.initial_state)
-        raw, place = readers.read_states(source), f"{source.name}: "
-    if raw is None:
-        return None
-    wanted = pipeline.states(layers, input_shape)
-    ordered = fitting.by_name(raw, wanted, place) if isinstance(raw, Mapping) else list(raw)
-    return fitting.fitted_states(ordered, wanted, place)
+def given_states(run: RunFlags, document: Document, name: str) -> GivenStates:
+    """Those of --initial-state, else of the document."""
+    if run.initial_state is None:
+        return GivenStates(document.initial_state, f"{name}: initial_state: ")
+    source = sources.named(run.initial_state)
+    return GivenStates(readers.read_states(source), f"{source.name}: ")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 from rnncli.cli.options import (
     AllLayers,
     CheckFlags,
@@ -54,24 +52,26 @@ def run(
         return
     from rnncli import chunks, pipeline, renderers
     from rnncli.answers.run import GrowingRunAnswer, RunAnswer, first_nan, stats_of
-    from rnncli.cli import progress, request
-    from rnncli.cli.output import delivery, format_of
+    from rnncli.cli import progress, request, terminal
+    from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.memory import parse
 
     deliver, budget = delivery(output), None if memory is None else parse(memory)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    batch = len(case.inputs)
-    results = progress.watched(pipeline.parts(case, run.engine, budget), batch, output.quiet)
-    first = next(results)
-    results = chain((first,), results)
+    batch, plan = len(case.inputs), pipeline.plan(case, budget)
+    results = pipeline.parts(case, run.engine, plan)
     looked_at = check.check or stats or fail_on_nan
-    if first.input_shape[0] < batch and renderers.grows(format_of(output)) and not looked_at:
-        from rnncli.unfolding import Unfolded
+    growing = len(plan) > 1 and renderers.grows(format_of(output)) and not looked_at
+    among_numbers = growing and is_stdout(output.output) and terminal.is_watched()
+    wanted = len(plan) > 1 and not output.quiet and not among_numbers
+    with progress.bar(batch, wanted=wanted) as watch:
+        if growing:
+            from rnncli.unfolding import Unfolded
 
-        shown = (request.selected(each, select) for each in results)
-        deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
-        return
-    result = chunks.joined(results, batch)
+            shown = (request.selected(each, select) for each in watch(results))
+            deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
+            return
+        result = chunks.joined(watch(results), batch)
     apart: list[str] = []
     if check.check:
         from rnncli import comparing

@@ -91,25 +91,28 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     return source, ()
 
 
-def opened(flags: InputFlags) -> BinaryIO:
-    """The same for lines, as they come: a read gives what a pipe has, and waits where it has nothing."""
+def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
+    """The same for lines, as they come, and what errors begin with: a file is named, a pipe is not.
+
+    A read gives what a pipe has, and waits where it has nothing.
+    """
     word = flags.input
     if word in (None, "-"):
         if sys.stdin is None:
             raise _closed()
         _wait_for_stdin()
-        return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False))
+        return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if is_pipe(path := Path(word or "").expanduser()):
-        return cast("BinaryIO", path.open("rb", buffering=0))
+        return cast("BinaryIO", path.open("rb", buffering=0)), ""
     source, remarks = chosen(flags)
     if remarks:
         raise UsageError(
             f"--stream reads a record a line, and {source.name} is one input.", "Leave --stream out."
         )
     if source.data is not None:
-        return io.BytesIO(source.data)
+        return io.BytesIO(source.data), ""
     try:
-        return cast("BinaryIO", source.file().open("rb", buffering=0))
+        return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
     except OSError as error:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 

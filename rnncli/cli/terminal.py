@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import BinaryIO, Literal, TextIO
+from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
 
@@ -73,24 +73,43 @@ def write(data: str | bytes) -> None:
 
 def put(data: bytes) -> None:
     """`data` on stdout.  BrokenPipeError where its reader has gone away, OSError where the disk is full."""
-    demand_stdout("Write to a file with --output FILE.")
-    rest = memoryview(data)
-    sys.stdout.flush()
-    while rest:  # an unbuffered stream may take only a part
-        rest = rest[sys.stdout.buffer.write(rest) :]
+    Stdout().write(data)
     flush()
+
+
+class Stdout:
+    """Stdout for bytes; never seeks: what it is redirected to may be appended to.
+
+    UsageError where it is closed.  Who holds it too may have said that nobody waits there: here one does.
+    """
+
+    def __init__(self) -> None:
+        demand_stdout("Write to a file with --output FILE.")
+        with suppress(OSError, ValueError):
+            os.set_blocking(sys.stdout.fileno(), True)
+        sys.stdout.flush()
+
+    def write(self, data: bytes) -> int:
+        """All of it."""
+        rest = memoryview(data)
+        while rest:  # an unbuffered stream may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
+        return len(data)
+
+    def flush(self) -> None:
+        """Send it on its way."""
+        flush()
+
+
+def is_watched() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def demand_stdout(advice: str) -> None:
     """UsageError where standard output was closed before the program began."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", advice)
-
-
-def binary_stdout() -> BinaryIO:
-    """Stdout for bytes, of which each has to be sent on its way.  UsageError where it is closed."""
-    demand_stdout("Write to a file with --output FILE.")
-    return sys.stdout.buffer
 
 
 def encoding() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -9,21 +11,29 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rnncli import pipeline, specs
+from rnncli import pipeline, renderers, specs
+from rnncli.answers.run import GrowingRunAnswer
 from rnncli.case import Case
+from rnncli.page import View
+from rnncli.result import Result
+from rnncli.unfolding import Unfolded
 from tests.cli.conftest import Run, environment
 
 PEAK = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from rnncli.cli.app import main
 code = main(sys.argv[1:])
-print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(code, *re.findall(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text()))
 """
 SIZE = 60 * 2**20
 COMMAND = [sys.executable, "-m", "rnncli"]
@@ -49,7 +59,7 @@ def peak(*args: str) -> float:
     return int(kilobytes) / 1024
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="a process knows its peak otherwise elsewhere")
 class TestMemory:
     def test_the_file_is_never_held(self, large: Path, tmp_path: Path) -> None:
         flags = ["--engine", "numpy", "--return-sequences", "--quiet"]
@@ -107,19 +117,34 @@ def test_text_written_as_it_comes(tmp_path: Path, rnncli: Run, format: str, flag
     assert list(json.loads(parts.stdout)) == [*DOCUMENT, "outputs", "engine"]
 
 
-def test_the_first_numbers_come_before_the_last_are_computed(large: Path) -> None:
-    args = ["run", str(large), "--engine", "numpy", "--units", "64", "--memory", "1", "-f", "ndjson"]
-    with subprocess.Popen(
-        [*COMMAND, *args, "--return-sequences"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=environment(),
-    ) as process:  # fmt: skip
-        assert process.stdout
-        assert process.stdout.read(100).startswith(b'{"schema":"rnncli/1"')
-        assert process.poll() is None
-        process.stdout.close()
-        assert process.wait(timeout=30) == 0
-        assert process.stderr
-        assert process.stderr.read() == b""
+@pytest.mark.parametrize("format", ["ndjson", "json", "csv", "npy", "npz"])
+def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> None:
+    """Each chunk is asked for when the one before it has been written."""
+    case = Case(specs.from_flags(["LSTM(64, return_sequences=True)"], {}), np.zeros((40, 50, 4), np.float32))
+    plan, written, seen = tuple(slice(start, start + 10) for start in range(0, 40, 10)), bytearray(), []
+
+    def watched() -> Iterator[Result]:
+        for result in pipeline.parts(case, "numpy", plan):
+            seen.append(len(written))
+            yield result
+
+    class File(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            written.extend(data)
+            return len(data)
+
+    answer, renderer = GrowingRunAnswer(Unfolded(watched(), 40)), renderers.get(format)
+    if hasattr(renderer, "write"):
+        renderer.write(answer, File())
+    else:
+        for piece in renderer.pieces(answer, View()):
+            written.extend(piece)
+    assert len(seen) == 4
+    assert seen[1] < seen[2] < seen[3] < len(written)
+    assert seen[2] > len(written) / 8
 
 
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
@@ -150,26 +175,27 @@ def test_what_does_not_go_together(large: Path, rnncli: Run) -> None:
     assert rnncli("run", "--stream", "--memory", "1G", input="").returncode == 2
 
 
-def on_terminal(*args: str, env: dict[str, str] | None = None) -> str:
-    """What `rnncli ARGS` says on a stderr that is a terminal."""
+def on_terminal(*args: str, both: bool = False) -> str:
+    """What `rnncli ARGS` says on a stderr that is a terminal, as stdout may be, too."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
-        env=environment({"TERM": "xterm", **(env or {})}),
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=theirs if both else subprocess.DEVNULL,
+        stderr=theirs, env=environment({"TERM": "xterm"}),
     ) as process:  # fmt: skip
         os.close(theirs)
-        said = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # on Linux the end of a terminal is an error
-                break
-            if not part:
-                break
-            said += part
-        os.close(ours)
+        said = all_of(ours)
         assert process.wait(timeout=60) == 0
     return said.decode()
+
+
+def all_of(terminal: int) -> bytes:
+    """What is written to it until its other end is closed."""
+    said = b""
+    with contextlib.suppress(OSError):  # on Linux the end of a terminal is an error
+        while part := os.read(terminal, 4096):
+            said += part
+    os.close(terminal)
+    return said
 
 
 class TestProgress:
@@ -186,6 +212,12 @@ class TestProgress:
 
     def test_not_for_what_is_done_at_once(self, rnncli: Run) -> None:
         assert on_terminal("run", "--input-shape", "2,3,4", *self.args[:2]) == ""
+
+    def test_not_among_the_numbers(self, large: Path) -> None:
+        said = on_terminal("run", str(large), *self.args[:-1], "csv", both=True)
+        assert "sequences" not in said
+        assert "\x1b" not in said
+        assert said.count("\n") == 1 + 3 * 3932
 
     def test_not_in_a_pipe(self, large: Path, rnncli: Run) -> None:
         assert rnncli("run", str(large), *self.args, "-o", os.devnull).stderr == ""
@@ -210,3 +242,30 @@ def test_an_interrupted_run_leaves_nothing(
     assert (process.returncode, said) == (code, "")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: int) -> None:
+    """stderr is a terminal, which has a bar."""
+    program = (
+        "import sys, time\nfrom rnncli import unfolding\nfrom rnncli.cli import app\n"
+        "def slow(self):\n"
+        "    print('writing', flush=True); time.sleep(30)\n"
+        "    yield\n"
+        "unfolding._Waiting.parts = slow\n"
+        "sys.exit(app.main(sys.argv[1:]))"
+    )
+    flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "run", *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=theirs, text=True, env=environment({"TERM": "xterm"}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        threading.Thread(target=all_of, args=[ours], daemon=True).start()
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=30) == code
+    assert list(tmp_path.iterdir()) == []
