@@ -14,7 +14,7 @@ SOON = "20"
 """After 2**20 ticks, some 0.4 ms, the idle threads of NumPy's products sleep.
 
 By themselves they keep a processor busy for 30 ms and more, first of all while NumPy is loading, which slows
-the loading down by a tenth.  Between two time steps they hardly ever wait as long.
+the loading down by a tenth.  To be woken costs them little beside a product that lets them wait as long.
 """
 
 
@@ -22,7 +22,8 @@ def main() -> NoReturn:
     """Answer the command line and leave with its exit code."""
     gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
-    sys.unraisablehook = lambda _: None  # what a signal left half closed complains of that when it is let go
+    if not os.environ.get("RNNCLI_DEBUG"):  # what a signal left half closed complains when it is let go
+        sys.unraisablehook = lambda _: None
     try:
         from rnncli.cli.app import main as answer
 

@@ -114,8 +114,8 @@ _UNFIT: Mapping[str, str] = {
     "threshold": "needs two arguments that no layer gives to its activation",
 }
 
-_BARE = frozenset({"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_tanh"})
-"""These keep the dtype by themselves."""
+_TYPED = frozenset({"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_tanh"})
+"""These give the dtype that they get; the others are cast."""
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "sparsemax"), (0.0, 1.0)),
@@ -149,15 +149,20 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
     softmax, log_softmax and sparsemax work along the last axis.  Errors: LayerError.
     """
-    return _function(canonical(name))
+    import numpy
+
+    function = unguarded(name)
+
+    def guarded(x: Array) -> Array:
+        with numpy.errstate(all="ignore"):
+            return function(x)
+
+    return guarded
 
 
 def unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     """The same for a loop with `np.errstate(all="ignore")` around it: a guard costs as much as a function."""
-    import numpy
-
-    found = canonical(name)
-    return partial(_FORMULAS[found], numpy) if found in _BARE else _function(found)
+    return _function(canonical(name))
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -169,13 +174,8 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 def _function(name: str) -> Activation:
     import numpy
 
-    formula = _FORMULAS[name]
-
-    def guarded(x: Array) -> Array:
-        with numpy.errstate(all="ignore"):
-            return numpy.asarray(formula(numpy, x), x.dtype)
-
-    return guarded
+    formula = partial(_FORMULAS[name], numpy)
+    return formula if name in _TYPED else lambda x: numpy.asarray(formula(x), x.dtype)
 
 
 @cache

@@ -147,7 +147,7 @@ def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Arra
     if options.ndim != len(AXES):
         raise InputError("sequences differ in length.", f"A layer of {options.ndim} axes takes no padding.")
     if options.axes is not None and _axes(options.axes) != AXES:
-        raise UsageError(
+        raise InputError(
             "sequences that differ in length are (batch, time, features) already.", "Leave --input-axes out."
         )
     if options.pad is None:

@@ -80,7 +80,7 @@ class _Waiting:
                 self._file.write(block.tobytes())
         except OSError as error:
             raise UsageError(
-                f"{tempfile.gettempdir()}: a temporary file cannot be written: {error.strerror or error}.",
+                f"a temporary file cannot be written: {error.strerror or error}.",
                 "Name a folder with more room in TMPDIR, or keep fewer tensors with --select.",
             ) from None
         self._held.append((array.shape, array.dtype))

@@ -258,7 +258,7 @@ class TestNdjson:
             ("[[1]]\n[[null]]", "notes.json: line 2 [0][0] is null"),
             ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
             ("[1]\n", "line 1 is 1-D"),
-            ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "one line at a time"),
+            ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is a record"),
         ],
     )
     def test_the_line_is_named(self, text, said):

@@ -41,14 +41,10 @@ class GRUCell(Cell):
         return (2, width) if self.config["reset_after"] else (width,)
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
-        """x W + b, (..., 3 * units), packed z, r, h; b is of all that no reset gate stands before."""
+        """x W + b, (..., 3 * units), packed z, r, h."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"] and self.config["reset_after"]:
-            before, after = weights["bias"]
-            projected += before
-            projected[..., : 2 * self.units] += after[: 2 * self.units]
-        elif self.config["use_bias"]:
-            projected += weights["bias"]
+        if self.config["use_bias"]:
+            projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
         return projected
 
     def step(
@@ -69,12 +65,12 @@ class GRUCell(Cell):
             kernel if after else kernel[:, : 2 * units],
             dropout.recurrent[: None if after else 2],
         )
+        if after and self.config["use_bias"]:
+            recurrent += weights["bias"][1]
         z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         update, reset = together(self.recurrent_activation, z, units, (0, 1))
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
-            if self.config["use_bias"]:
-                inner += weights["bias"][1, 2 * units :]
             z_candidate = reset * inner
             z_candidate += x_candidate
         else:

@@ -27,7 +27,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
     if objects and len(lines) > 1:
         raise InputError(
             f"{source.name}: line {objects[0]} is an object, and there are {len(lines)} lines.",
-            "A stream of objects is read one line at a time: run rnncli once a line.",
+            "With --stream each line is a record of its own.",
         )
     if objects:
         return document(lines[0][1], f"{source.name}: line 1")
