@@ -38,8 +38,8 @@ FRAME = """\
 
 def render(answer: Answer, view: View) -> str:
     """A terminal as wide as the table, never wider than the view asks for."""
-    page = answer.page(view)
     widest = view._replace(color=True, width=view.width or WIDTH)
+    page = answer.page(widest)
     measured = StringIO()
     console(measured, widest._replace(color=False)).print(drawn(page, widest))
     longest = max(cell_len(line.rstrip()) for line in measured.getvalue().splitlines())
