@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnncli.errors import UsageError, did_you_mean
+from rnncli.errors import UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from rnncli.result import TensorInfo
@@ -42,8 +42,19 @@ def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[Ten
         raise UsageError(f"{before}{text}: that is no tensor.", advice)
     known = {info.name: info for info in infos}
     if found["name"] not in known:
-        raise UsageError(f"{before}there is no tensor {found['name']!r}.", did_you_mean(found["name"], known))
+        raise UsageError(
+            f"{before}there is no tensor {found['name']!r}.", instead_of(found["name"], list(known))
+        )
     return known[found["name"]], _parts(found["index"])
+
+
+def instead_of(name: str, known: Sequence[str]) -> str:
+    """What to do where a tensor of this name is asked for, and others are returned."""
+    if name.endswith("hidden_states") and f"{name[:-1]}" in known:
+        return f"With --return-sequences there is one; without, there is {name[:-1]}."
+    if "last_" in name and not any("last_" in other for other in known):
+        return f"States come with --return-state; without, there is {listed(known)}."
+    return did_you_mean(name, known)
 
 
 def last_of(info: TensorInfo) -> str:

@@ -183,13 +183,13 @@ def _said_below_the_scheme(answer):
 def test_matrix_says_what_is_equal_across_the_quadrants():
     (same,) = _said_below_the_scheme(MatrixAnswer(matrix()))
     words, names = same.split(": ")
-    assert words == "the same numbers wherever returned"
+    assert words == "each with the same numbers wherever it is returned"
     assert names == "hidden_state · hidden_states · last_hidden_state · last_cell_state"
 
 
 def test_matrix_says_what_is_not_equal():
     said = _said_below_the_scheme(MatrixAnswer(matrix(spoilt=True)))
-    assert said[1] == "other numbers each time: last_cell_state"
+    assert said[1] == "each with other numbers where it is returned again: last_cell_state"
     assert "last_cell_state" not in said[0]
 
 

@@ -264,6 +264,11 @@ class _LoopTables:
             fields = more
         return fields
 
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether some quantity is shown in bars alone."""
+        return any(not one.numbers for one in self._fields())
+
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
         if self.left is None:
             return _within(quantity.units, MOST_BARS)
@@ -350,6 +355,8 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
             lines.append(f"  {piece}")
         else:
             lines[-1:] = [joined]
+    if any(loop.lacks_numbers for loop in loops):
+        lines.append(say("numbers", view.lang))
     return tuple(line(text, "dim") for text in lines)
 
 

@@ -66,7 +66,7 @@ class GradientsAnswer:
         first = self.found[0]
         asked = line(say("norms of", view.lang).format(of=first.target.text))
         curves = self._named()
-        parts: list[Table | Line] = [*_tables(curves, view), (), _scale_line(curves, view), ()]
+        parts: list[Table | Line] = [*_tables(curves, view), (), *_notes(curves, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in _wrapped(say("rule", view.lang), view)]
         return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
@@ -205,10 +205,18 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
     return (EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(length)[:length]
 
 
-def _scale_line(curves: Sequence[tuple[str, Curve]], view: View) -> Line:
+def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
+    """How the table is to be read."""
     low, high = _ends(curves)
-    text = say("log bars", view.lang).format(low=f"{10**low:.1g}", high=f"{10**high:.1g}")
-    return line(text, "dim")
+    texts = [say("log bars", view.lang).format(low=f"{10**low:.1g}", high=f"{10**high:.1g}")]
+    if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
+        texts.append(say("cell read", view.lang))
+    count = len(curves[0][1].norms)
+    shown = len(_shown_steps(count, view))
+    if shown < count:
+        texts.append(say("some steps", view.lang).format(shown=shown, count=count))
+    for text in texts:
+        yield from (line(part, "dim") for part in _wrapped(text, view))
 
 
 def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:

@@ -15,8 +15,8 @@ from rnncli.errors import UsageError
 from rnncli.signals import ENDING, answered
 
 
-def demand_place(output: str | None) -> None:
-    """UsageError where --output names nothing, a folder, or a file in a folder that is not there."""
+def demand_place(output: str | None, input: str | None = None) -> None:
+    """UsageError where --output names nothing, a folder, a place in no folder, or the input."""
     if output is None or output == "-":
         return
     if not output.strip():
@@ -26,6 +26,15 @@ def demand_place(output: str | None) -> None:
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
+    if input is not None and path.is_file() and _same(path, Path(input).expanduser()):
+        raise UsageError(f"{output}: it is the input, which would be lost.", "Name another file.")
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # JSON may be too long for a name
+        return False
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def gradients(
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
-    deliver = delivery(output)
+    deliver = delivery(output, input)
     _demand_plain(run)
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)

@@ -100,7 +100,9 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
     advice = f"`{command} --help` shows what there is."
     if isinstance(error, click.exceptions.NoSuchOption):
         near = _near(error)
-        if command == "rnncli" and not near:
+        if error.option_name == "-V":
+            near = "rnncli --version"
+        elif command == "rnncli" and not near:
             advice = f"A command's flags come after its name: rnncli run {error.option_name}."
         return UsageError(
             f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import fitting, pipeline, readers, specs
+from rnncli import fitting, indexing, pipeline, readers, specs
 from rnncli import layers as registry
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.cli import sources
 from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
-from rnncli.errors import DisagreementError, InputError, LayerError, UsageError, did_you_mean
+from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.shapes import format_shape
 
@@ -57,7 +57,7 @@ def case(
         all_layers=all_layers,
         feature_names=arranged.feature_names,
     )
-    return asked, arranged.remarks
+    return asked, (*arranged.remarks, *left_out(layer))
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
@@ -74,7 +74,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shap
         layers = layers_of(layer, document, name)
         arranged = _arranged(input, document, layers, name)
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return layers, shape, pipeline.dtype_of(layers), remarks
+    return layers, shape, pipeline.dtype_of(layers), (*remarks, *left_out(layer))
 
 
 def layers_of(flags: LayerFlags, document: Document, name: str = "") -> tuple[Spec, ...]:
@@ -101,6 +101,11 @@ def _demand_layers(texts: list[Any], place: str) -> None:
         raise LayerError(f"{place}{error.what}", error.advice) from None
 
 
+def left_out(flags: LayerFlags) -> Remarks:
+    """What the --layers leave out of the models that they name."""
+    return tuple(filter(None, map(sources.left_out, flags.layer or ())))
+
+
 def rank_of(layers: tuple[Spec, ...]) -> int:
     """How many axes the first layer's input has; a layer that takes any gets a sequence."""
     return registry.make(layers[0]).input_rank or 3
@@ -113,13 +118,15 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     known = [tensor.name for tensor in result.outputs]
     for name in names:
         if name not in known:
-            raise UsageError(f"--select: there is no tensor {name!r}.", did_you_mean(name, known))
+            raise UsageError(f"--select: there is no tensor {name!r}.", indexing.instead_of(name, known))
     kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
     return replace(result, outputs=kept)
 
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
+    if result.differences and result.engine == "tensorflow":
+        return ("--check: tensorflow computed this itself, and there is nothing to hold it against",)
     if format not in (*WITHOUT_DIFFERENCES, *elsewhere):
         return ()
     shown = {tensor.name for tensor in result.outputs}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from rnncli import builtin, readers
 from rnncli.case import Document
 from rnncli.cli.options import InputFlags, LayerFlags, RunFlags
-from rnncli.errors import InputError, UsageError
+from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.readers import ReadOptions, Source
 from rnncli.shapes import parse_shape
 
@@ -207,14 +207,34 @@ def stdin_holds_data() -> bool:
 def layer(text: str) -> list[Any]:
     """A --layer: a name or an expression as it stands, or the configs in the file that `@` names."""
     if not text.startswith("@"):
+        _demand_no_file(text)
         return [text]
     source = named(text[1:])
-    if source.path is not None and source.path.suffix.lower().partition("#")[0] in MODEL_SUFFIXES:
+    if _is_model(source):
         return list(readers.read_layers(source))
     from rnncli.readers import json
 
     config = json.load(source)
     return config if isinstance(config, list) else [config]
+
+
+def _demand_no_file(text: str) -> None:
+    path = Path(text)
+    if path.suffix.lower() in (*MODEL_SUFFIXES, ".json") and "(" not in text:
+        raise LayerError(f"--layer {text}: it is no layer.", f"A file with layers is named @{text}.")
+
+
+def left_out(text: str) -> str | None:
+    """What is to be said of a --layer that takes less than the whole of a model."""
+    source = named(text[1:]) if text.startswith("@") else None
+    left = readers.left_out(source) if source and _is_model(source) else []
+    if source is None or not left:
+        return None
+    return f"{source.name}: its recurrent layers alone; left out: {listed(left)}"
+
+
+def _is_model(source: Source) -> bool:
+    return source.path is not None and source.path.suffix.lower().partition("#")[0] in MODEL_SUFFIXES
 
 
 def _existing(source: Source) -> None:

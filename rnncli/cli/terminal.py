@@ -53,14 +53,19 @@ def _say(text: str, style: str = "") -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    """`text` broken between words; a quoted line and its carets stand as they are, as does a long word."""
+    """`text` broken between words; a quoted line and its carets stand as they are, as does a long word.
+
+    A shape is one word.
+    """
+    import re
     import textwrap
 
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = (
-        [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line) for line in text.split("\n")
+        [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line)
+        for line in re.sub(r"(?<=[\d(]), (?=\d)", ",\xa0", text).split("\n")
     )
-    return "\n".join(part for parts in lines for part in parts)
+    return "\n".join(part for parts in lines for part in parts).replace("\xa0", " ")
 
 
 def write(data: str | bytes) -> None:

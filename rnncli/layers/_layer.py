@@ -39,6 +39,7 @@ INERT = frozenset(
         "activity_regularizer",
         "autocast",
         "use_cudnn",
+        "input_dim",
         "input_shape",
         "batch_input_shape",
         "quantization_config",

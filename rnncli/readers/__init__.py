@@ -160,6 +160,13 @@ def read_layers(source: Source) -> list[dict[str, Any]]:
     return layers
 
 
+def left_out(source: Source) -> list[str]:
+    """The layers of a saved model that `read_layers` does not take, unless those to take are named."""
+    source, names = _chosen(source)
+    left: list[str] = [] if names else import_module("rnncli.readers.keras_model").left_out(source)
+    return left
+
+
 def _load(source: Source, format: str | None) -> Any:
     reader = _reader(source, format)
     if hasattr(reader, "load"):

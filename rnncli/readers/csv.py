@@ -191,7 +191,7 @@ def _cell_advice(table: _Table, cell: str) -> str:
         return "Write NaN for a missing number."
     if any(character in cell for character in DELIMITERS + " "):
         return f"Rows were split at {table.delimiter!r}; another delimiter is named by --delimiter."
-    return "A column of text can only be a --batch-column."
+    return "Text can only tell sequences apart: --batch-column names its column."
 
 
 def _batch_index(table: _Table, batch_column: str) -> int:

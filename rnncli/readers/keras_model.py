@@ -65,6 +65,14 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
     return [leaf for leaf in known.values() if leaf.get("class_name") in recurrent()]
 
 
+def left_out(source: Source) -> list[str]:
+    """What `layers` leaves out where none are named: the others that compute something, `Dense(1)`."""
+    with _opened(source) as (file, text):
+        leaves = list(_leaves(_config(source, file, text)))
+    kept = (*recurrent(), "InputLayer")
+    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if leaf.get("class_name") not in kept]
+
+
 def _config(source: Source, file: Any, text: bytes | None) -> Any:
     """The model's config, of config.json or of the older form's attribute; None where there is none."""
     text = text or file.attrs.get("model_config")

@@ -247,6 +247,26 @@ def test_a_layer_is_read_from_a_config(rnncli: Run, tmp_path: Path) -> None:
     assert shown["outputs"][0]["shape"] == [1, 2, 2]
 
 
+def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    layers = [keras.layers.LayerNormalization(), keras.layers.LSTM(3, name="own"), keras.layers.Dense(1)]
+    model, path = keras.Sequential([keras.Input((4, 5)), *layers]), tmp_path / "model.keras"
+    model.save(path)
+    shown = rnncli("run", "--layer", f"@{path}", "--weights", str(path), "-f", "json")
+    assert answer(shown)["layer"][0]["class_name"] == "LSTM"
+    note = f"note: {path}: its recurrent layers alone; left out: LayerNormalization, Dense(1)\n"
+    assert note in shown.stderr
+    assert note in rnncli("shape", "--layer", f"@{path}").stderr
+    assert "left out" not in rnncli("run", "--layer", f"@{path}#own", "--seed", "1").stderr
+
+
+@pytest.mark.parametrize("name", ["model.keras", "layer.json"])
+def test_a_file_with_layers_is_named_behind_an_at(rnncli: Run, name: str) -> None:
+    done = rnncli("run", "--layer", name)
+    assert done.returncode == 2
+    assert f"A file with layers is named @{name}." in done.stderr
+
+
 def test_weights_are_taken_as_given(rnncli: Run, tmp_path: Path) -> None:
     weights = {"kernel": [[1], [1]], "recurrent_kernel": [[0]], "bias": [0]}
     (tmp_path / "w.json").write_text(json.dumps(weights))

@@ -89,6 +89,17 @@ def test_wrapping_leaves_quoted_lines_and_their_carets_alone() -> None:
     assert terminal.wrapped(text, 11) == f"one two\nthree four\n{quoted}\nfive six\nseven eight"
 
 
+def test_nor_is_a_shape_broken() -> None:
+    assert terminal.wrapped("in front, (4, 5) -> (1, 4, 5)", 15) == "in front,\n(4, 5) ->\n(1, 4, 5)"
+
+
+def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    from rnncli.cli.app import main
+
+    assert main(["run", INLINE, "--seed", "7", "--check", "--engine", "tensorflow"]) == 0
+    assert f"{NOTE}--check: tensorflow computed this itself" in capfd.readouterr().err
+
+
 def test_no_line_of_a_pipe_is_broken(rnncli: Run) -> None:
     done = rnncli("run", "-l", "lstn", "nothing" * 30 + ".json", env={"COLUMNS": "40"})
     assert len(done.stderr.splitlines()) == 2

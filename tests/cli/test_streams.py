@@ -202,6 +202,16 @@ def test_an_array_is_written_and_read_back(rnncli: Run, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "h.npy"), np.array(first, np.float32))
 
 
+@pytest.mark.parametrize("command", ["run", "run --stream", "shape", "trace", "matrix"])
+def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "in.json").write_text(INLINE)
+    (tmp_path / "link.json").symlink_to("in.json")
+    done = rnncli(*command.split(), "in.json", "-o", "link.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("rnncli: link.json: it is the input, which would be lost.\n")
+    assert (tmp_path / "in.json").read_text() == INLINE
+
+
 def test_format_wins_over_the_suffix(rnncli: Run, tmp_path: Path) -> None:
     rnncli("run", INLINE, "--seed", "1", "-f", "json", "-o", str(tmp_path / "out.txt"))
     json.loads((tmp_path / "out.txt").read_text())
