@@ -148,35 +148,37 @@ def _packages() -> tuple[Any, Any]:
 
 
 class _Run(Running):
-    """A session for each recurrent layer, made at its first call."""
+    """A session for each recurrent layer, with a mask and without, made at its first call."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         super().__init__(case, weights)
-        self.sessions: dict[str, Any] = {}
+        self.sessions: dict[tuple[str, bool], Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         """See Running."""
         import numpy as np
 
-        path = call.place.path
         _demand_tame(call.inputs, *state)
-        if path not in self.sessions:
-            _demand_tame(*call.weights.values())
-            self.sessions[path] = _session(_model(layer, call.weights))
-        batch, timesteps = call.inputs.shape[:2]
-        mask = call.mask
-        lengths = np.full(batch, timesteps, np.int32) if mask is None else mask.sum(axis=1, dtype=np.int32)
-        feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2)), "sequence_lens": lengths}
+        feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
         feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
-        found = self.sessions[path].run(None, feeds)
+        lengths = None
+        if call.mask is not None:
+            lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
+        found = self._session(layer, call).run(None, feeds)
         _demand_tame(*found)
-        states = found[1:] if _puts_out_steps(layer) else found
+        states = found[-len(state) :]
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
-        counted = None if mask is None else lengths
         if layer.sequences:
-            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), counted, last), after
-        return _last(layer, timesteps, counted, last), after
+            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
+        return _last(layer, call.inputs.shape[1], lengths, last), after
+
+    def _session(self, layer: Recurrent, call: Call) -> Any:
+        key = call.place.path, call.mask is not None
+        if key not in self.sessions:
+            _demand_tame(*call.weights.values())
+            self.sessions[key] = _session(_model(layer, call.weights, padded=call.mask is not None))
+        return self.sessions[key]
 
 
 def _puts_out_steps(layer: Recurrent) -> bool:
@@ -230,16 +232,19 @@ def _right_padded(mask: Array) -> bool:
     return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
 
 
-def _model(layer: Recurrent, weights: Mapping[str, Array]) -> bytes:
-    """A graph of one node: X (timesteps, batch, features) and states in; states, and maybe outputs, out."""
+def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
+    """A graph of one node: X (timesteps, batch, features) and states in; states, and maybe outputs, out.
+
+    padded: with sequence_lens (batch,), how many steps of each sequence count.
+    """
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     states = [part[0] for part in layer.cell.State._fields]
     arrays = _arrays(layer, weights)
-    inputs = ["X", *arrays, "sequence_lens", *(f"initial_{part}" for part in states)]
+    inputs = ["X", *arrays, "sequence_lens" if padded else "", *(f"initial_{part}" for part in states)]
     outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
-    declared = [name for name in inputs if name not in arrays]
+    declared = [name for name in inputs if name and name not in arrays]
     types = {"sequence_lens": onnx.TensorProto.INT32}
     graph = helper.make_graph(
         [node],

@@ -67,7 +67,8 @@ class GRUCell(Cell):
         )
         if after and self.config["use_bias"]:
             recurrent += weights["bias"][1]
-        z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
+        z = recurrent[:, : 2 * units]
+        z += projected[:, : 2 * units]
         update, reset = together(self.recurrent_activation, z, units, (0, 1))
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
