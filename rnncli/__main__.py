@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import NoReturn
 
 from rnncli.errors import INTERRUPTED
+from rnncli.signals import ended
 
 SOON = "20"
 """After 2**20 ticks, some 0.4 ms, the idle threads of NumPy's products sleep.
@@ -22,6 +24,8 @@ def main() -> NoReturn:
     """Answer the command line and leave with its exit code."""
     gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, ended)
     if not os.environ.get("RNNCLI_DEBUG"):  # what a signal left half closed complains when it is let go
         sys.unraisablehook = lambda _: None
     try:
@@ -36,8 +40,11 @@ def main() -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """Everything is written and closed, and taking the modules apart takes longer than most answers."""
-    for stream in (sys.stdout, sys.stderr):
+    """Everything is written and closed, and taking the modules apart takes longer than most answers.
+
+    What was interrupted has nothing more to say: nobody may be there to read it.
+    """
+    for stream in (sys.stdout, sys.stderr) if code < INTERRUPTED - signal.SIGINT else ():
         with suppress(AttributeError, OSError, ValueError):  # closed, or gone
             stream.flush()
     os._exit(code)

@@ -51,9 +51,10 @@ def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[Ten
 def instead_of(name: str, known: Sequence[str]) -> str:
     """What to do where a tensor of this name is asked for, and others are returned."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
-        return f"With --return-sequences there is one; without, there is {name[:-1]}."
-    if "last_" in name and not any("last_" in other for other in known):
-        return f"States come with --return-state; without, there is {listed(known)}."
+        return f"With return_sequences there is one; without, there is {name[:-1]}."
+    stateless = not any("last_" in other for other in known)
+    if "last_" in name and stateless and any("hidden_state" in other for other in known):
+        return f"States come with return_state; without, there is {listed(known)}."
     return did_you_mean(name, known)
 
 

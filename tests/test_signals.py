@@ -7,8 +7,13 @@ import threading
 
 import pytest
 
-from rnncli.cli.files import tidily_ended
-from rnncli.signals import undisturbed
+from rnncli import signals
+from rnncli.signals import tidily_ended, undisturbed
+
+
+@pytest.fixture(autouse=True)
+def nothing_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "ended", signals.Ending())
 
 
 def test_a_signal_waits_until_the_block_has_ended() -> None:
@@ -50,6 +55,33 @@ def test_what_ends_the_process_leaves_as_an_error_does(name: str) -> None:
         writing()
     assert (left.value.code, cleaned) == (128 + number, [True])
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("first", "code"), [("SIGINT", None), ("SIGTERM", 143)])
+def test_the_cleaning_up_is_not_interrupted(first: str, code: int | None) -> None:
+    cleaned = []
+
+    def writing() -> None:
+        with tidily_ended():
+            try:
+                signal.raise_signal(getattr(signal, first))
+            finally:
+                for name in ("SIGINT", "SIGTERM", "SIGHUP", first):
+                    signal.raise_signal(getattr(signal, name))
+                cleaned.append(True)
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as left:
+        writing()
+    assert (getattr(left.value, "code", None), cleaned) == (code, [True])
+
+
+def test_later_a_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first one raised may have been swallowed."""
+    monkeypatch.setattr(signals, "PATIENCE", 0.0)
+    with tidily_ended():
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

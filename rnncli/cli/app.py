@@ -120,7 +120,10 @@ def rnncli(
 
 
 def main(args: Sequence[str]) -> int:
-    """Answer `args` (without the program's name); returns the exit code, raises nothing."""
+    """Answer `args` (without the program's name); returns the exit code.
+
+    Raises SystemExit alone, where a signal ends it and something had to be cleaned up.
+    """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:

@@ -55,7 +55,7 @@ def explain(
 
     if tensor is None or not tensor.strip():
         raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
-    deliver = delivery(output, input)
+    deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
     explanation, result = pipeline.explain(case, tensor, depth, None if output.full else terms)

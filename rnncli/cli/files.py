@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, cast
 
 from rnncli.errors import UsageError
-from rnncli.signals import ENDING, answered
+from rnncli.signals import tidily_ended
 
 
-def demand_place(output: str | None, input: str | None = None) -> None:
-    """UsageError where --output names nothing, a folder, a place in no folder, or the input."""
+def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
+    """UsageError where --output names nothing, a folder, a place in no folder, or what is read.
+
+    read: paths, or words that may be some, and the numbers of open files.
+    """
     if output is None or output == "-":
         return
     if not output.strip():
@@ -26,13 +27,14 @@ def demand_place(output: str | None, input: str | None = None) -> None:
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
-    if input is not None and path.is_file() and _same(path, Path(input).expanduser()):
-        raise UsageError(f"{output}: it is the input, which would be lost.", "Name another file.")
+    if path.is_file() and any(_is(path, one) for one in read):
+        raise UsageError(f"{output}: it is read here, and would be lost.", "Name another file.")
 
 
-def _same(path: Path, other: Path) -> bool:
+def _is(path: Path, other: str | int) -> bool:
     try:
-        return path.samefile(other)
+        found = os.fstat(other) if isinstance(other, int) else Path(other).expanduser().stat()
+        return os.path.samestat(path.stat(), found)
     except (OSError, ValueError):  # JSON may be too long for a name
         return False
 
@@ -108,14 +110,3 @@ def _whole(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def tidily_ended() -> Iterator[None]:
-    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
-
-    def leave(number: int, _: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
-
-    with answered(ENDING, leave):
-        yield

@@ -49,11 +49,12 @@ def gradients(
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
-    deliver = delivery(output, input)
+    deliver = delivery(output, input, layer, run)
     _demand_plain(run)
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)
     cases = [case, *_others(case, others)]
+    remarks += tuple(text for one in others for text in request.left_out(one))
     deliver(GradientsAnswer(tuple(pipeline.gradients(one, of) for one in cases)), remarks)
 
 

@@ -18,7 +18,7 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
-    deliver = delivery(output, input)
+    deliver = delivery(output, input, layer, run)
     _refuse_the_varied(layer)
     case, remarks = request.case(input, layer, run)
     deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), remarks)

@@ -265,6 +265,10 @@ class RunFlags(NamedTuple):
     ] = "auto"
 
 
+ReadingFlags = InputFlags | LayerFlags | RunFlags
+"""Those that may name a file to be read."""
+
+
 class CheckFlags(NamedTuple):
     """Whether the numbers are held against Keras itself."""
 

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import IO, Protocol, cast
 
 from rnncli import renderers
-from rnncli.cli import files, terminal
-from rnncli.cli.options import InputFlags, OutputFlags
+from rnncli.cli import files, sources, terminal
+from rnncli.cli.options import OutputFlags, ReadingFlags
 from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, GrowingAnswer, View
 
@@ -30,9 +30,12 @@ class Delivery(Protocol):
     def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
 
 
-def delivery(flags: OutputFlags, input: InputFlags | None = None) -> Delivery:
-    """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant."""
-    files.demand_place(flags.output, None if input is None else input.input)
+def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
+    """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant.
+
+    reading: the flags that say what is read, and is not to be written over.
+    """
+    files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
     to_file = not is_stdout(flags.output)
     if name in BINARY and not to_file and terminal.is_watched():
@@ -62,12 +65,12 @@ def delivery(flags: OutputFlags, input: InputFlags | None = None) -> Delivery:
 
 
 @contextmanager
-def flowing(flags: OutputFlags, input: InputFlags) -> Iterator[Callable[[Answer], None]]:
+def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[Answer], None]]:
     """What shows one answer after the other, each at once; a file is there when the last has been shown.
 
     Raises BrokenPipeError where the reader of stdout has gone: nobody wants the rest.
     """
-    files.demand_place(flags.output, input.input)
+    files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
     if name not in FLOWING:
         what = f"--stream: {name} cannot be written a record at a time."

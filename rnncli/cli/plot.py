@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from rnncli.cli.options import OUTPUT, RUN, AllLayers, InputFlags, LayerFlags, RunFlags
+from rnncli.cli.options import OUTPUT, RUN, AllLayers, InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.options import _choice as choice
 from rnncli.cli.options import _flag as flag
 from rnncli.errors import UsageError
@@ -74,7 +74,7 @@ def plot(
     from rnncli.plots.sheet import Wanted
 
     size, steps = _size(plot), _steps(plot.steps)
-    format = _format(plot)
+    format = _format(plot, input, layer, run)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ())))
     if format is None:
@@ -129,7 +129,7 @@ def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     return render(sheet, STYLES[plot.style], view, depth)
 
 
-def _format(plot: PlotFlags) -> str | None:
+def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     """png, svg or pdf; None for the terminal.  UsageError before anything is computed."""
     if plot.terminal:
         if plot.output or plot.size:
@@ -141,8 +141,9 @@ def _format(plot: PlotFlags) -> str | None:
     if plot.output == "-":
         raise UsageError("-o -: a picture goes to a file.", "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import demand_place
+    from rnncli.cli.sources import read_by
 
-    demand_place(plot.output)
+    demand_place(plot.output, read_by(*reading))
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnncli.cli.files import tidily_ended
+from rnncli.signals import tidily_ended
 
 if TYPE_CHECKING:
     from rnncli.result import Result

@@ -56,7 +56,7 @@ def run(
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.memory import parse
 
-    deliver, budget = delivery(output, input), None if memory is None else parse(memory)
+    deliver, budget = delivery(output, input, layer, run), None if memory is None else parse(memory)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     batch, plan = len(case.inputs), pipeline.plan(case, budget)
     results = pipeline.parts(case, run.engine, plan)

@@ -26,6 +26,6 @@ def shape(
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
-    deliver = delivery(output, input)
+    deliver = delivery(output, input, layer)
     layers, input_shape, dtype, remarks = request.shapes(input, layer)
     deliver(ShapeAnswer(outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rnncli import builtin, readers
 from rnncli.case import Document
-from rnncli.cli.options import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.options import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.readers import ReadOptions, Source
 from rnncli.shapes import parse_shape
@@ -117,6 +117,19 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
+def read_by(*flags: ReadingFlags) -> list[str | int]:
+    """What these flags have read: words of the command line that may be paths, and 0 for standard input."""
+    words: list[str | None] = []
+    for one in flags:
+        if isinstance(one, InputFlags):
+            words += ["-" if one.input is None else one.input, one.mask]
+        elif isinstance(one, LayerFlags):
+            words += [word[1:].partition("#")[0] for word in one.layer or () if word.startswith("@")]
+        else:
+            words += [one.weights and one.weights.partition("#")[0], one.initial_state]
+    return [0 if word == "-" else word for word in words if word]
+
+
 def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
     """UsageError where standard input is to be read twice: the second reader would find nothing."""
     named = {"INPUT": input.input, "--mask": input.mask}
@@ -210,7 +223,7 @@ def layer(text: str) -> list[Any]:
         _demand_no_file(text)
         return [text]
     source = named(text[1:])
-    if _is_model(source):
+    if _is_model(text):
         return list(readers.read_layers(source))
     from rnncli.readers import json
 
@@ -226,15 +239,14 @@ def _demand_no_file(text: str) -> None:
 
 def left_out(text: str) -> str | None:
     """What is to be said of a --layer that takes less than the whole of a model."""
-    source = named(text[1:]) if text.startswith("@") else None
-    left = readers.left_out(source) if source and _is_model(source) else []
-    if source is None or not left:
-        return None
-    return f"{source.name}: its recurrent layers alone; left out: {listed(left)}"
+    left = readers.left_out(named(text[1:])) if _is_model(text) else []
+    return f"{text[1:]}: its recurrent layers alone; left out: {listed(left)}" if left else None
 
 
-def _is_model(source: Source) -> bool:
-    return source.path is not None and source.path.suffix.lower().partition("#")[0] in MODEL_SUFFIXES
+def _is_model(text: str) -> bool:
+    """Whether a --layer names a saved model, or some of its layers behind a #."""
+    names = (text, text.rpartition("#")[0])  # a layer may have a # or a dot in its name, and so may a file
+    return text.startswith("@") and any(Path(name).suffix.lower() in MODEL_SUFFIXES for name in names)
 
 
 def _existing(source: Source) -> None:

@@ -48,7 +48,7 @@ def run(
     stream = Stream(records, run.engine)
     bad, empty = 0, True
     file, where = sources.opened(input)
-    with file, flowing(output, input) as show:
+    with file, flowing(output, input, layer, run) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in stream.answers(lines):
                 empty = False

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from re import Match
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
@@ -63,9 +64,13 @@ def wrapped(text: str, width: int) -> str:
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = (
         [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line)
-        for line in re.sub(r"(?<=[\d(]), (?=\d)", ",\xa0", text).split("\n")
+        for line in re.sub(r"\((\w+, )+\w*\)", _unbroken, text).split("\n")
     )
     return "\n".join(part for parts in lines for part in parts).replace("\xa0", " ")
+
+
+def _unbroken(shape: Match[str]) -> str:
+    return shape[0].replace(" ", "\xa0")
 
 
 def write(data: str | bytes) -> None:
@@ -89,16 +94,20 @@ class Stdout:
     """
 
     def __init__(self) -> None:
+        self._ended = False
         demand_stdout("Write to a file with --output FILE.")
         with suppress(OSError, ValueError):
             os.set_blocking(sys.stdout.fileno(), True)
         sys.stdout.flush()
 
     def write(self, data: bytes) -> int:
-        """All of it."""
-        rest = memoryview(data)
+        """All of it; nothing more once that was interrupted, however the writer then ends what it began."""
+        if self._ended:
+            return len(data)
+        rest, self._ended = memoryview(data), True
         while rest:  # an unbuffered stream may take only a part
             rest = rest[sys.stdout.buffer.write(rest) :]
+        self._ended = False
         return len(data)
 
     def flush(self) -> None:

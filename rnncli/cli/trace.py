@@ -48,7 +48,7 @@ def trace(
     from rnncli.cli import request
     from rnncli.cli.output import delivery, format_of
 
-    deliver = delivery(output, input)
+    deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
     case, asked = pipeline.witnessed(case), case.layers

@@ -249,7 +249,7 @@ def test_a_layer_is_read_from_a_config(rnncli: Run, tmp_path: Path) -> None:
 
 def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
-    layers = [keras.layers.LayerNormalization(), keras.layers.LSTM(3, name="own"), keras.layers.Dense(1)]
+    layers = [keras.layers.LayerNormalization(), keras.layers.LSTM(3, name="own.1"), keras.layers.Dense(1)]
     model, path = keras.Sequential([keras.Input((4, 5)), *layers]), tmp_path / "model.keras"
     model.save(path)
     shown = rnncli("run", "--layer", f"@{path}", "--weights", str(path), "-f", "json")
@@ -257,7 +257,7 @@ def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> Non
     note = f"note: {path}: its recurrent layers alone; left out: LayerNormalization, Dense(1)\n"
     assert note in shown.stderr
     assert note in rnncli("shape", "--layer", f"@{path}").stderr
-    assert "left out" not in rnncli("run", "--layer", f"@{path}#own", "--seed", "1").stderr
+    assert "left out" not in rnncli("run", "--layer", f"@{path}#own.1", "--seed", "1").stderr
 
 
 @pytest.mark.parametrize("name", ["model.keras", "layer.json"])

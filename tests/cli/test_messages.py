@@ -90,7 +90,10 @@ def test_wrapping_leaves_quoted_lines_and_their_carets_alone() -> None:
 
 
 def test_nor_is_a_shape_broken() -> None:
-    assert terminal.wrapped("in front, (4, 5) -> (1, 4, 5)", 15) == "in front,\n(4, 5) ->\n(1, 4, 5)"
+    assert terminal.wrapped("in front, (4, 5) -> (n, None, 5)", 15) == "in front,\n(4, 5) ->\n(n, None, 5)"
+    assert (
+        terminal.wrapped("names are 1, 2, 3 and (so on) more", 15) == "names are 1, 2,\n3 and (so on)\nmore"
+    )
 
 
 def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureFixture[str]) -> None:
