@@ -50,9 +50,7 @@ class _Opened:
             fitting.demand_mask(one)
             demand_able(one, self.engine)
         one = _ready(one)
-        for _ in range(one.calls):
-            computed = self.call(one)
-        return self._named(one, computed)
+        return self._named(one, self.call(one))
 
     def _named(self, case: Case, computed: engines.Computed) -> Result:
         """Raises EngineError where a tensor has not the shape that it should have."""

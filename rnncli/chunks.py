@@ -36,6 +36,11 @@ def plan(case: Case, budget: int) -> tuple[slice, ...]:
     return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))
 
 
+def together(case: Case, budget: int) -> int:
+    """How many cases of this kind are computed as one batch, of so many bytes; one at least."""
+    return max(1, budget // (_bytes_of_a_sequence(case) * max(len(case.inputs), 1)))
+
+
 def part(case: Case, chunk: slice) -> Case:
     """The case of these sequences alone."""
     states = case.initial_state

@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli import calling, fitting
+from rnncli import calling, chunks, fitting
 from rnncli.case import Case, walk
 from rnncli.errors import InputError, RnncliError
 from rnncli.readers._text import UTF8_MARK
 
 if TYPE_CHECKING:
+    from rnncli.case import Shape
     from rnncli.result import Result
 
 MOST_AT_ONCE = 4096
 """Records of one shape that are computed as one batch, however far the input runs ahead."""
+SHAPES = 256
+"""Shapes that are remembered."""
+BYTES_AT_ONCE = 2**23
+"""What they take as one batch: an answer is wanted soon, and more are no faster."""
 
 
 class Line(NamedTuple):
@@ -79,21 +84,23 @@ class Stream:
         self._case_of, self._engine = case_of, engine
         self._answer: Callable[[Case], Result] | None = None
         self._features, self._stateful, self._begun = 0, False, False
-        self._shape: tuple[int, ...] = ()
+        self._at_once: dict[Shape, int] = {}
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
         """A result or what went wrong, for each line in order."""
         records = (Record(line, self._read(line)) for line in lines)
         for _, together in groupby(records, key=lambda record: self._kind(record.case)):
             group = list(together)
-            for start in range(0, len(group), MOST_AT_ONCE):
-                yield from self._together(group[start : start + MOST_AT_ONCE])
+            most = min(self._most(record.case) for record in group)
+            for start in range(0, len(group), most):
+                yield from self._together(group[start : start + most])
 
     def _read(self, line: Line) -> Case | RnncliError:
         try:
             case = self._case_of(line)
             features = case.inputs.shape[-1]
-            self._demand_room(case)
+            if case.inputs.shape not in self._at_once:
+                self._measure(case)
             if self._answer is None:
                 self._open(case)
         except InputError as error:
@@ -105,11 +112,15 @@ class Stream:
             )
         return case
 
-    def _demand_room(self, case: Case) -> None:
-        """What was asked for the line before is not asked again."""
-        if case.inputs.shape != self._shape:
-            fitting.demand_room(case, len(case.inputs))
-            self._shape = case.inputs.shape
+    def _measure(self, case: Case) -> None:
+        """Whether there is room for a record of this shape, and for how many at once."""
+        fitting.demand_room(case, len(case.inputs))
+        if len(self._at_once) == SHAPES:
+            self._at_once.clear()
+        self._at_once[case.inputs.shape] = min(chunks.together(case, BYTES_AT_ONCE), MOST_AT_ONCE)
+
+    def _most(self, one: Case | RnncliError) -> int:
+        return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
 
     def _open(self, case: Case) -> None:
         """The layers; a mask, and where the state begins, are asked of at each line."""

@@ -50,7 +50,7 @@ class Records:
         return dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
 
     def _first(self, inputs: Array) -> Case:
-        batches = [len(inputs), *map(len, _arrays(self.states.raw))]
+        batches = [len(inputs), 1, *map(len, _arrays(self.states.raw))]  # 1: a state may have no batch axis
         features = [inputs.shape[-1], *map(len, _arrays(self.weights.raw))]
         return Case(
             layers=self.layers,

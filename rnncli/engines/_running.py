@@ -39,16 +39,17 @@ class Running(ABC):
         self.steps: list[Step] = []
 
     def __call__(self, case: Case) -> Computed:
-        """Every layer's tensors of one call, and its steps where a trace is asked for."""
+        """Every layer's tensors of the last of the calls, and its steps where a trace is asked for."""
         import numpy as np
 
-        self.steps = []
         kept = dict(self.states)
         try:
             with np.errstate(all="ignore"):
-                returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+                for _ in range(case.calls):
+                    self.steps = []
+                    returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
         except RnncliError:
-            self.states = kept  # no layer goes on from what the next one refused
+            self.states = kept  # no layer goes on from what another, or a later call, refused
             raise
         return Computed(tuple(layer.tensors for layer in returned), self.weights, tuple(self.steps))
 

@@ -47,7 +47,9 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
 
     def call(one: Case) -> Computed:
         with _guarded():
-            return Computed(tuple(called(keras, one, layers)), used)
+            for _ in range(one.calls):
+                returned = called(keras, one, layers)
+        return Computed(tuple(returned), used)
 
     return call
 

@@ -8,11 +8,19 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+
+from rnncli import calling, memory, specs
+from rnncli.case import Case
+from rnncli.errors import InputError, RnncliError
+from rnncli.result import Result
+from rnncli.streams import Line, Stream
 
 RNNCLI = str(Path(sys.executable).with_name("rnncli"))
 RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]
@@ -317,6 +325,9 @@ def test_a_first_line_that_alone_does_not_fit_is_an_error_of_its_own(tmp_path: P
     done = stream(lines([[[1]]], [[[1]], [[2]]]), *states)
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
     assert "rnncli: line 1: " in done.stderr
+    done = stream(lines([[[1]], [[2]]], [[[1]]]), *states[:3], "[[1, 2, 3]]", "--keep-going")
+    assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
+    assert "rnncli: line 1: " in done.stderr
 
 
 def test_a_ragged_line_is_an_error_of_its_own() -> None:
@@ -336,6 +347,56 @@ def test_what_one_layer_refuses_leaves_no_state_in_the_one_before() -> None:
     done = stream(lines([[1]], [[9e17]], [[2]]), *flags)
     assert (good.returncode, done.returncode) == (0, 1)
     assert done.stdout == good.stdout
+
+
+def test_nor_does_a_second_call_of_the_same_record() -> None:
+    """The first has left 1000 behind, and the second goes beyond what onnx carries on."""
+    pytest.importorskip("onnxruntime")
+    initializers = "kernel_initializer=Constant(1.0), recurrent_initializer=Constant(1e17)"
+    layer = f"SimpleRNN(1, stateful=True, activation='linear', {initializers})"
+    flags = ("-l", layer, "--calls", "2", "--engine", "onnx", "--keep-going")
+    good = stream(lines([[[1]]]), *flags)
+    done = stream(lines([[[1000]]], [[[1]]]), *flags)
+    assert (good.returncode, done.returncode) == (0, 1)
+    assert done.stdout == good.stdout
+
+
+def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = answers_in_process(
+        "LSTM(9, return_sequences=True)", [[[1.0]]], np.ones((9000, 9, 1)), [[[2.0]]]
+    )
+    monkeypatch.setattr(memory, "total", lambda: 10**6)
+    first, second, third = answers
+    assert isinstance(first, Result)
+    assert isinstance(second, InputError)
+    assert re.match("line 2: the layers would need .* of memory", second.what)
+    assert isinstance(third, Result)
+
+
+def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    opened = calling.opened
+
+    def watched(case: Case, engine: str) -> Callable[[Case], Result]:
+        answer = opened(case, engine)
+        return lambda one: sizes.append(len(one.inputs)) or answer(one)  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(calling, "opened", watched)
+    answers = answers_in_process("LSTM(9, return_sequences=True)", *[np.ones((1, 2000, 1))] * 100)
+    assert isinstance(next(answers), Result)
+    assert 1 < sizes[0] < 50
+    assert len(list(answers)) == 99
+    assert sum(sizes) == 100
+
+
+def answers_in_process(layer: str, *inputs: Any) -> Iterator[Result | RnncliError]:
+    """Of lines that have come at once, one for each of `inputs`."""
+    layers = specs.from_flags([layer], {})
+
+    def case_of(line: Line) -> Case:
+        return Case(layers, np.asarray(inputs[line.number - 1], np.float32))
+
+    return Stream(case_of, "numpy").answers([Line(number, "", b"") for number, _ in enumerate(inputs, 1)])
 
 
 def test_one_bad_record_takes_no_neighbour_with_it() -> None:

@@ -126,7 +126,7 @@ def test_a_pipe_that_does_not_wait_loses_nothing(unbuffered: str) -> None:
     """Who holds the other end may have said that nobody waits there; it is slow besides."""
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
-    command = [sys.executable, "-m", "rnncli", "run", "--input-shape", "9,99,99", "--return-sequences"]
+    command = [sys.executable, "-m", "rnncli", "run", "--input-shape", "90,99,9", "--return-sequences"]
     variables = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with subprocess.Popen(
         [*command, "-f", "json", "--quiet"], stdin=subprocess.DEVNULL, stdout=theirs, env=variables
@@ -134,7 +134,7 @@ def test_a_pipe_that_does_not_wait_loses_nothing(unbuffered: str) -> None:
         os.close(theirs)
         time.sleep(1)
         with os.fdopen(ours, "rb") as file:
-            assert np.shape(json.load(file)["outputs"][0]["values"]) == (9, 99, 3)
+            assert np.shape(json.load(file)["outputs"][0]["values"]) == (90, 99, 3)
     assert process.returncode == 0
 
 
@@ -208,8 +208,29 @@ def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str
     (tmp_path / "link.json").symlink_to("in.json")
     done = rnncli(*command.split(), "in.json", "-o", "link.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("rnncli: link.json: it is the input, which would be lost.\n")
+    assert done.stderr.startswith("rnncli: link.json: it is read here, and would be lost.\n")
     assert (tmp_path / "in.json").read_text() == INLINE
+
+
+@pytest.mark.parametrize(
+    ("flags", "content"),
+    [
+        ("{} -l gru", INLINE),
+        ("- -l gru", INLINE),
+        ("[[1]] --mask {}", "[true]"),
+        ("[[1]] -l lstm --weights {}", "{}"),
+        ("[[1]] -l gru --initial-state {}", "[[1, 2, 3]]"),
+        ("[[1]] -l @{}", '{"class_name": "LSTM", "config": {"units": 2}}'),
+    ],
+)
+def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: str, content: str) -> None:
+    path = tmp_path / "read.json"
+    path.write_text(content)
+    for standard in ("/dev/null", str(path)) if "{}" in flags else (str(path),):
+        done = shell(f"rnncli run {flags.format(path)} -o {path} < {standard}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{path}: it is read here" in done.stderr
+    assert path.read_text() == content
 
 
 def test_format_wins_over_the_suffix(rnncli: Run, tmp_path: Path) -> None:
