@@ -40,7 +40,7 @@ class Line(NamedTuple):
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
     """The lines that are there, as many at once as have come; blank ones are counted and left out.
 
-    The mark that a UTF-8 text may begin with is no part of the first.
+    The mark that a UTF-8 text may begin with is no part of a line: several files may have been joined.
 
     read: gives what has come since, and waits where nothing has; b"" at the end.
     where: see Line.
@@ -59,7 +59,7 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Lin
 
 def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
     for number, text in enumerate(texts, start=before + 1):
-        own = text.removeprefix(UTF8_MARK) if number == 1 else text
+        own = text.removeprefix(UTF8_MARK)
         if own.strip():
             yield Line(number, where, own)
 

@@ -248,6 +248,9 @@ class TestNdjson:
     def test_lines_may_differ_in_time(self):
         assert [part.tolist() for part in inputs("[[1], [2]]\n[[3]]", "ndjson")] == [[[1], [2]], [[3]]]
 
+    def test_files_that_were_joined(self):
+        assert inputs(b"\xef\xbb\xbf[[1]]\n\xef\xbb\xbf[[2]]\n", "ndjson").tolist() == [[[1]], [[2]]]
+
     def test_one_object_is_a_document(self):
         assert read(source('{"inputs": [[1]], "seed": 3}'), "ndjson").seed == 3
 
@@ -424,6 +427,8 @@ class TestArrays:
         objects = np.array([{"a": 1}], dtype=object)
         assert "Python objects" in complaint(npy_bytes(objects), "npy")
         assert "Python objects" in complaint(npz_bytes(objects), "npz")
+        call = npy_bytes(np.ones(1)).replace(b"'descr': '<f8'", b"'descr': open()")
+        assert "it is not a valid .npy file" in complaint(call, "npy")
 
     def test_several_arrays_are_named(self):
         assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")

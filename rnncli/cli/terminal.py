@@ -11,6 +11,9 @@ from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
 
+KEPT = 100
+"""Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
+
 
 def complain(error: RnncliError) -> None:
     """`rnncli: <what>`, then the advice, on stderr."""
@@ -25,11 +28,14 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 
 def _visible(text: str) -> str:
-    """A name or a value may hold anything: no control character of it reaches the terminal."""
-    return "".join(
+    """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
+    import re
+
+    shown = "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
     )
+    return re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown)
 
 
 def _say(text: str, style: str = "") -> None:

@@ -28,7 +28,7 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         text = data.decode("utf-8", errors="replace")
-        bad = _explained(error.msg, text, error.pos)
+        bad = _explained(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
         raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
     if _keys(value) < len(KEY.findall(data)):
@@ -68,8 +68,11 @@ class _Fault(NamedTuple):
     advice: str
 
 
-def _explained(message: str, text: str, position: int) -> _Fault:
-    """orjson's message in the words of someone who looks at the text."""
+def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
+    """orjson's message in the words of someone who looks at the text.
+
+    a_line: whether the text is one line of a file of values.
+    """
     if "UTF-8" in message:
         return _Fault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
     if "depth" in message:
@@ -84,7 +87,9 @@ def _explained(message: str, text: str, position: int) -> _Fault:
         return _Fault(len(text.rstrip()), "it ends too early", "Is it cut short?")
     found = _short(text[position : position + 21].split("\n")[0].rstrip())
     advice = "It has to be JSON; another format is named by --input-format."
-    if "after document" in message:
+    if a_line:
+        advice = "Every line is one value, as JSON."
+    elif "after document" in message:
         advice = "Several values, one a line, are --input-format ndjson."
     return _Fault(position, f"{message}, found `{found}`", advice)
 

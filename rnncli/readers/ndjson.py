@@ -11,7 +11,7 @@ from rnncli.case import Document
 from rnncli.errors import InputError
 from rnncli.readers._document import document
 from rnncli.readers._parse import parse
-from rnncli.readers._text import utf8
+from rnncli.readers._text import UTF8_MARK, utf8
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -54,7 +54,8 @@ def load(source: Source) -> Any:
 def _lines(source: Source) -> list[tuple[int, Any]]:
     lines = enumerate(utf8(source).split(b"\n"), start=1)
     where = f"{source.name}: "
-    return [(number, parse(line, where, line=number)) for number, line in lines if line.strip()]
+    texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
+    return [(number, parse(text, where, line=number)) for number, text in texts if text.strip()]
 
 
 def _sequences(value: Any, where: str) -> list[Array]:

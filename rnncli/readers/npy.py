@@ -36,7 +36,8 @@ def load(source: Source) -> Array:
             raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
         array: Array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
-        raise InputError(f"{source.name}: {_reason(error)}.", "Write it again with numpy.save.") from None
+        advice = "Write numbers of one type with numpy.save, such as array.astype('float32')."
+        raise InputError(f"{source.name}: {_reason(error)}.", advice) from None
     return array
 
 
@@ -44,7 +45,7 @@ def _reason(error: Exception) -> str:
     text = str(error).lower()
     if isinstance(error, PermissionError):
         return "there is no permission to read it"
-    if "pickle" in text or "object" in text:
+    if "pickle" in text or "python objects" in text:
         return "it holds Python objects, not numbers"
     short = any(sign in text for sign in ("reshape", "mmap length", "eof"))
     if short or isinstance(error, (EOFError, MemoryError)):

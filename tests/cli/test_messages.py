@@ -103,6 +103,14 @@ def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureF
     assert f"{NOTE}--check: tensorflow computed this itself" in capfd.readouterr().err
 
 
+def test_of_a_word_as_long_as_a_page_the_ends_are_shown(rnncli: Run) -> None:
+    done = rnncli("run", "--seed", "1", input=f'{{"{"k" * 100_000}end": 1}}')
+    assert done.returncode == 2
+    assert len(done.stderr) < 400
+    assert "kkk…kkk" in done.stderr
+    assert "kend'" in done.stderr
+
+
 def test_no_line_of_a_pipe_is_broken(rnncli: Run) -> None:
     done = rnncli("run", "-l", "lstn", "nothing" * 30 + ".json", env={"COLUMNS": "40"})
     assert len(done.stderr.splitlines()) == 2

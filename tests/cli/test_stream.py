@@ -191,12 +191,13 @@ def test_a_pipe_that_is_named_is_answered_as_it_comes() -> None:
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_a_byte_order_mark_begins_a_stream_and_no_other_line(end: str) -> None:
+def test_a_byte_order_mark_begins_a_line_where_files_were_joined(end: str) -> None:
     line = json.dumps(RECORDS[0])
     assert values(stream(f"\ufeff{line}{end}").stdout) == alone(RECORDS[0])
     done = stream(f"\ufeff{line}\n\ufeff{line}{end}")
-    assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
-    assert "line 2" in done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert first == second
 
 
 def test_a_closed_stdin_is_said() -> None:
@@ -450,6 +451,13 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     assert f"rnncli: records.ndjson: {said}" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["[[1, 2]] [[1, 2]]", "nonsense", "[[1, 2]],"])
+def test_what_is_no_line_of_a_stream_is_not_sent_to_another_format(text: str) -> None:
+    done = stream(f"[[1, 2]]\n{text}\n")
+    assert done.returncode == 2
+    assert done.stderr.endswith("\nEvery line is one value, as JSON.\n")
 
 
 def test_a_mask_comes_out_of_a_pipe_once() -> None:
