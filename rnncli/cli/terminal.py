@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from re import Match
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
@@ -29,8 +29,6 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
-    import re
-
     shown = "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
@@ -64,7 +62,6 @@ def wrapped(text: str, width: int) -> str:
 
     A shape is one word.
     """
-    import re
     import textwrap
 
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
@@ -75,7 +72,7 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(part for parts in lines for part in parts).replace("\xa0", " ")
 
 
-def _unbroken(shape: Match[str]) -> str:
+def _unbroken(shape: re.Match[str]) -> str:
     return shape[0].replace(" ", "\xa0")
 
 
