@@ -83,10 +83,11 @@ def test_flags_go_to_every_recurrent_layer_of_a_stack_and_to_no_other() -> None:
         (
             BOTH,
             {"return_sequences": True},
-            BOTH.replace("3)", "3, return_sequences=True)").replace("=True))", "=True, return_sequences=True))"),
+            "Bidirectional(LSTM(3, return_sequences=True), "
+            "backward_layer=GRU(2, go_backwards=True, return_sequences=True))",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_numbers_are_those_of_the_layer_written_whole(
     text: str, flags: dict[str, Any], script: str
 ) -> None:
