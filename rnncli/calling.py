@@ -43,6 +43,7 @@ class _Opened:
         stack, all_layers = Stack(case.layers), case.all_layers
         self.claims = stack.claims(all_layers=all_layers)
         self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
+        self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
@@ -54,7 +55,7 @@ class _Opened:
 
     def _named(self, case: Case, computed: engines.Computed) -> Result:
         """Raises EngineError where a tensor has not the shape that it should have."""
-        infos = self.infos(case.inputs.shape)
+        infos, times = self.infos(case.inputs.shape), self.times(case.inputs.shape)
         kept = computed.tensors if case.all_layers else computed.tensors[-1:]
         arrays = [tensor for layer in kept for tensor in layer]
         tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
@@ -68,7 +69,10 @@ class _Opened:
             layers=case.layers,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
-            outputs=tuple(NamedTensor(name, axes, tensors[name], equal[name]) for name, axes, _ in infos),
+            outputs=tuple(
+                NamedTensor(name, axes, tensors[name], equal[name], times.get(name, ()))
+                for name, axes, _ in infos
+            ),
             trace=computed.trace,
             weights=computed.weights,
             conditions=conditions(case),
@@ -112,8 +116,7 @@ def parted(result: Result, sizes: Sequence[int], *, all_layers: bool = False) ->
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
         equal = claims.holding(said, own)
         outputs = tuple(
-            NamedTensor(tensor.name, tensor.axes, own[tensor.name], equal[tensor.name])
-            for tensor in result.outputs
+            tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

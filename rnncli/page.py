@@ -82,10 +82,14 @@ class Later:
 
 
 class Numbers(NamedTuple):
-    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
+    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows.
+
+    time: as in result.NamedTensor.
+    """
 
     values: Array
     axes: tuple[str, ...]
+    time: Sequence[int] = ()
 
 
 Cell: TypeAlias = tuple[Line | Numbers, ...]

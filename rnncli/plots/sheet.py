@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.specs import describe
 
@@ -202,26 +202,11 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
     kind = "cell" if "cell_state" in name else "state"
     if values.ndim == 1:
         return Panel(name, kind, values[:, None])
-    times = _order(case, tensor)
+    times = tensor.time or range(len(values))
     kept = [place for place, time in enumerate(times) if time in _times(case, wanted)]
     mask = case.mask
     skipped = () if mask is None else tuple(not mask[wanted.batch, times[place]] for place in kept)
     return Panel(name, kind, values[kept].T, times=tuple(times[place] for place in kept), skipped=skipped)
-
-
-def _order(case: Case, tensor: NamedTensor) -> list[int]:
-    """The input's index of every row of a sequence: go_backwards returns it turned round."""
-    path = tensor.name.rpartition("/")[0]
-    until = int(path) + 1 if path else len(case.layers)
-    turned = sum(_turns(spec) for spec in case.layers[:until]) % 2
-    if tensor.name.rpartition("/")[2].startswith("backward_"):
-        turned = False  # Bidirectional turns its backward half back
-    times = list(range(case.inputs.shape[1]))
-    return times[::-1] if turned else times
-
-
-def _turns(spec: Spec) -> bool:
-    return bool(spec.config.get("go_backwards"))
 
 
 def _sheet(
