@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import fitting, indexing, pipeline, readers, specs
+from rnncli import beyond, fitting, indexing, pipeline, readers, specs
 from rnncli import layers as registry
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.cli import sources
@@ -57,7 +57,8 @@ def case(
         all_layers=all_layers,
         feature_names=arranged.feature_names,
     )
-    return asked, (*arranged.remarks, *left_out(layer))
+    unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
+    return asked, (*arranged.remarks, *left_out(layer), *unanswered)
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
