@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from rnncli import nested
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
@@ -78,9 +79,13 @@ def _config(source: Source, file: Any, text: bytes | None) -> Any:
     text = text or file.attrs.get("model_config")
     orjson = needed("orjson", "JSON")
     try:
-        return None if text is None else orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise InputError(f"{source.name}: its config is not JSON.", "Save the model again.") from None
+        config = None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        fault = "nested too deep" if "depth" in error.msg else "not JSON"
+        raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.") from None
+    if nested.is_too_deep(config):
+        raise InputError(f"{source.name}: its config is nested too deep.", "Save the model again.")
+    return config
 
 
 def _leaves(config: Any) -> Iterator[dict[str, Any]]:
