@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli.case import Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.specs import describe
+from rnncli.visible import visible
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -215,14 +216,15 @@ def _sheet(
     if case.inputs.ndim == 3:
         times = tuple(_times(case, wanted))
         values = case.inputs[wanted.batch, list(times)].T
+        names = tuple(map(visible, case.feature_names))
         rows = [
-            Row("", (Panel("input", "input", values, "feature", case.feature_names, times, skipped),)),
+            Row("", (Panel("input", "input", values, "feature", names, times, skipped),)),
             *rows,
         ]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [Row(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(
-        title=" → ".join(describe(spec) for spec in case.layers),
+        title=visible(" → ".join(describe(spec) for spec in case.layers)),
         note=_note(case, result, wanted),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels]),
