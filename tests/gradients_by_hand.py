@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from results_by_hand import layers
 
-from rnncli.answers.gradients import GradientsAnswer
-from rnncli.gradients import Curve, Gradients, Target
+from rnncli.commands.gradients.answer import GradientsAnswer
+from rnncli.commands.gradients.curves import Curve, Gradients, Target
 
 
 def curve(part: str, norms, direction: str = "forward", skipped=()) -> Curve:

@@ -17,8 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from rnncli import pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.compute import pipeline
 from rnncli.result import Result
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from rnncli import specs
-from rnncli.answers.engines import EnginesAnswer
-from rnncli.answers.matrix import MatrixAnswer
-from rnncli.answers.run import RunAnswer
-from rnncli.answers.samples import SamplesAnswer
-from rnncli.answers.shape import ShapeAnswer
-from rnncli.builtin import Sample
-from rnncli.engines import EngineInfo
+from rnncli.commands._engines_answer import EnginesAnswer
+from rnncli.commands._matrix_answer import MatrixAnswer
+from rnncli.commands._samples_answer import SamplesAnswer
+from rnncli.commands._shape_answer import ShapeAnswer
+from rnncli.commands.run.answer import RunAnswer
+from rnncli.compute.engines import EngineInfo
+from rnncli.readers.samples import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
 
 SEQUENCE = ("batch", "timesteps", "units")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli import activations
 from rnncli.errors import LayerError
+from rnncli.layers import _activations
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ROWWISE = {"softmax", "log_softmax", "sparsemax"}
@@ -31,14 +31,14 @@ def against_keras(name: str, x: np.ndarray, dtype: str) -> None:
     theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x, dtype)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ours = activations.get(name)(x)
+        ours = _activations.get(name)(x)
     assert ours.shape == x.shape
     assert ours.dtype == dtype
     np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
+@pytest.mark.parametrize("name", [name for name in _activations.NAMES if name not in ROWWISE])
 def test_each_number_is_kerass(name: str, dtype: str) -> None:
     against_keras(name, grid(dtype), dtype)
 
@@ -53,7 +53,7 @@ def test_each_row_is_kerass(name: str, dtype: str) -> None:
     against_keras(name, np.asarray([[[2.5]]], dtype), dtype)
 
 
-@pytest.mark.parametrize("name", activations.NAMES)
+@pytest.mark.parametrize("name", _activations.NAMES)
 @given(
     x=hnp.arrays(
         "float32", hnp.array_shapes(min_dims=2, max_dims=3, max_side=4), elements=st.floats(width=32)
@@ -62,7 +62,7 @@ def test_each_row_is_kerass(name: str, dtype: str) -> None:
 def test_nothing_warns_and_nothing_changes_shape(name: str, x: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        y = activations.get(name)(x)
+        y = _activations.get(name)(x)
     assert y.shape == x.shape
     assert y.dtype == x.dtype
 
@@ -73,14 +73,14 @@ SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 0.5, -0.5, 1, -1, -1.5, 3, 
 def as_keras(name: str, x: np.ndarray) -> None:
     """NaN, infinities and the signs of zeros too; what is below 1e-37 Keras makes 0."""
     theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
-    ours = activations.get(name)(x)
+    ours = _activations.get(name)(x)
     np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7, err_msg=f"{name} of {x}")
     kept = ~np.isnan(theirs) & (np.abs(ours) > 1e-37) | (theirs == 0) & (ours == 0)
     np.testing.assert_array_equal(np.signbit(ours[kept]), np.signbit(theirs[kept]), err_msg=name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
+@pytest.mark.parametrize("name", [name for name in _activations.NAMES if name not in ROWWISE])
 def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: str) -> None:
     largest = float(np.finfo(dtype).max)
     as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
@@ -98,7 +98,7 @@ def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int) -> None:
 
 def test_sigmoid_keeps_small_values_apart() -> None:
     x = np.asarray([-20.0, -40.0, -80.0], "float32")
-    np.testing.assert_allclose(activations.get("sigmoid")(x), np.exp(x.astype("float64")), rtol=1e-6)
+    np.testing.assert_allclose(_activations.get("sigmoid")(x), np.exp(x.astype("float64")), rtol=1e-6)
 
 
 def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
@@ -107,10 +107,10 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
         "serialize",
         "deserialize",
     }
-    assert exported - {"glu", "threshold"} == set(activations.NAMES)
+    assert exported - {"glu", "threshold"} == set(_activations.NAMES)
     for name in ("glu", "threshold"):
         with pytest.raises(LayerError, match=name):
-            activations.canonical(name)
+            _activations.canonical(name)
 
 
 @pytest.mark.parametrize(
@@ -125,27 +125,29 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
     ],
 )
 def test_names_fold(given_name: object, expected: str) -> None:
-    assert activations.canonical(given_name) == expected  # type: ignore[arg-type]
+    assert _activations.canonical(given_name) == expected  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", activations.NAMES)
+@pytest.mark.parametrize("name", _activations.NAMES)
 def test_a_config_that_keras_wrote_is_read(name: str) -> None:
     function = keras.activations.get(name)
     config = keras.saving.serialize_keras_object(function)
-    assert activations.canonical(config) == keras.activations.serialize(function)
+    assert _activations.canonical(config) == keras.activations.serialize(function)
 
 
 @pytest.mark.parametrize("bad", ["tanhh", "", "zeros", 3, ["tanh"], {"class_name": "ReLU", "config": {}}, {}])
 def test_bad_names_are_refused(bad: object) -> None:
     with pytest.raises(LayerError):
-        activations.get(bad)  # type: ignore[arg-type]
+        _activations.get(bad)  # type: ignore[arg-type]
 
 
 def test_a_near_name_is_offered() -> None:
     with pytest.raises(LayerError, match="Did you mean sigmoid"):
-        activations.canonical("sigmod")
+        _activations.canonical("sigmod")
 
 
 def test_names_need_no_numpy() -> None:
-    code = "import sys, rnncli.activations as a; a.canonical('tanh'); assert 'numpy' not in sys.modules"
+    code = (
+        "import sys, rnncli.layers._activations as a; a.canonical('tanh'); assert 'numpy' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
 
-from rnncli.answers.matrix import MatrixAnswer
-from rnncli.answers.run import RunAnswer
-from rnncli.answers.shape import ShapeAnswer
+from rnncli.commands._matrix_answer import MatrixAnswer
+from rnncli.commands._shape_answer import ShapeAnswer
+from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
-from rnncli.page import Grid, Numbers, Table, View, idea, shape_text
+from rnncli.renderers.page import Grid, Numbers, Table, View, idea, shape_text
+from rnncli.renderers.wording import WORDS, brief, meaning, say
 from rnncli.result import NamedTensor
 from rnncli.version import __version__
-from rnncli.wording import WORDS, brief, meaning, say
 
 VIEW = View()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 import rnncli
 from rnncli import api
 from rnncli.cli.app import main
-from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
 
 BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
@@ -221,7 +221,7 @@ def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:
 import sys, rnncli
 assert "numpy" not in sys.modules
 result = rnncli.run(seed=1)
-assert not {"rich", "tensorflow", "rnncli.renderers.html"} & set(sys.modules)
+assert not {"rich", "tensorflow", "rnncli.renderers.formats.html"} & set(sys.modules)
 assert isinstance(result, rnncli.Result)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

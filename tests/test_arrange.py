@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, made
 from rnncli.case import Document
 from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.readers.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, made
 from rnncli.shapes import format_shape, parse_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import calling, chunks, mapped, memory, pipeline, specs, unfolding
-from rnncli.arrange import ArrangeOptions, arrange
+from rnncli import arrays, memory, specs
 from rnncli.case import Case, Document
-from rnncli.claims import evaluate
-from rnncli.engines import numpy as engine
+from rnncli.compute import call, chunks, growing, pipeline
+from rnncli.compute.engines import numpy as engine
 from rnncli.errors import InputError, UsageError
-from rnncli.readers import Source, npy, read
+from rnncli.layers._claims import evaluate
+from rnncli.readers.arrange import ArrangeOptions, arrange
+from rnncli.readers.formats import Source, npy, read
 
 RANDOM = np.random.default_rng(3)
 EXPRESSIONS = (
@@ -141,7 +142,7 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(call.parted(whole, [2, 2]))
         assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
@@ -168,9 +169,9 @@ class TestTheSameNumbers:
 
 
 class TestUnfolded:
-    @pytest.fixture(params=[unfolding.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
+    @pytest.fixture(params=[growing.IN_MEMORY, 100], ids=["in memory", "in a file"], autouse=True)
     def waiting(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unfolding, "IN_MEMORY", request.param)
+        monkeypatch.setattr(growing, "IN_MEMORY", request.param)
 
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
@@ -178,7 +179,7 @@ class TestUnfolded:
         case = dataclasses.replace(case, inputs=case.inputs.astype(case.layers[0].config["dtype"]))
         plan = pipeline.plan(case, cut(case, 3))
         whole = chunks.joined(pipeline.parts(case, engine, plan), 11)
-        found = unfolding.Unfolded(pipeline.parts(case, engine, plan), 11)
+        found = growing.Unfolded(pipeline.parts(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -194,9 +195,9 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(call.parted(whole, [2, 2]))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
-        found = unfolding.Unfolded(iter(halves), 4)
+        found = growing.Unfolded(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
         assert found.agreed.engine == "onnx, numpy"
 
@@ -206,7 +207,7 @@ class TestUnfolded:
 
         case = case_of(EXPRESSIONS[1])
         plan = pipeline.plan(case, cut(case, 3))
-        found = unfolding.Unfolded(pipeline.parts(case, "numpy", plan), 11)
+        found = growing.Unfolded(pipeline.parts(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1]._file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)
@@ -216,7 +217,7 @@ class TestMapped:
     @pytest.fixture(autouse=True)
     def everything_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(npy, "MAPPED_FROM", 0)
-        monkeypatch.setattr(mapped, "BLOCK", 40)
+        monkeypatch.setattr(arrays, "BLOCK", 40)
 
     @pytest.mark.parametrize("dtype", ["<f4", ">f4", "f8", "f2", "i2"])
     @pytest.mark.parametrize("axes", [None, ("time", "batch", "features")])
@@ -227,11 +228,11 @@ class TestMapped:
         array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype(dtype, order=order)
         np.save(tmp_path / "a.npy", array)
         document = read(Source("a.npy", path=tmp_path / "a.npy"))
-        assert mapped.is_mapped(document.inputs)
+        assert arrays.is_mapped(document.inputs)
         options = ArrangeOptions(axes=axes, mask_value=3)
         large, small = arrange(document, options), arrange(Document(inputs=array), options)
-        assert mapped.is_mapped(large.inputs)
-        assert not mapped.is_mapped(small.inputs)
+        assert arrays.is_mapped(large.inputs)
+        assert not arrays.is_mapped(small.inputs)
         assert large.inputs.dtype == small.inputs.dtype == np.float32
         assert np.array_equal(np.asarray(large.inputs), small.inputs)
         assert large.mask is not None
@@ -253,7 +254,7 @@ class TestMapped:
         array = RANDOM.standard_normal((9, 5, 4))
         np.save(tmp_path / "a.npy", array)
         found = np.load(tmp_path / "a.npy", mmap_mode="r")
-        assert sum(len(block) for block in mapped.blocks(found)) == 9
+        assert sum(len(block) for block in arrays.blocks(found)) == 9
         assert np.array_equal(found, array)
 
 

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rnncli import calling, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.compute import call, pipeline
 from rnncli.errors import InputError, LayerError, UsageError
 
 INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
@@ -67,7 +68,7 @@ def test_a_call_that_is_refused_draws_nothing():
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
     one = case(*stack, training=True)
     other = dataclasses.replace(one, inputs=INPUTS[:1])
-    plain, disturbed = calling.opened(one, "numpy"), calling.opened(one, "numpy")
+    plain, disturbed = call.opened(one, "numpy"), call.opened(one, "numpy")
     plain(one)
     disturbed(one)
     with pytest.raises(InputError, match="a batch of 2"):

@@ -17,9 +17,9 @@ import pytest
 from test_engines_options import keras_applies_the_mask_backwards, rows, written
 from test_engines_product import FLAGS, KINDS, MERGES, holds
 
-from rnncli import calling, comparing, engines, pipeline
 from rnncli.case import Case
-from rnncli.engines import onnx as engine
+from rnncli.compute import call, compare, engines, pipeline
+from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -131,7 +131,7 @@ class TestNumbers:
         expression = f"{kind}(3, return_sequences=True)"
         layers = oracle.built(oracle.made(expression), X)
         case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
-        answer = calling.opened(case, "onnx")
+        answer = call.opened(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
             oracle.alike(answer(replace(case, inputs=inputs)), oracle.called(layers, inputs)[-1])
 
@@ -185,7 +185,7 @@ class TestRefusals:
     def test_hold_for_auto(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """However large the work is."""
         monkeypatch.setattr(engine, "worth", lambda case: True)
-        assert calling.choose(REFUSED[name][0]) != "onnx"
+        assert call.choose(REFUSED[name][0]) != "onnx"
 
     def test_spare_dropout_outside_training(self) -> None:
         holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
@@ -237,7 +237,7 @@ class TestNumbersThatItWouldLose:
 class TestAuto:
     @pytest.mark.parametrize("kind", KINDS)
     def test_takes_it_for_many_steps_and_leaves_few_to_numpy(self, kind: str) -> None:
-        assert [calling.choose(_steps(kind, count)) for count in (4, 1000, 40_000)] == [
+        assert [call.choose(_steps(kind, count)) for count in (4, 1000, 40_000)] == [
             "numpy", "numpy", "onnx",
         ]  # fmt: skip
 
@@ -245,7 +245,7 @@ class TestAuto:
         def wide(batch: int, units: int) -> Case:
             return oracle.case([f"LSTM({units})"], np.zeros((batch, 400, 512), "float32"))
 
-        assert [calling.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
+        assert [call.choose(wide(batch, units)) for batch, units in ((2, 64), (128, 1024))] == [
             "numpy", "onnx",
         ]  # fmt: skip
 
@@ -253,7 +253,7 @@ class TestAuto:
     def test_leaves_wide_products_to_numpy_where_that_is_sooner(self, expression: str, batch: int) -> None:
         """However many the steps are."""
         case = oracle.case([expression], np.zeros((batch, 20_000, 1), "float32"))
-        assert calling.choose(case) == "numpy"
+        assert call.choose(case) == "numpy"
 
     def test_counts_calls_directions_and_layers(self) -> None:
         below = _steps("LSTM", 5000)
@@ -269,20 +269,20 @@ class TestAuto:
         assert pipeline.run(_steps("GRU", 20_000)).engine == "onnx"
 
     def test_leaves_what_keeps_its_state_to_numpy(self) -> None:
-        assert calling.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
+        assert call.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"
 
     def test_leaves_all_to_numpy_where_the_packages_are_missing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(engine, "find_spec", lambda name: None)
-        assert calling.choose(_steps("GRU", 100_000)) == "numpy"
+        assert call.choose(_steps("GRU", 100_000)) == "numpy"
 
     def test_large_work_is_within_the_tolerance(self) -> None:
         inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")
         expression = "LSTM(3, return_sequences=True)"
         first, second = (oracle.asked([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
         assert (first.engine, second.engine) == ("onnx", "numpy")
-        assert comparing.differences(first, second)["hidden_states"] <= 1e-6
+        assert compare.differences(first, second)["hidden_states"] <= 1e-6
 
 
 def _steps(layer: str, count: int) -> Case:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli import activations, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands.explain.explanation import Equation, Explanation, target
+from rnncli.commands.explain.locate import infos
+from rnncli.compute import pipeline
 from rnncli.errors import UsageError
-from rnncli.explanation import Equation, Explanation, target
+from rnncli.layers import _activations
 from rnncli.layers.stack import Stack
-from rnncli.located import infos
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 MASK = np.array([[0, 1, 0, 1], [1, 1, 0, 0]], bool)
@@ -53,7 +55,7 @@ def holds(explanation: Explanation, tolerance: float) -> None:
             elif factor.name.startswith("(1 - "):
                 assert factor.value == 1 - meant
             elif not factor.name.startswith("softmax("):
-                function = activations.get(factor.name.partition("(")[0])
+                function = _activations.get(factor.name.partition("(")[0])
                 assert isclose(factor.value, function(np.array([meant]))[0], abs_tol=1e-15)
 
 

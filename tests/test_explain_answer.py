@@ -11,12 +11,14 @@ import pytest
 from rich.cells import cell_len
 from test_renderers import VIEWS, matches_golden
 
-from rnncli import pipeline, renderers, specs
-from rnncli.answers.explain import ExplainAnswer
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands.explain.answer import ExplainAnswer
+from rnncli.commands.explain.explanation import Explanation
+from rnncli.compute import pipeline
 from rnncli.errors import UsageError
-from rnncli.explanation import Explanation
-from rnncli.page import View
+from rnncli.renderers import formats
+from rnncli.renderers.page import View
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
 MASK = np.array([[True, True, False, False]])
@@ -66,25 +68,25 @@ FEW = ("80", "120", "80_ko", "80_ascii")
     ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
 )
 def test_explanations_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_look_as_they_did(format, suffix):
-    assert matches_golden(f"explain.{suffix}", renderers.render(ANSWERS["explain"], format, View()))
+    assert matches_golden(f"explain.{suffix}", formats.render(ANSWERS["explain"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_no_line_is_wider_than_the_terminal(name, width, lang):
-    lines = renderers.render(ANSWERS[name], "table", View(width=width, lang=lang)).splitlines()
+    lines = formats.render(ANSWERS[name], "table", View(width=width, lang=lang)).splitlines()
     assert max(map(cell_len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_ascii_is_ascii(name):
-    assert renderers.render(ANSWERS[name], "table", View(ascii=True)).isascii()
+    assert formats.render(ANSWERS[name], "table", View(ascii=True)).isascii()
 
 
 def test_the_document_is_the_whole_explanation():
@@ -92,7 +94,7 @@ def test_the_document_is_the_whole_explanation():
     layers = specs.from_flags(["lstm"], filled)
     case = Case(layers, INPUTS, seed=3)
     exact = ExplainAnswer(*pipeline.explain(case, "last_cell_state[0,1]", 1, 10))
-    document = json.loads(renderers.render(exact, "json", View()))
+    document = json.loads(formats.render(exact, "json", View()))
     assert document["schema"] == "rnncli/1"
     found = document["explanation"]
     assert list(found) == ["tensor", "index", "value", "meaning", "equals", "equations"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import LayerError
-from rnncli.expressions import Call, Name, Span, fault, parse
+from rnncli.specs.expressions import Call, Name, Span, fault, parse
 
 NOWHERE = Span("", 1, 0, 0)
 
@@ -221,5 +221,5 @@ def test_a_fault_can_name_its_place() -> None:
 
 
 def test_parsing_needs_no_numpy() -> None:
-    code = "import sys, rnncli.expressions as e; e.parse('f(3)'); assert 'numpy' not in sys.modules"
+    code = "import sys, rnncli.specs.expressions as e; e.parse('f(3)'); assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

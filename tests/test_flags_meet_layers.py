@@ -10,9 +10,10 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
 from rnncli.cli.app import main
+from rnncli.compute import pipeline
 from rnncli.errors import LayerError
 
 keras = oracle.keras

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from rnncli import layers as registry
-from rnncli import outline, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands import _outline
+from rnncli.commands.gradients.curves import Verdict, judged, target
+from rnncli.compute import pipeline
 from rnncli.errors import UsageError
-from rnncli.gradients import Verdict, judged, target
 from rnncli.layers._layer import within
 from rnncli.result import TensorInfo
 
@@ -31,7 +33,7 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
-            for layer in outline.outline(built, shape, "float64").layers
+            for layer in _outline.outline(built, shape, "float64").layers
             for name, size in layer.weights.items()
         },
     )  # fmt: skip
@@ -291,11 +293,11 @@ def test_masking_in_front_masks():
 
 
 def test_more_numbers_than_go_at_once(monkeypatch):
-    from rnncli.engines import _gradients
+    from rnncli.commands.gradients import tape
 
     case = drawn(9, "LSTM(2, return_sequences=True)")
     whole = pipeline.gradients(case, "hidden_states[0]")
-    monkeypatch.setattr(_gradients, "AT_ONCE", 3)
+    monkeypatch.setattr(tape, "AT_ONCE", 3)
     for one, other in zip(whole.curves, pipeline.gradients(case, "hidden_states[0]").curves, strict=True):
         np.testing.assert_allclose(one.norms, other.norms, rtol=1e-12)
 

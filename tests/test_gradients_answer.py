@@ -12,14 +12,14 @@ import pytest
 from gradients_by_hand import ANSWERS, GRU, LSTM
 from test_renderers import VIEWS, columns_of, drawn, matches_golden
 
-from rnncli import renderers
-from rnncli.answers.gradients import GradientsAnswer
+from rnncli.commands.gradients.answer import GradientsAnswer
+from rnncli.renderers import formats
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("view", VIEWS)
 def test_tables_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from rnncli.errors import InputError
-from rnncli.readers import Source, _child, _hdf5, keras_model, read_weights
+from rnncli.readers.formats import Source, read_weights
+from rnncli.readers.models import _child, _hdf5, keras_model
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
 Make = Callable[[h5py.Group, Path], None]

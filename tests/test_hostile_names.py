@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rnncli.visible import json_escaped, visible
+from rnncli.renderers.visible import json_escaped, visible
 
 NAMES = ["esc\x1b[31mred", "bell\x07", "turned\u202eround", "csi\x9b2J", "gone\x7f", "한글"]
 SHOWN = [r"esc\x1b[31mred", r"bell\x07", r"turned\u202eround", r"csi\x9b2J", r"gone\x7f", "한글"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnncli import indexing
+from rnncli import addresses
 from rnncli.errors import UsageError
 from rnncli.result import TensorInfo
 
@@ -18,35 +18,35 @@ STATES = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3))
 )
 def test_a_text_is_what_numpy_takes(index):
     values = np.arange(24).reshape(2, 4, 3)
-    name, found = indexing.parsed(f"hidden_states[{index}]")
+    name, found = addresses.parsed(f"hidden_states[{index}]")
     assert name == "hidden_states"
     np.testing.assert_array_equal(values[found], eval(f"values[{index}]", {"values": values}))
 
 
 @pytest.mark.parametrize("text", ["0/last_cell_state", " 0/last_cell_state ", "0/last_cell_state[ ]"])
 def test_without_an_index_it_is_the_whole(text):
-    assert indexing.parsed(text) == ("0/last_cell_state", ())
+    assert addresses.parsed(text) == ("0/last_cell_state", ())
 
 
 @pytest.mark.parametrize("index", ["x", "1.0", "1_0", "٣", "0,", ",0", "1:2:3", ":x", "...", "9" * 301])
 def test_an_index_is_numbers_and_slices(index):
     with pytest.raises(ValueError, match=r"no whole number|too many"):
-        indexing.parsed(f"hidden_states[{index}]")
+        addresses.parsed(f"hidden_states[{index}]")
 
 
 @pytest.mark.parametrize("text", ["", "a[0", "a]", "a[0][1]", "a[[0]]", "a b", "a-b[0]", "[0]"])
 def test_a_text_is_a_name_and_an_index(text):
     with pytest.raises(ValueError, match="no tensor and index"):
-        indexing.parsed(text)
+        addresses.parsed(text)
     with pytest.raises(UsageError) as caught:
-        indexing.named(text, (STATES, CELL), "--of: ")
+        addresses.named(text, (STATES, CELL), "--of: ")
     assert caught.value.what == f"--of: {text}: that is no tensor."
     assert caught.value.advice == "Write a name and an index, such as 'hidden_states[1,3,2]'."
 
 
 def test_one_of_the_tensors_is_named():
-    assert indexing.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ["1", "x"])
+    assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ["1", "x"])
     with pytest.raises(UsageError) as caught:
-        indexing.named("hiden_states[0]", (STATES, CELL))
+        addresses.named("hiden_states[0]", (STATES, CELL))
     assert caught.value.what == "there is no tensor 'hiden_states'."
     assert caught.value.advice == "Did you mean hidden_states?"

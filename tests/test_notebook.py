@@ -8,7 +8,8 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import arrange, builtin, pipeline, readers
+from rnncli.compute import pipeline
+from rnncli.readers import arrange, formats, samples
 from rnncli.result import Result
 
 SENTENCE = np.float32(
@@ -39,7 +40,7 @@ def run(layer: str, engine: str) -> Result:
 
 
 def read(text: str) -> arrange.Arranged:
-    return arrange.arrange(readers.read(readers.Source("sentence", text.encode()), "json"))
+    return arrange.arrange(formats.read(formats.Source("sentence", text.encode()), "json"))
 
 
 def shapes(result: Result) -> list[tuple[str, tuple[int, ...]]]:
@@ -52,7 +53,7 @@ def values(result: Result) -> dict[str, Any]:
 
 def test_step_0_the_sentence_is_the_built_in_sample_with_a_batch_axis_in_front() -> None:
     np.testing.assert_array_equal(
-        read(builtin.path(builtin.get("sentence")).read_text()).inputs, SENTENCE[None]
+        read(samples.path(samples.get("sentence")).read_text()).inputs, SENTENCE[None]
     )
     arranged = read(str(SENTENCE.tolist()))
     np.testing.assert_array_equal(arranged.inputs, SENTENCE[None])

@@ -9,8 +9,10 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import calling, comparing, engines, outline, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands import _outline
+from rnncli.compute import call, compare, engines, pipeline
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -68,7 +70,7 @@ class TestShapes:
         shape = FRAMES.get(rank, X.shape)
         layer = oracle.made(expression)[0]
         layer.build(shape)
-        report = outline.outline((specs.build(expression),), shape)
+        report = _outline.outline((specs.build(expression),), shape)
         assert report.layers[0].parameters == layer.count_params()
         assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
         mine = [info.shape for info in report.outputs]
@@ -84,14 +86,14 @@ class TestShapes:
     def test_of_an_unknown_space_are_unknown_unless_it_stays(self, expression: str) -> None:
         shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
-        report = outline.outline((specs.build(expression),), shape)
+        report = _outline.outline((specs.build(expression),), shape)
         assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
-        report = outline.outline((specs.build("LSTM(3, return_sequences=True)"),), ("batch", None, 5))
+        report = _outline.outline((specs.build("LSTM(3, return_sequences=True)"),), ("batch", None, 5))
         assert report.outputs[0].shape == ("batch", None, 3)
         assert report.layers[0].parameters == 4 * (5 * 3 + 3 * 3 + 3)
-        report = outline.outline((specs.build("LSTM(3)"),), (2, 4, "features"))
+        report = _outline.outline((specs.build("LSTM(3)"),), (2, 4, "features"))
         assert report.layers[0].parameters is None
         assert report.layers[0].weights["kernel"] == ("features", 12)
 
@@ -99,7 +101,7 @@ class TestShapes:
         stack = specs.from_flags(
             ["LSTM(3, return_sequences=True, return_state=True)", "Bidirectional(GRU(2))"], {}
         )
-        report = outline.outline(stack, X.shape, all_layers=True)
+        report = _outline.outline(stack, X.shape, all_layers=True)
         assert [(info.name, info.shape) for info in report.outputs] == [
             ("0/hidden_states", (2, 4, 3)),
             ("0/last_hidden_state", (2, 3)),
@@ -132,7 +134,7 @@ class TestShapes:
         self, stack: list[str], shape: tuple[int, ...], message: str
     ) -> None:
         with pytest.raises(LayerError) as caught:
-            outline.outline(specs.from_flags(stack, {}), shape)
+            _outline.outline(specs.from_flags(stack, {}), shape)
         assert message in caught.value.what.replace("\n", " ")
 
 
@@ -238,11 +240,11 @@ class TestMatrix:
 class TestCheck:
     def test_fills_the_largest_difference_by_name(self) -> None:
         case = oracle.case(["LSTM(3, return_state=True)"], X, seed=1)
-        result, apart = comparing.held(case, pipeline.run(case, "numpy"))
+        result, apart = compare.held(case, pipeline.run(case, "numpy"))
         assert apart == []
         assert list(result.differences) == ["hidden_state", "last_hidden_state", "last_cell_state"]
         assert max(result.differences.values()) < 4e-6
-        exact, _ = comparing.held(case, pipeline.run(case, "tensorflow"))
+        exact, _ = compare.held(case, pipeline.run(case, "tensorflow"))
         assert set(exact.differences.values()) == {0.0}
 
     def changed(self, value: float) -> Any:
@@ -254,18 +256,18 @@ class TestCheck:
     def test_differences_are_absolute_and_the_largest(self) -> None:
         result, other = self.changed(9.0)
         expected = abs(float(result.outputs[0].values[1, 1]) - 9)
-        assert comparing.differences(result, other)["hidden_state"] == pytest.approx(expected, abs=1e-12)
-        assert comparing.disagreeing(result, other, 1e-5, 1e-5) == ["hidden_state"]
-        assert comparing.disagreeing(result, other, 10, 0) == []
-        assert comparing.disagreeing(result, result, 0, 0) == []
+        assert compare.differences(result, other)["hidden_state"] == pytest.approx(expected, abs=1e-12)
+        assert compare.disagreeing(result, other, 1e-5, 1e-5) == ["hidden_state"]
+        assert compare.disagreeing(result, other, 10, 0) == []
+        assert compare.disagreeing(result, result, 0, 0) == []
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_two_that_are_not_finite_are_the_same_and_one_is_infinitely_far(self, value: float) -> None:
         result, other = self.changed(value)
-        assert comparing.differences(other, other) == {"hidden_state": 0.0}
-        assert comparing.differences(result, other) == {"hidden_state": np.inf}
-        assert comparing.disagreeing(other, other, 0, 0) == []
-        assert comparing.disagreeing(result, other, 1e9, 0) == ["hidden_state"]
+        assert compare.differences(other, other) == {"hidden_state": 0.0}
+        assert compare.differences(result, other) == {"hidden_state": np.inf}
+        assert compare.disagreeing(other, other, 0, 0) == []
+        assert compare.disagreeing(result, other, 1e9, 0) == ["hidden_state"]
 
 
 class TestKerasAlone:
@@ -302,7 +304,7 @@ class TestKerasAlone:
 
     @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
     def test_half_precision_is_left_to_keras(self, dtype: str) -> None:
-        assert calling.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
+        assert call.choose(oracle.case([f"LSTM(2, dtype='{dtype}')"], X)) == "tensorflow"
 
 
 def test_engines_say_what_can_compute_here() -> None:

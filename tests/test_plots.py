@@ -14,14 +14,15 @@ import pytest
 from matplotlib.patches import Rectangle
 from rich.text import Text
 
-from rnncli import pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands.plot import figure, terminal
+from rnncli.commands.plot.layout import arrange
+from rnncli.commands.plot.palette import STYLES, mixed
+from rnncli.commands.plot.sheet import Wanted, of_result, of_trace
+from rnncli.compute import pipeline
 from rnncli.errors import EngineError, UsageError
-from rnncli.page import View
-from rnncli.plots import figure, terminal
-from rnncli.plots.layout import arrange
-from rnncli.plots.palette import STYLES, mixed
-from rnncli.plots.sheet import Wanted, of_result, of_trace
+from rnncli.renderers.page import View
 
 LIGHT = STYLES["light"]
 

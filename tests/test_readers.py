@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rnncli.errors import EngineError, InputError, RnncliError, UsageError
-from rnncli.readers import (
+from rnncli.readers.formats import (
     ReadOptions,
     Source,
     format_of,
@@ -353,7 +353,7 @@ class TestCsv:
         assert time.monotonic() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch, tmp_path):
-        from rnncli.readers import _text
+        from rnncli.readers.formats import _text
 
         monkeypatch.setattr(_text, "AT_ONCE", 40)
         rows = [[index, index / 8] for index in range(50)]
@@ -660,7 +660,7 @@ class TestRegistry:
     def test_the_registry_waits_with_heavy_imports(self):
         heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
         program = (
-            "import sys, rnncli.readers, rnncli.arrange, rnncli.shapes, rnncli.builtin; "
+            "import sys, rnncli.readers.formats, rnncli.readers.arrange, rnncli.shapes, rnncli.readers.samples; "
             f"print([name for name in {heavy} if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -668,7 +668,7 @@ class TestRegistry:
 
     def test_a_model_is_read_without_tensorflow(self, models):
         program = (
-            "import sys; from pathlib import Path; from rnncli.readers import *; "
+            "import sys; from pathlib import Path; from rnncli.readers.formats import *; "
             f"read_weights(Source('m', path=Path({str(models / 'stack.keras')!r}))); "
             "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
         )

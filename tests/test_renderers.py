@@ -22,11 +22,11 @@ from results_by_hand import ANSWERS, STATE, of_size, result, sentence
 from rich.cells import cell_len
 from safetensors.numpy import load as load_safetensors
 
-from rnncli import numerals, renderers
-from rnncli.answers.run import RunAnswer
+from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
-from rnncli.page import View
-from rnncli.renderers import _documents
+from rnncli.renderers import formats, numerals
+from rnncli.renderers.formats import _json_pieces
+from rnncli.renderers.page import View
 from rnncli.result import NamedTensor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,7 +43,7 @@ VIEWS = {
 
 
 def drawn(answer, format="table", **view):
-    return renderers.render(answer, format, View(**view))
+    return formats.render(answer, format, View(**view))
 
 
 def one(values, **view):
@@ -68,7 +68,7 @@ def matches_golden(name, text):
     ],
 )
 def test_tables_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize("name", ["run", "shape", "matrix"])
@@ -289,15 +289,15 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format,
     odd = RunAnswer(of_size(2, 3, 4, odd=True))
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
-    monkeypatch.setattr(_documents, "LARGE", 2)
-    pieces = list(renderers.get(format).pieces(answer, View(precision=precision)))
+    monkeypatch.setattr(_json_pieces, "LARGE", 2)
+    pieces = list(formats.get(format).pieces(answer, View(precision=precision)))
     assert len(pieces) > 8
     assert b"".join(pieces).decode() == whole
 
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
     whole = drawn(ANSWERS["run"], "csv")
-    csv_of = renderers.get("csv")
+    csv_of = formats.get("csv")
     monkeypatch.setattr(csv_of, "AT_ONCE", 2)
     pieces = list(csv_of.pieces(ANSWERS["run"], View()))
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
@@ -374,8 +374,8 @@ def test_html_is_escaped():
 
 
 def test_every_format_is_found():
-    assert renderers.names()[0] == "table"
-    assert set(renderers.names()) == {
+    assert formats.names()[0] == "table"
+    assert set(formats.names()) == {
         *("table", "json", "ndjson", "csv", "markdown", "html", "svg", "npz", "npy", "safetensors")
     }
 
@@ -385,13 +385,13 @@ def test_every_format_is_found():
     [("a.json", "json"), ("b/c.MD", "markdown"), ("x.txt", "table"), ("x.jsonl", "ndjson"), ("x.npz", "npz")],
 )
 def test_a_suffix_says_the_format(path, format):
-    assert renderers.for_output(path) == format
+    assert formats.for_output(path) == format
 
 
 @pytest.mark.parametrize("path", ["a.xyz", "a", "json", ".json"])
 def test_an_unknown_suffix_is_an_error_that_lists_the_known(path):
     with pytest.raises(UsageError) as caught:
-        renderers.for_output(path)
+        formats.for_output(path)
     assert ".npz" in caught.value.advice
 
 
@@ -409,7 +409,7 @@ HEAVY = ("rich", "orjson", "numpy", "tensorflow")
 RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
 SHAPE = """
 from rnncli import specs
-from rnncli.answers.shape import ShapeAnswer
+from rnncli.commands._shape_answer import ShapeAnswer
 from rnncli.result import LayerShapes, ShapeReport, TensorInfo
 outputs = (TensorInfo("hidden_state", ("batch", "units"), (None, 3)),)
 layer = LayerShapes("", specs.from_flags(["lstm"], {})[0], {"kernel": (5, 12)}, 60, outputs)
@@ -430,7 +430,7 @@ answer = ShapeAnswer(ShapeReport((None, 4, 5), "float32", (layer,), outputs, {})
 )
 def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
     code = (
-        f"import sys; from rnncli import renderers; from rnncli.page import View\n{answer}\n"
+        f"import sys; from rnncli import renderers; from rnncli.renderers.page import View\n{answer}\n"
         f"renderers.render(answer, {format!r}, View())\n"
         f"print(*(name for name in {HEAVY} if name in sys.modules))"
     )

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnncli import builtin
-from rnncli.arrange import ArrangeOptions, arrange
 from rnncli.errors import InputError
-from rnncli.readers import ReadOptions, Source, read
+from rnncli.readers import samples
+from rnncli.readers.arrange import ArrangeOptions, arrange
+from rnncli.readers.formats import ReadOptions, Source, read
 
 ROOT = Path(__file__).parent.parent
 
 
 def loaded(name: str):
-    sample = builtin.get(name)
-    path = builtin.path(sample)
+    sample = samples.get(name)
+    path = samples.path(sample)
     words = sample.hint.split()
     flags = dict(zip(words[::2], words[1::2], strict=True))
     document = read(
@@ -33,16 +33,16 @@ def loaded(name: str):
     return document, found
 
 
-@pytest.mark.parametrize("name", builtin.names())
+@pytest.mark.parametrize("name", samples.names())
 def test_it_is_what_its_title_says(name):
     _, found = loaded(name)
-    shape = re.search(r"\(([\d, ]+)\)$", builtin.get(name).title)
+    shape = re.search(r"\(([\d, ]+)\)$", samples.get(name).title)
     assert found.inputs.shape == tuple(map(int, shape.group(1).split(",")))
     assert np.isfinite(found.inputs).all()
 
 
 def test_the_first_is_the_sentence():
-    assert builtin.names()[0] == "sentence"
+    assert samples.names()[0] == "sentence"
     expected = [
         [0.1, 4.2, 1.5, 1.1, 2.8],
         [1.0, 3.1, 2.5, 0.7, 1.1],
@@ -64,18 +64,18 @@ def test_parts_beside_the_numbers():
 def test_the_hints_are_needed():
     for name in ("sensors", "ragged"):
         with pytest.raises(InputError):
-            arrange(read(Source(name, path=builtin.path(builtin.get(name)))))
+            arrange(read(Source(name, path=samples.path(samples.get(name)))))
 
 
 def test_every_file_is_a_sample():
     assert sorted(path.name for path in (ROOT / "samples").iterdir()) == sorted(
-        sample.file for sample in builtin.SAMPLES
+        sample.file for sample in samples.SAMPLES
     )
 
 
 def test_an_unknown_name():
     with pytest.raises(InputError, match=r"(?s)no sample 'sentense'.*Did you mean sentence"):
-        builtin.get("sentense")
+        samples.get("sentense")
 
 
 def test_a_wheel_carries_the_same_files(tmp_path):
@@ -103,7 +103,7 @@ def test_a_wheel_carries_the_same_files(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    for sample in builtin.SAMPLES:
+    for sample in samples.SAMPLES:
         carried = tmp_path / "installed" / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
     program = "from rnncli import builtin; print(builtin.path(builtin.get('case')))"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnncli import fitting, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case, SavedLayer
+from rnncli.compute import pipeline
 from rnncli.errors import InputError
 from rnncli.layers.stack import Stack
-from rnncli.readers import Source, read_weights
+from rnncli.readers import fit
+from rnncli.readers.formats import Source, read_weights
 
 MODELS = {
     "dense last": ("LSTM(3)", "Dense(1)"),
@@ -35,7 +37,7 @@ def saved(name, *weights):
 
 
 def fitted(texts, held, where="m.keras: "):
-    return fitting.fitted(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), where)
+    return fit.fitted(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), where)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
@@ -48,7 +50,7 @@ def test_a_model_predicts_the_same(keras, tmp_path, name, suffix):
     path = tmp_path / f"m{suffix}"
     (model.save_weights if suffix == ".weights.h5" else model.save)(path)
     asked = specs.from_flags(MODELS[name], {})
-    weights = fitting.fitted(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape, "m: ")
+    weights = fit.fitted(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape, "m: ")
     result = pipeline.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(
         result.outputs[0].values, model.predict(INPUTS, verbose=0), rtol=1e-5, atol=1e-6
@@ -88,16 +90,16 @@ def test_errors_begin_with_the_source():
     stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            fitting.fitted(given, stack, (2, 3, 4), "w.npz: ")
+            fit.fitted(given, stack, (2, 3, 4), "w.npz: ")
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            fitting.fitted_states(states, stack.states((2, 3, 4)), "h.npy: ")
+            fit.fitted_states(states, stack.states((2, 3, 4)), "h.npy: ")
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fitting.fitted_states(states, Stack(layers).states((1, 3, 4)), "")
+    first, second = fit.fitted_states(states, Stack(layers).states((1, 3, 4)), "")
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
@@ -106,4 +108,4 @@ def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fitting.fitted_states(states, Stack(layers).states((2, 3, 4)), "")
+        fit.fitted_states(states, Stack(layers).states((2, 3, 4)), "")

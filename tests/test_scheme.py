@@ -10,11 +10,14 @@ import oracle
 import pytest
 from results_by_hand import matrix
 
-from rnncli import claims, layers, outline, pipeline, renderers, specs
-from rnncli.answers import _scheme
-from rnncli.answers.matrix import MatrixAnswer
+from rnncli import layers, specs
 from rnncli.case import Case
-from rnncli.page import View
+from rnncli.commands import _outline, _same_numbers
+from rnncli.commands._matrix_answer import MatrixAnswer
+from rnncli.compute import pipeline
+from rnncli.layers import _claims
+from rnncli.renderers import formats
+from rnncli.renderers.page import View
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -38,7 +41,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_the_last_row_is_the_last_state():
-    drawn = rows_of(renderers.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
+    drawn = rows_of(formats.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
     assert drawn == {
         "hidden_states[:, t, :]": ["·", "·", "·", "a"],
         "hidden_state": ["", "", "", "a"],
@@ -48,7 +51,7 @@ def test_the_last_row_is_the_last_state():
 
 
 def test_the_backward_state_is_the_backward_half_of_the_first_row():
-    drawn = rows_of(renderers.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
+    drawn = rows_of(formats.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
     assert drawn == {
         "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
         "hidden_states[:, t, 3:]": ["b", "·", "·", "·"],
@@ -63,11 +66,11 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row():
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge):
-    assert _scheme.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+    assert _same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
 
 
 def test_two_outputs_stay_apart():
-    found = _scheme.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = _same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -76,7 +79,7 @@ def test_two_outputs_stay_apart():
 
 def test_steps_that_a_mask_repeats_are_equal():
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = _scheme.of(of("GRU(2)", mask=mask).results).identities()
+    (same,) = _same_numbers.of(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -85,7 +88,7 @@ def test_other_numbers_are_not_called_equal():
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
-    assert _scheme.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
+    assert _same_numbers.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
 
 
 @pytest.mark.parametrize(
@@ -97,16 +100,16 @@ def test_every_identity_holds_for_what_keras_returns(expression):
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        names = [info.name for info in outline.outline((spec,), INPUTS.shape).outputs]
+        names = [info.name for info in _outline.outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = _scheme.of(of(expression).results).identities()
+    found = _same_numbers.of(of(expression).results).identities()
     assert found
     for same in found:
-        first, *others = (claims.evaluate(entry, tensors) for entry in same)
+        first, *others = (_claims.evaluate(entry, tensors) for entry in same)
         for other in others:
             np.testing.assert_allclose(first, other, atol=1e-7)
 
@@ -115,7 +118,7 @@ def test_every_identity_holds_for_what_keras_returns(expression):
 def test_long_sequences_show_their_ends(width):
     inputs = np.zeros((1, 50, 3), np.float32)
     made = pipeline.matrix(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
-    text = renderers.render(MatrixAnswer(made), "table", View(width=width))
+    text = formats.render(MatrixAnswer(made), "table", View(width=width))
     assert "t=49" in text
     assert "t=25" not in text
     assert max(map(len, text.splitlines())) <= width

@@ -8,8 +8,8 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import claims
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.layers import _claims
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -415,7 +415,7 @@ class TestClaims:
         assert found["backward_last_hidden_state"] == (backward,)
         theirs = both(expression)
         for name, claim in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
-            np.testing.assert_array_equal(theirs[name], claims.evaluate(claim, theirs))
+            np.testing.assert_array_equal(theirs[name], _claims.evaluate(claim, theirs))
 
     @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
     def test_nothing_is_claimed_of_a_merged_output(self, merge: str) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import outline, pipeline, specs
+from rnncli import specs
 from rnncli.case import Case, Spec
+from rnncli.commands import _outline
+from rnncli.compute import pipeline
 from rnncli.errors import LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -340,4 +342,4 @@ class TestStacksInOneText:
 
     def test_a_kernel_larger_than_its_input(self) -> None:
         with pytest.raises(LayerError, match="covers 30, and the input has only 8"):
-            outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
+            _outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli import pipeline, specs
+from rnncli import specs
 from rnncli.case import Case
 from rnncli.cli.app import main
+from rnncli.compute import pipeline
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 BACK = "LSTM(2, go_backwards=True, return_sequences=True)"

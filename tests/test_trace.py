@@ -11,13 +11,16 @@ from rich.cells import cell_len
 from test_renderers import VIEWS, matches_golden
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
-from rnncli import pipeline, renderers, specs, stats, tracing
-from rnncli.answers import run as run_answer
-from rnncli.answers.trace import first_nan, stats_of
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands.run import answer as run_answer
+from rnncli.commands.trace.answer import first_nan, stats_of
+from rnncli.compute import pipeline
+from rnncli.compute import trace as tracing
+from rnncli.compute.trace import Kept
 from rnncli.errors import EngineError, UsageError
-from rnncli.page import View, bar, heat, marks
-from rnncli.tracing import Kept
+from rnncli.renderers import formats, statistics
+from rnncli.renderers.page import View, bar, heat, marks
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -35,12 +38,12 @@ def case(*expressions: str, **flags: object) -> Case:
     ],
 )
 def test_traces_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", renderers.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_of_traces_look_as_they_did(format, suffix):
-    assert matches_golden(f"trace.{suffix}", renderers.render(ANSWERS["trace"], format, View()))
+    assert matches_golden(f"trace.{suffix}", formats.render(ANSWERS["trace"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -48,12 +51,12 @@ def test_pages_of_traces_look_as_they_did(format, suffix):
 @pytest.mark.parametrize("full", [False, True])
 def test_no_line_is_wider_than_the_terminal(name, width, full):
     full = full and name != "trace_large"
-    text = renderers.render(ANSWERS[name], "table", View(width=width, full=full))
+    text = formats.render(ANSWERS[name], "table", View(width=width, full=full))
     assert max(map(cell_len, text.splitlines())) <= width
 
 
 def test_every_number_is_shown_in_full():
-    text = renderers.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
+    text = formats.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
     for values in (number for one in lstm(20, 1, 3).trace for number in one.gates["forget"].activation):
         assert all(f"{value:.6f}" in text for value in values)
 
@@ -142,7 +145,7 @@ def test_a_gate_means_that_gate_of_every_cell():
 
 
 def test_lines_are_steps():
-    lines = renderers.render(answer(both_ways()), "ndjson", View()).splitlines()
+    lines = formats.render(answer(both_ways()), "ndjson", View()).splitlines()
     steps = [json.loads(one) for one in lines]
     assert [(step["direction"], step["timestep"]) for step in steps] == [
         *(("forward", t) for t in range(4)),
@@ -150,7 +153,7 @@ def test_lines_are_steps():
     ]
     assert {step["schema"] for step in steps} == {"rnncli/1"}
     assert {step["layer"] for step in steps} == {0}
-    with_stats = renderers.render(answer(lstm(), stats=True), "ndjson", View()).splitlines()
+    with_stats = formats.render(answer(lstm(), stats=True), "ndjson", View()).splitlines()
     assert len(with_stats) == 5
     assert "stats" in json.loads(with_stats[-1])
 
@@ -179,7 +182,7 @@ def test_tensors_run_over_the_steps_in_the_order_of_processing():
 
 @pytest.mark.parametrize("format", ["npz", "safetensors"])
 def test_tensors_can_be_stored(format):
-    assert renderers.render(answer(both_ways()), format, View())
+    assert formats.render(answer(both_ways()), format, View())
 
 
 # --- held to the run ---
@@ -235,7 +238,7 @@ def test_layers_without_a_step_cannot_be_traced():
 
 def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
     nowhere = replace(case("LSTM(2)"), inputs=np.full((1, 2, 2), np.nan, np.float32))
-    shown = renderers.render(answer(pipeline.trace(nowhere)), "table", View())
+    shown = formats.render(answer(pipeline.trace(nowhere)), "table", View())
     assert "candidate cell hidden -1..1" in shown
 
 
@@ -244,7 +247,7 @@ def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
 
 def test_stats_are_numpy_s():
     values = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5)).astype(np.float32)
-    figures = stats.of(values, (-1, 1))
+    figures = statistics.of(values, (-1, 1))
     wide = values.astype(np.float64)
     assert figures.min.value == wide.min()
     assert wide[figures.min.index] == wide.min()
@@ -258,17 +261,17 @@ def test_stats_are_numpy_s():
 
 
 def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths():
-    figures = stats.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
+    figures = statistics.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
     assert figures.saturated == pytest.approx(2 / 5)
-    assert stats.of(np.array([0.01])).saturated is None
+    assert statistics.of(np.array([0.01])).saturated is None
 
 
 def test_what_is_not_finite_is_counted_and_left_out():
-    figures = stats.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
+    figures = statistics.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
     assert (figures.count, figures.nan, figures.infinite) == (4, 1, 2)
     assert figures.min.value == figures.max.value == 1.0
     assert figures.min.index == (0, 1)
-    nothing = stats.of(np.array([np.nan]), (0, 1))
+    nothing = statistics.of(np.array([np.nan]), (0, 1))
     assert (nothing.min, nothing.mean, nothing.saturated, nothing.histogram) == (None, None, None, ())
 
 

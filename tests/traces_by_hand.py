@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from results_by_hand import layers, result
 
-from rnncli import tracing
-from rnncli.answers.trace import TraceAnswer, stats_of
+from rnncli.commands.trace.answer import TraceAnswer, stats_of
+from rnncli.compute import trace as tracing
 from rnncli.result import Gate, Result, Step
 
 LSTM = ("input", "forget", "candidate", "output")

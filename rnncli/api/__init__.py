@@ -41,16 +41,16 @@ def run(
     check: run tensorflow too; DisagreementError where the numbers differ by more than atol and rtol.
     memory: for the work on one chunk of the batch, in bytes or as "256MB".
     """
-    from rnncli import comparing, pipeline
     from rnncli import memory as sizes
-    from rnncli.answers.run import first_nan, stats_of
+    from rnncli.commands.run.answer import first_nan, stats_of
+    from rnncli.compute import compare, pipeline
 
     asked = _case.asked(inputs, layer, options, all_layers=all_layers)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     found = pipeline.run(asked.case, options.get("engine") or "auto", budget)
     apart: list[str] = []
     if check:
-        found, apart = comparing.held(asked.case, found, *_tolerances(atol, rtol), budget)
+        found, apart = compare.held(asked.case, found, *_tolerances(atol, rtol), budget)
     found = _selected(Result.of(found), select)
     _demand(apart, first_nan(found) if fail_on_nan else None)
     return Result.of(
@@ -69,8 +69,9 @@ def shape(
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
-    from rnncli import outline, pipeline
-    from rnncli.answers.shape import ShapeAnswer
+    from rnncli.commands import _outline
+    from rnncli.commands._shape_answer import ShapeAnswer
+    from rnncli.compute import pipeline
 
     if options.get("input_shape") is not None and inputs is None:
         layers = _case.layers_of(layer, options)
@@ -79,15 +80,15 @@ def shape(
     else:
         case, remarks = _case.asked(inputs, layer, options)
         layers, sizes = case.layers, case.inputs.shape
-    found = outline.outline(layers, sizes, pipeline.dtype_of(layers), all_layers=all_layers)
+    found = _outline.outline(layers, sizes, pipeline.dtype_of(layers), all_layers=all_layers)
     return Report("shape", layers, found, ShapeAnswer(found), remarks, view_of(options))
 
 
 @spelled
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
     """return_sequences x return_state, all four: `found.results[True, False]` is one of them."""
-    from rnncli import pipeline
-    from rnncli.answers.matrix import MatrixAnswer
+    from rnncli.commands._matrix_answer import MatrixAnswer
+    from rnncli.compute import pipeline
 
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:
@@ -114,8 +115,9 @@ def trace(
     **options: Unpack[Options],
 ) -> Report:
     """Every gate and state at every time step: `t["forget/activation"]` is (batch, steps, units)."""
-    from rnncli import comparing, pipeline, tracing
-    from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
+    from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
+    from rnncli.compute import compare, pipeline
+    from rnncli.compute import trace as tracing
 
     _demand_steps(options)
     case, remarks = _case.asked(inputs, layer, options)
@@ -123,7 +125,7 @@ def trace(
     found = pipeline.trace(wide)
     apart: list[str] = []
     if check:
-        found, apart = comparing.held(wide, found, *_tolerances(atol, rtol))
+        found, apart = compare.held(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrowed(tracing.of(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
@@ -145,8 +147,8 @@ def explain(
 
     terms: list the largest of a sum; None lists all.  depth: follow the states depth - 1 steps back.
     """
-    from rnncli import pipeline
-    from rnncli.answers.explain import ExplainAnswer
+    from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.compute import pipeline
 
     _demand_steps(options)
     case, remarks = _case.asked(inputs, layer, options)
@@ -167,8 +169,8 @@ def gradients(
 
     against: other layers, side by side, with the same options.
     """
-    from rnncli import pipeline
-    from rnncli.answers.gradients import GradientsAnswer
+    from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.compute import pipeline
 
     if options.get("engine") not in (None, "auto", "tensorflow") or options.get("training"):
         raise UsageError("gradients come from tensorflow, of one call without dropout.", "Leave engine out.")
@@ -189,12 +191,14 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
 def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
     if select is None:
         return found
-    from rnncli import indexing
+    from rnncli import addresses
 
     names = _several(select)
     for name in names:
         if name not in found:
-            raise UsageError(f"select: there is no tensor {name!r}.", indexing.instead_of(name, found.keys()))
+            raise UsageError(
+                f"select: there is no tensor {name!r}.", addresses.instead_of(name, found.keys())
+            )
     return replace(found, outputs=tuple(tensor for tensor in found.outputs if tensor.name in names))
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli import arrange, builtin, fitting, pipeline, readers, specs
+from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.compute import pipeline
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
-from rnncli.readers import ReadOptions, Source
+from rnncli.readers import arrange, fit, formats
+from rnncli.readers import samples as builtin
+from rnncli.readers.formats import ReadOptions, Source
 from rnncli.shapes import parse_shape
 
 if TYPE_CHECKING:
@@ -115,7 +118,7 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
             f"Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
         )
     reading = ReadOptions(delimiter=options.get("delimiter"), batch_column=options.get("batch_column"))
-    return readers.read(source, options.get("input_format"), reading)
+    return formats.read(source, options.get("input_format"), reading)
 
 
 def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
@@ -145,7 +148,7 @@ def _arranging(options: Options, layers: tuple[Spec, ...], stack: Stack) -> arra
     if options.get("pad_value") is not None and pad is None:
         raise UsageError("pad_value is for pad.", "Add pad='post'.")
     if isinstance(mask, (str, PathLike)):
-        mask = readers.read_tensor(_file(mask, "mask"))
+        mask = formats.read_tensor(_file(mask, "mask"))
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,
@@ -167,20 +170,20 @@ def _weights(given: Any, stack: Stack, shape: tuple[int, ...]) -> Mapping[str, A
     if given is None:
         return None
     if isinstance(given, (str, PathLike)):
-        given = readers.read_weights(_file(given, "weights"))
+        given = formats.read_weights(_file(given, "weights"))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
-    return fitting.fitted(given, stack, shape, "weights: ")
+    return fit.fitted(given, stack, shape, "weights: ")
 
 
 def _states(given: Any, stack: Stack, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
     if given is None:
         return None
     if isinstance(given, (str, PathLike)):
-        given = readers.read_states(_file(given, "initial_state"))
+        given = formats.read_states(_file(given, "initial_state"))
     wanted, where = stack.states(shape), "initial_state: "
-    ordered = fitting.by_name(given, wanted, where) if isinstance(given, Mapping) else list(given)
-    return fitting.fitted_states([array(state, "initial_state") for state in ordered], wanted, where)
+    ordered = fit.by_name(given, wanted, where) if isinstance(given, Mapping) else list(given)
+    return fit.fitted_states([array(state, "initial_state") for state in ordered], wanted, where)
 
 
 def _file(path: str | PathLike[str], what: str) -> Source:

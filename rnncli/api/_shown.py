@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from rnncli import result
 from rnncli.api._options import Options
 from rnncli.errors import did_you_mean
-from rnncli.page import View, shape_text
+from rnncli.renderers.page import View, shape_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rnncli.case import Array
-    from rnncli.page import Answer
-    from rnncli.stats import Stats
+    from rnncli.renderers.page import Answer
+    from rnncli.renderers.statistics import Stats
 
 
 PLAIN = View()
@@ -47,18 +47,18 @@ class _Tables:
         return self._answer().document(self.view)
 
     def __str__(self) -> str:
-        from rnncli import renderers
+        from rnncli.renderers import formats
 
         width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
-        return str(renderers.render(self._answer(), "table", self.view._replace(width=width))).rstrip("\n")
+        return str(formats.render(self._answer(), "table", self.view._replace(width=width))).rstrip("\n")
 
     def __rich__(self) -> RenderableType:
-        from rnncli.renderers.table import Drawing
+        from rnncli.renderers.formats.table import Drawing
 
         return Drawing(self._answer(), self.view)
 
     def _repr_html_(self) -> str:
-        from rnncli.renderers.html import fragment
+        from rnncli.renderers.formats.html import fragment
 
         return fragment(self._answer(), self.view)
 
@@ -120,7 +120,7 @@ class Result(_Tables, result.Result):
         return f"<rnncli.Result {_written(self.layers)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:
-        from rnncli.answers.run import RunAnswer
+        from rnncli.commands.run.answer import RunAnswer
 
         return RunAnswer(self, dict(self.stats))
 

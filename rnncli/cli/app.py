@@ -85,7 +85,7 @@ class Commands(TyperGroup):
 
 def load(name: str) -> click.Command:
     """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES."""
-    from rnncli.cli.options import expanded
+    from rnncli.cli.flags import expanded
 
     module = importlib.import_module(f"rnncli.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)

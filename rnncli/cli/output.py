@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import IO, Protocol, cast
 
-from rnncli import renderers
 from rnncli.cli import files, sources, terminal
-from rnncli.cli.options import OutputFlags, ReadingFlags
+from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.errors import UsageError
-from rnncli.page import UNICODE, Answer, GrowingAnswer, View
+from rnncli.renderers import formats
+from rnncli.renderers.page import UNICODE, Answer, GrowingAnswer, View
 
 BINARY = ("npz", "npy", "safetensors")
 FLOWING = ("ndjson", "json", "table", "markdown")
@@ -44,7 +44,7 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
         )
 
     def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
-        renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
+        renderer, view = formats.get(name), view_of(flags, to_file=to_file)
         if hasattr(renderer, "write"):
             fill(flags.output, lambda file: renderer.write(answer, file))
             terminal.remark(remarks, flags.quiet)
@@ -81,7 +81,7 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
     with _place(flags.output) as file:
 
         def show(answer: Answer) -> None:
-            text = cast("str", renderers.render(answer, name, view))
+            text = cast("str", formats.render(answer, name, view))
             file.write(text.encode(code, "backslashreplace"))
             file.flush()
 
@@ -142,7 +142,7 @@ def format_of(flags: OutputFlags) -> str:
     """--format, else what the suffix of --output says, else table."""
     if flags.format is not None:
         return flags.format
-    return "table" if is_stdout(flags.output) else renderers.for_output(flags.output or "")
+    return "table" if is_stdout(flags.output) else formats.for_output(flags.output or "")
 
 
 def view_of(flags: OutputFlags, *, to_file: bool) -> View:

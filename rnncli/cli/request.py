@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import beyond, fitting, indexing, pipeline, readers, specs
+from rnncli import addresses, specs
 from rnncli import layers as registry
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.cli import sources
-from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.compute import beyond, pipeline
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
+from rnncli.readers import fit, formats
 from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
-    from rnncli.arrange import Arranged, ArrangeOptions
     from rnncli.case import Array
+    from rnncli.readers.arrange import Arranged, ArrangeOptions
     from rnncli.result import Result
 
 SEEDS = 1_000_000_000
@@ -119,7 +121,7 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     known = [tensor.name for tensor in result.outputs]
     for name in names:
         if name not in known:
-            raise UsageError(f"--select: there is no tensor {name!r}.", indexing.instead_of(name, known))
+            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.instead_of(name, known))
     kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
     return replace(result, outputs=kept)
 
@@ -174,7 +176,7 @@ def as_asked(result: Result, layers: tuple[Spec, ...]) -> Result:
 
 def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
     """How the flags want an input arranged for these layers."""
-    from rnncli.arrange import ArrangeOptions
+    from rnncli.readers.arrange import ArrangeOptions
 
     if flags.pad_value is not None and flags.pad is None:
         raise UsageError("--pad-value is for --pad.", "Add --pad post.")
@@ -183,7 +185,7 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),
         pad_value=flags.pad_value or 0.0,
-        mask=None if source is None else readers.read_tensor(source),
+        mask=None if source is None else formats.read_tensor(source),
         mask_value=flags.mask_value,
         dtype=pipeline.dtype_of(layers),
         ndim=rank_of(layers),
@@ -192,7 +194,7 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
 
 
 def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
-    from rnncli.arrange import arrange
+    from rnncli.readers.arrange import arrange
 
     return arrange(document, arranging(flags, layers)._replace(where=f"{name}: "))
 
@@ -219,7 +221,7 @@ class GivenWeights(NamedTuple):
 
     def fitted(self, layers: tuple[Spec, ...], input_shape: Shape) -> Mapping[str, Array] | None:
         """As the layers want them.  Raises InputError where they do not fit."""
-        return None if self.raw is None else fitting.fitted(self.raw, Stack(layers), input_shape, self.place)
+        return None if self.raw is None else fit.fitted(self.raw, Stack(layers), input_shape, self.place)
 
 
 class GivenStates(NamedTuple):
@@ -234,8 +236,8 @@ class GivenStates(NamedTuple):
             return None
         wanted = pipeline.states(layers, input_shape)
         by_name = isinstance(self.raw, Mapping)
-        ordered = fitting.by_name(self.raw, wanted, self.place) if by_name else list(self.raw)
-        return fitting.fitted_states(ordered, wanted, self.place)
+        ordered = fit.by_name(self.raw, wanted, self.place) if by_name else list(self.raw)
+        return fit.fitted_states(ordered, wanted, self.place)
 
 
 def given_weights(run: RunFlags, layer: LayerFlags, document: Document, name: str) -> GivenWeights:
@@ -243,7 +245,7 @@ def given_weights(run: RunFlags, layer: LayerFlags, document: Document, name: st
     found = GivenWeights(document.weights, f"{name}: weights: ")
     if run.weights is not None:
         source = sources.named(run.weights)
-        found = GivenWeights(readers.read_weights(source), f"{source.name}: ")
+        found = GivenWeights(formats.read_weights(source), f"{source.name}: ")
     idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
     if found.raw is not None and idle is not None:
         where = "the input" if run.weights is None else "--weights"
@@ -259,4 +261,4 @@ def given_states(run: RunFlags, document: Document, name: str) -> GivenStates:
     if run.initial_state is None:
         return GivenStates(document.initial_state, f"{name}: initial_state: ")
     source = sources.named(run.initial_state)
-    return GivenStates(readers.read_states(source), f"{source.name}: ")
+    return GivenStates(formats.read_states(source), f"{source.name}: ")

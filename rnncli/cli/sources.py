@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from rnncli import builtin, readers
 from rnncli.case import Document
-from rnncli.cli.options import InputFlags, LayerFlags, ReadingFlags, RunFlags
+from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError, listed
-from rnncli.readers import ReadOptions, Source
+from rnncli.readers import formats as readers
+from rnncli.readers import samples as builtin
+from rnncli.readers.formats import ReadOptions, Source
 from rnncli.shapes import parse_shape
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 
 def made(flags: InputFlags, seed: int) -> tuple[Document, str]:
     """The same of an input of --input-shape, drawn from `seed` where it is drawn."""
-    from rnncli import arrange
+    from rnncli.readers import arrange
 
     shape = shape_of(flags)
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -228,7 +229,7 @@ def layer(text: str) -> list[Any]:
     source = named(text[1:])
     if _is_model(text):
         return list(readers.read_layers(source))
-    from rnncli.readers import json
+    from rnncli.readers.formats import json
 
     config = json.load(source)
     return config if isinstance(config, list) else [config]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
-from rnncli.visible import visible
+from rnncli.renderers.visible import visible
 
 KEPT = 100
 """Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers.parsing import from_call, from_config, parse, settings, to_config
 from rnncli.initializers.registry import everything, snake_case
 from rnncli.initializers.seeds import SeedStream
+from rnncli.specs.initializers import from_call, from_config, parse, settings, to_config
 
 if TYPE_CHECKING:
     from rnncli.case import Array

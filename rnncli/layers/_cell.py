@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from rnncli import activations, initializers
+from rnncli import initializers
 from rnncli.case import Shape, Spec
+from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
 from rnncli.layers._layer import Draw, Option
 
@@ -78,12 +79,12 @@ class Cell(ABC):
     @cached_property
     def activation(self) -> Callable[[Array], Array]:
         """The function of the candidate, and of an LSTM's output."""
-        return activations.unguarded(self.config["activation"])
+        return _activations.unguarded(self.config["activation"])
 
     @cached_property
     def recurrent_activation(self) -> Callable[[Array], Array]:
         """The function of the gates."""
-        return activations.unguarded(self.config["recurrent_activation"])
+        return _activations.unguarded(self.config["recurrent_activation"])
 
     @property
     def state_sizes(self) -> dict[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnncli import activations, initializers
+from rnncli import initializers
 from rnncli.case import Shape
+from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
@@ -68,7 +69,7 @@ class Dense(Layer):
         product = call.inputs @ call.weights["kernel"]
         if self.config["use_bias"]:
             product = product + call.weights["bias"]
-        return Returned((activations.get(self.config["activation"])(product),), call.mask)
+        return Returned((_activations.get(self.config["activation"])(product),), call.mask)
 
 
 LAYERS: dict[str, type[Layer]] = {"Dense": Dense}

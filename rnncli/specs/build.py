@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rnncli import expressions, layers
+from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.expressions import Call, Name, Span
 from rnncli.layers._layer import INERT, Option
+from rnncli.specs import expressions
+from rnncli.specs.expressions import Call, Name, Span
 from rnncli.specs.values import checked, shown
 
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rnncli import expressions, layers
+from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
-from rnncli.expressions import Call, Span
-from rnncli.initializers.parsing import settings
 from rnncli.layers._layer import Option
+from rnncli.specs import expressions
 from rnncli.specs.build import build, options_of, positional, unfolded
+from rnncli.specs.expressions import Call, Span
+from rnncli.specs.initializers import settings
 from rnncli.specs.values import checked, shown
 
 _OUTER = ("merge_mode", "dtype")

@@ -6,9 +6,9 @@ from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Spec
-from rnncli.initializers.parsing import settings
 from rnncli.layers._layer import Option
 from rnncli.specs.build import options_of
+from rnncli.specs.initializers import settings
 
 
 def describe(spec: Spec) -> str:

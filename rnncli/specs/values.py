@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnncli import activations, initializers
+from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.expressions import Call, Name
+from rnncli.layers import _activations
 from rnncli.layers._layer import Option
+from rnncli.specs.expressions import Call, Name
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -55,7 +56,7 @@ def _activation(value: Any) -> str:
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, (str, Mapping, type(None))):
         raise LayerError(f"{shown(value)} is not an activation.", "For example activation='relu'.")
-    return activations.canonical(name)
+    return _activations.canonical(name)
 
 
 def _initializer(value: Any) -> str | Spec:

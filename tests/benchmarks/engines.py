@@ -17,8 +17,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 import numpy as np
 from figures import Row, Section, Sections, alone, in_turn
 
-from rnncli import calling, specs
+from rnncli import specs
 from rnncli.case import Case
+from rnncli.compute import call as calling
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from figures import Row, Section, Sections, alone, in_turn
 
-from rnncli import readers
+from rnncli.readers import formats
 
 SHAPE = (10_000, 100)
 
@@ -22,10 +22,10 @@ def sections(rounds: int) -> Sections:
     """MB a second, beside the library alone."""
     with TemporaryDirectory() as folder:
         for path, title, library in _files(Path(folder)):
-            source = readers.Source(path.name, path=path)
+            source = formats.Source(path.name, path=path)
             contestants: dict[str, Callable[[], object]] = {
                 title: lambda path=path, library=library: library(path).sum(),
-                "rnncli": lambda source=source: readers.read(source).inputs.sum(),
+                "rnncli": lambda source=source: formats.read(source).inputs.sum(),
             }
             megabytes = path.stat().st_size / 1e6
             seconds = in_turn(contestants, rounds)

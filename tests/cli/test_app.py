@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 
 from rnncli.cli import app
-from rnncli.cli.options import (
-    CheckFlags,
-    InputFlags,
-    LayerFlags,
-    OutputFlags,
-    RunFlags,
-    expanded,
-    given,
-)
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, expanded, given
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask

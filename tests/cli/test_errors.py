@@ -117,9 +117,9 @@ def test_check_agrees(rnncli: Run) -> None:
 def test_check_that_fails_still_prints_the_result(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rnncli import pipeline
     from rnncli.case import Case
     from rnncli.cli.app import main
+    from rnncli.compute import pipeline
     from rnncli.result import NamedTensor, Result
 
     compute = pipeline.run

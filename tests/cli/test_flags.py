@@ -146,7 +146,7 @@ def test_a_mask_from_standard_input_beside_a_named_input(rnncli: Run) -> None:
 
 
 def test_an_engine_of_the_contract_that_is_not_here_is_missing(rnncli: Run) -> None:
-    from rnncli import engines
+    from rnncli.compute import engines
 
     if "torch" in engines.names():
         pytest.skip("this version has it")

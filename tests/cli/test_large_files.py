@@ -20,12 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli import pipeline, renderers, specs
-from rnncli.answers.run import GrowingRunAnswer
+from rnncli import specs
 from rnncli.case import Case
-from rnncli.page import View
+from rnncli.commands.run.answer import GrowingRunAnswer
+from rnncli.compute import pipeline
+from rnncli.compute.growing import Unfolded
+from rnncli.renderers import formats
+from rnncli.renderers.page import View
 from rnncli.result import Result
-from rnncli.unfolding import Unfolded
 from tests.cli.conftest import Run, environment
 
 PEAK = """
@@ -136,7 +138,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
             written.extend(data)
             return len(data)
 
-    answer, renderer = GrowingRunAnswer(Unfolded(watched(), 40)), renderers.get(format)
+    answer, renderer = GrowingRunAnswer(Unfolded(watched(), 40)), formats.get(format)
     if hasattr(renderer, "write"):
         renderer.write(answer, File())
     else:

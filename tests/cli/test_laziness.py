@@ -40,7 +40,9 @@ def test_no_command_loads_a_framework(command: str, format: str) -> None:
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"]])
 def test_help_loads_neither_numpy_nor_rich(args: list[str]) -> None:
-    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.pipeline", "rnncli.readers"}) & loaded_by(*args)
+    assert not (
+        HEAVY | {"numpy", "rich", "orjson", "rnncli.compute.pipeline", "rnncli.readers.formats"}
+    ) & loaded_by(*args)
 
 
 def test_help_loads_no_command() -> None:

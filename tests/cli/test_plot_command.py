@@ -105,7 +105,9 @@ def test_a_result_where_there_is_no_trace(rnncli):
 @pytest.mark.parametrize("command", ["plot", "gradients"])
 def test_help_loads_nothing_heavy(command):
     loaded = loaded_by(command, "--help")
-    assert not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.plots", "rnncli.pipeline"} & loaded
+    assert (
+        not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.plots", "rnncli.compute.pipeline"} & loaded
+    )
 
 
 def test_the_terminal_needs_no_matplotlib():

@@ -16,11 +16,12 @@ import keras
 import numpy as np
 import pytest
 
-from rnncli import calling, memory, specs
+from rnncli import memory, specs
 from rnncli.case import Case
+from rnncli.commands.run.lines import Line, Stream
+from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Result
-from rnncli.streams import Line, Stream
 
 RNNCLI = str(Path(sys.executable).with_name("rnncli"))
 RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]
@@ -376,13 +377,13 @@ def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.Monkey
 
 def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    opened = calling.opened
+    opened = call.opened
 
     def watched(case: Case, engine: str) -> Callable[[Case], Result]:
         answer = opened(case, engine)
         return lambda one: sizes.append(len(one.inputs)) or answer(one)  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(calling, "opened", watched)
+    monkeypatch.setattr(call, "opened", watched)
     answers = answers_in_process("LSTM(9, return_sequences=True)", *[np.ones((1, 2000, 1))] * 100)
     assert isinstance(next(answers), Result)
     assert 1 < sizes[0] < 50

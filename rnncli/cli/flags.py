@@ -1,0 +1,394 @@
+"""The flags that commands share, a named tuple a group, and `expanded`, which spells them out for Typer.
+
+A flag that was not given is None (or False where there is no `--no-`), so that what a case document
+says holds until a flag says otherwise.
+"""
+
+# Annotations are objects here and not text, because evaluating the text of every flag takes milliseconds.
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import typer
+
+from rnncli.case import HIGHEST_SEED
+from rnncli.errors import EngineError, UsageError, did_you_mean
+
+ATOL, RTOL = 1e-6, 1e-5
+
+ENGINES = ("auto", "numpy", "tensorflow", "torch", "onnx")
+"""The names that --engine may say, whether a version has the engine or not."""
+
+INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
+
+
+def _flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
+
+
+def _choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
+    shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
+    return _registered(panel, name, metavar=metavar, choices=lambda: choices, help=shown)
+
+
+def _registered(
+    panel: str,
+    *names: str,
+    metavar: str,
+    choices: Callable[[], Sequence[str]],
+    help: str,
+    refuse: Callable[[str], None] = lambda _: None,
+) -> Any:
+    """A flag whose value is one of `choices()`, which are looked up when they are needed.
+
+    refuse: may raise what is to be said of a word that is none of them.
+    """
+
+    def chosen(word: str) -> str:
+        folded = word.casefold()
+        if folded not in choices():
+            refuse(folded)
+            raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
+        return folded
+
+    def completed(incomplete: str) -> list[str]:
+        return [choice for choice in choices() if choice.startswith(incomplete)]
+
+    return _flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
+
+
+def _formats() -> Sequence[str]:
+    from rnncli.renderers import formats
+
+    return formats.names()
+
+
+def _engines() -> Sequence[str]:
+    from rnncli.compute import engines
+
+    return ("auto", *engines.names())
+
+
+def _refuse_the_absent(name: str) -> None:
+    if name in ENGINES:
+        raise EngineError(
+            f"the engine {name} is not part of this version.", f"Use one of {', '.join(_engines())}."
+        )
+
+
+def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
+    return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
+
+
+class InputFlags(NamedTuple):
+    """What goes into the layer."""
+
+    input: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[INPUT]",
+            help="A file, - for stdin, or JSON itself. Left out: stdin if it is a pipe or a file, "
+            "else the sample 'sentence'.",
+            show_default=False,
+        ),
+    ] = None
+    input_shape: Annotated[
+        str | None, _flag(INPUT, "--input-shape", metavar="SHAPE", help="Make an input, such as 2,10,8.")
+    ] = None
+    fill: Annotated[
+        str | None,
+        _choice(
+            INPUT, "--fill", "KIND", ("normal", "uniform", "zeros", "ones", "arange"),
+            "What a made input holds (default normal).",
+        ),
+    ] = None  # fmt: skip
+    input_format: Annotated[
+        str | None,
+        _flag(INPUT, "--input-format", metavar="FORMAT", help="json, ndjson, csv, npy, ...: not by suffix."),
+    ] = None
+    input_axes: Annotated[
+        str | None,
+        _flag(INPUT, "--input-axes", metavar="AXES", help="The axes as they come: time,batch,features."),
+    ] = None
+    batch_column: Annotated[
+        str | None,
+        _flag(INPUT, "--batch-column", metavar="NAME", help="CSV: the column that tells sequences apart."),
+    ] = None
+    delimiter: Annotated[
+        str | None, _flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
+    ] = None
+    decimal: Annotated[
+        str | None, _flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
+    ] = None
+    pad: Annotated[
+        str | None,
+        _choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
+    ] = None
+    pad_value: Annotated[
+        float | None, _flag(INPUT, "--pad-value", metavar="X", help="What --pad fills in (default 0).")
+    ] = None
+    mask: Annotated[
+        str | None,
+        _flag(INPUT, "--mask", metavar="FILE", help="A JSON file of true and false, (batch, timesteps)."),
+    ] = None
+    mask_value: Annotated[
+        float | None,
+        _flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
+    ] = None
+
+
+class LayerFlags(NamedTuple):
+    """Which layer; all but `layer` carry the name of Keras's own option."""
+
+    layer: Annotated[
+        list[str] | None,
+        _flag(
+            LAYER, "--layer", "-l", metavar="LAYER",
+            help="lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
+            "(default lstm). Several make a stack.",
+        ),
+    ] = None  # fmt: skip
+    units: Annotated[int | None, _flag(LAYER, "--units", metavar="N", help="Units (default 3).")] = None
+    return_sequences: Annotated[
+        bool | None,
+        _flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
+    ] = None
+    return_state: Annotated[
+        bool | None, _flag(LAYER, "--return-state/--no-return-state", help="Return the last state too.")
+    ] = None
+    go_backwards: Annotated[
+        bool | None, _flag(LAYER, "--go-backwards/--no-go-backwards", help="Read the sequence from its end.")
+    ] = None
+    stateful: Annotated[
+        bool | None,
+        _flag(LAYER, "--stateful/--no-stateful", help="Keep the state from call to call, see --calls."),
+    ] = None
+    activation: Annotated[
+        str | None, _flag(LAYER, "--activation", metavar="NAME", help="tanh, relu, ... (default tanh).")
+    ] = None
+    recurrent_activation: Annotated[
+        str | None,
+        _flag(LAYER, "--recurrent-activation", metavar="NAME", help="Of the gates (default sigmoid)."),
+    ] = None
+    use_bias: Annotated[bool | None, _flag(LAYER, "--use-bias/--no-use-bias", help="Have a bias.")] = None
+    unit_forget_bias: Annotated[
+        bool | None,
+        _flag(LAYER, "--unit-forget-bias/--no-unit-forget-bias", help="LSTM: the forget bias begins at 1."),
+    ] = None
+    reset_after: Annotated[
+        bool | None,
+        _flag(LAYER, "--reset-after/--no-reset-after", help="GRU: reset after the matrix product."),
+    ] = None
+    dropout: Annotated[
+        float | None, _flag(LAYER, "--dropout", metavar="P", help="Of the inputs, in training (default 0).")
+    ] = None
+    recurrent_dropout: Annotated[
+        float | None,
+        _flag(LAYER, "--recurrent-dropout", metavar="P", help="Of the state, in training (default 0)."),
+    ] = None
+    zero_output_for_mask: Annotated[
+        bool | None,
+        _flag(
+            LAYER,
+            "--zero-output-for-mask/--no-zero-output-for-mask",
+            help="Masked steps give zeros, not the output before.",
+        ),
+    ] = None
+    dtype: Annotated[
+        str | None,
+        _choice(
+            LAYER, "--dtype", "DTYPE", ("float16", "bfloat16", "float32", "float64"),
+            "What the layer computes in (default float32).",
+        ),
+    ] = None  # fmt: skip
+    bidirectional: Annotated[
+        bool | None,
+        _flag(LAYER, "--bidirectional/--no-bidirectional", help="Put the layer inside Bidirectional."),
+    ] = None
+    merge_mode: Annotated[
+        str | None,
+        _choice(
+            LAYER, "--merge-mode", "MODE", ("concat", "sum", "mul", "ave", "none"),
+            "How Bidirectional joins its halves (default concat).",
+        ),
+    ] = None  # fmt: skip
+    kernel_initializer: Annotated[
+        str | None,
+        _initializer(
+            "--kernel-initializer",
+            "glorot_uniform",
+            "zeros, constant:0.1, probe, 'Orthogonal(seed=7)', ...",
+        ),
+    ] = None
+    recurrent_initializer: Annotated[str | None, _initializer("--recurrent-initializer", "orthogonal")] = None
+    bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
+
+
+class RunFlags(NamedTuple):
+    """How the layer is run."""
+
+    seed: Annotated[
+        int | None,
+        _flag(
+            WEIGHTS,
+            "--seed",
+            metavar="N",
+            min=0,
+            max=HIGHEST_SEED,
+            help="As keras.utils.set_random_seed (default: drawn, shown).",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None,
+        _flag(WEIGHTS, "--weights", metavar="FILE", help="JSON, npz, safetensors, .h5 or .keras."),
+    ] = None
+    initial_state: Annotated[
+        str | None,
+        _flag(RUN, "--initial-state", metavar="FILE", help="The states, in Keras's order or by name."),
+    ] = None
+    training: Annotated[
+        bool | None,
+        _flag(RUN, "--training/--no-training", help="Call the layer as in training: dropout acts."),
+    ] = None
+    calls: Annotated[
+        int, _flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
+    ] = 1
+    engine: Annotated[
+        str,
+        _registered(
+            RUN,
+            "--engine",
+            metavar="NAME",
+            choices=_engines,
+            refuse=_refuse_the_absent,
+            help="auto, numpy, tensorflow, ... (see: rnncli engines).",
+        ),
+    ] = "auto"
+
+
+ReadingFlags = InputFlags | LayerFlags | RunFlags
+"""Those that may name a file to be read."""
+
+
+class CheckFlags(NamedTuple):
+    """Whether the numbers are held against Keras itself."""
+
+    check: Annotated[
+        bool, _flag(RUN, "--check", help="Run tensorflow too; exit 1 where the numbers differ.")
+    ] = False
+    atol: Annotated[
+        float | None,
+        _flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6)."),
+    ] = None
+    rtol: Annotated[
+        float | None,
+        _flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
+    ] = None
+
+    def demand_sense(self) -> None:
+        """UsageError where a tolerance is no number, or has nothing to tolerate."""
+        for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
+            if value is not None and not self.check:
+                raise UsageError(f"{name} is for --check.", "Add --check.")
+            if value is not None and not math.isfinite(value):
+                raise UsageError(
+                    f"{name} {value:g}: a tolerance is a finite number.", f"Such as {name} 1e-4."
+                )
+
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """Absolute and relative, as given or by default."""
+        return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
+
+
+class OutputFlags(NamedTuple):
+    """How the answer is shown, and where."""
+
+    format: Annotated[
+        str | None,
+        _registered(
+            OUTPUT, "--format", "-f", metavar="FORMAT", choices=_formats,
+            help="table, json, ndjson, csv, markdown, html, svg (default table, or by --output's suffix).",
+        ),
+    ] = None  # fmt: skip
+    output: Annotated[
+        str | None,
+        _flag(OUTPUT, "--output", "-o", metavar="FILE", help="A file; by its suffix also npz, npy, ..."),
+    ] = None
+    precision: Annotated[
+        int | None, _flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the point.")
+    ] = None
+    full: Annotated[bool, _flag(OUTPUT, "--full", help="Every number of a large tensor.")] = False
+    width: Annotated[
+        int | None, _flag(OUTPUT, "--width", metavar="N", min=1, help="Columns (default: the terminal's).")
+    ] = None
+    lang: Annotated[
+        str | None,
+        _choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
+    ] = None
+    quiet: Annotated[bool, _flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+
+
+Select = Annotated[
+    list[str] | None,
+    _flag(OUTPUT, "--select", metavar="NAME", help="Keep this tensor. Several keep several."),
+]
+WithStats = Annotated[
+    bool, _flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
+]
+Streaming = Annotated[
+    bool, _flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
+]
+KeepGoing = Annotated[bool, _flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
+Memory = Annotated[
+    str | None,
+    _flag(RUN, "--memory", metavar="SIZE", help="For the work on one chunk of the batch: 256MB, 2G, ..."),
+]
+FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
+AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
+
+
+def given(flags: Any) -> dict[str, Any]:
+    """The flags of a group that the command line named, by field."""
+    return {name: value for name, value in flags._asdict().items() if value is not None}
+
+
+def expanded(function: Callable[..., None]) -> Callable[..., None]:
+    """`function`, with every group in its signature replaced by the flags of that group.
+
+    A group may have `demand_sense`, which raises UsageError before the function is called.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters
+    groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
+
+    def called(**values: Any) -> None:
+        arguments = {name: values[name] for name in parameters if name not in groups}
+        for name, group in groups.items():
+            arguments[name] = group(**{flag: values[flag] for flag in group._fields})
+            if hasattr(group, "demand_sense"):
+                arguments[name].demand_sense()
+        function(**arguments)
+
+    flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
+    called.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    called.__annotations__ = {flag.name: flag.annotation for flag in flat}
+    called.__name__, called.__doc__ = function.__name__, function.__doc__
+    return called
+
+
+def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    if not _is_group(hint):
+        return [inspect.Parameter(name, keyword, default=default, annotation=hint)]
+    defaults, types = hint._field_defaults, hint.__annotations__
+    return [
+        inspect.Parameter(flag, keyword, default=defaults[flag], annotation=types[flag])
+        for flag in hint._fields
+    ]
+
+
+def _is_group(hint: Any) -> bool:
+    return hasattr(hint, "_fields")

@@ -1,0 +1,146 @@
+"""matrix: return_sequences x return_state, what each of the four returns, and what is equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rnncli.commands import _same_numbers
+from rnncli.renderers.page import (
+    Cell,
+    Column,
+    Grid,
+    Line,
+    Page,
+    Records,
+    Span,
+    Table,
+    View,
+    cell,
+    idea,
+    marks,
+    shape_text,
+)
+from rnncli.renderers.parts import (
+    axes_of,
+    claim_lines,
+    head_of,
+    name_cell,
+    note_of,
+    records_header,
+    rows_of,
+    tensor_document,
+    title,
+)
+from rnncli.renderers.wording import say
+from rnncli.result import Matrix, NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+CHOICES = (False, True)
+
+
+@dataclass(frozen=True)
+class MatrixAnswer:
+    """The four results side by side."""
+
+    matrix: Matrix
+
+    def document(self, view: View) -> dict[str, Any]:
+        """The plainest of the four says engine, seed, layer and input for all; then what is equal."""
+        return {
+            **head_of(self.plainest),
+            "matrix": [
+                {
+                    "return_sequences": sequences,
+                    "return_state": state,
+                    "outputs": [tensor_document(tensor, view.lang) for tensor in result.outputs],
+                }
+                for (sequences, state), result in self._results()
+            ],
+            "identities": _same_numbers.of(self.matrix.results).identities(),
+        }
+
+    def page(self, view: View) -> Page:
+        """A grid of names and shapes, which entries are equal, and what all four have in common."""
+        grid = Grid(
+            tuple(f"return_sequences={sequences}" for sequences in CHOICES),
+            tuple(f"return_state={state}" for state in CHOICES),
+            tuple(
+                tuple(_quadrant(self.matrix.results[sequences, state], view) for state in CHOICES)
+                for sequences in CHOICES
+            ),
+        )
+        said = tuple(self._across(view))
+        scheme = _same_numbers.parts(_same_numbers.of(self.matrix.results), view)
+        notes = (note_of(self.plainest, view),)
+        return Page(title(self.plainest.layers, view), notes, (grid, *scheme, *(((), *said) if said else ())))
+
+    def records(self, view: View) -> Records:
+        """As of `run`, with the two choices in front."""
+        columns = axes_of(tensor for _, result in self._results() for tensor in result.outputs)
+        header = ("return_sequences", "return_state", *records_header(columns))
+        rows = (
+            (sequences, state, *row)
+            for (sequences, state), result in self._results()
+            for tensor in result.outputs
+            for row in rows_of(tensor, columns, view)
+        )
+        return header, rows
+
+    def tensors(self) -> dict[str, Array]:
+        """By the two choices and the name: `return_sequences=True,return_state=False/hidden_states`."""
+        return {
+            f"return_sequences={sequences},return_state={state}/{tensor.name}": tensor.values
+            for (sequences, state), result in self._results()
+            for tensor in result.outputs
+        }
+
+    @property
+    def plainest(self) -> Result:
+        """The result with neither sequences nor state."""
+        return self.matrix.results[False, False]
+
+    def _results(self) -> Iterator[tuple[tuple[bool, bool], Result]]:
+        for sequences in CHOICES:
+            for state in CHOICES:
+                yield (sequences, state), self.matrix.results[sequences, state]
+
+    def _across(self, view: View) -> Iterator[Line]:
+        found: dict[str, list[Array]] = {}
+        for _, result in self._results():
+            for tensor in result.outputs:
+                found.setdefault(tensor.name, []).append(tensor.values)
+        equal = [name for name, values in found.items() if _all_equal(values)]
+        others = [name for name in found if name not in equal]
+        for key, names in (("same", equal), ("different", others)):
+            if names:
+                yield _listed(say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view)
+
+
+def _quadrant(result: Result, view: View) -> Table:
+    headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "equal"))
+    return Table(headings, tuple(_row(tensor) for tensor in result.outputs))
+
+
+def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
+    return name_cell(tensor.name), cell(shape_text(tensor.values.shape)), claim_lines(tensor.equals)
+
+
+def _listed(words: str, names: list[str], view: View) -> Line:
+    spans = [Span(f"{words} ", "dim")]
+    for name in names:
+        spans += [Span(name, idea(name)), Span(marks(view).dot, "dim")]
+    return tuple(spans[:-1])
+
+
+def _all_equal(values: list[Array]) -> bool:
+    """Bit for bit the same numbers, NaN where there is NaN."""
+    import numpy as np
+
+    first = values[0]
+    return all(
+        value.shape == first.shape and np.array_equal(value, first, equal_nan=True) for value in values
+    )

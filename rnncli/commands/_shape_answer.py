@@ -1,0 +1,131 @@
+"""shape: which tensors, which shapes, how many parameters; nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Shape
+from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line, shape_text
+from rnncli.renderers.parts import claim_lines, configs, head, input_text, name_cell, no_tensors, note, title
+from rnncli.renderers.wording import meaning, say
+from rnncli.result import LayerShapes, ShapeReport
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+@dataclass(frozen=True)
+class ShapeAnswer:
+    """Every layer's weights, then the tensors that come back and what holds of them."""
+
+    report: ShapeReport
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Weights, parameters and outputs; a size that nobody knows is null, a named one its name."""
+        report = self.report
+        return {
+            **head(),
+            "layer": configs(tuple(layer.spec for layer in report.layers)),
+            "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
+            "weights": [
+                {"name": name, "shape": list(shape), "parameters": _parameters(shape)}
+                for layer in report.layers
+                for name, shape in _weights(layer)
+            ],
+            "parameters": _total(report),
+            "outputs": [
+                {
+                    "name": output.name,
+                    "axes": list(output.axes),
+                    "shape": list(output.shape),
+                    "meaning": meaning(output.name, view.lang),
+                    "equals": list(report.claims.get(output.name, ())),
+                }
+                for output in report.outputs
+            ],
+        }
+
+    def page(self, view: View) -> Page:
+        """What is returned first, as in `run`, then a table of weights for each layer."""
+        specs = [layer.spec for layer in self.report.layers]
+        notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
+        weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
+        return Page(title(specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
+
+    def records(self, view: View) -> Records:
+        """Weights and outputs, one a row."""
+        return ("kind", "name", "shape", "parameters"), self._records()
+
+    def tensors(self) -> dict[str, Array]:
+        """There are none: UsageError."""
+        return no_tensors("shape")
+
+    def _records(self) -> Iterator[tuple[Any, ...]]:
+        for layer in self.report.layers:
+            for name, shape in _weights(layer):
+                yield "weight", name, shape_text(shape), _parameters(shape)
+        for output in self.report.outputs:
+            yield "output", output.name, shape_text(output.shape), None
+
+    def _outputs(self, view: View) -> Table:
+        headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "meaning"))
+        rows = tuple(
+            (
+                name_cell(output.name),
+                cell(shape_text(output.shape)),
+                (
+                    line(meaning(output.name, view.lang), "dim"),
+                    *claim_lines(self.report.claims.get(output.name, ())),
+                ),
+            )
+            for output in self.report.outputs
+        )
+        return Table(headings, rows)
+
+    def _sum(self, view: View) -> tuple[Line, ...]:
+        """All parameters of a stack, after an empty line; a layer alone has said its own."""
+        if len(self.report.layers) == 1:
+            return ()
+        count = _count(_total(self.report), view)
+        words = f"{say('parameters', view.lang)}, {say('total', view.lang)}  "
+        return ((), (Span(words, "dim"), Span(count, "strong")))
+
+    def _weights(self, layer: LayerShapes, view: View) -> Table:
+        headings = (
+            Column(say("weight", view.lang)),
+            Column(say("shape", view.lang)),
+            Column(say("parameters", view.lang), right=True),
+        )
+        rows = [
+            (cell(name, "strong"), cell(shape_text(shape)), cell(_count(_parameters(shape), view)))
+            for name, shape in _weights(layer)
+        ]
+        rows.append(
+            (cell(say("total", view.lang), "dim"), (), cell(_count(layer.parameters, view), "strong"))
+        )
+        named = (Span(f"{say('layer', view.lang)} {layer.path}  ", "dim"),) if layer.path else ()
+        alone = (*named, *title([layer.spec], view)) if len(self.report.layers) > 1 else ()
+        return Table(headings, tuple(rows), alone)
+
+
+def _weights(layer: LayerShapes) -> Iterator[tuple[str, Shape]]:
+    for name, shape in layer.weights.items():
+        yield (f"{layer.path}/{name}" if layer.path else name), shape
+
+
+def _parameters(shape: Shape) -> int | None:
+    """How many numbers; None where a size is not a number."""
+    sizes = [size for size in shape if isinstance(size, int)]
+    return prod(sizes) if len(sizes) == len(shape) else None
+
+
+def _total(report: ShapeReport) -> int | None:
+    known = [layer.parameters for layer in report.layers if layer.parameters is not None]
+    return sum(known) if len(known) == len(report.layers) else None
+
+
+def _count(number: int | None, view: View) -> str:
+    return say("unknown", view.lang) if number is None else f"{number:,}"

@@ -1,0 +1,62 @@
+"""`rnncli explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.errors import UsageError
+
+EXAMPLES = """\
+rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
+rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
+rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
+"""
+
+
+def explain(
+    *,
+    tensor: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TENSOR", help="A name and an index: 'last_cell_state[0,1]'.", show_default=False
+        ),
+    ] = None,
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    output: OutputFlags,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", metavar="N", min=1, rich_help_panel=OUTPUT, show_default=False,
+            help="Follow the states N - 1 steps back, or layers down (default 1).",
+        ),
+    ] = 1,
+    terms: Annotated[
+        int,
+        typer.Option(
+            "--terms", metavar="N", min=1, rich_help_panel=OUTPUT, show_default=False,
+            help="List the N largest terms of a sum (default 10; --full lists all).",
+        ),
+    ] = 10,
+) -> None:  # fmt: skip
+    """Where does this number come from?
+
+    The equation of the layer with its numbers in it, term by term, down to the inputs and the states
+    before; the terms add up to the number, but for the rounding that is shown.
+    """
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery
+    from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.compute import pipeline
+
+    if tensor is None or not tensor.strip():
+        raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
+    deliver = delivery(output, input, layer, run)
+    request.demand_steps(run)
+    case, remarks = request.case(input, layer, run)
+    explanation, result = pipeline.explain(case, tensor, depth, None if output.full else terms)
+    deliver(ExplainAnswer(explanation, result), remarks)

@@ -1,0 +1,177 @@
+"""How an explanation is read: the number, its equation in names and in numbers, then each name's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rnncli.commands.explain.explanation import Equation, Factor, Place, Term
+from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
+from rnncli.renderers.parts import claim_lines, note_of, small, title
+from rnncli.renderers.wording import meaning, say
+
+if TYPE_CHECKING:
+    from rnncli.commands.explain.answer import ExplainAnswer
+
+
+def page(answer: ExplainAnswer, view: View) -> Page:
+    """The number in the title, what it is below, then the equations, those of one place together."""
+    found, root = answer.explanation, answer.explanation.equations[0]
+    style = f"strong {idea(found.target.name)}".strip()
+    value = _written([found.value], view)[0]
+    head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
+    said = [meaning(found.target.name, view.lang), *_place(root.place, answer, view)]
+    notes = [
+        line(marks(view).dot.join(filter(None, said)), "dim"),
+        *claim_lines(found.equals),
+        (*(Span(span.text, "dim") for span in title(answer.result.layers, view)),),
+        note_of(answer.result, view),
+    ]
+    parts: list[Table | Line] = []
+    together: dict[Place, list[Equation]] = {}
+    for equation in found.equations:
+        together.setdefault(equation.place, []).append(equation)
+    for place, equations in together.items():
+        if place != root.place:
+            parts += [(), line(marks(view).dot.join(_place(place, answer, view)), "strong")]
+        parts += [_table(equation, answer, view) for equation in equations]
+    return Page(head, tuple(notes), tuple(parts))
+
+
+def _place(place: Place, answer: ExplainAnswer, view: View) -> Iterator[str]:
+    """`layer 0`, `backward`, `unit 1`, `t=3`, as far as there are several, and another `step`."""
+    lang, result = view.lang, answer.result
+    if len(result.layers) > 1:
+        yield f"{say('layer', lang)} {place.layer}"
+    if place.direction and (place.direction == "backward" or "layer" in result.layers[place.layer].config):
+        yield say(place.direction, lang)
+    if result.input_shape[0] > 1:
+        yield f"{say('batch', lang)} {place.batch}"
+    yield f"{say('unit', lang)} {place.unit}"
+    if place.timestep is not None:
+        yield f"t={place.timestep}"
+        if place.step != place.timestep and place.step is not None:
+            yield f"{say('step', lang)} {place.step}"
+
+
+def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
+    """Terms under their names where they are few, else one below the other."""
+    name = equation.name if "[" not in equation.name else answer.explanation.target.name
+    name = {"returned": "output"}.get(name, name).replace("candidate.", "")
+    if equation.note is not None:
+        return _masked(name, equation, view)
+    if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
+        return _abreast(name, equation, view)
+    return _listed(name, equation, view)
+
+
+def _masked(name: str, equation: Equation, view: View) -> Table:
+    """`cell = cell at t=2 = 0.1234   masked at t=3, so this is the number of t=2`."""
+    note, place = equation.note, equation.place
+    assert note is not None
+    said = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
+    value = _written([equation.value], view)[0]
+    names = [f"= {factor.name}" for term in equation.terms for factor in term.factors]
+    row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(said, "dim"))
+    return Table(tuple(Column("") for _ in row), (row,))
+
+
+def _abreast(name: str, equation: Equation, view: View) -> Table:
+    """Names, their numbers, their products and the sum, each under the one above."""
+    terms = equation.terms
+    numbers = [factor.value for term in terms for factor in term.factors]
+    texts = iter(_written([*numbers, *(term.value for term in terms), equation.value], view))
+    rows: list[list[Cell]] = [[cell(name, "strong")], [()], [()]]
+    for place, term in enumerate(terms):
+        sign, written = "+ " if place else "= ", [next(texts) for _ in term.factors]
+        widths = [
+            max(len(factor.name), len(text)) for factor, text in zip(term.factors, written, strict=True)
+        ]
+        names = [factor.name for factor in term.factors]
+        rows[0].append(cell(sign + _times(names, widths, view)))
+        rows[1].append(cell(sign + _times(written, widths, view)))
+    for place, _ in enumerate(terms):
+        rows[2].append(cell(("+ " if place else "= ") + next(texts)))
+    several = any(len(term.factors) > 1 for term in terms) and len(terms) > 1
+    kept = rows if several else rows[:2]
+    kept[-1].append(cell(f"= {next(texts).lstrip()}"))
+    kept.append([(), cell(_remainder(equation, view), "dim")])
+    width = max(map(len, kept))
+    return Table(
+        tuple(Column("") for _ in range(width)), tuple((*row, *[()] * (width - len(row))) for row in kept)
+    )
+
+
+def _times(texts: Sequence[str], widths: Sequence[int], view: View) -> str:
+    padded = [text.ljust(width) for text, width in zip(texts, widths, strict=True)]
+    return f" {_dot(view)} ".join(padded).rstrip()
+
+
+def _listed(name: str, equation: Equation, view: View) -> Table:
+    """A term a row, the largest first."""
+    numbers = [factor.value for term in equation.terms for factor in term.factors]
+    sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]
+    texts = _written([*sums, *numbers, equation.total, equation.value], view)
+    total, value = texts[-2:]
+    factors = iter(texts[len(sums) : -2])
+    rows = [
+        _row(text, term, [next(factors) for _ in term.factors], view)
+        for text, term in zip(texts, equation.terms, strict=False)
+    ]
+    if equation.others:
+        count = equation.others.count
+        words = say("other terms" if count > 1 else "other term", view.lang).format(count=count)
+        rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
+    rows.append(((), (), cell(_remainder(equation, view), "dim")))
+    columns = (Column("", right=True), Column(""), Column(""))
+    return Table(columns, tuple(rows), _head(name, equation, (total.lstrip(), value.lstrip()), view))
+
+
+def _head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
+    """`input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
+    total, value = numbers
+    symbols = " + ".join(equation.symbols).replace("·", _dot(view))
+    if not equation.function:
+        return Span(name, "strong"), Span(f" = {symbols} = "), Span(value, "strong")
+    function = equation.function
+    return (
+        Span(name, "strong"),
+        Span(f" = {function}({symbols}) = {function}({total}) = "),
+        Span(value, "strong"),
+    )
+
+
+def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Cell, ...]:
+    dot = f" {_dot(view)} "
+    multiplied = cell(f"= {dot.join(numbers)}") if len(numbers) > 1 else ()
+    return cell(value), multiplied, (_names(term.factors, dot),)
+
+
+def _names(factors: Sequence[Factor], dot: str) -> Line:
+    """What was multiplied; weights are there for who looks for them."""
+    spans: list[Span] = []
+    for factor in factors:
+        weight = factor.name.startswith(("kernel[", "recurrent_kernel["))
+        spans += [Span(dot, "dim")] if spans else []
+        spans.append(Span(factor.name, "dim" if weight else ""))
+    return tuple(spans)
+
+
+def _remainder(equation: Equation, view: View) -> str:
+    return f"{say('remainder', view.lang)} {small(equation.remainder)}"
+
+
+def _dot(view: View) -> str:
+    return marks(view).dot.strip() if not view.ascii else "*"
+
+
+def _written(numbers: Sequence[float], view: View) -> list[str]:
+    """In line on the point, in a format that is right for the largest."""
+    import numpy as np
+
+    from rnncli.renderers.numerals import style_for, written
+
+    style = style_for(np.array(numbers), view.precision)
+    texts = [written(number, style) for number in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) if len(numbers) > 1 else text for text in texts]

@@ -1,0 +1,107 @@
+"""`rnncli gradients`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rnncli.cli.flags import RUN, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.case import Case
+
+EXAMPLES = """\
+rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
+rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4
+rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
+"""
+
+
+def _flag(name: str, metavar: str, help: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=RUN, show_default=False)
+
+
+def gradients(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    output: OutputFlags,
+    of: Annotated[
+        str | None,
+        _flag("--of", "TENSOR", "Which numbers, hidden_states[0,3,1] (default: the last output)."),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        _flag("--against", "LAYERS", "Side by side with these, of the same units: simple_rnn,lstm,gru."),
+    ] = None,
+) -> None:
+    """How far back does the output see?
+
+    The norm of its gradient with respect to every state and every input, through Keras, for one sequence.
+    The states are those of the last recurrent layer, the input is that of the first layer.
+    """
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery
+    from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.compute import pipeline
+
+    deliver = delivery(output, input, layer, run)
+    _demand_plain(run)
+    first, *others = _layers(layer, against)
+    case, remarks = request.case(input, first, run)
+    cases = [case, *_others(case, others)]
+    remarks += tuple(text for one in others for text in request.left_out(one))
+    deliver(GradientsAnswer(tuple(pipeline.gradients(one, of) for one in cases)), remarks)
+
+
+def _demand_plain(run: RunFlags) -> None:
+    """UsageError for what changes the numbers and not the question."""
+    if run.engine not in ("auto", "tensorflow"):
+        raise UsageError(f"--engine {run.engine}: gradients come from tensorflow.", "Leave --engine out.")
+    if run.training or run.calls > 1:
+        name = "--training" if run.training else "--calls"
+        raise UsageError(f"gradients are of one call without dropout, not for {name}.", "Leave it out.")
+
+
+def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
+    """The flags of each: those of --layer if it is given, and then of every one of --against."""
+    names = [text for word in against or () for text in _separated(word)]
+    if against and not names:
+        raise UsageError("--against names no layer.", "For example --against simple_rnn,lstm,gru.")
+    if not names:
+        return [layer]
+    asked = [layer] if layer.layer else []
+    return asked + [
+        layer._replace(layer=[name]) if name.replace("-", "_").isidentifier() else LayerFlags(layer=[name])
+        for name in names
+    ]
+
+
+def _separated(word: str) -> list[str]:
+    """`lstm,GRU(3, use_bias=False)` at the commas that stand in no brackets."""
+    parts = re.split(r",(?![^(\[]*[)\]])", word)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
+    """The same input and seed with other layers, of as many units unless they say how many."""
+    from rnncli.case import Document
+    from rnncli.cli import request
+    from rnncli.commands.gradients.curves import units_of
+
+    if flags and (case.weights is not None or case.initial_state is not None):
+        raise UsageError(
+            "--against draws the weights of each layer, and begins at zero.",
+            "Leave out weights and initial states.",
+        )
+    units = units_of(case)
+    sized = [one if one.units or not _is_name(one) else one._replace(units=units) for one in flags]
+    return [replace(case, layers=request.layers_of(one, Document())) for one in sized]
+
+
+def _is_name(flags: LayerFlags) -> bool:
+    return all(text.replace("-", "_").isidentifier() for text in flags.layer or ())

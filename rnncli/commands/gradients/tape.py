@@ -1,0 +1,273 @@
+"""Gradients through real Keras layers: TensorFlow's tape over Keras's own cells, every state watched.
+
+The one sequence that is asked about is repeated, once for each number of the output, so that a single
+backward pass gives every row of the Jacobian.  The last recurrent layer is stepped here, cell by cell,
+because Keras's loop shows no state; what comes out is held to what the layer itself returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.case import Case, Spec
+from rnncli.compute.engines import tensorflow as engine
+from rnncli.errors import EngineError
+from rnncli.layers.stack import Stack
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+AT_ONCE = 256
+"""So many numbers of the output in one backward pass, at most."""
+HELD = 20_000_000
+"""So many numbers that the tape may hold, about."""
+NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+
+class Norms(NamedTuple):
+    """Frobenius norms of d(entries)/d(...) by the time of the last recurrent layer's, and the stack's, input.
+
+    states: by `forward/hidden`, each (timesteps,) of float64.  inputs: (timesteps,).
+    skipped: (timesteps,) of bool, what the mask left out.
+    """
+
+    states: Mapping[str, Array]
+    inputs: Array
+    skipped: Array
+
+
+def norms(
+    case: Case, weights: Mapping[str, Array], layer: int, batch: int, tensor: int, entries: Array
+) -> Norms:
+    """Of the entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
+
+    A state is what the next step reads, each part on its own: a cell state's influence on the hidden
+    state of its own step has come in already.  Raises EngineError where Keras refuses or fails.
+    """
+    one = _one_sequence(case, batch)
+    with engine.ready(one, weights) as (keras, layers):
+        walk = _Walk(keras, one, layers, layer)
+        walk.verify(tensor)
+        totals: dict[str, Any] = {}
+        together = walk.together()
+        for start in range(0, len(entries), together):
+            for name, squares in walk.squares(tensor, entries[start : start + together]):
+                totals[name] = totals.get(name, 0) + squares
+        return _norms(totals, walk.skipped)
+
+
+def _norms(totals: dict[str, Any], skipped: Array) -> Norms:
+    import numpy as np
+
+    inputs = np.sqrt(totals.pop("input"))
+    return Norms({name: np.sqrt(squares) for name, squares in totals.items()}, inputs, skipped)
+
+
+def _one_sequence(case: Case, batch: int) -> Case:
+    """The case of that sequence alone, and of a first call: no state is kept."""
+    only = slice(batch, batch + 1)
+    states = case.initial_state
+    return replace(
+        case,
+        layers=tuple(_stateless(spec) for spec in case.layers),
+        inputs=case.inputs[only],
+        mask=None if case.mask is None else case.mask[only],
+        initial_state=None if states is None else tuple(state[only] for state in states),
+        training=False,
+    )
+
+
+def _stateless(spec: Spec) -> Spec:
+    config = {
+        name: False if name == "stateful" else _stateless(value) if isinstance(value, Spec) else value
+        for name, value in spec.config.items()
+    }
+    return replace(spec, config=config)
+
+
+@dataclass
+class _Stepped:
+    """What stepping through a layer in one direction left: outputs by input time, and the watched states."""
+
+    outputs: list[Any]
+    last: list[Any]
+    watched: dict[int, list[Any]]
+
+
+class _Walk:
+    """The layers of a case over one sequence, repeated."""
+
+    def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int) -> None:
+        import tensorflow
+
+        self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
+        self.ours = Stack(case.layers).layers
+        self.skipped: Any = None
+
+    def verify(self, tensor: int) -> None:
+        """Raises EngineError where stepping gives other numbers than the layers themselves."""
+        import numpy as np
+
+        stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
+        returned = engine.called(self.keras, self.case, self.layers)[-1]
+        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.layers)
+        mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
+        if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
+            raise EngineError(
+                "Keras's cell, stepped, gave other numbers than its layer.", "Please report it."
+            )
+
+    def together(self) -> int:
+        """How many numbers of the output fit into one backward pass."""
+        _, timesteps, features = self.case.inputs.shape
+        weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
+        one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
+        return int(max(1, min(AT_ONCE, HELD // one)))
+
+    def squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
+        """By `forward/hidden`, and by `input`, the sum of the squared derivatives, (timesteps,)."""
+        import numpy as np
+
+        tf, count = self.tf, len(entries)
+        case = _repeated(self.case, count)
+        inputs = tf.convert_to_tensor(case.inputs)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            outputs, watched = self._forward(case, inputs, tape)
+            rows = tf.reshape(outputs[tensor], (count, -1))
+            total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
+        names, states = list(watched), list(watched.values())
+        slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        yield "input", np.sum(_squared(slopes[0]), axis=(0, 2))
+        for name, steps in zip(names, slopes[1], strict=True):
+            yield name, np.array([np.sum(_squared(step)) for step in steps])
+
+    def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], dict[str, list[Any]]]:
+        """The last layer's tensors, and by `forward/hidden` the watched states by input time."""
+        watched: dict[str, list[Any]] = {}
+        tensors: list[Any] = []
+        given = engine.arguments(self.keras, case, self.layers)
+        for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
+            if index == self.place:
+                tensors, watched = self._stepped(layer, x, arguments, tape)
+            else:
+                tensors = self.keras.tree.flatten(layer(x, **arguments))
+            x = tensors[0]
+        return tensors, watched
+
+    def _stepped(
+        self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
+    ) -> tuple[list[Any], dict[str, list[Any]]]:
+        """The recurrent layer, one direction or both: its tensors in Keras's order, and its states."""
+        ours: Any = self.ours[self.place]
+        counts = self._counts(x, given)
+        self.skipped = ~counts
+        both = ours.loops
+        keras_layers = [layer.forward_layer, layer.backward_layer] if len(both) > 1 else [layer]
+        states = self._start(keras_layers, x, given)
+        runs = [
+            self._direction(keras_layer, one, x, counts, state, tape)
+            for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
+        ]
+        watched = {
+            f"{direction or _direction_of(one)}/{part}": [
+                run.watched[time][place] for time in range(len(counts))
+            ]
+            for (direction, one), run in zip(both.items(), runs, strict=True)
+            for place, part in enumerate(_parts(one))
+        }
+        last = [part for run in runs for part in run.last] if ours.returns_state else []
+        return [*self._outputs(ours, runs), *last], watched
+
+    def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
+        """(timesteps,), True where a step counts; the same for every repetition.
+
+        Keras gives a mask that travels with its input to no layer that gets a state too.
+        """
+        import numpy as np
+
+        mask = given.get("mask")
+        if mask is None and "initial_state" not in given:
+            mask = getattr(x, "_keras_mask", None)
+        return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[0].astype(bool)
+
+    def _start(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
+        """Each direction's first state, flat."""
+        flat = self.keras.tree.flatten
+        starts = [flat(layer.get_initial_state(x.shape[0])) for layer in layers]
+        if "initial_state" not in given:
+            return starts
+        states = flat(given["initial_state"])
+        return [states[: len(starts[0])], states[len(starts[0]) :]][: len(layers)]
+
+    def _direction(
+        self, layer: Any, ours: Any, x: Any, counts: Array, state: list[Any], tape: Any
+    ) -> _Stepped:
+        """One direction: every state after its step is a tensor of its own, which all that follows reads."""
+        tf, tree = self.tf, self.keras.tree
+        like = layer.get_initial_state(1)
+        hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
+        zeroing, any_before = ours.config["zero_output_for_mask"], False
+        done = _Stepped([], [], {})
+        times = range(len(counts))
+        for time in reversed(times) if ours.config["go_backwards"] else times:
+            if counts[time]:
+                _, after = layer.cell(x[:, time], tree.pack_sequence_as(like, state), training=False)
+                state, any_before = tree.flatten(after), True
+            state = [tf.identity(part) for part in state]
+            if tape is not None:
+                for part in state:
+                    tape.watch(part)
+            shown = counts[time] or (any_before and not zeroing)
+            done.outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
+            done.watched[time] = state
+        done.last = state
+        return done
+
+    def _outputs(self, ours: Any, runs: Sequence[_Stepped]) -> list[Any]:
+        """The sequence or its last step, merged as Bidirectional does."""
+        ops = self.keras.ops
+        if len(runs) == 1:
+            outputs = runs[0].outputs
+            return [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1]]
+        if ours.sequences:
+            first, second = ops.stack(runs[0].outputs, axis=1), ops.stack(runs[1].outputs[::-1], axis=1)
+        else:
+            first, second = runs[0].outputs[-1], runs[1].outputs[-1]
+        match ours.config["merge_mode"]:
+            case "concat":
+                return [ops.concatenate([first, second], axis=-1)]
+            case "sum":
+                return [first + second]
+            case "ave":
+                return [(first + second) / 2]
+            case "mul":
+                return [first * second]
+        return [first, second]
+
+
+def _repeated(case: Case, count: int) -> Case:
+    states = case.initial_state
+    return replace(
+        case,
+        inputs=case.inputs.repeat(count, axis=0),
+        mask=None if case.mask is None else case.mask.repeat(count, axis=0),
+        initial_state=None if states is None else tuple(state.repeat(count, axis=0) for state in states),
+    )
+
+
+def _squared(values: Any) -> Array:
+    import numpy as np
+
+    return np.square(np.asarray(values).astype(np.float64))
+
+
+def _parts(ours: Any) -> list[str]:
+    """`hidden`, `cell`: the parts of the state, in Keras's order."""
+    return [name.replace("last_", "").replace("_state", "") for name in ours.cell.state_sizes]
+
+
+def _direction_of(ours: Any) -> str:
+    return "backward" if ours.config["go_backwards"] else "forward"

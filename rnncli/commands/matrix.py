@@ -1,0 +1,33 @@
+"""`rnncli matrix`."""
+
+from __future__ import annotations
+
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.errors import UsageError
+
+EXAMPLES = """\
+rnncli matrix --layer lstm
+rnncli matrix --layer bigru --units 2 --seed 42 --format json
+"""
+
+
+def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
+    """return_sequences x return_state, all four side by side, and which entries are equal."""
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery
+    from rnncli.commands._matrix_answer import MatrixAnswer
+    from rnncli.compute import pipeline
+
+    deliver = delivery(output, input, layer, run)
+    _refuse_the_varied(layer)
+    case, remarks = request.case(input, layer, run)
+    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), remarks)
+
+
+def _refuse_the_varied(layer: LayerFlags) -> None:
+    for name in ("return_sequences", "return_state"):
+        if (value := getattr(layer, name)) is not None:
+            raise UsageError(
+                f"--{'' if value else 'no-'}{name.replace('_', '-')}: matrix shows every combination of it.",
+                "Leave it out, or ask `rnncli run`.",
+            )

@@ -1,0 +1,268 @@
+"""A Sheet as a figure: png, svg or pdf by matplotlib, which only this file imports.
+
+Everything that a user's matplotlibrc could change is set back, and nothing of the day is written
+into the file, so that the same sheet is the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import groupby
+from typing import Any
+
+from rnncli.commands.plot.layout import (
+    DPI,
+    EDGE,
+    Box,
+    Layout,
+    arrange,
+    ends,
+    is_lowest,
+    short,
+    shown_name,
+    shows_ticks,
+)
+from rnncli.commands.plot.palette import Style, dark
+from rnncli.commands.plot.sheet import Panel, Row, Scale, Sheet
+from rnncli.errors import EngineError
+
+APART = 0.06
+"""Inches of a cell that can have an edge around it."""
+TICK_HIGH, TICK_WIDE = 0.14, 0.22
+"""Inches that the label of a tick needs."""
+READABLE = 0.17
+"""Inches of a cell in which a number can be read, from top to bottom; twice that from left to right."""
+DIGIT = 0.057
+"""Inches of a digit of such a number."""
+CRISP = 4096
+"""Up to so many cells are drawn one by one; more become a picture inside the svg or pdf."""
+
+UNDATED = {
+    "svg": {"Date": None, "Creator": "rnncli"},
+    "pdf": {"CreationDate": None, "Creator": "rnncli", "Producer": None},
+    "png": {"Software": "rnncli"},
+}
+FONTS = ("DejaVu Sans",)
+BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
+"""Fonts of the system, for the names of features; matplotlib's own has no such letters."""
+SETTINGS = {
+    "text.parse_math": False,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlepad": 4,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "hatch.linewidth": 0.6,
+    "svg.hashsalt": "rnncli",
+    "pdf.fonttype": 42,
+    "savefig.facecolor": "auto",
+}
+
+
+def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | None) -> bytes:
+    """The file.  format: png, svg, pdf; size: inches, None for what suits the sheet.
+
+    Raises EngineError where matplotlib is missing.
+    """
+    matplotlib = _matplotlib()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": _fonts(sheet)})
+        held = BytesIO()
+        drawing = figure(sheet, style, size)
+        drawing.savefig(held, format=format, dpi=DPI, metadata=UNDATED[format])
+    return held.getvalue()
+
+
+def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
+    """The matplotlib Figure; its settings are those of whoever calls."""
+    from matplotlib.figure import Figure
+
+    layout = arrange(sheet, size)
+    drawing = Figure(figsize=(layout.width, layout.height))
+    place = _Placing(drawing, layout)
+    place.text(layout.heading)
+    for down, (row, boxes) in enumerate(zip(sheet.rows, layout.panels, strict=True)):
+        for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
+            axes = place.axes(box)
+            mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
+            _label_rows(axes, panel, row, box, first=across == 0)
+            _label_time(
+                axes, panel, box, named=is_lowest(sheet, down, across), ticks=shows_ticks(sheet, down)
+            )
+            if _readable(panel, box):
+                _write_numbers(axes, panel, mesh, box)
+    _legend([place.axes(box) for box in layout.legend], sheet, style)
+    return drawing
+
+
+class _Placing:
+    """Inches from the upper left corner, as matplotlib wants them."""
+
+    def __init__(self, drawing: Any, layout: Layout) -> None:
+        self.drawing, self.width, self.height = drawing, layout.width, layout.height
+
+    def axes(self, box: Box) -> Any:
+        bottom = self.height - box.top - box.height
+        return self.drawing.add_axes(
+            (box.left / self.width, bottom / self.height, box.width / self.width, box.height / self.height)
+        )
+
+    def text(self, lines: tuple[str, ...]) -> None:
+        top = 1 - EDGE / self.height
+        self.drawing.text(EDGE / self.width, top, "\n".join(lines), va="top", fontsize=9.5, linespacing=1.3)
+
+
+def _matplotlib() -> Any:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        import matplotlib
+    except ImportError:
+        raise EngineError("plot wants matplotlib, which is not here.", "pip install 'rnncli[plot]'") from None
+    return matplotlib
+
+
+def _fonts(sheet: Sheet) -> list[str]:
+    latin = all(name.isascii() for row in sheet.rows for panel in row.panels for name in panel.names)
+    return [*FONTS, *(() if latin else BEYOND_LATIN)]
+
+
+def _colours(style: Style) -> dict[str, str]:
+    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
+    faint = ("axes.edgecolor", "xtick.color", "ytick.color")
+    return {
+        **dict.fromkeys(inked, style.ink),
+        **dict.fromkeys(faint, style.faint),
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor"), style.paper),
+        "hatch.color": style.ink,
+    }
+
+
+def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> Any:
+    """The cells, and hatching over the steps that the mask left out."""
+    import numpy as np
+
+    values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
+    rows, columns = values.shape
+    apart = min(box.height / rows, box.width / columns) > APART
+    mesh = axes.pcolormesh(
+        np.arange(columns + 1) - 0.5,
+        np.arange(rows + 1) - 0.5,
+        values,
+        cmap=_map(scale, style),
+        vmin=scale.low,
+        vmax=scale.high,
+        edgecolors=style.paper if apart else "none",
+        linewidth=0.5 if apart else 0,
+        rasterized=rows * columns > CRISP,
+    )
+    axes.invert_yaxis()
+    for start, stop in _runs(panel.skipped):
+        axes.add_patch(_hatched(style, (start - 0.5, -0.5), stop - start, rows))
+    return mesh
+
+
+def _map(scale: Scale, style: Style) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    found = LinearSegmentedColormap.from_list("rnncli", style.ramp(scale), N=512)
+    return found.with_extremes(bad=style.bad)
+
+
+def _hatched(style: Style, corner: tuple[float, float], width: float, height: float) -> Any:
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Rectangle
+
+    veil = to_rgba(style.paper, 0.55)
+    return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.ink, linewidth=0, hatch="/////")
+
+
+def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
+    """Where a stretch of masked columns begins, and where the next column after it is."""
+    start = 0
+    for skip, run in groupby(skipped):
+        stop = start + len(list(run))
+        if skip:
+            yield start, stop
+        start = stop
+
+
+def _label_rows(axes: Any, panel: Panel, row: Row, box: Box, *, first: bool) -> None:
+    """The title, and on the first heat map of a row what its rows are."""
+    alone = len(row.panels) == 1 and row.label
+    axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")
+    count = len(panel.values)
+    places = _ticks(count, int(box.height / TICK_HIGH))
+    axes.set_yticks(places, [shown_name(panel.names[i]) if panel.names else str(i) for i in places])
+    if not first:
+        axes.tick_params(labelleft=False)
+    elif row.label and not alone:
+        axes.set_ylabel(f"{row.label}\n{panel.axis}")
+    else:
+        axes.set_ylabel(panel.axis)
+
+
+def _label_time(axes: Any, panel: Panel, box: Box, *, named: bool, ticks: bool) -> None:
+    columns = _ticks(len(panel.times), int(box.width / TICK_WIDE))
+    axes.set_xticks(columns, [str(panel.times[place]) for place in columns])
+    axes.tick_params(labelbottom=ticks)
+    if named and panel.times:
+        axes.set_xlabel("time step", labelpad=2)
+
+
+def _ticks(count: int, most: int) -> list[int]:
+    """At most so many places, a round number apart."""
+    most = max(most, 1)
+    steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
+    apart = next(step for step in steps if step * most >= count)
+    return list(range(0, count, apart))
+
+
+def _readable(panel: Panel, box: Box) -> bool:
+    rows, columns = panel.values.shape
+    return bool(box.height / rows >= READABLE and box.width / columns >= 2 * READABLE)
+
+
+def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
+    """The number itself in every cell that counts, and that it fits into."""
+    import numpy as np
+
+    letters = int(box.width / panel.values.shape[1] / DIGIT)
+    for (row, column), value in np.ndenumerate(panel.values):
+        text = _short(value)
+        if len(text) > letters or (panel.skipped and panel.skipped[column]):
+            continue
+        red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
+        ink = "#ffffff" if dark((red, green, blue)) else "#000000"
+        axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
+
+
+def _short(value: float) -> str:
+    """Four letters or so."""
+    return short(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
+
+
+def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
+    """A bar a scale, with what its ends mean, and what hatching means."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    for place, scale in zip(axes, sheet.scales, strict=False):
+        colours = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
+        bar = place.figure.colorbar(colours, cax=place, orientation="horizontal")
+        bar.outline.set_linewidth(0.4)
+        marks = ends(scale)
+        bar.set_ticks(list(marks), labels=list(marks.values()))
+        place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
+    if sheet.masked:
+        axes[-1].add_patch(_hatched(style, (0, 0), 1, 1))
+        axes[-1].set(xticks=[], yticks=[])
+        axes[-1].set_title(sheet.masked, fontsize=7.5, pad=3, loc="left")

@@ -1,0 +1,213 @@
+"""Where everything of a Sheet stands in a figure, in inches from the upper left corner."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rnncli.commands.plot.sheet import Row, Scale, Sheet
+from rnncli.errors import UsageError
+
+DPI = 200
+"""Dots per inch of a png."""
+TITLE, TICKS, NAME = 0.25, 0.19, 0.19
+"""What a heat map needs above it, below it for its ticks, and below those for the name of its axis."""
+LINE, EDGE, GAP = 0.18, 0.08, 0.17
+LEGEND = 0.62
+BAR, LEAST_BAR, LONGEST_BAR = 0.1, 0.8, 1.7
+"""How high a bar of the legend is, and how long."""
+LETTER = 0.066
+LARGEST = 7.6
+"""Inches that heat maps which stand alone in their rows share, as long as each keeps SMALLEST."""
+SMALLEST = 0.18
+VISIBLE = 0.4 * SMALLEST
+"""Inches that a heat map keeps at least where --size says how large the picture is."""
+NARROW = 24
+"""Letters of a feature's name that are shown."""
+
+
+class Box(NamedTuple):
+    """left, top, width, height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """panels: per row of the sheet, a box a heat map.  legend: a box a scale, and one for the mask."""
+
+    width: float
+    height: float
+    heading: tuple[str, ...]
+    panels: tuple[tuple[Box, ...], ...]
+    legend: tuple[Box, ...]
+
+
+def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
+    """The layout that suits the sheet, or that fills `size`.
+
+    Raises UsageError where the heat maps would be too small to see.
+    """
+    left, widths, heights = _left(sheet), _widths(sheet), _heights(sheet)
+    across = left + EDGE + GAP * (len(widths) - 1)
+    below = left + sum(_slots(sheet)) + EDGE
+    least = max(across + _least(widths), below)
+    width = max(size[0], least) if size else max(across + sum(widths), below)
+    widths = _scaled(widths, width - across)
+    beside = _legend_beside(sheet, widths)
+    heading = _heading(sheet, width)
+    down = EDGE * 2 + LINE * len(heading) + sum(_around(sheet, place) for place in range(len(sheet.rows)))
+    down += 0 if beside else LEGEND
+    height = max(size[1], down + _least(heights)) if size else down + sum(heights)
+    if size and (width, height) != size:
+        raise _too_small(size, (width, height))
+    heights = _scaled(heights, height - down)
+    panels, bottom = _boxes(sheet, left, EDGE + LINE * len(heading), widths, heights)
+    legend = _legend(sheet, panels, width, bottom, beside=beside)
+    return Layout(width, height, heading, panels, legend)
+
+
+def is_lowest(sheet: Sheet, place: int, across: int) -> bool:
+    """Whether no heat map stands below this one."""
+    return all(across >= len(row.panels) for row in sheet.rows[place + 1 :])
+
+
+def shows_ticks(sheet: Sheet, place: int) -> bool:
+    """Under a row; heat maps that are alone in their rows share the ticks of the lowest one."""
+    return any(len(row.panels) > 1 for row in sheet.rows) or place == len(sheet.rows) - 1
+
+
+def shown_name(name: str) -> str:
+    """A feature's name, cut where it is long."""
+    return textwrap.shorten(name, NARROW, placeholder="…") or name[:NARROW]
+
+
+def _left(sheet: Sheet) -> float:
+    """Room for the ticks and names of the first column."""
+    names = [shown_name(name) for row in sheet.rows for name in row.panels[0].names]
+    counts = [str(len(row.panels[0].values) - 1) for row in sheet.rows]
+    ticks = max(map(len, names + counts)) * LETTER
+    return EDGE + ticks + 0.26 + (LINE if any(row.label for row in sheet.rows) else 0)
+
+
+def _widths(sheet: Sheet) -> list[float]:
+    """Of each column; a heat map that is alone in its row is about as wide as a page's text."""
+    count = max(len(row.panels) for row in sheet.rows)
+    columns = [[row.panels[i] for row in sheet.rows if i < len(row.panels)] for i in range(count)]
+    longest = [max(panel.values.shape[1] for panel in column) for column in columns]
+    if count == 1:
+        return [min(max(0.42 * longest[0], 3.4), 6.2)]
+    titles = [max(len(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
+    most = 1.9 if count > 3 else 3.0
+    least = 1.1 if count > 3 else 0.6
+    return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
+
+
+def _heights(sheet: Sheet) -> list[float]:
+    tall = max(len(row.panels) for row in sheet.rows) == 1
+    most = min(max(LARGEST / len(sheet.rows), 0.45), 1.5) if tall else 1.6
+    return [min(max(0.21 * _units(row), 0.24), most) for row in sheet.rows]
+
+
+def _units(row: Row) -> int:
+    return max(len(panel.values) for panel in row.panels)
+
+
+def _around(sheet: Sheet, place: int) -> float:
+    """What a row needs above and below its heat maps."""
+    named = NAME if place == len(sheet.rows) - 1 else 0
+    return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
+
+
+def _least(lengths: list[float]) -> float:
+    """What they take together where the smallest can just be seen."""
+    return VISIBLE * sum(lengths) / min(lengths)
+
+
+def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageError:
+    wide, high = (
+        math.ceil(10 * side) / 10 if side != given else side for side, given in zip(least, size, strict=True)
+    )
+    return UsageError(
+        f"--size {size[0]:g}x{size[1]:g} inches is too small for this picture.",
+        f"It wants at least {wide:g}x{high:g}; or show less of it with --gate or --steps.",
+    )
+
+
+def _scaled(lengths: list[float], available: float) -> list[float]:
+    factor = max(available, 0.0) / sum(lengths)
+    return [length * factor for length in lengths]
+
+
+def _heading(sheet: Sheet, width: float) -> tuple[str, ...]:
+    lines = textwrap.wrap(sheet.title, max(int(width / 0.082), 20), break_long_words=False)
+    return (*lines, sheet.note) if sheet.note else tuple(lines)
+
+
+def _boxes(
+    sheet: Sheet, left: float, top: float, widths: list[float], heights: list[float]
+) -> tuple[tuple[tuple[Box, ...], ...], float]:
+    """Every row's boxes, and where the last row ends."""
+    rows: list[tuple[Box, ...]] = []
+    for place, (row, height) in enumerate(zip(sheet.rows, heights, strict=True)):
+        starts = [left + sum(widths[:across]) + GAP * across for across in range(len(row.panels))]
+        rows.append(tuple(Box(start, top + TITLE, widths[i], height) for i, start in enumerate(starts)))
+        top += height + _around(sheet, place)
+    return tuple(rows), top
+
+
+def ends(scale: Scale) -> dict[float, str]:
+    """What stands under the two ends of a bar and its middle."""
+    places = (scale.low, (scale.low + scale.high) / 2, scale.high)
+    return {place: short(place, f"{place:.3g}") for place in places}
+
+
+def short(value: float, text: str) -> str:
+    """`text`, or 1e30 where it would be 1.05e+30."""
+    if "e" not in text:
+        return text
+    digits, _, power = f"{value:.2g}".partition("e")
+    return f"{digits}e{int(power)}"
+
+
+def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
+    """Right of the input, where what is below is at least four heat maps wide, and the legend no wider."""
+    first = sheet.rows[0].panels
+    room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
+    alone = first[0].kind == "input" and len(first) == 1
+    return alone and len(widths) > 3 and sum(_slots(sheet)) <= room
+
+
+def _slots(sheet: Sheet) -> list[float]:
+    """What a bar needs for the words above it and the numbers under its ends, each with a gap behind it."""
+    words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
+    gap = _between(sheet)
+    slots = [max(len(text) * LETTER, LEAST_BAR) + gap for text in words]
+    return [*slots[:-1], slots[-1] - gap / 2]
+
+
+def _between(sheet: Sheet) -> float:
+    """From one bar to the next; half of the numbers at their ends stands there."""
+    longest = max(len(text) for scale in sheet.scales for text in ends(scale).values())
+    return max(0.35, longest * LETTER + 0.05)
+
+
+def _legend(
+    sheet: Sheet, panels: tuple[tuple[Box, ...], ...], width: float, bottom: float, *, beside: bool
+) -> tuple[Box, ...]:
+    """Bars in a row right of the input or below everything."""
+    first = panels[0][0]
+    left = panels[1][1].left + 0.1 if beside else first.left
+    top = first.top + max(first.height / 2 - BAR / 2, 0) if beside else bottom + 0.28
+    slots, gap = _slots(sheet), _between(sheet)
+    spare = (width - EDGE - left - sum(slots)) / len(slots)
+    starts = [left + sum(slots[:i]) + spare * i for i in range(len(slots))]
+    lengths = [slot + spare - gap for slot in slots[:-1]] + [slots[-1] + spare - gap / 2]
+    return tuple(
+        Box(start, top, min(length, LONGEST_BAR), BAR) for start, length in zip(starts, lengths, strict=True)
+    )

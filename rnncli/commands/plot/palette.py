@@ -1,0 +1,86 @@
+"""The colours of values, by style: the same in a file and in a terminal.
+
+A ramp is a few colours from low to high, mixed in between.  Gates run from light to dark (or dark to
+light), states through a neutral middle that means zero; inputs have a ramp that neither has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnncli.commands.plot.sheet import Scale
+
+Ramp = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Style:
+    """paper, ink: of everything else.  bad: of what is no number."""
+
+    paper: str
+    ink: str
+    faint: str
+    bad: str
+    gate: Ramp
+    state: Ramp
+    input: Ramp
+    input_diverging: Ramp
+
+    def ramp(self, scale: Scale) -> Ramp:
+        """The colours of `scale`, from its low end to its high one."""
+        if "input" in scale.kinds:
+            return self.input_diverging if scale.diverging else self.input
+        return self.state if scale.diverging else self.gate
+
+
+GREYS = ("#ffffff", "#bdbdbd", "#737373", "#3a3a3a", "#000000")
+
+STYLES = {
+    "light": Style(
+        paper="#ffffff",
+        ink="#20242b",
+        faint="#8b929c",
+        bad="#e3c200",
+        gate=("#fbf6dc", "#a9d8b8", "#45a3b5", "#1f5c93", "#112a5c"),
+        state=("#0d3b78", "#4a8cc2", "#aed0e6", "#f7f5f2", "#f2b8a0", "#d4614a", "#7c1226"),
+        input=("#ffffff", "#c9ced4", "#7d858f", "#23282f"),
+        input_diverging=("#4a2c7c", "#9a80c2", "#d6cbe6", "#f7f5f2", "#f0d29a", "#cf9136", "#744806"),
+    ),
+    "dark": Style(
+        paper="#14181e",
+        ink="#e6e9ed",
+        faint="#7d8590",
+        bad="#e3c200",
+        gate=("#1a212b", "#1d4b6b", "#2f8a93", "#7cc79a", "#f6f1c4"),
+        state=("#9fd2ff", "#4d97d8", "#27527f", "#20262e", "#84402f", "#d9694a", "#ffc3a6"),
+        input=("#1a212b", "#565e69", "#a3aab3", "#ffffff"),
+        input_diverging=("#d3bdfa", "#8d6ec4", "#4a3a6b", "#20262e", "#6b4e1c", "#c08a2f", "#ffdf9e"),
+    ),
+    "grey": Style(
+        paper="#ffffff", ink="#000000", faint="#808080", bad="#ffffff",
+        gate=GREYS, state=GREYS, input=GREYS, input_diverging=GREYS,
+    ),
+}  # fmt: skip
+"""Of grey, states too run from white to black, so that a print shows their sign."""
+
+
+def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
+    """The colour at `place`, 0 to 1, red green blue of 0 to 255."""
+    at = min(max(place, 0.0), 1.0) * (len(ramp) - 1)
+    below = min(int(at), len(ramp) - 2)
+    pairs = zip(_parts(ramp[below]), _parts(ramp[below + 1]), strict=True)
+    red, green, blue = (round(one + (other - one) * (at - below)) for one, other in pairs)
+    return red, green, blue
+
+
+def dark(colour: tuple[float, float, float]) -> bool:
+    """Whether light text is read better on `colour`, of 0 to 255."""
+    red, green, blue = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue < 140
+
+
+def _parts(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

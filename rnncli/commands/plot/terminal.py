@@ -1,0 +1,211 @@
+"""A Sheet in the terminal: heat maps of half blocks, two rows to a line; without colour one shade a cell."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+from rich.style import Style as RichStyle
+from rich.text import Text
+
+from rnncli.commands.plot.palette import Style, mixed
+from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.renderers.page import View
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+Depth = Literal["truecolor", "256", "none"]
+UPPER = "▀"
+SHADES = " ░▒▓█"
+ASCII_SHADES = " .:+#"
+WIDEST_CELL = 4
+UNBOUND = 100
+BETWEEN = 3
+MOST_ROWS = 32
+
+
+def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
+    """The heat maps of a row side by side as far as they fit, then what the colours mean."""
+    drawing = _Drawing(style, view, depth)
+    width, margin = view.width or UNBOUND, _margin(sheet)
+    title = sheet.title.replace("→", "->") if view.ascii else sheet.title
+    lines = [Text(part, "bold") for part in textwrap.wrap(title, width)]
+    lines += [Text(sheet.note, "dim")] if sheet.note else []
+    for row in sheet.rows:
+        prefix = f"{row.label}: " if row.label else ""
+        blocks = [
+            [Text(prefix + panel.title), *drawing.heat_map(panel, sheet.scale(panel), margin)]
+            for panel in row.panels
+        ]
+        lines += _abreast(blocks, width)
+    lines += [Text(), *drawing.legend(sheet)]
+    return _printed(lines, depth)
+
+
+def _abreast(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
+    """Blocks of lines beside each other, as many as there is room for, an empty line above."""
+    rest = list(blocks)
+    while rest:
+        taken, used = 0, 0
+        while taken < len(rest) and (not taken or used + _wide(rest[taken]) <= width):
+            used += _wide(rest[taken]) + BETWEEN
+            taken += 1
+        yield Text()
+        for parts in zip_longest(*rest[:taken], fillvalue=Text()):
+            line = Text()
+            for part, block in zip(parts, rest[:taken], strict=True):
+                line.append_text(part)
+                line.append(" " * (_wide(block) + BETWEEN - part.cell_len))
+            line.rstrip()
+            yield line
+        rest = rest[taken:]
+
+
+def _wide(block: Sequence[Text]) -> int:
+    return max(line.cell_len for line in block)
+
+
+def _margin(sheet: Sheet) -> int:
+    names = [name for row in sheet.rows for panel in row.panels for name in panel.names]
+    counts = [str(len(panel.values) - 1) for row in sheet.rows for panel in row.panels]
+    return min(max(map(len, names + counts)), 16)
+
+
+class _Drawing:
+    """What the terminal can show."""
+
+    def __init__(self, style: Style, view: View, depth: Depth) -> None:
+        self.style, self.view, self.depth = style, view, depth
+        self.shades = ASCII_SHADES if view.ascii else SHADES
+        self.halves = depth != "none" and not view.ascii
+
+    def heat_map(self, panel: Panel, scale: Scale, margin: int) -> Iterator[Text]:
+        """Its rows, and under them the ticks of time."""
+        steps, room = panel.values.shape[1], self.room(margin)
+        together = -(-steps // room)
+        width = min(max(room // steps, 1), WIDEST_CELL)
+        values, skipped = _pooled(panel, together)
+        joined = _joined(panel)
+        values = _means(values.T, joined).T
+        for first in range(0, len(values), 2 if self.halves else 1):
+            name = panel.names[first * joined] if panel.names else str(first * joined)
+            line = Text(f"{name[:margin]:>{margin}} ")
+            for column in range(values.shape[1]):
+                pair = values[first : first + 2, column]
+                line.append_text(self.cell(pair, scale, width, skipped[column]))
+            yield line
+        yield Text(" " * (margin + 1) + _time_axis(panel.times, together, width), "dim")
+
+    def room(self, margin: int) -> int:
+        """Columns that a heat map may take."""
+        return max((self.view.width or UNBOUND) - margin - 1, 8)
+
+    def cell(self, pair: Array, scale: Scale, width: int, skipped: bool) -> Text:
+        """One or two rows at one step; a step that the mask left out is crossed out."""
+        places = [_place(value, scale) for value in pair]
+        if not self.halves:
+            shade = "/" if skipped else self.shade(places[0])
+            if self.depth == "none":
+                return Text(shade * width)
+            return Text(("/" if skipped else " ") * width, RichStyle(bgcolor=self.colour(places[0], scale)))
+        upper = self.colour(places[0], scale)
+        if len(places) == 1:
+            return Text(("/" if skipped else UPPER) * width, RichStyle(color=upper))
+        lower = self.colour(places[1], scale)
+        if skipped:
+            return Text("/" * width, RichStyle(color=self.style.faint, bgcolor=upper))
+        return Text(UPPER * width, RichStyle(color=upper, bgcolor=lower))
+
+    def shade(self, place: float | None) -> str:
+        """Of a value without colour; ? where it is no number."""
+        if place is None:
+            return "?"
+        return self.shades[min(int(place * len(self.shades)), len(self.shades) - 1)]
+
+    def colour(self, place: float | None, scale: Scale) -> str:
+        """Of a value."""
+        if place is None:
+            return self.style.bad
+        red, green, blue = mixed(self.style.ramp(scale), place)
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+    def legend(self, sheet: Sheet) -> Iterator[Text]:
+        """A line a scale: from which number to which one."""
+        longest = max(len(scale.label) for scale in sheet.scales)
+        steps = max(panel.values.shape[1] for row in sheet.rows for panel in row.panels)
+        length = min(20, max((self.view.width or UNBOUND) - longest - 18, 5))
+        for scale in sheet.scales:
+            line = Text(f"{scale.label:<{longest}}  {scale.low:>6.3g} ")
+            for step in range(length):
+                place = step / (length - 1)
+                if self.depth == "none":
+                    line.append(self.shade(place))
+                else:
+                    line.append(" ", RichStyle(bgcolor=self.colour(place, scale)))
+            line.append(f" {scale.high:.3g}")
+            yield line
+        if sheet.masked:
+            yield Text(f"{'////':<{longest}}  {sheet.masked}")
+        if (together := -(-steps // self.room(_margin(sheet)))) > 1:
+            yield Text(f"a column: the mean of {together} time steps")
+        if any(_joined(panel) > 1 for row in sheet.rows for panel in row.panels):
+            yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
+
+
+def _pooled(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
+    """The mean of so many steps to a column, where a line is too short for all of them."""
+    import numpy as np
+
+    values = _means(panel.values.astype(np.float64), together)
+    skipped = panel.skipped or (False,) * panel.values.shape[1]
+    return values, [all(skipped[at : at + together]) for at in range(0, len(skipped), together)]
+
+
+def _means(values: Array, together: int) -> Array:
+    """The mean of so many columns each."""
+    import numpy as np
+
+    if together == 1:
+        return values
+    starts = range(0, values.shape[1], together)
+    return np.stack([values[:, at : at + together].mean(axis=1) for at in starts], axis=-1)
+
+
+def _joined(panel: Panel) -> int:
+    """How many units share a row."""
+    return -(-len(panel.values) // MOST_ROWS)
+
+
+def _place(value: float, scale: Scale) -> float | None:
+    """Between the two ends of the colours; None for what is no number."""
+    if value != value:
+        return None
+    clipped = min(max(float(value), scale.low), scale.high)
+    return (clipped - scale.low) / (scale.high - scale.low)
+
+
+def _time_axis(times: Sequence[int], together: int, width: int) -> str:
+    """The input's index under the column it belongs to, as often as there is room."""
+    line = ""
+    for column, place in enumerate(range(0, len(times), together)):
+        start = column * width
+        if not line or start >= len(line) + 3 or (len(times) <= 24 and start > len(line)):
+            line = line.ljust(start) + str(times[place])
+    return line
+
+
+def _printed(lines: Sequence[Any], depth: Depth) -> str:
+    held = StringIO()
+    console = Console(
+        file=held, width=1_000_000, color_system=None if depth == "none" else depth,
+        force_terminal=depth != "none", legacy_windows=False, markup=False, emoji=False, highlight=False,
+        _environ={},
+    )  # fmt: skip
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    return "\n".join(line.rstrip() for line in held.getvalue().splitlines()) + "\n"

@@ -1,0 +1,86 @@
+"""`rnncli run`."""
+
+from __future__ import annotations
+
+from rnncli.cli.flags import (
+    AllLayers,
+    CheckFlags,
+    FailOnNan,
+    InputFlags,
+    KeepGoing,
+    LayerFlags,
+    Memory,
+    OutputFlags,
+    RunFlags,
+    Select,
+    Streaming,
+    WithStats,
+)
+
+EXAMPLES = """\
+rnncli run --layer lstm --return-sequences --return-state --seed 42
+rnncli run data.csv --layer bigru --units 4 --format json
+rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
+rnncli run --return-sequences -f json | rnncli run --layer gru
+tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
+"""
+
+
+def run(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    check: CheckFlags,
+    output: OutputFlags,
+    all_layers: AllLayers = False,
+    select: Select = None,
+    stats: WithStats = False,
+    fail_on_nan: FailOnNan = False,
+    stream: Streaming = False,
+    keep_going: KeepGoing = False,
+    memory: Memory = None,
+) -> None:
+    """What does the layer return?
+
+    Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
+    """
+    if stream or keep_going:
+        from rnncli.commands.run import stream as streaming
+
+        streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
+        streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
+        return
+    from rnncli.cli import progress, request, terminal
+    from rnncli.cli.output import delivery, format_of, is_stdout
+    from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
+    from rnncli.compute import chunks, pipeline
+    from rnncli.memory import parse
+    from rnncli.renderers import formats
+
+    deliver, budget = delivery(output, input, layer, run), None if memory is None else parse(memory)
+    case, remarks = request.case(input, layer, run, all_layers=all_layers)
+    batch, plan = len(case.inputs), pipeline.plan(case, budget)
+    results = pipeline.parts(case, run.engine, plan)
+    looked_at = check.check or stats or fail_on_nan
+    growing = len(plan) > 1 and formats.grows(format_of(output)) and not looked_at
+    among_numbers = growing and is_stdout(output.output) and terminal.is_watched()
+    wanted = len(plan) > 1 and not output.quiet and not among_numbers
+    with progress.bar(batch, wanted=wanted) as watch:
+        if growing:
+            from rnncli.compute.growing import Unfolded
+
+            shown = (request.selected(each, select) for each in watch(results))
+            deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
+            return
+        result = chunks.joined(watch(results), batch)
+    apart: list[str] = []
+    if check.check:
+        from rnncli.compute import beyond, compare
+
+        result, apart = compare.held(case, result, *check.tolerances, budget)
+        remarks += beyond.denormals(case, result)
+    result = request.selected(result, select)
+    remarks += request.unseen(result, format_of(output))
+    deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)
+    request.demand_agreement(apart, result, check)
+    request.demand_numbers(first_nan(result) if fail_on_nan else None)

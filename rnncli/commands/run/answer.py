@@ -1,0 +1,156 @@
+"""run: what does the layer return?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rnncli.renderers import _statistics_parts
+from rnncli.renderers.page import (
+    Cell,
+    Column,
+    Later,
+    Line,
+    Numbers,
+    Page,
+    Records,
+    Table,
+    View,
+    cell,
+    line,
+    shape_text,
+)
+from rnncli.renderers.parts import (
+    axes_of,
+    claim_lines,
+    head_of,
+    name_cell,
+    note_of,
+    records_header,
+    rows_of,
+    small,
+    tensor_document,
+    tensor_head,
+    title,
+)
+from rnncli.renderers.wording import brief, say
+from rnncli.result import NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.arrays import Growing
+    from rnncli.case import Array
+    from rnncli.compute.growing import GrowingTensor, Unfolded
+    from rnncli.renderers.statistics import Stats
+
+
+@dataclass(frozen=True, eq=False)
+class RunAnswer:
+    """Every returned tensor with its name, shape, meaning and numbers.
+
+    stats: by the tensor's name; empty where they were not asked for.
+    """
+
+    result: Result
+    stats: dict[str, Stats] = field(default_factory=dict)
+
+    def document(self, view: View) -> dict[str, Any]:
+        """The contract's object; `differences` only where they were asked for."""
+        outputs = [self._document(tensor, view) for tensor in self.result.outputs]
+        document = {**head_of(self.result), "outputs": outputs}
+        if self.result.differences:
+            document["differences"] = dict(self.result.differences)
+        return document
+
+    def page(self, view: View) -> Page:
+        """One table, a row a tensor; figures, where they were asked for, in another."""
+        parts = (table_of(self.result, view), *_statistics_parts.parts(self.stats, view))
+        return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
+
+    def records(self, view: View) -> Records:
+        """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
+        return records_of(self.result.outputs, view)
+
+    def tensors(self) -> dict[str, Array]:
+        """What was returned, by name."""
+        return {tensor.name: tensor.values for tensor in self.result.outputs}
+
+    def _document(self, tensor: NamedTensor, view: View) -> dict[str, Any]:
+        figures = self.stats.get(tensor.name)
+        own = {} if figures is None else {"stats": _statistics_parts.document(figures, tensor.axes)}
+        return {**tensor_document(tensor, view.lang), **own}
+
+
+class GrowingRunAnswer:
+    """The same of a large run, told while it is computed; one of these forms can be taken, once."""
+
+    def __init__(self, unfolded: Unfolded) -> None:
+        self.unfolded = unfolded
+
+    def document(self, view: View) -> dict[str, Any]:
+        """The contract's object; what only the last chunk decides comes behind the values."""
+        agreed = self.unfolded.agreed
+
+        def output(tensor: GrowingTensor) -> dict[str, Any]:
+            equals = Later(lambda: agreed.equals[tensor.name])
+            return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
+
+        head = head_of(self.unfolded.result)
+        del head["engine"]
+        outputs = [output(tensor) for tensor in self.unfolded.outputs]
+        return {**head, "outputs": outputs, "engine": Later(lambda: agreed.engine)}
+
+    def records(self, view: View) -> Records:
+        """As of RunAnswer."""
+        return records_of(self.unfolded.outputs, view)
+
+    def tensors(self) -> dict[str, Growing]:
+        """What is returned, by name, in the order in which it can be taken."""
+        return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
+
+
+def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:
+    """One tensor after the other."""
+    columns = axes_of(tensors)
+    rows = (row for tensor in tensors for row in rows_of(tensor, columns, view))
+    return records_header(columns), rows
+
+
+def stats_of(result: Result) -> dict[str, Stats]:
+    """The figures of every tensor."""
+    from rnncli.compute import trace
+    from rnncli.renderers import statistics as stats
+
+    bounds = trace.bounds_of(result)
+    return {tensor.name: stats.of(tensor.values, bounds[tensor.name]) for tensor in result.outputs}
+
+
+def first_nan(result: Result) -> str | None:
+    """The first tensor with a NaN, and where: `hidden_states[0, 2, 1]`; None without one."""
+    from rnncli.renderers import statistics as stats
+
+    for tensor in result.outputs:
+        place = stats.first_nan(tensor.values)
+        if place is not None:
+            return f"{tensor.name}{list(place)}"
+    return None
+
+
+def table_of(result: Result, view: View) -> Table:
+    """Tensors, shapes, numbers."""
+    headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
+    rows = tuple(row_of(tensor, result.differences.get(tensor.name), view) for tensor in result.outputs)
+    return Table(headings, rows)
+
+
+def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[Cell, ...]:
+    """A tensor: who it is, how large, which numbers, and what is known of them."""
+    known: tuple[Line, ...] = claim_lines(tensor.equals)
+    if difference is not None:
+        known += (line(f"{say('difference', view.lang)} {small(difference)}", "dim"),)
+    under = brief(tensor.name, view.lang)
+    return (
+        (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
+        cell(shape_text(tensor.values.shape)),
+        (Numbers(tensor.values, tensor.axes, tensor.time), *known),
+    )

@@ -1,0 +1,178 @@
+"""Records that come one after another, answered as they come; the layers and their weights are made once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli.case import Case, walk
+from rnncli.compute import call, chunks
+from rnncli.errors import InputError, RnncliError
+from rnncli.readers import fit
+from rnncli.readers.formats._text import UTF8_MARK
+
+if TYPE_CHECKING:
+    from rnncli.case import Shape
+    from rnncli.result import Result
+
+MOST_AT_ONCE = 4096
+"""Records of one shape that are computed as one batch, however far the input runs ahead."""
+SHAPES = 256
+"""Shapes that are remembered."""
+BYTES_AT_ONCE = 2**23
+"""What they take as one batch: an answer is wanted soon, and more are no faster."""
+
+
+class Line(NamedTuple):
+    """A line of the input, counted from 1, without its end.  where: `records.ndjson: `, or ""."""
+
+    number: int
+    where: str
+    text: bytes
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return f"{self.where}line {self.number}"
+
+
+def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
+    """The lines that are there, as many at once as have come; blank ones are counted and left out.
+
+    The mark that a UTF-8 text may begin with is no part of a line: several files may have been joined.
+
+    read: gives what has come since, and waits where nothing has; b"" at the end.
+    where: see Line.
+    """
+    number, begun = 0, [b""]
+    while chunk := read():
+        *ended, rest = chunk.split(b"\n")
+        if ended:
+            ended[0] = b"".join((*begun, ended[0]))
+            begun = []
+            yield list(_counted(ended, number, where))
+            number += len(ended)
+        begun.append(rest)
+    yield list(_counted([b"".join(begun)], number, where))
+
+
+def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
+    for number, text in enumerate(texts, start=before + 1):
+        own = text.removeprefix(UTF8_MARK)
+        if own.strip():
+            yield Line(number, where, own)
+
+
+class Record(NamedTuple):
+    """What a line came to: a Case, or what is wrong with it."""
+
+    line: Line
+    case: Case | RnncliError
+
+
+class Stream:
+    """One stack of layers, and an answer for every line.
+
+    Records of one shape are computed together, unless the layers keep something from one to the next.
+
+    case_of: the Case of one line, which differs from the others in inputs and mask alone.  An InputError of
+        it names the line; any other error is of what all lines share, and nothing is answered then.
+    """
+
+    def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
+        self._case_of, self._engine = case_of, engine
+        self._answer: Callable[[Case], Result] | None = None
+        self._features, self._stateful, self._begun = 0, False, False
+        self._at_once: dict[Shape, int] = {}
+
+    def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
+        """A result or what went wrong, for each line in order."""
+        records = (Record(line, self._read(line)) for line in lines)
+        for _, together in groupby(records, key=lambda record: self._kind(record.case)):
+            group = list(together)
+            most = min(self._most(record.case) for record in group)
+            for start in range(0, len(group), most):
+                yield from self._together(group[start : start + most])
+
+    def _read(self, line: Line) -> Case | RnncliError:
+        try:
+            case = self._case_of(line)
+            features = case.inputs.shape[-1]
+            if case.inputs.shape not in self._at_once:
+                self._measure(case)
+            if self._answer is None:
+                self._open(case)
+        except InputError as error:
+            return _said_of(line, error)
+        if features != self._features:
+            return InputError(
+                f"{line.name} has {features} features, the lines before have {self._features}.",
+                "The weights are made once, for the features of the first line.",
+            )
+        return case
+
+    def _measure(self, case: Case) -> None:
+        """Whether there is room for a record of this shape, and for how many at once."""
+        fit.demand_room(case, len(case.inputs))
+        if len(self._at_once) == SHAPES:
+            self._at_once.clear()
+        self._at_once[case.inputs.shape] = min(chunks.together(case, BYTES_AT_ONCE), MOST_AT_ONCE)
+
+    def _most(self, one: Case | RnncliError) -> int:
+        return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
+
+    def _open(self, case: Case) -> None:
+        """The layers; a mask, and where the state begins, are asked of at each line."""
+        bare = dataclasses.replace(case, mask=None, initial_state=None)
+        self._answer, self._features = call.opened(bare, self._engine), case.inputs.shape[-1]
+        self._stateful = _is_stateful(case)
+
+    def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
+        cases = [record.case for record in group if isinstance(record.case, Case)]
+        if not cases or self._answer is None:  # an error is a group of its own
+            yield from (record.case for record in group if isinstance(record.case, RnncliError))
+            return
+        try:
+            result = self._answer(self._joined(cases))
+        except RnncliError as error:
+            if len(group) == 1:
+                yield _said_of(group[0].line, error)
+            else:  # the others are not to blame
+                for record in group:
+                    yield from self._together([record])
+            return
+        self._begun = True
+        sizes = [len(case.inputs) for case in cases]
+        yield from call.parted(result, sizes, all_layers=cases[0].all_layers)
+
+    def _joined(self, cases: list[Case]) -> Case:
+        """As one.  A stateful layer begins where it is told to, and goes on from where it was left."""
+        import numpy as np
+
+        one = cases[0]
+        if self._stateful and self._begun and one.initial_state is not None:
+            one = dataclasses.replace(one, initial_state=None)
+        if len(cases) == 1:
+            return one
+        return dataclasses.replace(one, inputs=np.concatenate([case.inputs for case in cases]))
+
+    def _kind(self, one: Case | RnncliError) -> object:
+        """Neighbours of one kind go together; what keeps a state, or draws, is a kind of its own."""
+        if isinstance(one, RnncliError) or self._stateful or one.training:
+            return object()
+        if one.mask is not None or one.initial_state is not None:
+            return object()
+        return one.inputs.shape[1:]
+
+
+def _said_of(line: Line, error: RnncliError) -> RnncliError:
+    if error.what.startswith(line.name):
+        return error
+    return type(error)(f"{line.name}: {error.what}", error.advice)
+
+
+def _is_stateful(case: Case) -> bool:
+    """Whether a layer goes on from where the record before has left it."""
+    return any(inner.config.get("stateful") for spec in case.layers for inner in walk(spec))

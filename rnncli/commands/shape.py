@@ -1,0 +1,31 @@
+"""`rnncli shape`."""
+
+from __future__ import annotations
+
+from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
+
+EXAMPLES = """\
+rnncli shape --layer lstm --return-sequences --return-state
+rnncli shape --input-shape batch,None,8 --layer gru --units 64
+rnncli shape data.csv --layer bilstm --layer 'Dense(1)' --all-layers
+"""
+
+
+def shape(
+    input: InputFlags,
+    layer: LayerFlags,
+    output: OutputFlags,
+    all_layers: AllLayers = False,
+) -> None:
+    """Which tensors, which shapes, how many parameters, without computing.
+
+    In --input-shape a dimension may be None or a name, such as batch.
+    """
+    from rnncli.cli import request
+    from rnncli.cli.output import delivery
+    from rnncli.commands import _outline
+    from rnncli.commands._shape_answer import ShapeAnswer
+
+    deliver = delivery(output, input, layer)
+    layers, input_shape, dtype, remarks = request.shapes(input, layer)
+    deliver(ShapeAnswer(_outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)

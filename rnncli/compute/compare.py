@@ -1,0 +1,64 @@
+"""Whether two engines agree, tensor by tensor."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rnncli.case import Case
+from rnncli.compute import pipeline
+from rnncli.result import Result
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+def held(
+    case: Case, result: Result, atol: float = 1e-6, rtol: float = 1e-5, budget: int | None = None
+) -> tuple[Result, list[str]]:
+    """`result` with each tensor's largest difference from Keras itself, and the tensors that are too far.
+
+    budget: of memory, as in pipeline.run.
+    """
+    other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow", budget)
+    compared = dataclasses.replace(result, differences=differences(result, other))
+    return compared, disagreeing(result, other, atol, rtol)
+
+
+def differences(result: Result, other: Result) -> dict[str, float]:
+    """Per tensor the largest absolute difference; two NaN are the same, one is an infinite difference."""
+    import numpy as np
+
+    def largest(both: tuple[Array, Array]) -> float:
+        mine, theirs = both
+        with np.errstate(invalid="ignore"):
+            same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+            gap = np.where(same, 0.0, abs(mine - theirs))
+        return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+
+    return {name: max(map(largest, pairs), default=0.0) for name, pairs in _in_blocks(result, other)}
+
+
+def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
+    """The names of the tensors that differ by more than atol + rtol * |other|."""
+    import numpy as np
+
+    return [
+        name
+        for name, pairs in _in_blocks(result, other)
+        if not all(np.allclose(*both, rtol, atol, equal_nan=True) for both in pairs)
+    ]
+
+
+def _in_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:
+    """Each tensor's name, and its numbers on both sides as float64, some at a time."""
+    import numpy as np
+
+    from rnncli import arrays
+
+    for mine, theirs in zip(result.outputs, other.outputs, strict=True):
+        first, second = (
+            (block.astype(np.float64) for block in arrays.blocks(tensor.values)) for tensor in (mine, theirs)
+        )
+        yield mine.name, zip(first, second, strict=True)

@@ -1,0 +1,303 @@
+"""ONNX Runtime: the loop over time as one node of a graph, far ahead where there are many steps.
+
+onnx packs an LSTM's gates i, o, f, c and a GRU's z, r, h; weights are transposed; the bias of the
+inputs and that of the recurrent part stand one after the other.  Padded steps come out as zeros.
+Its functions turn NaN and infinity into ordinary numbers, so neither may reach it or arise there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.case import Case, Spec, walk
+from rnncli.compute.engines import About, Computed, InexactError
+from rnncli.compute.engines._loop import Running, without_step
+from rnncli.errors import EngineError
+from rnncli.layers import _activations
+from rnncli.signals import undisturbed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.layers._layer import Call
+    from rnncli.layers._recurrent import Recurrent
+
+ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime", extra="onnx")
+
+
+class Operator(NamedTuple):
+    """An onnx operator: its name, and our gates in the order in which it packs them.
+
+    step, number: seconds that NumPy takes longer for a step, and in it for each number of the state.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    step: float
+    number: float
+
+
+OPERATORS = {
+    "SimpleRNN": Operator("RNN", ("candidate",), 3e-6, -14e-9),
+    "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate"), 12e-6, 4e-9),
+    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, -5e-9),
+}
+"""Times of whole processes side by side: what drew the weights before keeps the processors busy a while."""
+PACKING = 8e-11
+"""Seconds, for each number of the weights, that NumPy's product with several sequences lays them out anew."""
+
+
+class Function(NamedTuple):
+    """An activation by onnx's name, with its alpha and beta where it has them."""
+
+    name: str
+    alpha: tuple[float, ...] = ()
+    beta: tuple[float, ...] = ()
+
+
+ACTIVATIONS: Mapping[str, Function] = {
+    "tanh": Function("Tanh"),
+    "sigmoid": Function("Sigmoid"),
+    "relu": Function("Relu"),
+    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
+    "softsign": Function("Softsign"),
+    "elu": Function("Elu", (1.0,)),
+    "leaky_relu": Function("LeakyRelu", (0.2,)),
+    "linear": Function("Affine", (1.0,), (0.0,)),
+}
+"""By Keras's name.  Softplus is left out: ONNX Runtime's is infinite above 88."""
+GATES = ("sigmoid", "hard_sigmoid")
+"""Other gates than these let a GRU's small differences grow, beyond 1e-6 within a few steps."""
+
+_TAME = 1e18
+"""Products of numbers below it stay far from infinity."""
+
+_OPSET, _IR = 14, 8
+"""Old enough for any onnxruntime that is still installed; the three operators have not changed since."""
+
+
+def refusal(case: Case) -> str | None:
+    """Why onnx cannot express this, or not exactly; None where it gives Keras's numbers."""
+    if case.traced:
+        return "it keeps no gates"
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        config = spec.config
+        if spec.class_name == "RNN":
+            return "it has no node for RNN of cells"
+        if config.get("dtype", "float32") != "float32":
+            return f"its recurrent nodes are float32 only, and {spec.class_name} is {config['dtype']}"
+        if spec.class_name in OPERATORS and config["activation"] not in ACTIVATIONS:
+            return f"it has no activation {config['activation']}"
+        if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
+            return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
+        if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
+            return "it has no dropout between time steps"
+        if spec.class_name == "Masking":
+            return "Masking may skip steps anywhere, and it can skip only the last ones"
+    if case.mask is not None and not _right_padded(case.mask):
+        return "the mask is no right padding, and it can skip only the last steps of a sequence"
+    return without_step(case)
+
+
+def worth(case: Case) -> bool:
+    """Whether this engine answers sooner than NumPy, the loading of its packages included, and is here.
+
+    Never where a layer keeps its state: what meets a NaN could not go on elsewhere.
+    Loading takes 0.08 s, and 12 ns for each number of the weights.
+    """
+    saved, loading = 0.0, 0.08
+    batch, timesteps = case.inputs.shape[:2]
+    for spec in (loop for outer in case.layers for loop in _loops(outer)):
+        if spec.config["stateful"]:
+            return False
+        operator, units = OPERATORS[spec.class_name], spec.config["units"]
+        weights = len(operator.gates) * units * (units + case.inputs.shape[-1])
+        packed = weights if batch > 1 else 0
+        saved += timesteps * (operator.step + operator.number * batch * units + PACKING * packed)
+        loading += 12e-9 * weights
+    return saved * case.calls > loading and all(map(find_spec, ABOUT.packages))
+
+
+def _loops(layer: Spec) -> list[Spec]:
+    """Every layer that loops over time; Bidirectional makes two of one."""
+    loops = [spec for spec in walk(layer) if spec.class_name in OPERATORS]
+    return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
+
+
+def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
+    """The layers of `case` with these weights; what comes back calls them.
+
+    Raises EngineError where a package is missing; a call, where it meets what ONNX Runtime does not carry on.
+    """
+    _packages()
+    return _Run(case, weights)
+
+
+@cache
+def _packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime."""
+    try:
+        with undisturbed():
+            import onnx
+            import onnxruntime
+    except ImportError as error:
+        raise EngineError(f"the engine onnx is not here: {error}.", "pip install 'rnncli[onnx]'") from error
+    return onnx, onnxruntime
+
+
+class _Run(Running):
+    """A session for each recurrent layer, with a mask and without, made at its first call."""
+
+    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
+        super().__init__(case, weights)
+        self.sessions: dict[tuple[str, bool], Any] = {}
+
+    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+        """See Running."""
+        import numpy as np
+
+        _demand_tame(call.inputs, *state)
+        feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
+        feeds |= {f"initial_{part[0]}": value[None] for part, value in layer.cell.unpack(state).items()}
+        lengths = None
+        if call.mask is not None:
+            lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
+        found = self._session(layer, call).run(None, feeds)
+        _demand_tame(*found)
+        states = found[-len(state) :]
+        after = layer.cell.pack(tuple(part[0] for part in states))
+        last = layer.cell.output(after)
+        if layer.sequences:
+            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
+        return _last(layer, call.inputs.shape[1], lengths, last), after
+
+    def _session(self, layer: Recurrent, call: Call) -> Any:
+        key = call.place.path, call.mask is not None
+        if key not in self.sessions:
+            _demand_tame(*call.weights.values())
+            self.sessions[key] = _session(_model(layer, call.weights, padded=call.mask is not None))
+        return self.sessions[key]
+
+
+def _puts_out_steps(layer: Recurrent) -> bool:
+    """Whether the graph gives the output of every step: they are returned, or one may be infinite."""
+    unbounded = _activations.bounds(layer.config["activation"]) is None
+    return layer.sequences or unbounded
+
+
+def _demand_tame(*arrays: Array) -> None:
+    """Raises InexactError where a number is NaN, infinite or on its way there."""
+    import numpy as np
+
+    for array in arrays:
+        if np.vdot(array, array) < _TAME**2:  # one pass, and false for NaN
+            continue
+        if not (array.min() > -_TAME and array.max() < _TAME):
+            raise InexactError(
+                "NaN, infinity or a number beyond 1e18 came, which ONNX Runtime does not carry on.",
+                "Leave --engine out, or take numpy.",
+            )
+
+
+def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
+    """onnx's outputs, (batch, timesteps, units) in the order of the inputs, as Keras puts them out.
+
+    lengths: (batch,), how many steps of each sequence count, or None where all do.
+    last: the output of the last of them.
+    """
+    import numpy as np
+
+    if layer.config["go_backwards"]:
+        return np.ascontiguousarray(outputs[:, ::-1])
+    if layer.config["zero_output_for_mask"] or lengths is None:
+        return np.ascontiguousarray(outputs)
+    padded = np.arange(outputs.shape[1]) >= lengths[:, None]
+    return np.where(padded[..., None], last[:, None], outputs)
+
+
+def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) -> Array:
+    """What Keras puts out at the end; zeros where that is a masked step, and those are zeroed."""
+    import numpy as np
+
+    zeroing = layer.config["zero_output_for_mask"] and not layer.config["go_backwards"]
+    if lengths is None or not zeroing:
+        return last
+    return np.where((lengths < timesteps)[:, None], np.zeros_like(last), last)
+
+
+def _right_padded(mask: Array) -> bool:
+    """Whether each sequence has at least one step, and its masked steps come last."""
+    return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
+
+
+def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
+    """A graph of one node: X (timesteps, batch, features) and states in; states, and maybe outputs, out.
+
+    padded: with sequence_lens (batch,), how many steps of each sequence count.
+    """
+    onnx, _ = _packages()
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    states = [part[0] for part in layer.cell.State._fields]
+    arrays = _arrays(layer, weights)
+    inputs = ["X", *arrays, "sequence_lens" if padded else "", *(f"initial_{part}" for part in states)]
+    outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
+    node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
+    declared = [name for name in inputs if name and name not in arrays]
+    types = {"sequence_lens": onnx.TensorProto.INT32}
+    graph = helper.make_graph(
+        [node],
+        layer.spec.class_name,
+        [helper.make_tensor_value_info(name, types.get(name, floats), None) for name in declared],
+        [helper.make_tensor_value_info(name, floats, None) for name in outputs if name],
+        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+def _attributes(layer: Recurrent) -> dict[str, Any]:
+    config, name = layer.config, layer.spec.class_name
+    candidate, gates = config["activation"], config.get("recurrent_activation")
+    used = {"SimpleRNN": [candidate], "GRU": [gates, candidate], "LSTM": [gates, candidate, candidate]}[name]
+    functions = [ACTIVATIONS[activation] for activation in used]
+    attributes = {
+        "hidden_size": layer.cell.units,
+        "direction": "reverse" if config["go_backwards"] else "forward",
+        "activations": [function.name for function in functions],
+        # Each function takes its own from the front of these lists, and one that has none takes none.
+        "activation_alpha": [alpha for function in functions for alpha in function.alpha],
+        "activation_beta": [beta for function in functions for beta in function.beta],
+        "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
+    }
+    return {attribute: value for attribute, value in attributes.items() if value not in ([], None)}
+
+
+def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
+    import numpy as np
+
+    cell, order = layer.cell, OPERATORS[layer.spec.class_name].gates
+    where = [cell.gates.index(gate) * cell.units for gate in order]
+
+    def packed(array: Array) -> Array:
+        return np.concatenate([array[..., start : start + cell.units] for start in where], axis=-1)
+
+    kernels = {"W": weights["kernel"], "R": weights["recurrent_kernel"]}
+    arrays = {name: np.ascontiguousarray(packed(kernel).T[None]) for name, kernel in kernels.items()}
+    biases = np.zeros((2, len(order) * cell.units), np.float32)
+    if layer.config["use_bias"]:
+        given = np.atleast_2d(weights["bias"])
+        biases[: len(given)] = packed(given)
+    return {**arrays, "B": biases.reshape(1, -1)}
+
+
+def _session(model: bytes) -> Any:
+    _, onnxruntime = _packages()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise EngineError(f"ONNX Runtime refused the graph: {error}") from error

@@ -1,0 +1,31 @@
+"""Arrays by name -> Document: which of them are the inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.case import Document
+from rnncli.errors import InputError
+from rnncli.readers.formats._named_arrays import numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rnncli.case import Array
+
+
+def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:
+    """The array `inputs`, or the only one beside `mask`."""
+    others = [name for name in arrays if name != "mask"]
+    if "inputs" in others:
+        name = "inputs"
+    elif len(others) == 1:
+        name = others[0]
+    else:
+        listed = [f"{name} {arrays[name].shape}" for name in others]
+        listed[8:] = ["…"] if listed[8:] else []
+        raise InputError(
+            f"{source_name}: it holds {', '.join(listed) or 'nothing'}, and none is called `inputs`.",
+            "Call the one to be read `inputs`, or save it alone.",
+        )
+    return Document(inputs=numeric(arrays[name], f"{source_name}: {name}"), mask=arrays.get("mask"))

@@ -1,0 +1,114 @@
+"""What `load` of a reader returned -> weights, one tensor, states: arrays under known names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.errors import InputError, did_you_mean
+from rnncli.readers import nested
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, SavedLayer
+
+STATE_WORD = "last_"
+SCHEMA = "rnncli/1"
+
+
+def weights(value: Any, where: str) -> dict[str, Array]:
+    """Arrays by path.  value: an object of nested lists or of objects, or arrays by name."""
+    if not isinstance(value, dict) or not value:
+        raise InputError(
+            f"{_place(where)} is not an object of weights by their names.",
+            'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
+        )
+    if "schema" not in value and isinstance(value.get("weights"), dict):
+        value, where = value["weights"], f"{where}weights"
+    return dict(_flat(value, where, ""))
+
+
+def chosen(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:
+    """The layers of these names, in the model's order; without a name all of them."""
+    known = [layer.name for layer in held]
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where}there is no layer {name!r} in it.", did_you_mean(name, known))
+    return tuple(layer for layer in held if not names or layer.name in names)
+
+
+def tensor(value: Any, where: str) -> Any:
+    """One tensor, raw.  Of an object the entry `mask`, or the only one there is."""
+    if isinstance(value, dict):
+        name = "mask" if "mask" in value else next(iter(value), "")
+        if not value or (name != "mask" and len(value) > 1):
+            raise InputError(
+                f"{_place(where)} holds {', '.join(value) or 'nothing'}, and no mask.",
+                "Name one of them `mask`.",
+            )
+        return value[name]
+    return value
+
+
+def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
+    """Initial states, of a list in its order, of an object by name; of rnncli's own output the last ones."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, dict):
+        if value.get("schema") == SCHEMA:
+            value = own_outputs(value, where)
+        elif "initial_state" in value:
+            return states(value["initial_state"], f"{where}initial_state")
+        lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
+        if set(lasting) and all(name.startswith("arr_") for name in lasting):
+            return [_array(item, f"{where}{name}") for name, item in lasting.items()]
+        return {name: _array(item, f"{where}{name}") for name, item in lasting.items()}
+    if isinstance(value, list) and value:
+        return [_array(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    raise InputError(
+        f"{_place(where)} is {nested.describe(value)}, not a list of states.",
+        "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].",
+    )
+
+
+def own_outputs(value: dict[str, Any], where: str) -> dict[str, Any]:
+    """The nested lists in rnncli's own output, by name and in order."""
+    outputs = value.get("outputs")
+    items = outputs if isinstance(outputs, list) else []
+    if not items or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+        raise InputError(
+            f"{where}it is rnncli's own output, without outputs.", "Take that of `rnncli run --format json`."
+        )
+    return {item["name"]: item.get("values") for item in items}
+
+
+def numeric(array: Array, where: str) -> Array:
+    """The same array; InputError where it holds no real numbers, or none at all."""
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise InputError(f"{_place(where)} is of dtype {array.dtype}, not numbers.", "Save real numbers.")
+    if not array.size:
+        raise InputError(f"{_place(where)} is of shape {array.shape}: empty.", "No axis can be of size 0.")
+    return array
+
+
+def _flat(value: dict[str, Any], where: str, prefix: str) -> list[tuple[str, Array]]:
+    found: list[tuple[str, Array]] = []
+    for name, item in value.items():
+        path = f"{prefix}{name}"
+        if isinstance(item, dict):
+            if path.count("/") > nested.MAX_DEPTH:
+                raise InputError(f"{_place(where)} is nested too deep.")
+            found += _flat(item, where, f"{path}/")
+        else:
+            found.append((path, _array(item, f"{where}{'' if where.endswith(': ') else '/'}{path}")))
+    return found
+
+
+def _array(item: Any, where: str) -> Array:
+    return (
+        numeric(item, where) if isinstance(item, np.ndarray) else nested.to_array(item, where, nested.TENSOR)
+    )
+
+
+def _place(where: str) -> str:
+    return nested.join(where, "")

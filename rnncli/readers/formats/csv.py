@@ -1,0 +1,244 @@
+"""CSV and TSV: one row a time step, one column a feature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from rnncli.case import Document
+from rnncli.errors import InputError, did_you_mean
+from rnncli.readers.formats import _csv_table
+from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
+from rnncli.readers.formats._text import pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnncli.case import Array
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".csv", ".tsv")
+
+
+def read(source: Source, options: ReadOptions) -> Document:
+    """(rows, columns); with a batch column one sequence for each of its values, in order of appearance.
+
+    A large file is converted some lines at a time: its text is never whole in memory.
+    """
+    rows = _Rows(options)
+    table: Table | None = None
+    for first, text in pieces(source):
+        every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
+        if numbered:
+            table = rows.take(_filled(table, source.name, numbered, options))
+    if table is None:
+        raise InputError(f"{source.name}: it has no rows.", "Give a row for each time step.")
+    if not rows.width:
+        raise InputError(f"{source.name}: it has the header {', '.join(table.header)} and no rows.")
+    return rows.document(table)
+
+
+def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
+    """The same table with these rows."""
+    numbers, lines = zip(*numbered, strict=True)
+    if before is not None:
+        table = replace(before, lines=lines, numbers=numbers)
+        _csv_table.check_lines(table)
+        return table
+    table = _csv_table.begun(name, lines, numbers, options.delimiter, options.decimal)
+    _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
+    skipped = 1 if table.header else 0
+    return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])
+
+
+class _Rows:
+    """What has been read: the numbers, and to which sequence each row belongs."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._batch_column = options.batch_column
+        self._by: int | None = None
+        self._held = bytearray()  # it grows in place, where arrays would be copied to be joined
+        self._sequences: dict[str, int] = {}
+        self._members: list[Array] = []
+        self.width = 0
+        self._commas = False
+
+    def take(self, table: Table) -> Table:
+        """Convert a table's rows; returns what is known for the next ones."""
+        if not table.lines:
+            return table
+        columns = None
+        if self._batch_column is not None:
+            columns = self._grouped(table, self._batch_column)
+        numbers, decimal = _numbers(table, columns)
+        self._commas = self._commas or (decimal == "," and table.decimal is None)
+        self.width = numbers.shape[1]
+        self._held += np.ascontiguousarray(numbers).data.cast("B")
+        width = table.width or numbers.shape[1] + (self._by is not None)
+        return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
+
+    def _grouped(self, table: Table, batch_column: str) -> list[int]:
+        """Note every row's sequence; the columns that are left."""
+        if self._by is None:
+            self._by = _batch_index(table, batch_column)
+        _check_widths(table)
+        keys = [cells[self._by].strip() for _, cells in table.cells()]
+        width = len(next(iter(table.cells()))[1])
+        if width == 1:
+            raise InputError(f"{table.name}: it has no column beside the batch column.")
+        known = self._sequences
+        members = (known.setdefault(key, len(known)) for key in keys)
+        self._members.append(np.fromiter(members, np.int64, len(keys)))
+        return [index for index in range(width) if index != self._by]
+
+    def document(self, table: Table) -> Document:
+        """All of it."""
+        array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
+        names = tuple(name for index, name in enumerate(table.header) if index != self._by)
+        remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
+        inputs = array if self._by is None else self._parted(array)
+        return Document(inputs=inputs, feature_names=names, remarks=remarks)
+
+    def _parted(self, array: Array) -> Array | tuple[Array, ...]:
+        """(batch, rows, columns), or a tuple of (rows, columns) where sequences differ in length."""
+        members = np.concatenate(self._members)
+        order = np.argsort(members, kind="stable")
+        lengths = np.bincount(members)
+        if (lengths == lengths[0]).all():
+            return array[order].reshape(len(lengths), -1, self.width)
+        return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
+
+
+def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None]:
+    """(rows, columns) as NumPy reads them, and the decimal sign, None where neither has been met.
+
+    The slow search for the bad cell begins where it refuses.
+    """
+    decimal = table.decimal
+    try:
+        array = _converted(table, columns, decimal)
+    except ValueError:
+        if decimal is not None or not _has_commas(table, columns):
+            _raise_first_fault(table, columns)
+        table, decimal = replace(table, decimal=","), ","
+        try:
+            array = _converted(table, columns, decimal)
+        except ValueError:
+            _raise_first_fault(table, columns)
+    width = table.width or len(table.header)
+    if width and columns is None and array.shape[1] != width:
+        _raise_first_fault(table, columns)
+    if decimal == "," and any("." in line for line in table.lines):
+        _refuse_points(table, columns)
+    if np.isinf(array).any():
+        _refuse_too_large(table, columns)
+    if decimal is None and any("." in line for line in table.lines):
+        decimal = "."
+    return array, decimal
+
+
+def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> Array:
+    lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
+    array: Array = np.loadtxt(
+        lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
+    )
+    return array
+
+
+def _has_commas(table: Table, columns: list[int] | None) -> bool:
+    """Whether there are decimal commas, and no point that would be the decimal sign."""
+    _check_widths(table)
+    found = False
+    for _, cell in _places(table, columns):
+        if "." in cell and is_number(cell):
+            return False
+        found = found or DECIMAL_COMMA.fullmatch(cell) is not None
+    return found
+
+
+def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
+    _check_widths(table)
+    for place, cell in _places(table, columns):
+        if not is_number(cell, table.decimal or "."):
+            advice = _cell_advice(table, cell)
+            if not table.header and f": line {table.first}, " in place:
+                advice = f"{advice} A first row with a number in it is data, not names."
+            raise InputError(f"{place}: {_short(cell)!r} is not a number.", advice)
+    raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
+
+
+def _refuse_points(table: Table, columns: list[int] | None) -> None:
+    """Where the comma is the decimal sign, a point is none."""
+    for place, cell in _places(table, columns):
+        if "." in cell:
+            raise InputError(
+                f"{place}: {_short(cell)!r} has a point, and the decimal sign is the comma.",
+                "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
+            )
+
+
+def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
+    """A number beyond all floats is no infinity; the word `inf` is."""
+    for place, cell in _places(table, columns):
+        text = cell.replace(",", ".") if table.decimal == "," else cell
+        if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
+            raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
+
+
+def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
+    """Every cell that is to be a number, and where it stands."""
+    for number, cells in table.cells():
+        for index in range(len(cells)) if columns is None else columns:
+            yield f"{table.name}: line {number}, {table.column(index)}", cells[index]
+
+
+def _short(cell: str) -> str:
+    text = cell.strip()
+    return text if len(text) <= 20 else f"{text[:19]}…"
+
+
+def _check_widths(table: Table) -> None:
+    """Every row is as wide as the header, or as the first row."""
+    width = table.width or len(table.header)
+    before = "the lines before have" if table.width or not table.header else "the header has"
+    for number, cells in table.cells():
+        width = width or len(cells)
+        if len(cells) != width:
+            columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+            raise InputError(
+                f"{table.name}: line {number} has {columns}, {before} {width}.",
+                "Write NaN for a missing number; another delimiter is named by --delimiter.",
+            )
+        before = "the lines before have"
+
+
+def _cell_advice(table: Table, cell: str) -> str:
+    if not cell.isascii() and any(map(str.isdigit, cell)):
+        return "Write its digits as 0 to 9."
+    if DECIMAL_COMMA.fullmatch(cell):
+        return "Write a decimal point, not a comma."
+    if cell.strip().casefold() in MISSING:
+        return "Write NaN for a missing number."
+    if any(character in cell for character in DELIMITERS + " "):
+        return f"Rows were split at {table.delimiter!r}; another delimiter is named by --delimiter."
+    return "Text can only tell sequences apart: --batch-column names its column."
+
+
+def _batch_index(table: Table, batch_column: str) -> int:
+    """The index of the column; a number counts from 0 where there is no header."""
+    if batch_column in table.header:
+        return table.header.index(batch_column)
+    if table.header:
+        raise InputError(
+            f"{table.name}: there is no column {batch_column!r}.", did_you_mean(batch_column, table.header)
+        )
+    width = len(next(iter(table.cells()))[1])
+    if batch_column.isdecimal() and int(batch_column) < width:
+        return int(batch_column)
+    raise InputError(
+        f"{table.name}: there is no header, so no column {batch_column!r}.",
+        f"Give its number, counted from 0: 0 to {width - 1}.",
+    )

@@ -1,0 +1,25 @@
+"""JSON: nested lists, a case document, or what rnncli printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rnncli.readers.formats._json_document import document
+from rnncli.readers.formats._json_text import parse
+from rnncli.readers.formats._text import utf8
+
+if TYPE_CHECKING:
+    from rnncli.case import Document
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".json",)
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """Nested lists of numbers as inputs, or the parts of an object."""
+    return document(load(source), source.name)
+
+
+def load(source: Source) -> Any:
+    """The value itself."""
+    return parse(utf8(source), f"{source.name}: ")

@@ -1,0 +1,82 @@
+"""NDJSON: one JSON value a line; the lines are the sequences of one batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.case import Document
+from rnncli.errors import InputError
+from rnncli.readers import nested
+from rnncli.readers.formats._json_document import document
+from rnncli.readers.formats._json_text import parse
+from rnncli.readers.formats._text import UTF8_MARK, utf8
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".ndjson", ".jsonl")
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """One object as in JSON; else lines of (timesteps, features) or (batch, timesteps, features), joined."""
+    lines = _lines(source)
+    objects = [number for number, value in lines if isinstance(value, dict)]
+    if objects and len(lines) > 1:
+        raise InputError(
+            f"{source.name}: line {objects[0]} is an object, and there are {len(lines)} lines.",
+            "With --stream each line is a record of its own.",
+        )
+    if objects:
+        return document(lines[0][1], f"{source.name}: line 1")
+    sequences = [
+        array for number, value in lines for array in _sequences(value, f"{source.name}: line {number} ")
+    ]
+    _same_features(sequences, source.name)
+    if len({array.shape for array in sequences}) == 1:
+        return Document(inputs=np.stack(sequences))
+    return Document(inputs=tuple(sequences))
+
+
+def record(line: bytes, number: int, where: str = "") -> Document:
+    """One line of a stream, on its own.  where: what an error begins with, `records.ndjson: `."""
+    return document(parse(line, where, line=number), f"{where}line {number}")
+
+
+def load(source: Source) -> Any:
+    """The only value, or the list of all."""
+    values = [value for _, value in _lines(source)]
+    return values[0] if len(values) == 1 else values
+
+
+def _lines(source: Source) -> list[tuple[int, Any]]:
+    lines = enumerate(utf8(source).split(b"\n"), start=1)
+    where = f"{source.name}: "
+    texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
+    return [(number, parse(text, where, line=number)) for number, text in texts if text.strip()]
+
+
+def _sequences(value: Any, where: str) -> list[Array]:
+    found = nested.to_sequences(value, where)
+    if isinstance(found, tuple):
+        return list(found)
+    if found.ndim == 2:
+        return [found]
+    if found.ndim == 3:
+        return list(found)
+    raise InputError(
+        f"{where.rstrip()} is {found.ndim}-D, shape {found.shape}.",
+        "A line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
+    )
+
+
+def _same_features(sequences: list[Array], name: str) -> None:
+    first = sequences[0].shape[1]
+    for index, array in enumerate(sequences):
+        if array.shape[1] != first:
+            raise InputError(
+                f"{name}: sequence [0] has {first} features, [{index}] has {array.shape[1]}.",
+                "All sequences of one batch have the same features.",
+            )

@@ -1,0 +1,39 @@
+"""Safetensors: arrays by name, in a file that cannot run code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.errors import InputError
+from rnncli.readers.formats._named import inputs_of
+from rnncli.readers.packages import needed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Document
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".safetensors",)
+ADVICE = "Write it with safetensors.numpy.save_file."
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """The array `inputs`, or the only one; with it `mask`, where there is one."""
+    return inputs_of(load(source), source.name)
+
+
+def load(source: Source) -> dict[str, Array]:
+    """Every array by its name."""
+    library = needed("safetensors.numpy", "safetensors files")
+    data = source.content(ADVICE)
+    try:
+        arrays: dict[str, Array] = library.load(data)
+    except (
+        needed("safetensors", "them").SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+        MemoryError,
+    ) as error:
+        reason = str(error).rstrip(".") or "broken"
+        raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
+    return arrays

@@ -1,0 +1,152 @@
+"""Keras's own files, .keras, .weights.h5 and .h5, read without TensorFlow: weights, and layer configs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import SavedLayer
+from rnncli.errors import InputError, did_you_mean
+from rnncli.layers import recurrent
+from rnncli.readers import nested, zips
+from rnncli.readers.models import _hdf5
+from rnncli.readers.packages import needed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Document
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+ADVICE = "Write it with model.save or model.save_weights."
+PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+    """Always an error: a model has no inputs."""
+    raise InputError(
+        f"{source.name}: a saved model has weights and no inputs.", f"Use --weights {source.name}."
+    )
+
+
+def load(source: Source) -> tuple[SavedLayer, ...]:
+    """Every layer that has weights, in the model's order; of models inside it too."""
+    config, held = _held(source, numbers=True)
+    configs = {_name(leaf): leaf for leaf in _leaves(config)}
+    found = tuple(
+        SavedLayer(name, _title(configs.get(name), arrays), arrays)
+        for name, arrays in _by_layer(held.weights, configs)
+    )
+    if not found:
+        raise InputError(
+            f"{source.name}: no layer with weights is in it.", "Build the model, and save it again."
+        )
+    return found
+
+
+def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The Keras configs of the layers called so, else of the recurrent ones, in the model's order."""
+    config, _ = _held(source, numbers=False)
+    if config is None:
+        raise InputError(f"{source.name}: it holds weights and no config.", "Save the model as .keras.")
+    known = {_name(leaf): leaf for leaf in _leaves(config)}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
+    if names:
+        return [leaf for name, leaf in known.items() if name in names]
+    return [leaf for leaf in known.values() if leaf.get("class_name") in recurrent()]
+
+
+def left_out(source: Source) -> list[str]:
+    """What `layers` leaves out where none are named: the others that compute something, `Dense(1)`."""
+    leaves = list(_leaves(_held(source, numbers=False)[0]))
+    kept = (*recurrent(), "InputLayer")
+    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if leaf.get("class_name") not in kept]
+
+
+def _config(source: Source, text: str | bytes | None) -> Any:
+    """The model's config, of config.json or of the older form's attribute; None where there is none."""
+    orjson = needed("orjson", "JSON")
+    try:
+        config = None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        fault = "nested too deep" if "depth" in error.msg else "not JSON"
+        raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.") from None
+    if nested.is_too_deep(config):
+        raise InputError(f"{source.name}: its config is nested too deep.", "Save the model again.")
+    return config
+
+
+def _leaves(config: Any) -> Iterator[dict[str, Any]]:
+    """The configs of all layers that are no models themselves."""
+    if not isinstance(config, dict):
+        return
+    inner = config.get("config")
+    held = inner.get("layers") if isinstance(inner, dict) else inner
+    if not isinstance(held, list):
+        yield config
+        return
+    for layer in held:
+        yield from _leaves(layer)
+
+
+def _name(config: dict[str, Any]) -> str:
+    inner = config.get("config")
+    return str(inner.get("name") if isinstance(inner, dict) else config.get("name"))
+
+
+def _title(config: Any, arrays: tuple[Array, ...]) -> str:
+    """`Bidirectional(GRU(2))`; without a config a plain recurrent layer shows by its square of gates."""
+    if isinstance(config, dict) and isinstance(config.get("config"), dict):
+        inner = config["config"]
+        held = [inner[key] for key in ("layer", "cell") if isinstance(inner.get(key), dict)]
+        held += inner.get("cells") or ()
+        sizes = [inner[key] for key in ("units", "filters", "output_dim") if key in inner]
+        inside = [_title(part, ()) for part in held] or list(map(str, sizes))
+        return f"{config.get('class_name')}({', '.join(inside)})"
+    if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
+        units, wide = arrays[1].shape
+        if wide in {units * gates for gates in PLAIN}:
+            return f"{PLAIN[wide // units]}({units})"
+    return " ".join(str(array.shape) for array in arrays)
+
+
+def _held(source: Source, *, numbers: bool) -> tuple[Any, _hdf5.Held]:
+    """The model's config, None where there is none, and what the HDF5 file holds."""
+    needed("h5py", "Keras's files")
+    data, text = source.content(ADVICE), None
+    if data.startswith(b"PK"):
+        text, data = _unpacked(data, source.name)
+    held = _hdf5.read(data, source.name, ADVICE, numbers=numbers)
+    return _config(source, held.config if text is None else text), held
+
+
+def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """config.json and the HDF5 file of a .keras file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
+            return archive.read("config.json"), archive.read("model.weights.h5")
+    except zips.RefusedError as error:
+        raise InputError(f"{name}: {error}.", ADVICE) from None
+    except KeyError:
+        raise InputError(f"{name}: it is a zip file, but no Keras model.", ADVICE) from None
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        raise InputError(f"{name}: it is no Keras file, or cut short.", ADVICE) from None
+
+
+def _by_layer(
+    weights: Sequence[_hdf5.Weight], configs: dict[str, Any]
+) -> list[tuple[str, tuple[Array, ...]]]:
+    """Every layer's name and weights."""
+    found: dict[tuple[int, str], list[Array]] = {}
+    for place, layer, path, array in weights:
+        found.setdefault((place, _owner(layer, path, configs)), []).append(array)
+    return [(name, tuple(arrays)) for (_, name), arrays in found.items()]
+
+
+def _owner(group: str, path: str, configs: dict[str, Any]) -> str:
+    """The layer that a weight belongs to: the group, or where that is a model the layer inside it."""
+    return group if group in configs else next((part for part in path.split("/") if part in configs), group)

@@ -1,0 +1,26 @@
+"""An array as npy, written as it comes: part after part along its first axis."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli import arrays
+from rnncli.renderers.formats._storable import storable
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+def write_npy(file: IO[bytes], array: Array | arrays.Growing) -> None:
+    """A whole .npy, its numbers in copies of some megabytes."""
+    like: Array = np.empty(0, array.dtype)
+    header: dict[str, Any] = {
+        "descr": np.lib.format.dtype_to_descr(storable(like).dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    for block in arrays.blocks(array):
+        file.write(storable(block).tobytes())

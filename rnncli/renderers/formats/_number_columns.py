@@ -1,0 +1,122 @@
+"""How the numbers of a table stand under each other, in a width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from rnncli.renderers.formats._looks import BETWEEN, LOOKS
+from rnncli.renderers.page import Numbers, Table, View, marks
+
+if TYPE_CHECKING:
+    from rnncli.renderers.formats._number_rows import Block
+
+ENOUGH_UNITS = 6
+"""With fewer beside the names, numbers move under the names if there are more to be seen there."""
+
+
+class Layout(NamedTuple):
+    """How the numbers of one table stand, so that those of different tensors stand under each other.
+
+    blocks: by the identity of their Numbers.  gutter: columns of each axis's labels.
+    widths: columns of a number, by its format.
+    """
+
+    view: View
+    blocks: Mapping[int, Block]
+    gutter: Mapping[str, int]
+    widths: Mapping[str, int]
+
+    @classmethod
+    def of(cls, table: Table, view: View) -> Layout:
+        """The layout of all the numbers in `table`; NumPy is loaded only if there are any."""
+        found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
+        if not found:
+            return cls(view, {}, {}, {})
+        from rnncli.renderers.formats._number_rows import block
+
+        blocks = {id(numbers): block(numbers, view) for numbers in found}
+        gutter: dict[str, int] = {}
+        widths: dict[str, int] = {}
+        for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
+            whole = blocks[id(numbers)]
+            widths[whole.style] = max(widths.get(whole.style, 0), whole.widest)
+            for row in whole.rows:
+                for axis, label in row.labels.items():
+                    gutter[axis] = max(gutter.get(axis, 0), cell_len(label))
+        return cls(view, blocks, gutter, widths)
+
+    @property
+    def indent(self) -> int:
+        """The columns that labels take."""
+        return sum(width + len(BETWEEN) for width in self.gutter.values())
+
+    @property
+    def gap(self) -> int:
+        """The columns of the sign for numbers that are left out."""
+        return cell_len(marks(self.view).ellipsis)
+
+    def fitting(self, whole: Block, width: int) -> int:
+        """How many numbers of `whole` fit on a line of `width`; at least one."""
+        each = self.widths[whole.style] + len(BETWEEN)
+        room = width - self.indent
+        if len(whole.units) * each - len(BETWEEN) <= room:
+            return len(whole.units)
+        return max(1, (room - (0 if self.view.full else self.gap)) // each)
+
+    def prefers_beside(self, beside: int, below: int) -> bool:
+        """Whether a column of width `beside` shows as much as matters of what one of `below` would."""
+        for whole in self.blocks.values():
+            shown, possible = self.fitting(whole, beside), self.fitting(whole, below)
+            if self.indent + self.widths[whole.style] + len(BETWEEN) + self.gap > beside:
+                return False
+            if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
+                return False
+        return True
+
+    def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
+        """The rows of `numbers`, and what is to be said of those that are left out."""
+        from rnncli.renderers.formats._number_rows import MOST_UNITS, cut
+
+        whole = self.blocks[id(numbers)]
+        endless = self.view.width is None
+        fitting = self.fitting(whole, width)
+        most = None if self.view.full else MOST_UNITS if endless else fitting
+        shown = cut(whole, numbers.values, most, self.view)
+        per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
+        for row in shown.rows:
+            yield from self._row(row.labels, row.texts, shown.style, per_line)
+        if shown.summary:
+            yield from self._summary(shown.summary, width)
+
+    def _summary(self, pieces: Sequence[str], width: int) -> Iterator[Text]:
+        """`min -0.98 · mean 0.01 · ...`, on as many lines as it needs."""
+        dot = marks(self.view).dot
+        text = ""
+        for piece in pieces:
+            if text and cell_len(text + dot + piece) > width:
+                yield Text(text, LOOKS["dim"])
+                text = ""
+            text += (dot if text else "") + piece
+        yield Text(text, LOOKS["dim"])
+
+    def _row(
+        self, labels: Mapping[str, str], texts: Sequence[str], style: str, per_line: int
+    ) -> Iterator[Text]:
+        each, ellipsis = self.widths[style], marks(self.view).ellipsis
+        for start in range(0, max(1, len(texts)), per_line):
+            line = Text()
+            for axis, width in self.gutter.items():
+                label = labels.get(axis, "") if start == 0 else ""
+                line.append(label + " " * (width - cell_len(label)) + BETWEEN, LOOKS["dim"])
+            for text in texts[start : start + per_line]:
+                line.append(
+                    text if text == ellipsis else text.rjust(each),
+                    LOOKS["alarm"] if text.endswith(("NaN", "inf")) else "",
+                )
+                line.append(BETWEEN)
+            line.rstrip()
+            yield line

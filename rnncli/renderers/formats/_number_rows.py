@@ -1,0 +1,156 @@
+"""Which values of a tensor are shown, and as which text: rows with labels, gaps where some are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rnncli.renderers.numerals import is_float, style_for, written
+from rnncli.renderers.page import Numbers, View, histogram, marks
+from rnncli.renderers.wording import say
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+MOST_ROWS = 20
+"""A tensor of more rows shows its edges, unless all of it is wanted."""
+WIDEST_EDGE = 3
+MOST_UNITS = 12
+"""So many of the last axis where no width says how many fit."""
+
+GAP = -1
+"""Stands in a list of indices for those that are left out."""
+
+
+class Row(NamedTuple):
+    """labels: by axis, what is new in this row.  texts: the numbers, none of them in a gap."""
+
+    labels: dict[str, str]
+    texts: tuple[str, ...]
+
+
+class Block(NamedTuple):
+    """A tensor in text.
+
+    units: the indices of the last axis, with a GAP perhaps.  style: the format of its numbers.
+    summary: what to say of all values where some are left out, piece by piece.
+    """
+
+    rows: tuple[Row, ...]
+    units: tuple[int, ...]
+    style: str
+    summary: tuple[str, ...]
+
+    @property
+    def widest(self) -> int:
+        """The length of the longest number."""
+        return max((len(text) for row in self.rows for text in row.texts), default=1)
+
+
+def block(numbers: Numbers, view: View) -> Block:
+    """The rows of `numbers` that `view` wants, each with all of the last axis."""
+    values = np.atleast_1d(numbers.values)
+    kept = _kept(values.shape[:-1], view.full)
+    style = style_for(values, view.precision)
+    rows = tuple(_rows(values, numbers, kept, style, view))
+    gaps = any(GAP in indices for indices in kept)
+    return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
+
+
+def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
+    """`whole` with at most so many of the last axis, the first and the last ones."""
+    units = len(whole.units)
+    if most is None or units <= most:
+        return whole
+    head, tail = -(-most // 2), most // 2
+    ellipsis = marks(view).ellipsis
+    rows = tuple(
+        row._replace(texts=(*row.texts[:head], ellipsis, *row.texts[units - tail :])) if row.texts else row
+        for row in whole.rows
+    )
+    kept = (*range(head), GAP, *range(units - tail, units))
+    return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view))
+
+
+def summary(values: Array, view: View) -> tuple[str, ...]:
+    """`min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, how many are not finite, and a small histogram."""
+    if not is_float(values) or not values.size:
+        return ()
+    from rnncli.renderers import statistics
+
+    figures, style = statistics.of(values), style_for(values, view.precision)
+    pieces: list[str] = []
+    if figures.min is not None and figures.max is not None:
+        parts = {
+            "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
+        }  # fmt: skip
+        pieces = [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
+        pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
+    rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
+    odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
+    return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
+
+
+def _kept(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
+    """The indices of every axis but the last; fewer batches are shown before fewer time steps."""
+    if full or np.prod(outer, dtype=float) <= MOST_ROWS:
+        return [tuple(range(size)) for size in outer]
+    kept: list[tuple[int, ...]] = []
+    for width in range(WIDEST_EDGE, 0, -1):
+        kept = [*(_edges(size, width) for size in outer[:-1]), _edges(outer[-1], WIDEST_EDGE)]
+        if sum(1 for _ in _places(kept)) <= MOST_ROWS:
+            break
+    return kept
+
+
+def _edges(size: int, width: int) -> tuple[int, ...]:
+    if size <= 2 * width + 1:
+        return tuple(range(size))
+    return (*range(width), GAP, *range(size - width, size))
+
+
+def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+    """Every combination of the indices; behind a GAP there is nothing to combine."""
+    if not kept:
+        yield ()
+        return
+    for index in kept[0]:
+        for rest in ((),) if index == GAP else _places(kept[1:]):
+            yield (index, *rest)
+
+
+def _rows(
+    values: Array, numbers: Numbers, kept: Sequence[tuple[int, ...]], style: str, view: View
+) -> Iterator[Row]:
+    before: tuple[int, ...] = ()
+    for place in _places(kept):
+        changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
+        labels = {
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view.lang)
+            for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
+            if axis != "batch" or values.shape[0] > 1
+        }
+        texts = () if GAP in place else tuple(written(value, style) for value in values[place])
+        yield Row(labels, texts)
+        before = place
+
+
+def _label(axis: str, index: int, time: Sequence[int], lang: str) -> str:
+    match axis:
+        case "timesteps":
+            return f"t={time[index] if time else index}"
+        case "batch":
+            return f"{say('batch', lang)} {index}"
+        case "rows":
+            return f"{say('row', lang)} {index}"
+        case "cols":
+            return f"{say('column', lang)} {index}"
+    return f"{axis} {index}"
+
+
+def label_axes(shown: Block) -> tuple[str, ...]:
+    """The axes that have a label in any row, outermost first."""
+    longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))
+    return tuple(longest.labels)

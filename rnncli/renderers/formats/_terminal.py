@@ -1,0 +1,213 @@
+"""A Page as Rich draws it, in so many columns: shared by the table and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from rnncli.renderers.formats._looks import BETWEEN, INDENT, LOOKS, columns
+from rnncli.renderers.formats._number_columns import Layout
+from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
+
+
+def drawn(page: Page, view: View) -> RenderableType:
+    """The title, the remarks under it, and every part after an empty line."""
+    parts: list[RenderableType] = [_text(page.title)] if page.title else []
+    parts += [_text(note) for note in page.notes]
+    for part in page.parts:
+        if parts and isinstance(part, (Table, Grid)):
+            parts.append(Text(""))
+        parts.append(_part(part, view))
+    return Group(*parts)
+
+
+def _part(part: Table | Grid | Line, view: View) -> RenderableType:
+    match part:
+        case Table():
+            titled = [_text(part.title)] if part.title else []
+            return Group(*titled, _table(part, view))
+        case Grid():
+            return _grid(part, view)
+    return _text(part)
+
+
+def _text(line: Iterable[Span], before: str = "") -> Text:
+    text = Text(before)
+    for span in line:
+        text.append(span.text, " ".join(LOOKS[word] for word in span.style.split()))
+    return text
+
+
+def _length(line: Line) -> int:
+    return sum(cell_len(span.text) for span in line)
+
+
+def _natural(cells: Iterable[Cell]) -> int:
+    """The columns that the texts of `cells` need, indented as `_lines` does."""
+    return max(
+        (
+            _length(part) + (len(INDENT) if position and not has_numbers(cell) else 0)
+            for cell in cells
+            for position, part in enumerate(cell)
+            if not isinstance(part, Numbers)
+        ),
+        default=0,
+    )
+
+
+def _table(table: Table, view: View) -> RenderableType:
+    layout = Layout.of(table, view)
+    *others, last = zip(*table.rows, strict=True) if table.rows else ((),)
+    taken = sum(
+        max(_natural(cells), cell_len(column.heading)) + len(BETWEEN)
+        for column, cells in zip(table.columns, others, strict=False)
+    )
+    beside = columns(view) - taken
+    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural(last), 32) <= beside:
+        return _side_by_side(table, layout, beside)
+    return _stacked(table, layout)
+
+
+def _grid(grid: Grid, view: View) -> RenderableType:
+    """Tables side by side where they fit, else one below the other; equal columns under each other."""
+    folded = grid._replace(cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
+    for shape in (grid, folded):
+        abreast = [
+            _widths(tables, across)
+            for across, tables in zip(grid.across, zip(*shape.cells, strict=True), strict=True)
+        ]
+        if len(INDENT) + sum(width + len(BETWEEN) for widths in abreast for width in widths) <= columns(view):
+            return _abreast(shape, abreast)
+    return _one_by_one(folded)
+
+
+def _folded(table: Table) -> Table:
+    """The last column under the first, for want of room."""
+    rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
+    return table._replace(columns=table.columns[:-1], rows=rows)
+
+
+def _one_by_one(grid: Grid) -> RenderableType:
+    widths = _widths([table for tables in grid.cells for table in tables])
+    parts: list[RenderableType] = []
+    for down, tables in zip(grid.down, grid.cells, strict=True):
+        for across, table in zip(grid.across, tables, strict=True):
+            parts += [Text("")] if parts else []
+            parts += [Text(f"{down}, {across}", LOOKS["dim"])]
+            parts += [_indented(_plain_rows([table.rows], widths))]
+    return Group(*parts)
+
+
+def _abreast(grid: Grid, abreast: Sequence[Sequence[int]]) -> RenderableType:
+    widths = [width for widths in abreast for width in widths]
+    heads = [
+        text
+        for across, inner in zip(grid.across, abreast, strict=True)
+        for text in (across, *[""] * (len(inner) - 1))
+    ]
+    parts: list[RenderableType] = [
+        _indented(_plain_rows([[tuple(cell(head, "dim") for head in heads)]], widths))
+    ]
+    for down, tables in zip(grid.down, grid.cells, strict=True):
+        parts += [Text(down, LOOKS["dim"]), _indented(_plain_rows([table.rows for table in tables], widths))]
+    return Group(*parts)
+
+
+def _indented(drawing: RenderableType) -> Padding:
+    return Padding(drawing, (0, 0, 0, len(INDENT)), expand=False)
+
+
+def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
+    """The columns that each column needs, for all of `tables` to stand under each other, and under `head`."""
+    rows = [row for table in tables for row in table.rows]
+    rows += [(cell(head), *((),) * (len(rows[0]) - 1))] if rows else []
+    return [_natural(cells) for cells in zip(*rows, strict=True)]
+
+
+def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
+    """The rows of several tables without headings, those of one beside those of the next."""
+    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, show_header=False)
+    for width in filter(None, widths):
+        drawing.add_column(width=width, no_wrap=True)
+    blank: tuple[Cell, ...] = ((),) * (len(widths) // len(groups))
+    for rows in zip_longest(*groups, fillvalue=blank):
+        cells = (cell for row in rows for cell in row)
+        drawing.add_row(*(_text_cell(cell) for cell, width in zip(cells, widths, strict=True) if width))
+    return drawing
+
+
+def _bare(table: Table) -> RichTable:
+    headed = any(column.heading for column in table.columns)
+    drawing = RichTable(
+        box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="", show_header=headed
+    )
+    for column in table.columns[:-1]:
+        drawing.add_column(
+            Text(column.heading, LOOKS["heading"]),
+            no_wrap=True,
+            justify="right" if column.right else "left",
+            overflow="fold",
+        )
+    last = table.columns[-1]
+    drawing.add_column(
+        Text(last.heading, LOOKS["heading"]), justify="right" if last.right else "left", overflow="fold"
+    )
+    return drawing
+
+
+def _side_by_side(table: Table, layout: Layout, width: int) -> RichTable:
+    drawing = _bare(table)
+    for row in table.rows:
+        drawing.add_row(*(Text("\n").join(_lines(cell, layout, width)) for cell in row))
+    return drawing
+
+
+def _stacked(table: Table, layout: Layout) -> Text:
+    """The texts of a row on one line, as far as they fit, and its numbers below."""
+    width = columns(layout.view)
+    lines: list[Text] = []
+    for row in table.rows:
+        texts = [
+            [_text(part) for part in cell if not isinstance(part, Numbers)]
+            for cell in row
+            if not has_numbers(cell)
+        ]
+        firsts = [text for cell in texts for text in cell[:1]]
+        lines += _flow([*firsts, *(text for cell in texts for text in cell[1:])], width, INDENT)
+        for numbered in filter(has_numbers, row):
+            lines += [Text(INDENT) + line for line in _lines(numbered, layout, width - len(INDENT))]
+    return Text("\n").join(lines)
+
+
+def _flow(pieces: Sequence[Text], width: int, indent: str = "") -> list[Text]:
+    """`pieces` two columns apart, on as few lines of `width` as hold them."""
+    lines: list[Text] = []
+    for piece in pieces:
+        if lines and lines[-1].cell_len + len(BETWEEN) + piece.cell_len <= width:
+            lines[-1] = lines[-1] + Text(BETWEEN) + piece
+        else:
+            lines.append(Text(indent if lines else "") + piece)
+    return lines
+
+
+def _text_cell(cell: Cell) -> Text:
+    return Text("\n").join(
+        _text(part, INDENT if position else "")
+        for position, part in enumerate(cell)
+        if not isinstance(part, Numbers)
+    )
+
+
+def _lines(cell: Cell, layout: Layout, width: int) -> Iterator[Text]:
+    """`cell` from top to bottom; in a cell of texts, those under the first are indented."""
+    for position, part in enumerate(cell):
+        if isinstance(part, Numbers):
+            yield from layout.lines(part, width)
+        else:
+            yield _text(part, INDENT if position and not has_numbers(cell) else "")

@@ -1,0 +1,17 @@
+"""npz: every tensor under its name."""
+
+from __future__ import annotations
+
+from typing import IO
+from zipfile import ZipFile
+
+from rnncli.renderers.formats._npy_file import write_npy
+from rnncli.renderers.page import Answer, GrowingAnswer
+
+
+def write(answer: Answer | GrowingAnswer, file: IO[bytes]) -> None:
+    """What `numpy.load` reads; bfloat16 as float32, which holds the same numbers."""
+    with ZipFile(file, "w") as archive:
+        for name, array in answer.tensors().items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_npy(member, array)

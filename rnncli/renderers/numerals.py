@@ -1,0 +1,101 @@
+"""Numbers as text: the shortest that reads back the same, and the aligned for the eye."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli import arrays
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NOT_A_NUMBER = "NaN"
+INFINITY = "Infinity"
+
+
+def is_short(array: Array) -> bool:
+    """Whether `array` holds floats of 16 bits, of which bfloat16 is one that NumPy itself lacks."""
+    return array.dtype.itemsize == 2 and array.dtype.kind not in "iub"
+
+
+def is_float(array: Array) -> bool:
+    """Whether `array` holds floats of any width."""
+    return array.dtype.kind == "f" or is_short(array)
+
+
+def spelled(value: float) -> str:
+    """What stands in a file for a float that is not finite."""
+    if value != value:
+        return NOT_A_NUMBER
+    return INFINITY if value > 0 else f"-{INFINITY}"
+
+
+def exact(array: Array, decimals: int | None = None) -> list[str]:
+    """Every value of `array`, flat, in the fewest digits that its own dtype reads back the same.
+
+    decimals: rounded to so many before; the digits of a narrow dtype would round otherwise than its numbers.
+    """
+    flat = np.ravel(rounded(array, decimals))
+    if not is_float(flat):
+        return [str(value) for value in flat.tolist()]
+    texts: list[str] = widened(flat).astype(str).tolist() if is_short(flat) else flat.astype(str).tolist()
+    for index in np.flatnonzero(~np.isfinite(flat)):
+        texts[index] = spelled(float(flat[index]))
+    return texts
+
+
+def widened(array: Array) -> Array:
+    """Floats of 16 bits as float64, each the decimal with the fewest digits that rounds to it."""
+    bits, places = np.unique(np.ascontiguousarray(array).view(np.uint16), return_inverse=True)
+    values = bits.view(array.dtype).astype(np.float32).tolist()
+    with np.errstate(over="ignore"):
+        nearest = np.array([_fewest_digits(value, array.dtype) for value in values], np.float64)
+    return nearest[places].reshape(array.shape)
+
+
+def _fewest_digits(value: float, dtype: np.dtype[Any]) -> float:
+    for digits in range(1, 6):
+        decimal = float(f"{value:.{digits}g}")
+        if dtype.type(decimal) == value:
+            return decimal
+    return value
+
+
+def rounded(array: Array, decimals: int | None) -> Array:
+    """`array` to so many decimals, in its own dtype; as it is for None."""
+    if decimals is None or not is_float(array):
+        return array
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide = array.astype(np.float64)
+        kept = np.isfinite(wide) & (np.abs(wide) < 1e15)
+        return np.where(kept, np.round(np.where(kept, wide, 0), decimals), wide).astype(array.dtype)
+
+
+def style_for(array: Array, decimals: int | None) -> str:
+    """The format in which all of `array` is readable: decimals for ordinary sizes, else an exponent."""
+    if not is_float(array):
+        return "d" if array.dtype.kind in "iu" else ""
+    largest = max(map(_largest, arrays.blocks(array.reshape(-1))), default=0.0)
+    places = 4 if decimals is None else decimals
+    ordinary = largest == 0 or 1e-3 <= largest < 1e5
+    return f"z.{places}f" if ordinary else f".{places}e"
+
+
+def _largest(array: Array) -> float:
+    wide = array.astype(np.float64)
+    return float(np.abs(wide).max(where=np.isfinite(wide), initial=0.0))
+
+
+def written(value: Any, style: str) -> str:
+    """One number for the eye."""
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, (bool, int)):
+        return str(number)
+    number = float(number)
+    if number != number:
+        return NOT_A_NUMBER
+    if number in (float("inf"), float("-inf")):
+        return "inf" if number > 0 else "-inf"
+    return format(number, style)
