@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
-from rnncli.cli import terminal
+from rnncli.cli import catalog, terminal
 from rnncli.cli.help import Command, usage_error, write_examples, write_flags
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
-
-COMMANDS: Mapping[str, Mapping[str, str]] = {
-    "Ask a layer": {
-        "run": "What does the layer return?",
-        "shape": "Which tensors, which shapes, how many parameters, without computing.",
-        "matrix": "return_sequences x return_state, all four side by side.",
-        "trace": "Every gate and state at every time step.",
-        "explain": "Where does this one number come from?",
-        "gradients": "How far back does the output see?",
-        "plot": "A picture of every gate and state: png, svg, pdf, or in the terminal.",
-    },
-    "Look around": {
-        "samples": "The built-in inputs.",
-        "engines": "What can compute here, and which versions.",
-    },
-}
-"""Heading, then the stem of a file of this folder, then its help in one line."""
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -47,13 +29,11 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
-        return [name for commands in COMMANDS.values() for name in commands]
+        return list(catalog.names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of `rnncli/cli/<cmd_name>.py`."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        return load(cmd_name)
+        """The command of that name."""
+        return load(cmd_name) if cmd_name in catalog.names() else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does; no command at all asks for the help."""
@@ -65,16 +45,16 @@ class Commands(TyperGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but a word that is no command is told which one it may have meant."""
-        names = self.list_commands(ctx)
+        names = catalog.names()
         if args[0] not in names:
             raise UsageError(f"there is no command {args[0]!r}.", did_you_mean(args[0], names))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their headings, then the flags."""
-        for heading, commands in COMMANDS.items():
+        for heading, summaries in catalog.sections().items():
             with formatter.section(heading):
-                formatter.write_dl(list(commands.items()))
+                formatter.write_dl(list(summaries.items()))
         write_flags(self.get_params(ctx), ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -84,10 +64,10 @@ class Commands(TyperGroup):
 
 
 def load(name: str) -> click.Command:
-    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES."""
+    """The command of `rnncli.commands.<name>`, see there."""
     from rnncli.cli.flags import expanded
 
-    module = importlib.import_module(f"rnncli.cli.{name}")
+    module = catalog.load(name)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name, cls=Command, epilog=module.EXAMPLES)(expanded(getattr(module, name)))
     return typer.main.get_command(single)

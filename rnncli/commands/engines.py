@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rnncli.cli.flags import OutputFlags
 
+SECTION = "Look around"
+SUMMARY = "What can compute here, and which versions."
 EXAMPLES = """\
 rnncli engines
 rnncli engines --format json

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
+SECTION = "Ask a layer"
+SUMMARY = "return_sequences x return_state, all four side by side."
 EXAMPLES = """\
 rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json

@@ -13,6 +13,8 @@ from rnncli.errors import UsageError
 if TYPE_CHECKING:
     from rnncli.readers.samples import Sample
 
+SECTION = "Look around"
+SUMMARY = "The built-in inputs."
 EXAMPLES = """\
 rnncli samples
 rnncli samples sensors > sensors.csv

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
 
+SECTION = "Ask a layer"
+SUMMARY = "Which tensors, which shapes, how many parameters, without computing."
 EXAMPLES = """\
 rnncli shape --layer lstm --return-sequences --return-state
 rnncli shape --input-shape batch,None,8 --layer gru --units 64

@@ -9,6 +9,8 @@ import typer
 from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
+SECTION = "Ask a layer"
+SUMMARY = "Where does this one number come from?"
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences

@@ -14,6 +14,8 @@ from rnncli.errors import UsageError
 if TYPE_CHECKING:
     from rnncli.case import Case
 
+SECTION = "Ask a layer"
+SUMMARY = "How far back does the output see?"
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
 rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4

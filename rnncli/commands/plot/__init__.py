@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rnncli.case import Case
     from rnncli.commands.plot.sheet import Sheet
 
+SECTION = "Ask a layer"
+SUMMARY = "A picture of every gate and state: png, svg, pdf, or in the terminal."
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
 rnncli plot data.csv --layer bilstm --gate forget --gate cell -o cells.png

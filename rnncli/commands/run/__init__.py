@@ -17,6 +17,8 @@ from rnncli.cli.flags import (
     WithStats,
 )
 
+SECTION = "Ask a layer"
+SUMMARY = "What does the layer return?"
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer bigru --units 4 --format json

@@ -8,6 +8,8 @@ import typer
 
 from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
 
+SECTION = "Ask a layer"
+SUMMARY = "Every gate and state at every time step."
 EXAMPLES = """\
 rnncli trace --layer lstm --seed 42 --unit 0
 rnncli trace data.csv --layer bigru --step -1 --gate update --format json
