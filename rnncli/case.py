@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -94,6 +94,12 @@ class Document(NamedTuple):
     training: bool | None = None
     feature_names: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+def format_shape(shape: Iterable[Dimension]) -> str:
+    """As Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
+    parts = [str(dimension) for dimension in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def walk(spec: Spec) -> Iterator[Spec]:

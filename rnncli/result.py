@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Shape, Spec
 
 if TYPE_CHECKING:
+    from rnncli.arrays import Growing
     from rnncli.case import Array
 
 
@@ -31,6 +32,15 @@ class NamedTensor(NamedTuple):
     axes: tuple[str, ...]
     values: Array
     equals: tuple[str, ...] = ()
+    time: Sequence[int] = ()
+
+
+class GrowingTensor(NamedTuple):
+    """A returned tensor whose values come part after part."""
+
+    name: str
+    axes: tuple[str, ...]
+    values: Growing
     time: Sequence[int] = ()
 
 

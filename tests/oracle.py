@@ -17,9 +17,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import pipeline
 from rnncli.result import Result
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
@@ -163,7 +162,7 @@ def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
 
 def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:
     """What rnncli answers."""
-    return pipeline.run(case(expressions, inputs, **rest), engine)
+    return compute.run(case(expressions, inputs, **rest), engine)
 
 
 def alike(result: Result, tensors: Sequence[np.ndarray], atol: float | None = None) -> None:

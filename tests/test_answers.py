@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
 
+from rnncli.case import format_shape
 from rnncli.commands._matrix_answer import MatrixAnswer
 from rnncli.commands._shape_answer import ShapeAnswer
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Grid, Numbers, Table, View, idea, shape_text
+from rnncli.renderers.page import Grid, Numbers, Table, View, idea
 from rnncli.renderers.wording import WORDS, brief, meaning, say
 from rnncli.result import NamedTensor
 from rnncli.version import __version__
@@ -66,7 +67,7 @@ def test_equal_tensors_stand_for_one_idea():
     [((1, 4, 3), "(1, 4, 3)"), ((12,), "(12,)"), ((None, "batch"), "(None, batch)"), ((), "()")],
 )
 def test_shapes_are_written_as_python_writes_them(shape, text):
-    assert shape_text(shape) == text
+    assert format_shape(shape) == text
 
 
 def test_run_document_is_the_contract_s_in_its_order():

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli.case import Document
+from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.readers.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, made
-from rnncli.shapes import format_shape, parse_shape
+from rnncli.specs.shapes import parse_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
 RAGGED = (np.full((4, 2), 1.0), np.full((4, 2), 2.0), np.full((3, 2), 3.0), np.full((1, 2), 4.0))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import arrays, memory, specs
+from rnncli import arrays, compute, memory, specs
 from rnncli.case import Case, Document
-from rnncli.compute import call, chunks, growing, pipeline
+from rnncli.compute import call, chunks, growing
 from rnncli.compute.engines import numpy as engine
 from rnncli.errors import InputError, UsageError
 from rnncli.layers._claims import evaluate
@@ -91,19 +91,19 @@ class TestPlan:
         case = case_of("LSTM(3, return_sequences=True)", 400, 50)
         budget = cut(case, 20)
         monkeypatch.setattr(memory, "total", lambda: 150_000)
-        parts = pipeline.parts(case, "auto", pipeline.plan(case, budget))
+        parts = compute.parts(case, "auto", compute.plan(case, budget))
         assert sum(len(part.outputs[0].values) for part in parts) == 400
         for refused in (budget, 2**40):
             with pytest.raises(InputError, match="memory"):
-                pipeline.run(case, budget=refused)
+                compute.run(case, budget=refused)
 
     def test_a_trace_is_whole(self) -> None:
         assert len(chunks.plan(case_of("LSTM(3)", traced=True), 1)) == 1
 
 
 def differ_at_most(case: Case, engine: str = "numpy", sequences: int = 3) -> None:
-    whole = pipeline.run(case, engine, 2**40)
-    parted = pipeline.run(case, engine, cut(case, sequences))
+    whole = compute.run(case, engine, 2**40)
+    parted = compute.run(case, engine, cut(case, sequences))
     assert len(chunks.plan(case, cut(case, sequences))) > 1
     assert parted.input_shape == whole.input_shape
     assert [tensor.name for tensor in parted.outputs] == [tensor.name for tensor in whole.outputs]
@@ -141,7 +141,7 @@ class TestTheSameNumbers:
         differ_at_most(case_of(EXPRESSIONS[1]), "onnx")
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
-        whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
+        whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")
         halves = list(call.parted(whole, [2, 2]))
         assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
@@ -152,7 +152,7 @@ class TestTheSameNumbers:
 
     def test_claims_hold_of_all_values(self) -> None:
         case = case_of(EXPRESSIONS[4])
-        result = pipeline.run(case, "numpy", cut(case, 2))
+        result = compute.run(case, "numpy", cut(case, 2))
         tensors = {tensor.name: tensor.values for tensor in result.outputs}
         claims = [(tensor, claim) for tensor in result.outputs for claim in tensor.equals]
         assert len(claims) == 2
@@ -162,9 +162,9 @@ class TestTheSameNumbers:
     @pytest.mark.parametrize("expression", EXPRESSIONS)
     def test_time_in_blocks(self, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case = case_of(expression, timesteps=7)
-        whole = pipeline.run(case, "numpy")
+        whole = compute.run(case, "numpy")
         monkeypatch.setattr(engine, "BLOCK", 11 * 20 * 2)
-        for mine, theirs in zip(pipeline.run(case, "numpy").outputs, whole.outputs, strict=True):
+        for mine, theirs in zip(compute.run(case, "numpy").outputs, whole.outputs, strict=True):
             np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
 
 
@@ -177,9 +177,9 @@ class TestUnfolded:
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         case = dataclasses.replace(case, inputs=case.inputs.astype(case.layers[0].config["dtype"]))
-        plan = pipeline.plan(case, cut(case, 3))
-        whole = chunks.joined(pipeline.parts(case, engine, plan), 11)
-        found = growing.Unfolded(pipeline.parts(case, engine, plan), 11)
+        plan = compute.plan(case, cut(case, 3))
+        whole = chunks.joined(compute.parts(case, engine, plan), 11)
+        found = growing.GrowingResult(compute.parts(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
             parts = list(mine.values.parts)
@@ -194,10 +194,10 @@ class TestUnfolded:
         assert found.agreed.equals == {tensor.name: tensor.equals for tensor in whole.outputs}
 
     def test_every_engine_is_named(self) -> None:
-        whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
+        whole = compute.run(case_of("LSTM(3)", 4), "numpy")
         halves = list(call.parted(whole, [2, 2]))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
-        found = growing.Unfolded(iter(halves), 4)
+        found = growing.GrowingResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
         assert found.agreed.engine == "onnx, numpy"
 
@@ -206,8 +206,8 @@ class TestUnfolded:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         case = case_of(EXPRESSIONS[1])
-        plan = pipeline.plan(case, cut(case, 3))
-        found = growing.Unfolded(pipeline.parts(case, "numpy", plan), 11)
+        plan = compute.plan(case, cut(case, 3))
+        found = growing.GrowingResult(compute.parts(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1]._file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
             list(found.outputs[0].values.parts)
@@ -238,9 +238,9 @@ class TestMapped:
         assert large.mask is not None
         assert np.array_equal(large.mask, small.mask)
         layers = specs.from_flags(["LSTM(3, return_sequences=True)"], {})
-        whole = pipeline.run(Case(layers, small.inputs, small.mask, seed=1), "numpy")
+        whole = compute.run(Case(layers, small.inputs, small.mask, seed=1), "numpy")
         case = Case(layers, large.inputs, large.mask, seed=1)
-        parted = pipeline.run(case, "numpy", cut(case, 2))
+        parted = compute.run(case, "numpy", cut(case, 2))
         np.testing.assert_allclose(parted.outputs[0].values, whole.outputs[0].values, rtol=0, atol=1e-6)
 
     def test_what_float32_cannot_hold_is_counted_through_all_blocks(self, tmp_path: Path) -> None:

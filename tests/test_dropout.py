@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import call, pipeline
+from rnncli.compute import call
 from rnncli.errors import InputError, LayerError, UsageError
 
 INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
@@ -24,9 +24,9 @@ def case(*texts, **parts):
 @pytest.mark.parametrize("rate", ["0.5", "0.0", "0.5, seed=3"])
 def test_at_rest_it_takes_its_seed_and_changes_nothing(rate, mask):
     asked = case(f"Dropout({rate})", "GRU(3, return_sequences=True)", "Dropout(0.2)", "LSTM(2)", mask=mask)
-    result = pipeline.run(asked)
+    result = compute.run(asked)
     assert result.engine == "numpy"
-    other = pipeline.run(asked, "tensorflow")
+    other = compute.run(asked, "tensorflow")
     np.testing.assert_allclose(result.outputs[0].values, other.outputs[0].values, atol=1e-6)
     for path, weight in result.weights.items():
         np.testing.assert_allclose(weight, other.weights[path], atol=1e-5)
@@ -36,7 +36,7 @@ def test_while_it_trains_keras_draws():
     import keras
 
     asked = case("Dropout(0.5)", "Dropout(0.3)", training=True)
-    result = pipeline.run(asked)
+    result = compute.run(asked)
     assert result.engine == "tensorflow"
     keras.utils.set_random_seed(7)
     layers = keras.layers.Dropout(0.5), keras.layers.Dropout(0.3)
@@ -44,8 +44,8 @@ def test_while_it_trains_keras_draws():
     np.testing.assert_array_equal(result.outputs[0].values, keras.ops.convert_to_numpy(expected))
     assert (result.outputs[0].values == 0).any()
     with pytest.raises(UsageError, match="Dropout leaves out while it trains"):
-        pipeline.run(asked, "numpy")
-    assert pipeline.run(case("Dropout(0.0)", training=True)).engine == "numpy"
+        compute.run(asked, "numpy")
+    assert compute.run(case("Dropout(0.0)", training=True)).engine == "numpy"
 
 
 def test_a_sequential_with_dropout_is_read():

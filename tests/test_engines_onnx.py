@@ -17,8 +17,9 @@ import pytest
 from test_engines_options import keras_applies_the_mask_backwards, rows, written
 from test_engines_product import FLAGS, KINDS, MERGES, holds
 
+from rnncli import compute
 from rnncli.case import Case
-from rnncli.compute import call, compare, engines, pipeline
+from rnncli.compute import call, compare, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
 
@@ -176,7 +177,7 @@ class TestRefusals:
     def test_say_why(self, name: str) -> None:
         case, message = REFUSED[name]
         with pytest.raises(UsageError, match=message) as caught:
-            pipeline.run(case, "onnx")
+            compute.run(case, "onnx")
         assert caught.value.exit_code == 2
         assert caught.value.what.startswith("the engine onnx cannot compute this: ")
         assert caught.value.advice
@@ -266,7 +267,7 @@ class TestAuto:
         assert all(map(engine.worth, above))
 
     def test_says_which_engine_ran(self) -> None:
-        assert pipeline.run(_steps("GRU", 20_000)).engine == "onnx"
+        assert compute.run(_steps("GRU", 20_000)).engine == "onnx"
 
     def test_leaves_what_keeps_its_state_to_numpy(self) -> None:
         assert call.choose(_steps("GRU(3, stateful=True)", 100_000)) == "numpy"

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
+from rnncli.commands.explain import terms as explaining
 from rnncli.commands.explain.explanation import Equation, Explanation, target
 from rnncli.commands.explain.locate import infos
-from rnncli.compute import pipeline
+from rnncli.compute import trace as tracing
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
 from rnncli.layers.stack import Stack
@@ -36,7 +37,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
-    wide = pipeline.witnessed(asked)
+    wide = tracing.with_all_outputs(asked)
     shapes = infos(Stack(wide.layers), asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
@@ -119,10 +120,10 @@ CASES = {
 @pytest.mark.parametrize("terms", [None, 2])
 def test_the_terms_of_every_number_add_up(name, terms):
     asked = CASES[name]
-    result = pipeline.run(pipeline.witnessed(asked), "numpy")
+    result = compute.run(tracing.with_all_outputs(asked), "numpy")
     values = {tensor.name: tensor.values for tensor in result.outputs}
     for text in numbers(asked):
-        explanation, _ = pipeline.explain(asked, text, depth=6, terms=terms)
+        explanation, _ = explaining.explain(asked, text, depth=6, terms=terms)
         holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
         if len(asked.layers) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
@@ -158,7 +159,7 @@ def test_random_stacks_add_up(data):
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=8, max_size=8))).reshape(2, 4)
     asked = case(*texts, mask=data.draw(st.sampled_from([None, mask])))
     text = data.draw(st.sampled_from(numbers(asked)))
-    explanation, result = pipeline.explain(asked, text, depth=data.draw(st.integers(1, 5)), terms=None)
+    explanation, result = explaining.explain(asked, text, depth=data.draw(st.integers(1, 5)), terms=None)
     largest = max(1.0, *(np.abs(tensor.values).max() for tensor in result.outputs))
     holds(explanation, 1e-12 * largest)
 
@@ -168,7 +169,7 @@ def test_a_fold_of_the_leaves_alone_gives_the_number(name):
     """With nothing but what no equation explains, computed anew in float64, the number comes out."""
     asked = CASES[name]
     for text in numbers(asked)[-6:]:
-        explanation, _ = pipeline.explain(asked, text, depth=12)
+        explanation, _ = explaining.explain(asked, text, depth=12)
         assert folded(explanation, explanation.equations[0].key) == pytest.approx(
             explanation.value, abs=1e-12
         )
@@ -193,7 +194,7 @@ def test_depth_goes_a_step_back_and_a_layer_down():
     places = [
         {
             (one.place.layer, one.place.timestep)
-            for one in pipeline.explain(asked, "hidden_state[1,2]", depth)[0].equations
+            for one in explaining.explain(asked, "hidden_state[1,2]", depth)[0].equations
         }
         for depth in (1, 2, 3)
     ]
@@ -203,8 +204,8 @@ def test_depth_goes_a_step_back_and_a_layer_down():
 
 
 def test_the_largest_terms_are_listed_and_the_rest_summed():
-    whole, _ = pipeline.explain(CASES["lstm"], "last_cell_state[0,0]")
-    short, _ = pipeline.explain(CASES["lstm"], "last_cell_state[0,0]", terms=3)
+    whole, _ = explaining.explain(CASES["lstm"], "last_cell_state[0,0]")
+    short, _ = explaining.explain(CASES["lstm"], "last_cell_state[0,0]", terms=3)
     pairs = [pair for pair in zip(whole.equations, short.equations, strict=True) if pair[0].function]
     assert len(pairs) == 3
     for every, few in pairs:
@@ -218,7 +219,7 @@ def test_the_largest_terms_are_listed_and_the_rest_summed():
 
 def test_nan_comes_first():
     asked = case("lstm", dtype="float32", inputs=np.full((2, 4, 3), [1, np.nan, 2]))
-    gate = pipeline.explain(asked, "last_cell_state[0,0]")[0].equations[1]
+    gate = explaining.explain(asked, "last_cell_state[0,0]")[0].equations[1]
     assert gate.terms[0].factors[0].name == "feature 1"
     assert np.isnan(gate.terms[0].value)
 
@@ -234,15 +235,15 @@ def test_nan_comes_first():
     ],
 )  # fmt: skip
 def test_what_equals_it_is_named(name, text, equal):
-    assert pipeline.explain(CASES[name], text)[0].equals == equal
+    assert explaining.explain(CASES[name], text)[0].equals == equal
 
 
 def test_bidirectional_states_are_entries_of_its_sequence():
     asked = case("bilstm", flags={"return_sequences": True, "return_state": True})
-    back, _ = pipeline.explain(asked, "backward_last_hidden_state[0,1]")
+    back, _ = explaining.explain(asked, "backward_last_hidden_state[0,1]")
     assert back.equals == ("hidden_states[0, 0, 3]",)
     assert back.equations[0].place[1:4] == ("backward", 0, 3)
-    forth, _ = pipeline.explain(asked, "hidden_states[0,-1,0]")
+    forth, _ = explaining.explain(asked, "hidden_states[0,-1,0]")
     assert forth.equals == ("forward_last_hidden_state[0, 0]",)
 
 
@@ -257,12 +258,12 @@ def test_masked_steps_say_so():
         ("masking", "0/output[1,2,0]"): ("masked", None),
     }
     for (name, text), (kind, timestep) in notes.items():
-        note = pipeline.explain(CASES[name], text)[0].equations[0].note
+        note = explaining.explain(CASES[name], text)[0].equations[0].note
         assert (note.kind, note.timestep) == (kind, timestep), (name, text)
 
 
 def test_dropout_is_a_factor_of_its_own():
-    explanation, _ = pipeline.explain(CASES["training"], "hidden_state[0,0]")
+    explanation, _ = explaining.explain(CASES["training"], "hidden_state[0,0]")
     update = next(one for one in explanation.equations if one.name == "update")
     assert update.symbols[:2] == ("(x · dropout) W", "(h · dropout) U")
     for term in update.terms:
@@ -274,7 +275,7 @@ def test_a_given_start_and_feature_names():
     states = np.full((2, 2), 0.3), np.full((2, 2), -0.8)
     inputs = np.ones((2, 1, 3))
     asked = case("lstm", initial_state=states, feature_names=("a", "b", "c"), inputs=inputs)
-    cell, *gates = pipeline.explain(asked, "last_cell_state[0,1]")[0].equations
+    cell, *gates = explaining.explain(asked, "last_cell_state[0,1]")[0].equations
     assert cell.terms[0].factors[1].name == "cell at start"
     assert cell.terms[0].factors[1].value == -0.8
     named = {term.factors[0].name for term in gates[0].terms}
@@ -301,7 +302,7 @@ def test_a_given_start_and_feature_names():
 )
 def test_what_is_no_number_is_said(text, said):
     with pytest.raises(UsageError) as caught:
-        pipeline.explain(CASES["lstm"], text)
+        explaining.explain(CASES["lstm"], text)
     assert said in str(caught.value)
 
 

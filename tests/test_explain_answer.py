@@ -13,9 +13,9 @@ from test_renderers import VIEWS, matches_golden
 
 from rnncli import specs
 from rnncli.case import Case
+from rnncli.commands.explain import terms as explaining
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.commands.explain.explanation import Explanation
-from rnncli.compute import pipeline
 from rnncli.errors import UsageError
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
@@ -35,7 +35,7 @@ def stack(texts: list[str], text: str, terms: int) -> ExplainAnswer:
 
 
 def of(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> ExplainAnswer:
-    explanation, result = pipeline.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms)
+    explanation, result = explaining.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms)
     return ExplainAnswer(_settled(explanation), result)
 
 
@@ -93,7 +93,7 @@ def test_the_document_is_the_whole_explanation():
     filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
     layers = specs.from_flags(["lstm"], filled)
     case = Case(layers, INPUTS, seed=3)
-    exact = ExplainAnswer(*pipeline.explain(case, "last_cell_state[0,1]", 1, 10))
+    exact = ExplainAnswer(*explaining.explain(case, "last_cell_state[0,1]", 1, 10))
     document = json.loads(formats.render(exact, "json", View()))
     assert document["schema"] == "rnncli/1"
     found = document["explanation"]

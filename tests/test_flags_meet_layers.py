@@ -10,10 +10,9 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.cli.app import main
-from rnncli.compute import pipeline
 from rnncli.errors import LayerError
 
 keras = oracle.keras
@@ -94,7 +93,7 @@ def test_the_numbers_are_those_of_the_layer_written_whole(
 ) -> None:
     keras.utils.set_random_seed(5)
     theirs = oracle.called(oracle.made(script), X)[-1]
-    oracle.alike(pipeline.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)
+    oracle.alike(compute.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)
 
 
 SAYS_OTHERWISE = [

@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnncli import compute, specs
 from rnncli import layers as registry
-from rnncli import specs
 from rnncli.case import Case
 from rnncli.commands import _outline
+from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.curves import Verdict, judged, target
-from rnncli.compute import pipeline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
+from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 STEP = 1e-5
@@ -29,7 +30,7 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
         case,
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
         initial_state=tuple(
-            rng.standard_normal(info.shape) for info in pipeline.states(built, shape)
+            rng.standard_normal(info.shape) for info in Stack(built).states(shape)
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
@@ -41,7 +42,7 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
 
 def values(case: Case, found) -> np.ndarray:
     """The chosen numbers, by the numpy engine."""
-    tensor = pipeline.run(case, "numpy").outputs[found.position].values
+    tensor = compute.run(case, "numpy").outputs[found.position].values
     return tensor[found.batch].ravel()[found.entries]
 
 
@@ -80,7 +81,7 @@ class Restarted:
             before = replace(
                 before, weights={path[2:]: w for path, w in case.weights.items() if path[0] == "0"}
             )
-            self.inputs = pipeline.run(before, "numpy").outputs[0].values
+            self.inputs = compute.run(before, "numpy").outputs[0].values
         if len(case.layers) > 1:
             self.weights = within(case.weights, str(place))
         self.after = case.layers[place + 1 :]
@@ -134,7 +135,7 @@ class Restarted:
 
 def held(case: Case, of: str | None, place: int = 0) -> None:
     """Every curve of gradients is that of central differences."""
-    found = pipeline.gradients(case, of)
+    found = curves.gradients(case, of)
     again = Restarted(case, found.target, place)
     np.testing.assert_allclose(again.run(), values(case, found.target), rtol=1e-9, atol=1e-12)
     *states, inputs = found.curves
@@ -217,9 +218,9 @@ def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
     stack = specs.from_flags(
         [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
     )
-    found = pipeline.gradients(case, of)
+    found = curves.gradients(case, of)
     assert found.layers == case.layers != stack
-    theirs = pipeline.gradients(replace(case, layers=stack), of)
+    theirs = curves.gradients(replace(case, layers=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])
     for mine, other in zip(found.curves, theirs.curves, strict=True):
@@ -231,7 +232,7 @@ def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
 
 def test_states_below_the_last_layer_are_not_returned():
     with pytest.raises(UsageError, match="there is no tensor 'last_cell_state'"):
-        pipeline.gradients(drawn(7, "LSTM(2)", "Dense(1)"), "last_cell_state")
+        curves.gradients(drawn(7, "LSTM(2)", "Dense(1)"), "last_cell_state")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_random_layers(seed):
     expression = inner if seed % 3 else f"Bidirectional({inner})"
     shape = tuple(rng.integers(1, 5, 3))
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
-    infos = pipeline.Stack(case.layers).outputs(shape)
+    infos = Stack(case.layers).outputs(shape)
     info = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
     held(case, f"{info.name}{index}")
@@ -275,7 +276,7 @@ def test_cells_one_on_the_other():
         layers=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
     )
-    found = pipeline.gradients(single)
+    found = curves.gradients(single)
     again = Restarted(case, found.target, 0)
     assert [curve.part for curve in found.curves] == ["0/hidden", "0/cell", "1/hidden", "input"]
     for part, curve in enumerate(found.curves[:3]):
@@ -287,7 +288,7 @@ def test_cells_one_on_the_other():
 def test_masking_in_front_masks():
     case = drawn(3, "Masking(0.0)", "GRU(2)")
     case.inputs[0, 2:4] = 0
-    found = pipeline.gradients(case)
+    found = curves.gradients(case)
     assert found.curves[-1].skipped.tolist() == [False, False, True, True, False]
     assert (found.curves[-1].norms[2:4] == 0).all()
 
@@ -296,18 +297,18 @@ def test_more_numbers_than_go_at_once(monkeypatch):
     from rnncli.commands.gradients import tape
 
     case = drawn(9, "LSTM(2, return_sequences=True)")
-    whole = pipeline.gradients(case, "hidden_states[0]")
+    whole = curves.gradients(case, "hidden_states[0]")
     monkeypatch.setattr(tape, "AT_ONCE", 3)
-    for one, other in zip(whole.curves, pipeline.gradients(case, "hidden_states[0]").curves, strict=True):
+    for one, other in zip(whole.curves, curves.gradients(case, "hidden_states[0]").curves, strict=True):
         np.testing.assert_allclose(one.norms, other.norms, rtol=1e-12)
 
 
 def test_numbers_that_are_masked_may_be_no_numbers():
     case = drawn(3, "LSTM(2)", masked=True)
     case.mask[0] = [True, True, False, True, False]
-    plain = pipeline.gradients(case)
+    plain = curves.gradients(case)
     case.inputs[0, 2] = np.nan
-    for one, other in zip(plain.curves, pipeline.gradients(case).curves, strict=True):
+    for one, other in zip(plain.curves, curves.gradients(case).curves, strict=True):
         np.testing.assert_array_equal(one.norms, other.norms)
 
 
@@ -339,7 +340,7 @@ def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes():
     for scale, kind in ((0.1, "vanishes"), (8.0, "explodes")):
         case = drawn(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
         case.weights["recurrent_kernel"][:] = scale * np.eye(3)
-        assert pipeline.gradients(case).curves[0].verdict.kind == kind
+        assert curves.gradients(case).curves[0].verdict.kind == kind
 
 
 INFOS = (
@@ -391,15 +392,15 @@ def test_what_a_text_does_not_name(text, said):
 @pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])
 def test_layers_whose_states_are_hidden_are_refused(expressions):
     layers = specs.from_flags(expressions, {})
-    rank = pipeline.Stack(layers).layers[0].input_rank or 3
+    rank = Stack(layers).layers[0].input_rank or 3
     with pytest.raises(UsageError, match="cannot watch the states"):
-        pipeline.gradients(Case(layers=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
+        curves.gradients(Case(layers=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 
 def test_dropout_after_the_last_loop_changes_nothing():
     inputs = np.random.default_rng(5).standard_normal((2, 5, 3)).astype(np.float32)
     alone, after = (
-        pipeline.gradients(Case(specs.from_flags(list(stack), {}), inputs, seed=3))
+        curves.gradients(Case(specs.from_flags(list(stack), {}), inputs, seed=3))
         for stack in (["LSTM(4)"], ["LSTM(4)", "Dropout(0.5)"])
     )
     for mine, theirs in zip(after.curves, alone.curves, strict=True):

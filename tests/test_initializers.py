@@ -20,7 +20,8 @@ import rnncli
 from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers import SeedStream, draws, make, parse, takes_seed, to_config
+from rnncli.initializers import SeedStream, draws, make, takes_seed
+from rnncli.specs.initializers import parse, to_config
 
 KERAS_NAMES = [name for name in initializers.names() if name != "probe"]
 RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]
@@ -366,7 +367,8 @@ def test_probe_starts_where_it_is_told() -> None:
 
 
 def test_parsing_needs_no_numpy() -> None:
-    code = "import sys, rnncli.initializers as i; i.parse('Constant(0.1)'); i.takes_seed('he_normal'); "
+    code = "import sys, rnncli.initializers as i; from rnncli.specs.initializers import parse; "
+    code += "parse('Constant(0.1)'); i.takes_seed('he_normal'); "
     subprocess.run([sys.executable, "-c", code + "assert 'numpy' not in sys.modules"], check=True)
 
 

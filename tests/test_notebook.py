@@ -8,7 +8,7 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli.compute import pipeline
+from rnncli.commands._matrix_answer import combinations
 from rnncli.readers import arrange, formats, samples
 from rnncli.result import Result
 
@@ -145,7 +145,7 @@ def test_step_8_bidirectional_with_every_time_step(engine: str) -> None:
 
 
 def test_the_matrix_walks_steps_5_to_6_at_once() -> None:
-    matrix = pipeline.matrix(oracle.case(["LSTM(3)"], SENTENCE[None], seed=3))
+    matrix = combinations(oracle.case(["LSTM(3)"], SENTENCE[None], seed=3))
     assert {flags: len(result.outputs) for flags, result in matrix.results.items()} == {
         (False, False): 1,
         (False, True): 3,

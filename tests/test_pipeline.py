@@ -9,11 +9,14 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands import _outline
-from rnncli.compute import call, compare, engines, pipeline
+from rnncli.commands._matrix_answer import combinations
+from rnncli.commands.gradients import curves
+from rnncli.compute import call, compare, engines
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
+from rnncli.layers.stack import Stack
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -110,7 +113,7 @@ class TestShapes:
         ]
         assert report.claims["0/last_hidden_state"] == ("0/hidden_states[:, -1, :]",)
         assert [layer.path for layer in report.layers] == ["0", "1"]
-        assert [info.name for info in pipeline.states(stack, X.shape)] == [
+        assert [info.name for info in Stack(stack).states(X.shape)] == [
             "0/last_hidden_state",
             "0/last_cell_state",
             "1/forward_last_hidden_state",
@@ -202,7 +205,7 @@ class TestRefusals:
         states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
         case = oracle.case([uneven], X, initial_state=states)
         with pytest.raises(LayerError, match="halves a state, and its layers keep 2 and 1"):
-            pipeline.gradients(case) if engine == "gradients" else pipeline.run(case, engine)
+            curves.gradients(case) if engine == "gradients" else compute.run(case, engine)
 
     def test_every_refusal_is_one_of_ours(self) -> None:
         assert issubclass(InputError, RnncliError)
@@ -215,7 +218,7 @@ class TestMatrix:
     )
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
     def test_all_four_share_their_weights_and_are_keras_four(self, expression: str, engine: str) -> None:
-        matrix = pipeline.matrix(oracle.case([expression], X, seed=6), engine)
+        matrix = combinations(oracle.case([expression], X, seed=6), engine)
         assert list(matrix.results) == [(False, False), (False, True), (True, False), (True, True)]
         for (sequences, state), result in matrix.results.items():
             text = specs.describe(result.layers[0])
@@ -229,22 +232,22 @@ class TestMatrix:
                 np.testing.assert_array_equal(one, two)
 
     def test_changes_the_last_layer_alone(self) -> None:
-        matrix = pipeline.matrix(oracle.case(["LSTM(3, return_sequences=True)", "GRU(2)"], X))
+        matrix = combinations(oracle.case(["LSTM(3, return_sequences=True)", "GRU(2)"], X))
         assert matrix.results[True, True].outputs[0].values.shape == (2, 4, 2)
 
     def test_of_a_layer_without_these_flags_is_refused(self) -> None:
         with pytest.raises(LayerError, match="neither return_sequences nor return_state"):
-            pipeline.matrix(oracle.case(["Dense(3)"], X))
+            combinations(oracle.case(["Dense(3)"], X))
 
 
 class TestCheck:
     def test_fills_the_largest_difference_by_name(self) -> None:
         case = oracle.case(["LSTM(3, return_state=True)"], X, seed=1)
-        result, apart = compare.held(case, pipeline.run(case, "numpy"))
+        result, apart = compare.held(case, compute.run(case, "numpy"))
         assert apart == []
         assert list(result.differences) == ["hidden_state", "last_hidden_state", "last_cell_state"]
         assert max(result.differences.values()) < 4e-6
-        exact, _ = compare.held(case, pipeline.run(case, "tensorflow"))
+        exact, _ = compare.held(case, compute.run(case, "tensorflow"))
         assert set(exact.differences.values()) == {0.0}
 
     def changed(self, value: float) -> Any:
@@ -320,7 +323,7 @@ def test_calls_and_all_layers_of_a_stateful_stack() -> None:
     weights = oracle.filled(layers, RNG)
     theirs = oracle.called(layers, X, calls=3)
     for engine in ("numpy", "tensorflow"):
-        result = pipeline.run(
+        result = compute.run(
             Case(specs.from_flags(stack, {}), X, weights=weights, calls=3, all_layers=True), engine
         )
         assert [tensor.name for tensor in result.outputs] == ["0/hidden_states", "1/hidden_state"]

@@ -14,13 +14,13 @@ import pytest
 from matplotlib.patches import Rectangle
 from rich.text import Text
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.plot import figure, terminal
 from rnncli.commands.plot.layout import arrange
 from rnncli.commands.plot.palette import STYLES, mixed
 from rnncli.commands.plot.sheet import Wanted, of_result, of_trace
-from rnncli.compute import pipeline
+from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers.page import View
 
@@ -46,11 +46,11 @@ def masked(shape=(2, 5)) -> np.ndarray:
 
 
 def sheet(asked: Case, **wanted):
-    return of_trace(asked, pipeline.trace(asked), Wanted(**wanted))
+    return of_trace(asked, tracing.trace(asked), Wanted(**wanted))
 
 
 def result(asked: Case, **wanted):
-    return of_result(asked, pipeline.run(asked), Wanted(**wanted))
+    return of_result(asked, compute.run(asked), Wanted(**wanted))
 
 
 def titles(found) -> list[list[str]]:
@@ -86,7 +86,7 @@ def test_long_sequences_give_every_heat_map_a_row():
 def test_every_column_is_the_step_at_that_time_of_the_input(layer):
     asked = case(layer)
     found = sheet(asked, batch=1)
-    steps = {(step.direction, step.timestep): step for step in pipeline.trace(asked).trace}
+    steps = {(step.direction, step.timestep): step for step in tracing.trace(asked).trace}
     for row in found.rows[1:]:
         for column, time in enumerate(row.panels[0].times):
             assert time == column
@@ -167,7 +167,7 @@ def test_a_result_has_its_tensors_with_their_masks():
 def test_a_backward_sequence_says_which_time_a_row_is_of():
     asked = case("gru", return_sequences=True, go_backwards=True)
     panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
-    states = pipeline.run(asked).outputs[0].values
+    states = compute.run(asked).outputs[0].values
     assert panel.times == (1, 0)
     np.testing.assert_array_equal(panel.values, states[0, 3:].T)
 

@@ -660,7 +660,8 @@ class TestRegistry:
     def test_the_registry_waits_with_heavy_imports(self):
         heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
         program = (
-            "import sys, rnncli.readers.formats, rnncli.readers.arrange, rnncli.shapes, rnncli.readers.samples; "
+            "import sys, rnncli.readers.formats, rnncli.readers.arrange; "
+            "import rnncli.specs.shapes, rnncli.readers.samples; "
             f"print([name for name in {heavy} if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

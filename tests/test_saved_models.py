@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case, SavedLayer
-from rnncli.compute import pipeline
 from rnncli.errors import InputError
 from rnncli.layers.stack import Stack
 from rnncli.readers import fit
@@ -51,7 +50,7 @@ def test_a_model_predicts_the_same(keras, tmp_path, name, suffix):
     (model.save_weights if suffix == ".weights.h5" else model.save)(path)
     asked = specs.from_flags(MODELS[name], {})
     weights = fit.fitted(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape, "m: ")
-    result = pipeline.run(Case(asked, INPUTS, weights=weights))
+    result = compute.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(
         result.outputs[0].values, model.predict(INPUTS, verbose=0), rtol=1e-5, atol=1e-6
     )
@@ -103,7 +102,7 @@ def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
-        pipeline.run(Case(layers, INPUTS[:1], initial_state=(first, second))).outputs[0].values
+        compute.run(Case(layers, INPUTS[:1], initial_state=(first, second))).outputs[0].values
         for first, second in (states, (states[0][None], states[1]))
     )
     np.testing.assert_array_equal(short, long)

@@ -13,8 +13,7 @@ from results_by_hand import matrix
 from rnncli import layers, specs
 from rnncli.case import Case
 from rnncli.commands import _outline, _same_numbers
-from rnncli.commands._matrix_answer import MatrixAnswer
-from rnncli.compute import pipeline
+from rnncli.commands._matrix_answer import MatrixAnswer, combinations
 from rnncli.layers import _claims
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
@@ -23,7 +22,7 @@ INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
 def of(expression: str, **rest: object):
-    return pipeline.matrix(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
+    return combinations(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
@@ -117,7 +116,7 @@ def test_every_identity_holds_for_what_keras_returns(expression):
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_long_sequences_show_their_ends(width):
     inputs = np.zeros((1, 50, 3), np.float32)
-    made = pipeline.matrix(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
+    made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
     text = formats.render(MatrixAnswer(made), "table", View(width=width))
     assert "t=49" in text
     assert "t=25" not in text

@@ -8,10 +8,9 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands import _outline
-from rnncli.compute import pipeline
 from rnncli.errors import LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -39,8 +38,8 @@ STACK = ["Masking()", "LSTM(3, return_sequences=True)", "Bidirectional(GRU(2))",
 
 def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray]:
     """What rnncli returns for specs."""
-    inputs = X.astype(pipeline.dtype_of(layers))
-    return [tensor.values for tensor in pipeline.run(Case(layers, inputs, seed=seed), engine).outputs]
+    inputs = X.astype(specs.dtype_of(layers))
+    return [tensor.values for tensor in compute.run(Case(layers, inputs, seed=seed), engine).outputs]
 
 
 def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:
@@ -159,7 +158,7 @@ class TestNames:
             "Bidirectional(GRU(2))",
             "Dense(2)",
         ]
-        assert pipeline.run(Case(stack, X)).outputs[0].values.shape == (2, 2)
+        assert compute.run(Case(stack, X)).outputs[0].values.shape == (2, 2)
 
 
 class TestFlags:

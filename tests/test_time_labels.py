@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.cli.app import main
-from rnncli.compute import pipeline
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 BACK = "LSTM(2, go_backwards=True, return_sequences=True)"
@@ -31,7 +30,7 @@ ORDERS = [
 
 
 def result(layers: list[str], inputs: np.ndarray = X) -> Any:
-    return pipeline.run(Case(specs.from_flags(layers, {}), inputs, seed=1), "numpy")
+    return compute.run(Case(specs.from_flags(layers, {}), inputs, seed=1), "numpy")
 
 
 @pytest.mark.parametrize(("layers", "order"), ORDERS, ids=[" ".join(one) for one, _ in ORDERS])

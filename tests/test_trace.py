@@ -11,11 +11,10 @@ from rich.cells import cell_len
 from test_renderers import VIEWS, matches_golden
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run import answer as run_answer
 from rnncli.commands.trace.answer import first_nan, stats_of
-from rnncli.compute import pipeline
 from rnncli.compute import trace as tracing
 from rnncli.compute.trace import Kept
 from rnncli.errors import EngineError, UsageError
@@ -138,7 +137,7 @@ def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
 
 
 def test_a_gate_means_that_gate_of_every_cell():
-    result = pipeline.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
+    result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
     for word, names in (("forget", ["0/forget", "1/forget"]), ("1/forget", ["1/forget"])):
         trace = tracing.narrowed(tracing.of(result), Kept(gates=(word,)))
         assert list(trace.loops[0].steps[0].gates) == names
@@ -198,13 +197,13 @@ LAYERS = (
 
 @pytest.mark.parametrize("expressions", LAYERS)
 def test_a_trace_ends_in_what_the_run_returns(expressions):
-    witnessed = pipeline.trace(pipeline.witnessed(case(*expressions)))
+    witnessed = tracing.trace(tracing.with_all_outputs(case(*expressions)))
     told = dict(tracing.told(witnessed))
     recurrent = [
         tensor.name for tensor in witnessed.outputs if "hidden" in tensor.name or "cell" in tensor.name
     ]
     assert set(told) == set(recurrent)
-    plain = {tensor.name: tensor.values for tensor in pipeline.run(case(*expressions)).outputs}
+    plain = {tensor.name: tensor.values for tensor in compute.run(case(*expressions)).outputs}
     last = f"{len(expressions) - 1}/" if len(expressions) > 1 else ""
     for name, values in plain.items():
         same = next(tensor.values for tensor in witnessed.outputs if tensor.name == last + name)
@@ -213,8 +212,8 @@ def test_a_trace_ends_in_what_the_run_returns(expressions):
 
 @pytest.mark.parametrize("expressions", LAYERS[:-1])
 def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
-    asked = pipeline.witnessed(case(*expressions))
-    honest = pipeline.run
+    asked = tracing.with_all_outputs(case(*expressions))
+    honest = compute.run
     for spoilt in range(len(honest(asked, "numpy").outputs)):
 
         def lying(case, engine, spoilt=spoilt):
@@ -224,21 +223,21 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
             outputs[spoilt] = outputs[spoilt]._replace(values=values)
             return replace(result, outputs=tuple(outputs))
 
-        monkeypatch.setattr(pipeline, "run", lying)
+        monkeypatch.setattr(compute, "run", lying)
         with pytest.raises(EngineError, match="does not end in the"):
-            pipeline.trace(asked)
+            tracing.trace(asked)
 
 
 def test_layers_without_a_step_cannot_be_traced():
     with pytest.raises(UsageError, match="cannot trace this: ConvLSTM1D has no step here") as caught:
-        pipeline.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
+        tracing.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
     assert "--engine" not in str(caught.value)
     assert "rnncli run" in caught.value.advice
 
 
 def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
     nowhere = replace(case("LSTM(2)"), inputs=np.full((1, 2, 2), np.nan, np.float32))
-    shown = formats.render(answer(pipeline.trace(nowhere)), "table", View())
+    shown = formats.render(answer(tracing.trace(nowhere)), "table", View())
     assert "candidate cell hidden -1..1" in shown
 
 
@@ -294,13 +293,13 @@ def test_indices_of_figures_are_the_input_s_and_the_layer_s_own():
 
 
 def test_the_rule_of_saturation_is_that_of_the_activation():
-    figures = stats_of(tracing.of(pipeline.trace(case("LSTM(2, activation='relu')"))))
+    figures = stats_of(tracing.of(tracing.trace(case("LSTM(2, activation='relu')"))))
     assert figures["forget.activation"].beyond == (0.05, 0.95)
     assert figures["candidate.activation"].beyond is None
     assert (
         figures["hidden"].beyond is figures["cell"].beyond is figures["forget.preactivation"].beyond is None
     )
-    figures = stats_of(tracing.of(pipeline.trace(case("GRU(2)"))))
+    figures = stats_of(tracing.of(tracing.trace(case("GRU(2)"))))
     assert figures["hidden"].beyond == figures["candidate.activation"].beyond == (-0.95, 0.95)
     assert figures["candidate.recurrent"].beyond is None
 
@@ -324,12 +323,12 @@ def test_the_rule_of_saturation_is_that_of_the_activation():
     ],
 )
 def test_bounds_of_returned_tensors(expression, name, bounds):
-    found = tracing.bounds_of(pipeline.run(case(expression)))
+    found = tracing.bounds_of(compute.run(case(expression)))
     assert (found[name] if name in found else next(iter(found.values()))) == bounds
 
 
 def test_stats_of_a_run_stand_in_its_document():
-    result = pipeline.run(case("LSTM(2, return_sequences=True, return_state=True)"))
+    result = compute.run(case("LSTM(2, return_sequences=True, return_state=True)"))
     document = run_answer.RunAnswer(result, run_answer.stats_of(result)).document(View())
     figures = document["outputs"][0]["stats"]
     assert figures["axes"] == ["batch", "timesteps", "units"]
@@ -342,7 +341,7 @@ def test_the_first_nan_is_named():
     assert first_nan(tracing.of(lstm())) is None
     place = first_nan(tracing.of(odd()))
     assert place == "forget.activation at timestep 1, batch 0, unit 2"
-    result = pipeline.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
+    result = compute.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
     assert run_answer.first_nan(result) is None
     result.outputs[0].values[1, 2, 0] = np.nan
     assert run_answer.first_nan(result) == "hidden_states[1, 2, 0]"
@@ -354,7 +353,7 @@ def test_a_nan_that_a_mask_shuts_out_is_none():
     mask = np.ones((2, 4), bool)
     mask[1, 2] = False
     shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
-    assert first_nan(tracing.of(pipeline.trace(shut_out))) is None
-    assert first_nan(tracing.of(pipeline.trace(replace(shut_out, mask=None)))).startswith(
+    assert first_nan(tracing.of(tracing.trace(shut_out))) is None
+    assert first_nan(tracing.of(tracing.trace(replace(shut_out, mask=None)))).startswith(
         "update.preactivation"
     )

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli.compute import pipeline, trace
+from rnncli.compute import trace
+from rnncli.compute import trace as tracing
 
 GATES = {
     "LSTM": ("input", "forget", "candidate", "output"),
@@ -133,7 +134,7 @@ def test_one_layer(
     weights = oracle.filled(layers, rng)
     states = oracle.some_states(layers, batch, rng, "float32") if given_state else None
     case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    result = pipeline.trace(case)
+    result = tracing.trace(case)
     cell = layers[0].cell
     begin = [keras.ops.convert_to_tensor(state) for state in states] if states else zeros_for(cell, batch)
     (loop,) = trace.of(result).loops
@@ -166,7 +167,7 @@ def test_bidirectional(
     weights = oracle.filled(layers, rng)
     states = oracle.some_states(layers, 2, rng, "float32") if given_state else None
     case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    loops = trace.of(pipeline.trace(pipeline.witnessed(case))).loops
+    loops = trace.of(tracing.trace(tracing.with_all_outputs(case))).loops
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
     for place, loop in enumerate(loops):
         own = (layers[0].forward_layer, layers[0].backward_layer)[place]
@@ -191,7 +192,9 @@ def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     ]
     layers = oracle.built(oracle.made(*expressions), inputs)
     weights = oracle.filled(layers, rng)
-    result = pipeline.trace(pipeline.witnessed(oracle.case(expressions, inputs, mask=mask, weights=weights)))
+    result = tracing.trace(
+        tracing.with_all_outputs(oracle.case(expressions, inputs, mask=mask, weights=weights))
+    )
     loops = trace.of(result).loops
     assert [loop.path for loop in loops] == ["0/forward/", "0/backward/", "1/", "2/"]
     fed = [inputs, inputs, *(tensors[0] for tensors in oracle.called(layers, inputs, mask)[:2])]
@@ -207,7 +210,7 @@ def test_cells_of_rnn(seed: int) -> None:
     expression = "RNN([LSTMCell(2), GRUCell(3), SimpleRNNCell(4)], go_backwards=True)"
     layers = oracle.built(oracle.made(expression), inputs)
     weights = oracle.filled(layers, rng)
-    (loop,) = trace.of(pipeline.trace(oracle.case([expression], inputs, weights=weights))).loops
+    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
     cells = layers[0].cell.cells
     states = [zeros_for(cell, 2) for cell in cells]
     for step, timestep in zip(loop.steps, (3, 2, 1, 0), strict=True):
@@ -256,7 +259,7 @@ def test_an_lstm_that_shows_one_gate(gate: str, biases: dict[str, float]) -> Non
         "LSTM", biases, np.random.default_rng(5), activation="linear", recurrent_activation="sigmoid"
     )
     shown = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(pipeline.trace(oracle.case([expression], inputs, weights=weights))).loops
+    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
     oracle.near(loop.stacked()[f"{gate}.activation"], shown, 1e-6)
 
 
@@ -269,7 +272,7 @@ def test_an_lstm_that_shows_its_forget_gate() -> None:
     cells = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[1][:, None], cells[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = trace.of(pipeline.trace(case)).loops
+    (loop,) = trace.of(tracing.trace(case)).loops
     oracle.near(loop.stacked()["forget.activation"], cells / before, 1e-5)
 
 
@@ -282,7 +285,7 @@ def test_a_gru_that_shows_its_update_gate(reset_after: bool) -> None:
     hidden = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[0][:, None], hidden[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = trace.of(pipeline.trace(case)).loops
+    (loop,) = trace.of(tracing.trace(case)).loops
     oracle.near(loop.stacked()["update.activation"], hidden / before, 1e-5)
 
 
@@ -291,7 +294,7 @@ def test_a_gru_that_shows_its_candidate(reset_after: bool) -> None:
     rng = np.random.default_rng(8)
     expression, inputs, layers, weights = forced("GRU", {"update": -FORCED}, rng, reset_after=reset_after)
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(pipeline.trace(oracle.case([expression], inputs, weights=weights))).loops
+    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
     stacked = loop.stacked()
     oracle.near(stacked["candidate.activation"], hidden, 1e-6)
     assert ("candidate.recurrent" in stacked) == reset_after
@@ -308,6 +311,6 @@ def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> N
     for path, variable in oracle.variables(layers).items():
         variable.assign(weights[path])
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(pipeline.trace(oracle.case([expression], inputs, weights=weights))).loops
+    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
     oracle.near(loop.stacked()["reset.activation"], hidden / 2, 1e-6)
     assert (loop.stacked()["candidate.recurrent"] == 2).all()

@@ -41,13 +41,14 @@ def run(
     check: run tensorflow too; DisagreementError where the numbers differ by more than atol and rtol.
     memory: for the work on one chunk of the batch, in bytes or as "256MB".
     """
+    from rnncli import compute
     from rnncli import memory as sizes
     from rnncli.commands.run.answer import first_nan, stats_of
-    from rnncli.compute import compare, pipeline
+    from rnncli.compute import compare
 
     asked = _case.asked(inputs, layer, options, all_layers=all_layers)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
-    found = pipeline.run(asked.case, options.get("engine") or "auto", budget)
+    found = compute.run(asked.case, options.get("engine") or "auto", budget)
     apart: list[str] = []
     if check:
         found, apart = compare.held(asked.case, found, *_tolerances(atol, rtol), budget)
@@ -69,9 +70,9 @@ def shape(
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
+    from rnncli import specs
     from rnncli.commands import _outline
     from rnncli.commands._shape_answer import ShapeAnswer
-    from rnncli.compute import pipeline
 
     if options.get("input_shape") is not None and inputs is None:
         layers = _case.layers_of(layer, options)
@@ -80,21 +81,20 @@ def shape(
     else:
         case, remarks = _case.asked(inputs, layer, options)
         layers, sizes = case.layers, case.inputs.shape
-    found = _outline.outline(layers, sizes, pipeline.dtype_of(layers), all_layers=all_layers)
+    found = _outline.outline(layers, sizes, specs.dtype_of(layers), all_layers=all_layers)
     return Report("shape", layers, found, ShapeAnswer(found), remarks, view_of(options))
 
 
 @spelled
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
     """return_sequences x return_state, all four: `found.results[True, False]` is one of them."""
-    from rnncli.commands._matrix_answer import MatrixAnswer
-    from rnncli.compute import pipeline
+    from rnncli.commands._matrix_answer import MatrixAnswer, combinations
 
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:
             raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
     case, remarks = _case.asked(inputs, layer, options)
-    found = pipeline.matrix(case, options.get("engine") or "auto")
+    found = combinations(case, options.get("engine") or "auto")
     return Report("matrix", case.layers, found, MatrixAnswer(found), remarks, view_of(options))
 
 
@@ -116,13 +116,13 @@ def trace(
 ) -> Report:
     """Every gate and state at every time step: `t["forget/activation"]` is (batch, steps, units)."""
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import compare, pipeline
+    from rnncli.compute import compare
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
     case, remarks = _case.asked(inputs, layer, options)
-    wide = pipeline.witnessed(case)
-    found = pipeline.trace(wide)
+    wide = tracing.with_all_outputs(case)
+    found = tracing.trace(wide)
     apart: list[str] = []
     if check:
         found, apart = compare.held(wide, found, *_tolerances(atol, rtol))
@@ -147,12 +147,12 @@ def explain(
 
     terms: list the largest of a sum; None lists all.  depth: follow the states depth - 1 steps back.
     """
+    from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute import pipeline
 
     _demand_steps(options)
     case, remarks = _case.asked(inputs, layer, options)
-    found, result = pipeline.explain(case, tensor, depth, None if options.get("full") else terms)
+    found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.layers, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
@@ -169,8 +169,8 @@ def gradients(
 
     against: other layers, side by side, with the same options.
     """
+    from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
-    from rnncli.compute import pipeline
 
     if options.get("engine") not in (None, "auto", "tensorflow") or options.get("training"):
         raise UsageError("gradients come from tensorflow, of one call without dropout.", "Leave engine out.")
@@ -178,7 +178,7 @@ def gradients(
     if case.calls > 1:
         raise UsageError("gradients are of one call.", "Leave calls out.")
     cases = [case, *_against(case, against, options)]
-    found = tuple(pipeline.gradients(one, of) for one in cases)
+    found = tuple(curves.gradients(one, of) for one in cases)
     return Report("gradients", case.layers, found, GradientsAnswer(found), remarks, view_of(options))
 
 

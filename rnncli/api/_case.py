@@ -13,13 +13,12 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
-from rnncli.compute import pipeline
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
 from rnncli.readers import arrange, fit, formats
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.shapes import parse_shape
+from rnncli.specs.shapes import parse_shape
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -155,7 +154,7 @@ def _arranging(options: Options, layers: tuple[Spec, ...], stack: Stack) -> arra
         pad_value=options.get("pad_value") or 0.0,
         mask=None if mask is None else np.asarray(mask),
         mask_value=options.get("mask_value"),
-        dtype=pipeline.dtype_of(layers),
+        dtype=specs.dtype_of(layers),
         ndim=stack.layers[0].input_rank or 3,
         where="inputs: ",
     )

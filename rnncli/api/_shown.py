@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import result
 from rnncli.api._options import Options
+from rnncli.case import format_shape
 from rnncli.errors import did_you_mean
-from rnncli.renderers.page import View, shape_text
+from rnncli.renderers.page import View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -116,7 +117,7 @@ class Result(_Tables, result.Result):
         return list(self.keys())
 
     def __repr__(self) -> str:
-        tensors = ", ".join(f"{tensor.name} {shape_text(tensor.values.shape)}" for tensor in self.outputs)
+        tensors = ", ".join(f"{tensor.name} {format_shape(tensor.values.shape)}" for tensor in self.outputs)
         return f"<rnncli.Result {_written(self.layers)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:

@@ -1,4 +1,4 @@
-"""Which commands there are: the files and folders of `rnncli/commands`, found by name and loaded when called."""
+"""Which commands there are: the files and folders of `rnncli/commands`, loaded when they are called."""
 
 from __future__ import annotations
 
@@ -49,4 +49,5 @@ def _constants(name: str) -> dict[str, str]:
         if isinstance(node, ast.Assign)
         and isinstance(node.targets[0], ast.Name)
         and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     }

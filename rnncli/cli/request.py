@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import addresses, specs
 from rnncli import layers as registry
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec, format_shape
 from rnncli.cli import sources
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
-from rnncli.compute import beyond, pipeline
+from rnncli.compute import beyond
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.readers import fit, formats
-from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -77,7 +76,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shap
         layers = layers_of(layer, document, name)
         arranged = _arranged(input, document, layers, name)
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return layers, shape, pipeline.dtype_of(layers), (*remarks, *left_out(layer))
+    return layers, shape, specs.dtype_of(layers), (*remarks, *left_out(layer))
 
 
 def layers_of(flags: LayerFlags, document: Document, name: str = "") -> tuple[Spec, ...]:
@@ -187,7 +186,7 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
         pad_value=flags.pad_value or 0.0,
         mask=None if source is None else formats.read_tensor(source),
         mask_value=flags.mask_value,
-        dtype=pipeline.dtype_of(layers),
+        dtype=specs.dtype_of(layers),
         ndim=rank_of(layers),
         mask_where="" if source is None else f"{source.name}: ",
     )
@@ -234,7 +233,7 @@ class GivenStates(NamedTuple):
         """As the layers want them.  Raises InputError where they do not fit."""
         if self.raw is None:
             return None
-        wanted = pipeline.states(layers, input_shape)
+        wanted = Stack(layers).states(input_shape)
         by_name = isinstance(self.raw, Mapping)
         ordered = fit.by_name(self.raw, wanted, self.place) if by_name else list(self.raw)
         return fit.fitted_states(ordered, wanted, self.place)

@@ -17,7 +17,7 @@ from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.readers import formats as readers
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.shapes import parse_shape
+from rnncli.specs.shapes import parse_shape
 
 if TYPE_CHECKING:
     from rnncli.case import Shape

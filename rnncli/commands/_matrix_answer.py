@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from rnncli import compute
+from rnncli.case import Case, Spec, format_shape
 from rnncli.commands import _same_numbers
+from rnncli.errors import LayerError
+from rnncli.layers import make
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -20,7 +24,6 @@ from rnncli.renderers.page import (
     cell,
     idea,
     marks,
-    shape_text,
 )
 from rnncli.renderers.parts import (
     axes_of,
@@ -126,7 +129,7 @@ def _quadrant(result: Result, view: View) -> Table:
 
 
 def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
-    return name_cell(tensor.name), cell(shape_text(tensor.values.shape)), claim_lines(tensor.equals)
+    return name_cell(tensor.name), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
 
 
 def _listed(words: str, names: list[str], view: View) -> Line:
@@ -144,3 +147,26 @@ def _all_equal(values: list[Array]) -> bool:
     return all(
         value.shape == first.shape and np.array_equal(value, first, equal_nan=True) for value in values
     )
+
+
+def combinations(case: Case, engine: str = "auto") -> Matrix:
+    """The last layer with every combination of return_sequences and return_state."""
+    return Matrix(
+        {
+            (sequences, state): compute.run(
+                replace(case, layers=_returning(case.layers, sequences, state)), engine
+            )
+            for sequences in (False, True)
+            for state in (False, True)
+        }
+    )
+
+
+def _returning(layers: tuple[Spec, ...], sequences: bool, state: bool) -> tuple[Spec, ...]:
+    last = make(layers[-1])
+    if not last.recurrent:
+        raise LayerError(
+            f"{last.spec.class_name} has neither return_sequences nor return_state.",
+            "matrix wants a recurrent layer last, such as lstm.",
+        )
+    return (*layers[:-1], last.with_returns(return_sequences=sequences, return_state=state))

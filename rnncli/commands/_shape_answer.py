@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Shape
-from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line, shape_text
+from rnncli.case import Shape, format_shape
+from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import claim_lines, configs, head, input_text, name_cell, no_tensors, note, title
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import LayerShapes, ShapeReport
@@ -66,16 +66,16 @@ class ShapeAnswer:
     def _records(self) -> Iterator[tuple[Any, ...]]:
         for layer in self.report.layers:
             for name, shape in _weights(layer):
-                yield "weight", name, shape_text(shape), _parameters(shape)
+                yield "weight", name, format_shape(shape), _parameters(shape)
         for output in self.report.outputs:
-            yield "output", output.name, shape_text(output.shape), None
+            yield "output", output.name, format_shape(output.shape), None
 
     def _outputs(self, view: View) -> Table:
         headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "meaning"))
         rows = tuple(
             (
                 name_cell(output.name),
-                cell(shape_text(output.shape)),
+                cell(format_shape(output.shape)),
                 (
                     line(meaning(output.name, view.lang), "dim"),
                     *claim_lines(self.report.claims.get(output.name, ())),
@@ -100,7 +100,7 @@ class ShapeAnswer:
             Column(say("parameters", view.lang), right=True),
         )
         rows = [
-            (cell(name, "strong"), cell(shape_text(shape)), cell(_count(_parameters(shape), view)))
+            (cell(name, "strong"), cell(format_shape(shape)), cell(_count(_parameters(shape), view)))
             for name, shape in _weights(layer)
         ]
         rows.append(

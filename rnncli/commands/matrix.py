@@ -17,13 +17,12 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     """return_sequences x return_state, all four side by side, and which entries are equal."""
     from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands._matrix_answer import MatrixAnswer
-    from rnncli.compute import pipeline
+    from rnncli.commands._matrix_answer import MatrixAnswer, combinations
 
     deliver = delivery(output, input, layer, run)
     _refuse_the_varied(layer)
     case, remarks = request.case(input, layer, run)
-    deliver(MatrixAnswer(pipeline.matrix(case, run.engine)), remarks)
+    deliver(MatrixAnswer(combinations(case, run.engine)), remarks)
 
 
 def _refuse_the_varied(layer: LayerFlags) -> None:

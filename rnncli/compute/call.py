@@ -8,12 +8,11 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from rnncli.case import Case
-from rnncli.compute import engines
+from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import _claims
 from rnncli.layers.stack import Stack
-from rnncli.readers import fit
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class _Opened:
     """By one engine."""
 
     def __init__(self, case: Case, engine: str) -> None:
-        fit.demand_mask(case)
+        checks.demand_mask(case)
         demand_able(case, engine)
         self.engine = engine
         self.call = engines.get(engine).opened(case, *weights_and_seeds(case, engine))
@@ -50,7 +49,7 @@ class _Opened:
 
     def __call__(self, one: Case) -> Result:
         if one.mask is not None:  # each may have one of its own
-            fit.demand_mask(one)
+            checks.demand_mask(one)
             demand_able(one, self.engine)
         one = _ready(one)
         return self._named(one, self.call(one))
@@ -102,7 +101,7 @@ def _ready(case: Case) -> Case:
     """Inputs in a row, states in their dtype."""
     import numpy as np
 
-    inputs, states = np.ascontiguousarray(case.inputs), fit.initial_state(case)
+    inputs, states = np.ascontiguousarray(case.inputs), initial_state(case)
     if inputs is case.inputs and states is None:
         return case
     return dataclasses.replace(case, inputs=inputs, initial_state=states)
@@ -146,7 +145,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     stack = Stack(case.layers)
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
-        return fit.weights(case, stack), seeds
+        return {path: array.astype(case.inputs.dtype) for path, array in case.weights.items()}, seeds
     drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
@@ -161,3 +160,10 @@ def conditions(case: Case) -> dict[str, int]:
         "weights": case.weights is not None,
     }
     return {name: int(value) for name, value in asked.items() if value}
+
+
+def initial_state(case: Case) -> tuple[Array, ...] | None:
+    """The given initial state in the dtype of the inputs, as Keras casts it."""
+    if case.initial_state is None:
+        return None
+    return tuple(state.astype(case.inputs.dtype) for state in case.initial_state)

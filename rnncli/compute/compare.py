@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rnncli import compute
 from rnncli.case import Case
-from rnncli.compute import pipeline
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ def held(
 ) -> tuple[Result, list[str]]:
     """`result` with each tensor's largest difference from Keras itself, and the tensors that are too far.
 
-    budget: of memory, as in pipeline.run.
+    budget: of memory, as in compute.run.
     """
-    other = result if result.engine == "tensorflow" else pipeline.run(case, "tensorflow", budget)
+    other = result if result.engine == "tensorflow" else compute.run(case, "tensorflow", budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
     return compared, disagreeing(result, other, atol, rtol)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnncli import arrays
 from rnncli.compute.chunks import Agreed
 from rnncli.errors import UsageError
-from rnncli.result import Result
+from rnncli.result import GrowingTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -23,16 +23,7 @@ IN_MEMORY = 2**24
 """Bytes of a tensor that wait in memory; more of them wait in a temporary file."""
 
 
-class GrowingTensor(NamedTuple):
-    """A returned tensor whose values come part after part."""
-
-    name: str
-    axes: tuple[str, ...]
-    values: arrays.Growing
-    time: Sequence[int] = ()
-
-
-class Unfolded:
+class GrowingResult:
     """The tensors of all chunks; they are to be taken one after the other, from the first to the last.
 
     The first comes as it is computed.  The others wait meanwhile, until it is their turn.

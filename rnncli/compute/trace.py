@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Spec
+from rnncli import compute
+from rnncli.case import Case, Spec
+from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.layers import _activations
+from rnncli.layers import _activations, make
 from rnncli.layers.stack import Stack
 from rnncli.result import Gate, Result, Step
 
@@ -272,3 +275,29 @@ def _ends(layer: Any, loops: Sequence[Loop]) -> Iterator[Array]:
         yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)
     for loop in loops:
         yield from loop.steps[-1].state.values()
+
+
+def trace(case: Case) -> Result:
+    """What the layers return, and every step on the way there, by the engine that keeps them.
+
+    Raises UsageError where that engine cannot compute the layers, or not in their dtype.
+    """
+    checks.refuse_the_impossible(case)
+    refusal = engines.get("numpy").refusal(case)
+    if refusal:
+        raise UsageError(
+            f"the engine numpy, which alone keeps steps, cannot trace this: {refusal}.",
+            "Take rnncli run, or trace lstm, gru or another recurrent layer in float32.",
+        )
+    result = compute.run(dataclasses.replace(case, traced=True), "numpy")
+    verify(result)
+    return result
+
+
+def with_all_outputs(case: Case) -> Case:
+    """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
+    return dataclasses.replace(
+        case,
+        layers=tuple(make(spec).with_returns(return_state=True) for spec in case.layers),
+        all_layers=True,
+    )

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers.registry import everything, snake_case
+from rnncli.initializers.registry import everything, settings, snake_case
 from rnncli.initializers.seeds import SeedStream
-from rnncli.specs.initializers import from_call, from_config, parse, settings, to_config
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -16,13 +15,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SeedStream",
     "dropout_mask",
-    "from_call",
-    "from_config",
     "make",
     "names",
-    "parse",
     "takes_seed",
-    "to_config",
 ]
 
 DTYPES = ("float16", "float32", "float64")

@@ -7,11 +7,13 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
+from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.initializers.contract import Initializer
 
-_MACHINERY = frozenset({"bits", "contract", "draws", "parsing", "registry", "seeds"})
+_MACHINERY = frozenset({"bits", "contract", "draws", "registry", "seeds"})
 
 
 @cache
@@ -37,6 +39,13 @@ def find(name: str) -> Initializer:
 def snake_case(initializer: Initializer) -> str:
     """Keras's short name: `random_normal` of RandomNormal."""
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
+
+
+def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
+    """The initializer, and every option of it with the value that counts."""
+    name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
+    initializer = find(name)
+    return initializer, {option.name: option.default for option in initializer.options} | dict(given)
 
 
 @cache

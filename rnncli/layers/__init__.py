@@ -17,7 +17,18 @@ from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers._cell import Cell
 from rnncli.layers._layer import Layer
 
-__all__ = ["Cell", "Layer", "cell_of", "class_of", "known", "make", "make_cell", "names", "recurrent"]
+__all__ = [
+    "Cell",
+    "Layer",
+    "cell_of",
+    "class_of",
+    "is_stepped",
+    "known",
+    "make",
+    "make_cell",
+    "names",
+    "recurrent",
+]
 
 
 def make(spec: Spec) -> Layer:
@@ -60,6 +71,12 @@ def names(kind: str = "LAYERS") -> tuple[str, ...]:
 def recurrent() -> tuple[str, ...]:
     """The name of every layer that steps through time."""
     return tuple(name for name in names() if class_of(name).recurrent)
+
+
+def is_stepped(spec: Spec) -> bool:
+    """Whether it steps through time, with states that can be watched."""
+    layer = class_of(spec.class_name)
+    return layer.recurrent and layer.without_keras
 
 
 def _demanded(name: str, kind: str) -> Any:

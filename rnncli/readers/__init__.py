@@ -1,0 +1,1 @@
+"""Bytes -> Case: the formats of inputs, saved models, and how what was read becomes the input of a layer."""

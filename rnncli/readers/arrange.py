@@ -8,9 +8,9 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rnncli.case import format_shape
 from rnncli.errors import InputError, UsageError, did_you_mean
-from rnncli.readers import nested
-from rnncli.shapes import format_shape
+from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Document

@@ -3,80 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli import memory
-from rnncli.case import Case, Shape
-from rnncli.errors import InputError, LayerError, did_you_mean
+from rnncli.case import Shape
+from rnncli.errors import InputError, did_you_mean
 from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.case import Array, SavedLayer
     from rnncli.result import TensorInfo
-
-_TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
-
-
-def refuse_the_impossible(case: Case) -> None:
-    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
-    demand_room(case, len(case.inputs))
-    demand_mask(case)
-
-
-def demand_room(case: Case, sequences: int) -> None:
-    """Raises InputError where the machine cannot hold what so many sequences need at once."""
-    memory.refuse_beyond(_needed(Stack(case.layers), case, (sequences, *case.inputs.shape[1:])))
-
-
-def demand_mask(case: Case) -> None:
-    """Raises InputError where the mask, if there is one, does not fit, LayerError where Keras misuses it."""
-    stack = Stack(case.layers)
-    if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
-        raise InputError(
-            f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
-            "A mask is (batch, timesteps), true where a step counts.",
-        )
-    if case.mask is not None and stack.layers[0].makes_mask:
-        raise InputError(
-            f"there is a mask, and layer 0 ({case.layers[0].class_name}) makes its own.",
-            f"Leave out the mask, or the layer {case.layers[0].class_name}.",
-        )
-    _refuse_the_mask_turned_round(stack, case)
-
-
-def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
-    """Keras masks and zeroes an unrolled backward sequence as if it ran forwards; its states are right."""
-    masked = case.mask is not None
-    for layer in stack.layers:
-        masked = masked or layer.makes_mask
-        for loop in layer.loops.values():
-            if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
-                raise LayerError(
-                    "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
-                    "mask in the wrong order of time here, so there is no right number to show.",
-                    "Leave unroll out; it changes nothing else.",
-                )
-
-
-def _needed(stack: Stack, case: Case, input_shape: Shape) -> int:
-    """Bytes of all weights and outputs; and, to draw a weight, of three doubles for each of its numbers."""
-    weights, outputs = (
-        [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
-        for shapes in (stack.weight_shapes(input_shape), _output_shapes(stack, input_shape))
-    )
-    drawn = 24 * max(weights, default=0) if case.weights is None else 0
-    return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + sum(outputs)) + drawn
-
-
-def _output_shapes(stack: Stack, input_shape: Shape) -> dict[str, Shape]:
-    return {info.name: info.shape for info in stack.outputs(input_shape, all_layers=True)}
-
-
-def weights(case: Case, stack: Stack) -> dict[str, Array]:
-    """The given weights in Keras's order, in the dtype of the inputs.  InputError where they do not fit."""
-    found = fitted(case.weights or {}, stack, case.inputs.shape, "weights: ")
-    return {path: array.astype(case.inputs.dtype) for path, array in found.items()}
 
 
 def fitted(
@@ -151,18 +86,6 @@ def _places(wanted: list[list[Shape]], held: list[list[Shape]]) -> list[int]:
 
 def _listed(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
-
-
-def initial_state(case: Case) -> tuple[Array, ...] | None:
-    """The given initial state in the dtype of the inputs, as Keras casts it."""
-    if case.initial_state is None:
-        return None
-    stack = Stack(case.layers)
-    wanted = stack.states(case.inputs.shape)
-    for layer in stack.layers:
-        layer.demand_start()
-    states = fitted_states(case.initial_state, wanted, "initial_state: ")
-    return tuple(state.astype(case.inputs.dtype) for state in states)
 
 
 def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str) -> list[Any]:

@@ -16,7 +16,7 @@ from rnncli.renderers.visible import visible
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
-    from rnncli.case import Array, Shape
+    from rnncli.case import Array
 
 
 class View(NamedTuple):
@@ -196,12 +196,6 @@ def idea(name: str) -> str:
     """The idea that a tensor stands for: equal tensors stand for the same one."""
     base = name.rpartition("/")[2]
     return "cell" if "cell_state" in base else "hidden" if "hidden_state" in base else ""
-
-
-def shape_text(shape: Shape) -> str:
-    """`(1, 4, 3)`, as Python writes it; a dimension that has a name is written as its name."""
-    inner = ", ".join(str(size) for size in shape)
-    return f"({inner},)" if len(shape) == 1 else f"({inner})"
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

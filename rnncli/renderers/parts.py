@@ -5,22 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from rnncli.case import Shape, Spec
+from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Cell, Line, Span, View, Written, cell, idea, line, marks, shape_text
+from rnncli.renderers.page import Cell, Line, Span, View, Written, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
-    from rnncli.commands.gradients.curves import Gradients
-    from rnncli.compute.growing import GrowingTensor
-    from rnncli.result import NamedTensor, Result
+    from collections.abc import Mapping
+
+    from rnncli.result import GrowingTensor, NamedTensor
 
 SCHEMA = "rnncli/1"
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
+
+
+class Computed(Protocol):
+    """What every answer to a case says of it: see Result."""
+
+    @property
+    def engine(self) -> str: ...  # noqa: D102
+
+    @property
+    def seed(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def layers(self) -> tuple[Spec, ...]: ...  # noqa: D102
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def input_dtype(self) -> str: ...  # noqa: D102
+
+    @property
+    def conditions(self) -> Mapping[str, int]: ...  # noqa: D102
 
 
 def head() -> dict[str, Any]:
@@ -28,7 +50,7 @@ def head() -> dict[str, Any]:
     return {"schema": SCHEMA, "version": __version__}
 
 
-def head_of(result: Result | Gradients) -> dict[str, Any]:
+def head_of(result: Computed) -> dict[str, Any]:
     """How a document begins that something was computed for."""
     return {
         **head(),
@@ -79,10 +101,10 @@ def note(pieces: Iterable[str], view: View) -> Line:
 
 def input_text(shape: Shape, dtype: str, view: View) -> str:
     """`input (1, 4, 5) float32`."""
-    return f"{say('input', view.lang)} {shape_text(shape)} {dtype}"
+    return f"{say('input', view.lang)} {format_shape(shape)} {dtype}"
 
 
-def note_of(result: Result | Gradients, view: View) -> Line:
+def note_of(result: Computed, view: View) -> Line:
     """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`."""
     pieces = [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:

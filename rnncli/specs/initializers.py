@@ -9,8 +9,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.initializers.contract import Initializer, Option
 from rnncli.initializers.registry import find, snake_case
-from rnncli.readers import nested
-from rnncli.specs import expressions
+from rnncli.specs import expressions, nested
 from rnncli.specs.expressions import Call, Name, Span
 
 _SERIALISED = frozenset(
@@ -89,13 +88,6 @@ def to_config(value: str | Spec) -> str | dict[str, Any]:
     initializer = find(value.class_name)
     defaults = {option.name: option.default for option in initializer.options if option.default is not None}
     return {"class_name": initializer.class_name, "config": {**value.config, **_rest(defaults, value.config)}}
-
-
-def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
-    """The initializer, and every option of it with the value that counts."""
-    name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
-    initializer = find(name)
-    return initializer, {option.name: option.default for option in initializer.options} | dict(given)
 
 
 def _rest(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

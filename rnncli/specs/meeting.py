@@ -9,11 +9,11 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
+from rnncli.initializers.registry import settings
 from rnncli.layers._layer import Option
 from rnncli.specs import expressions
 from rnncli.specs.build import build, options_of, positional, unfolded
 from rnncli.specs.expressions import Call, Span
-from rnncli.specs.initializers import settings
 from rnncli.specs.values import checked, shown
 
 _OUTER = ("merge_mode", "dtype")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnncli import initializers, layers
+from rnncli import layers
 from rnncli.case import Spec
+from rnncli.initializers.registry import settings
 from rnncli.layers._layer import Option
+from rnncli.specs import initializers
 from rnncli.specs.build import options_of
-from rnncli.specs.initializers import settings
 
 
 def describe(spec: Spec) -> str:

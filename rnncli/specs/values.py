@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers import _activations
 from rnncli.layers._layer import Option
+from rnncli.specs import initializers
 from rnncli.specs.expressions import Call, Name
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")

@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run.answer import GrowingRunAnswer
-from rnncli.compute import pipeline
-from rnncli.compute.growing import Unfolded
+from rnncli.compute.growing import GrowingResult
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
 from rnncli.result import Result
@@ -126,7 +125,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
     plan, written, seen = tuple(slice(start, start + 10) for start in range(0, 40, 10)), bytearray(), []
 
     def watched() -> Iterator[Result]:
-        for result in pipeline.parts(case, "numpy", plan):
+        for result in compute.parts(case, "numpy", plan):
             seen.append(len(written))
             yield result
 
@@ -138,7 +137,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
             written.extend(data)
             return len(data)
 
-    answer, renderer = GrowingRunAnswer(Unfolded(watched(), 40)), formats.get(format)
+    answer, renderer = GrowingRunAnswer(GrowingResult(watched(), 40)), formats.get(format)
     if hasattr(renderer, "write"):
         renderer.write(answer, File())
     else:
@@ -154,7 +153,7 @@ def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, 
     path = tmp_path / f"out.{suffix}"
     args = ["run", str(large), "--seed", "5", "--memory", "3MB", "--engine", "numpy", "-o", str(path)]
     assert rnncli(*args).stderr == ""
-    whole = pipeline.run(Case(specs.from_flags([], {}), np.load(large), seed=5), "numpy", 2**40)
+    whole = compute.run(Case(specs.from_flags([], {}), np.load(large), seed=5), "numpy", 2**40)
     found = np.load(path)
     mine = found["hidden_state"] if suffix == "npz" else found
     np.testing.assert_allclose(mine, whole.outputs[0].values, rtol=0, atol=1e-6)

@@ -106,7 +106,8 @@ def test_a_result_where_there_is_no_trace(rnncli):
 def test_help_loads_nothing_heavy(command):
     loaded = loaded_by(command, "--help")
     assert (
-        not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.plots", "rnncli.compute.pipeline"} & loaded
+        not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.commands.plot.figure", "rnncli.compute"}
+        & loaded
     )
 
 

@@ -52,13 +52,13 @@ def explain(
     """
     from rnncli.cli import request
     from rnncli.cli.output import delivery
+    from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
-    from rnncli.compute import pipeline
 
     if tensor is None or not tensor.strip():
         raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    explanation, result = pipeline.explain(case, tensor, depth, None if output.full else terms)
+    explanation, result = explaining.explain(case, tensor, depth, None if output.full else terms)
     deliver(ExplainAnswer(explanation, result), remarks)

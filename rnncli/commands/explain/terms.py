@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import Case
+from rnncli.commands.explain import explanation, locate
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
+from rnncli.compute import checks
+from rnncli.compute import trace as tracing
 from rnncli.layers import _activations
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product
 from rnncli.layers.stack import Stack
@@ -41,7 +44,7 @@ def explained(
 ) -> Explanation:
     """Where `target` comes from.
 
-    result: the trace of pipeline.witnessed(case), every layer's tensors in it.  depth: 1 stops at the
+    result: the trace of tracing.with_all_outputs(case), every layer's tensors in it.  depth: 1 stops at the
     states before and at the layer below, each more follows those that are listed once more.
     terms: how many of a sum to list, None for all.
     """
@@ -347,3 +350,16 @@ def _inwards(
 
     places = (tuple(place) for place in np.ndindex(*inner))
     return next((place for place in places if tuple(_outwards(place, window, shape)) == index), None)
+
+
+def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> tuple[Explanation, Result]:
+    """Where the number that `text` names comes from, and the trace that it was read from.
+
+    See `explained`.  Raises UsageError where `text` names no single number.
+    """
+    wide = tracing.with_all_outputs(case)
+    checks.refuse_the_impossible(wide)
+    target = explanation.target(text, locate.infos(Stack(wide.layers), wide.inputs.shape))
+    result = tracing.trace(wide)
+    found = explained(case, result, target, depth, terms)
+    return found, replace(result, layers=case.layers)

@@ -48,8 +48,8 @@ def gradients(
     """
     from rnncli.cli import request
     from rnncli.cli.output import delivery
+    from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
-    from rnncli.compute import pipeline
 
     deliver = delivery(output, input, layer, run)
     _demand_plain(run)
@@ -57,7 +57,7 @@ def gradients(
     case, remarks = request.case(input, first, run)
     cases = [case, *_others(case, others)]
     remarks += tuple(text for one in others for text in request.left_out(one))
-    deliver(GradientsAnswer(tuple(pipeline.gradients(one, of) for one in cases)), remarks)
+    deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 
 def _demand_plain(run: RunFlags) -> None:

@@ -114,7 +114,7 @@ class GradientsAnswer:
 
 def _kind(found: Gradients) -> str:
     """The class of the layer whose states are watched; of Bidirectional, of the layer inside."""
-    from rnncli.commands.gradients.curves import is_stepped
+    from rnncli.layers import is_stepped
 
     spec = next(spec for spec in reversed(found.layers) if is_stepped(spec))
     inner = spec.config.get("layer")

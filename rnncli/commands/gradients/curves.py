@@ -1,17 +1,21 @@
 """How far back an output sees: which numbers are asked about, and what their gradients say, by a stated rule.
 
-The gradients themselves come from Keras, see engines/_gradients.py.
+The gradients themselves come from Keras, see tape.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses, layers
 from rnncli.case import Case, Spec
+from rnncli.compute import call as calling
+from rnncli.compute import checks
 from rnncli.errors import UsageError
+from rnncli.layers import make
+from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -111,7 +115,7 @@ def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     return Verdict("steady", None, ratios[0], steps[last])
 
 
-def target(text: str | None, infos: Sequence[TensorInfo]) -> Target:
+def target_of(text: str | None, infos: Sequence[TensorInfo]) -> Target:
     """What `hidden_states[0,3,1]` names; without a text the output of the last time step.
 
     An index is a number or a slice an axis, the batch first; what is left out is taken whole, and a
@@ -125,7 +129,7 @@ def target(text: str | None, infos: Sequence[TensorInfo]) -> Target:
 
 def layer_of(case: Case) -> int:
     """The place of the last layer that steps through time.  Raises UsageError where its state is hidden."""
-    places = [place for place, spec in enumerate(case.layers) if is_stepped(spec)]
+    places = [place for place, spec in enumerate(case.layers) if layers.is_stepped(spec)]
     after = case.layers[places[-1] if places else 0 :]
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
@@ -134,12 +138,6 @@ def layer_of(case: Case) -> int:
             "Take SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
         )
     return places[-1]
-
-
-def is_stepped(spec: Spec) -> bool:
-    """Whether it steps through time, with states that can be watched."""
-    layer = layers.class_of(spec.class_name)
-    return layer.recurrent and layer.without_keras
 
 
 def units_of(case: Case) -> int:
@@ -151,7 +149,9 @@ def units_of(case: Case) -> int:
     return int(spec.config["units"])
 
 
-def of(case: Case, target: Target, states: Mapping[str, Array], inputs: Array, skipped: Array) -> Gradients:
+def judge(
+    case: Case, target: Target, states: Mapping[str, Array], inputs: Array, skipped: Array
+) -> Gradients:
     """What an engine found, states by `forward/hidden`, as curves."""
     curves = []
     for name, norms in states.items():
@@ -210,3 +210,26 @@ def _written(part: int | slice) -> str:
     if isinstance(part, int):
         return str(part)
     return ":".join("" if side is None else str(side) for side in (part.start, part.stop))
+
+
+def gradients(case: Case, asked: str | None = None) -> Gradients:
+    """How much the numbers `asked` change with every state and every input; default: the last step's output.
+
+    Through Keras, whatever else could compute the case.  States are those of the last recurrent layer.
+    The last layer's states may be asked for whether it returns them or not.
+    Raises UsageError where there are no such numbers, or no such layer.
+    """
+    from rnncli.commands.gradients import tape
+
+    checks.refuse_the_impossible(case)
+    said = calling.conditions(case)
+    case = replace(case, initial_state=calling.initial_state(case))
+    calling.demand_able(case, "tensorflow")
+    last = make(case.layers[-1]).with_returns(return_state=True)
+    wide = replace(case, layers=(*case.layers[:-1], last))
+    numbers = target_of(asked, Stack(wide.layers).outputs(case.inputs.shape))
+    weights, _ = calling.weights_and_seeds(case, "tensorflow")
+    place = layer_of(case)
+    norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
+    found = judge(case, numbers, norms.states, norms.inputs, norms.skipped)
+    return replace(found, conditions=said)

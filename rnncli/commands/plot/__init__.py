@@ -89,20 +89,22 @@ def plot(
 
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
-    from rnncli.commands.gradients.curves import is_stepped
+    from rnncli import compute
     from rnncli.commands.plot import sheet
-    from rnncli.compute import call, pipeline
+    from rnncli.compute import call
+    from rnncli.compute import trace as tracing
+    from rnncli.layers import is_stepped
 
     through_time = any(map(is_stepped, case.layers))
     traceable = through_time and call.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
-        return sheet.of_result(case, pipeline.run(case, engine), wanted)
+        return sheet.of_result(case, compute.run(case, engine), wanted)
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine keeps no steps.", "Leave --engine out, or take --what result."
         )
-    return sheet.of_trace(case, pipeline.trace(case), wanted)
+    return sheet.of_trace(case, tracing.trace(case), wanted)
 
 
 def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> None:

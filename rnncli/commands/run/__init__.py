@@ -52,27 +52,28 @@ def run(
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
         return
+    from rnncli import compute
     from rnncli.cli import progress, request, terminal
     from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
-    from rnncli.compute import chunks, pipeline
+    from rnncli.compute import chunks
     from rnncli.memory import parse
     from rnncli.renderers import formats
 
     deliver, budget = delivery(output, input, layer, run), None if memory is None else parse(memory)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    batch, plan = len(case.inputs), pipeline.plan(case, budget)
-    results = pipeline.parts(case, run.engine, plan)
+    batch, plan = len(case.inputs), compute.plan(case, budget)
+    results = compute.parts(case, run.engine, plan)
     looked_at = check.check or stats or fail_on_nan
     growing = len(plan) > 1 and formats.grows(format_of(output)) and not looked_at
     among_numbers = growing and is_stdout(output.output) and terminal.is_watched()
     wanted = len(plan) > 1 and not output.quiet and not among_numbers
     with progress.bar(batch, wanted=wanted) as watch:
         if growing:
-            from rnncli.compute.growing import Unfolded
+            from rnncli.compute.growing import GrowingResult
 
             shown = (request.selected(each, select) for each in watch(results))
-            deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
+            deliver(GrowingRunAnswer(GrowingResult(shown, batch)), remarks)
             return
         result = chunks.joined(watch(results), batch)
     apart: list[str] = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import format_shape
 from rnncli.renderers import _statistics_parts
 from rnncli.renderers.page import (
     Cell,
@@ -19,7 +20,6 @@ from rnncli.renderers.page import (
     View,
     cell,
     line,
-    shape_text,
 )
 from rnncli.renderers.parts import (
     axes_of,
@@ -35,12 +35,12 @@ from rnncli.renderers.parts import (
     title,
 )
 from rnncli.renderers.wording import brief, say
-from rnncli.result import NamedTensor, Result
+from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
     from rnncli.case import Array
-    from rnncli.compute.growing import GrowingTensor, Unfolded
+    from rnncli.compute.growing import GrowingResult
     from rnncli.renderers.statistics import Stats
 
 
@@ -84,7 +84,7 @@ class RunAnswer:
 class GrowingRunAnswer:
     """The same of a large run, told while it is computed; one of these forms can be taken, once."""
 
-    def __init__(self, unfolded: Unfolded) -> None:
+    def __init__(self, unfolded: GrowingResult) -> None:
         self.unfolded = unfolded
 
     def document(self, view: View) -> dict[str, Any]:
@@ -151,6 +151,6 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     under = brief(tensor.name, view.lang)
     return (
         (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
-        cell(shape_text(tensor.values.shape)),
+        cell(format_shape(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

@@ -8,9 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Case, walk
-from rnncli.compute import call, chunks
+from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, RnncliError
-from rnncli.readers import fit
 from rnncli.readers.formats._text import UTF8_MARK
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Stream:
 
     def _measure(self, case: Case) -> None:
         """Whether there is room for a record of this shape, and for how many at once."""
-        fit.demand_room(case, len(case.inputs))
+        checks.demand_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
         self._at_once[case.inputs.shape] = min(chunks.together(case, BYTES_AT_ONCE), MOST_AT_ONCE)

@@ -48,14 +48,14 @@ def trace(
     from rnncli.cli import request
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import beyond, compare, pipeline
+    from rnncli.compute import beyond, compare
     from rnncli.compute import trace as tracing
 
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    case, asked = pipeline.witnessed(case), case.layers
-    result = pipeline.trace(case)
+    case, asked = tracing.with_all_outputs(case), case.layers
+    result = tracing.trace(case)
     apart: list[str] = []
     if check.check:
         result, apart = compare.held(case, result, *check.tolerances)

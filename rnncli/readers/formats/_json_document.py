@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnncli.case import Document
+from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, did_you_mean
-from rnncli.readers import nested
 from rnncli.readers.formats import _named_arrays
-from rnncli.shapes import format_shape
+from rnncli.specs import nested
 
 KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
 EXAMPLE = 'The least is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
-from rnncli.readers import nested
 from rnncli.readers.packages import needed
+from rnncli.specs import nested
 
 BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.errors import InputError, did_you_mean
-from rnncli.readers import nested
+from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.case import Array, SavedLayer

@@ -8,10 +8,10 @@ import numpy as np
 
 from rnncli.case import Document
 from rnncli.errors import InputError
-from rnncli.readers import nested
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
 from rnncli.readers.formats._text import UTF8_MARK, utf8
+from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.case import Array

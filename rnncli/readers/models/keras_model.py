@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
-from rnncli.readers import nested, zips
+from rnncli.readers import zips
 from rnncli.readers.models import _hdf5
 from rnncli.readers.packages import needed
+from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Document

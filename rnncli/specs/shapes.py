@@ -1,4 +1,4 @@
-"""Shapes as text: `2,10,8` in, `(2, 10, 8)` out."""
+"""Shapes as people write them: `2,10,8`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rnncli.case import Dimension, Shape
 
 EXAMPLE = "Write sizes with commas between them: 2,10,8; a size may be None or a name, batch,10,8."
@@ -22,12 +20,6 @@ def parse_shape(text: str) -> Shape:
     if not inner:
         raise UsageError(f"the input shape {text!r} is empty.", EXAMPLE)
     return tuple(_dimension(part.strip(), text) for part in inner.split(","))
-
-
-def format_shape(shape: Iterable[Dimension]) -> str:
-    """As Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
-    parts = [str(dimension) for dimension in shape]
-    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def _dimension(part: str, text: str) -> Dimension:
