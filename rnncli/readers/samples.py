@@ -48,7 +48,7 @@ def get(name: str) -> Sample:
 
 def path(sample: Sample) -> Path:
     """Its file: beside this module as installed, else in the folder `samples` of a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     for folder in (here / "samples", here.parent / "samples"):
         if (folder / sample.file).is_file():
             return folder / sample.file
