@@ -20,7 +20,7 @@ import rnncli
 from rnncli import initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers import SeedStream, draws, make, takes_seed
+from rnncli.initializers import SeedStream, _draws, make, takes_seed
 from rnncli.specs.initializers import parse, to_config
 
 KERAS_NAMES = [name for name in initializers.names() if name != "probe"]
@@ -375,7 +375,7 @@ def test_parsing_needs_no_numpy() -> None:
 def test_a_large_orthogonal_is_found_the_short_way_and_is_the_same() -> None:
     """Cholesky, which the large and tall take, against QR of the same normal draws."""
     weight = make("orthogonal", (150, 600), "float64", 7)
-    tall = draws.normal((600, 150), 0.0, 1.0, "float64", 7)
+    tall = _draws.normal((600, 150), 0.0, 1.0, "float64", 7)
     q, r = np.linalg.qr(tall)
     np.testing.assert_allclose(weight, (q * np.sign(np.diagonal(r))).T, rtol=0, atol=1e-13)
     keras.utils.set_random_seed(0)

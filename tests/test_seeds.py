@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rnncli.initializers import SeedStream, bits, draws, dropout_mask
+from rnncli.initializers import SeedStream, _bits, _draws, dropout_mask
 
 SEEDS = st.integers(-(2**63), 2**63 - 1)
 SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 64, 129, 1001])
@@ -19,37 +19,37 @@ NEAR = {"float16": 2e-3, "float32": 2.4e-7, "float64": 1e-14}
 
 
 def test_key_counter_and_first_block_of_seed_42() -> None:
-    source = bits.stream(42)
+    source = _bits.stream(42)
     assert source.key == (0x89E74CEF, 0x53939B05)
     assert source.upper == (0x8E9181C6, 0xB2CA7BFA)
     assert source.first(1).tolist() == [[0x48A426C5, 0x3CBFCC20, 0x715B9425, 0x9E0295FB]]
 
 
 def test_draws_of_seed_42() -> None:
-    uniform = draws.unit_uniform((5,), "float32", 42)
+    uniform = _draws.unit_uniform((5,), "float32", 42)
     np.testing.assert_array_equal(
         uniform, np.float32([0.28243315, 0.49841690, 0.71545851, 0.02020204, 0.07859814])
     )
     bell = [0.015817076, -1.5900869, 0.10359446, 0.81174594]
-    np.testing.assert_allclose(draws.normal((4,), 0, 1, "float32", 42), bell, atol=2.4e-7, rtol=0)
+    np.testing.assert_allclose(_draws.normal((4,), 0, 1, "float32", 42), bell, atol=2.4e-7, rtol=0)
     np.testing.assert_allclose(
-        draws.truncated_normal((6,), 0, 1, "float32", 42),
+        _draws.truncated_normal((6,), 0, 1, "float32", 42),
         [*bell, -0.02140785, 0.11807696],
         atol=2.4e-7,
         rtol=0,
     )
-    assert draws.unit_uniform((2,), "float64", 42).tolist() == [0.2594654438987689, 0.7236686870832034]
+    assert _draws.unit_uniform((2,), "float64", 42).tolist() == [0.2594654438987689, 0.7236686870832034]
 
 
 @pytest.mark.parametrize(("seed", "reduced"), [(-1, 2147483645), (2**31 - 1, 1), (2**31, 2), (2**32 - 1, 3)])
 def test_seeds_are_reduced(seed: int, reduced: int) -> None:
-    assert bits.stream(seed) == bits.stream(reduced)
+    assert _bits.stream(seed) == _bits.stream(reduced)
 
 
 def test_blocks_count_past_32_bits() -> None:
-    source = bits.stream(7)
+    source = _bits.stream(7)
     far = source.words(np.asarray([2**32, 0], np.uint64))
-    expected = bits.philox([np.full(1, word, np.uint64) for word in (0, 1, *source.upper)], source.key)
+    expected = _bits.philox([np.full(1, word, np.uint64) for word in (0, 1, *source.upper)], source.key)
     assert far[0].tolist() == expected[0].tolist()
     assert far[0].tolist() != far[1].tolist()
 
@@ -59,7 +59,7 @@ def test_blocks_count_past_32_bits() -> None:
 @settings(max_examples=150, deadline=None)
 def test_uniform_is_kerass_bit_for_bit(seed: int, size: int, dtype: str) -> None:
     theirs = np.asarray(keras.random.uniform((size,), -0.3, 0.7, dtype, seed))
-    ours = draws.uniform((size,), -0.3, 0.7, dtype, seed)
+    ours = _draws.uniform((size,), -0.3, 0.7, dtype, seed)
     assert ours.dtype == dtype
     np.testing.assert_array_equal(ours, theirs)
 
@@ -69,7 +69,7 @@ def test_uniform_is_kerass_bit_for_bit(seed: int, size: int, dtype: str) -> None
 @settings(max_examples=100, deadline=None)
 def test_normals_are_kerass(draw: str, seed: int, size: int, dtype: str) -> None:
     theirs = np.asarray(getattr(keras.random, draw)((size,), 0.0, 1.0, dtype, seed))
-    ours = getattr(draws, draw)((size,), 0.0, 1.0, dtype, seed)
+    ours = getattr(_draws, draw)((size,), 0.0, 1.0, dtype, seed)
     assert ours.dtype == dtype
     np.testing.assert_allclose(ours, theirs, atol=NEAR[dtype], rtol=NEAR[dtype])
 
@@ -77,7 +77,7 @@ def test_normals_are_kerass(draw: str, seed: int, size: int, dtype: str) -> None
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_long_truncated_draw_is_kerass(dtype: str) -> None:
     theirs = np.asarray(keras.random.truncated_normal((60_001,), 0.0, 1.0, dtype, 5))
-    ours = draws.truncated_normal((60_001,), 0.0, 1.0, dtype, 5)
+    ours = _draws.truncated_normal((60_001,), 0.0, 1.0, dtype, 5)
     np.testing.assert_allclose(ours, theirs, atol=NEAR[dtype], rtol=NEAR[dtype])
     assert np.abs(ours).max() < 2
 
@@ -100,7 +100,7 @@ def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tup
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_rate_that_meets_a_draw_exactly_keeps_it(dtype: str) -> None:
-    drawn = draws.unit_uniform((64,), dtype, 11, 0)
+    drawn = _draws.unit_uniform((64,), dtype, 11, 0)
     for rate in map(float, drawn[:16]):
         theirs = keras.random.dropout(keras.ops.ones((64,), dtype), rate, seed=keras.random.SeedGenerator(11))
         np.testing.assert_array_equal(dropout_mask((64,), rate, dtype, 11, 0), np.asarray(theirs))

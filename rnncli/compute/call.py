@@ -11,7 +11,7 @@ from rnncli.case import Case
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
-from rnncli.layers import _claims
+from rnncli.layers import claims
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
@@ -63,7 +63,7 @@ class _Opened:
         for name, _, shape in infos:
             if tensors[name].shape != shape:
                 raise EngineError(f"{self.engine} returned {name} as {tensors[name].shape}, not as {shape}.")
-        equal = _claims.holding(self.claims, tensors)
+        equal = claims.holding(self.claims, tensors)
         return Result(
             engine=self.engine,
             seed=case.seed,
@@ -115,7 +115,7 @@ def parted(result: Result, sizes: Sequence[int], *, all_layers: bool = False) ->
     said, start = Stack(result.layers).claims(all_layers=all_layers), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = _claims.holding(said, own)
+        equal = claims.holding(said, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )

@@ -10,7 +10,7 @@ from rnncli import compute
 from rnncli.case import Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.layers import _activations, make
+from rnncli.layers import activations, make
 from rnncli.layers.stack import Stack
 from rnncli.result import Gate, Result, Step
 
@@ -54,7 +54,7 @@ class Loop(NamedTuple):
         if name == "cell" or part in ("preactivation", "recurrent"):
             return None
         own = not part or name == "candidate"
-        return _activations.bounds(config["activation" if own else "recurrent_activation"])
+        return activations.bounds(config["activation" if own else "recurrent_activation"])
 
     @property
     def last(self) -> Mapping[str, Any]:
@@ -224,7 +224,7 @@ def _bounds(spec: Spec, name: str) -> tuple[float, float] | None:
         place = name.partition("/")[0]
         cell = cell[int(place) if place.isdigit() else -1]
     config = cell.config if cell else config
-    return _activations.bounds(config["activation"]) if "activation" in config else None
+    return activations.bounds(config["activation"]) if "activation" in config else None
 
 
 def verify(result: Result) -> None:

@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError
-from rnncli.initializers.registry import everything, settings, snake_case
-from rnncli.initializers.seeds import SeedStream
+from rnncli.initializers._contract import Initializer, Option
+from rnncli.initializers._registry import everything, find, settings, snake_case
+from rnncli.initializers._seeds import SeedStream
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
 __all__ = [
+    "Initializer",
+    "Option",
     "SeedStream",
     "dropout_mask",
+    "find",
     "make",
     "names",
+    "settings",
+    "snake_case",
     "takes_seed",
 ]
 
@@ -56,6 +62,6 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
 
 def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
     """What dropout multiplies by at draw `k` (from 0) of a SeedGenerator: 0, or 1 / (1 - rate)."""
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
-    return draws.dropout_mask(shape, rate, dtype, seed, k)
+    return _draws.dropout_mask(shape, rate, dtype, seed, k)

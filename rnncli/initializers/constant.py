@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import EngineError, LayerError
-from rnncli.initializers.contract import Initializer, Option, boolean, number, numbers, one_of
+from rnncli.initializers._contract import Initializer, Option, boolean, number, numbers, one_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

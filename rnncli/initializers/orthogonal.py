@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import LayerError
-from rnncli.initializers.contract import SEED, Initializer, Option, number
+from rnncli.initializers._contract import SEED, Initializer, Option, number
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -19,7 +19,7 @@ def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, s
     """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
     import numpy as np
 
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
     if len(shape) < 2:
         raise LayerError(
@@ -27,7 +27,7 @@ def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, s
             "Take it for a kernel or a recurrent kernel; zeros is usual for a bias.",
         )
     rows, columns = math.prod(shape[:-1]), shape[-1]
-    tall = draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
+    tall = _draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
     q = _orthonormal(tall.astype(np.float64)).astype(dtype)
     flat = q.T if rows < columns else q
     return np.ascontiguousarray(np.dtype(dtype).type(config["gain"]) * flat.reshape(shape))

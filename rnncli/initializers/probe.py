@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.initializers.contract import Initializer, Option
+from rnncli.initializers._contract import Initializer, Option
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.initializers.contract import SEED, Initializer, Option, number
+from rnncli.initializers._contract import SEED, Initializer, Option, number
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -15,21 +15,21 @@ Shape = tuple[int, ...]
 
 
 def _normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
-    return draws.normal(shape, config["mean"], config["stddev"], dtype, seed)
+    return _draws.normal(shape, config["mean"], config["stddev"], dtype, seed)
 
 
 def _truncated_normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
-    return draws.truncated_normal(shape, config["mean"], config["stddev"], dtype, seed)
+    return _draws.truncated_normal(shape, config["mean"], config["stddev"], dtype, seed)
 
 
 def _uniform(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
-    return draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
+    return _draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
 
 
 _BELL = (Option("mean", 0.0, number), Option("stddev", 0.05, number), SEED)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import LayerError
-from rnncli.initializers.contract import SEED, Initializer, Option, axes, one_of, positive
+from rnncli.initializers._contract import SEED, Initializer, Option, axes, one_of, positive
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -40,7 +40,7 @@ def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple
 
 
 def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-    from rnncli.initializers import draws
+    from rnncli.initializers import _draws
 
     fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
@@ -48,11 +48,11 @@ def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     match config["distribution"].lower():
         case "uniform":
             limit = math.sqrt(3.0 * variance)
-            return draws.uniform(shape, -limit, limit, dtype, seed)
+            return _draws.uniform(shape, -limit, limit, dtype, seed)
         case "untruncated_normal":
-            return draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
+            return _draws.normal(shape, 0.0, math.sqrt(variance), dtype, seed)
         case _:
-            return draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
+            return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
 
 
 _AXES = (Option("input_axes", None, axes), Option("output_axes", None, axes))

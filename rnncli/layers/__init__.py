@@ -14,13 +14,32 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
+from rnncli.layers import _activations as activations
+from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
-from rnncli.layers._layer import Layer
+from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product, Sum
+from rnncli.layers._layer import INERT, Call, Layer, Option, within
+from rnncli.layers._recurrent import Recurrent
 
 __all__ = [
+    "INERT",
+    "Before",
+    "Bias",
+    "Call",
     "Cell",
+    "Constant",
+    "Entry",
+    "Fan",
+    "Given",
     "Layer",
+    "Now",
+    "Option",
+    "Product",
+    "Recurrent",
+    "Sum",
+    "activations",
     "cell_of",
+    "claims",
     "class_of",
     "is_stepped",
     "known",
@@ -28,6 +47,7 @@ __all__ = [
     "make_cell",
     "names",
     "recurrent",
+    "within",
 ]
 
 

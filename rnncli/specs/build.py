@@ -9,7 +9,7 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.layers._layer import INERT, Option
+from rnncli.layers import INERT, Option
 from rnncli.specs import expressions
 from rnncli.specs.expressions import Call, Name, Span
 from rnncli.specs.values import checked, shown

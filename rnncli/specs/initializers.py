@@ -7,8 +7,7 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.initializers.contract import Initializer, Option
-from rnncli.initializers.registry import find, snake_case
+from rnncli.initializers import Initializer, Option, find, snake_case
 from rnncli.specs import expressions, nested
 from rnncli.specs.expressions import Call, Name, Span
 

@@ -9,8 +9,8 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
-from rnncli.initializers.registry import settings
-from rnncli.layers._layer import Option
+from rnncli.initializers import settings
+from rnncli.layers import Option
 from rnncli.specs import expressions
 from rnncli.specs.build import build, options_of, positional, unfolded
 from rnncli.specs.expressions import Call, Span

@@ -6,8 +6,8 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Spec
-from rnncli.initializers.registry import settings
-from rnncli.layers._layer import Option
+from rnncli.initializers import settings
+from rnncli.layers import Option
 from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.layers import _activations
-from rnncli.layers._layer import Option
+from rnncli.layers import Option, activations
 from rnncli.specs import initializers
 from rnncli.specs.expressions import Call, Name
 
@@ -56,7 +55,7 @@ def _activation(value: Any) -> str:
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, (str, Mapping, type(None))):
         raise LayerError(f"{shown(value)} is not an activation.", "For example activation='relu'.")
-    return _activations.canonical(name)
+    return activations.canonical(name)
 
 
 def _initializer(value: Any) -> str | Spec:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case
 from rnncli.commands.explain.explanation import Place, Target
-from rnncli.layers._equations import Entry, Now, Product, Sum
-from rnncli.layers._layer import within
+from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack
 from rnncli.result import Step, TensorInfo
 

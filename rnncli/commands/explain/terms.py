@@ -15,8 +15,7 @@ from rnncli.commands.explain.explanation import Equation, Explanation, Factor, N
 from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
-from rnncli.layers import _activations
-from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product
+from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations
 from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, l
     function = source.maker(node).config[said.function] if said.function else None
     if function not in IDENTITY:
         totals = _totals(source, node, base)
-        applied = _activations.get(function)(totals.astype("float64")[None])[0]
+        applied = activations.get(function)(totals.astype("float64")[None])[0]
         place = bare.place.unit
         bare = replace(bare, total=float(totals[place]), function=_spelled(function),
                        rounding=value - float(applied[place]))  # fmt: skip
@@ -233,7 +232,7 @@ class _Spread:
         function = self.maker.config[factor.function] if factor.function else None
         if function not in IDENTITY:
             row = self.source.row(other).astype("float64")
-            value = float(_activations.get(function)(row[None])[0, node.unit])
+            value = float(activations.get(function)(row[None])[0, node.unit])
             name = f"{_spelled(function)}({name})"
         return Link(Factor(name, value), other)
 

@@ -14,8 +14,7 @@ from rnncli.result import Step
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.layers._layer import Call
-    from rnncli.layers._recurrent import Recurrent
+    from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
 

@@ -16,13 +16,12 @@ from rnncli.case import Case, Spec, walk
 from rnncli.compute.engines import About, Computed, InexactError
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
-from rnncli.layers import _activations
+from rnncli.layers import activations
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.layers._layer import Call
-    from rnncli.layers._recurrent import Recurrent
+    from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime", extra="onnx")
 
@@ -183,7 +182,7 @@ class _Run(Running):
 
 def _puts_out_steps(layer: Recurrent) -> bool:
     """Whether the graph gives the output of every step: they are returned, or one may be infinite."""
-    unbounded = _activations.bounds(layer.config["activation"]) is None
+    unbounded = activations.bounds(layer.config["activation"]) is None
     return layer.sequences or unbounded
 
 

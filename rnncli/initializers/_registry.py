@@ -1,4 +1,4 @@
-"""Every initializer by every name it answers to.  A family is a file here that has INITIALIZERS."""
+"""Every initializer by every name it answers to.  A family is a file here, with INITIALIZERS in it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.initializers.contract import Initializer
-
-_MACHINERY = frozenset({"bits", "contract", "draws", "registry", "seeds"})
+from rnncli.initializers._contract import Initializer
 
 
 @cache
@@ -21,7 +19,7 @@ def everything() -> tuple[Initializer, ...]:
     """Every initializer of every family."""
     package = __name__.rpartition(".")[0]
     names = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
-    families = (import_module(f"{package}.{name}") for name in names if name not in _MACHINERY)
+    families = (import_module(f"{package}.{name}") for name in names if not name.startswith("_"))
     return tuple(initializer for family in families for initializer in family.INITIALIZERS)
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.initializers.bits import Stream, stream, unit
+from rnncli.initializers._bits import Stream, stream, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rnncli.case import Array
-    from rnncli.initializers.bits import Words
+    from rnncli.initializers._bits import Words
 
 Shape = tuple[int, ...]
 
