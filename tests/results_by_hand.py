@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from rnncli import specs
-from rnncli.commands._engines_answer import EnginesAnswer
-from rnncli.commands._matrix_answer import MatrixAnswer
-from rnncli.commands._samples_answer import SamplesAnswer
-from rnncli.commands._shape_answer import ShapeAnswer
+from rnncli.commands.engines import EnginesAnswer
+from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.samples import SamplesAnswer
+from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
 from rnncli.readers.samples import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo

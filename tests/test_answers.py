@@ -7,9 +7,9 @@ import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
 
 from rnncli.case import format_shape
-from rnncli.commands._matrix_answer import MatrixAnswer
-from rnncli.commands._shape_answer import ShapeAnswer
+from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Grid, Numbers, Table, View, idea
 from rnncli.renderers.wording import WORDS, brief, meaning, say

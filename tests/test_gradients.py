@@ -10,9 +10,9 @@ import pytest
 from rnncli import compute, specs
 from rnncli import layers as registry
 from rnncli.case import Case
-from rnncli.commands import _outline
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.curves import Verdict, judged, target
+from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
 from rnncli.layers.stack import Stack
@@ -34,7 +34,7 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
-            for layer in _outline.outline(built, shape, "float64").layers
+            for layer in outline.outline(built, shape, "float64").layers
             for name, size in layer.weights.items()
         },
     )  # fmt: skip

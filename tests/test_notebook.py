@@ -8,7 +8,7 @@ import numpy as np
 import oracle
 import pytest
 
-from rnncli.commands._matrix_answer import combinations
+from rnncli.commands.matrix.answer import combinations
 from rnncli.readers import arrange, formats, samples
 from rnncli.result import Result
 

@@ -11,9 +11,9 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands import _outline
-from rnncli.commands._matrix_answer import combinations
 from rnncli.commands.gradients import curves
+from rnncli.commands.matrix.answer import combinations
+from rnncli.commands.shape import outline
 from rnncli.compute import call, compare, engines
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
 from rnncli.layers.stack import Stack
@@ -73,7 +73,7 @@ class TestShapes:
         shape = FRAMES.get(rank, X.shape)
         layer = oracle.made(expression)[0]
         layer.build(shape)
-        report = _outline.outline((specs.build(expression),), shape)
+        report = outline.outline((specs.build(expression),), shape)
         assert report.layers[0].parameters == layer.count_params()
         assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
         mine = [info.shape for info in report.outputs]
@@ -89,14 +89,14 @@ class TestShapes:
     def test_of_an_unknown_space_are_unknown_unless_it_stays(self, expression: str) -> None:
         shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
-        report = _outline.outline((specs.build(expression),), shape)
+        report = outline.outline((specs.build(expression),), shape)
         assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
-        report = _outline.outline((specs.build("LSTM(3, return_sequences=True)"),), ("batch", None, 5))
+        report = outline.outline((specs.build("LSTM(3, return_sequences=True)"),), ("batch", None, 5))
         assert report.outputs[0].shape == ("batch", None, 3)
         assert report.layers[0].parameters == 4 * (5 * 3 + 3 * 3 + 3)
-        report = _outline.outline((specs.build("LSTM(3)"),), (2, 4, "features"))
+        report = outline.outline((specs.build("LSTM(3)"),), (2, 4, "features"))
         assert report.layers[0].parameters is None
         assert report.layers[0].weights["kernel"] == ("features", 12)
 
@@ -104,7 +104,7 @@ class TestShapes:
         stack = specs.from_flags(
             ["LSTM(3, return_sequences=True, return_state=True)", "Bidirectional(GRU(2))"], {}
         )
-        report = _outline.outline(stack, X.shape, all_layers=True)
+        report = outline.outline(stack, X.shape, all_layers=True)
         assert [(info.name, info.shape) for info in report.outputs] == [
             ("0/hidden_states", (2, 4, 3)),
             ("0/last_hidden_state", (2, 3)),
@@ -137,7 +137,7 @@ class TestShapes:
         self, stack: list[str], shape: tuple[int, ...], message: str
     ) -> None:
         with pytest.raises(LayerError) as caught:
-            _outline.outline(specs.from_flags(stack, {}), shape)
+            outline.outline(specs.from_flags(stack, {}), shape)
         assert message in caught.value.what.replace("\n", " ")
 
 

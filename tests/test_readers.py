@@ -353,7 +353,7 @@ class TestCsv:
         assert time.monotonic() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch, tmp_path):
-        from rnncli.readers.formats import _text
+        from rnncli.readers import text as _text
 
         monkeypatch.setattr(_text, "AT_ONCE", 40)
         rows = [[index, index / 8] for index in range(50)]

@@ -409,7 +409,7 @@ HEAVY = ("rich", "orjson", "numpy", "tensorflow")
 RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
 SHAPE = """
 from rnncli import specs
-from rnncli.commands._shape_answer import ShapeAnswer
+from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.result import LayerShapes, ShapeReport, TensorInfo
 outputs = (TensorInfo("hidden_state", ("batch", "units"), (None, 3)),)
 layer = LayerShapes("", specs.from_flags(["lstm"], {})[0], {"kernel": (5, 12)}, 60, outputs)

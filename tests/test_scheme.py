@@ -12,8 +12,9 @@ from results_by_hand import matrix
 
 from rnncli import layers, specs
 from rnncli.case import Case
-from rnncli.commands import _outline, _same_numbers
-from rnncli.commands._matrix_answer import MatrixAnswer, combinations
+from rnncli.commands.matrix import same_numbers
+from rnncli.commands.matrix.answer import MatrixAnswer, combinations
+from rnncli.commands.shape import outline
 from rnncli.layers import _claims
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
@@ -65,11 +66,11 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row():
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge):
-    assert _same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+    assert same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
 
 
 def test_two_outputs_stay_apart():
-    found = _same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -78,7 +79,7 @@ def test_two_outputs_stay_apart():
 
 def test_steps_that_a_mask_repeats_are_equal():
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = _same_numbers.of(of("GRU(2)", mask=mask).results).identities()
+    (same,) = same_numbers.of(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -87,7 +88,7 @@ def test_other_numbers_are_not_called_equal():
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
-    assert _same_numbers.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
+    assert same_numbers.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
 
 
 @pytest.mark.parametrize(
@@ -99,13 +100,13 @@ def test_every_identity_holds_for_what_keras_returns(expression):
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        names = [info.name for info in _outline.outline((spec,), INPUTS.shape).outputs]
+        names = [info.name for info in outline.outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = _same_numbers.of(of(expression).results).identities()
+    found = same_numbers.of(of(expression).results).identities()
     assert found
     for same in found:
         first, *others = (_claims.evaluate(entry, tensors) for entry in same)

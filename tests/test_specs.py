@@ -10,7 +10,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
-from rnncli.commands import _outline
+from rnncli.commands.shape import outline
 from rnncli.errors import LayerError, RnncliError, UsageError
 
 keras = oracle.keras
@@ -341,4 +341,4 @@ class TestStacksInOneText:
 
     def test_a_kernel_larger_than_its_input(self) -> None:
         with pytest.raises(LayerError, match="covers 30, and the input has only 8"):
-            _outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))
+            outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))

@@ -71,8 +71,8 @@ def shape(
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
     from rnncli import specs
-    from rnncli.commands import _outline
-    from rnncli.commands._shape_answer import ShapeAnswer
+    from rnncli.commands.shape import outline
+    from rnncli.commands.shape.answer import ShapeAnswer
 
     if options.get("input_shape") is not None and inputs is None:
         layers = _case.layers_of(layer, options)
@@ -81,14 +81,14 @@ def shape(
     else:
         case, remarks = _case.asked(inputs, layer, options)
         layers, sizes = case.layers, case.inputs.shape
-    found = _outline.outline(layers, sizes, specs.dtype_of(layers), all_layers=all_layers)
+    found = outline.outline(layers, sizes, specs.dtype_of(layers), all_layers=all_layers)
     return Report("shape", layers, found, ShapeAnswer(found), remarks, view_of(options))
 
 
 @spelled
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
     """return_sequences x return_state, all four: `found.results[True, False]` is one of them."""
-    from rnncli.commands._matrix_answer import MatrixAnswer, combinations
+    from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:

@@ -24,11 +24,13 @@ ENGINES = ("auto", "numpy", "tensorflow", "torch", "onnx")
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
 
-def _flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    """A flag under the heading `panel` of the help."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 
-def _choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
+def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
+    """A flag that takes one of a few words."""
     shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
     return _registered(panel, name, metavar=metavar, choices=lambda: choices, help=shown)
 
@@ -56,7 +58,7 @@ def _registered(
     def completed(incomplete: str) -> list[str]:
         return [choice for choice in choices() if choice.startswith(incomplete)]
 
-    return _flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
+    return flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
 
 
 def _formats() -> Sequence[str]:
@@ -79,7 +81,7 @@ def _refuse_the_absent(name: str) -> None:
 
 
 def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
-    return _flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
+    return flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
 class InputFlags(NamedTuple):
@@ -95,47 +97,47 @@ class InputFlags(NamedTuple):
         ),
     ] = None
     input_shape: Annotated[
-        str | None, _flag(INPUT, "--input-shape", metavar="SHAPE", help="Make an input, such as 2,10,8.")
+        str | None, flag(INPUT, "--input-shape", metavar="SHAPE", help="Make an input, such as 2,10,8.")
     ] = None
     fill: Annotated[
         str | None,
-        _choice(
+        choice(
             INPUT, "--fill", "KIND", ("normal", "uniform", "zeros", "ones", "arange"),
             "What a made input holds (default normal).",
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
         str | None,
-        _flag(INPUT, "--input-format", metavar="FORMAT", help="json, ndjson, csv, npy, ...: not by suffix."),
+        flag(INPUT, "--input-format", metavar="FORMAT", help="json, ndjson, csv, npy, ...: not by suffix."),
     ] = None
     input_axes: Annotated[
         str | None,
-        _flag(INPUT, "--input-axes", metavar="AXES", help="The axes as they come: time,batch,features."),
+        flag(INPUT, "--input-axes", metavar="AXES", help="The axes as they come: time,batch,features."),
     ] = None
     batch_column: Annotated[
         str | None,
-        _flag(INPUT, "--batch-column", metavar="NAME", help="CSV: the column that tells sequences apart."),
+        flag(INPUT, "--batch-column", metavar="NAME", help="CSV: the column that tells sequences apart."),
     ] = None
     delimiter: Annotated[
-        str | None, _flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
+        str | None, flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
     ] = None
     decimal: Annotated[
-        str | None, _flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
+        str | None, flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
     ] = None
     pad: Annotated[
         str | None,
-        _choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
+        choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
     ] = None
     pad_value: Annotated[
-        float | None, _flag(INPUT, "--pad-value", metavar="X", help="What --pad fills in (default 0).")
+        float | None, flag(INPUT, "--pad-value", metavar="X", help="What --pad fills in (default 0).")
     ] = None
     mask: Annotated[
         str | None,
-        _flag(INPUT, "--mask", metavar="FILE", help="A JSON file of true and false, (batch, timesteps)."),
+        flag(INPUT, "--mask", metavar="FILE", help="A JSON file of true and false, (batch, timesteps)."),
     ] = None
     mask_value: Annotated[
         float | None,
-        _flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
+        flag(INPUT, "--mask-value", metavar="X", help="Mask the steps where every feature equals X."),
     ] = None
 
 
@@ -144,53 +146,53 @@ class LayerFlags(NamedTuple):
 
     layer: Annotated[
         list[str] | None,
-        _flag(
+        flag(
             LAYER, "--layer", "-l", metavar="LAYER",
             help="lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
             "(default lstm). Several make a stack.",
         ),
     ] = None  # fmt: skip
-    units: Annotated[int | None, _flag(LAYER, "--units", metavar="N", help="Units (default 3).")] = None
+    units: Annotated[int | None, flag(LAYER, "--units", metavar="N", help="Units (default 3).")] = None
     return_sequences: Annotated[
         bool | None,
-        _flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
+        flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
     ] = None
     return_state: Annotated[
-        bool | None, _flag(LAYER, "--return-state/--no-return-state", help="Return the last state too.")
+        bool | None, flag(LAYER, "--return-state/--no-return-state", help="Return the last state too.")
     ] = None
     go_backwards: Annotated[
-        bool | None, _flag(LAYER, "--go-backwards/--no-go-backwards", help="Read the sequence from its end.")
+        bool | None, flag(LAYER, "--go-backwards/--no-go-backwards", help="Read the sequence from its end.")
     ] = None
     stateful: Annotated[
         bool | None,
-        _flag(LAYER, "--stateful/--no-stateful", help="Keep the state from call to call, see --calls."),
+        flag(LAYER, "--stateful/--no-stateful", help="Keep the state from call to call, see --calls."),
     ] = None
     activation: Annotated[
-        str | None, _flag(LAYER, "--activation", metavar="NAME", help="tanh, relu, ... (default tanh).")
+        str | None, flag(LAYER, "--activation", metavar="NAME", help="tanh, relu, ... (default tanh).")
     ] = None
     recurrent_activation: Annotated[
         str | None,
-        _flag(LAYER, "--recurrent-activation", metavar="NAME", help="Of the gates (default sigmoid)."),
+        flag(LAYER, "--recurrent-activation", metavar="NAME", help="Of the gates (default sigmoid)."),
     ] = None
-    use_bias: Annotated[bool | None, _flag(LAYER, "--use-bias/--no-use-bias", help="Have a bias.")] = None
+    use_bias: Annotated[bool | None, flag(LAYER, "--use-bias/--no-use-bias", help="Have a bias.")] = None
     unit_forget_bias: Annotated[
         bool | None,
-        _flag(LAYER, "--unit-forget-bias/--no-unit-forget-bias", help="LSTM: the forget bias begins at 1."),
+        flag(LAYER, "--unit-forget-bias/--no-unit-forget-bias", help="LSTM: the forget bias begins at 1."),
     ] = None
     reset_after: Annotated[
         bool | None,
-        _flag(LAYER, "--reset-after/--no-reset-after", help="GRU: reset after the matrix product."),
+        flag(LAYER, "--reset-after/--no-reset-after", help="GRU: reset after the matrix product."),
     ] = None
     dropout: Annotated[
-        float | None, _flag(LAYER, "--dropout", metavar="P", help="Of the inputs, in training (default 0).")
+        float | None, flag(LAYER, "--dropout", metavar="P", help="Of the inputs, in training (default 0).")
     ] = None
     recurrent_dropout: Annotated[
         float | None,
-        _flag(LAYER, "--recurrent-dropout", metavar="P", help="Of the state, in training (default 0)."),
+        flag(LAYER, "--recurrent-dropout", metavar="P", help="Of the state, in training (default 0)."),
     ] = None
     zero_output_for_mask: Annotated[
         bool | None,
-        _flag(
+        flag(
             LAYER,
             "--zero-output-for-mask/--no-zero-output-for-mask",
             help="Masked steps give zeros, not the output before.",
@@ -198,18 +200,18 @@ class LayerFlags(NamedTuple):
     ] = None
     dtype: Annotated[
         str | None,
-        _choice(
+        choice(
             LAYER, "--dtype", "DTYPE", ("float16", "bfloat16", "float32", "float64"),
             "What the layer computes in (default float32).",
         ),
     ] = None  # fmt: skip
     bidirectional: Annotated[
         bool | None,
-        _flag(LAYER, "--bidirectional/--no-bidirectional", help="Put the layer inside Bidirectional."),
+        flag(LAYER, "--bidirectional/--no-bidirectional", help="Put the layer inside Bidirectional."),
     ] = None
     merge_mode: Annotated[
         str | None,
-        _choice(
+        choice(
             LAYER, "--merge-mode", "MODE", ("concat", "sum", "mul", "ave", "none"),
             "How Bidirectional joins its halves (default concat).",
         ),
@@ -231,7 +233,7 @@ class RunFlags(NamedTuple):
 
     seed: Annotated[
         int | None,
-        _flag(
+        flag(
             WEIGHTS,
             "--seed",
             metavar="N",
@@ -242,18 +244,18 @@ class RunFlags(NamedTuple):
     ] = None
     weights: Annotated[
         str | None,
-        _flag(WEIGHTS, "--weights", metavar="FILE", help="JSON, npz, safetensors, .h5 or .keras."),
+        flag(WEIGHTS, "--weights", metavar="FILE", help="JSON, npz, safetensors, .h5 or .keras."),
     ] = None
     initial_state: Annotated[
         str | None,
-        _flag(RUN, "--initial-state", metavar="FILE", help="The states, in Keras's order or by name."),
+        flag(RUN, "--initial-state", metavar="FILE", help="The states, in Keras's order or by name."),
     ] = None
     training: Annotated[
         bool | None,
-        _flag(RUN, "--training/--no-training", help="Call the layer as in training: dropout acts."),
+        flag(RUN, "--training/--no-training", help="Call the layer as in training: dropout acts."),
     ] = None
     calls: Annotated[
-        int, _flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
+        int, flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
     ] = 1
     engine: Annotated[
         str,
@@ -276,15 +278,15 @@ class CheckFlags(NamedTuple):
     """Whether the numbers are held against Keras itself."""
 
     check: Annotated[
-        bool, _flag(RUN, "--check", help="Run tensorflow too; exit 1 where the numbers differ.")
+        bool, flag(RUN, "--check", help="Run tensorflow too; exit 1 where the numbers differ.")
     ] = False
     atol: Annotated[
         float | None,
-        _flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6)."),
+        flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6)."),
     ] = None
     rtol: Annotated[
         float | None,
-        _flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
+        flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
     ] = None
 
     def demand_sense(self) -> None:
@@ -315,39 +317,39 @@ class OutputFlags(NamedTuple):
     ] = None  # fmt: skip
     output: Annotated[
         str | None,
-        _flag(OUTPUT, "--output", "-o", metavar="FILE", help="A file; by its suffix also npz, npy, ..."),
+        flag(OUTPUT, "--output", "-o", metavar="FILE", help="A file; by its suffix also npz, npy, ..."),
     ] = None
     precision: Annotated[
-        int | None, _flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the point.")
+        int | None, flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the point.")
     ] = None
-    full: Annotated[bool, _flag(OUTPUT, "--full", help="Every number of a large tensor.")] = False
+    full: Annotated[bool, flag(OUTPUT, "--full", help="Every number of a large tensor.")] = False
     width: Annotated[
-        int | None, _flag(OUTPUT, "--width", metavar="N", min=1, help="Columns (default: the terminal's).")
+        int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="Columns (default: the terminal's).")
     ] = None
     lang: Annotated[
         str | None,
-        _choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
+        choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
     ] = None
-    quiet: Annotated[bool, _flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
 
 
 Select = Annotated[
     list[str] | None,
-    _flag(OUTPUT, "--select", metavar="NAME", help="Keep this tensor. Several keep several."),
+    flag(OUTPUT, "--select", metavar="NAME", help="Keep this tensor. Several keep several."),
 ]
 WithStats = Annotated[
-    bool, _flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
+    bool, flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
 ]
 Streaming = Annotated[
-    bool, _flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
+    bool, flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
 ]
-KeepGoing = Annotated[bool, _flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
+KeepGoing = Annotated[bool, flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
 Memory = Annotated[
     str | None,
-    _flag(RUN, "--memory", metavar="SIZE", help="For the work on one chunk of the batch: 256MB, 2G, ..."),
+    flag(RUN, "--memory", metavar="SIZE", help="For the work on one chunk of the batch: 256MB, 2G, ..."),
 ]
-FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
-AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
+FailOnNan = Annotated[bool, flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
+AllLayers = Annotated[bool, flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
 
 
 def given(flags: Any) -> dict[str, Any]:

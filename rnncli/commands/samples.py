@@ -1,17 +1,23 @@
-"""`rnncli samples`."""
+"""`rnncli samples`: the built-in inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
+from rnncli.readers.samples import Sample
+from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, no_tensors
+from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
-    from rnncli.readers.samples import Sample
+    from rnncli.case import Array
 
 SECTION = "Look around"
 SUMMARY = "The built-in inputs."
@@ -38,7 +44,6 @@ def samples(
         _demand_its_format(sample, output)
         send(builtin.path(sample).read_bytes(), output.output)
         return
-    from rnncli.commands._samples_answer import SamplesAnswer
 
     delivery(output)(SamplesAnswer(builtin.SAMPLES))
 
@@ -59,3 +64,43 @@ def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
                 f"{flag} {said}: the sample {sample.name} is {own}, and is printed as it is.",
                 f"rnncli samples {sample.name} -o {sample.file}",
             )
+
+
+@dataclass(frozen=True)
+class SamplesAnswer:
+    """Their names, what they are, and how to try one."""
+
+    samples: Sequence[Sample]
+
+    def document(self, view: View) -> dict[str, Any]:
+        """name, title and command of each."""
+        return {
+            **head(),
+            "samples": [
+                {"name": sample.name, "title": sample.title, "command": command(sample)}
+                for sample in self.samples
+            ],
+        }
+
+    def page(self, view: View) -> Page:
+        """A name and its title, and under it the command that runs it."""
+        headings = (Column(say("sample", view.lang)), Column(say("title", view.lang)))
+        rows = tuple(
+            (cell(sample.name, "strong"), (line(sample.title), line(command(sample), "dim")))
+            for sample in self.samples
+        )
+        return Page((), (), (Table(headings, rows),))
+
+    def records(self, view: View) -> Records:
+        """One sample a row."""
+        rows = ((sample.name, sample.title, command(sample)) for sample in self.samples)
+        return ("name", "title", "command"), rows
+
+    def tensors(self) -> dict[str, Array]:
+        """There are none: UsageError."""
+        return no_tensors("samples")
+
+
+def command(sample: Sample) -> str:
+    """What to type to see it run."""
+    return f"rnncli samples {sample.name} | rnncli run {sample.hint}".rstrip()

@@ -8,9 +8,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from rnncli.cli.flags import OUTPUT, RUN, AllLayers, InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.cli.flags import _choice as choice
-from rnncli.cli.flags import _flag as flag
+from rnncli.cli.flags import (
+    OUTPUT,
+    RUN,
+    AllLayers,
+    InputFlags,
+    LayerFlags,
+    ReadingFlags,
+    RunFlags,
+    choice,
+    flag,
+)
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:

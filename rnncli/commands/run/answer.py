@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import format_shape
-from rnncli.renderers import _statistics_parts
+from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -64,7 +64,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
-        parts = (table_of(self.result, view), *_statistics_parts.parts(self.stats, view))
+        parts = (table_of(self.result, view), *statistics_parts.parts(self.stats, view))
         return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
 
     def records(self, view: View) -> Records:
@@ -77,7 +77,7 @@ class RunAnswer:
 
     def _document(self, tensor: NamedTensor, view: View) -> dict[str, Any]:
         figures = self.stats.get(tensor.name)
-        own = {} if figures is None else {"stats": _statistics_parts.document(figures, tensor.axes)}
+        own = {} if figures is None else {"stats": statistics_parts.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli.case import Case, walk
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, RnncliError
-from rnncli.readers.formats._text import UTF8_MARK
+from rnncli.readers.text import UTF8_MARK
 
 if TYPE_CHECKING:
     from rnncli.case import Shape

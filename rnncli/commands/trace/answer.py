@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.trace import Loop, Trace, quantities
-from rnncli.renderers import _statistics_parts
+from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head, head_of
 from rnncli.result import Gate, Result, Step
@@ -90,9 +90,7 @@ class TraceAnswer:
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
-        return {
-            "stats": {name: _statistics_parts.document(stats, axes) for name, stats in self.stats.items()}
-        }
+        return {"stats": {name: statistics_parts.document(stats, axes) for name, stats in self.stats.items()}}
 
     def _rows(self, step: Step, decimals: int | None) -> Iterable[tuple[Any, ...]]:
         from rnncli.renderers.numerals import exact

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from rnncli.renderers import _statistics_parts
+from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, bar, cell, line, marks, room
 from rnncli.renderers.parts import note_of, small, title
 from rnncli.renderers.wording import say
@@ -33,7 +33,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     parts: list[Table | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
-    parts += _statistics_parts.parts(shown, view)
+    parts += statistics_parts.parts(shown, view)
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)

@@ -11,7 +11,7 @@ from rnncli.case import Document
 from rnncli.errors import InputError, did_you_mean
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
-from rnncli.readers.formats._text import pieces
+from rnncli.readers.text import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

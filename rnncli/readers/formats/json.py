@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
-from rnncli.readers.formats._text import utf8
+from rnncli.readers.text import utf8
 
 if TYPE_CHECKING:
     from rnncli.case import Document

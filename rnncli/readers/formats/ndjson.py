@@ -10,7 +10,7 @@ from rnncli.case import Document
 from rnncli.errors import InputError
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
-from rnncli.readers.formats._text import UTF8_MARK, utf8
+from rnncli.readers.text import UTF8_MARK, utf8
 from rnncli.specs import nested
 
 if TYPE_CHECKING:

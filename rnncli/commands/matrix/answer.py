@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import compute
 from rnncli.case import Case, Spec, format_shape
-from rnncli.commands import _same_numbers
+from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.layers import make
 from rnncli.renderers.page import (
@@ -63,7 +63,7 @@ class MatrixAnswer:
                 }
                 for (sequences, state), result in self._results()
             ],
-            "identities": _same_numbers.of(self.matrix.results).identities(),
+            "identities": same_numbers.of(self.matrix.results).identities(),
         }
 
     def page(self, view: View) -> Page:
@@ -77,7 +77,7 @@ class MatrixAnswer:
             ),
         )
         said = tuple(self._across(view))
-        scheme = _same_numbers.parts(_same_numbers.of(self.matrix.results), view)
+        scheme = same_numbers.parts(same_numbers.of(self.matrix.results), view)
         notes = (note_of(self.plainest, view),)
         return Page(title(self.plainest.layers, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 

@@ -25,9 +25,9 @@ def shape(
     """
     from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands import _outline
-    from rnncli.commands._shape_answer import ShapeAnswer
+    from rnncli.commands.shape import outline
+    from rnncli.commands.shape.answer import ShapeAnswer
 
     deliver = delivery(output, input, layer)
     layers, input_shape, dtype, remarks = request.shapes(input, layer)
-    deliver(ShapeAnswer(_outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)
+    deliver(ShapeAnswer(outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)

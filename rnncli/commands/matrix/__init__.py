@@ -17,7 +17,7 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     """return_sequences x return_state, all four side by side, and which entries are equal."""
     from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands._matrix_answer import MatrixAnswer, combinations
+    from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
     deliver = delivery(output, input, layer, run)
     _refuse_the_varied(layer)
