@@ -106,7 +106,7 @@ def test_a_wheel_carries_the_same_files(tmp_path):
     for sample in samples.SAMPLES:
         carried = tmp_path / "installed" / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
-    program = "from rnncli import builtin; print(builtin.path(builtin.get('case')))"
+    program = "from rnncli.readers import samples; print(samples.path(samples.get('case')))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path / "installed",

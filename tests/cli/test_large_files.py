@@ -274,11 +274,11 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
 def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: int) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
-        "import sys, time\nfrom rnncli import unfolding\nfrom rnncli.cli import app\n"
+        "import sys, time\nfrom rnncli.compute import growing\nfrom rnncli.cli import app\n"
         "def slow(self):\n"
         "    print('writing', flush=True); time.sleep(30)\n"
         "    yield\n"
-        "unfolding._Waiting.parts = slow\n"
+        "growing._Waiting.parts = slow\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )
     flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]
