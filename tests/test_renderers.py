@@ -430,7 +430,8 @@ answer = ShapeAnswer(ShapeReport((None, 4, 5), "float32", (layer,), outputs, {})
 )
 def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
     code = (
-        f"import sys; from rnncli.renderers import formats; from rnncli.renderers.page import View\n{answer}\n"
+        "import sys; from rnncli.renderers import formats; from rnncli.renderers.page import View\n"
+        f"{answer}\n"
         f"formats.render(answer, {format!r}, View())\n"
         f"print(*(name for name in {HEAVY} if name in sys.modules))"
     )

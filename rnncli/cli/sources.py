@@ -7,11 +7,13 @@ import os
 import re
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rnncli.case import Document
+from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.readers import formats as readers
@@ -38,11 +40,10 @@ def read(flags: InputFlags) -> tuple[Document, str]:
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
-def made(flags: InputFlags, seed: int) -> tuple[Document, str]:
-    """The same of an input of --input-shape, drawn from `seed` where it is drawn."""
+def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
+    """The same of an input of `shape`, which --input-shape asks for, drawn from `seed` where it is drawn."""
     from rnncli.readers import arrange
 
-    shape = shape_of(flags)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
         unknown = next(size for size in shape if not isinstance(size, int))
@@ -103,8 +104,9 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
             raise _closed()
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
-    if is_pipe(path := Path(word or "").expanduser()):
-        return cast("BinaryIO", path.open("rb", buffering=0)), ""
+    if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expanded(word)):
+        with _said_of(word):
+            return cast("BinaryIO", path.open("rb", buffering=0)), ""
     source, remarks = chosen(flags)
     if remarks:
         raise UsageError(
@@ -112,10 +114,8 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
-    try:
+    with _said_of(source.name):
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
-    except OSError as error:
-        raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def read_by(*flags: ReadingFlags) -> list[str | int]:
@@ -170,10 +170,20 @@ def named(text: str) -> Source:
         return stdin()
     if text.lstrip()[0] in "[{":
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
-    path = Path(text).expanduser()
+    path = files.expanded(text)
     if is_pipe(path):
-        return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
+        with _said_of(text):
+            return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
     return Source(text, path=path)
+
+
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """What the system refuses is said of the input."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def is_pipe(path: Path) -> bool:
@@ -227,7 +237,7 @@ def layer(text: str) -> list[Any]:
         _demand_no_file(text)
         return [text]
     source = named(text[1:])
-    if _is_model(text):
+    if is_model(text):
         return list(readers.read_layers(source))
     from rnncli.readers.formats import json
 
@@ -243,11 +253,11 @@ def _demand_no_file(text: str) -> None:
 
 def left_out(text: str) -> str | None:
     """What is to be said of a --layer that takes less than the whole of a model."""
-    left = readers.left_out(named(text[1:])) if _is_model(text) else []
+    left = readers.left_out(named(text[1:])) if is_model(text) else []
     return f"{text[1:]}: its recurrent layers alone; left out: {listed(left)}" if left else None
 
 
-def _is_model(text: str) -> bool:
+def is_model(text: str) -> bool:
     """Whether a --layer names a saved model, or some of its layers behind a #."""
     names = (text, text.rpartition("#")[0])  # a layer may have a # or a dot in its name, and so may a file
     return text.startswith("@") and any(Path(name).suffix.lower() in MODEL_SUFFIXES for name in names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnncli.cli.flags import OutputFlags
-from rnncli.renderers.page import Column, Page, Records, Table, View, cell
+from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, no_tensors
 from rnncli.renderers.wording import say
 
@@ -42,14 +42,13 @@ class EnginesAnswer:
         return {**head(), "engines": [engine._asdict() for engine in self.engines]}
 
     def page(self, view: View) -> Page:
-        """One engine a row; those that are missing step back."""
-        headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version", "note"))
+        """One engine per row, its note under its version; missing ones are dim."""
+        headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version"))
         rows = tuple(
             (
                 cell(engine.name, "strong" if engine.available else "dim"),
                 cell(say("yes" if engine.available else "no", view.lang)),
-                cell(engine.version),
-                cell(engine.note, "dim"),
+                (*(cell(engine.version) if engine.version else ()), line(engine.note, "dim")),
             )
             for engine in self.engines
         )

@@ -137,7 +137,7 @@ def _from_config(config: Mapping[str, Any]) -> Spec:
     ):
         raise LayerError(
             "this is what layer.get_config() gives, which does not say of which class the layer is.",
-            "Write keras.layers.serialize(layer) into the file.",
+            "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise LayerError(
@@ -224,6 +224,10 @@ def each(written: Any) -> Iterable[Any]:
     elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
         inner = written.get("config", {})
         held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+        if not isinstance(held, (list, tuple)) or not all(isinstance(item, Mapping) for item in held):
+            raise LayerError(
+                "the config of Sequential has no list of layers.", "Save it again: model.save('m.keras')"
+            )
         yield from each([item for item in held if item.get("class_name") != "InputLayer"])
     elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
         yield written.name if isinstance(written, Name) else written

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.trace import Loop, Trace, quantities
+from rnncli.compute.recorded import quantities
+from rnncli.compute.trace import Loop, Trace
 from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head, head_of
