@@ -1,4 +1,4 @@
-"""`rnncli run`."""
+"""`rnncli run`: what a layer returns, of one batch (batch.py) or of a stream of them (stream.py)."""
 
 from __future__ import annotations
 
@@ -53,38 +53,8 @@ def run(
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, shown=shown, keep_going=keep_going)
         return
-    from rnncli import compute
-    from rnncli.cli import progress, request, terminal
-    from rnncli.cli.output import delivery, format_of, is_stdout
-    from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
-    from rnncli.compute import chunks
-    from rnncli.memory import parse
-    from rnncli.renderers import formats
+    from rnncli.commands.run import batch
+    from rnncli.commands.run.batch import Wanted
 
-    deliver, budget = delivery(output, input, layer, run), None if memory is None else parse(memory)
-    case, remarks = request.case(input, layer, run, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    batch, plan = len(case.inputs), compute.plan(case, budget)
-    results = compute.parts(case, run.engine, plan)
-    looked_at = check.check or stats or fail_on_nan or shown.all_calls
-    growing = len(plan) > 1 and formats.grows(format_of(output)) and not looked_at
-    among_numbers = growing and is_stdout(output.output) and terminal.is_watched()
-    wanted = len(plan) > 1 and not output.quiet and not among_numbers
-    with progress.bar(batch, wanted=wanted) as watch:
-        if growing:
-            from rnncli.compute.growing import GrowingResult
-
-            kept = (request.selected(each, select) for each in watch(results))
-            deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
-            return
-        result = chunks.joined(watch(results), batch)
-    apart: list[str] = []
-    if check.check:
-        from rnncli.compute import beyond, compare
-
-        result, apart = compare.held(case, result, *check.tolerances, budget)
-        remarks += beyond.denormals(case, result)
-    result = request.selected(result, select)
-    remarks += request.unseen(result, format_of(output))
-    deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)
-    request.demand_agreement(apart, result, check)
-    request.demand_numbers(first_nan(result) if fail_on_nan else None)
+    wanted = Wanted(input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan, memory)
+    batch.answer(wanted)

@@ -1,0 +1,91 @@
+"""`rnncli run` of one batch: computed whole, or in chunks that are written as they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli import compute
+from rnncli.cli import progress, request, terminal
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
+from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
+from rnncli.compute import chunks
+from rnncli.memory import parse
+from rnncli.renderers import formats
+
+if TYPE_CHECKING:
+    from rnncli.case import Case
+    from rnncli.cli.request import Remarks
+
+
+class Wanted(NamedTuple):
+    """The flags of one call of `rnncli run`."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    check: CheckFlags
+    output: OutputFlags
+    shown: Shown
+    select: tuple[str, ...]
+    stats: bool
+    fail_on_nan: bool
+    memory: str | None
+
+    @property
+    def needs_everything(self) -> bool:
+        """Whether the whole result must be there before any of it can be written."""
+        whole = self.check.check or self.stats or self.fail_on_nan or self.shown.all_calls
+        return whole or not formats.grows(format_of(self.output))
+
+
+def answer(wanted: Wanted) -> None:
+    """Compute and show what is wanted."""
+    deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
+    budget = None if wanted.memory is None else parse(wanted.memory)
+    shown = wanted.shown
+    case, remarks = request.case(
+        wanted.input, wanted.layer, wanted.run, all_layers=shown.all_layers, all_calls=shown.all_calls
+    )
+    plan = compute.plan(case, budget)
+    if len(plan) > 1 and not wanted.needs_everything:
+        _in_chunks(wanted, case, plan, deliver, remarks)
+    else:
+        _whole(wanted, case, plan, deliver, remarks, budget)
+
+
+def _in_chunks(
+    wanted: Wanted, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
+) -> None:
+    from rnncli.compute.growing import GrowingResult
+
+    batch = len(case.inputs)
+    among_numbers = is_stdout(wanted.output.output) and terminal.is_watched()
+    with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
+        results = watch(compute.parts(case, wanted.run.engine, plan))
+        kept = (request.selected(each, wanted.select) for each in results)
+        deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
+
+
+def _whole(
+    wanted: Wanted,
+    case: Case,
+    plan: tuple[slice, ...],
+    deliver: Delivery,
+    remarks: Remarks,
+    budget: int | None,
+) -> None:
+    batch, check = len(case.inputs), wanted.check
+    with progress.bar(batch, wanted=len(plan) > 1 and not wanted.output.quiet) as watch:
+        result = chunks.joined(watch(compute.parts(case, wanted.run.engine, plan)), batch)
+    apart: list[str] = []
+    if check.check:
+        from rnncli.compute import beyond, compare
+
+        result, apart = compare.held(case, result, *check.tolerances, budget)
+        remarks += beyond.denormals(case, result)
+    result = request.selected(result, wanted.select)
+    remarks += request.unseen(result, format_of(wanted.output))
+    deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
+    request.demand_agreement(apart, result, check)
+    request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
