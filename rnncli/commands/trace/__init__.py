@@ -1,12 +1,19 @@
 """`rnncli trace`."""
 
-from __future__ import annotations
+# Annotations are objects here, as in cli/flags.py, whose groups they join.
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
-import typer
-
-from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
+from rnncli.cli.flags import (
+    CheckFlags,
+    FailOnNan,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    RunFlags,
+    WithStats,
+    flag,
+)
 
 SECTION = "Ask a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -17,17 +24,36 @@ rnncli trace --layer gru --stats --check
 rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 """
 
-PANEL = "Narrow"
+NARROW = "Narrow"
 
 
-def _kept(*names: str, metavar: str, what: str) -> Any:
-    return typer.Option(
-        *names,
-        metavar=metavar,
-        help=f"{what} Several keep several.",
-        rich_help_panel=PANEL,
-        show_default=False,
-    )
+class NarrowFlags(NamedTuple):
+    """What to keep of the trace."""
+
+    step: Annotated[
+        list[str] | None,
+        flag(
+            NARROW,
+            "--step",
+            "--steps",
+            metavar="N",
+            help="Keep this time step of the input, or A:B; -1 is the last. Several keep several.",
+        ),
+    ] = None
+    unit: Annotated[
+        list[int] | None,
+        flag(NARROW, "--unit", metavar="N", help="Keep this unit, on an axis of 1. Several keep several."),
+    ] = None
+    batch: Annotated[
+        list[int] | None,
+        flag(NARROW, "--batch", metavar="N", help="Keep this sequence of the batch. Several keep several."),
+    ] = None
+    gate: Annotated[
+        list[str] | None,
+        flag(
+            NARROW, "--gate", metavar="NAME", help="Keep this gate, beside the states. Several keep several."
+        ),
+    ] = None
 
 
 def trace(
@@ -35,22 +61,8 @@ def trace(
     layer: LayerFlags,
     run: RunFlags,
     check: CheckFlags,
+    narrow: NarrowFlags,
     output: OutputFlags,
-    step: Annotated[
-        list[str] | None,
-        _kept(
-            "--step", "--steps", metavar="N", what="Keep this time step of the input, or A:B; -1 is the last."
-        ),
-    ] = None,
-    unit: Annotated[
-        list[int] | None, _kept("--unit", metavar="N", what="Keep this unit, on an axis of 1.")
-    ] = None,
-    batch: Annotated[
-        list[int] | None, _kept("--batch", metavar="N", what="Keep this sequence of the batch.")
-    ] = None,
-    gate: Annotated[
-        list[str] | None, _kept("--gate", metavar="NAME", what="Keep this gate, beside the states.")
-    ] = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
 ) -> None:
@@ -64,7 +76,7 @@ def trace(
     from rnncli.compute import beyond, compare
     from rnncli.compute import trace as tracing
 
-    for text in step or ():
+    for text in narrow.step or ():
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
@@ -76,8 +88,8 @@ def trace(
         result, apart = compare.held(case, result, *check.tolerances)
         remarks += beyond.denormals(case, result)
     whole = tracing.of(result)
-    wanted = steps.indices(step, len(whole.loops[0].steps))
-    kept = tracing.narrowed(whole, tracing.Kept(wanted, unit, batch, gate))
+    wanted = steps.indices(narrow.step, len(whole.loops[0].steps))
+    kept = tracing.narrowed(whole, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
     deliver(TraceAnswer(request.as_asked(result, asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)
