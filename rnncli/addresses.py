@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 from rnncli.errors import UsageError, did_you_mean, listed
-
-if TYPE_CHECKING:
-    from rnncli.result import TensorInfo
+from rnncli.result import TensorInfo
 
 Index = tuple["int | slice", ...]
 """What NumPy takes between brackets, an axis each; axes that are left out are whole."""

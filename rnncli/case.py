@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from numpy.typing import NDArray
 
-    Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = "NDArray[Any]"
+"""Of any dtype.  A name alone: NumPy is not loaded for it."""
 
 Dimension = int | str | None
 """A known size, a name such as `batch`, or None where nothing is known."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
-    from rnncli.case import Array
 
 
 class TensorInfo(NamedTuple):

@@ -6,13 +6,13 @@ import random
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, Spec
 from rnncli.compute import beyond
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
@@ -20,9 +20,6 @@ from rnncli.readers import arrange, fit, formats
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import result
 from rnncli.api._options import Options
-from rnncli.case import format_shape
+from rnncli.case import Array, format_shape
 from rnncli.errors import did_you_mean
 from rnncli.renderers.page import View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rnncli.case import Array
     from rnncli.renderers.page import Answer
     from rnncli.renderers.statistics import Stats
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rnncli.result import Result
 from rnncli.signals import tidily_ended
 
 if TYPE_CHECKING:
-    from rnncli.result import Result
-
     Watch = Callable[[Iterator[Result]], Iterator[Result]]
 
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import addresses, specs
 from rnncli import layers as registry
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec, format_shape, walk
+from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, Spec, format_shape, walk
 from rnncli.cli import sources
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.compute import beyond, checks
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.readers import fit, formats
+from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.readers.arrange import Arranged, ArrangeOptions
-    from rnncli.result import Result
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
 """The options of what is drawn anew at every call in training."""

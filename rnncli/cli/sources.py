@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from rnncli.case import Document
+from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError, listed
@@ -20,9 +20,6 @@ from rnncli.readers import formats as readers
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
-
-if TYPE_CHECKING:
-    from rnncli.case import Shape
 
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, no_tensors
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.compute.engines import EngineInfo
 
 SECTION = "Look around"

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 from rnncli.readers.samples import Sample
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, no_tensors
 from rnncli.renderers.wording import say
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 SECTION = "Look around"
 SUMMARY = "The built-in inputs."

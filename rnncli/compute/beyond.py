@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli import layers
 from rnncli.case import Case, Spec
+from rnncli.result import Result
 from rnncli.specs import describe
-
-if TYPE_CHECKING:
-    from rnncli.result import Result
 
 
 def unanswered(case: Case) -> tuple[str, ...]:

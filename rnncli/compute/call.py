@@ -5,19 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
 
 from rnncli.addresses import without_call
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:

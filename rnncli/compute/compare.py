@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rnncli import compute
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.result import Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def held(

@@ -7,17 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnncli import arrays
+from rnncli.case import Array
 from rnncli.compute.chunks import Agreed
 from rnncli.errors import UsageError
 from rnncli.result import GrowingTensor, Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 IN_MEMORY = 2**24
 """Bytes of a tensor that wait in memory; more of them wait in a temporary file."""

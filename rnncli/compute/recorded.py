@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
+from rnncli.case import Array
 from rnncli.result import Gate, Step
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 TOGETHER = 1024
 """So many steps are packed in one go."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Case, Spec
+from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.compute.recorded import Recorded, quantities, runs
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers import activations, make
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 DIRECTIONS = ("forward_", "backward_")
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.case import Spec
+from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import Initializer, Option
 from rnncli.initializers._registry import everything, find, settings, snake_case
 from rnncli.initializers._seeds import SeedStream
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 __all__ = [
     "Initializer",

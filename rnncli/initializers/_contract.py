@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from rnncli.case import Array
+from rnncli.case import Array
 
 Check = Callable[[Any], str]
 """Gives the reason why a value is refused, or nothing."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.initializers._bits import Stream, stream, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rnncli.case import Array
     from rnncli.initializers._bits import Words
 
 Shape = tuple[int, ...]

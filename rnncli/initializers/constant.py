@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
 from rnncli.initializers._contract import Initializer, Option, boolean, number, numbers, one_of
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, Initializer, Option, number
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 _LARGE = 128
 

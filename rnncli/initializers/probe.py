@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.initializers._contract import Initializer, Option
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def _probe(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:  # noqa: ARG001

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.initializers._contract import SEED, Initializer, Option, number
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]

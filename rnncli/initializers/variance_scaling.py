@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import SEED, Initializer, Option, axes, one_of, positive
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]

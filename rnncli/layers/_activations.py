@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, listed
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
-
     Activation = Callable[[Array], Array]
 
 Formula = Callable[[Any, Any], Any]

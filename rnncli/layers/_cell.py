@@ -8,16 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import initializers
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
 from rnncli.layers._layer import Draw, Option
+from rnncli.result import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rnncli.case import Array
-    from rnncli.result import Gate
 
     Gates = Callable[[], dict[str, Gate]]
     """The gates of a step by name; most runs never ask for them."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rnncli import addresses
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
+from rnncli.case import Array
 
 
 def holding(

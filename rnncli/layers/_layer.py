@@ -5,14 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.layers._equations import Sum
 from rnncli.result import TensorInfo
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 Kind = Literal[
     "size", "sizes", "flag", "rate", "number", "seed", "dtype",

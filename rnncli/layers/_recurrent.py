@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
 from rnncli.result import TensorInfo
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers._cell import Cell
 
 LOOP_OPTIONS: Mapping[str, Option] = {

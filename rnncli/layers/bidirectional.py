@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import TensorInfo
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 _COMMON = ("return_sequences", "return_state", "stateful")
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rnncli import initializers
-from rnncli.case import Shape
+from rnncli.case import Array, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
 from rnncli.result import TensorInfo
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 class Dense(Layer):

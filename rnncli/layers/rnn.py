@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.layers._cell import Cell, Dropout, State
 from rnncli.layers._layer import Draw, Layer, Option, prefixed, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
+from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers._cell import Gates
-    from rnncli.result import Gate
 
 
 class StackedCells:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rnncli.case import Array
 from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product
 from rnncli.layers._equations import Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
@@ -12,7 +13,6 @@ from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers._cell import Gates
 
 

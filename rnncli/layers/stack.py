@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli import initializers, layers
-from rnncli.case import Shape, Spec, format_shape
+from rnncli.case import Array, Shape, Spec, format_shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
 from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_part, prefixed
 from rnncli.result import TensorInfo
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 LAYERS: dict[str, type[Layer]] = {}
 """Keras has no class for it: a stack is what several layers are together."""

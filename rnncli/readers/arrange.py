@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
 from operator import and_
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rnncli import memory
-from rnncli.case import format_shape
+from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.specs import nested
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, Document
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {

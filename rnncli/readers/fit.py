@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Shape
+from rnncli.case import Array, SavedLayer, Shape
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers.stack import Stack
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, SavedLayer
-    from rnncli.result import TensorInfo
+from rnncli.result import TensorInfo
 
 
 def fitted(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnncli import arrays
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
+from rnncli.case import Array
 
 NOT_A_NUMBER = "NaN"
 INFINITY = "Infinity"

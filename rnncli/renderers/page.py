@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from rnncli.case import Array
 from rnncli.renderers.visible import visible
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
-    from rnncli.case import Array
 
 
 class View(NamedTuple):

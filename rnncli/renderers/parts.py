@@ -11,12 +11,11 @@ from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Cell, Line, Span, View, Written, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
+from rnncli.result import GrowingTensor, NamedTensor
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rnncli.result import GrowingTensor, NamedTensor
 
 SCHEMA = "rnncli/1"
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rnncli.case import Array
+from rnncli.case import Array
 
 BINS = 8
 BLOCK = 2**20

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.errors import InputError
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 MAX_DEPTH = 32
 """The most axes that an array of NumPy 1 can have."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from rnncli.case import Dimension, Shape
 from rnncli.errors import UsageError
-
-if TYPE_CHECKING:
-    from rnncli.case import Dimension, Shape
 
 EXAMPLE = "Write sizes with commas between them: 2,10,8; a size may be None or a name, batch,10,8."
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head_of, no_tensors
 from rnncli.renderers.wording import meaning
 from rnncli.result import Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rnncli import addresses
 from rnncli.errors import UsageError
-
-if TYPE_CHECKING:
-    from rnncli.result import TensorInfo
+from rnncli.result import TensorInfo
 
 
 class Target(NamedTuple):

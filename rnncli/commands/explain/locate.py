@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.commands.explain.explanation import Place, Target
 from rnncli.compute.recorded import Recorded, runs
 from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack
-from rnncli.result import Step, TensorInfo
+from rnncli.result import Result, Step, TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rnncli.case import Array
-    from rnncli.result import Result
 
 RETURNED = "returned"
 """The output of a step: the hidden state, or what a masked step puts out; `output` is a gate of an LSTM."""

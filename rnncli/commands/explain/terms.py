@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import addresses
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.commands.explain import explanation, locate
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
@@ -17,10 +17,7 @@ from rnncli.compute import checks
 from rnncli.compute import trace as tracing
 from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations
 from rnncli.layers.stack import Stack
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.result import Result
+from rnncli.result import Result
 
 
 class Link(NamedTuple):

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rnncli.case import Case
 from rnncli.cli.flags import RUN, InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
-
-if TYPE_CHECKING:
-    from rnncli.case import Case
 
 SECTION = "Ask a layer"
 SUMMARY = "How far back does the output see?"

@@ -6,15 +6,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite, log10
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
 from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line, room
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.wording import say
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 MOST_ROWS = 24
 """More steps are shown at even distances, unless all of them are wanted."""

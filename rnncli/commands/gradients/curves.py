@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import addresses, layers
-from rnncli.case import Case, Spec
+from rnncli.case import Array, Case, Spec
 from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError
 from rnncli.layers import make
 from rnncli.layers.stack import Stack
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.result import TensorInfo
+from rnncli.result import TensorInfo
 
 VANISHED, EXPLODED = 1e-3, 1e3
 """What a norm is held against is the norm at the last processed step that the output depends on."""

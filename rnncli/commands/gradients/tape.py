@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from rnncli.case import Case, Spec
+from rnncli.case import Array, Case, Spec
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 AT_ONCE = 256
 """So many numbers of the output in one backward pass, at most."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli import compute
-from rnncli.case import Case, Spec, format_shape
+from rnncli.case import Array, Case, Spec, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.layers import make
@@ -38,9 +38,6 @@ from rnncli.renderers.parts import (
 )
 from rnncli.renderers.wording import say
 from rnncli.result import Matrix, NamedTensor, Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 CHOICES = (False, True)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.renderers.page import Cell, Column, Line, Span, Table, View, cell, idea, line, marks, room
 from rnncli.renderers.wording import say
 from rnncli.result import NamedTensor, Result
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 SOURCES = ((False, True), (True, True))
 """With the state returned, which the other two leave out."""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from rnncli.case import Case
 from rnncli.cli.flags import (
     OUTPUT,
     RUN,
@@ -22,7 +23,6 @@ from rnncli.cli.flags import (
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.case import Case
     from rnncli.commands.plot.sheet import Sheet
 
 SECTION = "Ask a layer"

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.renderers.visible import visible
+from rnncli.result import NamedTensor, Result, Step
 from rnncli.specs import describe
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.result import NamedTensor, Result, Step
 
 LONG = 24
 """From so many time steps on, every heat map gets a row of its own."""

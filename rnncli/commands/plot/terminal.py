@@ -6,18 +6,16 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.style import Style as RichStyle
 from rich.text import Text
 
+from rnncli.case import Array
 from rnncli.commands.plot.palette import Style, mixed
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.renderers.page import View
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.addresses import without_call
-from rnncli.case import format_shape
+from rnncli.case import Array, format_shape
 from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import (
     Cell,
@@ -42,7 +42,6 @@ from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
-    from rnncli.case import Array
     from rnncli.compute.growing import GrowingResult
     from rnncli.renderers.statistics import Stats
 

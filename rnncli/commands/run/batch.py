@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
+from rnncli.case import Case
 from rnncli.cli import progress, request, terminal
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
@@ -14,7 +15,6 @@ from rnncli.memory import parse
 from rnncli.renderers import formats
 
 if TYPE_CHECKING:
-    from rnncli.case import Case
     from rnncli.cli.request import Remarks
 
 

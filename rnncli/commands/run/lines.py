@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from rnncli.case import Case, walk
+from rnncli.case import Case, Shape, walk
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, RnncliError
 from rnncli.readers.text import UTF8_MARK
-
-if TYPE_CHECKING:
-    from rnncli.case import Shape
-    from rnncli.result import Result
+from rnncli.result import Result
 
 MOST_AT_ONCE = 4096
 """Records of one shape that are computed as one batch, however far the input runs ahead."""

@@ -6,18 +6,15 @@ import dataclasses
 import random
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Case, Document, SavedLayer
+from rnncli.case import Array, Case, Document, SavedLayer, Shape
 from rnncli.cli import request
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
 from rnncli.commands.run.lines import Line
 from rnncli.errors import InputError, UsageError
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import ndjson
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, Shape
 
 
 class Records:

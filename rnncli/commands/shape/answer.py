@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Shape, format_shape
+from rnncli.case import Array, Shape, format_shape
 from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import (
     claim_lines,
@@ -22,9 +22,6 @@ from rnncli.renderers.parts import (
 )
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import LayerShapes, ShapeReport
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.compute.recorded import quantities
 from rnncli.compute.trace import Loop, Trace
 from rnncli.renderers import statistics_parts
@@ -14,7 +15,6 @@ from rnncli.renderers.parts import head, head_of
 from rnncli.result import Gate, Result, Step
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.renderers.statistics import Stats
 
 

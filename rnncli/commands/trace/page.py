@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Array
 from rnncli.renderers import statistics_parts
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, bar, cell, line, marks, room
 from rnncli.renderers.parts import note_of, small, title
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.commands.trace.answer import TraceAnswer
     from rnncli.compute.trace import Loop, Trace
 

@@ -13,11 +13,9 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.result import Step
+from rnncli.result import Step
 
 
 class InexactError(EngineError):

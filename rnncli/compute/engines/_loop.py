@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case
+from rnncli.case import Array, Case
 from rnncli.compute.engines import Computed
 from rnncli.compute.recorded import Recording
 from rnncli.errors import InputError, RnncliError
@@ -14,7 +14,6 @@ from rnncli.layers import make
 from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers import Call, Recurrent
 
 

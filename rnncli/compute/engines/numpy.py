@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Case, walk
+from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.compute.recorded import Recorded
@@ -14,7 +14,6 @@ from rnncli.errors import RnncliError
 from rnncli.result import Step
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")

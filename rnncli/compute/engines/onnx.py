@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Case, Spec, walk
+from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed, InexactError
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
@@ -20,7 +20,6 @@ from rnncli.layers import activations
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime", extra="onnx")

@@ -8,16 +8,13 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Case, Spec, walk
+from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.compute.engines._quiet import quiet
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
 

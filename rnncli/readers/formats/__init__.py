@@ -17,11 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.readers.packages import needed
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, Document, SavedLayer
 
 WHITESPACE = b" \t\r\n\x0b\x0c"
 

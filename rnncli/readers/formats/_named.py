@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.case import Document
+from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats._named_arrays import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rnncli.case import Array
 
 
 def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:

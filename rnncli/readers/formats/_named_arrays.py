@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.specs import nested
-
-if TYPE_CHECKING:
-    from rnncli.case import Array, SavedLayer
 
 STATE_WORD = "last_"
 SCHEMA = "rnncli/1"

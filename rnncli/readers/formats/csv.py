@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from rnncli.case import Document
+from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
@@ -16,7 +16,6 @@ from rnncli.readers.text import pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnncli.case import Array
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".csv", ".tsv")

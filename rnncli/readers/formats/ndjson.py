@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.case import Document
+from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
@@ -15,7 +15,6 @@ from rnncli.readers.text import UTF8_MARK, utf8
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".ndjson", ".jsonl")

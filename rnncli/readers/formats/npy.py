@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Document
+from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named_arrays import numeric
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".npy",)

@@ -6,13 +6,13 @@ import io
 import zipfile
 from typing import TYPE_CHECKING
 
+from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named import inputs_of
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Document
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".npz",)

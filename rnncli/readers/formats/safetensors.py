@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats._named import inputs_of
 from rnncli.readers.packages import needed
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Document
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".safetensors",)

@@ -13,17 +13,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import room
 from rnncli.readers.models import _child
 from rnncli.readers.packages import needed
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 SECONDS = 10.0
 """What reading may take, with a second more for every SPEED bytes."""

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import SavedLayer
+from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
 from rnncli.readers import zips
@@ -16,7 +16,6 @@ from rnncli.readers.packages import needed
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Document
     from rnncli.readers.formats import ReadOptions, Source
 
 SUFFIXES = (".keras", ".h5", ".hdf5")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from rnncli.case import Array
 from rnncli.renderers.page import Later, Written
 from rnncli.renderers.visible import json_escaped
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
-    from rnncli.case import Array
 
     Waiting = Array | Growing | Later
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
 from rnncli import arrays
+from rnncli.case import Array
 from rnncli.renderers.formats._storable import storable
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 
 def write_npy(file: IO[bytes], array: Array | arrays.Growing) -> None:

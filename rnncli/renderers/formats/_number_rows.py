@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.renderers.numerals import is_float, style_for, written
 from rnncli.renderers.page import Numbers, View, histogram, marks
 from rnncli.renderers.wording import say
-
-if TYPE_CHECKING:
-    from rnncli.case import Array
 
 MOST_ROWS = 20
 """A tensor of more rows shows its edges, unless all of it is wanted."""

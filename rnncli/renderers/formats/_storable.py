@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from rnncli.case import Array
+from rnncli.case import Array
 
 
 def storable(array: Array) -> Array:
