@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
 from rnncli.initializers._contract import Initializer, Option

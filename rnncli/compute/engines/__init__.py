@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError, did_you_mean

@@ -15,7 +15,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
