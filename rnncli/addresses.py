@@ -82,3 +82,9 @@ def number(text: str) -> int:
 
 def _parts(inside: str | None) -> list[str]:
     return [one.strip() for one in inside.split(",")] if inside and inside.strip() else []
+
+
+def cell_number(name: str) -> int:
+    """1 of `cell_1/hidden`, a name of what belongs to one of RNN's cells; 0 where there is no such cell."""
+    place = name.rpartition("/")[0].rpartition("cell_")[2]
+    return int(place) if place.isdigit() else 0

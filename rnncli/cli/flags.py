@@ -331,6 +331,10 @@ class OutputFlags(NamedTuple):
         choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
     ] = None
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    theme: Annotated[
+        str | None,
+        choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background of svg (default dark) and html."),
+    ] = None
 
 
 Select = Annotated[

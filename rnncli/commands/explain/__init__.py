@@ -50,13 +50,15 @@ def explain(
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
     before; the terms add up to the number, but for the rounding that is shown.
     """
+    from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
 
     if tensor is None or not tensor.strip():
-        raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
+        example = explaining.example(request.layers_of(layer, Document()))
+        raise UsageError("no number was named.", f"Begin with one: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)

@@ -9,15 +9,15 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rnncli import addresses
-from rnncli.case import Array, Case
+from rnncli.case import Array, Case, Shape, Spec
 from rnncli.commands.explain import explanation, locate
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
-from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations
+from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations, make
 from rnncli.layers.stack import Stack
-from rnncli.result import Result
+from rnncli.result import Result, TensorInfo
 
 
 class Link(NamedTuple):
@@ -148,6 +148,8 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
+    if node.name != RETURNED and node.name not in source.step(node).state:
+        return None  # a gate is computed at a masked step too, and not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
     name = source.output_of(node) if node.name == RETURNED else node.name
@@ -266,9 +268,9 @@ class _Spread:
             return self._before(row, place, f"{row} {place} {{}}")
         if isinstance(node, Returned):
             return self._input((*node.indices[:-1], place))
-        if node.cell not in ("", "0/"):
-            below = int(node.cell.rstrip("/")) - 1
-            other = node._replace(name=f"{below}/hidden", unit=place)
+        if node.cell_key not in ("", "0"):
+            below = int(node.cell_key) - 1
+            other = node._replace(name=f"cell_{below}/hidden", unit=place)
             return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
         return self._input((node.batch, self.source.step(node).timestep, place))
 
@@ -353,9 +355,40 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
     See `explained`.  Raises UsageError where `text` names no single number.
     """
-    wide = tracing.with_all_outputs(case)
+    wide = _with_sequences(tracing.with_all_outputs(case), text)
     checks.refuse_the_impossible(wide)
-    target = explanation.target(text, locate.infos(Stack(wide.layers), wide.inputs.shape))
+    stack, shape = Stack(wide.layers), wide.inputs.shape
+    infos = locate.infos(stack, shape)
+    target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
     result = tracing.trace(wide)
     found = explained(case, result, target, depth, terms)
     return found, replace(result, layers=case.layers)
+
+
+def _with_sequences(case: Case, text: str) -> Case:
+    """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
+    name = text.partition("[")[0].strip().rpartition("/")[2]
+    last = make(case.layers[-1])
+    if not name.endswith("hidden_states") or not last.recurrent:
+        return case
+    return replace(case, layers=(*case.layers[:-1], last.with_returns(return_sequences=True)))
+
+
+def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
+    """The gate that is asked for, with time or without, as the index says."""
+    name, _, index = text.partition("[")
+    part = locate.parts(stack).get(name.strip())
+    if part is None or name.strip() in known:
+        return ()
+    if index.count(",") == 1:
+        return (TensorInfo(name.strip(), ("batch", "units"), (shape[0], part.units)),)
+    return (TensorInfo(name.strip(), ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+
+
+def example(layers: tuple[Spec, ...]) -> str:
+    """A number that `explain` can explain whatever the sizes: `last_cell_state[0,0]`."""
+    last = make(layers[-1])
+    if not last.recurrent or last.input_rank != 3:
+        return "last_cell_state[0,0]"
+    info = last.states((1, 1, 1))[-1]
+    return f"{info.name}[{','.join('0' for _ in info.axes)}]"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
+from rnncli.addresses import cell_number
 from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.renderers.visible import visible
@@ -31,12 +32,13 @@ class Wanted(NamedTuple):
     """Which part of it.
 
     batch: of the input, -1 is the last.  steps: of the input's time.  gates: names of gates and states,
-    none for all.
+    none for all.  scale: `fixed`, or `auto`: the colours span what the values do.
     """
 
     batch: int = 0
     steps: slice = slice(None)
     gates: tuple[str, ...] = ()
+    scale: str = "fixed"
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
         raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[str, list[Panel]] = {}
     for tensor in result.outputs:
-        path, _, name = tensor.name.rpartition("/")
+        path = tensor.name.partition("/")[0]
+        path = path if path.isdigit() else ""
+        name = tensor.name.removeprefix(f"{path}/")
         tensors.setdefault(path, []).append(_returned(case, tensor, name, wanted))
     rows = [Row(f"layer {path}" if path else "", tuple(panels)) for path, panels in tensors.items()]
     times = _times(case, wanted)
@@ -169,7 +173,7 @@ def _traced(steps: Sequence[Step], wanted: Wanted) -> Iterator[Panel]:
     times = tuple(step.timestep for step in steps)
     first = steps[0]
     names = [name for name in (*first.gates, *reversed(tuple(first.state))) if _asked(name, wanted)]
-    for name in sorted(names, key=lambda name: int(name.rpartition("/")[0] or 0)):  # cell by cell
+    for name in sorted(names, key=cell_number):  # cell by cell
         if name in first.state:
             kind = OF_STATE[name.rpartition("/")[2]]
             yield panel(f"{name} state", kind, (step.state[name] for step in steps))
@@ -224,7 +228,7 @@ def _sheet(
         title=visible(" → ".join(describe(spec) for spec in case.layers)),
         note=_note(case, result, wanted),
         rows=tuple(rows),
-        scales=_scales([panel for row in rows for panel in row.panels]),
+        scales=_scales([panel for row in rows for panel in row.panels], wanted.scale == "auto"),
         masked=masked,
     )
 
@@ -236,12 +240,15 @@ def _note(case: Case, result: Result, wanted: Wanted) -> str:
     return ", ".join(pieces)
 
 
-def _scales(panels: Sequence[Panel]) -> tuple[Scale, ...]:
-    """Gates from 0 to 1, states from -1 to 1, and wider where the values are; equal scales are one."""
+def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
+    """Gates from 0 to 1, states from -1 to 1, and wider where the values are; equal scales are one.
+
+    auto: each kind from its lowest value to its highest one, states with zero in the middle.
+    """
     values: dict[str, list[Array]] = {}
     for panel in panels:
         values.setdefault(panel.kind, []).append(panel.values)
-    scales = {kind: _scale(kind, arrays) for kind, arrays in values.items()}
+    scales = {kind: _scale(kind, arrays, auto) for kind, arrays in values.items()}
     states = "candidate and states" if any("candidate" in panel.title for panel in panels) else "states"
     if "cell" in scales and scales.get("state", scales["cell"]).high == scales["cell"].high:
         scales["state"] = replace(scales.pop("cell"), kinds=("state", "cell"))
@@ -250,14 +257,16 @@ def _scales(panels: Sequence[Panel]) -> tuple[Scale, ...]:
     return tuple(scales.values())
 
 
-def _scale(kind: str, arrays: Sequence[Array]) -> Scale:
+def _scale(kind: str, arrays: Sequence[Array], auto: bool) -> Scale:
     """An input that is nowhere negative begins at 0; so does a gate, unless it goes below."""
     import numpy as np
 
     every = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
     finite = every[np.isfinite(every)]
+    if auto and kind == "gate" and finite.size and finite.min() < finite.max():
+        return Scale(LABELS[kind], (kind,), float(finite.min()), float(finite.max()), diverging=False)
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
-    least = 0.0 if kind == "input" else 1.0
+    least = 0.0 if kind == "input" or auto else 1.0
     furthest = max(-low, high, least) or 1.0
     diverging = kind in ("state", "cell") or low < 0
     return Scale(LABELS[kind], (kind,), -furthest if diverging else 0.0, furthest, diverging)

@@ -7,9 +7,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rnncli.addresses import cell_number
 from rnncli.case import Array
 from rnncli.renderers import statistics_parts
-from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, bar, cell, line, marks, room
+from rnncli.renderers.page import (
+    Cell,
+    Column,
+    Line,
+    Page,
+    Span,
+    Table,
+    View,
+    bar,
+    cell,
+    line,
+    marks,
+    room,
+)
 from rnncli.renderers.parts import note_of, small, title
 from rnncli.renderers.wording import say
 
@@ -118,7 +132,7 @@ class _LoopTables:
         shown = [name for name in stacked if _is_shown(name)]
         states = [name for name in reversed(shown) if "." not in name]
         gates = [name for name in shown if name not in states]
-        ordered = sorted((*gates, *states), key=lambda name: int(name.rpartition("/")[0] or 0))
+        ordered = sorted((*gates, *states), key=cell_number)
         return [self._quantity(name, stacked[name]) for name in ordered]
 
     def _quantity(self, name: str, values: Array) -> Quantity:
