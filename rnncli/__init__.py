@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
-    from rnncli.api import Report, Result, matrix, run, shape, trace
+    from rnncli.api import Report, Result, explain, gradients, matrix, run, shape, trace
 
-__all__ = ["Report", "Result", "__version__", "matrix", "run", "shape", "trace"]
+__all__ = ["Report", "Result", "__version__", "explain", "gradients", "matrix", "run", "shape", "trace"]
 
 
 def __getattr__(name: str) -> Any:

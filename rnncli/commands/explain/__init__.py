@@ -48,7 +48,7 @@ def explain(
     """Where does this number come from?
 
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
-    before; the terms add up to the number, but for the rounding that is shown.
+    before; the terms add up to the number, apart from the rounding that is shown.
     """
     from rnncli.case import Document
     from rnncli.cli import request
@@ -62,5 +62,4 @@ def explain(
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    explanation, result = explaining.explain(case, tensor, depth, None if output.full else terms)
-    deliver(ExplainAnswer(explanation, result), remarks)
+    deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, None if output.full else terms)), remarks)
