@@ -138,7 +138,7 @@ def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
 
 def test_a_gate_means_that_gate_of_every_cell():
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
-    for word, names in (("forget", ["0/forget", "1/forget"]), ("1/forget", ["1/forget"])):
+    for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
         trace = tracing.narrowed(tracing.of(result), Kept(gates=(word,)))
         assert list(trace.loops[0].steps[0].gates) == names
 

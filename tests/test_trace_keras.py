@@ -218,13 +218,13 @@ def test_cells_of_rnn(seed: int) -> None:
         x = keras.ops.convert_to_tensor(inputs[:, timestep])
         for place, cell in enumerate(cells):
             for name, (z, activated) in gates_of(cell, x, states[place]).items():
-                oracle.near(step.gates[f"{place}/{name}"].preactivation, np.asarray(z), 2e-6)
-                oracle.near(step.gates[f"{place}/{name}"].activation, np.asarray(activated), 2e-6)
+                oracle.near(step.gates[f"cell_{place}/{name}"].preactivation, np.asarray(z), 2e-6)
+                oracle.near(step.gates[f"cell_{place}/{name}"].activation, np.asarray(activated), 2e-6)
             x, after = cell(x, states[place])
             states[place] = keras.tree.flatten(after)
             names = PARTS[type(cell).__name__.removesuffix("Cell")]
             for name, theirs in zip(names, states[place], strict=True):
-                oracle.near(step.state[f"{place}/{name}"], np.asarray(theirs), 2e-6)
+                oracle.near(step.state[f"cell_{place}/{name}"], np.asarray(theirs), 2e-6)
         oracle.near(step.output, np.asarray(x), 2e-6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -64,7 +65,7 @@ def render(answer: Answer, view: View) -> str:
 def fragment(answer: Answer, view: View) -> str:
     """A part of somebody else's page, a notebook's: the styles hold inside it alone."""
     body = "\n".join(_body(answer.page(view), view))
-    style = STYLE.replace(":root {", "& {").replace("\nbody {", "\n& {")
+    style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
 
