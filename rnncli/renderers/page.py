@@ -27,6 +27,7 @@ class View(NamedTuple):
     width: columns of the terminal, None where lines may be as long as they like.
     color: escape codes are welcome.  ascii: the output takes no other characters.
     theme: `light` or `dark` paper of svg and html; "" for what they have by default.
+    encoding: of a table; all other text is UTF-8.
     """
 
     lang: str = "en"
@@ -36,6 +37,7 @@ class View(NamedTuple):
     color: bool = False
     ascii: bool = False
     theme: str = ""
+    encoding: str = "utf-8"
 
 
 class Marks(NamedTuple):
