@@ -9,7 +9,7 @@ values around zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from rnncli.case import Array
@@ -84,10 +84,6 @@ class Span(_Span):
 Line: TypeAlias = tuple[Span, ...]
 
 
-class Written(list[Any]):
-    """A part of a document that JSON takes as it is: words, whole numbers and finite ones."""
-
-
 class Later:
     """A part of a document that is known when all before it has been written."""
 
@@ -133,12 +129,32 @@ class Grid(NamedTuple):
     cells: tuple[tuple[Table, ...], ...]
 
 
+class Forms(NamedTuple):
+    """One part in several forms, the best first: a renderer shows the first that fits, else the last.
+
+    forms: made as they are asked for, where that is an iterator.
+    """
+
+    forms: Iterable[tuple[Table | Line, ...]]
+
+
 class Page(NamedTuple):
     """A title, a few remarks under it, and then tables, grids and single lines."""
 
     title: Line
     notes: tuple[Line, ...] = ()
-    parts: tuple[Table | Grid | Line, ...] = ()
+    parts: tuple[Table | Grid | Forms | Line, ...] = ()
+
+    def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
+        """The parts; of Forms the first of which all tables fit, else the last."""
+        for part in self.parts:
+            if not isinstance(part, Forms):
+                yield part
+                continue
+            for form in part.forms:
+                if all(fits(one) for one in form if isinstance(one, Table)):
+                    break
+            yield from form
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.addresses import cell_number
 from rnncli.case import Array
-from rnncli.renderers import statistics_parts
+from rnncli.renderers import statistics
 from rnncli.renderers.page import (
     Cell,
     Column,
+    Forms,
     Line,
     Page,
     Span,
@@ -46,10 +47,10 @@ GAP = -1
 def page(answer: TraceAnswer, view: View) -> Page:
     """Loops first to last, then what the bars mean, figures, and differences from Keras."""
     loops = [_LoopTables(loop, answer, view) for loop in answer.trace.loops]
-    parts: list[Table | Line] = [part for loop in loops for part in loop.tables()]
+    parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
-    parts += statistics_parts.parts(shown, view)
+    parts += statistics.parts(shown, view)
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)

@@ -83,7 +83,7 @@ def _body(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"<h1>{_line(page.title)}</h1>"
     yield from (f"<p>{_line(note)}</p>" for note in page.notes)
-    for part in page.parts:
+    for part in page.parts_in():
         match part:
             case Table():
                 yield from ([f"<h2>{_line(part.title)}</h2>"] if part.title else [])

@@ -22,7 +22,7 @@ def _page(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"## {_escaped(''.join(span.text for span in page.title))}"
     yield from (_text(note) for note in page.notes)
-    for part in page.parts:
+    for part in page.parts_in():
         match part:
             case Table():
                 yield from _table(part, view)
