@@ -205,13 +205,6 @@ def has_numbers(cell: Cell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
-def room(line: Line) -> int:
-    """The columns that `line` takes in a terminal: two for a wide character."""
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(char) in "WF" else 1 for span in line for char in span.text)
-
-
 def idea(name: str) -> str:
     """The idea that a tensor stands for: equal tensors stand for the same one."""
     base = name.rpartition("/")[2]
