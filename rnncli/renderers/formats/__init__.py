@@ -24,12 +24,14 @@ OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "h
 class Traits(NamedTuple):
     """What a format is.
 
-    binary: not text, and not for a terminal.  incremental: `write` takes a GrowingAnswer too.
+    binary: not text, and not for a terminal.  only_values: has no place for what a check found.
+    incremental: `write` takes a GrowingAnswer too.
     separator: what stands between the answers of a stream; None where a file holds one answer only.
     for_programs: in English on every machine, unless --lang is given.  themed: has light and dark colors.
     """
 
     binary: bool = False
+    only_values: bool = False
     incremental: bool = False
     separator: bytes | None = None
     for_programs: bool = False

@@ -12,7 +12,7 @@ from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 from rnncli.renderers.visible import visible
 
-TRAITS = Traits(incremental=True, for_programs=True)
+TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 AT_ONCE = 2**14
 """So many rows become text in one go."""

@@ -9,7 +9,7 @@ from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._npy_file import write_npy
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 
-TRAITS = Traits(binary=True, incremental=True)
+TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, View
 
-TRAITS = Traits(binary=True)
+TRAITS = Traits(binary=True, only_values=True)
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
