@@ -26,7 +26,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers import formats, numerals
 from rnncli.renderers.formats import _json_pieces
-from rnncli.renderers.page import View
+from rnncli.renderers.page import Column, Forms, Page, Table, View, cell, line
 from rnncli.result import NamedTensor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,6 +44,22 @@ VIEWS = {
 
 def drawn(answer, format="table", **view):
     return formats.render(answer, format, View(**view))
+
+
+def written(answer, format, **view):
+    """What the format writes, call by call."""
+
+    class File(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            pieces.append(bytes(data))
+            return len(data)
+
+    pieces = []
+    formats.get(format).write(answer, View(**view), File())
+    return pieces
 
 
 def one(values, **view):
@@ -290,16 +306,15 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format,
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
     monkeypatch.setattr(_json_pieces, "LARGE", 2)
-    pieces = list(formats.get(format).pieces(answer, View(precision=precision)))
+    pieces = written(answer, format, precision=precision)
     assert len(pieces) > 8
     assert b"".join(pieces).decode() == whole
 
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
     whole = drawn(ANSWERS["run"], "csv")
-    csv_of = formats.get("csv")
-    monkeypatch.setattr(csv_of, "AT_ONCE", 2)
-    pieces = list(csv_of.pieces(ANSWERS["run"], View()))
+    monkeypatch.setattr(formats.get("csv"), "AT_ONCE", 2)
+    pieces = written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole
 
@@ -378,6 +393,39 @@ def test_every_format_is_found():
     assert set(formats.names()) == {
         *("table", "json", "ndjson", "csv", "markdown", "html", "svg", "npz", "npy", "safetensors")
     }
+
+
+def test_a_format_is_one_new_file(tmp_path):
+    (tmp_path / "listing.py").write_text(
+        "from rnncli.renderers.formats import Traits\n"
+        "TRAITS = Traits(separator=b', ')\n"
+        "def write(answer, view, file):\n"
+        "    file.write(' '.join(answer.tensors()).encode())\n"
+    )
+    program = (
+        "import sys\nfrom rnncli.renderers import formats\n"
+        f"formats.__path__.append({str(tmp_path)!r})\n"
+        "from rnncli.cli import app\n"
+        "sys.exit(app.main(sys.argv[1:]))"
+    )
+    args = [sys.executable, "-c", program, "run", "--seed", "1", "--return-state", "--quiet"]
+    path = tmp_path / "out.listing"
+    for more in (["-f", "listing"], ["-o", str(path)], ["--stream", "-f", "listing"]):
+        done = subprocess.run([*args, *more], input="[[1]]\n[[2]]\n" if "--stream" in more else "[[1]]",
+                              capture_output=True, text=True)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        found = done.stdout or path.read_text()
+        names = "hidden_state last_hidden_state last_cell_state"
+        assert found == (f"{names}, {names}" if "--stream" in more else names)
+
+
+def test_the_first_form_that_fits_is_shown():
+    wide, narrow = line("wide " * 9), line("narrow")
+    table = Table((Column("wide " * 9),), ((cell("1"),),))
+    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    assert list(page.parts_in()) == [table, wide]
+    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    assert list(page.parts_in(lambda _: False)) == [narrow, wide]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rnncli.compute import beyond, checks
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.readers import fit, formats
+from rnncli.renderers import formats as output_formats
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ DRAWN = ("dropout", "recurrent_dropout", "rate")
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""
 
-WITHOUT_DIFFERENCES = ("csv", "npz", "npy", "safetensors")
 """The formats that hold the tensors alone."""
 
 Remarks = tuple[str, ...]
@@ -201,7 +201,7 @@ def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remark
     """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
     if result.differences and result.engine == "tensorflow":
         return ("--check: tensorflow computed this itself, and there is nothing to hold it against",)
-    if format not in (*WITHOUT_DIFFERENCES, *elsewhere):
+    if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Cell, Line, Span, View, Written, cell, idea, line, marks
+from rnncli.renderers.page import Cell, Line, Span, View, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
 from rnncli.result import GrowingTensor, NamedTensor
 from rnncli.version import __version__
@@ -96,7 +96,7 @@ def configs(layers: Sequence[Spec]) -> list[dict[str, Any]]:
 def _configs(same: _Same) -> list[dict[str, Any]]:
     from rnncli.specs import to_config
 
-    return Written(to_config(spec) for spec in same.layers)
+    return [to_config(spec) for spec in same.layers]
 
 
 def expression(layers: Sequence[Spec]) -> str | list[str]:
@@ -108,8 +108,8 @@ def expression(layers: Sequence[Spec]) -> str | list[str]:
 def _expression(same: _Same) -> str | list[str]:
     from rnncli.specs import describe
 
-    written = Written(describe(spec) for spec in same.layers)
-    return written if len(written) > 1 else str(written[0])
+    written = [describe(spec) for spec in same.layers]
+    return written if len(written) > 1 else written[0]
 
 
 def title(layers: Sequence[Spec], view: View) -> Line:

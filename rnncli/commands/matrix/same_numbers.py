@@ -7,7 +7,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Line, Span, Table, View, cell, idea, line, marks, room
+from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.wording import say
 from rnncli.result import NamedTensor, Result
 
@@ -16,8 +16,7 @@ SOURCES = ((False, True), (True, True))
 GAP = -1
 LETTERS = ascii_lowercase + ascii_uppercase
 COLORS = 4
-BETWEEN = 2
-MOST_COLUMNS = 7
+MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
 
 
 class Row(NamedTuple):
@@ -107,31 +106,29 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def parts(scheme: Scheme, view: View) -> tuple[Table | Line, ...]:
+def parts(scheme: Scheme, view: View) -> tuple[Forms, ...]:
     """A row a tensor, a column a time step; where that does not fit, the sets of equal entries in lines."""
+    return (Forms(_forms(scheme, view)),)
+
+
+def _forms(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
+    """Tables with the halves named, then without, each with fewer and fewer time steps; last, lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     said = line(say("letters", view.lang).format(dot=dot), "dim")
+    most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
-        taken = max(room(_name(row)) for row in scheme.rows) + BETWEEN + (len("-1-") if scheme.time[0] else 0)
-        if halves and any(row.half for row in scheme.rows):
-            taken += max(room(line(_half(row, view))) for row in scheme.rows) + BETWEEN
-        shown = _shown(scheme, None if view.width is None else view.width - taken)
-        if shown:
-            return (_table(scheme, shown, halves, view), said)
+        for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
+            yield _table(scheme, _shown(scheme.steps, columns), halves, view), said
     sets = (" = ".join(entries) for entries in scheme.identities())
-    return ((), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets))
+    yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
 
 
-def _shown(scheme: Scheme, left: int | None) -> tuple[int, ...]:
-    """Which time steps there is room for, the first and the last at least; none where not even they fit."""
-    each = len(f"t={scheme.steps - 1}") + BETWEEN
-    most = MOST_COLUMNS if left is None else min(MOST_COLUMNS, (left + BETWEEN) // each)
-    if scheme.steps <= most:
-        return tuple(range(scheme.steps))
-    if most < len((0, GAP, -1)):
-        return ()
-    tail = (most - 1) // 2
-    return (*range(most - 1 - tail), GAP, *range(scheme.steps - tail, scheme.steps))
+def _shown(steps: int, columns: int) -> tuple[int, ...]:
+    """Which time steps stand in so many columns: the first, a gap and the last."""
+    if steps <= columns:
+        return tuple(range(steps))
+    tail = (columns - 1) // 2
+    return (*range(columns - 1 - tail), GAP, *range(steps - tail, steps))
 
 
 def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Table:

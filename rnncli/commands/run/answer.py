@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.addresses import without_call
 from rnncli.case import Array, format_shape
-from rnncli.renderers import statistics_parts
+from rnncli.renderers import statistics
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -37,13 +37,13 @@ from rnncli.renderers.parts import (
     tensor_head,
     title,
 )
+from rnncli.renderers.statistics import Stats
 from rnncli.renderers.wording import brief, say
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
     from rnncli.compute.growing import GrowingResult
-    from rnncli.renderers.statistics import Stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
-        parts = (table_of(self.result, view), *statistics_parts.parts(self.stats, view))
+        parts = (table_of(self.result, view), *statistics.parts(self.stats, view))
         return Page(title(self.result.layers, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
@@ -93,7 +93,7 @@ class RunAnswer:
             call = tensor.name.removesuffix(without_call(tensor.name))
             equals = tuple(claim.removeprefix(call) for claim in tensor.equals)
             tensor = tensor._replace(name=without_call(tensor.name), equals=equals)
-        own = {} if figures is None else {"stats": statistics_parts.document(figures, tensor.axes)}
+        own = {} if figures is None else {"stats": statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
 
 
@@ -141,20 +141,18 @@ def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Re
 def stats_of(result: Result) -> dict[str, Stats]:
     """The figures of every tensor."""
     from rnncli.compute import trace
-    from rnncli.renderers import statistics as stats
 
     plain = {tensor.name: without_call(tensor.name) for tensor in result.outputs}
     once = replace(result, outputs=tuple(one._replace(name=plain[one.name]) for one in result.outputs))
     bounds = trace.bounds_of(once)
-    return {one.name: stats.of(one.values, bounds[plain[one.name]]) for one in result.outputs}
+    return {one.name: statistics.of(one.values, bounds[plain[one.name]]) for one in result.outputs}
 
 
 def first_nan(result: Result) -> str | None:
     """The first tensor with a NaN, and where: `hidden_states[0, 2, 1]`; None without one."""
-    from rnncli.renderers import statistics as stats
 
     for tensor in result.outputs:
-        place = stats.first_nan(tensor.values)
+        place = statistics.first_nan(tensor.values)
         if place is not None:
             return f"{tensor.name}{list(place)}"
     return None

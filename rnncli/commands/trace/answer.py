@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute.recorded import quantities
 from rnncli.compute.trace import Loop, Trace
-from rnncli.renderers import statistics_parts
+from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head, head_of
+from rnncli.renderers.statistics import Stats
 from rnncli.result import Gate, Result, Step
-
-if TYPE_CHECKING:
-    from rnncli.renderers.statistics import Stats
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class TraceAnswer:
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
-        return {"stats": {name: statistics_parts.document(stats, axes) for name, stats in self.stats.items()}}
+        return {"stats": {name: statistics.document(stats, axes) for name, stats in self.stats.items()}}
 
     def _rows(self, step: Step, decimals: int | None) -> Iterable[tuple[Any, ...]]:
         from rnncli.renderers.numerals import exact
@@ -128,11 +126,10 @@ def stats_of(trace: Trace) -> dict[str, Stats]:
 
 
 def _of_loop(loop: Loop) -> Iterator[tuple[str, Stats]]:
-    from rnncli.renderers import statistics as stats
 
     counted = (loop.status() == 0)[..., None]
     for name, values in loop.stacked().items():
-        yield name, stats.of(values, loop.bounds(name), counted)
+        yield name, statistics.of(values, loop.bounds(name), counted)
 
 
 def _placed(stats: Stats, loop: Loop, trace: Trace) -> Stats:
@@ -156,11 +153,9 @@ def first_nan(trace: Trace) -> str | None:
 def _nans(step: Step, loop: Loop, trace: Trace) -> Iterator[str]:
     import numpy as np
 
-    from rnncli.renderers import statistics as stats
-
     counted = np.array([status == "computed" for status in step.status])[:, None]
     for name, values in quantities(step):
-        place = stats.first_nan(values, counted)
+        place = statistics.first_nan(values, counted)
         if place is not None:
             entry, unit = trace.entry(place[0]), trace.unit(place[1])
             yield f"{loop.path}{name} at timestep {step.timestep}, batch {entry}, unit {unit}"
