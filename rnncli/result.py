@@ -54,25 +54,63 @@ class Gate(NamedTuple):
     recurrent: Array | None = None
 
 
-class Step(NamedTuple):
-    """One time step, in the order in which the layer processed it.
+STATUSES = ("computed", "held", "zeroed")
+"""What a step's status may be; in arrays it is the index here.  held: masked, state and output of before."""
 
-    timestep: the input's own index.  direction: forward or backward.
-    status: per batch entry `computed`, `held` (masked: state and output of before) or `zeroed`.
-    state: by name, `hidden` and `cell`; output: (batch, units).
-    before: the state before the step.
+
+class LoopTrace(NamedTuple):
+    """One layer in one direction over its time steps, in the order of processing.
+
+    direction: forward or backward.
+    path: prefix of its names, `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere.
+    cells: the configs of its cells by the prefix of their parts: "", or `cell_0/`, ... of RNN.
+    times: (steps,), the input's own index of each step.  status: int8 of (batch, steps), see STATUSES.
+    parts: (batch, steps, units) by name: `input.preactivation`, `candidate.recurrent`,
+    `input.activation`, ..., then the states `hidden` and `cell`, then `output`.
+    start: the states before the first step, (batch, units).
     dropout: the masks of the call, as the cell takes them, see layers._cell.Dropout.
+    batch, units: the indices that are left of the input's sequences and the layer's units; None for all.
     """
 
     layer: int
     direction: str
-    timestep: int
-    status: tuple[str, ...]
-    gates: Mapping[str, Gate]
-    state: Mapping[str, Array]
-    output: Array
-    before: Mapping[str, Array] = MappingProxyType({})
+    path: str
+    cells: Mapping[str, Mapping[str, Any]]
+    times: Array
+    status: Array
+    parts: Mapping[str, Array]
+    start: Mapping[str, Array] = MappingProxyType({})
     dropout: Any = None
+    batch: tuple[int, ...] | None = None
+    units: tuple[int, ...] | None = None
+
+    @property
+    def gates(self) -> dict[str, list[str]]:
+        """By gate the names of its parts: `preactivation`, `activation`."""
+        found: dict[str, list[str]] = {}
+        for name in self.parts:
+            gate, _, part = name.rpartition(".")
+            if gate:
+                found.setdefault(gate, []).append(part)
+        return found
+
+    @property
+    def states(self) -> list[str]:
+        """The names of the states."""
+        return [name for name in self.parts if "." not in name and name != "output"]
+
+    @property
+    def is_half(self) -> bool:
+        """Whether Bidirectional runs another loop in the other direction."""
+        return self.path.endswith(f"{self.direction}/")
+
+    def entry(self, place: int) -> int:
+        """The input's own index of the sequence at `place`."""
+        return self.batch[place] if self.batch is not None else place
+
+    def unit(self, place: int) -> int:
+        """The layer's own index of the unit at `place`."""
+        return self.units[place] if self.units is not None else place
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +126,7 @@ class Result:
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
-    trace: Sequence[Step] = ()
+    trace: tuple[LoopTrace, ...] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)

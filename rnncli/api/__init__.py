@@ -131,7 +131,7 @@ def trace(
     if check:
         found, apart = compare.held(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
-    kept = tracing.narrowed(tracing.of(found), wanted)
+    kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, layers=case.layers), kept, stats_of(kept) if stats else {})
     return Report("trace", case.layers, kept, answer, remarks, view_of(options))

@@ -130,8 +130,7 @@ def _factor(link: Link, source: Source) -> Factor:
 def _totals(source: Source, node: Node, gate: str) -> Array:
     """What the function is applied to, of all units: softmax takes them together."""
     if isinstance(node, Inner):
-        found: Array = source.step(node).gates[node.cell + gate].preactivation[node.batch]
-        return found
+        return source.row(node._replace(name=node.cell + gate), "preactivation")
     weights = source.weights_of(node)
     total: Array = source.inputs(node.layer)[node.indices[:-1]] @ weights["kernel"]
     return total + weights["bias"] if "bias" in weights else total
@@ -148,7 +147,7 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
-    if node.name != RETURNED and node.name not in source.step(node).state:
+    if node.name != RETURNED and node.name not in source.loop(node).states:
         return None  # a gate is computed at a masked step too, and not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
@@ -156,12 +155,12 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
     places = (node._replace(position=place, name=name) for place in reversed(range(node.position)))
     earlier = next((place for place in places if source.status(place) == "computed"), None)
     if earlier is not None:
-        timestep = source.step(earlier).timestep
+        timestep = source.timestep(earlier)
         said = f"{name.removeprefix(node.cell)} at t={timestep}"
         return Note("held", timestep), (Link(Factor(said, source.value(earlier)), earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
-    start = float(source.steps(node)[0].before[name][node.batch, node.unit])
+    start = source.before(node._replace(position=0), name, node.unit)
     return Note("start"), (Link(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
 
 
@@ -240,7 +239,7 @@ class _Spread:
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
-        value = float(self.source.step(node).before[full][node.batch, unit])
+        value = self.source.before(node, full, unit)
         if node.position == 0:
             return Link(Factor(name.format("at start"), value))
         earlier = node._replace(position=node.position - 1, name=full, unit=unit)
@@ -272,7 +271,7 @@ class _Spread:
             below = int(node.cell_key) - 1
             other = node._replace(name=f"cell_{below}/hidden", unit=place)
             return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
-        return self._input((node.batch, self.source.step(node).timestep, place))
+        return self._input((node.batch, self.source.timestep(node), place))
 
     def _input(self, index: tuple[int, ...]) -> Link:
         """An entry of what the layer got: a feature, or what the layer below put out."""

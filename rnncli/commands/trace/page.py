@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.addresses import cell_number
 from rnncli.case import Array
+from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
 from rnncli.renderers.measure import BETWEEN, Space, flow, longest, width_of
 from rnncli.renderers.page import (
@@ -27,10 +28,11 @@ from rnncli.renderers.page import (
 )
 from rnncli.renderers.parts import note_of, small, title
 from rnncli.renderers.wording import say
+from rnncli.result import STATUSES
 
 if TYPE_CHECKING:
     from rnncli.commands.trace.answer import TraceAnswer
-    from rnncli.compute.trace import Loop, Trace
+    from rnncli.result import LoopTrace
 
 MOST_ROWS = 24
 """More steps of all batch entries together show their edges, unless all of them are wanted."""
@@ -45,7 +47,7 @@ GAP = -1
 
 def page(answer: TraceAnswer, view: View) -> Page:
     """Loops first to last, then what the bars mean, figures, and differences from Keras."""
-    loops = [_LoopTables(loop, answer, view) for loop in answer.trace.loops]
+    loops = [_LoopTables(loop, answer, view) for loop in answer.loops]
     parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
@@ -120,20 +122,16 @@ class Field:
 class _LoopTables:
     """One loop's quantities, and how they share the width."""
 
-    def __init__(self, loop: Loop, answer: TraceAnswer, view: View) -> None:
+    def __init__(self, loop: LoopTrace, answer: TraceAnswer, view: View) -> None:
         self.loop, self.answer, self.view = loop, answer, view
-        self.trace: Trace = answer.trace
-        self.status = loop.status()
+        self.status = loop.status
 
     @cached_property
     def quantities(self) -> list[Quantity]:
         """Cell by cell the gates in their order, then cell and hidden."""
-        stacked = self.loop.stacked()
-        shown = [name for name in stacked if _is_shown(name)]
-        states = [name for name in reversed(shown) if "." not in name]
-        gates = [name for name in shown if name not in states]
-        ordered = sorted((*gates, *states), key=cell_number)
-        return [self._quantity(name, stacked[name]) for name in ordered]
+        gates = (f"{gate}.activation" for gate in self.loop.gates)
+        ordered = sorted((*gates, *reversed(self.loop.states)), key=cell_number)
+        return [self._quantity(name, self.loop.parts[name]) for name in ordered]
 
     def _quantity(self, name: str, values: Array) -> Quantity:
         import numpy as np
@@ -144,7 +142,7 @@ class _LoopTables:
         finite = counted[np.isfinite(counted)]
         largest = float(np.abs(finite).max()) if finite.size else 1.0
         positive = finite.size and (finite >= 0).all()
-        low, high = self.loop.bounds(name) or (0.0 if positive else -largest, largest)
+        low, high = bounds(self.loop, name) or (0.0 if positive else -largest, largest)
         style = style_for(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
         texts = {row: [written(value, style) for value in values[row]] for row in rows}
@@ -161,7 +159,7 @@ class _LoopTables:
     @property
     def directed(self) -> bool:
         """Whether the direction has to be said: it is backward, or one of two."""
-        return self.loop.direction == "backward" or self.loop.path.endswith(f"{self.loop.direction}/")
+        return self.loop.direction == "backward" or self.loop.is_half
 
     def _title(self) -> Line:
         """`layer 0  LSTM(3) · backward`, as far as there are several."""
@@ -184,10 +182,10 @@ class _LoopTables:
         ellipsis = marks(self.view).ellipsis
         columns: list[tuple[str, list[str]]] = []
         if entries > 1:
-            batch = [ellipsis if entry == GAP else str(self.trace.entry(entry)) for entry, _ in rows]
+            batch = [ellipsis if entry == GAP else str(self.loop.entry(entry)) for entry, _ in rows]
             news = [text if not place or text != batch[place - 1] else "" for place, text in enumerate(batch)]
             columns.append((say("batch", self.view.lang), news))
-        times = [ellipsis if GAP in row else str(self.loop.steps[row[1]].timestep) for row in rows]
+        times = [ellipsis if GAP in row else str(self.loop.times[row[1]]) for row in rows]
         if self.directed:
             columns.append(
                 (say("step", self.view.lang), ["" if GAP in row else self._processed(row[1]) for row in rows])
@@ -196,7 +194,7 @@ class _LoopTables:
 
     def _processed(self, place: int) -> str:
         """How many steps the layer had taken before."""
-        timestep, last = self.loop.steps[place].timestep, self.answer.result.input_shape[1] - 1
+        timestep, last = self.loop.times[place], self.answer.result.input_shape[1] - 1
         return str(last - timestep if self.loop.direction == "backward" else timestep)
 
     @cached_property
@@ -232,9 +230,8 @@ class _LoopTables:
                 yield line(f"{word} = {say(key, self.view.lang)}", "dim")
 
     def _why(self, entry: int, step: int) -> str:
-        status = self.loop.steps[step].status[entry]
-        shown = self.loop.steps[step].output[entry]
-        first = status == "held" and step == 0 and not shown.any()
+        status = STATUSES[self.status[entry, step]]
+        first = status == "held" and step == 0 and not self.loop.parts["output"][entry, step].any()
         return "first" if first else status
 
     @property
@@ -307,7 +304,7 @@ class _LoopTables:
         each = self.space.count(quantity.widest + 1, quantity.units)
         for start in range(0, quantity.units, each):
             units = tuple(range(start, min(start + each, quantity.units)))
-            part = f"[{self.trace.unit(units[0])}:{self.trace.unit(units[-1]) + 1}]"
+            part = f"[{self.loop.unit(units[0])}:{self.loop.unit(units[-1]) + 1}]"
             yield Field(quantity, units, units, quantity.label + (part if each < quantity.units else ""))
 
     def _table(self, fields: Sequence[Field], title_: Line, last: bool) -> Table:
@@ -368,7 +365,7 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
     for loop in loops:
         several = len(loops) > 1
         for quantity in loop.quantities:
-            bounded = loop.loop.bounds(quantity.name) is not None
+            bounded = bounds(loop.loop, quantity.name) is not None
             name = quantity.label if bounded or not several else loop.loop.path + quantity.label
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", [])
             names += [] if name in names else [name]
@@ -378,7 +375,7 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
     if any(loop.lacks_numbers for loop in loops):
         pieces = [say("numbers", view.lang)]
         if any(loop.shows_first for loop in loops):
-            pieces.insert(0, say("single numbers", view.lang).format(unit=loops[0].trace.unit(0)))
+            pieces.insert(0, say("single numbers", view.lang).format(unit=loops[0].loop.unit(0)))
         lines.append(marks(view).dot.join(pieces))
     return tuple(line(text, "dim") for text in lines)
 
