@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli import addresses
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -80,7 +81,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         ]
         rows.append(
             (
-                cell(name.removesuffix(".activation"), f"strong {idea(name)}".strip()),
+                cell(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip()),
                 _with_index(least, figures.min),
                 _with_index(most, figures.max),
                 cell(mean),
@@ -96,7 +97,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(name.removesuffix(".activation"), f"strong {idea(name)}".strip())
+    yield line(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip())
     if stats.min and stats.max:
         extremes = ((key, text, extreme.index) for key, text, extreme in (
             ("min", least, stats.min), ("max", most, stats.max)
