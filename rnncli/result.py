@@ -13,12 +13,64 @@ if TYPE_CHECKING:
     from rnncli.arrays import Growing
 
 
+class Label(NamedTuple):
+    """What a tensor is.  Its text is its name, and no other place makes one: `0/forward_last_hidden_state`.
+
+    part: `hidden`, `cell`, `output` or a gate.  sequence: it has a row a time step.  last: of a last state.
+    cell: which one of RNN's list.  layer, call: where all of them are shown.
+    traced: a number inside of the loop, `forward/cell_0/forget`, and no returned tensor.
+    """
+
+    part: str
+    sequence: bool = False
+    last: bool = False
+    cell: int | None = None
+    direction: str = ""
+    layer: int | None = None
+    call: int | None = None
+    traced: bool = False
+
+    def __str__(self) -> str:
+        call = "" if self.call is None else f"call {self.call}/"
+        layer = "" if self.layer is None else f"{self.layer}/"
+        direction = self.direction and f"{self.direction}{'/' if self.traced else '_'}"
+        cell = "" if self.cell is None else f"cell_{self.cell}/"
+        part = self.part
+        if part in ("hidden", "cell") and not self.traced:
+            part = f"{'last_' if self.last else ''}{part}_state{'s' if self.sequence else ''}"
+        return f"{call}{layer}{direction}{cell}{part}"
+
+    @property
+    def in_call(self) -> Label:
+        """The same where no other call is shown."""
+        return self._replace(call=None)
+
+    @property
+    def in_layer(self) -> Label:
+        """The same where no other layer is shown."""
+        return self._replace(layer=None)
+
+    @property
+    def in_trace(self) -> Label:
+        """What a trace calls the part of the state: `cell_0/hidden`."""
+        return Label(self.part, cell=self.cell, direction=self.direction, layer=self.layer, traced=True)
+
+
 class TensorInfo(NamedTuple):
     """What a returned tensor is before anything is computed: `hidden_states`, (batch, timesteps, units)."""
 
-    name: str
+    label: Label
     axes: tuple[str, ...]
     shape: Shape
+
+    @property
+    def name(self) -> str:
+        """The label's text."""
+        return str(self.label)
+
+    def placed(self, **place: Any) -> TensorInfo:
+        """The same with another call, layer, direction or cell."""
+        return self._replace(label=self.label._replace(**place))
 
 
 class NamedTensor(NamedTuple):
@@ -27,20 +79,30 @@ class NamedTensor(NamedTuple):
     time: the input's index of each row of a sequence, where that is not the row's own; else empty.
     """
 
-    name: str
+    label: Label
     axes: tuple[str, ...]
     values: Array
     equals: tuple[str, ...] = ()
     time: Sequence[int] = ()
 
+    @property
+    def name(self) -> str:
+        """The label's text."""
+        return str(self.label)
+
 
 class GrowingTensor(NamedTuple):
     """A returned tensor whose values come part after part."""
 
-    name: str
+    label: Label
     axes: tuple[str, ...]
     values: Growing
     time: Sequence[int] = ()
+
+    @property
+    def name(self) -> str:
+        """The label's text."""
+        return str(self.label)
 
 
 class Gate(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli import layers as registry
+from rnncli.addresses import label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.curves import Verdict, judged, target_of
@@ -345,8 +346,8 @@ def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes():
 
 
 INFOS = (
-    TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3)),
-    TensorInfo("last_cell_state", ("batch", "units"), (2, 3)),
+    TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3)),
+    TensorInfo(label("last_cell_state"), ("batch", "units"), (2, 3)),
 )
 
 

@@ -22,6 +22,7 @@ from results_by_hand import ANSWERS, STATE, of_size, result, sentence
 from rich.cells import cell_len
 from safetensors.numpy import load as load_safetensors
 
+from rnncli.addresses import label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers import formats, numerals
@@ -40,6 +41,8 @@ VIEWS = {
     "80_ascii": View(width=80, ascii=True),
     "80_color": View(width=80, color=True),
 }
+
+HIDDEN = label("hidden_state")
 
 
 def drawn(answer, format="table", **view):
@@ -64,7 +67,7 @@ def written(answer, format, **view):
 
 def one(values, **view):
     """The table of one tensor of (batch, units)."""
-    return drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, np.atleast_2d(values)))), **view)
+    return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
 
 
 def matches_golden(name, text):
@@ -226,7 +229,7 @@ def test_korean_words_do_not_shift_the_numbers():
 @given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
 @settings(deadline=None)
 def test_json_keeps_every_float32_bit_for_bit(values):
-    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
     assert _same(back, values)
 
@@ -238,14 +241,14 @@ def test_json_keeps_every_float32_bit_for_bit(values):
 @settings(deadline=None)
 def test_sixteen_bit_floats_come_back_too(bits, dtype):
     values = bits.view(dtype)[None]
-    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float64).astype(dtype)
     assert _same(back.astype(np.float32), values.astype(np.float32))
 
 
 def test_a_negative_zero_of_sixteen_bits_keeps_its_sign():
     values = np.array([[0.0, -0.0]], np.float16)
-    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
 
 
 def _same(back, values):
@@ -256,16 +259,17 @@ def _same(back, values):
 
 def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest():
     values = np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32)
-    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
     assert '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]' in text
 
 
 def test_sixteen_bit_floats_are_written_short():
     values = np.array([[0.1, 3.0, 65504]])
-    half = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(np.float16)))), "json")
+    half = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(np.float16)))), "json")
     assert "[[0.1,3.0,65500.0]]" in half
     brain = drawn(
-        RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(ml_dtypes.bfloat16)))), "json"
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(ml_dtypes.bfloat16)))),
+        "json",
     )
     assert "[[0.1,3.0,65500.0]]" in brain
 
@@ -273,7 +277,7 @@ def test_sixteen_bit_floats_are_written_short():
 def test_json_of_float64_and_big_endian_numbers():
     values = np.array([[0.1, 1 / 3]])
     for array in (values, values.astype(">f8")):
-        text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, array))), "json")
+        text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, array))), "json")
         assert "[[0.1,0.3333333333333333]]" in text
 
 
@@ -282,7 +286,7 @@ def test_json_rounds_only_when_asked():
     assert '"values": [[0.23,-0.1,-0.09]]' in drawn(ANSWERS["run"], "json", precision=2)
     huge = np.array([[3e38, np.nan]], np.float32)
     assert '[[3e+38,"NaN"]]' in drawn(
-        RunAnswer(result(NamedTensor("hidden_state", STATE, huge))), "json", precision=4
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, huge))), "json", precision=4
     )
 
 
@@ -321,7 +325,7 @@ def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
 
 def test_csv_and_json_round_the_same_number():
     values = np.random.default_rng(0).uniform(-1, 1, (40, 60)).astype(np.float16)
-    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     rows = csv.DictReader(io.StringIO(drawn(answer, "csv", precision=3)))
     written = np.array(json.loads(drawn(answer, "json", precision=3))["outputs"][0]["values"])
     assert [float(row["value"]) for row in rows] == written.ravel().tolist()
@@ -329,11 +333,11 @@ def test_csv_and_json_round_the_same_number():
 
 def test_csv_reads_back():
     values = np.array([[0.1, np.nan, -np.inf]], np.float32)
-    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv")
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["value"] for row in rows] == ["0.1", "NaN", "-Infinity"]
     assert rows[1] == {"name": "hidden_state", "batch": "0", "timestep": "", "unit": "1", "value": "NaN"}
-    rounded = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv", precision=3)
+    rounded = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv", precision=3)
     assert "hidden_state,0,,0,0.100\n" in rounded
 
 
@@ -359,7 +363,7 @@ def test_npy_of_several_tensors_advises():
 
 def test_bfloat16_is_stored_as_float32():
     values = np.array([[0.1, 3.0]], ml_dtypes.bfloat16)
-    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     stored = np.load(io.BytesIO(drawn(answer, "npz")))["hidden_state"]
     assert stored.dtype == np.float32
     assert np.array_equal(stored, values.astype(np.float32))
@@ -380,7 +384,7 @@ def test_pictures_are_xml(name):
 
 
 def test_html_is_escaped():
-    text = drawn(RunAnswer(result(NamedTensor("<b>", STATE, np.zeros((1, 1), np.float32)))), "html")
+    text = drawn(RunAnswer(result(NamedTensor(label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html")
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
 
@@ -458,8 +462,8 @@ RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
 SHAPE = """
 from rnncli import specs
 from rnncli.commands.shape.answer import ShapeAnswer
-from rnncli.result import LayerShapes, ShapeReport, TensorInfo
-outputs = (TensorInfo("hidden_state", ("batch", "units"), (None, 3)),)
+from rnncli.result import Label, LayerShapes, ShapeReport, TensorInfo
+outputs = (TensorInfo(Label("hidden"), ("batch", "units"), (None, 3)),)
 layer = LayerShapes("", specs.from_flags(["lstm"], {})[0], {"kernel": (5, 12)}, 60, outputs)
 answer = ShapeAnswer(ShapeReport((None, 4, 5), "float32", (layer,), outputs, {}))
 """

@@ -199,16 +199,14 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
 
     names = _several(select)
     for name in names:
-        if name not in found and name not in map(addresses.without_call, found.keys()):
+        if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
             raise UsageError(
                 f"select: there is no tensor {name!r}.", addresses.instead_of(name, found.keys())
             )
     return replace(
         found,
         outputs=tuple(
-            tensor
-            for tensor in found.outputs
-            if tensor.name in names or addresses.without_call(tensor.name) in names
+            tensor for tensor in found.outputs if tensor.name in names or str(tensor.label.in_call) in names
         ),
     )
 

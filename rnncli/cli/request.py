@@ -185,7 +185,8 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     if not names:
         return result
     known = [tensor.name for tensor in result.outputs]
-    short = list(map(addresses.without_call, known))  # a name alone means that tensor of every call
+    # A name alone means that tensor of every call.
+    short = [str(tensor.label.in_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
             raise UsageError(f"--select: there is no tensor {name!r}.", addresses.instead_of(name, known))

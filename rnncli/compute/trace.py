@@ -7,15 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.addresses import cell_number
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers import activations, make
 from rnncli.layers.stack import Stack
-from rnncli.result import LoopTrace, Result
-
-DIRECTIONS = ("forward_", "backward_")
+from rnncli.result import Label, LoopTrace, Result
 
 
 class Kept(NamedTuple):
@@ -119,20 +116,20 @@ def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         for info in layer.outputs(shape):
-            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.name)
+            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.label)
     return found
 
 
-def _bounds(spec: Spec, name: str) -> tuple[float, float] | None:
+def _bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
     config = spec.config
-    if "cell_state" in name or (config.get("merge_mode") == "sum" and not name.startswith(DIRECTIONS)):
+    if label.part == "cell" or (config.get("merge_mode") == "sum" and not label.direction):
         return None
     if "layer" in config:
-        own = config.get("backward_layer") if name.startswith("backward_") else None
-        return _bounds(own or config["layer"], name.removeprefix("forward_").removeprefix("backward_"))
+        own = config.get("backward_layer") if label.direction == "backward" else None
+        return _bounds(own or config["layer"], label._replace(direction=""))
     cell = config.get("cell")
     if isinstance(cell, tuple):
-        cell = cell[cell_number(name) if "/" in name else -1]
+        cell = cell[-1 if label.cell is None else label.cell]
     config = cell.config if cell else config
     return activations.bounds(config["activation"]) if "activation" in config else None
 
@@ -167,7 +164,7 @@ def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
 
 def _is_every_layer(stack: Stack, result: Result) -> bool:
     """Whether every layer's tensors were returned, and not the last one's alone."""
-    return len(stack.layers) > 1 and result.outputs[0].name.startswith("0/")
+    return len(stack.layers) > 1 and result.outputs[0].label.layer is not None
 
 
 def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:

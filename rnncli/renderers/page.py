@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from rnncli.case import Array
 from rnncli.renderers.visible import visible
+from rnncli.result import Label
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
@@ -205,10 +206,9 @@ def has_numbers(cell: Cell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
-def idea(name: str) -> str:
+def idea(label: Label) -> str:
     """The idea that a tensor stands for: equal tensors stand for the same one."""
-    base = name.rpartition("/")[2]
-    return "cell" if "cell_state" in base else "hidden" if "hidden_state" in base else ""
+    return label.part if label.part in ("hidden", "cell") and not label.traced else ""
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

@@ -7,11 +7,12 @@ from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from rnncli import addresses
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Cell, Line, Span, View, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import GrowingTensor, NamedTensor
+from rnncli.result import GrowingTensor, Label, NamedTensor
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any
         **({"time": list(tensor.time)} if tensor.time else {}),
         "shape": list(tensor.values.shape),
         "dtype": str(tensor.values.dtype),
-        "meaning": meaning(tensor.name, lang),
+        "meaning": meaning(tensor.label, lang),
     }
 
 
@@ -201,14 +202,14 @@ def no_tensors(command: str) -> NoReturn:
     raise UsageError(f"{command} has no tensors to store.", "Use --format json, or store the tensors of run.")
 
 
-def name_cell(name: str) -> Cell:
+def name_cell(label: Label) -> Cell:
     """The name in the colour of its idea."""
-    return cell(name, f"strong {idea(name)}".strip())
+    return cell(str(label), f"strong {idea(label)}".strip())
 
 
 def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:
     """`= hidden_states[:, -1, :]`, in the colour of what it is equal to."""
-    return tuple((Span("= ", "dim"), Span(claim, idea(claim.partition("[")[0]))) for claim in claims)
+    return tuple((Span("= ", "dim"), Span(claim, idea(addresses.parse(claim).label))) for claim in claims)
 
 
 def small(number: float) -> str:

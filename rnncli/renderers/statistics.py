@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rnncli import addresses
 from rnncli.case import Array
 from rnncli.renderers.page import Cell, Column, Forms, Line, Table, View, cell, histogram, idea, line, marks
 from rnncli.renderers.wording import say
@@ -197,7 +198,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
         ]
         rows.append(
             (
-                cell(name.removesuffix(".activation"), f"strong {idea(name)}".strip()),
+                cell(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip()),
                 _with_index(least, figures.min),
                 _with_index(most, figures.max),
                 cell(mean),
@@ -213,7 +214,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
 def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
     dot, lang = marks(view).dot, view.lang
     least, most, mean, std = _numbers(stats, view)
-    yield line(name.removesuffix(".activation"), f"strong {idea(name)}".strip())
+    yield line(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip())
     if stats.min and stats.max:
         extremes = ((key, text, extreme.index) for key, text, extreme in (
             ("min", least, stats.min), ("max", most, stats.max)

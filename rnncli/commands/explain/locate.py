@@ -221,13 +221,12 @@ class Source:
 
     def inputs(self, layer: int) -> Array:
         """What the layer got."""
-        found: Array = self.tensors[self.below(layer)] if layer else self.case.inputs
+        found: Array = self.tensors[f"{layer - 1}/{self.below(layer).name}"] if layer else self.case.inputs
         return found
 
-    def below(self, layer: int) -> str:
-        """The tensor that the layer under this one hands on, with its number in front."""
-        name = self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0].name
-        return self.stack.prefix(layer - 1) + name
+    def below(self, layer: int) -> TensorInfo:
+        """The tensor that the layer under this one hands on."""
+        return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
         """What its cell or layer says of it, and the gate that it is in truth: SimpleRNN's hidden state."""

@@ -278,9 +278,9 @@ class _Spread:
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
-            prefix, _, base = self.source.below(layer).partition("/")
+            base = str(self.source.below(layer).label)
             node = Returned(layer - 1, base, index)
-            return Link(Factor(f"layer {prefix} {base}{list(index)}", value), node, further=True)
+            return Link(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
         place = index[-1]
         return Link(Factor(names[place] if place < len(names) else f"feature {place}", value))
 
@@ -318,7 +318,8 @@ def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
     found: list[str] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
-            other, window = addresses.parsed(claim)
+            address = addresses.parse(claim)
+            other, window = str(address.label), address.numpy_index
             shape = next(one.values.shape for one in result.outputs if one.name == other)
             if tensor.name == prefix + target.name and other in names:
                 found.append(f"{other.removeprefix(prefix)}{_outwards(target.indices, window, shape)}")
@@ -366,22 +367,29 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
 def _with_sequences(case: Case, text: str) -> Case:
     """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
-    name = text.partition("[")[0].strip().rpartition("/")[2]
-    last = make(case.layers[-1])
-    if not name.endswith("hidden_states") or not last.recurrent:
+    address, last = _address(text), make(case.layers[-1])
+    if address is None or not address.label.sequence or not last.recurrent:
         return case
     return replace(case, layers=(*case.layers[:-1], last.with_returns(return_sequences=True)))
 
 
 def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
     """The gate that is asked for, with time or without, as the index says."""
-    name, _, index = text.partition("[")
-    part = locate.parts(stack).get(name.strip())
-    if part is None or name.strip() in known:
+    address = _address(text)
+    part = address and locate.parts(stack).get(str(address.label))
+    if not address or not part or str(address.label) in known:
         return ()
-    if index.count(",") == 1:
-        return (TensorInfo(name.strip(), ("batch", "units"), (shape[0], part.units)),)
-    return (TensorInfo(name.strip(), ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+    if len(address.texts) == 2:
+        return (TensorInfo(address.label, ("batch", "units"), (shape[0], part.units)),)
+    return (TensorInfo(address.label, ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+
+
+def _address(text: str) -> addresses.Address | None:
+    """What `text` names; None where it is no address, which `explanation.target` tells."""
+    try:
+        return addresses.parse(text)
+    except ValueError:
+        return None
 
 
 def example(layers: tuple[Spec, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.wording import say
-from rnncli.result import NamedTensor, Result
+from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))
 """With the state returned, which the other two leave out."""
@@ -26,14 +26,14 @@ class Row(NamedTuple):
     stand; a tensor without time has one entry, where the sequence it belongs to ends.
     """
 
-    name: str
+    label: Label
     subscript: str
     half: str
     entries: Mapping[int, Array]
 
     def at(self, place: int, steps: int) -> str:
         """One entry, as NumPy takes it: `hidden_states[:, -1, 3:]`."""
-        return self.name + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
+        return str(self.label) + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
 
 
 class Scheme(NamedTuple):
@@ -61,7 +61,7 @@ def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
     units = _forward_units(results[True, True])
-    ordered = sorted(tensors.values(), key=lambda tensor: ("last_" in tensor.name, -len(tensor.axes)))
+    ordered = sorted(tensors.values(), key=lambda tensor: (tensor.label.last, -len(tensor.axes)))
     rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, units))
     return Scheme(rows, steps, _letters(rows), timed.time or range(steps))
 
@@ -80,15 +80,15 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
     halves: list[tuple[str, slice]] = [("", slice(None))]
-    if units is not None and "last_" not in tensor.name:
+    if units is not None and not tensor.label.last:
         halves = [("forward half", slice(None, units)), ("backward half", slice(units, None))]
     for half, part in halves:
         if half:
             index[-1] = f":{units}" if half == "forward half" else f"{units}:"
-        backward = half == "backward half" or tensor.name.startswith("backward_")
+        backward = half == "backward half" or tensor.label.direction == "backward"
         cut = values[..., part]
         entries = {t: cut[:, t] for t in range(steps)} if timed else {0 if backward else steps - 1: cut}
-        yield Row(tensor.name, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
+        yield Row(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
 
 
 def _letters(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
@@ -147,7 +147,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
 
 
 def _name(row: Row) -> Line:
-    return (Span(row.name, f"strong {idea(row.name)}".strip()), Span(row.subscript, "dim"))
+    return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
 def _half(row: Row, view: View) -> str:

@@ -115,13 +115,13 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     wanted = _entry(case, wanted)
     if wanted.gates:
         raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
-    tensors: dict[str, list[Panel]] = {}
+    tensors: dict[int | None, list[Panel]] = {}
     for tensor in result.outputs:
-        path = tensor.name.partition("/")[0]
-        path = path if path.isdigit() else ""
-        name = tensor.name.removeprefix(f"{path}/")
-        tensors.setdefault(path, []).append(_returned(case, tensor, name, wanted))
-    rows = [Row(f"layer {path}" if path else "", tuple(panels)) for path, panels in tensors.items()]
+        panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
+        tensors.setdefault(tensor.label.layer, []).append(panel)
+    rows = [
+        Row("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
+    ]
     times = _times(case, wanted)
     mask = () if case.mask is None else tuple(not case.mask[wanted.batch, time] for time in times)
     return _sheet(case, result, wanted, rows, mask, "masked" if any(mask) else "")
@@ -201,7 +201,7 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
             "plot draws what is (batch, timesteps, units) or (batch, units).",
         )
     values = tensor.values[wanted.batch]
-    kind = "cell" if "cell_state" in name else "state"
+    kind = "cell" if tensor.label.part == "cell" else "state"
     if values.ndim == 1:
         return Panel(name, kind, values[:, None])
     times = tensor.time or range(len(values))
