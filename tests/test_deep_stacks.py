@@ -11,8 +11,8 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
-from rnncli.commands import _outline
 from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.shape import outline as _outline
 from rnncli.compute import trace as tracing
 from rnncli.renderers.page import View
 

@@ -14,7 +14,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.cli.app import main
-from rnncli.commands import _outline
+from rnncli.commands.shape import outline as _outline
 from rnncli.errors import RnncliError
 
 LAYERS = (
@@ -135,7 +135,7 @@ def run(config: Any, flags: dict[str, Any]) -> None:
     _outline.outline(stack, (1, 3, 2))
     [specs.describe(spec) for spec in stack]
     json.dumps([specs.to_config(spec) for spec in stack])
-    if specs.dtype_of(stack) == "float32":
+    if stack.dtype == "float32":
         compute.run(Case(stack, np.ones((1, 3, 2), np.float32)), "numpy")
 
 

@@ -9,6 +9,7 @@ from results_by_hand import layers, result
 
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
+from rnncli.layers.stack import Stack
 from rnncli.result import Gate, Result, Step
 
 LSTM = ("input", "forget", "candidate", "output")
@@ -38,7 +39,7 @@ def step(names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: 
 
 
 def traced(name: str, steps: list[Step], shape: tuple[int, int, int], units: int = 3, **flags: Any) -> Result:
-    return result(layers=layers(name, units=units, **flags), trace=tuple(steps), input_shape=shape)
+    return result(stack=layers(name, units=units, **flags), trace=tuple(steps), input_shape=shape)
 
 
 def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
@@ -65,10 +66,10 @@ def both_ways() -> Result:
 
 def stack() -> Result:
     """Two layers, of three units and one."""
-    both = (layers("lstm", return_sequences=True)[0], layers("gru", units=1)[0])
+    both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
     first = [step(LSTM, t, ("computed",), 3, layer=0) for t in range(2)]
     second = [step(GRU, t, ("computed",), 1, layer=1) for t in range(2)]
-    return result(layers=both, trace=(*first, *second), input_shape=(1, 2, 5))
+    return result(stack=both, trace=(*first, *second), input_shape=(1, 2, 5))
 
 
 def odd() -> Result:

@@ -12,7 +12,7 @@ from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.compute.recorded import Recorded, quantities, runs
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.layers import activations, make
+from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
 
@@ -83,7 +83,7 @@ class Trace(NamedTuple):
 
 def of(result: Result) -> Trace:
     """The steps of `result`, each with those of its own loop.  Raises UsageError where there are none."""
-    stack = Stack(result.layers)
+    stack = result.stack
     found = runs(result.trace)
     if not found:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
@@ -154,7 +154,7 @@ def _named(wanted: Sequence[str] | None, trace: Trace) -> frozenset[str] | None:
 
 def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
     """By name of a returned tensor where its values stay by their activation; None: anywhere."""
-    stack, found = Stack(result.layers), {}
+    stack, found = result.stack, {}
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         for info in layer.outputs(shape):
@@ -193,7 +193,7 @@ def told(result: Result) -> Iterator[tuple[str, Array]]:
     """What the steps alone say of every tensor that a recurrent layer returned, by its name."""
     if not result.trace:
         return
-    stack, loops = Stack(result.layers), of(result).loops
+    stack, loops = result.stack, of(result).loops
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         own = [loop for loop in loops if loop.layer == index]
@@ -242,6 +242,6 @@ def with_all_outputs(case: Case) -> Case:
     """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
     return dataclasses.replace(
         case,
-        layers=tuple(make(spec).with_returns(return_state=True) for spec in case.layers),
+        stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers),
         all_layers=True,
     )
