@@ -12,7 +12,7 @@ from rnncli.case import Case, Document, Shape, format_shape, walk
 from rnncli.cli import sources
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.compute import beyond, checks
-from rnncli.errors import DisagreementError, LayerError, UsageError
+from rnncli.errors import DisagreementError, UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
 from rnncli.result import Result
@@ -151,7 +151,8 @@ def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
     texts = [text for word in flags.layer or () for text in _readable(word)]
     options = {name: value for name, value in given(flags).items() if name != "layer"}
     if not texts and document.layer is not None:
-        _demand_layers([document.layer], f"{name}: " if name else "")
+        with inside(f"{name}: " if name else ""):
+            specs.from_flags([document.layer], {})
     return specs.from_flags(texts, options, document.layer)
 
 
@@ -159,15 +160,9 @@ def _readable(word: str) -> list[Any]:
     """What a --layer says; the file that `@` names is looked through before flags are put into it."""
     texts = sources.layer(word)
     if word.startswith("@"):
-        _demand_layers(texts, f"{word[1:]}: ")
+        with inside(f"{word[1:]}: "):
+            specs.from_flags(texts, {})
     return texts
-
-
-def _demand_layers(texts: list[Any], place: str) -> None:
-    try:
-        specs.from_flags(texts, {})
-    except LayerError as error:
-        raise LayerError(f"{place}{error.what}", error.advice) from None
 
 
 def left_out(flags: LayerFlags) -> Remarks:
