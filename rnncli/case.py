@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rnncli.layers.stack import Stack
+
 Array: TypeAlias = "NDArray[Any]"
 """Of any dtype.  A name alone: NumPy is not loaded for it."""
 
@@ -40,7 +42,7 @@ class Spec:
 class Case:
     """One experiment.
 
-    layers: first to last; one layer, or a stack.
+    stack: the layers, made and checked once.
     inputs: (batch, timesteps, features), of the dtype that the first layer computes in; more axes
         for a convolutional layer.
     mask: (batch, timesteps) of bool, True where a step counts.
@@ -52,7 +54,7 @@ class Case:
     all_calls: every call's tensors are returned, and not only the last one's.
     """
 
-    layers: tuple[Spec, ...]
+    stack: Stack
     inputs: Array
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None
@@ -64,6 +66,11 @@ class Case:
     all_layers: bool = False
     traced: bool = False
     feature_names: tuple[str, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Spec, ...]:
+        """First to last."""
+        return self.stack.specs
 
 
 class SavedLayer(NamedTuple):

@@ -6,7 +6,8 @@ An error says three things: what was tried, what came instead, and what to do.  
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 INTERRUPTED = 130
 """The exit code of Ctrl-C, which is no error."""
@@ -45,6 +46,16 @@ class EngineError(RnncliError):
     """An engine or an optional package is missing, or failed."""
 
     exit_code = 3
+
+
+@contextmanager
+def inside(where: str) -> Iterator[None]:
+    """Puts `where`, such as `notes.json: `, in front of what is wrong with an input or a layer."""
+    try:
+        yield
+    except (InputError, LayerError) as error:
+        what = error.what.removeprefix(where)  # a file that is read here names itself
+        raise type(error)(f"{where}{what}", error.advice) from None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

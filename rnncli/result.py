@@ -11,6 +11,7 @@ from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
+    from rnncli.layers.stack import Stack
 
 
 class Label(NamedTuple):
@@ -184,7 +185,7 @@ class Result:
 
     engine: str
     seed: int | None
-    layers: tuple[Spec, ...]
+    stack: Stack
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
@@ -192,6 +193,11 @@ class Result:
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> tuple[Spec, ...]:
+        """First to last."""
+        return self.stack.specs
 
 
 class LayerShapes(NamedTuple):
@@ -215,6 +221,7 @@ class ShapeReport(NamedTuple):
     claims: by tensor name, what holds of it whatever the numbers are.
     """
 
+    stack: Stack
     input_shape: Shape
     input_dtype: str
     layers: tuple[LayerShapes, ...]

@@ -15,6 +15,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.samples import SamplesAnswer
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
+from rnncli.layers.stack import Stack
 from rnncli.readers.samples import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
 
@@ -35,7 +36,7 @@ HIDDEN = np.array(
 CELL = np.array([[0.3901, -0.4134, -0.6091]], np.float32)
 
 
-def layers(name: str = "lstm", **flags: Any) -> tuple[Any, ...]:
+def layers(name: str = "lstm", **flags: Any) -> Stack:
     return specs.from_flags([name], {"units": 3, **flags})
 
 
@@ -43,7 +44,7 @@ def result(*outputs: NamedTensor, **changes: Any) -> Result:
     made = Result(
         engine="numpy",
         seed=42,
-        layers=layers(return_sequences=True, return_state=True),
+        stack=layers(return_sequences=True, return_state=True),
         input_shape=(1, 4, 5),
         input_dtype="float32",
         outputs=outputs,
@@ -102,7 +103,7 @@ def both_ways() -> Result:
             label("backward_last_hidden_state"), STATE, states[:, 0, 3:], ("hidden_states[:, 0, 3:]",)
         ),
         NamedTensor(label("backward_last_cell_state"), STATE, CELL / 2),
-        layers=layers("bilstm", return_sequences=True, return_state=True),
+        stack=layers("bilstm", return_sequences=True, return_state=True),
     )
 
 
@@ -114,21 +115,24 @@ def report() -> ShapeReport:
         TensorInfo(label("last_cell_state"), STATE, ("batch", 3)),
     )
     weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
-    layer = LayerShapes("", layers(return_sequences=True, return_state=True)[0], weights, 108, outputs)
+    stack = layers(return_sequences=True, return_state=True)
+    layer = LayerShapes("", stack[0], weights, 108, outputs)
     claims = {"last_hidden_state": ("hidden_states[:, -1, :]",)}
-    return ShapeReport(("batch", 4, 5), "float32", (layer,), outputs, claims)
+    return ShapeReport(stack, ("batch", 4, 5), "float32", (layer,), outputs, claims)
 
 
 def stack_report() -> ShapeReport:
     """Two layers, and features that nobody knows."""
     first = (TensorInfo(label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
     last = (TensorInfo(label("1/hidden_state"), STATE, (None, 3)),)
+    stack = Stack((*layers("gru", return_sequences=True), *layers("lstm")))
     return ShapeReport(
+        stack,
         (None, 4, None),
         "float32",
         (
-            LayerShapes("0", layers("gru", return_sequences=True)[0], {"kernel": (None, 9)}, None, first),
-            LayerShapes("1", layers("lstm")[0], {"kernel": (3, 12)}, 36, last),
+            LayerShapes("0", stack[0], {"kernel": (None, 9)}, None, first),
+            LayerShapes("1", stack[1], {"kernel": (3, 12)}, 36, last),
         ),
         (*first, *last),
         {},
@@ -150,7 +154,7 @@ def matrix(spoilt: bool = False) -> Matrix:
             results[sequences, state] = result(
                 NamedTensor(label(first[0]), *first[1:]),
                 *(states if state else ()),
-                layers=layers(return_sequences=sequences, return_state=state),
+                stack=layers(return_sequences=sequences, return_state=state),
             )
     return Matrix(results)
 

@@ -261,7 +261,7 @@ class TestAuto:
         above = [
             replace(below, calls=8),
             _steps("Bidirectional(LSTM(3))", 5000),
-            replace(below, layers=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).layers),
+            replace(below, stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
         ]
         assert not engine.worth(below)
         assert all(map(engine.worth, above))

@@ -18,7 +18,6 @@ from rnncli.commands.explain.locate import infos
 from rnncli.compute import trace as tracing
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
-from rnncli.layers.stack import Stack
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 MASK = np.array([[0, 1, 0, 1], [1, 1, 0, 0]], bool)
@@ -38,7 +37,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
-    shapes = infos(Stack(wide.layers), asked.inputs.shape)
+    shapes = infos(wide.stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
@@ -307,5 +306,5 @@ def test_what_is_no_number_is_said(text, said):
 
 
 def test_negative_indices_count_from_the_end():
-    shapes = infos(Stack(CASES["lstm_sequences"].layers), (2, 4, 3))
+    shapes = infos(CASES["lstm_sequences"].stack, (2, 4, 3))
     assert target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

@@ -26,16 +26,16 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
     rng = np.random.default_rng(seed)
     built = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
-    case = Case(layers=built, inputs=rng.standard_normal(shape))
+    case = Case(stack=built, inputs=rng.standard_normal(shape))
     return replace(
         case,
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
         initial_state=tuple(
-            rng.standard_normal(info.shape) for info in Stack(built).states(shape)
+            rng.standard_normal(info.shape) for info in built.states(shape)
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
-            for layer in outline.outline(built, shape, "float64").layers
+            for layer in outline.outline(built, shape).layers
             for name, size in layer.weights.items()
         },
     )  # fmt: skip
@@ -75,7 +75,7 @@ class Restarted:
         self.case, self.found = case, found
         self.layer = registry.make(case.layers[place])
         self.both = self.layer.loops
-        before = replace(case, layers=case.layers[:place], initial_state=None)
+        before = replace(case, stack=Stack(case.layers[:place]), initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         self.weights = dict(case.weights)
         if place:
@@ -220,15 +220,15 @@ def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
         [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
     )
     found = curves.gradients(case, of)
-    assert found.layers == case.layers != stack
-    theirs = curves.gradients(replace(case, layers=stack), of)
+    assert found.layers == case.layers != stack.specs
+    theirs = curves.gradients(replace(case, stack=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])
     for mine, other in zip(found.curves, theirs.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.norms, other.norms)
     if len(expressions) == 1:
-        held(replace(case, layers=stack), of)
+        held(replace(case, stack=stack), of)
 
 
 def test_states_below_the_last_layer_are_not_returned():
@@ -263,7 +263,7 @@ def test_random_layers(seed):
     expression = inner if seed % 3 else f"Bidirectional({inner})"
     shape = tuple(rng.integers(1, 5, 3))
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
-    infos = Stack(case.layers).outputs(shape)
+    infos = case.stack.outputs(shape)
     info = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
     held(case, f"{info.name}{index}")
@@ -274,7 +274,7 @@ def test_cells_one_on_the_other():
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
     single = replace(
         case,
-        layers=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
+        stack=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
     )
     found = curves.gradients(single)
@@ -394,9 +394,9 @@ def test_what_a_text_does_not_name(text, said):
 @pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])
 def test_layers_whose_states_are_hidden_are_refused(expressions):
     layers = specs.from_flags(expressions, {})
-    rank = Stack(layers).layers[0].input_rank or 3
+    rank = layers.input_rank
     with pytest.raises(UsageError, match="cannot watch the states"):
-        curves.gradients(Case(layers=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
+        curves.gradients(Case(stack=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 
 def test_dropout_after_the_last_loop_changes_nothing():

@@ -16,7 +16,6 @@ from rnncli.commands.matrix.answer import combinations
 from rnncli.commands.shape import outline
 from rnncli.compute import call, compare, engines
 from rnncli.errors import EngineError, InputError, LayerError, RnncliError, UsageError
-from rnncli.layers.stack import Stack
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -73,7 +72,7 @@ class TestShapes:
         shape = FRAMES.get(rank, X.shape)
         layer = oracle.made(expression)[0]
         layer.build(shape)
-        report = outline.outline((specs.build(expression),), shape)
+        report = outline.outline(specs.from_flags([expression], {}), shape)
         assert report.layers[0].parameters == layer.count_params()
         assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
         mine = [info.shape for info in report.outputs]
@@ -89,14 +88,14 @@ class TestShapes:
     def test_of_an_unknown_space_are_unknown_unless_it_stays(self, expression: str) -> None:
         shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
-        report = outline.outline((specs.build(expression),), shape)
+        report = outline.outline(specs.from_flags([expression], {}), shape)
         assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
-        report = outline.outline((specs.build("LSTM(3, return_sequences=True)"),), ("batch", None, 5))
+        report = outline.outline(specs.from_flags(["LSTM(3, return_sequences=True)"], {}), ("batch", None, 5))
         assert report.outputs[0].shape == ("batch", None, 3)
         assert report.layers[0].parameters == 4 * (5 * 3 + 3 * 3 + 3)
-        report = outline.outline((specs.build("LSTM(3)"),), (2, 4, "features"))
+        report = outline.outline(specs.from_flags(["LSTM(3)"], {}), (2, 4, "features"))
         assert report.layers[0].parameters is None
         assert report.layers[0].weights["kernel"] == ("features", 12)
 
@@ -113,7 +112,7 @@ class TestShapes:
         ]
         assert report.claims["0/last_hidden_state"] == ("0/hidden_states[:, -1, :]",)
         assert [layer.path for layer in report.layers] == ["0", "1"]
-        assert [info.name for info in Stack(stack).states(X.shape)] == [
+        assert [info.name for info in stack.states(X.shape)] == [
             "0/last_hidden_state",
             "0/last_cell_state",
             "1/forward_last_hidden_state",

@@ -31,7 +31,7 @@ def case(*layers: str, shape=(2, 5, 2), units=3, mask=None, scale=1.0, names=(),
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
     options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
-        layers=specs.from_flags(list(layers), options),
+        stack=specs.from_flags(list(layers), options),
         inputs=inputs.astype(np.float32),
         mask=mask,
         seed=1,

@@ -464,8 +464,9 @@ from rnncli import specs
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.result import Label, LayerShapes, ShapeReport, TensorInfo
 outputs = (TensorInfo(Label("hidden"), ("batch", "units"), (None, 3)),)
-layer = LayerShapes("", specs.from_flags(["lstm"], {})[0], {"kernel": (5, 12)}, 60, outputs)
-answer = ShapeAnswer(ShapeReport((None, 4, 5), "float32", (layer,), outputs, {}))
+stack = specs.from_flags(["lstm"], {})
+layer = LayerShapes("", stack[0], {"kernel": (5, 12)}, 60, outputs)
+answer = ShapeAnswer(ShapeReport(stack, (None, 4, 5), "float32", (layer,), outputs, {}))
 """
 
 

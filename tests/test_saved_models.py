@@ -8,7 +8,6 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
-from rnncli.layers.stack import Stack
 from rnncli.readers import fit
 from rnncli.readers.formats import Source, read_weights
 
@@ -36,7 +35,7 @@ def saved(name, *weights):
 
 
 def fitted(texts, held, where="m.keras: "):
-    return fit.fitted(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), where)
+    return fit.fitted(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), where)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
@@ -49,7 +48,7 @@ def test_a_model_predicts_the_same(keras, tmp_path, name, suffix):
     path = tmp_path / f"m{suffix}"
     (model.save_weights if suffix == ".weights.h5" else model.save)(path)
     asked = specs.from_flags(MODELS[name], {})
-    weights = fit.fitted(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape, "m: ")
+    weights = fit.fitted(read_weights(Source("m", path=path)), asked, INPUTS.shape, "m: ")
     result = compute.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(
         result.outputs[0].values, model.predict(INPUTS, verbose=0), rtol=1e-5, atol=1e-6
@@ -86,7 +85,7 @@ def test_two_that_fit_are_to_be_named():
 
 
 def test_errors_begin_with_the_source():
-    stack = Stack(specs.from_flags(["LSTM(3)"], {}))
+    stack = specs.from_flags(["LSTM(3)"], {})
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
             fit.fitted(given, stack, (2, 3, 4), "w.npz: ")
@@ -98,7 +97,7 @@ def test_errors_begin_with_the_source():
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fitted_states(states, Stack(layers).states((1, 3, 4)), "")
+    first, second = fit.fitted_states(states, layers.states((1, 3, 4)), "")
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
@@ -107,4 +106,4 @@ def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fit.fitted_states(states, Stack(layers).states((2, 3, 4)), "")
+        fit.fitted_states(states, layers.states((2, 3, 4)), "")

@@ -16,6 +16,7 @@ from rnncli.commands.matrix import same_numbers
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
+from rnncli.layers.stack import Stack
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
 
@@ -100,7 +101,7 @@ def test_every_identity_holds_for_what_keras_returns(expression):
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
         (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
-        names = [info.name for info in outline.outline((spec,), INPUTS.shape).outputs]
+        names = [info.name for info in outline.outline(Stack((spec,)), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
         oracle.filled([layer], rng)
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))

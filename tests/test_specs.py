@@ -12,6 +12,7 @@ from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands.shape import outline
 from rnncli.errors import LayerError, RnncliError, UsageError
+from rnncli.layers.stack import Stack
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
@@ -38,8 +39,9 @@ STACK = ["Masking()", "LSTM(3, return_sequences=True)", "Bidirectional(GRU(2))",
 
 def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray]:
     """What rnncli returns for specs."""
-    inputs = X.astype(specs.dtype_of(layers))
-    return [tensor.values for tensor in compute.run(Case(layers, inputs, seed=seed), engine).outputs]
+    stack = Stack(layers)
+    inputs = X.astype(stack.dtype)
+    return [tensor.values for tensor in compute.run(Case(stack, inputs, seed=seed), engine).outputs]
 
 
 def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:

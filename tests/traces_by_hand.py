@@ -9,6 +9,7 @@ from results_by_hand import layers, result
 
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
+from rnncli.layers.stack import Stack
 from rnncli.result import STATUSES, LoopTrace, Result
 
 LSTM = ("input", "forget", "candidate", "output")
@@ -62,7 +63,7 @@ def loop(
 def traced(
     name: str, loops: list[LoopTrace], shape: tuple[int, int, int], units: int = 3, **flags: Any
 ) -> Result:
-    return result(layers=layers(name, units=units, **flags), trace=tuple(loops), input_shape=shape)
+    return result(stack=layers(name, units=units, **flags), trace=tuple(loops), input_shape=shape)
 
 
 def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
@@ -87,10 +88,10 @@ def both_ways() -> Result:
 
 def stack() -> Result:
     """Two layers, of three units and one."""
-    both = (layers("lstm", return_sequences=True)[0], layers("gru", units=1)[0])
+    both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
     first = loop(LSTM, [("computed",)] * 2, layer=0, path="0/")
     second = loop(GRU, [("computed",)] * 2, 1, layer=1, path="1/")
-    return result(layers=both, trace=(first, second), input_shape=(1, 2, 5))
+    return result(stack=both, trace=(first, second), input_shape=(1, 2, 5))
 
 
 def odd() -> Result:

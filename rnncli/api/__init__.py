@@ -74,19 +74,18 @@ def shape(
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
-    from rnncli import specs
     from rnncli.commands.shape import outline
     from rnncli.commands.shape.answer import ShapeAnswer
 
     if options.get("input_shape") is not None and inputs is None:
-        layers = _case.layers_of(layer, options)
-        sizes = _case.with_batch(_case.shape_of(options), layers)
+        stack = _case.stack_of(layer, options)
+        sizes = _case.with_batch(_case.shape_of(options), stack)
         remarks: tuple[str, ...] = ()
     else:
         case, remarks = _case.asked(inputs, layer, options)
-        layers, sizes = case.layers, case.inputs.shape
-    found = outline.outline(layers, sizes, specs.dtype_of(layers), all_layers=all_layers)
-    return Report("shape", layers, found, ShapeAnswer(found), remarks, view_of(options))
+        stack, sizes = case.stack, case.inputs.shape
+    found = outline.outline(stack, sizes, all_layers=all_layers)
+    return Report("shape", stack, found, ShapeAnswer(found), remarks, view_of(options))
 
 
 @spelled
@@ -99,7 +98,7 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
             raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
     case, remarks = _case.asked(inputs, layer, options)
     found = combinations(case, options.get("engine") or "auto")
-    return Report("matrix", case.layers, found, MatrixAnswer(found), remarks, view_of(options))
+    return Report("matrix", case.stack, found, MatrixAnswer(found), remarks, view_of(options))
 
 
 @spelled
@@ -133,8 +132,8 @@ def trace(
     wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
-    answer = TraceAnswer(replace(found, layers=case.layers), kept, stats_of(kept) if stats else {})
-    return Report("trace", case.layers, kept, answer, remarks, view_of(options))
+    answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
+    return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
 @spelled
@@ -157,7 +156,7 @@ def explain(
     _demand_steps(options)
     case, remarks = _case.asked(inputs, layer, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
-    return Report("explain", case.layers, found, ExplainAnswer(found, result), remarks, view_of(options))
+    return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
 @spelled
@@ -183,13 +182,13 @@ def gradients(
         raise UsageError("gradients are of one call.", "Leave calls out.")
     cases = [case, *_against(case, against, options)]
     found = tuple(curves.gradients(one, of) for one in cases)
-    return Report("gradients", case.layers, found, GradientsAnswer(found), remarks, view_of(options))
+    return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     if others and (case.weights is not None or case.initial_state is not None):
         raise UsageError("against draws the weights of each layer, and begins at zero.", "Leave weights out.")
-    return [replace(case, layers=_case.layers_of(other, options)) for other in others]
+    return [replace(case, stack=_case.stack_of(other, options)) for other in others]
 
 
 def _selected(found: Result, select: str | Sequence[str] | None) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,17 +11,14 @@ import numpy as np
 
 from rnncli import specs
 from rnncli.api._options import LayerOptions, Options
-from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.compute import beyond
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
-from rnncli.readers import arrange, fit, formats
+from rnncli.readers import arrange, build, formats
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
-
-SEEDS = 1_000_000_000
-"""Seeds are drawn below this: short enough to be typed again."""
 
 
 class Asked(NamedTuple):
@@ -32,38 +28,31 @@ class Asked(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def asked(inputs: Any, layer: Any, options: Options, **more: Any) -> Asked:
+def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
     """The experiment.  more: further parts of the Case."""
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         _demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
-    seed = random.randrange(SEEDS) if given_seed is None else given_seed
+    seed = build.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
-    if given_seed is None and document.seed is not None:
-        _demand_whole("seed", document.seed, 0, HIGHEST_SEED)
-        seed = document.seed
-    layers = layers_of(layer, options, document.layer)
-    stack = Stack(layers)
-    arranged = arrange.arrange(document, _arranging(options, layers, stack))
-    training = options.get("training")
-    case = Case(
-        layers=layers,
-        inputs=arranged.inputs,
-        mask=arranged.mask,
-        initial_state=_states(_or(options, "initial_state", document), stack, arranged.inputs.shape),
-        weights=_weights(_or(options, "weights", document), stack, arranged.inputs.shape),
-        seed=seed,
-        training=bool(document.training if training is None else training),
+    stack = stack_of(layer, options, document.layer)
+    given = build.Given(
+        arranging=_arranging(options, stack),
+        drawn=seed,
+        weights=_weights(options.get("weights")),
+        initial_state=_states(options.get("initial_state")),
+        seed=given_seed,
+        training=options.get("training"),
         calls=options.get("calls") or 1,
-        feature_names=arranged.feature_names,
         **more,
     )
+    case, remarks = build.build(document, stack, given)
     unanswered = () if options.get("engine") == "tensorflow" else beyond.unanswered(case)
-    return Asked(case, (*arranged.remarks, *unanswered))
+    return Asked(case, (*remarks, *unanswered))
 
 
-def layers_of(layer: Any, options: Options, written: Any = None) -> tuple[Spec, ...]:
-    """The stack, first to last.  written: what a case document says, where no layer is given."""
+def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
+    """The layers, first to last.  written: what a case document says, where no layer is given."""
     texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
     flags = {name: options.get(name) for name in LayerOptions.__annotations__}
     return specs.from_flags(texts, flags, written)
@@ -75,10 +64,9 @@ def shape_of(options: Options) -> Shape:
     return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
 
 
-def with_batch(shape: Shape, layers: tuple[Spec, ...]) -> Shape:
+def with_batch(shape: Shape, stack: Stack) -> Shape:
     """As `arrange` does with numbers: one sequence gets a batch axis of 1."""
-    rank = Stack(layers).layers[0].input_rank or 3
-    return (1, *shape) if len(shape) == rank - 1 else shape
+    return (1, *shape) if len(shape) == stack.input_rank - 1 else shape
 
 
 def _document(inputs: Any, options: Options, seed: int) -> Document:
@@ -140,7 +128,7 @@ def _arrays(inputs: Sequence[Any]) -> list[Any]:
         return []
 
 
-def _arranging(options: Options, layers: tuple[Spec, ...], stack: Stack) -> arrange.ArrangeOptions:
+def _arranging(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
     if pad not in (None, "pre", "post"):
         raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
@@ -154,35 +142,28 @@ def _arranging(options: Options, layers: tuple[Spec, ...], stack: Stack) -> arra
         pad_value=options.get("pad_value") or 0.0,
         mask=None if mask is None else np.asarray(mask),
         mask_value=options.get("mask_value"),
-        dtype=specs.dtype_of(layers),
-        ndim=stack.layers[0].input_rank or 3,
+        dtype=stack.dtype,
+        ndim=stack.input_rank,
         where="inputs: ",
     )
 
 
-def _or(options: Options, name: str, document: Document) -> Any:
-    given = dict(options).get(name)
-    return getattr(document, name) if given is None else given
-
-
-def _weights(given: Any, stack: Stack, shape: tuple[int, ...]) -> Mapping[str, Array] | None:
-    if given is None:
-        return None
+def _weights(given: Any) -> build.Part:
     if isinstance(given, (str, PathLike)):
         given = formats.read_weights(_file(given, "weights"))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
-    return fit.fitted(given, stack, shape, "weights: ")
+    return build.Part(given, "weights: ")
 
 
-def _states(given: Any, stack: Stack, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
-    if given is None:
-        return None
+def _states(given: Any) -> build.Part:
     if isinstance(given, (str, PathLike)):
         given = formats.read_states(_file(given, "initial_state"))
-    wanted, where = stack.states(shape), "initial_state: "
-    ordered = fit.by_name(given, wanted, where) if isinstance(given, Mapping) else list(given)
-    return fit.fitted_states([array(state, "initial_state") for state in ordered], wanted, where)
+    if isinstance(given, Mapping):
+        given = {name: array(state, "initial_state") for name, state in given.items()}
+    elif given is not None:
+        given = [array(state, "initial_state") for state in given]
+    return build.Part(given, "initial_state: ")
 
 
 def _file(path: str | PathLike[str], what: str) -> Source:

@@ -17,6 +17,8 @@ from rnncli.renderers.page import View
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from rnncli.case import Spec
+    from rnncli.layers.stack import Stack
     from rnncli.renderers.page import Answer
     from rnncli.renderers.statistics import Stats
 
@@ -117,7 +119,7 @@ class Result(_Tables, result.Result):
 
     def __repr__(self) -> str:
         tensors = ", ".join(f"{tensor.name} {format_shape(tensor.values.shape)}" for tensor in self.outputs)
-        return f"<rnncli.Result {_written(self.layers)}, seed {self.seed}: {tensors}>"
+        return f"<rnncli.Result {_written(self.stack)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:
         from rnncli.commands.run.answer import RunAnswer
@@ -130,11 +132,16 @@ class Report(_Tables):
     """Any other answer of the command line.  found: what it is made of."""
 
     command: str
-    layers: tuple[Any, ...]
+    stack: Stack
     found: Any
     answer: Any
     remarks: tuple[str, ...] = ()
     view: View = PLAIN
+
+    @property
+    def layers(self) -> tuple[Spec, ...]:
+        """First to last."""
+        return self.stack.specs
 
     def tensors(self) -> dict[str, Any]:
         """Every array, by the name that it has in an .npz file.  UsageError where there are none."""
@@ -147,13 +154,13 @@ class Report(_Tables):
         return held[name]
 
     def __repr__(self) -> str:
-        return f"<rnncli.{self.command} {_written(self.layers)}>"
+        return f"<rnncli.{self.command} {_written(self.stack)}>"
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]
 
 
-def _written(layers: tuple[Any, ...]) -> str:
+def _written(stack: Stack) -> str:
     from rnncli.specs import describe
 
-    return " -> ".join(describe(spec) for spec in layers)
+    return " -> ".join(describe(spec) for spec in stack)

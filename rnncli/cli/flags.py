@@ -18,8 +18,8 @@ from rnncli.errors import EngineError, UsageError, did_you_mean
 
 ATOL, RTOL = 1e-6, 1e-5
 
-ENGINES = ("auto", "numpy", "tensorflow", "torch", "onnx")
-"""The names that --engine may say, whether a version has the engine or not."""
+LATER = ("torch",)
+"""Names of engines that are kept for a later version."""
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
@@ -74,7 +74,7 @@ def _engines() -> Sequence[str]:
 
 
 def _refuse_the_absent(name: str) -> None:
-    if name in ENGINES:
+    if name in LATER:
         raise EngineError(
             f"the engine {name} is not part of this version.", f"Use one of {', '.join(_engines())}."
         )

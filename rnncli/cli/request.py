@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rnncli import addresses, specs
-from rnncli import layers as registry
-from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape, Spec, format_shape, walk
+from rnncli.case import Case, Document, Shape, format_shape, walk
 from rnncli.cli import sources
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.compute import beyond, checks
-from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
+from rnncli.errors import DisagreementError, UsageError, inside
 from rnncli.layers.stack import Stack
-from rnncli.readers import fit, formats
+from rnncli.readers import formats
 from rnncli.renderers import formats as output_formats
 from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.readers.arrange import Arranged, ArrangeOptions
+    from rnncli.readers.arrange import ArrangeOptions
+    from rnncli.readers.build import Given
+    from rnncli.readers.formats import Source
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
 """The options of what is drawn anew at every call in training."""
-
-SEEDS = 1_000_000_000
-"""Seeds are drawn below this: short enough to be typed again."""
-
-"""The formats that hold the tensors alone."""
 
 Remarks = tuple[str, ...]
 
@@ -37,70 +33,84 @@ def case(
     input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
 ) -> tuple[Case, Remarks]:
     """The experiment that is asked for, and what is to be said of its input."""
-    import random
+    from rnncli.readers import build
 
     sources.demand_one_reader(input, layer, run)
-    seed = run.seed if run.seed is not None else random.randrange(SEEDS)
+    seed = build.draw_seed() if run.seed is None else run.seed
     said: Remarks = ()
     if input.input_shape is None:
         document, name = sources.read(input)
     else:
-        (document, name), said = _made(input, layers_of(layer, Document()), run, seed)
-    if run.seed is None and document.seed is not None:
-        if document.seed > HIGHEST_SEED:
-            raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
-        seed = document.seed
-    layers = layers_of(layer, document, name)
-    arranged = _arranged(input, document, layers, name)
-    shape = arranged.inputs.shape
-    weights = given_weights(run, layer, document, name)
-    asked = Case(
-        layers=layers,
-        inputs=arranged.inputs,
-        mask=arranged.mask,
-        initial_state=given_states(run, document, name).fitted(layers, shape),
-        weights=weights.fitted(layers, shape),
-        seed=seed,
-        training=bool(run.training if run.training is not None else document.training),
-        calls=run.calls,
-        all_layers=all_layers,
-        all_calls=all_calls,
-        feature_names=arranged.feature_names,
-    )
+        (document, name), said = _made(input, stack_of(layer, Document()), run, seed)
+    stack = stack_of(layer, document, name)
+    given = given_of(input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls)
+    asked, remarks = build.build(document, stack, given)
+    demand_something_to_fill(layer, run, weights=asked.weights is not None)
     unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
     return asked, (
         *said,
-        *arranged.remarks,
+        *remarks,
         *left_out(layer),
-        *drawn(layer, weights),
+        *(newly_drawn(layer) if asked.weights is None else ()),
         *unanswered,
-        *missing(layers, run, asked),
+        *missing(stack, run, asked),
     )
 
 
-def _made(
-    input: InputFlags, layers: tuple[Spec, ...], run: RunFlags, seed: int
-) -> tuple[tuple[Document, str], Remarks]:
+def given_of(
+    input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
+) -> Given:
+    """What the flags say, their files read.  seed: where neither they nor the input say one."""
+    from rnncli.readers.build import Given, Part
+
+    def read(word: str | None, reader: Callable[[Source], Any]) -> Part:
+        if word is None:
+            return Part()
+        source = sources.named(word)
+        return Part(reader(source), f"{source.name}: ")
+
+    return Given(
+        arranging=_arranging(input, stack)._replace(where=where),
+        drawn=seed,
+        weights=read(run.weights, formats.read_weights),
+        initial_state=read(run.initial_state, formats.read_states),
+        seed=run.seed,
+        training=run.training,
+        calls=run.calls,
+        **shown,
+    )
+
+
+def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
+    """UsageError where initializers are asked for, and every weight is given."""
+    idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
+    if weights and idle is not None:
+        where = "the input" if run.weights is None else "--weights"
+        raise UsageError(
+            f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
+            "Leave one of them out.",
+        )
+
+
+def _made(input: InputFlags, stack: Stack, run: RunFlags, seed: int) -> tuple[tuple[Document, str], Remarks]:
     """An input that --input-shape asks for, and what is to be said of it.
 
     Before a number is drawn: UsageError where the layers take no such shape, InputError without the memory.
     """
     import numpy as np
 
-    shape, said = _with_batch(sources.shape_of(input), rank_of(layers))
+    shape, said = _with_batch(sources.shape_of(input), stack.input_rank)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
-        wide = specs.dtype_of(layers) == "float64"
+        wide = stack.dtype == "float64"
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
-        checks.demand_room(Case(layers=layers, inputs=nothing), 1)
+        checks.demand_room(Case(stack, nothing), 1)
     return sources.made(input, shape, seed), said
 
 
-def missing(
-    layers: tuple[Spec, ...], run: RunFlags, case: Case | None = None, *, stream: bool = False
-) -> Remarks:
+def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
     """What is missing for a stateful layer, or for several calls, to show anything."""
-    stateful = any(inner.config.get("stateful") for spec in layers for inner in walk(spec))
+    stateful = any(inner.config.get("stateful") for spec in stack for inner in walk(spec))
     if stateful and run.calls == 1 and not stream:
         return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
     started = run.initial_state is not None or (case is not None and case.initial_state is not None)
@@ -108,36 +118,39 @@ def missing(
         return ("every call begins with the initial state given: leave it out to see what the layer keeps",)
     training = run.training if case is None else case.training
     drawn = training and any(
-        inner.config.get(name) for spec in layers for inner in walk(spec) for name in DRAWN
+        inner.config.get(name) for spec in stack for inner in walk(spec) for name in DRAWN
     )
     if run.calls > 1 and not stateful and not drawn:
         return (f"all {run.calls} calls return the same numbers: add --stateful to keep the state",)
     return ()
 
 
-def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
-    """Layers, input shape and dtype; an input is read for its shape alone, and not without need."""
+def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]:
+    """Layers and input shape; an input is read for its shape alone, and not without need."""
     sources.demand_one_reader(input, layer)
     if input.input_shape is not None:
-        layers = layers_of(layer, Document())
-        shape, remarks = _with_batch(sources.shape_of(input), rank_of(layers))
+        stack = stack_of(layer, Document())
+        shape, remarks = _with_batch(sources.shape_of(input), stack.input_rank)
     elif sources.is_bare(input) and not given(input):
-        layers = layers_of(layer, Document())
+        stack = stack_of(layer, Document())
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
+        from rnncli.readers.arrange import arrange
+
         document, name = sources.read(input)
-        layers = layers_of(layer, document, name)
-        arranged = _arranged(input, document, layers, name)
+        stack = stack_of(layer, document, name)
+        arranged = arrange(document, _arranging(input, stack)._replace(where=f"{name}: "))
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return layers, shape, specs.dtype_of(layers), (*remarks, *left_out(layer))
+    return stack, shape, (*remarks, *left_out(layer))
 
 
-def layers_of(flags: LayerFlags, document: Document, name: str = "") -> tuple[Spec, ...]:
-    """The stack, first to last; `name` is what errors call the document."""
+def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
+    """The layers, first to last; `name` is what errors call the document."""
     texts = [text for word in flags.layer or () for text in _readable(word)]
     options = {name: value for name, value in given(flags).items() if name != "layer"}
     if not texts and document.layer is not None:
-        _demand_layers([document.layer], f"{name}: " if name else "")
+        with inside(f"{name}: " if name else ""):
+            specs.from_flags([document.layer], {})
     return specs.from_flags(texts, options, document.layer)
 
 
@@ -145,15 +158,9 @@ def _readable(word: str) -> list[Any]:
     """What a --layer says; the file that `@` names is looked through before flags are put into it."""
     texts = sources.layer(word)
     if word.startswith("@"):
-        _demand_layers(texts, f"{word[1:]}: ")
+        with inside(f"{word[1:]}: "):
+            specs.from_flags(texts, {})
     return texts
-
-
-def _demand_layers(texts: list[Any], place: str) -> None:
-    try:
-        specs.from_flags(texts, {})
-    except LayerError as error:
-        raise LayerError(f"{place}{error.what}", error.advice) from None
 
 
 def left_out(flags: LayerFlags) -> Remarks:
@@ -161,9 +168,9 @@ def left_out(flags: LayerFlags) -> Remarks:
     return tuple(filter(None, map(sources.left_out, flags.layer or ())))
 
 
-def drawn(flags: LayerFlags, weights: GivenWeights) -> Remarks:
+def newly_drawn(flags: LayerFlags) -> Remarks:
     """What is to be said where a --layer names a model, whose weights are not asked for."""
-    models = [word[1:] for word in flags.layer or () if sources.is_model(word)] if weights.raw is None else []
+    models = [word[1:] for word in flags.layer or () if sources.is_model(word)]
     if not models:
         return ()
     import shlex
@@ -173,11 +180,6 @@ def drawn(flags: LayerFlags, weights: GivenWeights) -> Remarks:
         f"{shlex.quote(name)}"
         for name in models
     )
-
-
-def rank_of(layers: tuple[Spec, ...]) -> int:
-    """How many axes the first layer's input has; a layer that takes any gets a sequence."""
-    return registry.make(layers[0]).input_rank or 3
 
 
 def selected(result: Result, names: Sequence[str] | None) -> Result:
@@ -241,12 +243,7 @@ def demand_numbers(place: str | None) -> None:
         )
 
 
-def as_asked(result: Result, layers: tuple[Spec, ...]) -> Result:
-    """`result` under the layers that were asked for, where others were run to see more."""
-    return replace(result, layers=layers)
-
-
-def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
+def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
     """How the flags want an input arranged for these layers."""
     from rnncli.readers.arrange import ArrangeOptions
 
@@ -259,16 +256,10 @@ def arranging(flags: InputFlags, layers: tuple[Spec, ...]) -> ArrangeOptions:
         pad_value=flags.pad_value or 0.0,
         mask=None if source is None else formats.read_tensor(source),
         mask_value=flags.mask_value,
-        dtype=specs.dtype_of(layers),
-        ndim=rank_of(layers),
+        dtype=stack.dtype,
+        ndim=stack.input_rank,
         mask_where="" if source is None else f"{source.name}: ",
     )
-
-
-def _arranged(flags: InputFlags, document: Document, layers: tuple[Spec, ...], name: str) -> Arranged:
-    from rnncli.readers.arrange import arrange
-
-    return arrange(document, arranging(flags, layers)._replace(where=f"{name}: "))
 
 
 def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
@@ -302,54 +293,3 @@ def _remedy(shape: Shape, rank: int) -> str:
 
 def _typed(shape: Shape) -> str:
     return ",".join(map(str, shape))
-
-
-class GivenWeights(NamedTuple):
-    """Weights as they were read, None where there are none.  place: what an error begins with."""
-
-    raw: Any
-    place: str
-
-    def fitted(self, layers: tuple[Spec, ...], input_shape: Shape) -> Mapping[str, Array] | None:
-        """As the layers want them.  Raises InputError where they do not fit."""
-        return None if self.raw is None else fit.fitted(self.raw, Stack(layers), input_shape, self.place)
-
-
-class GivenStates(NamedTuple):
-    """Initial states, likewise."""
-
-    raw: Any
-    place: str
-
-    def fitted(self, layers: tuple[Spec, ...], input_shape: Shape) -> tuple[Array, ...] | None:
-        """As the layers want them.  Raises InputError where they do not fit."""
-        if self.raw is None:
-            return None
-        wanted = Stack(layers).states(input_shape)
-        by_name = isinstance(self.raw, Mapping)
-        ordered = fit.by_name(self.raw, wanted, self.place) if by_name else list(self.raw)
-        return fit.fitted_states(ordered, wanted, self.place)
-
-
-def given_weights(run: RunFlags, layer: LayerFlags, document: Document, name: str) -> GivenWeights:
-    """Those of --weights, else of the document; initializers would then fill nothing."""
-    found = GivenWeights(document.weights, f"{name}: weights: ")
-    if run.weights is not None:
-        source = sources.named(run.weights)
-        found = GivenWeights(formats.read_weights(source), f"{source.name}: ")
-    idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
-    if found.raw is not None and idle is not None:
-        where = "the input" if run.weights is None else "--weights"
-        raise UsageError(
-            f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
-            "Leave one of them out.",
-        )
-    return found
-
-
-def given_states(run: RunFlags, document: Document, name: str) -> GivenStates:
-    """Those of --initial-state, else of the document."""
-    if run.initial_state is None:
-        return GivenStates(document.initial_state, f"{name}: initial_state: ")
-    source = sources.named(run.initial_state)
-    return GivenStates(formats.read_states(source), f"{source.name}: ")

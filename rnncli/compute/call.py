@@ -11,7 +11,6 @@ from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
-from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
 
@@ -37,7 +36,7 @@ class _Opened:
         demand_able(case, engine)
         self.engine = engine
         self.call = engines.get(engine).opened(case, *weights_and_seeds(case, engine))
-        stack, all_layers = Stack(case.layers), case.all_layers
+        stack, all_layers = case.stack, case.all_layers
         self.claims = said_of(case)
         self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
         self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
@@ -67,7 +66,7 @@ class _Opened:
         return Result(
             engine=self.engine,
             seed=case.seed,
-            layers=case.layers,
+            stack=case.stack,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
@@ -116,10 +115,10 @@ def calls_of(case: Case) -> Sequence[int | None]:
 
 def said_of(case: Case) -> dict[str, tuple[str, ...]]:
     """By name what ought to hold of a tensor; of a later call also that it is as the one before."""
-    own = Stack(case.layers).claims(all_layers=case.all_layers)
+    own = case.stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
-    infos = Stack(case.layers).outputs(case.inputs.shape, all_layers=case.all_layers)
+    infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     return {
         info.placed(call=call).name: (
             *(f"call {call}/{claim}" for claim in own.get(info.name, ())),
@@ -168,7 +167,7 @@ def demand_able(case: Case, engine: str) -> None:
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
     """Weights that are given, or drawn from the seed; but tensorflow lets Keras draw what Keras can."""
-    stack = Stack(case.layers)
+    stack = case.stack
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
         return {path: array.astype(case.inputs.dtype) for path, array in case.weights.items()}, seeds

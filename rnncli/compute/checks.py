@@ -20,12 +20,12 @@ def refuse_the_impossible(case: Case) -> None:
 
 def demand_room(case: Case, sequences: int) -> None:
     """Raises InputError where the machine cannot hold what so many sequences need at once."""
-    memory.refuse_beyond(_needed(Stack(case.layers), case, (sequences, *case.inputs.shape[1:])))
+    memory.refuse_beyond(_needed(case.stack, case, (sequences, *case.inputs.shape[1:])))
 
 
 def demand_mask(case: Case) -> None:
     """Raises InputError where the mask, if there is one, does not fit, LayerError where Keras misuses it."""
-    stack = Stack(case.layers)
+    stack = case.stack
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
             f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",

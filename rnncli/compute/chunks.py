@@ -9,7 +9,6 @@ from math import prod
 
 from rnncli import memory
 from rnncli.case import Case, walk
-from rnncli.layers.stack import Stack
 from rnncli.result import Result
 
 COMFORTABLE = 64 * 2**20
@@ -110,7 +109,7 @@ def _independent(case: Case) -> bool:
 
 def _bytes_of_a_sequence(case: Case) -> int:
     """About: inputs and outputs, each of them twice, and what the gates get from the inputs."""
-    stack, shape = Stack(case.layers), (1, *case.inputs.shape[1:])
+    stack, shape = case.stack, (1, *case.inputs.shape[1:])
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
     numbers = sum(prod(size for size in one if isinstance(size, int)) for one in (shape, *outputs))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)

@@ -10,7 +10,7 @@ from rnncli import compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.layers import activations, make
+from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, Result
 
@@ -112,7 +112,7 @@ def _named(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozense
 
 def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
     """By name of a returned tensor where its values stay by their activation; None: anywhere."""
-    stack, found = Stack(result.layers), {}
+    stack, found = result.stack, {}
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         for info in layer.outputs(shape):
@@ -151,7 +151,7 @@ def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
     """Every tensor that a recurrent layer returned, by name, as its trace has it."""
     if not result.trace:
         return
-    stack = Stack(result.layers)
+    stack = result.stack
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         own = [loop for loop in result.trace if loop.layer == index]
@@ -201,6 +201,6 @@ def with_all_outputs(case: Case) -> Case:
     """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
     return dataclasses.replace(
         case,
-        layers=tuple(make(spec).with_returns(return_state=True) for spec in case.layers),
+        stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers),
         all_layers=True,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, overload
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape
@@ -17,11 +17,44 @@ LAYERS: dict[str, type[Layer]] = {}
 """Keras has no class for it: a stack is what several layers are together."""
 
 
-class Stack:
-    """The layers of a Case; a stack of one is that layer, and its names have no prefix."""
+class Stack(Sequence[Spec]):
+    """The layers of a Case, made once; as a sequence their specs, first to last.
 
-    def __init__(self, specs: tuple[Spec, ...]) -> None:
-        self.layers = tuple(layers.make(spec) for spec in specs)
+    A stack of one is that layer, and its names have no prefix.
+    """
+
+    def __init__(self, specs: Iterable[Spec]) -> None:
+        self.specs = tuple(specs)
+        self.layers = tuple(layers.make(spec) for spec in self.specs)
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    @overload
+    def __getitem__(self, place: int) -> Spec: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Spec, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Spec | tuple[Spec, ...]:
+        return self.specs[place]
+
+    def __reduce__(self) -> tuple[type[Stack], tuple[tuple[Spec, ...]]]:
+        return Stack, (self.specs,)
+
+    @property
+    def input_rank(self) -> int:
+        """How many axes the input has; a layer that takes any gets a sequence."""
+        return self.layers[0].input_rank or 3
+
+    @property
+    def dtype(self) -> str:
+        """What the first layer computes in."""
+        return str(self.layers[0].config["dtype"])
+
+    def with_returns(self, **returns: bool) -> Stack:
+        """The same with return_sequences or return_state of the last layer so."""
+        return Stack((*self.specs[:-1], self.layers[-1].with_returns(**returns)))
 
     def prefix(self, index: int) -> str:
         """`0/`, `1/`, ...; "" for the only layer."""

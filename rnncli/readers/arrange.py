@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli import memory
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean
+from rnncli.errors import InputError, UsageError, did_you_mean, inside
 from rnncli.specs import nested
 
 AXES = ("batch", "time", "features")
@@ -69,14 +67,14 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     A mask that the options ask for takes the place of the document's.
     """
     options = options or ArrangeOptions()
-    with _said_of(options.where):
+    with inside(options.where):
         inputs, padding, remarks = _in_order(document, options)
     given: Array | None = None
     if options.mask is not None:
-        with _said_of(options.mask_where):
+        with inside(options.mask_where):
             given = _given_mask(options.mask, inputs)
     elif document.mask is not None and not _masked_by_flags(document, options):
-        with _said_of(options.where):
+        with inside(options.where):
             given = _given_mask(document.mask, inputs)
     mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
@@ -87,16 +85,6 @@ def _masked_by_flags(document: Document, options: ArrangeOptions) -> bool:
     """A mask that is asked for, of a value or of padding, takes the place of the document's."""
     padded = options.pad is not None and isinstance(document.inputs, tuple)
     return options.mask_value is not None or padded
-
-
-@contextmanager
-def _said_of(where: str) -> Iterator[None]:
-    """What is wrong with an input is said of its source."""
-    try:
-        yield
-    except InputError as error:
-        what = error.what.removeprefix(where)  # a file that is read here names itself
-        raise InputError(f"{where}{what}", error.advice) from None
 
 
 def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:

@@ -18,6 +18,8 @@ from rnncli.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rnncli.layers.stack import Stack
+
 SCHEMA = "rnncli/1"
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
@@ -33,7 +35,7 @@ class Computed(Protocol):
     def seed(self) -> int | None: ...  # noqa: D102
 
     @property
-    def layers(self) -> tuple[Spec, ...]: ...  # noqa: D102
+    def stack(self) -> Stack: ...  # noqa: D102
 
     @property
     def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
@@ -56,8 +58,8 @@ def head_of(result: Computed) -> dict[str, Any]:
         **head(),
         "engine": result.engine,
         "seed": result.seed,
-        "expression": expression(result.layers),
-        "layer": configs(result.layers),
+        "expression": expression(result.stack),
+        "layer": configs(result.stack),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
@@ -70,46 +72,25 @@ def short_head_of(result: Computed, line: int) -> dict[str, Any]:
         "line": line,
         "engine": result.engine,
         "seed": result.seed,
-        "expression": expression(result.layers),
+        "expression": expression(result.stack),
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
 
 
-class _Same:
-    """Layers, of which only themselves are the same; specs cannot be hashed."""
-
-    def __init__(self, layers: Sequence[Spec]) -> None:
-        self.layers = layers
-
-    def __hash__(self) -> int:
-        return id(self.layers)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.layers is other.layers
-
-
-def configs(layers: Sequence[Spec]) -> list[dict[str, Any]]:
-    """The layers as Keras itself writes them."""
-    return _configs(_Same(layers))
-
-
 @lru_cache(maxsize=4)  # every record of a stream asks for the same ones
-def _configs(same: _Same) -> list[dict[str, Any]]:
+def configs(stack: Stack) -> list[dict[str, Any]]:
+    """The layers as Keras itself writes them."""
     from rnncli.specs import to_config
 
-    return [to_config(spec) for spec in same.layers]
-
-
-def expression(layers: Sequence[Spec]) -> str | list[str]:
-    """`LSTM(3)`; of a stack a list of them.  A case document takes either as its layer."""
-    return _expression(_Same(layers))
+    return list(map(to_config, stack))
 
 
 @lru_cache(maxsize=4)
-def _expression(same: _Same) -> str | list[str]:
+def expression(stack: Stack) -> str | list[str]:
+    """`LSTM(3)`; of a stack a list of them.  A case document takes either as its layer."""
     from rnncli.specs import describe
 
-    written = [describe(spec) for spec in same.layers]
+    written = list(map(describe, stack))
     return written if len(written) > 1 else written[0]
 
 

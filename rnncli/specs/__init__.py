@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from rnncli.case import Spec
 from rnncli.specs.build import build
 from rnncli.specs.flags import from_flags
 from rnncli.specs.text import describe, to_config
 
-__all__ = ["build", "describe", "dtype_of", "from_flags", "to_config"]
-
-
-def dtype_of(layers: tuple[Spec, ...]) -> str:
-    """What the first layer computes in."""
-    dtype: str = layers[0].config["dtype"]
-    return dtype
+__all__ = ["build", "describe", "from_flags", "to_config"]

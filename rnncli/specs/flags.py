@@ -8,6 +8,7 @@ from typing import Any
 from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
+from rnncli.layers.stack import Stack
 from rnncli.specs.build import build, each, find, inside, named, options_of, who_has
 from rnncli.specs.meeting import is_recurrent, met, read, typed, wrapped
 from rnncli.specs.text import describe
@@ -17,9 +18,7 @@ UNITS = 3
 _WRAPPER = ("bidirectional", "merge_mode")
 
 
-def from_flags(
-    texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None
-) -> tuple[Spec, ...]:
+def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
     """The stack that is asked for.
 
     texts: the values of --layer: names, expressions or configs.  flags: those that were given, by
@@ -35,7 +34,7 @@ def from_flags(
         ) from None
 
 
-def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) -> tuple[Spec, ...]:
+def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) -> Stack:
     """See from_flags."""
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
@@ -57,7 +56,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
         stack.insert(0, spec)
     pairs = zip(stack, names, strict=True)
     _refuse_idle(flags, stack, [spec for spec, is_name in pairs if is_name or is_recurrent(spec.class_name)])
-    return tuple(stack)
+    return Stack(stack)
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:

@@ -57,7 +57,7 @@ def explain(
     from rnncli.commands.explain.answer import ExplainAnswer
 
     if tensor is None or not tensor.strip():
-        example = explaining.example(request.layers_of(layer, Document()))
+        example = explaining.example(request.stack_of(layer, Document()))
         raise UsageError("no number was named.", f"Begin with one: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)

@@ -93,7 +93,7 @@ class Source:
 
     def __init__(self, case: Case, result: Result) -> None:
         self.case, self.weights = case, result.weights
-        self.stack = Stack(result.layers)
+        self.stack = result.stack
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
         self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}

@@ -26,7 +26,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     notes = [
         line(marks(view).dot.join(filter(None, said)), "dim"),
         *claim_lines(found.equals),
-        (*(Span(span.text, "dim") for span in title(answer.result.layers, view)),),
+        (*(Span(span.text, "dim") for span in title(answer.result.stack, view)),),
         note_of(answer.result, view),
     ]
     parts: list[Table | Line] = []

@@ -9,13 +9,13 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rnncli import addresses
-from rnncli.case import Array, Case, Shape, Spec
+from rnncli.case import Array, Case, Shape
 from rnncli.commands.explain import explanation, locate
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
-from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations, make
+from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Result, TensorInfo
 
@@ -307,10 +307,10 @@ def _symbol(factor: Any, link: Link) -> str:
 
 def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
     """The entries of tensors that are returned for `case` and hold the same number, by a layer's claims."""
-    stack = Stack(case.layers)
+    stack = case.stack
     last = stack.prefix(len(stack.layers) - 1)
     asked = {info.name for info in stack.outputs(case.inputs.shape)}
-    own = target.name in {info.name for info in Stack(result.layers).outputs(case.inputs.shape)}
+    own = target.name in {info.name for info in result.stack.outputs(case.inputs.shape)}
     prefix = last if own else ""
     names = {last + name for name in asked} | {
         info.name for info in stack.outputs(case.inputs.shape, all_layers=True)
@@ -357,20 +357,20 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     """
     wide = _with_sequences(tracing.with_all_outputs(case), text)
     checks.refuse_the_impossible(wide)
-    stack, shape = Stack(wide.layers), wide.inputs.shape
+    stack, shape = wide.stack, wide.inputs.shape
     infos = locate.infos(stack, shape)
     target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
     result = tracing.trace(wide)
     found = explained(case, result, target, depth, terms)
-    return found, replace(result, layers=case.layers)
+    return found, replace(result, stack=case.stack)
 
 
 def _with_sequences(case: Case, text: str) -> Case:
     """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
-    address, last = _address(text), make(case.layers[-1])
-    if address is None or not address.label.sequence or not last.recurrent:
+    address = _address(text)
+    if address is None or not address.label.sequence or not case.stack.layers[-1].recurrent:
         return case
-    return replace(case, layers=(*case.layers[:-1], last.with_returns(return_sequences=True)))
+    return replace(case, stack=case.stack.with_returns(return_sequences=True))
 
 
 def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
@@ -392,9 +392,9 @@ def _address(text: str) -> addresses.Address | None:
         return None
 
 
-def example(layers: tuple[Spec, ...]) -> str:
+def example(stack: Stack) -> str:
     """A number that `explain` can explain whatever the sizes: `last_cell_state[0,0]`."""
-    last = make(layers[-1])
+    last = stack.layers[-1]
     if not last.recurrent or last.input_rank != 3:
         return "last_cell_state[0,0]"
     info = last.states((1, 1, 1))[-1]

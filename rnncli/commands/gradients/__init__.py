@@ -100,7 +100,7 @@ def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
         )
     units = units_of(case)
     sized = [one if one.units or not _is_name(one) else one._replace(units=units) for one in flags]
-    return [replace(case, layers=request.layers_of(one, Document())) for one in sized]
+    return [replace(case, stack=request.stack_of(one, Document())) for one in sized]
 
 
 def _is_name(flags: LayerFlags) -> bool:

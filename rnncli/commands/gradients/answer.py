@@ -55,8 +55,8 @@ class GradientsAnswer:
             "rule": {"vanishes_below": VANISHED, "explodes_above": EXPLODED},
             "layers": [
                 {
-                    "expression": expression(found.layers),
-                    "layer": configs(found.layers),
+                    "expression": expression(found.stack),
+                    "layer": configs(found.stack),
                     "curves": [_curve(curve) for curve in found.curves],
                 }
                 for found in self.found
@@ -93,7 +93,7 @@ class GradientsAnswer:
         }
 
     def _title(self, view: View) -> Line:
-        first, *others = (title(found.layers, view) for found in self.found)
+        first, *others = (title(found.stack, view) for found in self.found)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _names(self) -> list[str]:
@@ -118,7 +118,7 @@ def _kind(found: Gradients) -> str:
     """The class of the layer whose states are watched; of Bidirectional, of the layer inside."""
     from rnncli.layers import is_stepped
 
-    spec = next(spec for spec in reversed(found.layers) if is_stepped(spec))
+    spec = next(spec for spec in reversed(found.stack) if is_stepped(spec))
     inner = spec.config.get("layer")
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 

@@ -14,7 +14,6 @@ from rnncli.case import Array, Case, Spec
 from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError
-from rnncli.layers import make
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
@@ -80,7 +79,7 @@ class Gradients:
     conditions: as those of a Result.
     """
 
-    layers: tuple[Spec, ...]
+    stack: Stack
     target: Target
     curves: tuple[Curve, ...]
     seed: int | None
@@ -88,6 +87,11 @@ class Gradients:
     input_dtype: str
     engine: str = "tensorflow"
     conditions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> tuple[Spec, ...]:
+        """First to last."""
+        return self.stack.specs
 
 
 def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
@@ -157,7 +161,7 @@ def judge(
     ways = {curve.direction for curve in curves}
     curves.append(Curve("input", ways.pop() if len(ways) == 1 else "", inputs, skipped))
     return Gradients(
-        case.layers, target, tuple(curves), case.seed, tuple(case.inputs.shape), str(case.inputs.dtype)
+        case.stack, target, tuple(curves), case.seed, tuple(case.inputs.shape), str(case.inputs.dtype)
     )
 
 
@@ -222,9 +226,8 @@ def gradients(case: Case, asked: str | None = None) -> Gradients:
     said = calling.conditions(case)
     case = replace(case, initial_state=calling.initial_state(case))
     calling.demand_able(case, "tensorflow")
-    last = make(case.layers[-1]).with_returns(return_state=True)
-    wide = replace(case, layers=(*case.layers[:-1], last))
-    numbers = target_of(asked, Stack(wide.layers).outputs(case.inputs.shape))
+    wide = replace(case, stack=case.stack.with_returns(return_state=True))
+    numbers = target_of(asked, wide.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)

@@ -68,7 +68,7 @@ def _one_sequence(case: Case, batch: int) -> Case:
     states = case.initial_state
     return replace(
         case,
-        layers=tuple(_stateless(spec) for spec in case.layers),
+        stack=Stack(map(_stateless, case.layers)),
         inputs=case.inputs[only],
         mask=None if case.mask is None else case.mask[only],
         initial_state=None if states is None else tuple(state[only] for state in states),
@@ -100,7 +100,7 @@ class _Walk:
         import tensorflow
 
         self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
-        self.ours = Stack(case.layers).layers
+        self.ours = case.stack.layers
         self.skipped: Any = None
 
     def verify(self, tensor: int) -> None:

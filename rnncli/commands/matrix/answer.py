@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rnncli import addresses, compute
-from rnncli.case import Array, Case, Spec, format_shape
+from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
-from rnncli.layers import make
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -76,7 +75,7 @@ class MatrixAnswer:
         said = tuple(self._across(view))
         scheme = same_numbers.parts(same_numbers.of(self.matrix.results), view)
         notes = (note_of(self.plainest, view),)
-        return Page(title(self.plainest.layers, view), notes, (grid, *scheme, *(((), *said) if said else ())))
+        return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 
     def records(self, view: View) -> Records:
         """As of `run`, with the two choices in front."""
@@ -148,22 +147,19 @@ def _all_equal(values: list[Array]) -> bool:
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:
     """The last layer with every combination of return_sequences and return_state."""
-    return Matrix(
-        {
-            (sequences, state): compute.run(
-                replace(case, layers=_returning(case.layers, sequences, state)), engine
-            )
-            for sequences in (False, True)
-            for state in (False, True)
-        }
-    )
-
-
-def _returning(layers: tuple[Spec, ...], sequences: bool, state: bool) -> tuple[Spec, ...]:
-    last = make(layers[-1])
+    last = case.stack.layers[-1]
     if not last.recurrent:
         raise LayerError(
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
             "matrix wants a recurrent layer last, such as lstm.",
         )
-    return (*layers[:-1], last.with_returns(return_sequences=sequences, return_state=state))
+    return Matrix(
+        {
+            (sequences, state): compute.run(
+                replace(case, stack=case.stack.with_returns(return_sequences=sequences, return_state=state)),
+                engine,
+            )
+            for sequences in (False, True)
+            for state in (False, True)
+        }
+    )

@@ -68,9 +68,7 @@ def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
 
 def _forward_units(result: Result) -> int | None:
     """Where the backward half of a concatenated output begins; None where there are no halves."""
-    from rnncli.layers import make
-
-    layer: Any = make(result.layers[-1])
+    layer: Any = result.stack.layers[-1]
     halved = layer.config.get("merge_mode") == "concat"
     return int(layer.forward.cell.units) if halved else None
 

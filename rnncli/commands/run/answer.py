@@ -75,7 +75,7 @@ class RunAnswer:
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
         parts = (table_of(self.result, view), *statistics.parts(self.stats, view))
-        return Page(title(self.result.layers, view), (note_of(self.result, view, self.line),), parts)
+        return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import request, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import flowing
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.run.lines import Stream, whole_lines
-from rnncli.commands.run.records import Records
+from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
-from rnncli.readers import formats
-from rnncli.readers.formats import Source
+from rnncli.readers import build, formats
+from rnncli.readers.arrange import arrange
+from rnncli.readers.formats import Source, ndjson
 
 AT_ONCE = 1 << 20
 """Bytes that are asked for; a pipe gives what it has."""
@@ -92,3 +96,96 @@ def _format_of(path: Path) -> str:
         return formats.format_of(path)
     except InputError:
         return "ndjson"
+
+
+class Records:
+    """The Case of each line: what flags say is read once, and a line brings its inputs and a mask.
+
+    Where what flags say is wrong, no line can be answered.
+    remarks: what is to be said of the lines that came since they were taken.
+    """
+
+    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
+        seed = build.draw_seed() if run.seed is None else run.seed
+        self.stack = request.stack_of(layer, Document())
+        self.given = request.given_of(input, run, self.stack, seed, **shown._asdict())
+        weights = self.given.weights.value is not None
+        request.demand_something_to_fill(layer, run, weights=weights)
+        self.first: Case | None = None
+        self.remarks = [
+            *request.left_out(layer),
+            *(() if weights else request.newly_drawn(layer)),
+            *request.missing(self.stack, run, stream=True),
+        ]
+        self._remarked: set[str] = set()
+
+    def __call__(self, line: Line) -> Case:
+        """Raises InputError, which names the line, where another line could be right."""
+        _demand_a_whole_value(line)
+        document = ndjson.record(line.text, line.number, line.where)
+        _demand_inputs_alone(document, line.name)
+        options = self.given.arranging
+        where = f"{line.name}: "
+        arranged = arrange(document, options._replace(where=where, mask_where=where + options.mask_where))
+        if self.first is None:
+            self._demand_fit(arranged.inputs)
+            self.first = build.case_of(arranged, self.stack, self.given)
+        self._remark(arranged.remarks, line)
+        return dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
+
+    def _demand_fit(self, inputs: Array) -> None:
+        """UsageError where states or weights fit no line, InputError where they do not fit this one."""
+        states, weights = self.given.initial_state, self.given.weights
+        batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may have no batch axis
+        features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
+        self._demand(lambda n: build.states(states, self.stack, (n, *inputs.shape[1:])), batches)
+        self._demand(lambda n: build.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
+
+    def _demand(self, fit: Callable[[int], object], sizes: list[int]) -> None:
+        """Fit to the first size, which is the line's; UsageError where no other would do either."""
+        try:
+            fit(sizes[0])
+        except InputError as error:
+            if any(_fits(fit, size) for size in sizes[1:]):
+                raise
+            raise UsageError(error.what, error.advice) from None
+
+    def _remark(self, remarks: Sequence[str], line: Line) -> None:
+        """What was not said of an earlier line, whatever its numbers were."""
+        for text in remarks:
+            kind = re.sub(r"\d+", "", text)
+            if kind not in self._remarked:
+                self.remarks.append(f"{line.name}: {text}" if line.number > 1 else text)
+                self._remarked.add(kind)
+
+
+def _fits(fit: Callable[[int], object], size: int) -> bool:
+    try:
+        fit(size)
+    except InputError:
+        return False
+    return True
+
+
+def _arrays(raw: Any) -> list[Array]:
+    """All that has a first axis in what a file of weights or states holds."""
+    held = raw.values() if isinstance(raw, Mapping) else raw or ()
+    arrays = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
+    return [array for array in arrays if array.ndim]
+
+
+def _demand_a_whole_value(line: Line) -> None:
+    if line.text.strip() in (b"{", b"["):
+        raise InputError(
+            f"{line.name}: a value begins here, and goes on in the next line.",
+            "A stream has a whole value a line, as --format ndjson prints it.",
+        )
+
+
+def _demand_inputs_alone(document: Document, name: str) -> None:
+    for part in ("layer", "initial_state", "weights", "seed", "training"):
+        if getattr(document, part) is not None:
+            raise InputError(
+                f"{name}: it says its own {part}, and the layers of a stream are made once.",
+                "Give it as a flag; a line holds inputs, and a mask where there is one.",
+            )

@@ -29,5 +29,5 @@ def shape(
     from rnncli.commands.shape.answer import ShapeAnswer
 
     deliver = delivery(output, input, layer)
-    layers, input_shape, dtype, remarks = request.shapes(input, layer)
-    deliver(ShapeAnswer(outline.outline(layers, input_shape, dtype, all_layers=all_layers)), remarks)
+    stack, input_shape, remarks = request.shapes(input, layer)
+    deliver(ShapeAnswer(outline.outline(stack, input_shape, all_layers=all_layers)), remarks)

@@ -33,11 +33,10 @@ class ShapeAnswer:
     def document(self, view: View) -> dict[str, Any]:
         """Weights, parameters and outputs; a size that nobody knows is null, a named one its name."""
         report = self.report
-        layers = tuple(layer.spec for layer in report.layers)
         return {
             **head(),
-            "expression": expression(layers),
-            "layer": configs(layers),
+            "expression": expression(report.stack),
+            "layer": configs(report.stack),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
                 {"name": name, "shape": list(shape), "parameters": _parameters(shape)}
@@ -59,10 +58,9 @@ class ShapeAnswer:
 
     def page(self, view: View) -> Page:
         """What is returned first, as in `run`, then a table of weights for each layer."""
-        specs = [layer.spec for layer in self.report.layers]
         notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
         weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
-        return Page(title(specs, view), notes, (self._outputs(view), *weights, *self._sum(view)))
+        return Page(title(self.report.stack, view), notes, (self._outputs(view), *weights, *self._sum(view)))
 
     def records(self, view: View) -> Records:
         """Weights and outputs, one a row."""

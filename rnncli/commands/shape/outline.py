@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from rnncli.case import Shape, Spec
+from rnncli.case import Shape
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 
 
-def outline(
-    layers: tuple[Spec, ...], input_shape: Shape, dtype: str = "float32", *, all_layers: bool = False
-) -> ShapeReport:
+def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
     """Every weight's and every tensor's shape, without an engine."""
-    stack = Stack(layers)
     parts = tuple(
         LayerShapes(
             stack.prefix(index).rstrip("/"),
@@ -26,7 +23,7 @@ def outline(
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     )
     outputs = stack.outputs(input_shape, all_layers=all_layers)
-    return ShapeReport(input_shape, dtype, parts, outputs, stack.claims(all_layers=all_layers))
+    return ShapeReport(stack, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
 
 
 def _parameters(weights: Mapping[str, Shape]) -> int | None:

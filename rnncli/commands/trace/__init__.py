@@ -70,6 +70,8 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
+    from dataclasses import replace
+
     from rnncli.cli import request, steps
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
@@ -81,7 +83,7 @@ def trace(
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
-    case, asked = tracing.with_all_outputs(case), case.layers
+    case, asked = tracing.with_all_outputs(case), case.stack
     result = tracing.trace(case)
     apart: list[str] = []
     if check.check:
@@ -91,6 +93,6 @@ def trace(
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
-    deliver(TraceAnswer(request.as_asked(result, asked), kept, stats_of(kept) if stats else {}), remarks)
+    deliver(TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)

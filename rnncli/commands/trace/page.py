@@ -56,7 +56,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
         parts += [(), line(f"{say('difference', view.lang)}: {said}", "dim")]
-    return Page(title(answer.result.layers, view), (note_of(answer.result, view),), tuple(parts))
+    return Page(title(answer.result.stack, view), (note_of(answer.result, view),), tuple(parts))
 
 
 def _is_shown(name: str) -> bool:

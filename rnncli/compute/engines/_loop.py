@@ -10,7 +10,6 @@ from rnncli.case import Array, Case
 from rnncli.compute.engines import Computed
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
-from rnncli.layers.stack import Stack
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Running(ABC):
     """Lends the layers a loop over time, and keeps the states of stateful layers from call to call."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
-        self.stack, self.weights = Stack(case.layers), weights
+        self.stack, self.weights = case.stack, weights
         self.states: dict[str, Any] = {}
         self.traces: list[LoopTrace] = []
 

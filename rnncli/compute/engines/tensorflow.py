@@ -14,7 +14,6 @@ from typing import Any
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.errors import EngineError
-from rnncli.layers.stack import Stack
 
 ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
 
@@ -130,7 +129,7 @@ def _keras() -> Any:
 def _built(keras: Any, case: Case) -> list[Any]:
     """The Keras layers, all made before the first is built, as in a script."""
     layers = [_made(keras, spec) for spec in case.layers]
-    for layer, (_, shape) in zip(layers, Stack(case.layers).input_shapes(case.inputs.shape), strict=True):
+    for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
     return layers
 
@@ -167,7 +166,7 @@ def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[st
     """What each layer is called with beside its inputs: training, the mask, its initial states."""
     states: Sequence[Array] = case.initial_state or ()
     mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
-    for ours, layer in zip(Stack(case.layers).layers, layers, strict=True):
+    for ours, layer in zip(case.stack.layers, layers, strict=True):
         takes = inspect.signature(layer.call).parameters
         given: dict[str, Any] = {"training": case.training} if "training" in takes else {}
         if mask is not None and "mask" in takes:
@@ -194,7 +193,7 @@ def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
 
 def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     """Keras's variables by our paths; both stand in Keras's order."""
-    paths = Stack(case.layers).weight_shapes(case.inputs.shape)
+    paths = case.stack.weight_shapes(case.inputs.shape)
     variables = [variable for layer in layers for variable in layer.trainable_weights]
     return dict(zip(paths, variables, strict=True))
 
