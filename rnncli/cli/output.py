@@ -25,7 +25,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 class Delivery(Protocol):
     """Shows an answer, and before it the remarks, which nobody wants to read if no answer comes."""
 
-    def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...  # noqa: D102
+    def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...
 
 
 def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:

@@ -169,13 +169,13 @@ class Answer(Protocol):
     tensors: by name; UsageError where there are none.
     """
 
-    def document(self, view: View) -> dict[str, Any]: ...  # noqa: D102
+    def document(self, view: View) -> dict[str, Any]: ...
 
-    def page(self, view: View) -> Page: ...  # noqa: D102
+    def page(self, view: View) -> Page: ...
 
-    def records(self, view: View) -> Records: ...  # noqa: D102
+    def records(self, view: View) -> Records: ...
 
-    def tensors(self) -> Mapping[str, Array]: ...  # noqa: D102
+    def tensors(self) -> Mapping[str, Array]: ...
 
 
 class GrowingAnswer(Protocol):
@@ -184,11 +184,11 @@ class GrowingAnswer(Protocol):
     Its arrays come part after part, in the order in which they stand here; one form can be taken, once.
     """
 
-    def document(self, view: View) -> dict[str, Any]: ...  # noqa: D102
+    def document(self, view: View) -> dict[str, Any]: ...
 
-    def records(self, view: View) -> Records: ...  # noqa: D102
+    def records(self, view: View) -> Records: ...
 
-    def tensors(self) -> Mapping[str, Growing]: ...  # noqa: D102
+    def tensors(self) -> Mapping[str, Growing]: ...
 
 
 def line(text: str, style: str = "") -> Line:

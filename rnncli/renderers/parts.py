@@ -29,22 +29,22 @@ class Computed(Protocol):
     """What every answer to a case says of it: see Result."""
 
     @property
-    def engine(self) -> str: ...  # noqa: D102
+    def engine(self) -> str: ...
 
     @property
-    def seed(self) -> int | None: ...  # noqa: D102
+    def seed(self) -> int | None: ...
 
     @property
-    def stack(self) -> Stack: ...  # noqa: D102
+    def stack(self) -> Stack: ...
 
     @property
-    def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    def input_shape(self) -> tuple[int, ...]: ...
 
     @property
-    def input_dtype(self) -> str: ...  # noqa: D102
+    def input_dtype(self) -> str: ...
 
     @property
-    def conditions(self) -> Mapping[str, int]: ...  # noqa: D102
+    def conditions(self) -> Mapping[str, int]: ...
 
 
 def head() -> dict[str, Any]:

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
+from command import HEAVY, loaded_by
 
 from rnncli.__main__ import SOON
-
-HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h5py", "textual", "pandas"}
-PROGRAM = """
-import contextlib, io, json, sys
-from rnncli.cli.app import main
-with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
-    code = main(json.loads(sys.argv[1]))
-print(json.dumps([code, sorted(sys.modules)]))
-"""
-
-
-def loaded_by(*args: str) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(args)], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=True,
-    )  # fmt: skip
-    code, modules = json.loads(done.stdout)
-    assert code == 0, done.stderr
-    return set(modules)
 
 
 @pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv", "markdown", "html", "svg"])

@@ -10,10 +10,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from command import environment, in_a_terminal
 
 from rnncli.cli import output, terminal
-from tests.cli.conftest import environment
-from tests.cli.test_streams import in_a_terminal
 
 Run = Callable[..., CompletedProcess[str]]
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +16,7 @@ from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from command import in_a_terminal
 
 from rnncli.cli import files
 
@@ -89,24 +85,6 @@ def test_no_colour_in_a_pipe(rnncli: Run) -> None:
 def test_colour_by_the_environment(rnncli: Run) -> None:
     assert "\x1b[" in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b[" not in rnncli("run", "--seed", "1", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
-
-
-def in_a_terminal(columns: int, *args: str, **env: str) -> str:
-    """What `rnncli ARGS` shows in a terminal so wide."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    shown = b""
-    variables = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "rnncli", *args], stdin=theirs, stdout=theirs, stderr=theirs,
-        env=variables | {"LANG": "C.UTF-8", "TERM": "xterm"} | env,
-    ):  # fmt: skip
-        os.close(theirs)
-        with contextlib.suppress(OSError):
-            while part := os.read(ours, 65536):
-                shown += part
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n")
 
 
 def test_a_terminal_has_colour_and_a_width() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from tests.cli.conftest import Run
+from command import Run
 
 
 class TestTheShortForm:

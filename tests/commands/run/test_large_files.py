@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 import pytest
+from command import Run, environment
 
 from rnncli import compute, specs
 from rnncli.case import Case
@@ -27,7 +28,6 @@ from rnncli.compute.growing import GrowingResult
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
 from rnncli.result import Result
-from tests.cli.conftest import Run, environment
 
 PEAK = """
 import re, sys

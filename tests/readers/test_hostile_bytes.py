@@ -1,6 +1,6 @@
 """Any bytes into any reader of text: an answer or exit 2, in a short time and little memory.
 
-What broke once stands in tests/corpus; HYPOTHESIS_PROFILE=search looks for more.
+What broke once stands in the corpus; HYPOTHESIS_PROFILE=search looks for more.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_laziness import HEAVY, loaded_by
+from command import HEAVY, loaded_by
 
 SEED = ("--seed", "42", "--quiet")
 

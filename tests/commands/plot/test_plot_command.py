@@ -6,7 +6,7 @@ import json
 import struct
 
 import pytest
-from test_laziness import loaded_by
+from command import loaded_by
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])

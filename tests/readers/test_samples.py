@@ -17,7 +17,7 @@ from rnncli.readers import samples
 from rnncli.readers.arrange import ArrangeOptions, arrange
 from rnncli.readers.formats import ReadOptions, Source, read
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def loaded(name: str):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from looks import VIEWS, matches_golden
 from rich.cells import cell_len
-from test_renderers import VIEWS, matches_golden
 
 from rnncli import specs
 from rnncli.case import Case
@@ -68,12 +68,14 @@ FEW = ("80", "120", "80_ko", "80_ascii")
     ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
 )
 def test_explanations_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(
+        "explain", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view])
+    )
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_look_as_they_did(format, suffix):
-    assert matches_golden(f"explain.{suffix}", formats.render(ANSWERS["explain"], format, View()))
+    assert matches_golden("explain", f"explain.{suffix}", formats.render(ANSWERS["explain"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from looks import VIEWS, matches_golden
 from rich.cells import cell_len
-from test_renderers import VIEWS, matches_golden
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
@@ -37,12 +37,12 @@ def case(*expressions: str, **flags: object) -> Case:
     ],
 )
 def test_traces_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden("trace", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_of_traces_look_as_they_did(format, suffix):
-    assert matches_golden(f"trace.{suffix}", formats.render(ANSWERS["trace"], format, View()))
+    assert matches_golden("trace", f"trace.{suffix}", formats.render(ANSWERS["trace"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from looks import VIEWS, columns_of, drawn, matches_golden
 from results_by_hand import ANSWERS, STATE, of_size, result, sentence
-from rich.cells import cell_len
 from safetensors.numpy import load as load_safetensors
 
 from rnncli.addresses import label
@@ -30,23 +29,10 @@ from rnncli.renderers.formats import _json_pieces
 from rnncli.renderers.page import Column, Forms, Page, Table, View, cell, line
 from rnncli.result import NamedTensor
 
-GOLDEN = Path(__file__).parent / "golden"
-
-VIEWS = {
-    "80": View(width=80),
-    "120": View(width=120),
-    "40": View(width=40),
-    "pipe": View(),
-    "80_ko": View(width=80, lang="ko"),
-    "80_ascii": View(width=80, ascii=True),
-    "80_color": View(width=80, color=True),
-}
+SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shape"}
+"""The command whose answer has another name."""
 
 HIDDEN = label("hidden_state")
-
-
-def drawn(answer, format="table", **view):
-    return formats.render(answer, format, View(**view))
 
 
 def written(answer, format, **view):
@@ -70,14 +56,6 @@ def one(values, **view):
     return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
 
 
-def matches_golden(name, text):
-    """WRITE_GOLDEN=1 writes the file anew; look at it before committing it."""
-    path = GOLDEN / name
-    if os.environ.get("WRITE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    return text == path.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("name", "view"),
     [
@@ -87,17 +65,14 @@ def matches_golden(name, text):
     ],
 )
 def test_tables_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
+    table = formats.render(ANSWERS[name], "table", VIEWS[view])
+    assert matches_golden(SHOWN_BY.get(name, name), f"{name}_{view}.txt", table)
 
 
 @pytest.mark.parametrize("name", ["run", "shape", "matrix"])
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_look_as_they_did(name, format, suffix):
-    assert matches_golden(f"{name}.{suffix}", drawn(ANSWERS[name], format))
-
-
-def columns_of(line):
-    return cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line))
+    assert matches_golden(name, f"{name}.{suffix}", drawn(ANSWERS[name], format))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
@@ -488,7 +463,7 @@ def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
         f"formats.render(answer, {format!r}, View())\n"
         f"print(*(name for name in {HEAVY} if name in sys.modules))"
     )
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 from gradients_by_hand import ANSWERS, GRU, LSTM
-from test_renderers import VIEWS, columns_of, drawn, matches_golden
+from looks import VIEWS, columns_of, drawn, matches_golden
 
 from rnncli.commands.gradients.answer import GradientsAnswer
 from rnncli.renderers import formats
@@ -19,12 +19,14 @@ from rnncli.renderers import formats
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("view", VIEWS)
 def test_tables_look_as_they_did(name, view):
-    assert matches_golden(f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden(
+        "gradients", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view])
+    )
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
 def test_pages_look_as_they_did(format, suffix):
-    assert matches_golden(f"gradients.{suffix}", drawn(ANSWERS["gradients"], format))
+    assert matches_golden("gradients", f"gradients.{suffix}", drawn(ANSWERS["gradients"], format))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])

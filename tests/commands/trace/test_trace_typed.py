@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from test_laziness import HEAVY, loaded_by
+from command import HEAVY, loaded_by
 
 BOTH_WAYS = ("--layer", "bilstm", "--seed", "1", "--quiet")
 ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'
