@@ -258,7 +258,8 @@ def brief(label: Label, lang: str = "en") -> str:
 def _of_tensor(label: Label, prefix: str, lang: str) -> str:
     """`0/forward_cell_1/last_hidden_state`: the layer, the cell of RNN, then what it is."""
     words = WORDS.get(lang, WORDS["en"])
-    text = words.get(f"{prefix}{label._replace(call=None, layer=None, cell=None)}", "")
+    own = label.part if label.traced else label._replace(call=None, layer=None, cell=None)
+    text = words.get(f"{prefix}{own}", "")
     places = (("layer", label.layer), ("cell", label.cell))
     parts = [f"{words[key]} {place}" for key, place in places if place is not None]
     return f"{', '.join(parts)}: {text}" if parts and text else text

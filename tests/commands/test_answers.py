@@ -41,6 +41,7 @@ def test_meanings():
     assert meaning(label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
     assert meaning(label("1/hidden_states")) == "layer 1: hidden state at every time step"
     assert meaning(label("something_else")) == ""
+    assert meaning(label("0/forward/cell")) == "layer 0: cell"
     assert say("seed", "fr") == say("seed", "en")
 
 
