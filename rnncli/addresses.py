@@ -5,44 +5,83 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 from rnncli.errors import UsageError, did_you_mean, listed
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 Index = tuple["int | slice", ...]
 """What NumPy takes between brackets, an axis each; axes that are left out are whole."""
 
 _TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
+_NAME = re.compile(
+    r"(?:call (?P<call>\d{1,9})/)?(?:(?P<layer>\d{1,9})/)?(?:(?P<direction>forward|backward)[_/])?"
+    r"(?:cell_(?P<cell>\d{1,9})/)?(?P<base>\w+)"
+)
+_STATE = re.compile(r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?")
 _NUMBER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
+class Address(NamedTuple):
+    """A tensor and a part of it.  texts: the index as it is written, a text an axis."""
+
+    label: Label
+    texts: tuple[str, ...] = ()
+
+    @property
+    def numpy_index(self) -> Index:
+        """As NumPy takes it.  Raises ValueError where a text is no number and no slice."""
+        return _index(self.texts)
+
+
 @cache
-def parsed(text: str) -> tuple[str, Index]:
-    """The name and the index; remembered, because a stream asks for the same ones line after line.
+def parse(text: str) -> Address:
+    """`1/hidden_states[0, -1]`; remembered, because a stream asks for the same ones line after line.
 
     Raises ValueError where text is not of that form.
     """
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no tensor and index")
-    return found["name"], tuple(map(part, _parts(found["index"])))
+    inside = (found["index"] or "").strip()
+    return Address(label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
 
 
-def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[TensorInfo, list[str]]:
+def label(name: str) -> Label:
+    """What the tensor of this name is: `forward_last_cell_state`, or in a trace `forward/cell`."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return Label(name, traced=True)
+    layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
+    state = _STATE.fullmatch(found["base"])
+    label = Label(
+        state["part"] if state else found["base"],
+        bool(state and state["all"]),
+        bool(state and state["last"]),
+        cell,
+        found["direction"] or "",
+        layer,
+        call,
+        traced=state is None,
+    )
+    return label if str(label) == name else Label(name, traced=True)
+
+
+def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[TensorInfo, tuple[str, ...]]:
     """Which of `infos` it is, and its index as texts for `number` or `part`, an axis each.
 
     before: what an error begins with.  Raises UsageError where there is no such tensor.
     """
-    found = _TEXT.fullmatch(text)
-    if found is None:
+    try:
+        found = parse(text)
+    except ValueError:
         advice = f"Write a name and an index, such as '{last_of(infos[0])}'."
-        raise UsageError(f"{before}{text}: that is no tensor.", advice)
+        raise UsageError(f"{before}{text}: that is no tensor.", advice) from None
     known = {info.name: info for info in infos}
-    if found["name"] not in known:
-        raise UsageError(
-            f"{before}there is no tensor {found['name']!r}.", instead_of(found["name"], list(known))
-        )
-    return known[found["name"]], _parts(found["index"])
+    name = str(found.label)
+    if name not in known:
+        raise UsageError(f"{before}there is no tensor {name!r}.", instead_of(name, list(known)))
+    return known[name], found.texts
 
 
 def instead_of(name: str, known: Sequence[str]) -> str:
@@ -53,11 +92,6 @@ def instead_of(name: str, known: Sequence[str]) -> str:
     if "last_" in name and stateless and any("hidden_state" in other for other in known):
         return f"States come with return_state; without, there is {listed(known)}."
     return did_you_mean(name, known)
-
-
-def without_call(name: str) -> str:
-    """`call 2/hidden_state`, where every call is shown, as `hidden_state`."""
-    return name.partition("/")[2] if name.startswith("call ") else name
 
 
 def last_of(info: TensorInfo) -> str:
@@ -80,8 +114,9 @@ def number(text: str) -> int:
     return int(text)
 
 
-def _parts(inside: str | None) -> list[str]:
-    return [one.strip() for one in inside.split(",")] if inside and inside.strip() else []
+@cache
+def _index(texts: tuple[str, ...]) -> Index:
+    return tuple(map(part, texts))
 
 
 def cell_number(name: str) -> int:

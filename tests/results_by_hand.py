@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import specs
+from rnncli.addresses import label
 from rnncli.commands.engines import EnginesAnswer
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
@@ -54,9 +55,9 @@ def result(*outputs: NamedTensor, **changes: Any) -> Result:
 def sentence(**changes: Any) -> Result:
     """The LSTM of the lesson, with return_sequences and return_state."""
     return result(
-        NamedTensor("hidden_states", SEQUENCE, HIDDEN),
-        NamedTensor("last_hidden_state", STATE, HIDDEN[:, -1], ("hidden_states[:, -1, :]",)),
-        NamedTensor("last_cell_state", STATE, CELL),
+        NamedTensor(label("hidden_states"), SEQUENCE, HIDDEN),
+        NamedTensor(label("last_hidden_state"), STATE, HIDDEN[:, -1], ("hidden_states[:, -1, :]",)),
+        NamedTensor(label("last_cell_state"), STATE, CELL),
         **changes,
     )
 
@@ -76,11 +77,14 @@ def of_size(
     if odd:
         states[0, 0, 0], states[0, -1, -1], states[-1, 0, 0] = np.nan, np.inf, -np.inf
     return result(
-        NamedTensor(f"{prefix}hidden_states", SEQUENCE, states),
+        NamedTensor(label(f"{prefix}hidden_states"), SEQUENCE, states),
         NamedTensor(
-            f"{prefix}forward_last_hidden_state", STATE, states[:, -1], (f"{prefix}hidden_states[:, -1, :]",)
+            label(f"{prefix}forward_last_hidden_state"),
+            STATE,
+            states[:, -1],
+            (f"{prefix}hidden_states[:, -1, :]",),
         ),
-        NamedTensor(f"{prefix}backward_last_cell_state", STATE, states[:, 0] * 2),
+        NamedTensor(label(f"{prefix}backward_last_cell_state"), STATE, states[:, 0] * 2),
         input_shape=(batch, timesteps, 5),
         differences={f"{prefix}hidden_states": 2.98e-8},
     )
@@ -90,11 +94,15 @@ def both_ways() -> Result:
     """A Bidirectional LSTM with return_sequences and return_state."""
     states = np.concatenate([HIDDEN, HIDDEN[:, ::-1] / 2], axis=-1)
     return result(
-        NamedTensor("hidden_states", SEQUENCE, states),
-        NamedTensor("forward_last_hidden_state", STATE, states[:, -1, :3], ("hidden_states[:, -1, :3]",)),
-        NamedTensor("forward_last_cell_state", STATE, CELL),
-        NamedTensor("backward_last_hidden_state", STATE, states[:, 0, 3:], ("hidden_states[:, 0, 3:]",)),
-        NamedTensor("backward_last_cell_state", STATE, CELL / 2),
+        NamedTensor(label("hidden_states"), SEQUENCE, states),
+        NamedTensor(
+            label("forward_last_hidden_state"), STATE, states[:, -1, :3], ("hidden_states[:, -1, :3]",)
+        ),
+        NamedTensor(label("forward_last_cell_state"), STATE, CELL),
+        NamedTensor(
+            label("backward_last_hidden_state"), STATE, states[:, 0, 3:], ("hidden_states[:, 0, 3:]",)
+        ),
+        NamedTensor(label("backward_last_cell_state"), STATE, CELL / 2),
         stack=layers("bilstm", return_sequences=True, return_state=True),
     )
 
@@ -102,9 +110,9 @@ def both_ways() -> Result:
 def report() -> ShapeReport:
     """An LSTM whose batch is a name."""
     outputs = (
-        TensorInfo("hidden_states", SEQUENCE, ("batch", 4, 3)),
-        TensorInfo("last_hidden_state", STATE, ("batch", 3)),
-        TensorInfo("last_cell_state", STATE, ("batch", 3)),
+        TensorInfo(label("hidden_states"), SEQUENCE, ("batch", 4, 3)),
+        TensorInfo(label("last_hidden_state"), STATE, ("batch", 3)),
+        TensorInfo(label("last_cell_state"), STATE, ("batch", 3)),
     )
     weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
     stack = layers(return_sequences=True, return_state=True)
@@ -115,8 +123,8 @@ def report() -> ShapeReport:
 
 def stack_report() -> ShapeReport:
     """Two layers, and features that nobody knows."""
-    first = (TensorInfo("0/hidden_states", SEQUENCE, (None, 4, 3)),)
-    last = (TensorInfo("1/hidden_state", STATE, (None, 3)),)
+    first = (TensorInfo(label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
+    last = (TensorInfo(label("1/hidden_state"), STATE, (None, 3)),)
     stack = Stack((*layers("gru", return_sequences=True), *layers("lstm")))
     return ShapeReport(
         stack,
@@ -140,11 +148,11 @@ def matrix(spoilt: bool = False) -> Matrix:
             first = ("hidden_states", SEQUENCE, HIDDEN) if sequences else ("hidden_state", STATE, last)
             claim = "hidden_states[:, -1, :]" if sequences else "hidden_state"
             states = (
-                NamedTensor("last_hidden_state", STATE, last, (claim,)),
-                NamedTensor("last_cell_state", STATE, CELL + np.float32(spoilt and sequences)),
+                NamedTensor(label("last_hidden_state"), STATE, last, (claim,)),
+                NamedTensor(label("last_cell_state"), STATE, CELL + np.float32(spoilt and sequences)),
             )
             results[sequences, state] = result(
-                NamedTensor(*first),
+                NamedTensor(label(first[0]), *first[1:]),
                 *(states if state else ()),
                 stack=layers(return_sequences=sequences, return_state=state),
             )

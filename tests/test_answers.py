@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
 
+from rnncli.addresses import label
 from rnncli.case import format_shape
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
@@ -29,17 +30,17 @@ def test_the_names_of_every_result_are_there():
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_every_name_of_a_result_has_a_meaning(name, lang):
-    assert meaning(name, lang)
-    assert brief(name, lang)
+    assert meaning(label(name), lang)
+    assert brief(label(name), lang)
 
 
 def test_meanings():
-    assert meaning("hidden_state") == "hidden state of the last time step"
-    assert meaning("hidden_states") == "hidden state at every time step"
-    assert meaning("last_cell_state", "ko") == "마지막 시점의 셀 상태"
-    assert meaning("hidden_states", "ko") == "모든 시점의 은닉 상태"
-    assert meaning("1/hidden_states") == "layer 1: hidden state at every time step"
-    assert meaning("something_else") == ""
+    assert meaning(label("hidden_state")) == "hidden state of the last time step"
+    assert meaning(label("hidden_states")) == "hidden state at every time step"
+    assert meaning(label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
+    assert meaning(label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
+    assert meaning(label("1/hidden_states")) == "layer 1: hidden state at every time step"
+    assert meaning(label("something_else")) == ""
     assert say("seed", "fr") == say("seed", "en")
 
 
@@ -57,9 +58,9 @@ def test_korean_has_the_words_of_the_lesson():
 
 
 def test_equal_tensors_stand_for_one_idea():
-    assert idea("hidden_states") == idea("1/backward_last_hidden_state") == "hidden"
-    assert idea("0/forward_last_cell_state") == "cell"
-    assert idea("gate") == ""
+    assert idea(label("hidden_states")) == idea(label("1/backward_last_hidden_state")) == "hidden"
+    assert idea(label("0/forward_last_cell_state")) == "cell"
+    assert idea(label("gate")) == ""
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_records_leave_empty_what_a_tensor_lacks():
 
 def test_records_of_a_convolution_have_its_axes():
     axes = ("batch", "timesteps", "rows", "cols", "channels")
-    tensor = NamedTensor("hidden_states", axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1))
+    tensor = NamedTensor(label("hidden_states"), axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1))
     header, rows = RunAnswer(result(tensor)).records(View())
     assert header == ("name", "batch", "timestep", "row", "col", "channel", "value")
     assert list(rows)[5] == ("hidden_states", 0, 1, 0, 1, 0, "5.0")

@@ -9,9 +9,10 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli import layers as registry
+from rnncli.addresses import label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
-from rnncli.commands.gradients.curves import Verdict, judged, target
+from rnncli.commands.gradients.curves import Verdict, judged, target_of
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
@@ -345,8 +346,8 @@ def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes():
 
 
 INFOS = (
-    TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3)),
-    TensorInfo("last_cell_state", ("batch", "units"), (2, 3)),
+    TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3)),
+    TensorInfo(label("last_cell_state"), ("batch", "units"), (2, 3)),
 )
 
 
@@ -364,7 +365,7 @@ INFOS = (
     ],
 )
 def test_what_a_text_names(text, shown, entries):
-    found = target(text, INFOS)
+    found = target_of(text, INFOS)
     assert found.text == shown
     assert found.entries.tolist() == entries
 
@@ -387,7 +388,7 @@ def test_what_a_text_names(text, shown, entries):
 )
 def test_what_a_text_does_not_name(text, said):
     with pytest.raises(UsageError, match=said.replace("[", r"\[")):
-        target(text, INFOS)
+        target_of(text, INFOS)
 
 
 @pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])

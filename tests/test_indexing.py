@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from rnncli import addresses
+from rnncli.addresses import label
 from rnncli.errors import UsageError
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
-CELL = TensorInfo("0/last_cell_state", ("batch", "units"), (2, 3))
-STATES = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3))
+CELL = TensorInfo(label("0/last_cell_state"), ("batch", "units"), (2, 3))
+STATES = TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2, 4, 3))
 
 
 @pytest.mark.parametrize(
@@ -18,26 +19,27 @@ STATES = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3))
 )
 def test_a_text_is_what_numpy_takes(index):
     values = np.arange(24).reshape(2, 4, 3)
-    name, found = addresses.parsed(f"hidden_states[{index}]")
-    assert name == "hidden_states"
-    np.testing.assert_array_equal(values[found], eval(f"values[{index}]", {"values": values}))
+    found = addresses.parse(f"hidden_states[{index}]")
+    assert str(found.label) == "hidden_states"
+    np.testing.assert_array_equal(values[found.numpy_index], eval(f"values[{index}]", {"values": values}))
 
 
 @pytest.mark.parametrize("text", ["0/last_cell_state", " 0/last_cell_state ", "0/last_cell_state[ ]"])
 def test_without_an_index_it_is_the_whole(text):
-    assert addresses.parsed(text) == ("0/last_cell_state", ())
+    found = addresses.parse(text)
+    assert (found.label, found.numpy_index) == (Label("cell", last=True, layer=0), ())
 
 
 @pytest.mark.parametrize("index", ["x", "1.0", "1_0", "٣", "0,", ",0", "1:2:3", ":x", "...", "9" * 301])
 def test_an_index_is_numbers_and_slices(index):
     with pytest.raises(ValueError, match=r"no whole number|too many"):
-        addresses.parsed(f"hidden_states[{index}]")
+        addresses.parse(f"hidden_states[{index}]").numpy_index  # noqa: B018 - it raises
 
 
 @pytest.mark.parametrize("text", ["", "a[0", "a]", "a[0][1]", "a[[0]]", "a b", "a-b[0]", "[0]"])
 def test_a_text_is_a_name_and_an_index(text):
     with pytest.raises(ValueError, match="no tensor and index"):
-        addresses.parsed(text)
+        addresses.parse(text)
     with pytest.raises(UsageError) as caught:
         addresses.named(text, (STATES, CELL), "--of: ")
     assert caught.value.what == f"--of: {text}: that is no tensor."
@@ -45,8 +47,27 @@ def test_a_text_is_a_name_and_an_index(text):
 
 
 def test_one_of_the_tensors_is_named():
-    assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ["1", "x"])
+    assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ("1", "x"))
     with pytest.raises(UsageError) as caught:
         addresses.named("hiden_states[0]", (STATES, CELL))
     assert caught.value.what == "there is no tensor 'hiden_states'."
     assert caught.value.advice == "Did you mean hidden_states?"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("hidden_states", Label("hidden", sequence=True)),
+        ("0/backward_last_cell_state", Label("cell", last=True, direction="backward", layer=0)),
+        (
+            "call 1/0/forward_cell_1/last_hidden_state",
+            Label("hidden", last=True, cell=1, direction="forward", layer=0, call=1),
+        ),
+        ("1/backward/cell_0/reset", Label("reset", cell=0, direction="backward", layer=1, traced=True)),
+        ("00/hidden_state", Label("00/hidden_state", traced=True)),
+        ("forward_forget", Label("forward_forget", traced=True)),
+    ],
+)
+def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name, meant):
+    assert addresses.label(name) == meant
+    assert str(meant) == name

@@ -86,16 +86,18 @@ def test_long_sequences_give_every_heat_map_a_row():
 def test_every_column_is_the_step_at_that_time_of_the_input(layer):
     asked = case(layer)
     found = sheet(asked, batch=1)
-    steps = {(step.direction, step.timestep): step for step in tracing.trace(asked).trace}
+    loops = {loop.direction: loop for loop in tracing.trace(asked).trace}
     for row in found.rows[1:]:
         for column, time in enumerate(row.panels[0].times):
             assert time == column
-            step = steps[row.label or "forward", time]
+            loop = loops[row.label or "forward"]
+            place = loop.times.tolist().index(time)
             gates, states = row.panels[:4], row.panels[4:]
-            for panel, gate in zip(gates, step.gates.values(), strict=True):
-                np.testing.assert_array_equal(panel.values[:, column], gate.activation[1])
-            np.testing.assert_array_equal(states[0].values[:, column], step.state["cell"][1])
-            np.testing.assert_array_equal(states[1].values[:, column], step.state["hidden"][1])
+            for panel, gate in zip(gates, loop.gates, strict=True):
+                shown = loop.parts[f"{gate}.activation"][1, place]
+                np.testing.assert_array_equal(panel.values[:, column], shown)
+            np.testing.assert_array_equal(states[0].values[:, column], loop.parts["cell"][1, place])
+            np.testing.assert_array_equal(states[1].values[:, column], loop.parts["hidden"][1, place])
     np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
 
 

@@ -22,11 +22,12 @@ from results_by_hand import ANSWERS, STATE, of_size, result, sentence
 from rich.cells import cell_len
 from safetensors.numpy import load as load_safetensors
 
+from rnncli.addresses import label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.renderers import formats, numerals
 from rnncli.renderers.formats import _json_pieces
-from rnncli.renderers.page import View
+from rnncli.renderers.page import Column, Forms, Page, Table, View, cell, line
 from rnncli.result import NamedTensor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -41,14 +42,32 @@ VIEWS = {
     "80_color": View(width=80, color=True),
 }
 
+HIDDEN = label("hidden_state")
+
 
 def drawn(answer, format="table", **view):
     return formats.render(answer, format, View(**view))
 
 
+def written(answer, format, **view):
+    """What the format writes, call by call."""
+
+    class File(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            pieces.append(bytes(data))
+            return len(data)
+
+    pieces = []
+    formats.get(format).write(answer, View(**view), File())
+    return pieces
+
+
 def one(values, **view):
     """The table of one tensor of (batch, units)."""
-    return drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, np.atleast_2d(values)))), **view)
+    return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
 
 
 def matches_golden(name, text):
@@ -210,7 +229,7 @@ def test_korean_words_do_not_shift_the_numbers():
 @given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
 @settings(deadline=None)
 def test_json_keeps_every_float32_bit_for_bit(values):
-    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
     assert _same(back, values)
 
@@ -222,14 +241,14 @@ def test_json_keeps_every_float32_bit_for_bit(values):
 @settings(deadline=None)
 def test_sixteen_bit_floats_come_back_too(bits, dtype):
     values = bits.view(dtype)[None]
-    document = json.loads(drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json"))
+    document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float64).astype(dtype)
     assert _same(back.astype(np.float32), values.astype(np.float32))
 
 
 def test_a_negative_zero_of_sixteen_bits_keeps_its_sign():
     values = np.array([[0.0, -0.0]], np.float16)
-    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+    assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
 
 
 def _same(back, values):
@@ -240,16 +259,17 @@ def _same(back, values):
 
 def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest():
     values = np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32)
-    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "json")
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
     assert '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]' in text
 
 
 def test_sixteen_bit_floats_are_written_short():
     values = np.array([[0.1, 3.0, 65504]])
-    half = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(np.float16)))), "json")
+    half = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(np.float16)))), "json")
     assert "[[0.1,3.0,65500.0]]" in half
     brain = drawn(
-        RunAnswer(result(NamedTensor("hidden_state", STATE, values.astype(ml_dtypes.bfloat16)))), "json"
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(ml_dtypes.bfloat16)))),
+        "json",
     )
     assert "[[0.1,3.0,65500.0]]" in brain
 
@@ -257,7 +277,7 @@ def test_sixteen_bit_floats_are_written_short():
 def test_json_of_float64_and_big_endian_numbers():
     values = np.array([[0.1, 1 / 3]])
     for array in (values, values.astype(">f8")):
-        text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, array))), "json")
+        text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, array))), "json")
         assert "[[0.1,0.3333333333333333]]" in text
 
 
@@ -266,7 +286,7 @@ def test_json_rounds_only_when_asked():
     assert '"values": [[0.23,-0.1,-0.09]]' in drawn(ANSWERS["run"], "json", precision=2)
     huge = np.array([[3e38, np.nan]], np.float32)
     assert '[[3e+38,"NaN"]]' in drawn(
-        RunAnswer(result(NamedTensor("hidden_state", STATE, huge))), "json", precision=4
+        RunAnswer(result(NamedTensor(HIDDEN, STATE, huge))), "json", precision=4
     )
 
 
@@ -290,23 +310,22 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format,
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
     monkeypatch.setattr(_json_pieces, "LARGE", 2)
-    pieces = list(formats.get(format).pieces(answer, View(precision=precision)))
+    pieces = written(answer, format, precision=precision)
     assert len(pieces) > 8
     assert b"".join(pieces).decode() == whole
 
 
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
     whole = drawn(ANSWERS["run"], "csv")
-    csv_of = formats.get("csv")
-    monkeypatch.setattr(csv_of, "AT_ONCE", 2)
-    pieces = list(csv_of.pieces(ANSWERS["run"], View()))
+    monkeypatch.setattr(formats.get("csv"), "AT_ONCE", 2)
+    pieces = written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole
 
 
 def test_csv_and_json_round_the_same_number():
     values = np.random.default_rng(0).uniform(-1, 1, (40, 60)).astype(np.float16)
-    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     rows = csv.DictReader(io.StringIO(drawn(answer, "csv", precision=3)))
     written = np.array(json.loads(drawn(answer, "json", precision=3))["outputs"][0]["values"])
     assert [float(row["value"]) for row in rows] == written.ravel().tolist()
@@ -314,11 +333,11 @@ def test_csv_and_json_round_the_same_number():
 
 def test_csv_reads_back():
     values = np.array([[0.1, np.nan, -np.inf]], np.float32)
-    text = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv")
+    text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["value"] for row in rows] == ["0.1", "NaN", "-Infinity"]
     assert rows[1] == {"name": "hidden_state", "batch": "0", "timestep": "", "unit": "1", "value": "NaN"}
-    rounded = drawn(RunAnswer(result(NamedTensor("hidden_state", STATE, values))), "csv", precision=3)
+    rounded = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv", precision=3)
     assert "hidden_state,0,,0,0.100\n" in rounded
 
 
@@ -344,7 +363,7 @@ def test_npy_of_several_tensors_advises():
 
 def test_bfloat16_is_stored_as_float32():
     values = np.array([[0.1, 3.0]], ml_dtypes.bfloat16)
-    answer = RunAnswer(result(NamedTensor("hidden_state", STATE, values)))
+    answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     stored = np.load(io.BytesIO(drawn(answer, "npz")))["hidden_state"]
     assert stored.dtype == np.float32
     assert np.array_equal(stored, values.astype(np.float32))
@@ -365,7 +384,7 @@ def test_pictures_are_xml(name):
 
 
 def test_html_is_escaped():
-    text = drawn(RunAnswer(result(NamedTensor("<b>", STATE, np.zeros((1, 1), np.float32)))), "html")
+    text = drawn(RunAnswer(result(NamedTensor(label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html")
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
 
@@ -378,6 +397,39 @@ def test_every_format_is_found():
     assert set(formats.names()) == {
         *("table", "json", "ndjson", "csv", "markdown", "html", "svg", "npz", "npy", "safetensors")
     }
+
+
+def test_a_format_is_one_new_file(tmp_path):
+    (tmp_path / "listing.py").write_text(
+        "from rnncli.renderers.formats import Traits\n"
+        "TRAITS = Traits(separator=b', ')\n"
+        "def write(answer, view, file):\n"
+        "    file.write(' '.join(answer.tensors()).encode())\n"
+    )
+    program = (
+        "import sys\nfrom rnncli.renderers import formats\n"
+        f"formats.__path__.append({str(tmp_path)!r})\n"
+        "from rnncli.cli import app\n"
+        "sys.exit(app.main(sys.argv[1:]))"
+    )
+    args = [sys.executable, "-c", program, "run", "--seed", "1", "--return-state", "--quiet"]
+    path = tmp_path / "out.listing"
+    for more in (["-f", "listing"], ["-o", str(path)], ["--stream", "-f", "listing"]):
+        done = subprocess.run([*args, *more], input="[[1]]\n[[2]]\n" if "--stream" in more else "[[1]]",
+                              capture_output=True, text=True)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        found = done.stdout or path.read_text()
+        names = "hidden_state last_hidden_state last_cell_state"
+        assert found == (f"{names}, {names}" if "--stream" in more else names)
+
+
+def test_the_first_form_that_fits_is_shown():
+    wide, narrow = line("wide " * 9), line("narrow")
+    table = Table((Column("wide " * 9),), ((cell("1"),),))
+    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    assert list(page.parts_in()) == [table, wide]
+    page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
+    assert list(page.parts_in(lambda _: False)) == [narrow, wide]
 
 
 @pytest.mark.parametrize(
@@ -410,8 +462,8 @@ RUN = "from results_by_hand import ANSWERS; answer = ANSWERS['run']"
 SHAPE = """
 from rnncli import specs
 from rnncli.commands.shape.answer import ShapeAnswer
-from rnncli.result import LayerShapes, ShapeReport, TensorInfo
-outputs = (TensorInfo("hidden_state", ("batch", "units"), (None, 3)),)
+from rnncli.result import Label, LayerShapes, ShapeReport, TensorInfo
+outputs = (TensorInfo(Label("hidden"), ("batch", "units"), (None, 3)),)
 stack = specs.from_flags(["lstm"], {})
 layer = LayerShapes("", stack[0], {"kernel": (5, 12)}, 60, outputs)
 answer = ShapeAnswer(ShapeReport(stack, (None, 4, 5), "float32", (layer,), outputs, {}))

@@ -57,8 +57,9 @@ class TestOrder:
         layers[0].set_weights(list(weights.values()))
         result = oracle.asked([expression], X, weights=weights, traced=True)
         oracle.alike(result, oracle.called(layers, X)[-1])
-        assert tuple(result.trace[0].gates) == gates
-        found = [float(result.trace[0].gates[gate].preactivation[0, 0]) for gate in gates]
+        (loop,) = result.trace
+        assert tuple(loop.gates) == gates
+        found = [float(loop.parts[f"{gate}.preactivation"][0, 0, 0]) for gate in gates]
         np.testing.assert_array_equal(np.float32(found), bias)
 
     def test_lstm_returns_output_hidden_cell(self) -> None:

@@ -56,8 +56,8 @@ def test_no_line_is_wider_than_the_terminal(name, width, full):
 
 def test_every_number_is_shown_in_full():
     text = formats.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
-    for values in (number for one in lstm(20, 1, 3).trace for number in one.gates["forget"].activation):
-        assert all(f"{value:.6f}" in text for value in values)
+    for value in lstm(20, 1, 3).trace[0].parts["forget.activation"].flat:
+        assert f"{value:.6f}" in text
 
 
 def test_bars_rise_with_values():
@@ -93,19 +93,21 @@ def test_a_gru_s_candidate_tells_its_recurrent_part():
 def test_narrowing_keeps_the_axes_and_says_which_indices_are_left():
     kept = Kept(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
     (step,) = answer(masked(), kept).document(View())["trace"]
-    whole = masked().trace[2]
+    (whole,) = masked().trace
     assert step["timestep"] == 2
     assert step["units"] == [2, 0]
     assert step["batch"] == [1]
     assert step["status"] == ["computed"]
     assert list(step["gates"]) == ["update"]
-    assert np.array_equal(step["gates"]["update"]["activation"], whole.gates["update"].activation[1:, [2, 0]])
-    assert np.array_equal(step["state"]["hidden"], whole.state["hidden"][1:, [2, 0]])
+    assert np.array_equal(
+        step["gates"]["update"]["activation"], whole.parts["update.activation"][1:, 2, [2, 0]]
+    )
+    assert np.array_equal(step["state"]["hidden"], whole.parts["hidden"][1:, 2, [2, 0]])
 
 
 def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
-    trace = tracing.narrowed(tracing.of(both_ways()), Kept(steps=(0, -1)))
-    assert [[step.timestep for step in loop.steps] for loop in trace.loops] == [[0, 3], [3, 0]]
+    loops = tracing.narrow(tracing.loops(both_ways()), Kept(steps=(0, -1)))
+    assert [loop.times.tolist() for loop in loops] == [[0, 3], [3, 0]]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
 )
 def test_what_is_not_there_cannot_be_kept(kept, said):
     with pytest.raises(UsageError, match=said) as raised:
-        tracing.narrowed(tracing.of(lstm()), kept)
+        tracing.narrow(tracing.loops(lstm()), kept)
     assert raised.value.advice
     if kept.gates:
         assert raised.value.advice == "Did you mean forget?"
@@ -128,7 +130,7 @@ def test_what_is_not_there_cannot_be_kept(kept, said):
 
 def test_a_unit_has_to_be_in_every_layer():
     with pytest.raises(UsageError, match="of the units only 0 is everywhere"):
-        tracing.narrowed(tracing.of(stack()), Kept(units=(2,)))
+        tracing.narrow(tracing.loops(stack()), Kept(units=(2,)))
 
 
 def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
@@ -138,9 +140,9 @@ def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
 
 def test_a_gate_means_that_gate_of_every_cell():
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
-    for word, names in (("forget", ["0/forget", "1/forget"]), ("1/forget", ["1/forget"])):
-        trace = tracing.narrowed(tracing.of(result), Kept(gates=(word,)))
-        assert list(trace.loops[0].steps[0].gates) == names
+    for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
+        (loop,) = tracing.narrow(tracing.loops(result), Kept(gates=(word,)))
+        assert list(loop.gates) == names
 
 
 def test_lines_are_steps():
@@ -165,7 +167,7 @@ def test_records_hold_every_number_once():
     assert len(rows) == 3 * 2 * quantities
     assert len({row[:-1] for row in rows}) == len(rows)
     found = {row[:-1]: float(row[-1]) for row in rows}
-    value = masked().trace[2].gates["reset"].activation[0, 1]
+    value = masked().trace[0].parts["reset.activation"][0, 2, 1]
     assert found[0, "forward", 2, 0, "held", 1, "reset.activation"] == pytest.approx(value, abs=1e-7)
 
 
@@ -174,7 +176,7 @@ def test_tensors_run_over_the_steps_in_the_order_of_processing():
     assert tensors["backward/input/activation"].shape == (1, 4, 3)
     assert tensors["backward/timestep"].tolist() == [3, 2, 1, 0]
     assert tensors["backward/status"].tolist() == [[2, 0, 0, 0]]
-    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[4].state["hidden"])
+    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[1].parts["hidden"][:, 0])
     assert "hidden" in answer(lstm()).tensors()
     assert "1/hidden" in answer(stack()).tensors()
 
@@ -198,7 +200,7 @@ LAYERS = (
 @pytest.mark.parametrize("expressions", LAYERS)
 def test_a_trace_ends_in_what_the_run_returns(expressions):
     witnessed = tracing.trace(tracing.with_all_outputs(case(*expressions)))
-    told = dict(tracing.told(witnessed))
+    told = dict(tracing.traced_outputs(witnessed))
     recurrent = [
         tensor.name for tensor in witnessed.outputs if "hidden" in tensor.name or "cell" in tensor.name
     ]
@@ -275,31 +277,29 @@ def test_what_is_not_finite_is_counted_and_left_out():
 
 
 def test_masked_steps_do_not_count():
-    trace = tracing.of(masked())
-    figures = stats_of(trace)["reset.activation"]
-    computed = [
-        trace.loops[0].steps[t].gates["reset"].activation[b] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))
-    ]
+    (loop,) = masked().trace
+    figures = stats_of([loop])["reset.activation"]
+    computed = [loop.parts["reset.activation"][b, t] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))]
     assert figures.count == 12
     assert figures.max.value == pytest.approx(np.max(computed))
     batch, timestep, unit = figures.max.index
-    assert masked().trace[timestep].gates["reset"].activation[batch, unit] == np.float32(figures.max.value)
+    assert loop.parts["reset.activation"][batch, timestep, unit] == np.float32(figures.max.value)
 
 
 def test_indices_of_figures_are_the_input_s_and_the_layer_s_own():
     kept = Kept(units=(2,), batch=(1,), steps=(2,))
-    figures = stats_of(tracing.narrowed(tracing.of(masked()), kept))["hidden"]
+    figures = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
     assert figures.min.index == (1, 2, 2)
 
 
 def test_the_rule_of_saturation_is_that_of_the_activation():
-    figures = stats_of(tracing.of(tracing.trace(case("LSTM(2, activation='relu')"))))
+    figures = stats_of(tracing.loops(tracing.trace(case("LSTM(2, activation='relu')"))))
     assert figures["forget.activation"].beyond == (0.05, 0.95)
     assert figures["candidate.activation"].beyond is None
     assert (
         figures["hidden"].beyond is figures["cell"].beyond is figures["forget.preactivation"].beyond is None
     )
-    figures = stats_of(tracing.of(tracing.trace(case("GRU(2)"))))
+    figures = stats_of(tracing.loops(tracing.trace(case("GRU(2)"))))
     assert figures["hidden"].beyond == figures["candidate.activation"].beyond == (-0.95, 0.95)
     assert figures["candidate.recurrent"].beyond is None
 
@@ -342,8 +342,8 @@ def test_stats_of_a_run_stand_in_its_document():
 
 
 def test_the_first_nan_is_named():
-    assert first_nan(tracing.of(lstm())) is None
-    place = first_nan(tracing.of(odd()))
+    assert first_nan(tracing.loops(lstm())) is None
+    place = first_nan(tracing.loops(odd()))
     assert place == "forget.activation at timestep 1, batch 0, unit 2"
     result = compute.run(replace(case("LSTM(2, return_sequences=True)"), seed=1))
     assert run_answer.first_nan(result) is None
@@ -357,8 +357,8 @@ def test_a_nan_that_a_mask_shuts_out_is_none():
     mask = np.ones((2, 4), bool)
     mask[1, 2] = False
     shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
-    assert first_nan(tracing.of(tracing.trace(shut_out))) is None
-    assert first_nan(tracing.of(tracing.trace(replace(shut_out, mask=None)))).startswith(
+    assert first_nan(tracing.loops(tracing.trace(shut_out))) is None
+    assert first_nan(tracing.loops(tracing.trace(replace(shut_out, mask=None)))).startswith(
         "update.preactivation"
     )
 
@@ -367,8 +367,9 @@ def test_a_nan_that_a_mask_shuts_out_is_none():
 def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units: int) -> None:
     asked = Case(stack=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
     result = tracing.trace(asked)
-    text = formats.render(TraceAnswer(result, tracing.of(result)), "table", View(width=80))
-    for step in result.trace:
-        for gate in step.gates.values():
-            assert f" {gate.activation[0, 0]:.4f}" in text
+    text = formats.render(TraceAnswer(result, tracing.loops(result)), "table", View(width=80))
+    (loop,) = result.trace
+    for gate in loop.gates:
+        for value in loop.parts[f"{gate}.activation"][0, :, 0]:
+            assert f" {value:.4f}" in text
     assert max(map(len, text.splitlines())) <= 80

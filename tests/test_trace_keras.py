@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli.compute import trace
 from rnncli.compute import trace as tracing
+from rnncli.result import STATUSES, LoopTrace
 
 GATES = {
     "LSTM": ("input", "forget", "candidate", "output"),
@@ -95,19 +95,22 @@ def steps_of(cell: Any, inputs: np.ndarray, mask: Any, states: list[Any], backwa
     return found
 
 
-def holds(loop: trace.Loop, cell: Any, expected: list[Any], mask: Any, atol: float = 2e-6) -> None:
+def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: float = 2e-6) -> None:
     kind = type(cell).__name__.removesuffix("Cell")
-    assert [step.timestep for step in loop.steps] == [timestep for timestep, _, _ in expected]
-    for step, (timestep, gates, states) in zip(loop.steps, expected, strict=True):
-        assert tuple(step.gates) == GATES[kind]
+    assert loop.times.tolist() == [timestep for timestep, _, _ in expected]
+    assert tuple(loop.gates) == GATES[kind]
+    assert tuple(loop.states) == PARTS[kind]
+    for step, (timestep, gates, states) in enumerate(expected):
         for name, (z, activated) in gates.items():
-            oracle.near(step.gates[name].preactivation, np.asarray(z), atol, f"{name} z at {timestep}")
-            oracle.near(step.gates[name].activation, np.asarray(activated), atol, f"{name} at {timestep}")
-        assert tuple(step.state) == PARTS[kind]
-        for (name, mine), theirs in zip(step.state.items(), states, strict=True):
-            oracle.near(mine, np.asarray(theirs), atol, f"{name} at {timestep}")
-        computed = [True] * len(step.status) if mask is None else mask[:, timestep].tolist()
-        assert [status == "computed" for status in step.status] == computed
+            before, after = (
+                loop.parts[f"{name}.{part}"][:, step] for part in ("preactivation", "activation")
+            )
+            oracle.near(before, np.asarray(z), atol, f"{name} z at {timestep}")
+            oracle.near(after, np.asarray(activated), atol, f"{name} at {timestep}")
+        for name, theirs in zip(loop.states, states, strict=True):
+            oracle.near(loop.parts[name][:, step], np.asarray(theirs), atol, f"{name} at {timestep}")
+        computed = [True] * len(loop.status) if mask is None else mask[:, timestep].tolist()
+        assert (loop.status[:, step] == 0).tolist() == computed
 
 
 def zeros_for(cell: Any, batch: int) -> list[Any]:
@@ -137,11 +140,11 @@ def test_one_layer(
     result = tracing.trace(case)
     cell = layers[0].cell
     begin = [keras.ops.convert_to_tensor(state) for state in states] if states else zeros_for(cell, batch)
-    (loop,) = trace.of(result).loops
+    (loop,) = tracing.loops(result)
     assert loop.direction == ("backward" if backwards else "forward")
     holds(loop, cell, steps_of(cell, inputs, mask, begin, backwards), mask)
     skipped = "zeroed" if zeroing else "held"
-    assert {status for step in loop.steps for status in step.status} <= {"computed", skipped}
+    assert {STATUSES[status] for status in loop.status.flat} <= {"computed", skipped}
     oracle.alike(result, oracle.called(layers, inputs, mask, states)[-1], 2e-6)
 
 
@@ -167,7 +170,7 @@ def test_bidirectional(
     weights = oracle.filled(layers, rng)
     states = oracle.some_states(layers, 2, rng, "float32") if given_state else None
     case = oracle.case([expression], inputs, mask=mask, weights=weights, initial_state=states)
-    loops = trace.of(tracing.trace(tracing.with_all_outputs(case))).loops
+    loops = tracing.loops(tracing.trace(tracing.with_all_outputs(case)))
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
     for place, loop in enumerate(loops):
         own = (layers[0].forward_layer, layers[0].backward_layer)[place]
@@ -195,7 +198,7 @@ def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     result = tracing.trace(
         tracing.with_all_outputs(oracle.case(expressions, inputs, mask=mask, weights=weights))
     )
-    loops = trace.of(result).loops
+    loops = tracing.loops(result)
     assert [loop.path for loop in loops] == ["0/forward/", "0/backward/", "1/", "2/"]
     fed = [inputs, inputs, *(tensors[0] for tensors in oracle.called(layers, inputs, mask)[:2])]
     cells = [layers[0].forward_layer.cell, layers[0].backward_layer.cell, layers[1].cell, layers[2].cell]
@@ -210,22 +213,23 @@ def test_cells_of_rnn(seed: int) -> None:
     expression = "RNN([LSTMCell(2), GRUCell(3), SimpleRNNCell(4)], go_backwards=True)"
     layers = oracle.built(oracle.made(expression), inputs)
     weights = oracle.filled(layers, rng)
-    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
+    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     cells = layers[0].cell.cells
     states = [zeros_for(cell, 2) for cell in cells]
-    for step, timestep in zip(loop.steps, (3, 2, 1, 0), strict=True):
-        assert step.timestep == timestep
+    assert loop.times.tolist() == [3, 2, 1, 0]
+    for step, timestep in enumerate((3, 2, 1, 0)):
         x = keras.ops.convert_to_tensor(inputs[:, timestep])
         for place, cell in enumerate(cells):
             for name, (z, activated) in gates_of(cell, x, states[place]).items():
-                oracle.near(step.gates[f"{place}/{name}"].preactivation, np.asarray(z), 2e-6)
-                oracle.near(step.gates[f"{place}/{name}"].activation, np.asarray(activated), 2e-6)
+                gate = f"cell_{place}/{name}"
+                oracle.near(loop.parts[f"{gate}.preactivation"][:, step], np.asarray(z), 2e-6)
+                oracle.near(loop.parts[f"{gate}.activation"][:, step], np.asarray(activated), 2e-6)
             x, after = cell(x, states[place])
             states[place] = keras.tree.flatten(after)
             names = PARTS[type(cell).__name__.removesuffix("Cell")]
             for name, theirs in zip(names, states[place], strict=True):
-                oracle.near(step.state[f"{place}/{name}"], np.asarray(theirs), 2e-6)
-        oracle.near(step.output, np.asarray(x), 2e-6)
+                oracle.near(loop.parts[f"cell_{place}/{name}"][:, step], np.asarray(theirs), 2e-6)
+        oracle.near(loop.parts["output"][:, step], np.asarray(x), 2e-6)
 
 
 UNITS, FORCED = 3, 100.0
@@ -259,8 +263,8 @@ def test_an_lstm_that_shows_one_gate(gate: str, biases: dict[str, float]) -> Non
         "LSTM", biases, np.random.default_rng(5), activation="linear", recurrent_activation="sigmoid"
     )
     shown = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
-    oracle.near(loop.stacked()[f"{gate}.activation"], shown, 1e-6)
+    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    oracle.near(loop.parts[f"{gate}.activation"], shown, 1e-6)
 
 
 def test_an_lstm_that_shows_its_forget_gate() -> None:
@@ -272,8 +276,8 @@ def test_an_lstm_that_shows_its_forget_gate() -> None:
     cells = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[1][:, None], cells[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = trace.of(tracing.trace(case)).loops
-    oracle.near(loop.stacked()["forget.activation"], cells / before, 1e-5)
+    (loop,) = tracing.loops(tracing.trace(case))
+    oracle.near(loop.parts["forget.activation"], cells / before, 1e-5)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -285,8 +289,8 @@ def test_a_gru_that_shows_its_update_gate(reset_after: bool) -> None:
     hidden = oracle.called(layers, inputs, states=begin)[-1][0]
     before = np.concatenate([begin[0][:, None], hidden[:, :-1]], axis=1)
     case = oracle.case([expression], inputs, weights=weights, initial_state=begin)
-    (loop,) = trace.of(tracing.trace(case)).loops
-    oracle.near(loop.stacked()["update.activation"], hidden / before, 1e-5)
+    (loop,) = tracing.loops(tracing.trace(case))
+    oracle.near(loop.parts["update.activation"], hidden / before, 1e-5)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -294,8 +298,8 @@ def test_a_gru_that_shows_its_candidate(reset_after: bool) -> None:
     rng = np.random.default_rng(8)
     expression, inputs, layers, weights = forced("GRU", {"update": -FORCED}, rng, reset_after=reset_after)
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
-    stacked = loop.stacked()
+    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    stacked = loop.parts
     oracle.near(stacked["candidate.activation"], hidden, 1e-6)
     assert ("candidate.recurrent" in stacked) == reset_after
 
@@ -311,6 +315,6 @@ def test_a_gru_that_shows_its_reset_gate_and_the_recurrent_part_behind_it() -> N
     for path, variable in oracle.variables(layers).items():
         variable.assign(weights[path])
     hidden = oracle.called(layers, inputs)[-1][0]
-    (loop,) = trace.of(tracing.trace(oracle.case([expression], inputs, weights=weights))).loops
-    oracle.near(loop.stacked()["reset.activation"], hidden / 2, 1e-6)
-    assert (loop.stacked()["candidate.recurrent"] == 2).all()
+    (loop,) = tracing.loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
+    oracle.near(loop.parts["reset.activation"], hidden / 2, 1e-6)
+    assert (loop.parts["candidate.recurrent"] == 2).all()

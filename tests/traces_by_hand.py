@@ -10,7 +10,7 @@ from results_by_hand import layers, result
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.layers.stack import Stack
-from rnncli.result import Gate, Result, Step
+from rnncli.result import STATUSES, LoopTrace, Result
 
 LSTM = ("input", "forget", "candidate", "output")
 GRU = ("update", "reset", "candidate")
@@ -22,69 +22,91 @@ def wave(batch: int, units: int, phase: float, low: float = -1.0) -> np.ndarray:
     return (numbers if low < 0 else (numbers + 1) / 2).astype(np.float32)
 
 
-def step(names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: int, **place: Any) -> Step:
+def step(names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: int) -> dict[str, np.ndarray]:
+    """The parts of one step, (batch, units)."""
     batch, phase = len(status), timestep * 0.7
-    gates = {}
+    parts = {}
     for number, name in enumerate(names):
         low = -1.0 if name == "candidate" else 0.0
-        after = wave(batch, units, phase + number) if names == GRU and name == "candidate" else None
-        gates[name] = Gate(
-            wave(batch, units, phase + number) * 4, wave(batch, units, phase + number, low), after
-        )
-    hidden = wave(batch, units, phase + 9) / 2
-    state = {"hidden": hidden, "cell": wave(batch, units, phase + 8)} if names == LSTM else {"hidden": hidden}
+        parts[f"{name}.preactivation"] = wave(batch, units, phase + number) * 4
+        if names == GRU and name == "candidate":
+            parts[f"{name}.recurrent"] = wave(batch, units, phase + number)
+        parts[f"{name}.activation"] = wave(batch, units, phase + number, low)
+    parts["hidden"] = wave(batch, units, phase + 9) / 2
+    if names == LSTM:
+        parts["cell"] = wave(batch, units, phase + 8)
     zeroed = np.array([one == "zeroed" for one in status])[:, None]
-    return Step(place.get("layer", 0), place.get("direction", "forward"), timestep, status, gates, state,
-                np.where(zeroed, np.float32(0), hidden))  # fmt: skip
+    return {**parts, "output": np.where(zeroed, np.float32(0), parts["hidden"])}
 
 
-def traced(name: str, steps: list[Step], shape: tuple[int, int, int], units: int = 3, **flags: Any) -> Result:
-    return result(stack=layers(name, units=units, **flags), trace=tuple(steps), input_shape=shape)
+def loop(
+    names: tuple[str, ...],
+    status: list[tuple[str, ...]],
+    units: int = 3,
+    direction: str = "forward",
+    **place: Any,
+) -> LoopTrace:
+    """status: of every time step in the order of the input."""
+    order = range(len(status))[:: -1 if direction == "backward" else 1]
+    steps = [step(names, time, status[time], units) for time in order]
+    return LoopTrace(
+        place.get("layer", 0),
+        direction,
+        place.get("path", ""),
+        {"": layers("lstm" if names == LSTM else "gru")[0].config},
+        np.array(order),
+        np.array([[STATUSES.index(one) for one in status[time]] for time in order], np.int8).T,
+        {name: np.stack([one[name] for one in steps], axis=1) for name in steps[0]},
+    )
+
+
+def traced(
+    name: str, loops: list[LoopTrace], shape: tuple[int, int, int], units: int = 3, **flags: Any
+) -> Result:
+    return result(stack=layers(name, units=units, **flags), trace=tuple(loops), input_shape=shape)
 
 
 def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
     """Every step computed."""
-    steps = [step(LSTM, t, ("computed",) * batch, units) for t in range(timesteps)]
-    return traced("lstm", steps, (batch, timesteps, 5), units)
+    made = loop(LSTM, [("computed",) * batch] * timesteps, units)
+    return traced("lstm", [made], (batch, timesteps, 5), units)
 
 
 def masked() -> Result:
     """A GRU over two sequences, the first masked at its end, the second at its beginning."""
-    status = [("computed", "held"), ("computed", "computed"), ("held", "computed")]
-    steps = [step(GRU, t, pair, 3) for t, pair in enumerate(status)]
-    steps[0].output[1] = 0
-    return traced("gru", steps, (2, 3, 5))
+    made = loop(GRU, [("computed", "held"), ("computed", "computed"), ("held", "computed")])
+    made.parts["output"][1, 0] = 0
+    return traced("gru", [made], (2, 3, 5))
 
 
 def both_ways() -> Result:
     """A Bidirectional LSTM; its outputs of masked steps are zeros."""
     status = [("computed",), ("computed",), ("computed",), ("zeroed",)]
-    forward = [step(LSTM, t, status[t], 3, direction="forward") for t in range(4)]
-    backward = [step(LSTM, t, status[t], 3, direction="backward") for t in (3, 2, 1, 0)]
-    return traced("bilstm", [*forward, *backward], (1, 4, 5), return_sequences=True)
+    loops = [loop(LSTM, status, direction=one, path=f"{one}/") for one in ("forward", "backward")]
+    return traced("bilstm", loops, (1, 4, 5), return_sequences=True)
 
 
 def stack() -> Result:
     """Two layers, of three units and one."""
     both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
-    first = [step(LSTM, t, ("computed",), 3, layer=0) for t in range(2)]
-    second = [step(GRU, t, ("computed",), 1, layer=1) for t in range(2)]
-    return result(stack=both, trace=(*first, *second), input_shape=(1, 2, 5))
+    first = loop(LSTM, [("computed",)] * 2, layer=0, path="0/")
+    second = loop(GRU, [("computed",)] * 2, 1, layer=1, path="1/")
+    return result(stack=both, trace=(first, second), input_shape=(1, 2, 5))
 
 
 def odd() -> Result:
     """A NaN in a gate of the second step, and an infinity in the last cell state."""
     made = lstm()
-    made.trace[1].gates["forget"].activation[0, 2] = np.nan
-    made.trace[3].state["cell"][0, 0] = np.inf
+    made.trace[0].parts["forget.activation"][0, 1, 2] = np.nan
+    made.trace[0].parts["cell"][0, 3, 0] = np.inf
     return made
 
 
 def answer(
     made: Result, kept: tracing.Kept | None = None, stats: bool = False, **changes: Any
 ) -> TraceAnswer:
-    trace = tracing.narrowed(tracing.of(made), kept or tracing.Kept())
-    return TraceAnswer(made, trace, stats_of(trace) if stats else {})
+    loops = tracing.narrow(tracing.loops(made), kept or tracing.Kept())
+    return TraceAnswer(made, loops, stats_of(loops) if stats else {})
 
 
 ANSWERS = {

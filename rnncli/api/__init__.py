@@ -130,7 +130,7 @@ def trace(
     if check:
         found, apart = compare.held(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
-    kept = tracing.narrowed(tracing.of(found), wanted)
+    kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
@@ -198,16 +198,14 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
 
     names = _several(select)
     for name in names:
-        if name not in found and name not in map(addresses.without_call, found.keys()):
+        if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
             raise UsageError(
                 f"select: there is no tensor {name!r}.", addresses.instead_of(name, found.keys())
             )
     return replace(
         found,
         outputs=tuple(
-            tensor
-            for tensor in found.outputs
-            if tensor.name in names or addresses.without_call(tensor.name) in names
+            tensor for tensor in found.outputs if tensor.name in names or str(tensor.label.in_call) in names
         ),
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import chain
-from typing import IO, Protocol, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cached_property
+from typing import IO, Any, Protocol, cast
 
 from rnncli.cli import files, sources, terminal
 from rnncli.cli.flags import OutputFlags, ReadingFlags
@@ -15,11 +15,6 @@ from rnncli.errors import UsageError
 from rnncli.renderers import formats
 from rnncli.renderers.page import UNICODE, Answer, GrowingAnswer, View
 
-BINARY = ("npz", "npy", "safetensors")
-FOR_EYES = ("table", "markdown")
-THEMED = ("svg", "html")
-FLOWING = ("ndjson", "json", "table", "markdown")
-FOR_PROGRAMS = ("json", "ndjson", "csv")
 AT_ONCE = 2**20
 """Bytes that are sent together."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
@@ -40,34 +35,23 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     """
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
-    to_file = not is_stdout(flags.output)
-    if flags.theme is not None and name not in THEMED:
+    if flags.theme is not None and not formats.get(name).TRAITS.themed:
         raise UsageError(f"--theme: {name} has no background.", "Use --format svg or html, or drop --theme.")
-    if name in BINARY and not to_file and terminal.is_watched():
+    if is_stdout(flags.output) and terminal.is_watched() and formats.get(name).TRAITS.binary:
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
 
-    unlike = _unlike(flags)
-
     def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
-        remarks = (*remarks, *unlike)
-        renderer, view = formats.get(name), view_of(flags, name, to_file=to_file)
-        if hasattr(renderer, "write"):
-            fill(flags.output, lambda file: renderer.write(answer, file))
-            terminal.remark(remarks, flags.quiet)
-            return
-        if hasattr(renderer, "pieces"):
-            parts = _megabytes(renderer.pieces(answer, view))
-            first = next(parts)  # what is wrong shows here, unless it comes with a later chunk
-            terminal.remark(remarks, flags.quiet)
-            fill(flags.output, lambda file: _write_all(file, chain((first,), parts)))
-            return
-        data = renderer.render(cast("Answer", answer), view)
-        if isinstance(data, str) and name != "table":
-            data = data.encode()  # what programs read is UTF-8 everywhere; what people read, as they see it
-        terminal.remark(remarks, flags.quiet)
-        send(data, flags.output)
+        def start() -> IO[bytes]:
+            file = stack.enter_context(_place(flags.output))
+            terminal.remark((*remarks, *_mismatch(flags)), flags.quiet)
+            return file
+
+        with _quiet_end(flags.output), ExitStack() as stack:
+            file = _Buffer(start)
+            formats.get(name).write(answer, view_of(flags, name), cast("IO[bytes]", file))
+            file.flush()
 
     return deliver
 
@@ -80,41 +64,74 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
     """
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
-    if name not in FLOWING:
+    renderer = formats.get(name)
+    separator = renderer.TRAITS.separator
+    if separator is None:
         what = f"--stream: {name} cannot be written a record at a time."
         raise UsageError(what, "Take ndjson, or a table.")
-    to_file = not is_stdout(flags.output)
-    view = view_of(flags, name, to_file=to_file)
-    code = terminal.encoding() if name == "table" and not to_file else "utf-8"
-    with _place(flags.output) as file:
-        between = b""
+    view = view_of(flags, name)
+    with _place(flags.output) as place:
+        file, between = _Buffer(lambda: place), b""
 
         def show(answer: Answer) -> None:
             nonlocal between
-            text = cast("str", formats.render(answer, name, view))
-            file.write(between + text.encode(code, "backslashreplace"))
+            file.write(between)
+            renderer.write(answer, view, cast("IO[bytes]", file))
             file.flush()
-            between = b"\n" if name in FOR_EYES else b""
+            between = separator
 
         yield show
 
 
-def send(data: str | bytes, output: str | None) -> None:
+def send(data: bytes, output: str | None) -> None:
     """`data` to the file that --output names, else to stdout."""
-    if is_stdout(output):
-        terminal.write(data)
-    else:
-        files.write(output or "", data)
+    with _quiet_end(output), _place(output) as file:
+        file.write(data)
+        file.flush()
 
 
-def fill(output: str | None, write: Callable[[IO[bytes]], None]) -> None:
-    """What `write` writes, a part at a time, to the file that --output names, else to stdout.
+class _Buffer:
+    """A file that is opened when a megabyte is to be written: an error until then leaves nothing behind."""
 
-    A reader that has gone away is no error; nothing more is made for it.
-    """
+    def __init__(self, start: Callable[[], IO[bytes]]) -> None:
+        self._start = start
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @cached_property
+    def _file(self) -> IO[bytes]:
+        return self._start()
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= AT_ONCE:
+            self._send()
+        return len(data)
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
+    def flush(self) -> None:
+        self._send()
+        self._file.flush()
+
+    def _send(self) -> None:
+        data, self._pieces, self._size = b"".join(self._pieces), [], 0
+        self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell and seek, which an archive asks for."""
+        self._send()
+        return getattr(self._file, name)
+
+
+@contextmanager
+def _quiet_end(output: str | None) -> Iterator[None]:
+    """A reader that has gone away is no error; nothing more is made for it."""
     try:
-        with _place(output) as file:
-            write(file)
+        yield
     except BrokenPipeError:
         if is_stdout(output):
             terminal.silence_stdout()
@@ -124,24 +141,6 @@ def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
     if is_stdout(output):
         return nullcontext(cast("IO[bytes]", terminal.Stdout()))
     return files.opened(output or "")
-
-
-def _write_all(file: IO[bytes], parts: Iterable[bytes]) -> None:
-    for part in parts:
-        file.write(part)
-
-
-def _megabytes(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same in fewer and larger pieces, each of which is worth sending on its way."""
-    held, size = [], 0
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= AT_ONCE:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
 
 
 def is_stdout(output: str | None) -> bool:
@@ -156,8 +155,8 @@ def format_of(flags: OutputFlags) -> str:
     return "table" if is_stdout(flags.output) else formats.for_output(flags.output or "")
 
 
-def _unlike(flags: OutputFlags) -> tuple[str, ...]:
-    """What is to be said of a file whose suffix means another format than it holds."""
+def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
+    """A remark about a file whose suffix means another format than it holds."""
     if flags.format is None or is_stdout(flags.output):
         return ()
     try:
@@ -169,29 +168,23 @@ def _unlike(flags: OutputFlags) -> tuple[str, ...]:
     return (f"{flags.output} holds {flags.format}, not {meant}, as --format says",)
 
 
-def view_of(flags: OutputFlags, format: str, *, to_file: bool) -> View:
-    """How to show it: a file takes everything, a terminal what it can.
-
-    What programs read is English on every machine, unless --lang is given.
-    """
+def view_of(flags: OutputFlags, format: str) -> View:
+    """How to show it: a file takes everything, a terminal what it can."""
     environment, stdout = os.environ, sys.stdout
-    lang = flags.lang or ("en" if format in FOR_PROGRAMS else terminal.language(environment))
-    if to_file or stdout is None:
-        return View(
-            lang=lang,
-            precision=flags.precision,
-            full=flags.full,
-            width=flags.width,
-            theme=flags.theme or "",
-        )
-    if flags.lang is None and not terminal.encodes(stdout, "한"):
-        lang = "en"
-    return View(
-        lang=lang,
+    english = formats.get(format).TRAITS.for_programs
+    view = View(
+        lang=flags.lang or ("en" if english else terminal.language(environment)),
         precision=flags.precision,
         full=flags.full,
+        width=flags.width,
+        theme=flags.theme or "",
+    )
+    if not is_stdout(flags.output) or stdout is None:
+        return view
+    return view._replace(
+        lang=view.lang if flags.lang or terminal.encodes(stdout, "한") else "en",
         width=flags.width or terminal.columns(stdout, environment),
         color=terminal.has_colour(stdout, environment),
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
-        theme=flags.theme or "",
+        encoding=terminal.encoding(),
     )

@@ -15,6 +15,7 @@ from rnncli.compute import beyond, checks
 from rnncli.errors import DisagreementError, UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
+from rnncli.renderers import formats as output_formats
 from rnncli.result import Result
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
 """The options of what is drawn anew at every call in training."""
-
-WITHOUT_DIFFERENCES = ("csv", "npz", "npy", "safetensors")
-"""The formats that hold the tensors alone."""
 
 Remarks = tuple[str, ...]
 
@@ -189,7 +187,8 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     if not names:
         return result
     known = [tensor.name for tensor in result.outputs]
-    short = list(map(addresses.without_call, known))  # a name alone means that tensor of every call
+    # A name alone means that tensor of every call.
+    short = [str(tensor.label.in_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
             raise UsageError(f"--select: there is no tensor {name!r}.", addresses.instead_of(name, known))
@@ -205,7 +204,7 @@ def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remark
     """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
     if result.differences and result.engine == "tensorflow":
         return ("--check: tensorflow computed this itself, and there is nothing to hold it against",)
-    if format not in (*WITHOUT_DIFFERENCES, *elsewhere):
+    if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(

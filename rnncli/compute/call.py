@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 
-from rnncli.addresses import without_call
 from rnncli.case import Array, Case
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError
@@ -53,18 +52,16 @@ class _Opened:
     def _named(self, case: Case, computed: engines.Computed) -> Result:
         """Raises EngineError where a tensor has not the shape that it should have."""
         calls = (*computed.earlier, computed.tensors)
-        infos = [
-            info._replace(name=prefix + info.name)
-            for prefix in prefixes(case)
-            for info in self.infos(case.inputs.shape)
-        ]
+        infos = [info.placed(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)]
         times = self.times(case.inputs.shape)
         kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
         arrays = [tensor for layer in kept for tensor in layer]
         tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
-        for name, _, shape in infos:
-            if tensors[name].shape != shape:
-                raise EngineError(f"{self.engine} returned {name} as {tensors[name].shape}, not as {shape}.")
+        for info, array in zip(infos, arrays, strict=True):
+            if array.shape != info.shape:
+                raise EngineError(
+                    f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}."
+                )
         equal = claims.holding(self.claims, tensors)
         return Result(
             engine=self.engine,
@@ -73,8 +70,10 @@ class _Opened:
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
-                NamedTensor(name, axes, tensors[name], equal[name], times.get(without_call(name), ()))
-                for name, axes, _ in infos
+                NamedTensor(
+                    info.label, info.axes, array, equal[info.name], times.get(str(info.label.in_call), ())
+                )
+                for info, array in zip(infos, arrays, strict=True)
             ),
             trace=computed.trace,
             weights=computed.weights,
@@ -109,9 +108,9 @@ def _ready(case: Case) -> Case:
     return dataclasses.replace(case, inputs=inputs, initial_state=states)
 
 
-def prefixes(case: Case) -> tuple[str, ...]:
-    """What stands before the names: `call 1/`, `call 2/`, ... where every call is asked for, else ""."""
-    return tuple(f"call {number}/" for number in range(1, case.calls + 1)) if case.all_calls else ("",)
+def calls_of(case: Case) -> Sequence[int | None]:
+    """The calls in the labels: 1, 2, ... where every call is asked for, else None."""
+    return range(1, case.calls + 1) if case.all_calls else (None,)
 
 
 def said_of(case: Case) -> dict[str, tuple[str, ...]]:
@@ -119,15 +118,14 @@ def said_of(case: Case) -> dict[str, tuple[str, ...]]:
     own = case.stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
-    names = [info.name for info in case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)]
-    calls = prefixes(case)
+    infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     return {
-        prefix + name: (
-            *(f"{prefix}{claim}" for claim in own.get(name, ())),
-            *([f"{calls[place - 1]}{name}"] if place else []),
+        info.placed(call=call).name: (
+            *(f"call {call}/{claim}" for claim in own.get(info.name, ())),
+            *([info.placed(call=call - 1).name] if call > 1 else []),
         )
-        for place, prefix in enumerate(calls)
-        for name in names
+        for call in range(1, case.calls + 1)
+        for info in infos
     }
 
 

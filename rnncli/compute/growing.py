@@ -39,7 +39,7 @@ class GrowingResult:
         parts = (self._computed(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
             GrowingTensor(
-                tensor.name,
+                tensor.label,
                 tensor.axes,
                 arrays.Growing((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
                 tensor.time,

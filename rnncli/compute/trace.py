@@ -1,22 +1,18 @@
-"""A trace, put in order: loop by loop, narrowed to what is asked for, and held to what the run returned."""
+"""Traces: computed, narrowed to what is asked for, and compared with what the run returned."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.addresses import cell_number
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
-from rnncli.compute.recorded import Recorded, quantities, runs
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers import activations
 from rnncli.layers.stack import Stack
-from rnncli.result import Result
-
-DIRECTIONS = ("forward_", "backward_")
+from rnncli.result import Label, LoopTrace, Result
 
 
 class Kept(NamedTuple):
@@ -28,97 +24,59 @@ class Kept(NamedTuple):
     gates: Sequence[str] | None = None
 
 
-class Loop(NamedTuple):
-    """One layer, in one direction, over its time steps in the order of processing.
-
-    path: in front of its names, `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere.
-    cells: the configs of its cells by what stands before their gates: "", or `cell_0/`, ... of RNN.
-    """
-
-    layer: int
-    path: str
-    direction: str
-    steps: Recorded
-    cells: Mapping[str, Mapping[str, Any]]
-
-    def bounds(self, quantity: str) -> tuple[float, float] | None:
-        """Where the values of `forget.activation` or `hidden` stay by their activation; None: anywhere."""
-        place, _, name = quantity.rpartition("/")
-        config = self.cells[f"{place}/" if place else ""] if quantity != "output" else self.last
-        name, _, part = name.partition(".")
-        if name == "cell" or part in ("preactivation", "recurrent"):
-            return None
-        own = not part or name == "candidate"
-        return activations.bounds(config["activation" if own else "recurrent_activation"])
-
-    @property
-    def last(self) -> Mapping[str, Any]:
-        """The config of the cell whose hidden state is the output."""
-        return list(self.cells.values())[-1]
-
-    def stacked(self) -> dict[str, Array]:
-        """Every quantity by name, (batch, steps, units), in the order of processing."""
-        return {name: self.steps.column(name) for name in self.steps.names()}
-
-    def status(self) -> Array:
-        """Each step's place in STATUSES, (batch, steps)."""
-        return self.steps.status()
-
-
-class Trace(NamedTuple):
-    """The loops first to last.  batch, units: which indices are left, None where all are."""
-
-    loops: tuple[Loop, ...]
-    batch: tuple[int, ...] | None = None
-    units: tuple[int, ...] | None = None
-
-    def unit(self, place: int) -> int:
-        """The layer's own index of the unit at `place`."""
-        return self.units[place] if self.units is not None else place
-
-    def entry(self, place: int) -> int:
-        """The input's own index of the batch entry at `place`."""
-        return self.batch[place] if self.batch is not None else place
-
-
-def of(result: Result) -> Trace:
-    """The steps of `result`, each with those of its own loop.  Raises UsageError where there are none."""
-    stack = result.stack
-    found = runs(result.trace)
-    if not found:
+def loops(result: Result) -> tuple[LoopTrace, ...]:
+    """The trace of `result`.  Raises UsageError where no layer goes through time."""
+    if not result.trace:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
         raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
-    return Trace(tuple(_loop(stack, steps) for steps in found))
+    return result.trace
 
 
-def _loop(stack: Stack, steps: Recorded) -> Loop:
-    index, direction = steps[0].layer, steps[0].direction
-    layer: Any = stack.layers[index]
-    path = stack.prefix(index)
-    if len(layer.loops) > 1:
-        layer, path = layer.loops[direction], f"{path}{direction}/"
-    cells = getattr(layer.cell, "cells", None)
-    configs = (
-        {f"cell_{key}/": cell.config for key, cell in cells.items()} if cells else {"": layer.cell.config}
-    )
-    return Loop(index, path, direction, steps, configs)
+def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
+    """Limits of the values of `forget.activation` or `hidden` by their activation; None without any."""
+    prefix, name = "".join(part.rpartition("/")[:2]), part.rpartition("/")[2]
+    config = loop.cells[prefix] if part != "output" else list(loop.cells.values())[-1]
+    name, _, kind = name.partition(".")
+    if name == "cell" or kind in ("preactivation", "recurrent"):
+        return None
+    own = not kind or name == "candidate"
+    return activations.bounds(config["activation" if own else "recurrent_activation"])
 
 
-def narrowed(trace: Trace, kept: Kept) -> Trace:
-    """`trace` with what is kept of it; arrays stay (batch, units).
+def narrow(loops: Sequence[LoopTrace], kept: Kept) -> tuple[LoopTrace, ...]:
+    """The loops with what is kept of them, without the states before.
 
     Raises UsageError for what is not there.
     """
-    batch = _indices("--batch", kept.batch, [len(trace.loops[0].steps[0].status)], "batch entries")
-    sizes = [values.shape[1] for loop in trace.loops for _, values in quantities(loop.steps[0])]
+    if not any(kept):
+        return tuple(loops)
+    import numpy as np
+
+    batch = _indices("--batch", kept.batch, [len(loops[0].status)], "batch entries")
+    sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
     units = _indices("--unit", kept.units, sizes, "units")
-    gates = _named(kept.gates, trace)
-    loops = []
-    for loop in trace.loops:
-        steps = _indices("--step", kept.steps, [len(loop.steps)], "time steps")
-        left = loop.steps if steps is None else loop.steps.only(steps)
-        loops.append(loop._replace(steps=left.cut(batch, units, gates)))
-    return Trace(tuple(loops), batch, units)
+    gates = _named(kept.gates, loops)
+    found = []
+    for loop in loops:
+        steps = _indices("--step", kept.steps, [len(loop.times)], "time steps")
+        places = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
+        parts = {
+            name: values[_places(batch)][:, places][..., _places(units)]
+            for name, values in loop.parts.items()
+            if gates is None or "." not in name or name.rpartition(".")[0] in gates
+        }
+        status = loop.status[_places(batch)][:, places]
+        found.append(
+            loop._replace(
+                times=loop.times[places], status=status, parts=parts, start={}, batch=batch, units=units
+            )
+        )
+    return tuple(found)
+
+
+def _places(indices: Sequence[int] | None) -> Any:
+    """What takes these indices of an axis; None for all."""
+    return slice(None) if indices is None else list(indices)
 
 
 def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
@@ -138,11 +96,11 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _named(wanted: Sequence[str] | None, trace: Trace) -> frozenset[str] | None:
+def _named(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
     """The gates that are meant; `input` means it in every cell of RNN, `cell_1/input` in one."""
     if not wanted:
         return None
-    known = dict.fromkeys(name for loop in trace.loops for name in loop.steps[0].gates)
+    known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
     for word in wanted:
         meant = [name for name in known if word in (name, name.rpartition("/")[2])]
@@ -158,20 +116,20 @@ def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
         for info in layer.outputs(shape):
-            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.name)
+            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.label)
     return found
 
 
-def _bounds(spec: Spec, name: str) -> tuple[float, float] | None:
+def _bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
     config = spec.config
-    if "cell_state" in name or (config.get("merge_mode") == "sum" and not name.startswith(DIRECTIONS)):
+    if label.part == "cell" or (config.get("merge_mode") == "sum" and not label.direction):
         return None
     if "layer" in config:
-        own = config.get("backward_layer") if name.startswith("backward_") else None
-        return _bounds(own or config["layer"], name.removeprefix("forward_").removeprefix("backward_"))
+        own = config.get("backward_layer") if label.direction == "backward" else None
+        return _bounds(own or config["layer"], label._replace(direction=""))
     cell = config.get("cell")
     if isinstance(cell, tuple):
-        cell = cell[cell_number(name) if "/" in name else -1]
+        cell = cell[-1 if label.cell is None else label.cell]
     config = cell.config if cell else config
     return activations.bounds(config["activation"]) if "activation" in config else None
 
@@ -181,7 +139,7 @@ def verify(result: Result) -> None:
     import numpy as np
 
     returned = {tensor.name: tensor.values for tensor in result.outputs}
-    for name, values in told(result):
+    for name, values in traced_outputs(result):
         if not np.array_equal(values, returned[name], equal_nan=True):
             raise EngineError(
                 f"the trace of {result.engine} does not end in the {name} that it returned.",
@@ -189,14 +147,14 @@ def verify(result: Result) -> None:
             )
 
 
-def told(result: Result) -> Iterator[tuple[str, Array]]:
-    """What the steps alone say of every tensor that a recurrent layer returned, by its name."""
+def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
+    """Every tensor that a recurrent layer returned, by name, as its trace has it."""
     if not result.trace:
         return
-    stack, loops = result.stack, of(result).loops
+    stack = result.stack
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
-        own = [loop for loop in loops if loop.layer == index]
+        own = [loop for loop in result.trace if loop.layer == index]
         if not own or not (every or index == len(stack.layers) - 1):
             continue
         names = [info.name for info in layer.outputs(shape)]
@@ -206,19 +164,20 @@ def told(result: Result) -> Iterator[tuple[str, Array]]:
 
 def _is_every_layer(stack: Stack, result: Result) -> bool:
     """Whether every layer's tensors were returned, and not the last one's alone."""
-    return len(stack.layers) > 1 and result.outputs[0].name.startswith("0/")
+    return len(stack.layers) > 1 and result.outputs[0].label.layer is not None
 
 
-def _ends(layer: Any, loops: Sequence[Loop]) -> Iterator[Array]:
+def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
     """Outputs, then states, in Keras's order."""
-    outputs = [loop.steps.column("output") if layer.sequences else loop.steps[-1].output for loop in loops]
+    rows = slice(None) if layer.sequences else -1
+    outputs = [loop.parts["output"][:, rows] for loop in loops]
     if len(loops) == 1:
         yield outputs[0]
     else:
         first, second = outputs
         yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)
     for loop in loops:
-        yield from loop.steps[-1].state.values()
+        yield from (loop.parts[name][:, -1] for name in loop.states)
 
 
 def trace(case: Case) -> Result:

@@ -12,7 +12,7 @@ from rnncli.case import Array, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
 from rnncli.layers._layer import Draw, Option
-from rnncli.result import Gate
+from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class Cell(ABC):
     """
 
     State: ClassVar[type[Any]]
-    output_state: ClassVar[str] = "last_hidden_state"
+    output_state: ClassVar[Label] = Label("hidden", last=True)
     gates: ClassVar[tuple[str, ...]]
     seed_order: ClassVar[tuple[str, ...]] = ("kernel", "recurrent_kernel", "bias", "dropout")
     options: ClassVar[Mapping[str, Option]]
@@ -85,9 +85,9 @@ class Cell(ABC):
         return _activations.unguarded(self.config["recurrent_activation"])
 
     @property
-    def state_sizes(self) -> dict[str, int]:
-        """Units of every part of the state, by its name in a result."""
-        return {f"last_{part}_state": self.units for part in self.State._fields}
+    def state_sizes(self) -> dict[Label, int]:
+        """Units of every part of the state, by its label in a result."""
+        return {Label(part, last=True): self.units for part in self.State._fields}
 
     def bias_shape(self) -> tuple[int, ...]:
         """(gates * units,) unless the cell keeps two."""

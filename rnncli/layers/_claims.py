@@ -20,8 +20,9 @@ def holding(
 
 def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
     """The part of a tensor that `hidden_states[:, 0, 3:]` names; None where there is no such tensor."""
-    name, index = addresses.parsed(claim)
-    return tensors[name][index] if name in tensors else None
+    address = addresses.parse(claim)
+    values = tensors.get(str(address.label))
+    return None if values is None else values[address.numpy_index]
 
 
 def _same(values: Array, other: Array | None) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rnncli import addresses
 from rnncli.case import Array, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.layers._cell import Cell
@@ -54,35 +55,34 @@ class Recurrent(Layer):
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """hidden_state or hidden_states, then the states."""
         batch, timesteps = input_shape[:2]
-        units = self.cell.units
+        units, label = self.cell.units, Label("hidden", self.sequences)
         if self.sequences:
-            output = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (batch, timesteps, units))
+            output = TensorInfo(label, ("batch", "timesteps", "units"), (batch, timesteps, units))
         else:
-            output = TensorInfo("hidden_state", ("batch", "units"), (batch, units))
+            output = TensorInfo(label, ("batch", "units"), (batch, units))
         return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """last_hidden_state, and what else the cell keeps."""
         sizes = self.cell.state_sizes.items()
-        return tuple(TensorInfo(name, ("batch", "units"), (input_shape[0], units)) for name, units in sizes)
+        return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
 
     def claims(self) -> dict[str, tuple[str, ...]]:
         """The last hidden state is the last row of the sequence, in the order of processing."""
         same = "hidden_states[:, -1, :]" if self.sequences else "hidden_state"
-        return {self.cell.output_state: (same,)} if self.returns_state else {}
+        return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """An output, at its place in the order of processing, or a part of the last state."""
-        return Sum((times(self.entry(name, index, input_shape)),))
+        return Sum((times(self.entry(addresses.label(name), index, input_shape)),))
 
     def entry(
-        self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
+        self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> Entry:
         """See `equation`; direction: of which loop of Bidirectional this is."""
-        position = index[1] if name == "hidden_states" else input_shape[1] - 1
-        path, _, base = name.rpartition("/")
-        part = base.removeprefix("last_").removesuffix("_state") if base.startswith("last_") else ""
-        return Entry(direction, position, f"{path}/{part}" if path else part, index[-1])
+        position = index[1] if label.sequence else input_shape[1] - 1
+        part = str(Label(label.part, cell=label.cell, traced=True)) if label.last else ""
+        return Entry(direction, position, part, index[-1])
 
     def initializers(self) -> dict[str, Any]:
         """The cell's."""

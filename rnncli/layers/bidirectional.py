@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from rnncli import layers
+from rnncli import addresses, layers
 from rnncli.case import Array, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
 from rnncli.layers._recurrent import Recurrent
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 _COMMON = ("return_sequences", "return_state", "stateful")
 
@@ -106,20 +106,20 @@ class Bidirectional(Layer):
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
             merged = [
-                TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
+                info.placed(direction=direction)
                 for direction, info in (("forward", forward), ("backward", backward))
             ]
         else:
             units = forward.shape[-1]
             if self.config["merge_mode"] == "concat":
                 units = self.forward.cell.units + self.backward.cell.units
-            merged = [TensorInfo(forward.name, forward.axes, (*forward.shape[:-1], units))]
+            merged = [forward._replace(shape=(*forward.shape[:-1], units))]
         return (*merged, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`forward_last_hidden_state`, ..., then the backward ones."""
         return tuple(
-            TensorInfo(f"{direction}_{info.name}", info.axes, info.shape)
+            info.placed(direction=direction)
             for direction, layer in self.loops.items()
             for info in layer.states(input_shape)
         )
@@ -142,12 +142,12 @@ class Bidirectional(Layer):
         for direction, layer in self.loops.items():
             row = ("-1" if direction == "forward" else "0") if self.sequences else ""
             half = f":{units}" if direction == "forward" else f"{units}:"
-            name = "hidden_states" if self.sequences else "hidden_state"
+            name = Label("hidden", self.sequences)
             if self.config["merge_mode"] is None:
-                same = f"{direction}_{name}" + (f"[:, {row}, :]" if row else "")
+                same = f"{name._replace(direction=direction)}" + (f"[:, {row}, :]" if row else "")
             else:
                 same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
-            found[f"{direction}_{layer.cell.output_state}"] = (same,)
+            found[str(layer.cell.output_state._replace(direction=direction))] = (same,)
         return found
 
     def with_returns(self, **returns: bool) -> Spec:
@@ -161,26 +161,26 @@ class Bidirectional(Layer):
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """One direction's number, or both merged; the second one's sequence was flipped."""
-        direction, _, base = name.partition("_")
-        if direction in self.loops:
-            return Sum((times(self._entry(direction, base, index, input_shape)),))
+        label = addresses.label(name)
+        if label.direction:
+            return Sum((times(self._entry(label.direction, label, index, input_shape)),))
         units = self.forward.cell.units
         if self.config["merge_mode"] == "concat":
             direction = "forward" if index[-1] < units else "backward"
             unit = index[-1] if direction == "forward" else index[-1] - units
-            return Sum((times(self._entry(direction, name, (*index[:-1], unit), input_shape)),))
-        both = [self._entry(direction, name, index, input_shape) for direction in self.loops]
+            return Sum((times(self._entry(direction, label, (*index[:-1], unit), input_shape)),))
+        both = [self._entry(direction, label, index, input_shape) for direction in self.loops]
         if self.config["merge_mode"] == "mul":
             return Sum((Product(tuple(both)),))
         half = (Constant(0.5),) if self.config["merge_mode"] == "ave" else ()
         return Sum(tuple(Product((*half, one)) for one in both))
 
     def _entry(
-        self, direction: str, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]
+        self, direction: str, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]
     ) -> Entry:
-        if direction == "backward" and name == "hidden_states":
+        if direction == "backward" and label.sequence:
             index = (index[0], input_shape[1] - 1 - index[1], index[2])
-        return self.loops[direction].entry(name, index, input_shape, direction)
+        return self.loops[direction].entry(label, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
         """Each direction's."""

@@ -10,7 +10,7 @@ from rnncli.errors import LayerError
 from rnncli.layers._cell import CELL_OPTIONS, initializers_in
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 _SPACE = ("rows", "cols", "depth")
 
@@ -50,9 +50,9 @@ class ConvLSTM(Layer):
         hidden, cell = self.states(input_shape)
         if self.config["return_sequences"]:
             axes = ("batch", "timesteps", *hidden.axes[1:])
-            output = TensorInfo("hidden_states", axes, (*input_shape[:2], *hidden.shape[1:]))
+            output = TensorInfo(Label("hidden", sequence=True), axes, (*input_shape[:2], *hidden.shape[1:]))
         else:
-            output = TensorInfo("hidden_state", hidden.axes, hidden.shape)
+            output = TensorInfo(Label("hidden"), hidden.axes, hidden.shape)
         return (output, hidden, cell) if self.config["return_state"] else (output,)
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -65,7 +65,7 @@ class ConvLSTM(Layer):
             axes, shape = ("batch", "channels", *names), (input_shape[0], filters, *sizes)
         else:
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
-        return tuple(TensorInfo(f"last_{part}_state", axes, shape) for part in ("hidden", "cell"))
+        return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
 
     def initializers(self) -> dict[str, Any]:
         """What fills each weight."""

@@ -11,7 +11,7 @@ from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 
 class Dense(Layer):
@@ -39,7 +39,9 @@ class Dense(Layer):
         """output: the inputs' shape, the last axis units wide."""
         between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
         axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "units")
-        return (TensorInfo("output", axes, (*input_shape[:-1], self.config["units"])),)
+        return (
+            TensorInfo(Label("output", "timesteps" in axes), axes, (*input_shape[:-1], self.config["units"])),
+        )
 
     def initializers(self) -> dict[str, Any]:
         """What fills both weights."""

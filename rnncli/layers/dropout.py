@@ -8,7 +8,7 @@ from typing import ClassVar
 from rnncli.case import Shape
 from rnncli.layers._equations import Given, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 
 class Dropout(Layer):
@@ -37,7 +37,7 @@ class Dropout(Layer):
         """output: the inputs' own shape."""
         between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
         axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "features")
-        return (TensorInfo("output", axes, input_shape),)
+        return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """One, where there is something to draw and no seed is given."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from rnncli.case import Shape
 from rnncli.layers._equations import Given, Sum, times
 from rnncli.layers._layer import Call, Layer, Option, Returned, Run
-from rnncli.result import TensorInfo
+from rnncli.result import Label, TensorInfo
 
 
 class Masking(Layer):
@@ -26,7 +26,7 @@ class Masking(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """output: the inputs' own shape."""
-        return (TensorInfo("output", ("batch", "timesteps", "features"), input_shape),)
+        return (TensorInfo(Label("output", sequence=True), ("batch", "timesteps", "features"), input_shape),)
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """The input itself; a masked one is 0 on its way out, which the number says."""

@@ -10,7 +10,7 @@ from rnncli.case import Array, Shape, Spec
 from rnncli.layers._cell import Cell, Dropout, State
 from rnncli.layers._layer import Draw, Layer, Option, prefixed, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
-from rnncli.result import Gate
+from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
     from rnncli.layers._cell import Gates
@@ -26,11 +26,11 @@ class StackedCells:
     def __init__(self, specs: tuple[Spec, ...]) -> None:
         self.cells: dict[str, Cell] = {str(i): layers.make_cell(spec) for i, spec in enumerate(specs)}
         self.units = self.cells[str(len(specs) - 1)].units
-        self.output_state = f"cell_{len(specs) - 1}/last_hidden_state"
+        self.output_state = Label("hidden", last=True, cell=len(specs) - 1)
         self.state_sizes = {
-            name: units
+            label._replace(cell=int(key)): units
             for key, cell in self.cells.items()
-            for name, units in prefixed(f"cell_{key}", cell.state_sizes)
+            for label, units in cell.state_sizes.items()
         }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:

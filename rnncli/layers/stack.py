@@ -67,7 +67,7 @@ class Stack(Sequence[Spec]):
             yield layer, input_shape
             if index + 1 < len(self.layers):
                 returned = layer.outputs(input_shape)
-                if returned[0].name.startswith("forward_"):
+                if returned[0].label.direction:
                     raise LayerError(
                         f"layer {index} ({layer.spec.class_name}, merge_mode none) returns two outputs, "
                         f"and layer {index + 1} takes one.",
@@ -105,7 +105,7 @@ class Stack(Sequence[Spec]):
             layer, shape = pairs[-1]
             return layer.outputs(shape)
         return tuple(
-            TensorInfo(f"{index}/{info.name}", info.axes, info.shape)
+            info.placed(layer=index)
             for index, (layer, shape) in enumerate(pairs)
             for info in layer.outputs(shape)
         )
@@ -126,7 +126,7 @@ class Stack(Sequence[Spec]):
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """What an initial state of every layer consists of, in order."""
         return tuple(
-            TensorInfo(self.prefix(index) + info.name, info.axes, info.shape)
+            info.placed(layer=index if len(self.layers) > 1 else None)
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
             for info in layer.states(shape)
         )

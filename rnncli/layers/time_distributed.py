@@ -11,8 +11,6 @@ from rnncli.errors import LayerError
 from rnncli.layers._layer import Layer, Option
 from rnncli.result import TensorInfo
 
-_SEQUENCES = {"hidden_state": "hidden_states"}
-
 
 class TimeDistributed(Layer):
     """Gives the layer inputs of (batch, ...), one time step at a time, and stacks what it puts out."""
@@ -45,8 +43,8 @@ class TimeDistributed(Layer):
         """The inner output with the time axis put in again."""
         info = self.layer.outputs(_of_a_step(input_shape))[0]
         inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
-        name = _SEQUENCES.get(info.name, info.name)
-        return (TensorInfo(name, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
+        label = info.label._replace(sequence=True)
+        return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
 
     def initializers(self) -> dict[str, Any]:
         """The inner layer's."""

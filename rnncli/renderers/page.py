@@ -9,11 +9,12 @@ values around zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from rnncli.case import Array
 from rnncli.renderers.visible import visible
+from rnncli.result import Label
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
@@ -27,6 +28,7 @@ class View(NamedTuple):
     width: columns of the terminal, None where lines may be as long as they like.
     color: escape codes are welcome.  ascii: the output takes no other characters.
     theme: `light` or `dark` paper of svg and html; "" for what they have by default.
+    encoding: of a table; all other text is UTF-8.
     """
 
     lang: str = "en"
@@ -36,6 +38,7 @@ class View(NamedTuple):
     color: bool = False
     ascii: bool = False
     theme: str = ""
+    encoding: str = "utf-8"
 
 
 class Marks(NamedTuple):
@@ -80,10 +83,6 @@ class Span(_Span):
 
 
 Line: TypeAlias = tuple[Span, ...]
-
-
-class Written(list[Any]):
-    """A part of a document that JSON takes as it is: words, whole numbers and finite ones."""
 
 
 class Later:
@@ -131,12 +130,32 @@ class Grid(NamedTuple):
     cells: tuple[tuple[Table, ...], ...]
 
 
+class Forms(NamedTuple):
+    """One part in several forms, the best first: a renderer shows the first that fits, else the last.
+
+    forms: made as they are asked for, where that is an iterator.
+    """
+
+    forms: Iterable[tuple[Table | Line, ...]]
+
+
 class Page(NamedTuple):
     """A title, a few remarks under it, and then tables, grids and single lines."""
 
     title: Line
     notes: tuple[Line, ...] = ()
-    parts: tuple[Table | Grid | Line, ...] = ()
+    parts: tuple[Table | Grid | Forms | Line, ...] = ()
+
+    def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
+        """The parts; of Forms the first of which all tables fit, else the last."""
+        for part in self.parts:
+            if not isinstance(part, Forms):
+                yield part
+                continue
+            for form in part.forms:
+                if all(fits(one) for one in form if isinstance(one, Table)):
+                    break
+            yield from form
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
@@ -187,17 +206,9 @@ def has_numbers(cell: Cell) -> bool:
     return any(isinstance(part, Numbers) for part in cell)
 
 
-def room(line: Line) -> int:
-    """The columns that `line` takes in a terminal: two for a wide character."""
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(char) in "WF" else 1 for span in line for char in span.text)
-
-
-def idea(name: str) -> str:
+def idea(label: Label) -> str:
     """The idea that a tensor stands for: equal tensors stand for the same one."""
-    base = name.rpartition("/")[2]
-    return "cell" if "cell_state" in base else "hidden" if "hidden_state" in base else ""
+    return label.part if label.part in ("hidden", "cell") and not label.traced else ""
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:

@@ -7,11 +7,12 @@ from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from rnncli import addresses
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
-from rnncli.renderers.page import Cell, Line, Span, View, Written, cell, idea, line, marks
+from rnncli.renderers.page import Cell, Line, Span, View, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import GrowingTensor, NamedTensor
+from rnncli.result import GrowingTensor, Label, NamedTensor
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def configs(stack: Stack) -> list[dict[str, Any]]:
     """The layers as Keras itself writes them."""
     from rnncli.specs import to_config
 
-    return Written(map(to_config, stack))
+    return list(map(to_config, stack))
 
 
 @lru_cache(maxsize=4)
@@ -89,8 +90,8 @@ def expression(stack: Stack) -> str | list[str]:
     """`LSTM(3)`; of a stack a list of them.  A case document takes either as its layer."""
     from rnncli.specs import describe
 
-    written = Written(map(describe, stack))
-    return written if len(written) > 1 else str(written[0])
+    written = list(map(describe, stack))
+    return written if len(written) > 1 else written[0]
 
 
 def title(layers: Sequence[Spec], view: View) -> Line:
@@ -139,7 +140,7 @@ def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any
         **({"time": list(tensor.time)} if tensor.time else {}),
         "shape": list(tensor.values.shape),
         "dtype": str(tensor.values.dtype),
-        "meaning": meaning(tensor.name, lang),
+        "meaning": meaning(tensor.label, lang),
     }
 
 
@@ -182,14 +183,14 @@ def no_tensors(command: str) -> NoReturn:
     raise UsageError(f"{command} has no tensors to store.", "Use --format json, or store the tensors of run.")
 
 
-def name_cell(name: str) -> Cell:
+def name_cell(label: Label) -> Cell:
     """The name in the colour of its idea."""
-    return cell(name, f"strong {idea(name)}".strip())
+    return cell(str(label), f"strong {idea(label)}".strip())
 
 
 def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:
     """`= hidden_states[:, -1, :]`, in the colour of what it is equal to."""
-    return tuple((Span("= ", "dim"), Span(claim, idea(claim.partition("[")[0]))) for claim in claims)
+    return tuple((Span("= ", "dim"), Span(claim, idea(addresses.parse(claim).label))) for claim in claims)
 
 
 def small(number: float) -> str:

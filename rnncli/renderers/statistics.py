@@ -1,11 +1,18 @@
-"""Values in a few figures: extremes and where, mean and std, how many are saturated or not finite."""
+"""Values in a few figures: extremes and where, mean and std, how many are saturated or not finite.
+
+`of` computes them; `document` and `parts` show them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rnncli import addresses
 from rnncli.case import Array
+from rnncli.renderers.page import Cell, Column, Forms, Line, Table, View, cell, histogram, idea, line, marks
+from rnncli.renderers.wording import say
 
 BINS = 8
 BLOCK = 2**20
@@ -142,3 +149,121 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
         if len(found):
             return tuple(int(place) for place in np.unravel_index(start + int(found[0]), values.shape))
     return None
+
+
+def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
+    """Every figure; `axes` name what an index counts."""
+    return {
+        "axes": list(axes),
+        "count": stats.count,
+        "min": _extreme_document(stats.min),
+        "max": _extreme_document(stats.max),
+        "mean": stats.mean,
+        "std": stats.std,
+        "saturated": stats.saturated,
+        "beyond": stats.beyond and list(stats.beyond),
+        "nan": stats.nan,
+        "infinite": stats.infinite,
+        "histogram": list(stats.histogram),
+    }
+
+
+def _extreme_document(extreme: Extreme | None) -> dict[str, Any] | None:
+    return None if extreme is None else {"value": extreme.value, "index": list(extreme.index)}
+
+
+def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:
+    """A table of one row per tensor, or some lines of text for each."""
+    if not stats:
+        return ()
+    odd = any(figures.nan or figures.infinite for figures in stats.values())
+    lines = (row for name, figures in stats.items() for row in _lines(name, figures, view))
+    narrow = ((), line(say("statistics", view.lang), "dim"), *lines)
+    return Forms(((_table(stats, view),), narrow)), line(
+        say("finite only" if odd else "finite", view.lang), "dim"
+    )
+
+
+def _table(stats: Mapping[str, Stats], view: View) -> Table:
+    odd = [kind for kind in ("nan", "infinite") if any(getattr(figures, kind) for figures in stats.values())]
+    headings = ["statistics", "min", "max", "mean", "std", "saturated"]
+    columns = [Column(say(key, view.lang)) for key in headings]
+    columns += [Column({"nan": "NaN", "infinite": "inf"}[kind], right=True) for kind in odd]
+    signed = any(figures.min is not None and figures.min.value < 0 for figures in stats.values())
+    rows = []
+    for name, figures in stats.items():
+        least, most, mean, std = _numbers(figures, view, signed)
+        counts = [
+            cell(str(getattr(figures, kind)), "alarm" if getattr(figures, kind) else "") for kind in odd
+        ]
+        rows.append(
+            (
+                cell(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip()),
+                _with_index(least, figures.min),
+                _with_index(most, figures.max),
+                cell(mean),
+                cell(std),
+                _saturated(figures, view),
+                *counts,
+                cell(histogram(figures.histogram, view)),
+            )
+        )
+    return Table((*columns, Column(say("histogram", view.lang))), tuple(rows))
+
+
+def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
+    dot, lang = marks(view).dot, view.lang
+    least, most, mean, std = _numbers(stats, view)
+    yield line(name.removesuffix(".activation"), f"strong {idea(addresses.label(name))}".strip())
+    if stats.min and stats.max:
+        extremes = ((key, text, extreme.index) for key, text, extreme in (
+            ("min", least, stats.min), ("max", most, stats.max)
+        ))  # fmt: skip
+        yield line("  " + dot.join(f"{say(key, lang)} {text} {list(index)}" for key, text, index in extremes))
+        pieces = [
+            f"{say('mean', lang)} {mean}",
+            f"{say('std', lang)} {std}",
+            histogram(stats.histogram, view),
+        ]
+        yield line("  " + dot.join(filter(None, pieces)))
+    last = []
+    if stats.saturated is not None:
+        last += [f"{say('saturated', lang)} {_percent(stats.saturated)} ({_beyond_text(stats, view)})"]
+    last += [f"{count} {word}" for count, word in ((stats.nan, "NaN"), (stats.infinite, "inf")) if count]
+    if last:
+        yield line("  " + dot.join(last), "alarm" if stats.nan or stats.infinite else "")
+
+
+def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, str, str]:
+    """min, max, mean and std, in one format.  signed: a blank where others have a sign."""
+    if stats.min is None or stats.max is None:
+        return ("", "", "", "")
+    import numpy as np
+
+    from rnncli.renderers.numerals import style_for, written
+
+    values = (stats.min.value, stats.max.value, stats.mean, stats.std)
+    style = style_for(np.array(values[:2]), view.precision)
+    least, most, mean, std = (written(value, f" {style}" if signed else style) for value in values)
+    return least, most, mean, std
+
+
+def _with_index(text: str, extreme: Extreme | None) -> Cell:
+    return cell(text) if extreme is None else (line(text), line(str(list(extreme.index)), "dim"))
+
+
+def _saturated(stats: Stats, view: View) -> Cell:
+    if stats.saturated is None:
+        return cell("")
+    return (line(_percent(stats.saturated)), line(_beyond_text(stats, view), "dim"))
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if 0 < share < 1 else f"{share:.0%}"
+
+
+def _beyond_text(stats: Stats, view: View) -> str:
+    """`<0.05 >0.95`, `±0.95`: where a value is saturated."""
+    low, high = stats.beyond or (0.0, 0.0)
+    both = "+-" if view.ascii else "±"
+    return f"{both}{high:g}" if low == -high else f"<{low:g} >{high:g}"

@@ -6,6 +6,8 @@ on them; only what explains them is translated.
 
 from __future__ import annotations
 
+from rnncli.result import Label
+
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         # headings and labels
@@ -242,28 +244,21 @@ def say(key: str, lang: str = "en") -> str:
     return WORDS.get(lang, WORDS["en"])[key]
 
 
-def meaning(name: str, lang: str = "en") -> str:
-    """What the tensor `name` is, `layer 0: hidden state at every time step`; "" where nobody knows."""
-    return _of_tensor(name, "", lang)
+def meaning(label: Label, lang: str = "en") -> str:
+    """What a tensor is, `layer 0: hidden state at every time step`; "" where nobody knows."""
+    text = _of_tensor(label, "", lang)
+    return text if label.call is None or not text else f"{say('call', lang).format(label.call)}: {text}"
 
 
-def brief(name: str, lang: str = "en") -> str:
+def brief(label: Label, lang: str = "en") -> str:
     """The same in a few words, for under the name, which has said the rest: `every time step`."""
-    return _of_tensor(name, "brief ", lang)
+    return _of_tensor(label, "brief ", lang)
 
 
-def _of_tensor(name: str, prefix: str, lang: str) -> str:
+def _of_tensor(label: Label, prefix: str, lang: str) -> str:
     """`0/forward_cell_1/last_hidden_state`: the layer, the cell of RNN, then what it is."""
     words = WORDS.get(lang, WORDS["en"])
-    if name.startswith("call "):
-        call, _, rest = name.partition("/")
-        text = _of_tensor(rest, prefix, lang)
-        return f"{words['call'].format(call.removeprefix('call '))}: {text}" if text and not prefix else text
-    *path, base = name.split("/")
-    parts = []
-    for part in path:
-        direction, is_cell, number = part.partition("cell_")
-        parts.append(f"{words['cell']} {number}" if is_cell else f"{words['layer']} {part}")
-        base = direction + base if is_cell else base
-    text = words.get(prefix + base, "")
+    text = words.get(f"{prefix}{label._replace(call=None, layer=None, cell=None)}", "")
+    places = (("layer", label.layer), ("cell", label.cell))
+    parts = [f"{words[key]} {place}" for key, place in places if place is not None]
     return f"{', '.join(parts)}: {text}" if parts and text else text

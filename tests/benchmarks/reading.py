@@ -25,7 +25,7 @@ def sections(rounds: int) -> Sections:
             source = formats.Source(path.name, path=path)
             contestants: dict[str, Callable[[], object]] = {
                 title: lambda path=path, library=library: library(path).sum(),
-                "rnncli": lambda source=source: formats.read(source).inputs.sum(),
+                "rnncli": lambda source=source: np.asarray(formats.read(source).inputs).sum(),
             }
             megabytes = path.stat().st_size / 1e6
             seconds = in_turn(contestants, rounds)

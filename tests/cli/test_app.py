@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rnncli.cli import app
+from rnncli.cli import app, catalog
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, expanded, given
 
 CONTRACT_FLAGS = """
@@ -30,7 +30,7 @@ def test_run_has_every_flag_of_the_contract() -> None:
     assert set(CONTRACT_FLAGS.split()) <= flags_of("run")
 
 
-@pytest.mark.parametrize("name", [name for group in app.COMMANDS.values() for name in group])
+@pytest.mark.parametrize("name", catalog.names())
 def test_a_command_has_a_line_of_help_and_an_example(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +58,7 @@ def test_flags_stand_under_their_headings(capsys: pytest.CaptureFixture[str]) ->
 def test_help_lists_every_command(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(args) == 0
     shown = capsys.readouterr().out
-    for heading, commands in app.COMMANDS.items():
+    for heading, commands in catalog.sections().items():
         assert f"{heading}:" in shown
         assert all(f"\n  {name} " in shown for name in commands)
 

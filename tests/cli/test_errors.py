@@ -128,7 +128,7 @@ def test_check_that_fails_still_prints_the_result(
         result = honest(case, "numpy")
         if engine != "tensorflow":
             return result
-        moved = tuple(NamedTensor(part.name, part.axes, part.values + 2e-4) for part in result.outputs)
+        moved = tuple(NamedTensor(part.label, part.axes, part.values + 2e-4) for part in result.outputs)
         return replace(result, outputs=moved)
 
     monkeypatch.setattr(compute, "run", apart)

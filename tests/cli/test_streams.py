@@ -302,10 +302,11 @@ def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = (
-        "import sys, time\nfrom rnncli.cli import app, output\n"
-        "def slow(file, parts):\n"
-        "    file.write(next(iter(parts))[:9]); print('writing', flush=True); time.sleep(30)\n"
-        "output._write_all = slow\n"
+        "import sys, time\nfrom rnncli.cli import app\n"
+        "from rnncli.renderers.formats import json\n"
+        "def slow(answer, view, file):\n"
+        "    file.write(b'{'); file.flush(); print('writing', flush=True); time.sleep(30)\n"
+        "json.write = slow\n"
         f"sys.exit(app.main(['run', '--seed', '1', '--quiet', '-o', {str(tmp_path / 'out.json')!r}]))"
     )
     with subprocess.Popen(

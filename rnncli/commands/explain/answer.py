@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rnncli import addresses
 from rnncli.case import Array
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor
 from rnncli.renderers.page import Page, Records, View
@@ -38,7 +39,7 @@ class ExplainAnswer:
                 "tensor": found.target.name,
                 "index": list(found.target.indices),
                 "value": number(found.value),
-                "meaning": meaning(found.target.name, view.lang),
+                "meaning": meaning(addresses.label(found.target.name), view.lang),
                 "equals": list(found.equals),
                 "equations": [_equation(equation, number) for equation in found.equations],
             },

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.commands.explain.explanation import Place, Target
-from rnncli.compute.recorded import Recorded, runs
 from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack
-from rnncli.result import Result, Step, TensorInfo
+from rnncli.result import STATUSES, LoopTrace, Result, TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +96,7 @@ class Source:
         self.stack = result.stack
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
         self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
-        self.loops: dict[tuple[int, str], Recorded] = {}
-        for steps in runs(result.trace):
-            layer, direction = steps[0].layer, steps[0].direction
-            both = len(self.stack.layers[layer].loops) > 1
-            self.loops[layer, direction if both else ""] = steps
+        self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
 
     def node(self, target: Target) -> Node:
         """The number that `target` names."""
@@ -117,10 +112,8 @@ class Source:
 
     def _inner(self, part: Part, indices: tuple[int, ...]) -> Inner:
         """A number of a gate: at the input's time, or without one at the last step that was processed."""
-        steps = self.loops[part.layer, part.direction]
-        position = len(steps) - 1
-        if len(indices) == 3:
-            position = next(place for place, step in enumerate(steps) if step.timestep == indices[1])
+        times = self.loops[part.layer, part.direction].times.tolist()
+        position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
         return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
     def settled(self, node: Node) -> Node:
@@ -143,20 +136,27 @@ class Source:
 
     def output_of(self, node: Inner) -> str:
         """The state that the loop puts out: `hidden`, of the last of several cells."""
-        *_, name = (part for part in self.step(node).state if part.rpartition("/")[2] == "hidden")
+        *_, name = (part for part in self.loop(node).states if part.rpartition("/")[2] == "hidden")
         return name
 
-    def steps(self, node: Inner) -> Recorded:
-        """Of the node's loop, in the order of processing."""
+    def loop(self, node: Inner) -> LoopTrace:
+        """The trace of the node's loop."""
         return self.loops[node.layer, node.direction]
 
-    def step(self, node: Inner) -> Step:
-        """The node's own."""
-        return self.steps(node)[node.position]
+    def timestep(self, node: Inner) -> int:
+        """The input's own index of its step."""
+        return int(self.loop(node).times[node.position])
 
     def status(self, node: Inner) -> str:
         """Whether its step was computed, held or zeroed."""
-        return self.step(node).status[node.batch]
+        return STATUSES[self.loop(node).status[node.batch, node.position]]
+
+    def before(self, node: Inner, state: str, unit: int) -> float:
+        """A number of a state before the node's step."""
+        loop = self.loop(node)
+        if node.position:
+            return float(loop.parts[state][node.batch, node.position - 1, unit])
+        return float(loop.start[state][node.batch, unit])
 
     def value(self, node: Node) -> float:
         """The layer's own number."""
@@ -164,18 +164,15 @@ class Source:
             return float(self.tensors[self.stack.prefix(node.layer) + node.name][node.indices])
         return float(self.row(node)[node.unit])
 
-    def row(self, node: Inner) -> Array:
-        """The numbers of all units, (units,)."""
-        step = self.step(node)
-        if node.name == RETURNED:
-            found: Array = step.output
-        elif node.name in step.state:
-            found = step.state[node.name]
-        else:
-            name, _, recurrent = node.name.partition(".")
-            gate = step.gates[name]
-            found = gate.recurrent if recurrent and gate.recurrent is not None else gate.activation
-        return found[node.batch]  # type: ignore[no-any-return]
+    def row(self, node: Inner, part: str = "activation") -> Array:
+        """The numbers of all units, (units,); part: which one of a gate."""
+        loop, name = self.loop(node), node.name
+        if name == RETURNED:
+            name = "output"
+        elif name in loop.gates:
+            name = f"{name}.{part}"
+        found: Array = loop.parts[name][node.batch, node.position]
+        return found
 
     def key(self, node: Node) -> str:
         """A name for the node and for no other one."""
@@ -183,13 +180,13 @@ class Source:
         if isinstance(node, Returned):
             return f"{prefix}{node.name}{list(node.indices)}"
         path = f"{prefix}{node.direction}/" if node.direction else prefix
-        return f"{path}{node.name}[t={self.step(node).timestep}, {node.batch}, {node.unit}]"
+        return f"{path}{node.name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
     def place(self, node: Node) -> Place:
         """Where it stands, in the words of a trace."""
         if isinstance(node, Inner):
-            step = self.step(node)
-            return Place(node.layer, step.direction, step.timestep, node.position, node.batch, node.unit)
+            direction = self.loop(node).direction
+            return Place(node.layer, direction, self.timestep(node), node.position, node.batch, node.unit)
         timestep = node.indices[1] if len(node.indices) == 3 else None
         return Place(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
@@ -217,20 +214,19 @@ class Source:
 
     def dropout(self, node: Inner, row: str) -> tuple[Array, ...]:
         """The masks of its cell for the `inputs`, or for the state."""
-        masks = self.step(node).dropout
+        masks = self.loop(node).dropout
         masks = masks[node.cell_key] if node.cell else masks
         found: tuple[Array, ...] = masks.inputs if row == "inputs" else masks.recurrent
         return found
 
     def inputs(self, layer: int) -> Array:
         """What the layer got."""
-        found: Array = self.tensors[self.below(layer)] if layer else self.case.inputs
+        found: Array = self.tensors[f"{layer - 1}/{self.below(layer).name}"] if layer else self.case.inputs
         return found
 
-    def below(self, layer: int) -> str:
-        """The tensor that the layer under this one hands on, with its number in front."""
-        name = self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0].name
-        return self.stack.prefix(layer - 1) + name
+    def below(self, layer: int) -> TensorInfo:
+        """The tensor that the layer under this one hands on."""
+        return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
         """What its cell or layer says of it, and the gate that it is in truth: SimpleRNN's hidden state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rnncli import addresses
 from rnncli.commands.explain.explanation import Equation, Factor, Place, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.parts import claim_lines, note_of, small, title
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 def page(answer: ExplainAnswer, view: View) -> Page:
     """The number in the title, what it is below, then the equations, those of one place together."""
     found, root = answer.explanation, answer.explanation.equations[0]
-    style = f"strong {idea(found.target.name)}".strip()
+    label = addresses.label(found.target.name)
+    style = f"strong {idea(label)}".strip()
     value = _written([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
-    said = [meaning(found.target.name, view.lang), *_place(root.place, answer, view)]
+    said = [meaning(label, view.lang), *_place(root.place, answer, view)]
     notes = [
         line(marks(view).dot.join(filter(None, said)), "dim"),
         *claim_lines(found.equals),

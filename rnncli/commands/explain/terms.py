@@ -130,8 +130,7 @@ def _factor(link: Link, source: Source) -> Factor:
 def _totals(source: Source, node: Node, gate: str) -> Array:
     """What the function is applied to, of all units: softmax takes them together."""
     if isinstance(node, Inner):
-        found: Array = source.step(node).gates[node.cell + gate].preactivation[node.batch]
-        return found
+        return source.row(node._replace(name=node.cell + gate), "preactivation")
     weights = source.weights_of(node)
     total: Array = source.inputs(node.layer)[node.indices[:-1]] @ weights["kernel"]
     return total + weights["bias"] if "bias" in weights else total
@@ -148,7 +147,7 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
-    if node.name != RETURNED and node.name not in source.step(node).state:
+    if node.name != RETURNED and node.name not in source.loop(node).states:
         return None  # a gate is computed at a masked step too, and not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
@@ -156,12 +155,12 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
     places = (node._replace(position=place, name=name) for place in reversed(range(node.position)))
     earlier = next((place for place in places if source.status(place) == "computed"), None)
     if earlier is not None:
-        timestep = source.step(earlier).timestep
+        timestep = source.timestep(earlier)
         said = f"{name.removeprefix(node.cell)} at t={timestep}"
         return Note("held", timestep), (Link(Factor(said, source.value(earlier)), earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
-    start = float(source.steps(node)[0].before[name][node.batch, node.unit])
+    start = source.before(node._replace(position=0), name, node.unit)
     return Note("start"), (Link(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
 
 
@@ -240,7 +239,7 @@ class _Spread:
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
-        value = float(self.source.step(node).before[full][node.batch, unit])
+        value = self.source.before(node, full, unit)
         if node.position == 0:
             return Link(Factor(name.format("at start"), value))
         earlier = node._replace(position=node.position - 1, name=full, unit=unit)
@@ -272,16 +271,16 @@ class _Spread:
             below = int(node.cell_key) - 1
             other = node._replace(name=f"cell_{below}/hidden", unit=place)
             return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
-        return self._input((node.batch, self.source.step(node).timestep, place))
+        return self._input((node.batch, self.source.timestep(node), place))
 
     def _input(self, index: tuple[int, ...]) -> Link:
         """An entry of what the layer got: a feature, or what the layer below put out."""
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
-            prefix, _, base = self.source.below(layer).partition("/")
+            base = str(self.source.below(layer).label)
             node = Returned(layer - 1, base, index)
-            return Link(Factor(f"layer {prefix} {base}{list(index)}", value), node, further=True)
+            return Link(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
         place = index[-1]
         return Link(Factor(names[place] if place < len(names) else f"feature {place}", value))
 
@@ -319,7 +318,8 @@ def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
     found: list[str] = []
     for tensor in result.outputs:
         for claim in tensor.equals:
-            other, window = addresses.parsed(claim)
+            address = addresses.parse(claim)
+            other, window = str(address.label), address.numpy_index
             shape = next(one.values.shape for one in result.outputs if one.name == other)
             if tensor.name == prefix + target.name and other in names:
                 found.append(f"{other.removeprefix(prefix)}{_outwards(target.indices, window, shape)}")
@@ -367,21 +367,29 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
 def _with_sequences(case: Case, text: str) -> Case:
     """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
-    name = text.partition("[")[0].strip().rpartition("/")[2]
-    if not name.endswith("hidden_states") or not case.stack.layers[-1].recurrent:
+    address = _address(text)
+    if address is None or not address.label.sequence or not case.stack.layers[-1].recurrent:
         return case
     return replace(case, stack=case.stack.with_returns(return_sequences=True))
 
 
 def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
     """The gate that is asked for, with time or without, as the index says."""
-    name, _, index = text.partition("[")
-    part = locate.parts(stack).get(name.strip())
-    if part is None or name.strip() in known:
+    address = _address(text)
+    part = address and locate.parts(stack).get(str(address.label))
+    if not address or not part or str(address.label) in known:
         return ()
-    if index.count(",") == 1:
-        return (TensorInfo(name.strip(), ("batch", "units"), (shape[0], part.units)),)
-    return (TensorInfo(name.strip(), ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+    if len(address.texts) == 2:
+        return (TensorInfo(address.label, ("batch", "units"), (shape[0], part.units)),)
+    return (TensorInfo(address.label, ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+
+
+def _address(text: str) -> addresses.Address | None:
+    """What `text` names; None where it is no address, which `explanation.target` tells."""
+    try:
+        return addresses.parse(text)
+    except ValueError:
+        return None
 
 
 def example(stack: Stack) -> str:

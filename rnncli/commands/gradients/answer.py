@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite, log10
@@ -10,7 +9,8 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
-from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line, room
+from rnncli.renderers.measure import Space, longest, wrap
+from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.wording import say
 
@@ -70,7 +70,7 @@ class GradientsAnswer:
         curves = self._named()
         parts: list[Table | Line] = [*_tables(curves, view), (), *_notes(curves, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
-        parts += [line(text, "dim") for text in _wrapped(say("rule", view.lang), view)]
+        parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
         return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
 
     def records(self, view: View) -> Records:
@@ -140,8 +140,8 @@ def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
     masked = say("masked", view.lang)
     times = [cell(f"{step}") for step in steps]
     marked = any(curve.skipped.any() for _, curve in curves)
-    ahead = max(len(str(steps[-1])), 1) + 2 + (room(line(masked)) + 2 if marked else 0)
-    for group, length in _groups(curves, view, ahead):
+    ahead = [len(str(steps[-1])), *([longest([masked])] if marked else [])]
+    for group, length in _groups(curves, Space.beside(ahead, view)):
         columns = [Column("t", right=True)]
         columns += [Column("")] if marked else []
         columns += [Column(name) for name, _ in group]
@@ -164,19 +164,15 @@ def _shown_steps(count: int, view: View) -> list[int]:
 
 
 def _groups(
-    curves: Sequence[tuple[str, Curve]], view: View, ahead: int
+    curves: Sequence[tuple[str, Curve]], space: Space
 ) -> Iterator[tuple[list[tuple[str, Curve]], int]]:
     """Curves that stand side by side, and how long their bars are."""
-    if view.width is None:
-        yield list(curves), LONGEST_BAR
-        return
-    wide = max(NUMBER + 4, *(len(name) for name, _ in curves)) + 2
-    abreast = max((view.width - ahead) // wide, 1)
-    tables = -(-len(curves) // abreast)
+    tables = -(-len(curves) // space.count(max(NUMBER + 4, longest(name for name, _ in curves)), len(curves)))
     abreast = -(-len(curves) // tables)
-    length = min((view.width - ahead) // abreast - NUMBER - 3, LONGEST_BAR)
+    beside_bar = NUMBER + 1
+    length = space.share(abreast, beside_bar, beside_bar + LONGEST_BAR) - beside_bar
     for start in range(0, len(curves), abreast):
-        yield list(curves[start : start + abreast]), max(length, 0)
+        yield list(curves[start : start + abreast]), length
 
 
 def _ends(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
@@ -218,7 +214,7 @@ def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
     if shown < count:
         texts.append(say("some steps", view.lang).format(shown=shown, count=count))
     for text in texts:
-        yield from (line(part, "dim") for part in _wrapped(text, view))
+        yield from (line(part, "dim") for part in wrap(text, view))
 
 
 def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
@@ -230,16 +226,8 @@ def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
         t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
     )
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
-    for place, text in enumerate(_wrapped(f"{name}: {said}", view)):
+    for place, text in enumerate(wrap(f"{name}: {said}", view)):
         if place or not text.startswith(name):
             yield line(text, style)
         else:
             yield (Span(name, "strong"), Span(text[len(name) :], style))
-
-
-def _wrapped(text: str, view: View) -> list[str]:
-    """As many lines as the width asks for."""
-    if view.width is None:
-        return [text]
-    wide = room(line(text)) / max(len(text), 1)
-    return textwrap.wrap(text, max(int(view.width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")

@@ -125,7 +125,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> Target:
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
     info, parts = addresses.named(text, infos, "--of: ")
-    return _placed(infos.index(info), info, _index(text, parts or ["0"], info))
+    return _placed(infos.index(info), info, _index(text, parts or ("0",), info))
 
 
 def layer_of(case: Case) -> int:

@@ -263,7 +263,7 @@ def _squared(values: Any) -> Array:
 
 def _parts(ours: Any) -> list[str]:
     """`hidden`, `cell`: the parts of the state, in Keras's order."""
-    return [name.replace("last_", "").replace("_state", "") for name in ours.cell.state_sizes]
+    return [str(label.in_trace) for label in ours.cell.state_sizes]
 
 
 def _direction_of(ours: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnncli import compute
+from rnncli import addresses, compute
 from rnncli.case import Array, Case, format_shape
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
@@ -125,13 +125,13 @@ def _quadrant(result: Result, view: View) -> Table:
 
 
 def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
-    return name_cell(tensor.name), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
+    return name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
 
 
 def _listed(words: str, names: list[str], view: View) -> Line:
     spans = [Span(f"{words} ", "dim")]
     for name in names:
-        spans += [Span(name, idea(name)), Span(marks(view).dot, "dim")]
+        spans += [Span(name, idea(addresses.label(name))), Span(marks(view).dot, "dim")]
     return tuple(spans[:-1])
 
 

@@ -7,17 +7,16 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.renderers.page import Cell, Column, Line, Span, Table, View, cell, idea, line, marks, room
+from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.wording import say
-from rnncli.result import NamedTensor, Result
+from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))
 """With the state returned, which the other two leave out."""
 GAP = -1
 LETTERS = ascii_lowercase + ascii_uppercase
 COLORS = 4
-BETWEEN = 2
-MOST_COLUMNS = 7
+MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
 
 
 class Row(NamedTuple):
@@ -27,14 +26,14 @@ class Row(NamedTuple):
     stand; a tensor without time has one entry, where the sequence it belongs to ends.
     """
 
-    name: str
+    label: Label
     subscript: str
     half: str
     entries: Mapping[int, Array]
 
     def at(self, place: int, steps: int) -> str:
         """One entry, as NumPy takes it: `hidden_states[:, -1, 3:]`."""
-        return self.name + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
+        return str(self.label) + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
 
 
 class Scheme(NamedTuple):
@@ -62,7 +61,7 @@ def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
     units = _forward_units(results[True, True])
-    ordered = sorted(tensors.values(), key=lambda tensor: ("last_" in tensor.name, -len(tensor.axes)))
+    ordered = sorted(tensors.values(), key=lambda tensor: (tensor.label.last, -len(tensor.axes)))
     rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, units))
     return Scheme(rows, steps, _letters(rows), timed.time or range(steps))
 
@@ -79,15 +78,15 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
     halves: list[tuple[str, slice]] = [("", slice(None))]
-    if units is not None and "last_" not in tensor.name:
+    if units is not None and not tensor.label.last:
         halves = [("forward half", slice(None, units)), ("backward half", slice(units, None))]
     for half, part in halves:
         if half:
             index[-1] = f":{units}" if half == "forward half" else f"{units}:"
-        backward = half == "backward half" or tensor.name.startswith("backward_")
+        backward = half == "backward half" or tensor.label.direction == "backward"
         cut = values[..., part]
         entries = {t: cut[:, t] for t in range(steps)} if timed else {0 if backward else steps - 1: cut}
-        yield Row(tensor.name, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
+        yield Row(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
 
 
 def _letters(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
@@ -105,31 +104,29 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def parts(scheme: Scheme, view: View) -> tuple[Table | Line, ...]:
+def parts(scheme: Scheme, view: View) -> tuple[Forms, ...]:
     """A row a tensor, a column a time step; where that does not fit, the sets of equal entries in lines."""
+    return (Forms(_forms(scheme, view)),)
+
+
+def _forms(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
+    """Tables with the halves named, then without, each with fewer and fewer time steps; last, lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     said = line(say("letters", view.lang).format(dot=dot), "dim")
+    most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
-        taken = max(room(_name(row)) for row in scheme.rows) + BETWEEN + (len("-1-") if scheme.time[0] else 0)
-        if halves and any(row.half for row in scheme.rows):
-            taken += max(room(line(_half(row, view))) for row in scheme.rows) + BETWEEN
-        shown = _shown(scheme, None if view.width is None else view.width - taken)
-        if shown:
-            return (_table(scheme, shown, halves, view), said)
+        for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
+            yield _table(scheme, _shown(scheme.steps, columns), halves, view), said
     sets = (" = ".join(entries) for entries in scheme.identities())
-    return ((), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets))
+    yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
 
 
-def _shown(scheme: Scheme, left: int | None) -> tuple[int, ...]:
-    """Which time steps there is room for, the first and the last at least; none where not even they fit."""
-    each = len(f"t={scheme.steps - 1}") + BETWEEN
-    most = MOST_COLUMNS if left is None else min(MOST_COLUMNS, (left + BETWEEN) // each)
-    if scheme.steps <= most:
-        return tuple(range(scheme.steps))
-    if most < len((0, GAP, -1)):
-        return ()
-    tail = (most - 1) // 2
-    return (*range(most - 1 - tail), GAP, *range(scheme.steps - tail, scheme.steps))
+def _shown(steps: int, columns: int) -> tuple[int, ...]:
+    """Which time steps stand in so many columns: the first, a gap and the last."""
+    if steps <= columns:
+        return tuple(range(steps))
+    tail = (columns - 1) // 2
+    return (*range(columns - 1 - tail), GAP, *range(steps - tail, steps))
 
 
 def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Table:
@@ -148,7 +145,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
 
 
 def _name(row: Row) -> Line:
-    return (Span(row.name, f"strong {idea(row.name)}".strip()), Span(row.subscript, "dim"))
+    return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
 def _half(row: Row, view: View) -> str:

@@ -6,16 +6,15 @@ stand under each other; a layer in a stack counts the steps of what it was given
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import NamedTuple
 
 from rnncli.addresses import cell_number
 from rnncli.case import Array, Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.renderers.visible import visible
-from rnncli.result import NamedTensor, Result, Step
+from rnncli.result import STATUSES, LoopTrace, NamedTensor, Result
 from rnncli.specs import describe
 
 LONG = 24
@@ -97,19 +96,18 @@ class Sheet:
 def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every gate, candidate and state of one sequence: a row a layer and direction."""
     wanted = _entry(case, wanted)
-    steps = [step for step in result.trace if step.timestep in _times(case, wanted)]
-    if not steps:
+    if not result.trace:
         raise UsageError("there is no trace: no layer goes through time.", "Take --what result.")
-    groups = [list(group) for _, group in groupby(steps, key=lambda step: (step.layer, step.direction))]
-    _demand(wanted.gates, groups)
-    rows = [
-        Row(_label(case, group), tuple(_traced(sorted(group, key=lambda step: step.timestep), wanted)))
-        for group in groups
-    ]
-    skipped = {step.status[wanted.batch] for step in steps} - {"computed"}
-    first = sorted(groups[0], key=lambda step: step.timestep)
-    masked = f"masked, {' or '.join(sorted(skipped))}" if skipped else ""
-    return _sheet(case, result, wanted, rows, _skipped(first, wanted), masked)
+    _demand(wanted.gates, result.trace)
+    rows, skipped = [], set()
+    for loop in result.trace:
+        places = _places(case, loop, wanted)
+        rows.append(Row(_label(case, loop), tuple(_traced(loop, places, wanted))))
+        skipped.update(loop.status[wanted.batch, places].tolist())
+    masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
+    loop = result.trace[0]
+    first = _skipped(loop, _places(case, loop, wanted), wanted)
+    return _sheet(case, result, wanted, rows, first, masked and f"masked, {masked}")
 
 
 def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
@@ -117,13 +115,13 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     wanted = _entry(case, wanted)
     if wanted.gates:
         raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
-    tensors: dict[str, list[Panel]] = {}
+    tensors: dict[int | None, list[Panel]] = {}
     for tensor in result.outputs:
-        path = tensor.name.partition("/")[0]
-        path = path if path.isdigit() else ""
-        name = tensor.name.removeprefix(f"{path}/")
-        tensors.setdefault(path, []).append(_returned(case, tensor, name, wanted))
-    rows = [Row(f"layer {path}" if path else "", tuple(panels)) for path, panels in tensors.items()]
+        panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
+        tensors.setdefault(tensor.label.layer, []).append(panel)
+    rows = [
+        Row("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
+    ]
     times = _times(case, wanted)
     mask = () if case.mask is None else tuple(not case.mask[wanted.batch, time] for time in times)
     return _sheet(case, result, wanted, rows, mask, "masked" if any(mask) else "")
@@ -147,50 +145,52 @@ def _times(case: Case, wanted: Wanted) -> range:
     return range(case.inputs.shape[1])[wanted.steps]
 
 
-def _demand(gates: Sequence[str], groups: Iterable[Sequence[Step]]) -> None:
-    known = list(dict.fromkeys(name for group in groups for name in (*group[0].gates, *group[0].state)))
+def _places(case: Case, loop: LoopTrace, wanted: Wanted) -> list[int]:
+    """Where the steps that are wanted are in the loop, in the order of the input's time."""
+    times = _times(case, wanted)
+    return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
+
+
+def _demand(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
+    known = list(dict.fromkeys(name for loop in loops for name in (*loop.gates, *loop.states)))
     for name in gates:
         if name not in known:
             raise UsageError(f"--gate: there is no {name!r} here.", did_you_mean(name, known))
 
 
-def _label(case: Case, group: Sequence[Step]) -> str:
+def _label(case: Case, loop: LoopTrace) -> str:
     """`layer 1, backward`; "" where there is one layer and one direction."""
-    step = group[0]
-    layer = f"layer {step.layer}" if len(case.layers) > 1 else ""
-    both = case.layers[step.layer].class_name == "Bidirectional"
-    return ", ".join(filter(None, (layer, step.direction if both or step.direction == "backward" else "")))
+    layer = f"layer {loop.layer}" if len(case.layers) > 1 else ""
+    directed = loop.is_half or loop.direction == "backward"
+    return ", ".join(filter(None, (layer, loop.direction if directed else "")))
 
 
-def _traced(steps: Sequence[Step], wanted: Wanted) -> Iterator[Panel]:
-    """The heat maps of one layer and direction, the steps in the order of time."""
-    import numpy as np
+def _traced(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> Iterator[Panel]:
+    """The heat maps of one loop, the steps at `places`."""
+    times = tuple(loop.times[places].tolist())
+    skipped = _skipped(loop, places, wanted)
 
-    def panel(title: str, kind: str, values: Iterable[Array]) -> Panel:
-        columns = np.stack([array[wanted.batch] for array in values], axis=-1)
-        return Panel(title, kind, columns, times=times, skipped=_skipped(steps, wanted))
+    def panel(title: str, kind: str, part: str) -> Panel:
+        return Panel(title, kind, loop.parts[part][wanted.batch, places].T, times=times, skipped=skipped)
 
-    times = tuple(step.timestep for step in steps)
-    first = steps[0]
-    names = [name for name in (*first.gates, *reversed(tuple(first.state))) if _asked(name, wanted)]
+    names = [name for name in (*loop.gates, *reversed(loop.states)) if _asked(name, wanted)]
     for name in sorted(names, key=cell_number):  # cell by cell
-        if name in first.state:
-            kind = OF_STATE[name.rpartition("/")[2]]
-            yield panel(f"{name} state", kind, (step.state[name] for step in steps))
+        if name in loop.states:
+            yield panel(f"{name} state", OF_STATE[name.rpartition("/")[2]], name)
+        elif name.endswith("candidate"):
+            yield panel(name, "state", f"{name}.activation")
         else:
-            candidate = name.endswith("candidate")
-            title, kind = (name, "state") if candidate else (f"{name} gate", "gate")
-            yield panel(title, kind, (step.gates[name].activation for step in steps))
-    if any("zeroed" in step.status for step in steps) and not wanted.gates:
-        yield panel("output", "state", (step.output for step in steps))
+            yield panel(f"{name} gate", "gate", f"{name}.activation")
+    if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not wanted.gates:
+        yield panel("output", "state", "output")
 
 
 def _asked(name: str, wanted: Wanted) -> bool:
     return not wanted.gates or name in wanted.gates
 
 
-def _skipped(steps: Iterable[Step], wanted: Wanted) -> tuple[bool, ...]:
-    return tuple(step.status[wanted.batch] != "computed" for step in steps)
+def _skipped(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> tuple[bool, ...]:
+    return tuple((loop.status[wanted.batch, places] != 0).tolist())
 
 
 def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Panel:
@@ -201,7 +201,7 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
             "plot draws what is (batch, timesteps, units) or (batch, units).",
         )
     values = tensor.values[wanted.batch]
-    kind = "cell" if "cell_state" in name else "state"
+    kind = "cell" if tensor.label.part == "cell" else "state"
     if values.ndim == 1:
         return Panel(name, kind, values[:, None])
     times = tensor.time or range(len(values))

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rnncli.addresses import without_call
 from rnncli.case import Array, format_shape
-from rnncli.renderers import statistics_parts
+from rnncli.renderers import statistics
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -37,13 +36,13 @@ from rnncli.renderers.parts import (
     tensor_head,
     title,
 )
+from rnncli.renderers.statistics import Stats
 from rnncli.renderers.wording import brief, say
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
     from rnncli.compute.growing import GrowingResult
-    from rnncli.renderers.statistics import Stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ class RunAnswer:
         calls = _by_call(self.result.outputs)
         last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
         document = {**head, "outputs": last}
-        if any(tensor.name.startswith("call ") for tensor in calls[-1]):
+        if any(tensor.label.call is not None for tensor in calls[-1]):
             document["calls"] = [{"outputs": [self._document(one, view) for one in call]} for call in calls]
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
@@ -75,7 +74,7 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
-        parts = (table_of(self.result, view), *statistics_parts.parts(self.stats, view))
+        parts = (table_of(self.result, view), *statistics.parts(self.stats, view))
         return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
@@ -90,16 +89,16 @@ class RunAnswer:
         """alone: under the names that it has where no other call is shown."""
         figures = self.stats.get(tensor.name)
         if alone:
-            call = tensor.name.removesuffix(without_call(tensor.name))
+            call = "" if tensor.label.call is None else f"call {tensor.label.call}/"
             equals = tuple(claim.removeprefix(call) for claim in tensor.equals)
-            tensor = tensor._replace(name=without_call(tensor.name), equals=equals)
-        own = {} if figures is None else {"stats": statistics_parts.document(figures, tensor.axes)}
+            tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
+        own = {} if figures is None else {"stats": statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
 
 
 def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
     """The tensors of each call; of one alone, where not every call is shown."""
-    calls = groupby(tensors, key=lambda tensor: tensor.name.removesuffix(without_call(tensor.name)))
+    calls = groupby(tensors, key=lambda tensor: tensor.label.call)
     return [list(call) for _, call in calls] or [[]]
 
 
@@ -141,20 +140,17 @@ def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Re
 def stats_of(result: Result) -> dict[str, Stats]:
     """The figures of every tensor."""
     from rnncli.compute import trace
-    from rnncli.renderers import statistics as stats
 
-    plain = {tensor.name: without_call(tensor.name) for tensor in result.outputs}
-    once = replace(result, outputs=tuple(one._replace(name=plain[one.name]) for one in result.outputs))
+    once = replace(result, outputs=tuple(one._replace(label=one.label.in_call) for one in result.outputs))
     bounds = trace.bounds_of(once)
-    return {one.name: stats.of(one.values, bounds[plain[one.name]]) for one in result.outputs}
+    return {one.name: statistics.of(one.values, bounds[str(one.label.in_call)]) for one in result.outputs}
 
 
 def first_nan(result: Result) -> str | None:
     """The first tensor with a NaN, and where: `hidden_states[0, 2, 1]`; None without one."""
-    from rnncli.renderers import statistics as stats
 
     for tensor in result.outputs:
-        place = stats.first_nan(tensor.values)
+        place = statistics.first_nan(tensor.values)
         if place is not None:
             return f"{tensor.name}{list(place)}"
     return None
@@ -172,9 +168,9 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
         known += (line(f"{say('difference', view.lang)} {small(difference)}", "dim"),)
-    under = brief(tensor.name, view.lang)
+    under = brief(tensor.label, view.lang)
     return (
-        (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
+        (*name_cell(tensor.label), *((line(under, "dim"),) if under else ())),
         cell(format_shape(tensor.values.shape)),
         (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
     def needs_everything(self) -> bool:
         """Whether the whole result must be there before any of it can be written."""
         whole = self.check.check or self.stats or self.fail_on_nan or self.shown.all_calls
-        return whole or not formats.grows(format_of(self.output))
+        return whole or not formats.get(format_of(self.output)).TRAITS.incremental
 
 
 def answer(wanted: Wanted) -> None:

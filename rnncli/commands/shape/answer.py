@@ -49,7 +49,7 @@ class ShapeAnswer:
                     "name": output.name,
                     "axes": list(output.axes),
                     "shape": list(output.shape),
-                    "meaning": meaning(output.name, view.lang),
+                    "meaning": meaning(output.label, view.lang),
                     "equals": list(report.claims.get(output.name, ())),
                 }
                 for output in report.outputs
@@ -81,10 +81,10 @@ class ShapeAnswer:
         headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "meaning"))
         rows = tuple(
             (
-                name_cell(output.name),
+                name_cell(output.label),
                 cell(format_shape(output.shape)),
                 (
-                    line(meaning(output.name, view.lang), "dim"),
+                    line(meaning(output.label, view.lang), "dim"),
                     *claim_lines(self.report.claims.get(output.name, ())),
                 ),
             )

@@ -89,9 +89,9 @@ def trace(
     if check.check:
         result, apart = compare.held(case, result, *check.tolerances)
         remarks += beyond.denormals(case, result)
-    whole = tracing.of(result)
-    wanted = steps.indices(narrow.step, len(whole.loops[0].steps))
-    kept = tracing.narrowed(whole, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
+    loops = tracing.loops(result)
+    wanted = steps.indices(narrow.step, len(loops[0].times))
+    kept = tracing.narrow(loops, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
     deliver(TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)

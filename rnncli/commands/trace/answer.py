@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.recorded import quantities
-from rnncli.compute.trace import Loop, Trace
-from rnncli.renderers import statistics_parts
+from rnncli.compute.trace import bounds
+from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head, head_of
-from rnncli.result import Gate, Result, Step
-
-if TYPE_CHECKING:
-    from rnncli.renderers.statistics import Stats
+from rnncli.renderers.statistics import Stats
+from rnncli.result import STATUSES, LoopTrace, Result
 
 
 @dataclass(frozen=True)
 class TraceAnswer:
-    """The steps of every loop, in the order in which they were processed.
+    """Every loop of a trace, its steps in the order of processing.
 
-    trace: of `result`, narrowed or not.  stats: by path and name, `0/forward/input.activation`; empty
+    loops: of `result`, narrowed or not.  stats: by path and name, `0/forward/input.activation`; empty
     where they were not asked for.
     """
 
     result: Result
-    trace: Trace
+    loops: tuple[LoopTrace, ...]
     stats: dict[str, Stats] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
         """The contract's object; `differences` and `stats` only where they were asked for."""
-        document = {**head_of(self.result), "trace": [self._step(step) for step in self._steps()]}
+        document = {**head_of(self.result), "trace": list(self._steps())}
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return {**document, **self._stats()}
@@ -40,7 +38,7 @@ class TraceAnswer:
     def lines(self, view: View) -> Iterator[dict[str, Any]]:
         """A step a line, and the stats on one more."""
         for step in self._steps():
-            yield {**head(), **self._step(step)}
+            yield {**head(), **step}
         if self.stats:
             yield {**head(), **self._stats()}
 
@@ -53,92 +51,83 @@ class TraceAnswer:
     def records(self, view: View) -> Records:
         """One number a row; a step's status stands in each of its rows."""
         header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
-        return header, (row for step in self._steps() for row in self._rows(step, view.precision))
+        return header, (row for loop in self.loops for row in _rows(loop, view.precision))
 
     def tensors(self) -> dict[str, Array]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
 
         In the order of processing, with `0/` and `forward/` in front where there are several loops.
         """
-        import numpy as np
-
         found: dict[str, Array] = {}
-        for loop in self.trace.loops:
-            for name, values in loop.stacked().items():
-                found[loop.path + name.replace(".", "/")] = values
-            found[f"{loop.path}timestep"] = np.array([step.timestep for step in loop.steps])
-            found[f"{loop.path}status"] = loop.status()
+        for loop in self.loops:
+            parts = {name.replace(".", "/"): values for name, values in loop.parts.items()}
+            named = {**parts, "timestep": loop.times, "status": loop.status}
+            found.update({loop.path + name: values for name, values in named.items()})
         return found
 
-    def _steps(self) -> Iterator[Step]:
-        return (step for loop in self.trace.loops for step in loop.steps)
-
-    def _step(self, step: Step) -> dict[str, Any]:
-        """One step; `batch` and `units` say which indices its arrays hold where they do not hold all."""
-        left = {"batch": self.trace.batch, "units": self.trace.units}
-        return {
-            "layer": step.layer,
-            "direction": step.direction,
-            "timestep": step.timestep,
-            **{name: list(indices) for name, indices in left.items() if indices is not None},
-            "status": list(step.status),
-            "gates": {name: _gate(gate) for name, gate in step.gates.items()},
-            "state": dict(step.state),
-            "output": step.output,
-        }
+    def _steps(self) -> Iterator[dict[str, Any]]:
+        return (step for loop in self.loops for step in _steps(loop))
 
     def _stats(self) -> dict[str, Any]:
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
-        return {"stats": {name: statistics_parts.document(stats, axes) for name, stats in self.stats.items()}}
-
-    def _rows(self, step: Step, decimals: int | None) -> Iterable[tuple[Any, ...]]:
-        from rnncli.renderers.numerals import exact
-
-        for name, values in quantities(step):
-            for (row, column), number in zip(_places(*values.shape), exact(values, decimals), strict=True):
-                place = (self.trace.entry(row), step.status[row], self.trace.unit(column))
-                yield step.layer, step.direction, step.timestep, *place, name, number
+        return {"stats": {name: statistics.document(stats, axes) for name, stats in self.stats.items()}}
 
 
-def _places(rows: int, columns: int) -> Iterator[tuple[int, int]]:
-    return ((row, column) for row in range(rows) for column in range(columns))
+def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
+    """Step by step; `batch` and `units` say which indices the arrays hold where they do not hold all."""
+    kept = {"batch": loop.batch, "units": loop.units}
+    left = {name: list(indices) for name, indices in kept.items() if indices is not None}
+    gates, states = loop.gates, loop.states
+    for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
+        values = {name: part[:, place] for name, part in loop.parts.items()}
+        yield {
+            "layer": loop.layer,
+            "direction": loop.direction,
+            "timestep": time,
+            **left,
+            "status": [STATUSES[one] for one in status],
+            "gates": {
+                gate: {part: values[f"{gate}.{part}"] for part in parts} for gate, parts in gates.items()
+            },
+            "state": {name: values[name] for name in states},
+            "output": values["output"],
+        }
 
 
-def _gate(gate: Gate) -> dict[str, Array]:
-    parts = {
-        "preactivation": gate.preactivation,
-        "recurrent": gate.recurrent,
-        "activation": gate.activation,
-    }
-    return {name: values for name, values in parts.items() if values is not None}
+def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:
+    from rnncli.renderers.numerals import exact
+
+    for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
+        for name, part in loop.parts.items():
+            values = part[:, place]
+            for (row, column), number in zip(
+                product(*map(range, values.shape)), exact(values, decimals), strict=True
+            ):
+                index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
+                yield loop.layer, loop.direction, time, *index, name, number
 
 
-def stats_of(trace: Trace) -> dict[str, Stats]:
-    """The figures of every quantity of every loop; a step that was held or zeroed does not count.
+def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
+    """The figures of every part of every loop; a step that was held or zeroed does not count.
 
     Indices are (batch, timestep, unit), the input's and the layer's own.
     """
-    return {
-        loop.path + name: _placed(stats, loop, trace)
-        for loop in trace.loops
-        for name, stats in _of_loop(loop)
-    }
+    found = {}
+    for loop in loops:
+        counted = (loop.status == 0)[..., None]
+        for name, values in loop.parts.items():
+            found[loop.path + name] = _in_input(statistics.of(values, bounds(loop, name), counted), loop)
+    return found
 
 
-def _of_loop(loop: Loop) -> Iterator[tuple[str, Stats]]:
-    from rnncli.renderers import statistics as stats
+def _in_input(stats: Stats, loop: LoopTrace) -> Stats:
+    """The same with the input's and the layer's own indices."""
 
-    counted = (loop.status() == 0)[..., None]
-    for name, values in loop.stacked().items():
-        yield name, stats.of(values, loop.bounds(name), counted)
-
-
-def _placed(stats: Stats, loop: Loop, trace: Trace) -> Stats:
     def own(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index
-        return trace.entry(entry), loop.steps[step].timestep, trace.unit(unit)
+        return loop.entry(entry), int(loop.times[step]), loop.unit(unit)
 
     return replace(
         stats,
@@ -147,20 +136,16 @@ def _placed(stats: Stats, loop: Loop, trace: Trace) -> Stats:
     )
 
 
-def first_nan(trace: Trace) -> str | None:
-    """Where the first NaN of a computed step stands, in the order of processing; None without one."""
-    steps = ((step, loop) for loop in trace.loops for step in loop.steps)
-    return next((place for step, loop in steps for place in _nans(step, loop, trace)), None)
-
-
-def _nans(step: Step, loop: Loop, trace: Trace) -> Iterator[str]:
-    import numpy as np
-
-    from rnncli.renderers import statistics as stats
-
-    counted = np.array([status == "computed" for status in step.status])[:, None]
-    for name, values in quantities(step):
-        place = stats.first_nan(values, counted)
-        if place is not None:
-            entry, unit = trace.entry(place[0]), trace.unit(place[1])
-            yield f"{loop.path}{name} at timestep {step.timestep}, batch {entry}, unit {unit}"
+def first_nan(loops: Sequence[LoopTrace]) -> str | None:
+    """Where the first NaN of a computed step is, in the order of processing; None without one."""
+    for loop in loops:
+        counted = (loop.status.T == 0)[..., None]
+        places = {
+            name: statistics.first_nan(part.swapaxes(0, 1), counted) for name, part in loop.parts.items()
+        }
+        found = [(place, name) for name, place in places.items() if place is not None]
+        if found:
+            (step, entry, unit), name = min(found, key=lambda one: one[0][0])
+            at = f"timestep {loop.times[step]}, batch {loop.entry(entry)}, unit {loop.unit(unit)}"
+            return f"{loop.path}{name} at {at}"
+    return None

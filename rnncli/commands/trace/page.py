@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.addresses import cell_number
 from rnncli.case import Array
-from rnncli.renderers import statistics_parts
+from rnncli.compute.trace import bounds
+from rnncli.renderers import statistics
+from rnncli.renderers.measure import BETWEEN, Space, flow, longest, width_of
 from rnncli.renderers.page import (
     Cell,
     Column,
+    Forms,
     Line,
     Page,
     Span,
@@ -22,16 +25,15 @@ from rnncli.renderers.page import (
     cell,
     line,
     marks,
-    room,
 )
 from rnncli.renderers.parts import note_of, small, title
 from rnncli.renderers.wording import say
+from rnncli.result import STATUSES
 
 if TYPE_CHECKING:
     from rnncli.commands.trace.answer import TraceAnswer
-    from rnncli.compute.trace import Loop, Trace
+    from rnncli.result import LoopTrace
 
-BETWEEN = 2
 MOST_ROWS = 24
 """More steps of all batch entries together show their edges, unless all of them are wanted."""
 EDGE = 3
@@ -45,11 +47,11 @@ GAP = -1
 
 def page(answer: TraceAnswer, view: View) -> Page:
     """Loops first to last, then what the bars mean, figures, and differences from Keras."""
-    loops = [_LoopTables(loop, answer, view) for loop in answer.trace.loops]
-    parts: list[Table | Line] = [part for loop in loops for part in loop.tables()]
+    loops = [_LoopTables(loop, answer, view) for loop in answer.loops]
+    parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
-    parts += statistics_parts.parts(shown, view)
+    parts += statistics.parts(shown, view)
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
@@ -110,7 +112,7 @@ class Field:
         bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
         each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
         numbers = sum(self.between + columns for columns in each)
-        return max(room(line(self.heading)), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
+        return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
 
     def with_numbers(self, units: tuple[int, ...]) -> Field:
         """The same with these units in numbers too."""
@@ -120,20 +122,16 @@ class Field:
 class _LoopTables:
     """One loop's quantities, and how they share the width."""
 
-    def __init__(self, loop: Loop, answer: TraceAnswer, view: View) -> None:
+    def __init__(self, loop: LoopTrace, answer: TraceAnswer, view: View) -> None:
         self.loop, self.answer, self.view = loop, answer, view
-        self.trace: Trace = answer.trace
-        self.status = loop.status()
+        self.status = loop.status
 
     @cached_property
     def quantities(self) -> list[Quantity]:
         """Cell by cell the gates in their order, then cell and hidden."""
-        stacked = self.loop.stacked()
-        shown = [name for name in stacked if _is_shown(name)]
-        states = [name for name in reversed(shown) if "." not in name]
-        gates = [name for name in shown if name not in states]
-        ordered = sorted((*gates, *states), key=cell_number)
-        return [self._quantity(name, stacked[name]) for name in ordered]
+        gates = (f"{gate}.activation" for gate in self.loop.gates)
+        ordered = sorted((*gates, *reversed(self.loop.states)), key=cell_number)
+        return [self._quantity(name, self.loop.parts[name]) for name in ordered]
 
     def _quantity(self, name: str, values: Array) -> Quantity:
         import numpy as np
@@ -144,7 +142,7 @@ class _LoopTables:
         finite = counted[np.isfinite(counted)]
         largest = float(np.abs(finite).max()) if finite.size else 1.0
         positive = finite.size and (finite >= 0).all()
-        low, high = self.loop.bounds(name) or (0.0 if positive else -largest, largest)
+        low, high = bounds(self.loop, name) or (0.0 if positive else -largest, largest)
         style = style_for(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
         texts = {row: [written(value, style) for value in values[row]] for row in rows}
@@ -152,7 +150,7 @@ class _LoopTables:
 
     def tables(self) -> Iterator[Table | Line]:
         """One, or as many as the width asks for, each with the time in front; then what a status means."""
-        title_, groups = self._title(), list(self._groups())
+        title_, groups = self._title(), list(self._groups(self._fields()))
         for place, fields in enumerate(groups):
             last = place == len(groups) - 1
             yield self._table(fields, title_ if place == 0 else (), last)
@@ -161,7 +159,7 @@ class _LoopTables:
     @property
     def directed(self) -> bool:
         """Whether the direction has to be said: it is backward, or one of two."""
-        return self.loop.direction == "backward" or self.loop.path.endswith(f"{self.loop.direction}/")
+        return self.loop.direction == "backward" or self.loop.is_half
 
     def _title(self) -> Line:
         """`layer 0  LSTM(3) · backward`, as far as there are several."""
@@ -184,10 +182,10 @@ class _LoopTables:
         ellipsis = marks(self.view).ellipsis
         columns: list[tuple[str, list[str]]] = []
         if entries > 1:
-            batch = [ellipsis if entry == GAP else str(self.trace.entry(entry)) for entry, _ in rows]
+            batch = [ellipsis if entry == GAP else str(self.loop.entry(entry)) for entry, _ in rows]
             news = [text if not place or text != batch[place - 1] else "" for place, text in enumerate(batch)]
             columns.append((say("batch", self.view.lang), news))
-        times = [ellipsis if GAP in row else str(self.loop.steps[row[1]].timestep) for row in rows]
+        times = [ellipsis if GAP in row else str(self.loop.times[row[1]]) for row in rows]
         if self.directed:
             columns.append(
                 (say("step", self.view.lang), ["" if GAP in row else self._processed(row[1]) for row in rows])
@@ -196,7 +194,7 @@ class _LoopTables:
 
     def _processed(self, place: int) -> str:
         """How many steps the layer had taken before."""
-        timestep, last = self.loop.steps[place].timestep, self.answer.result.input_shape[1] - 1
+        timestep, last = self.loop.times[place], self.answer.result.input_shape[1] - 1
         return str(last - timestep if self.loop.direction == "backward" else timestep)
 
     @cached_property
@@ -216,15 +214,13 @@ class _LoopTables:
 
     def _spelled_out(self, fields: Sequence[Field]) -> bool:
         """Whether there is room beside these columns to say in a row why it was not computed."""
-        if self.left is None:
-            return True
-        longest = max(room(line(say(key, self.view.lang))) for key in self.said if key)
-        return self._taken(fields) + longest <= self.left + self._short()
+        words = longest(say(key, self.view.lang) for key in self.said if key)
+        return self._fits(fields, words - self._short())
 
     def _short(self) -> int:
         """The columns of the longest word for a status; 0 where every step was computed."""
-        words = [room(line(say(f"short {key}", self.view.lang))) for key in self.said if key]
-        return max((*words, room(line(say("status", self.view.lang))))) if words else 0
+        words = [say(f"short {key}", self.view.lang) for key in self.said if key]
+        return longest([*words, say("status", self.view.lang)]) if words else 0
 
     def _reasons(self, fields: Sequence[Field]) -> Iterator[Line]:
         """What the words of the status mean, below the table, where there was no room for it inside."""
@@ -234,9 +230,8 @@ class _LoopTables:
                 yield line(f"{word} = {say(key, self.view.lang)}", "dim")
 
     def _why(self, entry: int, step: int) -> str:
-        status = self.loop.steps[step].status[entry]
-        shown = self.loop.steps[step].output[entry]
-        first = status == "held" and step == 0 and not shown.any()
+        status = STATUSES[self.status[entry, step]]
+        first = status == "held" and step == 0 and not self.loop.parts["output"][entry, step].any()
         return "first" if first else status
 
     @property
@@ -244,34 +239,21 @@ class _LoopTables:
         """Whether there is one unit alone, which is shown in numbers."""
         return all(quantity.units == 1 for quantity in self.quantities)
 
-    @property
-    def left(self) -> int | None:
-        """The columns for gates and states."""
-        if self.view.width is None:
-            return None
-        texts = [(heading, *labels) for heading, labels in self.ahead]
-        taken = sum(BETWEEN + max(room(line(text)) for text in column) for column in texts)
-        if any(self.said):
-            taken += self._short() + BETWEEN
-        if self.single:
-            taken += len(self.quantities) + BETWEEN
-        return max(self.view.width - taken, 20)
+    @cached_property
+    def space(self) -> Space:
+        """What is left for gates and states."""
+        taken = [longest([heading, *labels]) for heading, labels in self.ahead]
+        taken += [self._short()] if any(self.said) else []
+        taken += [len(self.quantities)] if self.single else []
+        return Space.beside(taken, self.view, least=20)
 
-    def _groups(self) -> Iterator[list[Field]]:
+    def _groups(self, fields: Sequence[Field]) -> Iterator[list[Field]]:
         """The columns, as many of them a table as fit."""
-        yield from self._grouped(self._fields())
+        return self.space.split(fields, lambda one: one.width(self.view))
 
-    def _grouped(self, fields: Sequence[Field]) -> Iterator[list[Field]]:
-        group: list[Field] = []
-        for one in fields:
-            if group and not self._fits([*group, one]):
-                yield group
-                group = []
-            group.append(one)
-        yield group
-
-    def _taken(self, fields: Sequence[Field]) -> int:
-        return sum(one.width(self.view) + BETWEEN for one in fields) - BETWEEN
+    def _fits(self, fields: Sequence[Field], more: int = 0) -> bool:
+        """Whether one table holds all of them."""
+        return self.space.fits((one.width(self.view) for one in fields), more)
 
     def _fields(self) -> list[Field]:
         """Numbers alone for one unit; else bars, and numbers of as many quantities as there is room for."""
@@ -302,11 +284,7 @@ class _LoopTables:
             if self._fits(wanted):
                 return wanted
         few = [replace(one, bars=_within(one.quantity.units, FEWEST_BARS)) for one in first]
-        return few if len(list(self._grouped(few))) <= MOST_TABLES else fields
-
-    def _fits(self, fields: Sequence[Field]) -> bool:
-        """Whether one table holds all of them."""
-        return self.left is None or self._taken(fields) <= self.left
+        return few if len(list(self._groups(few))) <= MOST_TABLES else fields
 
     @property
     def lacks_numbers(self) -> bool:
@@ -319,19 +297,14 @@ class _LoopTables:
         return any(len(one.numbers) == 1 < one.quantity.units for one in self._fields())
 
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
-        if self.left is None:
-            return _within(quantity.units, MOST_BARS)
-        each = self.left // len(self.quantities) - BETWEEN
-        return _within(quantity.units, min(MOST_BARS, max(each, FEWEST_BARS)))
+        return _within(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
 
     def _every_number(self, quantity: Quantity) -> Iterator[Field]:
         """All of them, in as many columns as the width asks for."""
-        each = quantity.units
-        if self.left is not None:
-            each = max(1, (self.left + BETWEEN) // (quantity.widest + BETWEEN + 1))
+        each = self.space.count(quantity.widest + 1, quantity.units)
         for start in range(0, quantity.units, each):
             units = tuple(range(start, min(start + each, quantity.units)))
-            part = f"[{self.trace.unit(units[0])}:{self.trace.unit(units[-1]) + 1}]"
+            part = f"[{self.loop.unit(units[0])}:{self.loop.unit(units[-1]) + 1}]"
             yield Field(quantity, units, units, quantity.label + (part if each < quantity.units else ""))
 
     def _table(self, fields: Sequence[Field], title_: Line, last: bool) -> Table:
@@ -392,22 +365,17 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
     for loop in loops:
         several = len(loops) > 1
         for quantity in loop.quantities:
-            bounded = loop.loop.bounds(quantity.name) is not None
+            bounded = bounds(loop.loop, quantity.name) is not None
             name = quantity.label if bounded or not several else loop.loop.path + quantity.label
             names = ranges.setdefault(f"{quantity.low:.4g}..{quantity.high:.4g}", [])
             names += [] if name in names else [name]
     pieces = [f"{' '.join(names)} {span}" for span, names in ranges.items()]
-    lines: list[str] = []
-    for piece in pieces:
-        joined = f"{lines[-1]}{marks(view).dot}{piece}" if lines else f"{say('bars', view.lang)}: {piece}"
-        if lines and view.width is not None and room(line(joined)) > view.width:
-            lines.append(f"  {piece}")
-        else:
-            lines[-1:] = [joined]
+    pieces[:1] = [f"{say('bars', view.lang)}: {piece}" for piece in pieces[:1]]
+    lines = flow(pieces, view)
     if any(loop.lacks_numbers for loop in loops):
         pieces = [say("numbers", view.lang)]
         if any(loop.shows_first for loop in loops):
-            pieces.insert(0, say("single numbers", view.lang).format(unit=loops[0].trace.unit(0)))
+            pieces.insert(0, say("single numbers", view.lang).format(unit=loops[0].loop.unit(0)))
         lines.append(marks(view).dot.join(pieces))
     return tuple(line(text, "dim") for text in lines)
 

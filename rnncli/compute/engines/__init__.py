@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.result import Step
+from rnncli.result import LoopTrace
 
 
 class InexactError(EngineError):
@@ -30,7 +30,7 @@ class Computed(NamedTuple):
 
     tensors: tuple[tuple[Array, ...], ...]
     weights: Mapping[str, Array]
-    trace: Sequence[Step] = ()
+    trace: tuple[LoopTrace, ...] = ()
     earlier: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
 from rnncli.compute.engines import Computed
-from rnncli.compute.recorded import Recording
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
+from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -33,10 +33,10 @@ class Running(ABC):
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         self.stack, self.weights = case.stack, weights
         self.states: dict[str, Any] = {}
-        self.steps = Recording()
+        self.traces: list[LoopTrace] = []
 
     def __call__(self, case: Case) -> Computed:
-        """Every layer's tensors of the last of the calls, or of all; and its steps for a trace."""
+        """Every layer's tensors of the last of the calls, or of all, and the trace of the last."""
         import numpy as np
 
         kept = dict(self.states)
@@ -44,7 +44,7 @@ class Running(ABC):
         try:
             with np.errstate(all="ignore"):
                 for _ in range(case.calls):
-                    self.steps = Recording()
+                    self.traces = []
                     returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
                     if not case.all_calls:
                         calls.clear()
@@ -52,7 +52,7 @@ class Running(ABC):
         except RnncliError:
             self.states = kept  # no layer goes on from what another, or a later call, refused
             raise
-        return Computed(calls[-1], self.weights, self.steps, tuple(calls[:-1]))
+        return Computed(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""

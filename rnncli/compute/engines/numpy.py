@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from rnncli import memory
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.compute.engines._loop import Running, without_step
-from rnncli.compute.recorded import Recorded
 from rnncli.errors import RnncliError
-from rnncli.result import Step
+from rnncli.result import STATUSES, Gate, LoopTrace
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -20,6 +20,8 @@ ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
 
 BLOCK = 2**20
 """So many numbers the gates get from the inputs in one product, about."""
+TOGETHER = 1024
+"""The steps of a trace that are stacked at once."""
 
 
 def refusal(case: Case) -> str | None:
@@ -65,7 +67,12 @@ class _Run(Running):
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         """See Running."""
         loop = _Loop(layer, call, self._dropout(layer, call))
-        return loop.run(state, self.steps.of(call.place.layer, loop.direction) if self.traced else None)
+        if not self.traced:
+            return loop.run(state, None)
+        recorder = _Recorder(call.inputs.shape[1])
+        outputs, after = loop.run(state, recorder)
+        self.traces.append(loop.trace(recorder.parts(), state))
+        return outputs, after
 
     def seeds_of(self, path: str) -> Iterable[tuple[str, int]]:
         """Those below a path, and perhaps others; looking through those of every layer takes too long."""
@@ -87,9 +94,10 @@ class _Loop:
         self.layer, self.call, self.dropout = layer, call, dropout
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroing: bool = layer.config["zero_output_for_mask"]
-        self.direction: str = call.place.direction or ("backward" if self.backwards else "forward")
+        steps = range(call.inputs.shape[1])
+        self.order = steps[::-1] if self.backwards else steps
 
-    def run(self, state: Any, steps: Recorded | None) -> tuple[Array, Any]:
+    def run(self, state: Any, recorder: _Recorder | None) -> tuple[Array, Any]:
         """(outputs, last state); outputs (batch, timesteps, units), or (batch, units) of the last step."""
         import numpy as np
 
@@ -98,19 +106,18 @@ class _Loop:
         sequences = self.layer.sequences
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
-        order = range(timesteps - 1, -1, -1) if self.backwards else range(timesteps)
-        for processed, (timestep, projected) in enumerate(self._projected(order)):
+        for processed, (timestep, projected) in enumerate(self._projected(self.order)):
             after, gates = cell.step(projected, state, weights, self.dropout)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
-            computed, before = cell.output(after), state
+            computed = cell.output(after)
             if counts is None:
                 output, state = computed, after
             else:
                 output = _where(counts, computed, np.zeros_like(output) if self.zeroing else output)
                 state = _where(counts, after, state)
             outputs[:, processed if sequences else 0] = output
-            if steps is not None:
-                steps.append(self._step(timestep, counts, gates(), (before, state), output))
+            if recorder is not None:
+                recorder.add(dict(_parts(gates(), cell.unpack(state), output)))
         return (outputs if sequences else outputs[:, 0]), state
 
     def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
@@ -127,19 +134,80 @@ class _Loop:
             projected = self.layer.cell.project(inputs, self.call.weights, self.dropout)
             yield from ((time, projected[time - first]) for time in times)
 
-    def _step(
-        self, timestep: int, counts: Array | None, gates: Any, states: tuple[Any, Any], output: Array
-    ) -> Step:
-        """states: before and after."""
-        skipped = "zeroed" if self.zeroing else "held"
-        status = ("computed",) * len(output)
-        if counts is not None:
-            status = tuple("computed" if count else skipped for count in counts)
-        before, state = map(self.layer.cell.unpack, states)
-        return Step(
-            self.call.place.layer, self.direction, timestep, status, gates, state, output,
-            before, self.dropout,
-        )  # fmt: skip
+    def trace(self, parts: Mapping[str, Array], start: Any) -> LoopTrace:
+        """parts: (batch, steps, units) by name.  start: the state before the first step."""
+        import numpy as np
+
+        cell, place, mask = self.layer.cell, self.call.place, self.call.mask
+        cells = getattr(cell, "cells", None)
+        named = {f"cell_{key}/": one for key, one in cells.items()} if cells else {"": cell}
+        status = np.zeros(self.call.inputs.shape[:2], np.int8)
+        if mask is not None:
+            status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
+                "zeroed" if self.zeroing else "held"
+            )
+        return LoopTrace(
+            place.layer,
+            place.direction or ("backward" if self.backwards else "forward"),
+            place.path,
+            {prefix: one.config for prefix, one in named.items()},
+            np.array(self.order),
+            status,
+            parts,
+            cell.unpack(start),
+            self.dropout,
+        )
+
+
+class _Recorder:
+    """Stacks the parts of every step; a million steps take the memory of their numbers."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.done = steps, 0
+        self.arrays: dict[str, Array] = {}  # (steps, batch, units)
+        self.waiting: list[dict[str, Array]] = []
+
+    def add(self, parts: dict[str, Array]) -> None:
+        """One step more.  Raises InputError where the memory cannot hold all of them."""
+        if not self.arrays:
+            import numpy as np
+
+            memory.refuse_beyond(self.steps * sum(values.nbytes for values in parts.values()), "the trace")
+            self.arrays = {
+                name: np.empty((self.steps, *values.shape), values.dtype) for name, values in parts.items()
+            }
+        self.waiting.append(parts)
+        if len(self.waiting) == TOGETHER:
+            self._flush()
+
+    def parts(self) -> dict[str, Array]:
+        """Every part, (batch, steps, units)."""
+        self._flush()
+        return {name: values.swapaxes(0, 1) for name, values in self.arrays.items()}
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        import numpy as np
+
+        end = self.done + len(self.waiting)
+        for name, values in self.arrays.items():
+            block = values[self.done : end].reshape(-1, values.shape[-1])
+            np.concatenate([parts[name] for parts in self.waiting], out=block)
+        self.done, self.waiting = end, []
+
+
+def _parts(
+    gates: Mapping[str, Gate], state: Mapping[str, Array], output: Array
+) -> Iterator[tuple[str, Array]]:
+    """Every part of one step by its name in a LoopTrace, (batch, units)."""
+    for name, gate in gates.items():
+        yield f"{name}.preactivation", gate.preactivation
+        if gate.recurrent is not None:
+            yield f"{name}.recurrent", gate.recurrent
+        yield f"{name}.activation", gate.activation
+    yield from state.items()
+    yield "output", output
 
 
 def _where(counts: Array, new: Any, old: Any) -> Any:

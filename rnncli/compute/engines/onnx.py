@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
@@ -28,23 +29,26 @@ ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime",
 class Operator(NamedTuple):
     """An onnx operator: its name, and our gates in the order in which it packs them.
 
-    step, number: seconds that NumPy takes longer for a step, and in it for each number of the state.
+    steps: pairs (numbers, steps), ascending.  With up to so many numbers in a state (batch * units), it
+    answers sooner than NumPy from so many time steps on, the loading of its packages included; with more
+    numbers than the last pair has, never.
     """
 
     name: str
     gates: tuple[str, ...]
-    step: float
-    number: float
+    steps: tuple[tuple[float, int], ...]
 
 
 OPERATORS = {
-    "SimpleRNN": Operator("RNN", ("candidate",), 3e-6, -14e-9),
-    "LSTM": Operator("LSTM", ("input", "output", "forget", "candidate"), 12e-6, 4e-9),
-    "GRU": Operator("GRU", ("update", "reset", "candidate"), 14e-6, -5e-9),
+    "SimpleRNN": Operator("RNN", ("candidate",), ((50, 35_000), (150, 80_000))),
+    "LSTM": Operator(
+        "LSTM",
+        ("input", "output", "forget", "candidate"),
+        ((1_000, 6_700), (10_000, 2_000), (100_000, 500), (inf, 200)),
+    ),
+    "GRU": Operator("GRU", ("update", "reset", "candidate"), ((1_000, 5_800), (2_000, 20_000))),
 }
-"""Times of whole processes side by side: what drew the weights before keeps the processors busy a while."""
-PACKING = 8e-11
-"""Seconds, for each number of the weights, that NumPy's product with several sequences lays them out anew."""
+"""Measure the thresholds again with `python tests/benchmarks/thresholds.py`."""
 
 
 class Function(NamedTuple):
@@ -100,22 +104,22 @@ def refusal(case: Case) -> str | None:
 
 
 def worth(case: Case) -> bool:
-    """Whether this engine answers sooner than NumPy, the loading of its packages included, and is here.
+    """Whether this engine is here and answers sooner than NumPy: the steps of all loops reach a threshold.
 
     Never where a layer keeps its state: what meets a NaN could not go on elsewhere.
-    Loading takes 0.08 s, and 12 ns for each number of the weights.
     """
-    saved, loading = 0.0, 0.08
     batch, timesteps = case.inputs.shape[:2]
+    share = 0.0
     for spec in (loop for outer in case.layers for loop in _loops(outer)):
         if spec.config["stateful"]:
             return False
-        operator, units = OPERATORS[spec.class_name], spec.config["units"]
-        weights = len(operator.gates) * units * (units + case.inputs.shape[-1])
-        packed = weights if batch > 1 else 0
-        saved += timesteps * (operator.step + operator.number * batch * units + PACKING * packed)
-        loading += 12e-9 * weights
-    return saved * case.calls > loading and all(map(find_spec, ABOUT.packages))
+        numbers = batch * spec.config["units"]
+        pairs = OPERATORS[spec.class_name].steps
+        least = next((steps for most, steps in pairs if numbers <= most), None)
+        if least is None:
+            return False
+        share += timesteps * case.calls / least
+    return share > 1 and all(map(find_spec, ABOUT.packages))
 
 
 def _loops(layer: Spec) -> list[Spec]:

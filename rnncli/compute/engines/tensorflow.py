@@ -6,13 +6,13 @@ import inspect
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed
-from rnncli.compute.engines._quiet import quiet
 from rnncli.errors import EngineError
 
 ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
@@ -70,7 +70,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
 def _guarded() -> Iterator[None]:
     """No noise, and no error of Keras's own."""
     try:
-        with quiet():
+        with _quiet():
             yield
     except EngineError:
         raise
@@ -78,6 +78,34 @@ def _guarded() -> Iterator[None]:
         raise EngineError(
             f"Keras failed: {_first_line(error)}", "See rnncli engines for the versions."
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what TensorFlow writes to file descriptor 2; an error of the block carries it as a note."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed, so nothing can reach it
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        _flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            held.seek(0)
+            error.add_note(held.read().decode(errors="replace")[-2000:])
+            raise
+        finally:
+            _flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 def _keras() -> Any:

@@ -1,12 +1,7 @@
-"""How an answer is drawn: one file a format, found by its stem and imported on first use.
+"""How an answer is written: one file per format, found by its stem and imported on first use.
 
-Each takes the form of the answer that suits it (page, document, records, tensors), by one of these:
-
-- `render(answer, view)` returns text, or bytes where the format is binary;
-- `pieces(answer, view)` yields text in UTF-8 a part at a time, where an answer may be large;
-- `write(answer, file)` writes what is binary in the same way.
-
-The last two take what they show from a mapped.Growing as well.
+Each has `TRAITS`, and one function, `write(answer, view, file)`, which takes the form of the answer that
+suits it (page, document, records, tensors) and writes bytes to `file`, a part at a time where it can.
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ from importlib import import_module
 from io import BytesIO
 from pathlib import PurePath
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from rnncli.errors import UsageError, did_you_mean
 
@@ -24,6 +19,32 @@ if TYPE_CHECKING:
     from rnncli.renderers.page import Answer, View
 
 OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "html"}
+
+
+class Traits(NamedTuple):
+    """What a format is.
+
+    binary: not text, and not for a terminal.  only_values: has no place for what a check found.
+    incremental: `write` takes a GrowingAnswer too.
+    separator: what stands between the answers of a stream; None where a file holds one answer only.
+    for_programs: in English on every machine, unless --lang is given.  themed: has light and dark colors.
+    """
+
+    binary: bool = False
+    only_values: bool = False
+    incremental: bool = False
+    separator: bytes | None = None
+    for_programs: bool = False
+    themed: bool = False
+
+
+class Format(Protocol):
+    """The module of a format."""
+
+    @property
+    def TRAITS(self) -> Traits: ...  # noqa: D102, N802 - a constant of the module
+
+    def write(self, answer: Any, view: View, file: IO[bytes]) -> None: ...  # noqa: D102
 
 
 @cache
@@ -44,26 +65,15 @@ def for_output(path: str | PurePath) -> str:
     raise UsageError(f"{path} has {came}, which no format belongs to.", f"Use one of {known}.")
 
 
-def get(format: str) -> Any:
-    """The renderer's module; UsageError where there is no such format."""
+def get(format: str) -> Format:
+    """The module of a format; UsageError where there is no such format."""
     if format not in names():
         raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
-    return import_module(f"{__name__}.{format}")
-
-
-def grows(format: str) -> bool:
-    """Whether the format is written as the answer comes, a part at a time."""
-    return any(hasattr(get(format), way) for way in ("pieces", "write"))
+    return cast("Format", import_module(f"{__name__}.{format}"))
 
 
 def render(answer: Answer, format: str, view: View) -> str | bytes:
     """`answer` in `format`; UsageError where there is no such format."""
-    renderer = get(format)
-    if hasattr(renderer, "pieces"):
-        return b"".join(renderer.pieces(answer, view)).decode()
-    if hasattr(renderer, "write"):
-        file = BytesIO()
-        renderer.write(answer, file)
-        return file.getvalue()
-    drawn: str | bytes = renderer.render(answer, view)
-    return drawn
+    renderer, file = get(format), BytesIO()
+    renderer.write(answer, view, file)
+    return file.getvalue() if renderer.TRAITS.binary else file.getvalue().decode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rnncli.case import Array
-from rnncli.renderers.page import Later, Written
+from rnncli.renderers.page import Later
 from rnncli.renderers.visible import json_escaped
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _spread(value: Any, level: int) -> bytes:
 
 def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
     """`value` in parts that orjson writes as they should be read; what is large or late is set aside."""
-    if value is None or isinstance(value, (str, bool, Written)):  # a stream writes thousands of them
+    if value is None or isinstance(value, (str, bool)):  # a stream writes thousands of them
         return value
     if isinstance(value, (dict, Mapping)):
         return {key: _plain(item, decimals, waiting) for key, item in value.items()}
@@ -94,12 +94,38 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item, decimals, waiting) for item in value]
     if hasattr(value, "dtype") or (isinstance(value, float) and not isfinite(value)):
-        from rnncli.renderers.formats._arrays import plain
-
-        return plain(value, decimals)
+        return _array(value, decimals)
     if isinstance(value, int) and value.bit_length() > 63:
         return orjson.Fragment(str(value))  # orjson itself refuses what 64 bits cannot hold
     return value
+
+
+def _array(value: Any, decimals: int | None) -> Any:
+    """An array or one number: as it is, or in nested lists with words where JSON has no number."""
+    import numpy as np
+
+    from rnncli.renderers.numerals import is_float, is_short, rounded, spelled, widened
+
+    array = np.asarray(value)
+    if (
+        decimals is None
+        and array.ndim
+        and array.dtype in (np.float32, np.float64)
+        and np.isfinite(array).all()
+    ):
+        return np.ascontiguousarray(array)
+    array = rounded(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
+    missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)
+    array = np.ascontiguousarray(widened(array) if is_short(array) else array)
+    if not missing.any() and np.ndim(value):
+        return array
+    nested: Any = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
+    for place in np.argwhere(missing.reshape(array.shape)):
+        row = nested
+        for index in place[:-1]:
+            row = row[index]
+        row[place[-1]] = spelled(float(array[tuple(place)]))
+    return nested if np.ndim(value) else nested[0]
 
 
 def _dumps(value: Any) -> bytes:

@@ -20,7 +20,7 @@ def drawn(page: Page, view: View) -> RenderableType:
     """The title, the remarks under it, and every part after an empty line."""
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
-    for part in page.parts:
+    for part in page.parts_in(lambda table: _width(table) <= columns(view)):
         if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
         parts.append(_part(part, view))
@@ -59,6 +59,16 @@ def _natural(cells: Iterable[Cell]) -> int:
         ),
         default=0,
     )
+
+
+def _width(table: Table) -> int:
+    """The columns that `table` needs without its numbers."""
+    cells = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
+    widths = (
+        max(_natural(column_cells), cell_len(column.heading))
+        for column, column_cells in zip(table.columns, cells, strict=True)
+    )
+    return sum(width + len(BETWEEN) for width in widths) - len(BETWEEN)
 
 
 def _table(table: Table, view: View) -> RenderableType:

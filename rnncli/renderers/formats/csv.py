@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
+from typing import IO
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 from rnncli.renderers.visible import visible
 
+TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 AT_ONCE = 2**14
 """So many rows become text in one go."""
 
 
-def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
+def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
     """A header and the records; decimals only if a precision is asked for."""
     header, found = answer.records(view)
     rows = iter(found)
@@ -25,9 +27,9 @@ def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
         rows = ((*row[:-1], _rounded(row[-1], decimals)) for row in rows)
     some = [header]
     while some:
-        file = StringIO()
-        csv.writer(file, lineterminator="\n").writerows(some)
-        yield _shown(file.getvalue()).encode()
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(some)
+        file.write(_shown(text.getvalue()).encode())
         some = list(islice(rows, AT_ONCE))
 
 

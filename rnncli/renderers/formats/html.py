@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import IO
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, marks
 
+TRAITS = Traits(themed=True)
 LIGHT = """\
 --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
         --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""
@@ -49,22 +53,23 @@ HEAT = {
 """Colours from low to high, each to be read on dark and on light; of `pole`, blue is below zero."""
 
 
-def render(answer: Answer, view: View) -> str:
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """The whole document; no script, no link, no picture."""
     page = answer.page(view)
     body = "\n".join(_body(page, view))
     title = escape("".join(span.text for span in page.title) or "rnncli")
-    return (
+    text = (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>\n{THEMES[view.theme]}{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+    file.write(text.encode())
 
 
 def fragment(answer: Answer, view: View) -> str:
     """A part of somebody else's page, a notebook's: the styles hold inside it alone."""
     body = "\n".join(_body(answer.page(view), view))
-    style = STYLE.replace(":root {", "& {").replace("\nbody {", "\n& {")
+    style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
 
@@ -79,7 +84,7 @@ def _body(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"<h1>{_line(page.title)}</h1>"
     yield from (f"<p>{_line(note)}</p>" for note in page.notes)
-    for part in page.parts:
+    for part in page.parts_in():
         match part:
             case Table():
                 yield from ([f"<h2>{_line(part.title)}</h2>"] if part.title else [])

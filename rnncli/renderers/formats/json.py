@@ -1,14 +1,17 @@
-"""json: one object, a key a line, an array on one line."""
+"""json: one object, one key per line, each array on one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import IO
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._json_pieces import spread
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 
+TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
-def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
+
+def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
     """The document; every digit unless a precision is asked for."""
-    yield from spread(answer.document(view), view.precision)
-    yield b"\n"
+    file.writelines(spread(answer.document(view), view.precision))
+    file.write(b"\n")

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, has_numbers, marks
 
+TRAITS = Traits(separator=b"\n")
 
-def render(answer: Answer, view: View) -> str:
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """The page; numbers as a table under the name of their tensor."""
-    return "\n\n".join(_page(answer.page(view), view)) + "\n"
+    text = "\n\n".join(_page(answer.page(view), view)) + "\n"
+    file.write(text.encode())
 
 
 def _page(page: Page, view: View) -> Iterator[str]:
     if page.title:
         yield f"## {_escaped(''.join(span.text for span in page.title))}"
     yield from (_text(note) for note in page.notes)
-    for part in page.parts:
+    for part in page.parts_in():
         match part:
             case Table():
                 yield from _table(part, view)

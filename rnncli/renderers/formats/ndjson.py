@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import IO
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._json_pieces import compact
 from rnncli.renderers.page import Answer, GrowingAnswer, View
 
+TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
-def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
-    """The document on one line, or where the answer comes in `lines`, each of them on one."""
+
+def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
+    """The document on one line; an answer that has `lines` takes one for each of them."""
     documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
     for document in documents:
-        yield from compact(document, view.precision)
-        yield b"\n"
+        file.writelines(compact(document, view.precision))
+        file.write(b"\n")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import IO
 
 from rnncli.errors import UsageError
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._npy_file import write_npy
-from rnncli.renderers.page import Answer, GrowingAnswer
+from rnncli.renderers.page import Answer, GrowingAnswer, View
+
+TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
-def write(answer: Answer | GrowingAnswer, file: IO[bytes]) -> None:
+def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
     """What `numpy.load` reads; UsageError for more tensors than one."""
     tensors = answer.tensors()
     if len(tensors) != 1:

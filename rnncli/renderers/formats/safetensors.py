@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import IO
+
 import numpy as np
 from safetensors.numpy import save
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.page import Answer, View
 
+TRAITS = Traits(binary=True, only_values=True)
 
-def render(answer: Answer, view: View) -> bytes:  # noqa: ARG001 - a renderer's own form
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
     """What `safetensors.numpy.load` reads."""
-    return save({name: np.ascontiguousarray(array) for name, array in answer.tensors().items()})
+    file.write(save({name: np.ascontiguousarray(array) for name, array in answer.tensors().items()}))

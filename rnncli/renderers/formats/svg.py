@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from html import escape, unescape
 from io import StringIO
+from typing import IO
 
 from rich.cells import cell_len
 from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._looks import console
 from rnncli.renderers.formats._terminal import drawn
 from rnncli.renderers.page import Answer, View
 
+TRAITS = Traits(themed=True)
 WIDTH = 80
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" class="rich-terminal" viewBox="0 0 {width} {height}">
@@ -58,7 +61,7 @@ LIGHT = TerminalTheme(
 RIM = {"light": 'stroke="rgba(31,35,40,0.35)"', "dark": 'stroke="rgba(255,255,255,0.35)"'}
 
 
-def render(answer: Answer, view: View) -> str:
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """A terminal as wide as the table, never wider than the view asks for."""
     widest = view._replace(color=True, width=view.width or WIDTH)
     page = answer.page(widest)
@@ -70,7 +73,8 @@ def render(answer: Answer, view: View) -> str:
     recorder.print(drawn(page, widest))
     theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
     drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
-    return TEXT.sub(_placed, drawing.replace(RIM["dark"], RIM[view.theme or "dark"]))
+    drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])
+    file.write(TEXT.sub(_placed, drawing).encode())
 
 
 def _placed(found: re.Match[str]) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import IO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
+from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._looks import console
 from rnncli.renderers.formats._terminal import drawn
 from rnncli.renderers.page import Answer, View
 
+TRAITS = Traits(separator=b"\n")
 
-def render(answer: Answer, view: View) -> str:
+
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """The page as text, with escape codes only where colour is welcome; no line ends in spaces."""
-    file = StringIO()
-    console(file, view).print(drawn(answer.page(view), view))
-    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    page = StringIO()
+    console(page, view).print(drawn(answer.page(view), view))
+    text = "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
+    file.write(text.encode(view.encoding, "backslashreplace"))
 
 
 class Drawing:

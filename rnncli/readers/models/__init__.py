@@ -1,1 +1,0 @@
-"""Saved models: one file per kind."""

@@ -1,0 +1,82 @@
+"""How many columns of a terminal there are, for tables that have as many columns as fit."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rnncli.renderers.page import View, marks
+
+Item = TypeVar("Item")
+BETWEEN = 2
+"""Blanks between two columns of a table."""
+
+
+def width_of(text: str) -> int:
+    """The columns that `text` takes in a terminal: two for a wide character."""
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def longest(texts: Iterable[str]) -> int:
+    """The columns of the longest of `texts`; 0 where there are none."""
+    return max(map(width_of, texts), default=0)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The columns of a terminal that are left for a part of a table; None where lines have no end."""
+
+    left: int | None
+
+    @classmethod
+    def beside(cls, taken: Iterable[int], view: View, least: int = 0) -> Space:
+        """What is left beside columns of these widths, at least so many."""
+        if view.width is None:
+            return cls(None)
+        return cls(max(view.width - sum(width + BETWEEN for width in taken), least))
+
+    def fits(self, widths: Iterable[int], more: int = 0) -> bool:
+        """Whether there is room for columns of these widths, and for so many characters more."""
+        return self.left is None or sum(width + BETWEEN for width in widths) - BETWEEN + more <= self.left
+
+    def count(self, width: int, most: int) -> int:
+        """How many columns of one width there is room for, at least one."""
+        return most if self.left is None else max(1, min(most, (self.left + BETWEEN) // (width + BETWEEN)))
+
+    def share(self, count: int, least: int, most: int) -> int:
+        """How wide each of so many columns can be."""
+        return most if self.left is None else min(most, max(self.left // count - BETWEEN, least))
+
+    def split(self, items: Sequence[Item], width: Callable[[Item], int]) -> Iterator[list[Item]]:
+        """`items` in groups, each with as many as there is room for, at least one."""
+        group: list[Item] = []
+        for item in items:
+            if group and not self.fits(map(width, [*group, item])):
+                yield group
+                group = []
+            group.append(item)
+        yield group
+
+
+def wrap(text: str, view: View) -> list[str]:
+    """As many lines as the width asks for."""
+    if view.width is None:
+        return [text]
+    wide = width_of(text) / max(len(text), 1)
+    return textwrap.wrap(text, max(int(view.width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")
+
+
+def flow(pieces: Iterable[str], view: View) -> list[str]:
+    """`pieces` with dots between them, on as many lines as the width asks for."""
+    lines: list[str] = []
+    for piece in pieces:
+        longer = f"{lines[-1]}{marks(view).dot}{piece}" if lines else piece
+        if lines and view.width is not None and width_of(longer) > view.width:
+            lines.append(f"  {piece}")
+        else:
+            lines[-1:] = [longer]
+    return lines

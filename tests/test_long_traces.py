@@ -1,0 +1,97 @@
+"""Steps that are stacked are the steps that were computed, and take the memory of their numbers."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnncli import compute, memory, specs
+from rnncli.case import Case
+from rnncli.commands.trace.answer import TraceAnswer, stats_of
+from rnncli.compute import trace as tracing
+from rnncli.compute.engines import numpy as engine
+from rnncli.compute.trace import Kept
+from rnncli.errors import InputError
+from rnncli.renderers import formats
+from rnncli.renderers.page import View
+
+STEPS = 50
+
+
+def case(expression: str, steps: int = STEPS) -> Case:
+    generator = np.random.default_rng(5)
+    mask = generator.random((2, steps)) < 0.7
+    inputs = generator.standard_normal((2, steps, 2)).astype(np.float32)
+    return Case(stack=specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["LSTM(3)", "Bidirectional(GRU(2, return_sequences=True))", "SimpleRNN(2, go_backwards=True)"],
+)
+def test_steps_are_the_same_however_many_are_stacked_at_once(
+    expression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tracing.trace(case(expression)).trace
+    monkeypatch.setattr(engine, "TOGETHER", 16)
+    in_blocks = tracing.trace(case(expression)).trace
+    assert len(in_blocks) == len(whole)
+    for loop, expected in zip(in_blocks, whole, strict=True):
+        assert loop[:4] == expected[:4]
+        assert list(loop.parts) == list(expected.parts)
+        pairs = [(loop.times, expected.times), (loop.status, expected.status)]
+        pairs += [(loop.parts[name], expected.parts[name]) for name in expected.parts]
+        pairs += [(loop.start[name], expected.start[name]) for name in expected.start]
+        for values, wanted in pairs:
+            np.testing.assert_array_equal(values, wanted, strict=True)
+
+
+@pytest.mark.parametrize("expression", ["LSTM(3)", "GRU(3, zero_output_for_mask=True)"])
+def test_each_step_is_that_of_a_run_of_so_many_steps(expression: str) -> None:
+    asked = case(expression.replace("(3", "(3, return_state=True"))
+    (loop,) = tracing.trace(asked).trace
+    assert loop.status.dtype == np.int8
+    for step in range(0, STEPS, 7):
+        short = replace(asked, inputs=asked.inputs[:, : step + 1], mask=asked.mask[:, : step + 1])
+        output, *states = (tensor.values for tensor in compute.run(short, "numpy").outputs)
+        for name, values in zip(("output", *loop.states), (output, *states), strict=True):
+            np.testing.assert_array_equal(loop.parts[name][:, step], values)
+        assert ((loop.status[:, step] == 0) == asked.mask[:, step]).all()
+
+
+def test_what_is_kept_is_cut_out_of_every_part() -> None:
+    result = tracing.trace(case("LSTM(3)"))
+    (whole,) = result.trace
+    asked = Kept(steps=[0, 20, -1], units=[2], batch=[1], gates=["forget"])
+    (loop,) = tracing.narrow(result.trace, asked)
+    assert list(loop.gates) == ["forget"]
+    assert loop.times.tolist() == [0, 20, STEPS - 1]
+    for name, values in loop.parts.items():
+        np.testing.assert_array_equal(values, whole.parts[name][[1]][:, [0, 20, -1]][..., [2]])
+    np.testing.assert_array_equal(loop.status, whole.status[[1]][:, [0, 20, -1]])
+    for format in ("table", "json", "csv"):
+        assert formats.render(TraceAnswer(result, (loop,), stats_of((loop,))), format, View(width=80))
+
+
+def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:
+    count = 20_000
+    asked = replace(case("LSTM(3)", count), mask=None)
+    tracemalloc.start()
+    try:
+        result = compute.run(replace(asked, traced=True), "numpy")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (loop,) = result.trace
+    numbers = sum(values.nbytes for values in loop.parts.values())
+    assert peak < 1.3 * numbers + 12 * 2**20  # the blocks that wait, and what the gates get from the inputs
+    assert loop.times[12_345] == 12_345
+
+
+def test_a_trace_beyond_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "total", lambda: 4000)
+    with pytest.raises(InputError, match="the trace would need"):
+        tracing.trace(case("LSTM(3)"))
