@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ STATES = TensorInfo("hidden_states", ("batch", "timesteps", "units"), (2, 4, 3))
 @pytest.mark.parametrize(
     "index", ["0", "-1, 2", ":, -1", ":, :, 1:", "1, :2, -2:", "+1,1:-1,0", " 0 , 1 : 3 "]
 )
-def test_a_text_is_what_numpy_takes(index):
+def test_a_text_is_what_numpy_takes(index: Any) -> None:
     values = np.arange(24).reshape(2, 4, 3)
     name, found = addresses.parsed(f"hidden_states[{index}]")
     assert name == "hidden_states"
@@ -24,18 +26,18 @@ def test_a_text_is_what_numpy_takes(index):
 
 
 @pytest.mark.parametrize("text", ["0/last_cell_state", " 0/last_cell_state ", "0/last_cell_state[ ]"])
-def test_without_an_index_it_is_the_whole(text):
+def test_without_an_index_it_is_the_whole(text: Any) -> None:
     assert addresses.parsed(text) == ("0/last_cell_state", ())
 
 
 @pytest.mark.parametrize("index", ["x", "1.0", "1_0", "٣", "0,", ",0", "1:2:3", ":x", "...", "9" * 301])
-def test_an_index_is_numbers_and_slices(index):
+def test_an_index_is_numbers_and_slices(index: Any) -> None:
     with pytest.raises(ValueError, match=r"no whole number|too many"):
         addresses.parsed(f"hidden_states[{index}]")
 
 
 @pytest.mark.parametrize("text", ["", "a[0", "a]", "a[0][1]", "a[[0]]", "a b", "a-b[0]", "[0]"])
-def test_a_text_is_a_name_and_an_index(text):
+def test_a_text_is_a_name_and_an_index(text: Any) -> None:
     with pytest.raises(ValueError, match="no tensor and index"):
         addresses.parsed(text)
     with pytest.raises(UsageError) as caught:
@@ -44,7 +46,7 @@ def test_a_text_is_a_name_and_an_index(text):
     assert caught.value.advice == "Write a name and an index, such as 'hidden_states[1,3,2]'."
 
 
-def test_one_of_the_tensors_is_named():
+def test_one_of_the_tensors_is_named() -> None:
     assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ["1", "x"])
     with pytest.raises(UsageError) as caught:
         addresses.named("hiden_states[0]", (STATES, CELL))
