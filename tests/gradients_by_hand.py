@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from results_by_hand import layers
 
@@ -9,7 +11,7 @@ from rnncli.commands.gradients.answer import GradientsAnswer
 from rnncli.commands.gradients.curves import Curve, Gradients, Target
 
 
-def curve(part: str, norms, direction: str = "forward", skipped=()) -> Curve:
+def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) -> Curve:
     norms = np.asarray(norms, np.float64)
     mask = np.zeros(len(norms), bool)
     mask[list(skipped)] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ STATES = TensorInfo(label("hidden_states"), ("batch", "timesteps", "units"), (2,
 @pytest.mark.parametrize(
     "index", ["0", "-1, 2", ":, -1", ":, :, 1:", "1, :2, -2:", "+1,1:-1,0", " 0 , 1 : 3 "]
 )
-def test_a_text_is_what_numpy_takes(index):
+def test_a_text_is_what_numpy_takes(index: Any) -> None:
     values = np.arange(24).reshape(2, 4, 3)
     found = addresses.parse(f"hidden_states[{index}]")
     assert str(found.label) == "hidden_states"
@@ -31,13 +33,13 @@ def test_without_an_index_it_is_the_whole(text):
 
 
 @pytest.mark.parametrize("index", ["x", "1.0", "1_0", "٣", "0,", ",0", "1:2:3", ":x", "...", "9" * 301])
-def test_an_index_is_numbers_and_slices(index):
+def test_an_index_is_numbers_and_slices(index: Any) -> None:
     with pytest.raises(ValueError, match=r"no whole number|too many"):
         addresses.parse(f"hidden_states[{index}]").numpy_index  # noqa: B018 - it raises
 
 
 @pytest.mark.parametrize("text", ["", "a[0", "a]", "a[0][1]", "a[[0]]", "a b", "a-b[0]", "[0]"])
-def test_a_text_is_a_name_and_an_index(text):
+def test_a_text_is_a_name_and_an_index(text: Any) -> None:
     with pytest.raises(ValueError, match="no tensor and index"):
         addresses.parse(text)
     with pytest.raises(UsageError) as caught:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from results_by_hand import ANSWERS, CELL, HIDDEN, SEQUENCE, matrix, of_size, report, result, sentence
@@ -22,7 +24,7 @@ VIEW = View()
 NAMES = [name for name in WORDS["en"] if name.endswith(("_state", "_states")) and " " not in name]
 
 
-def test_the_names_of_every_result_are_there():
+def test_the_names_of_every_result_are_there() -> None:
     states = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
     assert {f"{way}{state}" for way in ("", "forward_", "backward_") for state in states} == set(NAMES)
 
@@ -45,7 +47,7 @@ def test_meanings():
     assert say("seed", "fr") == say("seed", "en")
 
 
-def test_korean_has_the_words_of_the_lesson():
+def test_korean_has_the_words_of_the_lesson() -> None:
     said = " ".join(WORDS["ko"].values())
     for word in (
         "은닉 상태",
@@ -68,11 +70,11 @@ def test_equal_tensors_stand_for_one_idea():
     ("shape", "text"),
     [((1, 4, 3), "(1, 4, 3)"), ((12,), "(12,)"), ((None, "batch"), "(None, batch)"), ((), "()")],
 )
-def test_shapes_are_written_as_python_writes_them(shape, text):
+def test_shapes_are_written_as_python_writes_them(shape: Any, text: Any) -> None:
     assert format_shape(shape) == text
 
 
-def test_run_document_is_the_contract_s_in_its_order():
+def test_run_document_is_the_contract_s_in_its_order() -> None:
     document = RunAnswer(sentence()).document(VIEW)
     assert list(document) == [
         "schema",
@@ -96,13 +98,13 @@ def test_run_document_is_the_contract_s_in_its_order():
     assert document["outputs"][0]["axes"] == ["batch", "timesteps", "units"]
 
 
-def test_differences_are_said_only_after_a_check():
+def test_differences_are_said_only_after_a_check() -> None:
     assert "differences" not in RunAnswer(sentence()).document(VIEW)
     checked = RunAnswer(sentence(differences={"hidden_states": 3e-8}))
     assert checked.document(VIEW)["differences"] == {"hidden_states": 3e-8}
 
 
-def test_run_page_has_a_row_a_tensor_with_its_numbers():
+def test_run_page_has_a_row_a_tensor_with_its_numbers() -> None:
     page = RunAnswer(sentence()).page(VIEW)
     (table,) = page.parts
     assert isinstance(table, Table)
@@ -117,12 +119,12 @@ def test_run_page_has_a_row_a_tensor_with_its_numbers():
     assert page.notes[0][0].text == "input (1, 4, 5) float32 · seed 42 · engine numpy"
 
 
-def test_without_a_seed_none_is_named():
+def test_without_a_seed_none_is_named() -> None:
     assert "seed" not in RunAnswer(sentence(seed=None)).page(VIEW).notes[0][0].text
     assert RunAnswer(sentence(seed=None)).document(VIEW)["seed"] is None
 
 
-def test_records_leave_empty_what_a_tensor_lacks():
+def test_records_leave_empty_what_a_tensor_lacks() -> None:
     header, rows = RunAnswer(sentence()).records(View())
     rows = list(rows)
     assert header == ("name", "batch", "timestep", "unit", "value")
@@ -132,7 +134,7 @@ def test_records_leave_empty_what_a_tensor_lacks():
     assert len(rows) == 12 + 3 + 3
 
 
-def test_records_of_a_convolution_have_its_axes():
+def test_records_of_a_convolution_have_its_axes() -> None:
     axes = ("batch", "timesteps", "rows", "cols", "channels")
     tensor = NamedTensor(label("hidden_states"), axes, np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2, 1))
     header, rows = RunAnswer(result(tensor)).records(View())
@@ -140,19 +142,19 @@ def test_records_of_a_convolution_have_its_axes():
     assert list(rows)[5] == ("hidden_states", 0, 1, 0, 1, 0, "5.0")
 
 
-def test_tensors_by_name():
+def test_tensors_by_name() -> None:
     tensors = RunAnswer(sentence()).tensors()
     assert list(tensors) == ["hidden_states", "last_hidden_state", "last_cell_state"]
     assert tensors["hidden_states"] is HIDDEN
 
 
 @pytest.mark.parametrize("name", ["shape", "samples", "engines"])
-def test_what_computes_nothing_has_no_tensors(name):
+def test_what_computes_nothing_has_no_tensors(name: Any) -> None:
     with pytest.raises(UsageError, match="has no tensors"):
         ANSWERS[name].tensors()
 
 
-def test_shape_document():
+def test_shape_document() -> None:
     document = ShapeAnswer(report()).document(VIEW)
     assert list(document) == [
         "schema",
@@ -175,7 +177,7 @@ def test_shape_document():
     }
 
 
-def test_shape_of_a_stack_names_weights_by_their_path_and_admits_what_it_does_not_know():
+def test_shape_of_a_stack_names_weights_by_their_path_and_admits_what_it_does_not_know() -> None:
     document = ANSWERS["stack"].document(VIEW)
     assert document["weights"] == [
         {"name": "0/kernel", "shape": [None, 9], "parameters": None},
@@ -185,7 +187,7 @@ def test_shape_of_a_stack_names_weights_by_their_path_and_admits_what_it_does_no
     assert document["input"]["shape"] == [None, 4, None]
 
 
-def test_matrix_document():
+def test_matrix_document() -> None:
     document = MatrixAnswer(matrix()).document(VIEW)
     assert list(document) == [
         "schema",
@@ -204,39 +206,39 @@ def test_matrix_document():
     assert [len(entry["outputs"]) for entry in document["matrix"]] == [1, 3, 1, 3]
 
 
-def _said_below_the_scheme(answer):
+def _said_below_the_scheme(answer: Any) -> Any:
     grid, scheme, _, *lines = answer.page(VIEW).parts
     assert isinstance(grid, Grid)
     assert isinstance(scheme, Table)
     return ["".join(span.text for span in line) for line in lines if line]
 
 
-def test_matrix_says_what_is_equal_across_the_quadrants():
+def test_matrix_says_what_is_equal_across_the_quadrants() -> None:
     (same,) = _said_below_the_scheme(MatrixAnswer(matrix()))
     words, names = same.split(": ")
     assert words == "each with the same numbers wherever it is returned"
     assert names == "hidden_state · hidden_states · last_hidden_state · last_cell_state"
 
 
-def test_matrix_says_what_is_not_equal():
+def test_matrix_says_what_is_not_equal() -> None:
     said = _said_below_the_scheme(MatrixAnswer(matrix(spoilt=True)))
     assert said[1] == "each with other numbers where it is returned again: last_cell_state"
     assert "last_cell_state" not in said[0]
 
 
-def test_matrix_tensors_are_told_apart():
+def test_matrix_tensors_are_told_apart() -> None:
     tensors = MatrixAnswer(matrix()).tensors()
     assert len(tensors) == 8
     assert np.array_equal(tensors["return_sequences=False,return_state=True/last_cell_state"], CELL)
 
 
-def test_samples_say_how_to_run_them():
+def test_samples_say_how_to_run_them() -> None:
     commands = {sample["name"]: sample["command"] for sample in ANSWERS["samples"].document(VIEW)["samples"]}
     assert commands["sentence"] == "rnncli samples sentence | rnncli run"
     assert commands["sensors"] == "rnncli samples sensors | rnncli run --batch-column sensor"
 
 
-def test_engines_document():
+def test_engines_document() -> None:
     assert ANSWERS["engines"].document(VIEW)["engines"][1] == {
         "name": "torch",
         "available": False,
@@ -245,7 +247,7 @@ def test_engines_document():
     }
 
 
-def test_axes_of_large_results_are_those_of_the_tensors():
+def test_axes_of_large_results_are_those_of_the_tensors() -> None:
     for tensor in of_size(2, 3, 4).outputs:
         assert len(tensor.axes) == tensor.values.ndim
     assert of_size().outputs[0].axes == SEQUENCE

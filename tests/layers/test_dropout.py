@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +17,13 @@ INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
 MASK = np.array([[True, True, False], [False, True, True]])
 
 
-def case(*texts, **parts):
+def case(*texts: Any, **parts: Any) -> Any:
     return Case(specs.from_flags(texts, {}), INPUTS, seed=7, **parts)
 
 
 @pytest.mark.parametrize("mask", [None, MASK])
 @pytest.mark.parametrize("rate", ["0.5", "0.0", "0.5, seed=3"])
-def test_at_rest_it_takes_its_seed_and_changes_nothing(rate, mask):
+def test_at_rest_it_takes_its_seed_and_changes_nothing(rate: Any, mask: Any) -> None:
     asked = case(f"Dropout({rate})", "GRU(3, return_sequences=True)", "Dropout(0.2)", "LSTM(2)", mask=mask)
     result = compute.run(asked)
     assert result.engine == "numpy"
@@ -32,7 +33,7 @@ def test_at_rest_it_takes_its_seed_and_changes_nothing(rate, mask):
         np.testing.assert_allclose(weight, other.weights[path], atol=1e-5)
 
 
-def test_while_it_trains_keras_draws():
+def test_while_it_trains_keras_draws() -> None:
     import keras
 
     asked = case("Dropout(0.5)", "Dropout(0.3)", training=True)
@@ -48,7 +49,7 @@ def test_while_it_trains_keras_draws():
     assert compute.run(case("Dropout(0.0)", training=True)).engine == "numpy"
 
 
-def test_a_sequential_with_dropout_is_read():
+def test_a_sequential_with_dropout_is_read() -> None:
     import keras
 
     model = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(3), keras.layers.Dropout(0.5)])
@@ -58,12 +59,12 @@ def test_a_sequential_with_dropout_is_read():
 
 
 @pytest.mark.parametrize("config", [{"units": 3, "name": "lstm"}, {"layer": {}, "merge_mode": "sum"}])
-def test_a_config_without_its_class_says_what_to_write(config):
+def test_a_config_without_its_class_says_what_to_write(config: Any) -> None:
     with pytest.raises(LayerError, match=r"keras\.layers\.serialize\(layer\)"):
         specs.from_flags([config], {})
 
 
-def test_a_call_that_is_refused_draws_nothing():
+def test_a_call_that_is_refused_draws_nothing() -> None:
     """The first layer has drawn when the second sees another batch than the one it keeps states of."""
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
     one = case(*stack, training=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,52 +19,52 @@ CUBE = np.arange(24.0).reshape(2, 3, 4)
 RAGGED = (np.full((4, 2), 1.0), np.full((4, 2), 2.0), np.full((3, 2), 3.0), np.full((1, 2), 4.0))
 
 
-def arranged(inputs, document=None, **options):
+def arranged(inputs: Any, document: Any = None, **options: Any) -> Any:
     return arrange(document or Document(inputs=inputs), ArrangeOptions(**options))
 
 
-def complaint(inputs, **options) -> str:
+def complaint(inputs: Any, **options: Any) -> str:
     with pytest.raises(RnncliError) as caught:
         arranged(inputs, **options)
     return str(caught.value)
 
 
 class TestRank:
-    def test_three_axes_stay(self):
+    def test_three_axes_stay(self) -> None:
         found = arranged(CUBE)
         np.testing.assert_array_equal(found.inputs, CUBE)
         assert found.inputs.dtype == np.float32
         assert found.mask is None
         assert found.remarks == ()
 
-    def test_two_axes_are_one_sequence(self):
+    def test_two_axes_are_one_sequence(self) -> None:
         found = arranged(CUBE[0])
         assert found.inputs.shape == (1, 3, 4)
         assert found.remarks == ("one sequence: a batch axis of 1 was put in front, (3, 4) -> (1, 3, 4)",)
 
     @pytest.mark.parametrize("ndim", [4, 5, 6])
-    def test_convolutional_layers_take_more(self, ndim):
+    def test_convolutional_layers_take_more(self, ndim: Any) -> None:
         shape = (2,) * ndim
         assert arranged(np.ones(shape), ndim=ndim).inputs.shape == shape
         assert arranged(np.ones(shape[1:]), ndim=ndim).inputs.shape == (1, *shape[1:])
         assert f"wants {ndim} axes" in complaint(np.ones(shape[2:]), ndim=ndim)
 
-    def test_one_axis_is_an_error_with_a_way_out(self):
+    def test_one_axis_is_an_error_with_a_way_out(self) -> None:
         said = complaint(CUBE[0, 0])
         assert "the input is 1-D, (4,)." in said
         assert "--input-axes time" in said
 
-    def test_four_axes_are_an_error(self):
+    def test_four_axes_are_an_error(self) -> None:
         assert "the input is 4-D, (1, 2, 3, 4)." in complaint(CUBE[None])
 
-    def test_no_inputs(self):
+    def test_no_inputs(self) -> None:
         with pytest.raises(InputError, match="no inputs"):
             arrange(Document())
 
 
 class TestAxes:
     @given(st.permutations(["batch", "time", "features"]), st.integers(1, 3))
-    def test_every_order_of_every_number_of_axes(self, names, count):
+    def test_every_order_of_every_number_of_axes(self, names: Any, count: Any) -> None:
         names = tuple(names[:count])
         sizes = {"batch": 2, "time": 3, "features": 4}
         array = np.random.default_rng(0).random([sizes[name] for name in names])
@@ -73,7 +75,7 @@ class TestAxes:
             assert found[at.get("batch", 0), at.get("time", 0), at.get("features", 0)] == array[place]
 
     @pytest.mark.parametrize("name", AXIS_NAMES)
-    def test_every_name(self, name):
+    def test_every_name(self, name: Any) -> None:
         place = ("batch", "time", "features").index(AXIS_NAMES[name])
         expected = [1, 1, 1]
         expected[place] = 5
@@ -87,19 +89,19 @@ class TestAxes:
             (("tme", "batch", "features"), "there is no axis 'tme'.\nDid you mean time?"),
         ],
     )
-    def test_bad_axes(self, axes, said):
+    def test_bad_axes(self, axes: Any, said: Any) -> None:
         assert said in complaint(CUBE, axes=axes)
 
 
 class TestPadding:
-    def test_without_it_the_first_two_that_differ_are_named(self):
+    def test_without_it_the_first_two_that_differ_are_named(self) -> None:
         said = complaint(RAGGED)
         assert "sequences differ in length: [0] has 4 time steps, [2] has 3." in said
         assert "--pad post" in said
 
     @pytest.mark.parametrize("pad", ["pre", "post"])
     @given(st.lists(st.integers(1, 5), min_size=2, max_size=4))
-    def test_what_was_there_is_there_and_unmasked(self, pad, lengths):
+    def test_what_was_there_is_there_and_unmasked(self, pad: Any, lengths: Any) -> None:
         random = np.random.default_rng(1)
         sequences = tuple(random.random((length, 2)) for length in lengths)
         found = arranged(sequences, pad=pad, pad_value=-7.0, dtype="float64")
@@ -110,7 +112,7 @@ class TestPadding:
             last_or_first = found.mask[row, 0 if pad == "post" else -1]
             assert last_or_first
 
-    def test_as_keras_pads(self):
+    def test_as_keras_pads(self) -> None:
         keras = pytest.importorskip("keras")
         for pad in ("pre", "post"):
             expected = keras.utils.pad_sequences(
@@ -118,11 +120,11 @@ class TestPadding:
             )
             np.testing.assert_array_equal(arranged(RAGGED, pad=pad).inputs, expected)
 
-    def test_it_joins_the_other_masks(self):
+    def test_it_joins_the_other_masks(self) -> None:
         found = arranged(RAGGED, pad="post", mask=[[1, 1, 1, 1]] * 3 + [[0, 1, 1, 1]], mask_value=2.0)
         assert found.mask.tolist() == [[True] * 4, [False] * 4, [True, True, True, False], [False] * 4]
 
-    def test_not_with_other_axes_or_other_ranks(self):
+    def test_not_with_other_axes_or_other_ranks(self) -> None:
         assert "--input-axes" in complaint(RAGGED, pad="post", axes=("time", "batch", "features"))
         assert "differ in length" in complaint(RAGGED, pad="post", ndim=4)
         assert arranged(RAGGED, pad="post", axes=("batch", "time", "features")).inputs.shape == (4, 4, 2)
@@ -133,12 +135,12 @@ class TestMask:
         "mask",
         [[True, False, True], [1, 0, 1], [[1, 0, 1]], [[1, 0, 1], [1.0, 0.0, 1.0]], np.array([1, 0, 1])],
     )
-    def test_all_its_forms(self, mask):
+    def test_all_its_forms(self, mask: Any) -> None:
         found = arranged(CUBE, mask=mask).mask
         assert found.dtype == bool
         assert found.tolist() == [[True, False, True]] * 2
 
-    def test_the_option_wins_over_the_document(self):
+    def test_the_option_wins_over_the_document(self) -> None:
         document = Document(inputs=CUBE, mask=[True, True, False])
         assert arranged(None, document).mask.tolist() == [[True, True, False]] * 2
         assert arranged(None, document, mask=[False, True, True]).mask.tolist() == [[False, True, True]] * 2
@@ -160,7 +162,7 @@ class TestMask:
             (np.array(["a", "b", "c"]), "the mask is of dtype"),
         ],
     )
-    def test_a_bad_one(self, mask, said):
+    def test_a_bad_one(self, mask: Any, said: Any) -> None:
         assert said in complaint(CUBE, mask=mask)
         assert f"h.csv: {said}" in complaint(CUBE, mask=mask, where="x.json: ", mask_where="h.csv: ")
         document = Document(inputs=CUBE, mask=mask)
@@ -168,7 +170,7 @@ class TestMask:
             arrange(document, ArrangeOptions(where="x.json: ", mask_where="h.csv: "))
         assert f"x.json: {said}" in str(caught.value)
 
-    def test_bad_inputs_are_of_their_own_source(self):
+    def test_bad_inputs_are_of_their_own_source(self) -> None:
         said = complaint(CUBE[0, 0], where="x.json: ", mask=[True], mask_where="h.csv: ")
         assert said.startswith("x.json: the input is 1-D")
 
@@ -176,12 +178,12 @@ class TestMask:
         hnp.arrays(np.float32, (2, 3, 2), elements=st.sampled_from([0.0, -0.0, 0.1, 1.0, np.nan])),
         st.sampled_from([0.0, 0.1, 1.0, float("nan")]),
     )
-    def test_mask_value_as_keras_masking(self, inputs, value):
+    def test_mask_value_as_keras_masking(self, inputs: Any, value: Any) -> None:
         keras = pytest.importorskip("keras")
         expected = np.asarray(keras.layers.Masking(value).compute_mask(keras.ops.convert_to_tensor(inputs)))
         np.testing.assert_array_equal(arranged(inputs, mask_value=value).mask, expected)
 
-    def test_mask_value_is_compared_in_the_dtype_of_the_layer(self):
+    def test_mask_value_is_compared_in_the_dtype_of_the_layer(self) -> None:
         assert arranged(np.array([[[0.1]]]), mask_value=0.1).mask.tolist() == [[False]]
 
 
@@ -190,17 +192,17 @@ class TestDtype:
         ("dtype", "expected"),
         [("float16", "float16"), ("float32", "float32"), ("float64", "float64"), ("bfloat16", "float32")],
     )
-    def test_cast(self, dtype, expected):
+    def test_cast(self, dtype: Any, expected: Any) -> None:
         assert arranged(CUBE, dtype=dtype).inputs.dtype == expected
 
-    def test_what_overflows_is_remarked(self):
+    def test_what_overflows_is_remarked(self) -> None:
         found = arranged(np.array([[[1e300, np.inf, 1.0]]]))
         assert np.isinf(found.inputs).tolist() == [[[True, True, False]]]
         assert found.remarks == ("1 number is too large for float32, and infinite there",)
         assert arranged(np.array([[[1e300, np.inf]]]), dtype="float64").remarks == ()
         assert arranged(np.array([[[1e5, 7e4]]]), dtype="float16").remarks[0].startswith("2 numbers are")
 
-    def test_feature_names_stay_where_they_fit(self):
+    def test_feature_names_stay_where_they_fit(self) -> None:
         names = ("a", "b", "c", "d")
         assert arranged(None, Document(inputs=CUBE, feature_names=names)).feature_names == names
         moved = arranged(None, Document(inputs=CUBE, feature_names=names), axes=("features", "batch", "time"))
@@ -208,7 +210,7 @@ class TestDtype:
 
 
 class TestMade:
-    def test_fillings(self):
+    def test_fillings(self) -> None:
         random = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
         np.testing.assert_array_equal(made((2, 3, 4), "normal", 3), random)
         uniform = made((2, 3, 4), "uniform", 3)
@@ -219,12 +221,12 @@ class TestMade:
         assert made((1, 2, 2), "arange").tolist() == [[[0, 0.25], [0.5, 0.75]]]
         assert made((1, 2), "ones", dtype="float64").dtype == np.float64
 
-    def test_seeds(self):
+    def test_seeds(self) -> None:
         for fill in ("normal", "uniform"):
             assert (made((5,), fill, 1) == made((5,), fill, 1)).all()
             assert (made((5,), fill, 1) != made((5,), fill, 2)).any()
 
-    def test_what_cannot_be_made(self):
+    def test_what_cannot_be_made(self) -> None:
         with pytest.raises(UsageError, match="Did you mean zeros"):
             made((1,), "zeroes")
         with pytest.raises(UsageError, match="Make it smaller"):
@@ -244,7 +246,7 @@ class TestShapes:
             ("batch,none,8", ("batch", None, 8)),
         ],
     )
-    def test_parse(self, text, shape):
+    def test_parse(self, text: Any, shape: Any) -> None:
         assert parse_shape(text) == shape
         assert parse_shape(format_shape(shape)) == shape
 
@@ -262,12 +264,12 @@ class TestShapes:
             ("9" * 40, "no size"),
         ],
     )
-    def test_the_bad_part_is_named(self, text, said):
+    def test_the_bad_part_is_named(self, text: Any, said: Any) -> None:
         with pytest.raises(UsageError, match="input shape") as caught:
             parse_shape(text)
         assert said in str(caught.value)
 
-    def test_format(self):
+    def test_format(self) -> None:
         assert format_shape((1, 4, 5)) == "(1, 4, 5)"
         assert format_shape((3,)) == "(3,)"
         assert format_shape((None, 4, "batch")) == "(None, 4, batch)"

@@ -10,6 +10,7 @@ import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def source(text: str | bytes, name: str = "notes.json") -> Source:
     return Source(name, text if isinstance(text, bytes) else text.encode())
 
 
-def inputs(text: str | bytes, format: str = "json", **options: str):
+def inputs(text: str | bytes, format: str = "json", **options: str) -> Any:
     return read(source(text), format, ReadOptions(**options)).inputs
 
 
@@ -66,17 +67,17 @@ class TestJson:
             hnp.array_shapes(min_dims=1, max_dims=5, max_side=4),
         )
     )
-    def test_any_array_comes_back(self, array):
+    def test_any_array_comes_back(self, array: Any) -> None:
         found = inputs(json.dumps(_quoted(array.tolist())))
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, array.astype(np.float64))
 
-    def test_words_stand_for_what_json_cannot_write(self):
+    def test_words_stand_for_what_json_cannot_write(self) -> None:
         np.testing.assert_array_equal(
             inputs('[["NaN", "Infinity", "-Infinity", 1]]'), [[np.nan, np.inf, -np.inf, 1]]
         )
 
-    def test_only_time_may_differ(self):
+    def test_only_time_may_differ(self) -> None:
         first, second = inputs("[[[1, 2], [3, 4]], [[5, 6]]]")
         assert first.tolist() == [[1, 2], [3, 4]]
         assert second.tolist() == [[5, 6]]
@@ -123,17 +124,17 @@ class TestJson:
             (b'[["\xff"]]', "UTF-8"),
         ],
     )
-    def test_a_bad_place_is_named(self, text, said):
+    def test_a_bad_place_is_named(self, text: Any, said: Any) -> None:
         assert said in complaint(text)
 
-    def test_a_byte_order_mark_is_no_fault(self):
+    def test_a_byte_order_mark_is_no_fault(self) -> None:
         assert inputs(b"\xef\xbb\xbf[[1]]").tolist() == [[1]]
 
-    def test_large_whole_numbers_are_numbers(self):
+    def test_large_whole_numbers_are_numbers(self) -> None:
         assert inputs(f"[[{2**70}, {-(2**60)}]]").tolist() == [[2.0**70, -(2.0**60)]]
 
 
-def _quoted(value):
+def _quoted(value: Any) -> Any:
     if isinstance(value, list):
         return [_quoted(item) for item in value]
     if value != value:
@@ -142,7 +143,7 @@ def _quoted(value):
 
 
 class TestCaseDocument:
-    def test_every_part(self):
+    def test_every_part(self) -> None:
         document = read(
             source(
                 json.dumps(
@@ -170,7 +171,7 @@ class TestCaseDocument:
         assert document.seed == 42
         assert document.training is False
 
-    def test_states_by_name(self):
+    def test_states_by_name(self) -> None:
         text = '{"inputs": [[1]], "initial_state": {"last_hidden_state": [[1]]}}'
         assert read(source(text), "json").initial_state["last_hidden_state"].tolist() == [[1]]
 
@@ -200,22 +201,22 @@ class TestCaseDocument:
             ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' stands twice"),
         ],
     )
-    def test_a_bad_part_is_named(self, text, said):
+    def test_a_bad_part_is_named(self, text: Any, said: Any) -> None:
         assert said in complaint(text)
 
     @pytest.mark.parametrize("name", ["a", '": ', '"', "\\", ':"'])
-    def test_a_key_in_a_text_is_no_second_key(self, name):
+    def test_a_key_in_a_text_is_no_second_key(self, name: Any) -> None:
         text = json.dumps({"inputs": [[1]], "layer": f'{name}": 1, "inputs": "'})
         assert read(source(text), "json").layer.startswith(name)
 
     @pytest.mark.parametrize("where", ["weights", "initial_state"])
-    def test_advice_is_not_of_inputs(self, where):
+    def test_advice_is_not_of_inputs(self, where: Any) -> None:
         value = {"foo": 1} if where == "weights" else [1]
         said = complaint(json.dumps({"inputs": [[1]], where: value}))
         assert "a vector [0.1, 4.2]" in said
         assert "list a sequence" not in said
 
-    def test_own_output_is_taken_up(self):
+    def test_own_output_is_taken_up(self) -> None:
         output = {
             "schema": "rnncli/1",
             "outputs": [
@@ -230,13 +231,13 @@ class TestCaseDocument:
         assert list(states) == ["last_hidden_state"]
 
     @pytest.mark.parametrize("schema", ["rnncli/2", None, 1])
-    def test_another_schema_is_not(self, schema):
+    def test_another_schema_is_not(self, schema: Any) -> None:
         assert "notes.json: its schema is" in complaint(json.dumps({"schema": schema}))
 
     @pytest.mark.parametrize(
         "outputs", [None, [], {}, [1], [{"values": [[1]]}], [{"name": 1, "values": [[1]]}]]
     )
-    def test_output_without_tensors_is_not(self, outputs):
+    def test_output_without_tensors_is_not(self, outputs: Any) -> None:
         text = json.dumps({"schema": "rnncli/1", "outputs": outputs})
         assert "notes.json: it is rnncli's own output, without outputs." in complaint(text)
         with pytest.raises(InputError, match="without outputs"):
@@ -244,19 +245,19 @@ class TestCaseDocument:
 
 
 class TestNdjson:
-    def test_lines_are_a_batch(self):
+    def test_lines_are_a_batch(self) -> None:
         assert inputs("[[1, 2]]\n\n[[3, 4]]\n", "ndjson").tolist() == [[[1, 2]], [[3, 4]]]
 
-    def test_batches_are_joined(self):
+    def test_batches_are_joined(self) -> None:
         assert inputs("[[[1]], [[2]]]\n[[3]]", "ndjson").tolist() == [[[1]], [[2]], [[3]]]
 
-    def test_lines_may_differ_in_time(self):
+    def test_lines_may_differ_in_time(self) -> None:
         assert [part.tolist() for part in inputs("[[1], [2]]\n[[3]]", "ndjson")] == [[[1], [2]], [[3]]]
 
-    def test_files_that_were_joined(self):
+    def test_files_that_were_joined(self) -> None:
         assert inputs(b"\xef\xbb\xbf[[1]]\n\xef\xbb\xbf[[2]]\n", "ndjson").tolist() == [[[1]], [[2]]]
 
-    def test_one_object_is_a_document(self):
+    def test_one_object_is_a_document(self) -> None:
         assert read(source('{"inputs": [[1]], "seed": 3}'), "ndjson").seed == 3
 
     @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ class TestNdjson:
             ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is a record"),
         ],
     )
-    def test_the_line_is_named(self, text, said):
+    def test_the_line_is_named(self, text: Any, said: Any) -> None:
         assert said in complaint(text, "ndjson")
 
 
@@ -277,7 +278,7 @@ class TestCsv:
     @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     @pytest.mark.parametrize("mark", ["", "\ufeff"])
-    def test_every_delimiter_end_and_mark(self, delimiter, end, mark):
+    def test_every_delimiter_end_and_mark(self, delimiter: Any, end: Any, mark: Any) -> None:
         rows = (("a", "b c", "d"), ("1", "-2.5", "3e-1"), ("NaN", "inf", "0"))
         text = mark + end.join(delimiter.join(row) for row in rows) + end
         document = read(source(text), "csv")
@@ -285,7 +286,7 @@ class TestCsv:
         assert document.feature_names == ("a", "b c", "d")
 
     @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
-    def test_any_table_comes_back(self, array):
+    def test_any_table_comes_back(self, array: Any) -> None:
         text = "\n".join(",".join(map(repr, row)) for row in array.tolist())
         np.testing.assert_array_equal(inputs(text, "csv"), array)
 
@@ -302,12 +303,12 @@ class TestCsv:
             ("a;b\n1;2\n3,5;4\n", (2, 2), ("a", "b")),
         ],
     )
-    def test_header_or_not(self, text, shape, names):
+    def test_header_or_not(self, text: Any, shape: Any, names: Any) -> None:
         document = read(source(text), "csv")
         assert document.inputs.shape == shape
         assert document.feature_names == names
 
-    def test_a_row_with_a_number_is_no_header(self):
+    def test_a_row_with_a_number_is_no_header(self) -> None:
         said = complaint("t,2020\n1,2\n", "csv")
         assert "line 1, column 1: 't' is not a number." in said
         assert "A first row with a number in it is data" in said
@@ -324,10 +325,10 @@ class TestCsv:
             ("1;2\n" * 30 + "1,5;2\n", {}, [[1, 2]] * 30 + [[1.5, 2]]),
         ],
     )
-    def test_decimal_commas(self, text, options, array):
+    def test_decimal_commas(self, text: Any, options: Any, array: Any) -> None:
         assert inputs(text, "csv", **options).tolist() == array
 
-    def test_decimal_commas_are_remarked_where_nobody_said_them(self):
+    def test_decimal_commas_are_remarked_where_nobody_said_them(self) -> None:
         assert "comma as the decimal sign" in read(source("1;2,5\n"), "csv").remarks[0]
         assert read(source("1;2,5\n"), "csv", ReadOptions(decimal=",")).remarks == ()
 
@@ -342,17 +343,17 @@ class TestCsv:
             ("1,2\n", {"decimal": "x"}, "--decimal 'x' is no decimal sign"),
         ],
     )
-    def test_what_is_no_decimal_comma(self, text, options, said):
+    def test_what_is_no_decimal_comma(self, text: Any, options: Any, said: Any) -> None:
         assert said in complaint(text, "csv", **options)
 
     @pytest.mark.parametrize("sign", ['"', "'", '",', "a,", "a\n", '"a'])
-    def test_the_search_for_a_delimiter_is_short(self, sign):
+    def test_the_search_for_a_delimiter_is_short(self, sign: Any) -> None:
         begun = time.process_time()
         with suppress(InputError):
             read(source(sign * (200_000 // len(sign))), "csv")
         assert time.process_time() - begun < 2
 
-    def test_a_large_file_is_read_in_pieces(self, monkeypatch, tmp_path):
+    def test_a_large_file_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         from rnncli.readers import text as _text
 
         monkeypatch.setattr(_text, "AT_ONCE", 40)
@@ -372,15 +373,15 @@ class TestCsv:
             read(Source("rows.csv", path=file))
 
     @pytest.mark.parametrize("name", ["space", " "])
-    def test_a_delimiter_by_name(self, name):
+    def test_a_delimiter_by_name(self, name: Any) -> None:
         assert inputs("1 2\n3 4\n", "csv", delimiter=name).tolist() == [[1, 2], [3, 4]]
 
-    def test_tab_in_three_spellings(self):
+    def test_tab_in_three_spellings(self) -> None:
         for name in ("tab", "\\t", "\t"):
             assert inputs("1\t2\n", "csv", delimiter=name).tolist() == [[1, 2]]
 
     @pytest.mark.parametrize("name", ["", ",,", '"'])
-    def test_no_delimiter(self, name):
+    def test_no_delimiter(self, name: Any) -> None:
         with pytest.raises(UsageError, match="is not one character"):
             inputs("1,2", "csv", delimiter=name)
 
@@ -410,29 +411,29 @@ class TestCsv:
             ("1,2\n1_0,4\n", "line 2, column 1: '1_0' is not a number."),
         ],
     )
-    def test_the_cell_is_named(self, text, said):
+    def test_the_cell_is_named(self, text: Any, said: Any) -> None:
         assert said in complaint(text, "csv")
 
-    def test_infinity_is_a_word(self):
+    def test_infinity_is_a_word(self) -> None:
         np.testing.assert_array_equal(inputs("inf,-Infinity\n1e308,2\n", "csv")[0], [np.inf, -np.inf])
 
     @given(st.lists(st.text("0123456789.eE+-_infa１٣ \xa0", max_size=6), min_size=1, max_size=3))
-    def test_no_cell_is_told_in_another_programs_words(self, cells):
+    def test_no_cell_is_told_in_another_programs_words(self, cells: Any) -> None:
         try:
             inputs("1,2,3\n" + ",".join((cells * 3)[:3]) + "\n", "csv")
         except InputError as error:
             assert "convert" not in str(error)  # noqa: PT017 - some of them are numbers
 
-    def test_a_batch_column_groups_rows(self):
+    def test_a_batch_column_groups_rows(self) -> None:
         document = read(source("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n"), "csv", ReadOptions(batch_column="id"))
         assert document.inputs.tolist() == [[[1, 2], [5, 6]], [[3, 4], [7, 8]]]
         assert document.feature_names == ("x", "y")
 
-    def test_groups_may_differ_in_length(self):
+    def test_groups_may_differ_in_length(self) -> None:
         found = inputs("id,x\na,1\nb,2\na,3\n", "csv", batch_column="id")
         assert [part.tolist() for part in found] == [[[1], [3]], [[2]]]
 
-    def test_a_batch_column_by_number(self):
+    def test_a_batch_column_by_number(self) -> None:
         assert inputs("a,1\nb,2\n", "csv", batch_column="0").tolist() == [[[1]], [[2]]]
 
     @pytest.mark.parametrize(
@@ -446,24 +447,24 @@ class TestCsv:
             ("id,x\na,1\nb,z\n", "id", "line 3, column 2 (x): 'z'"),
         ],
     )
-    def test_a_bad_batch_column(self, text, column, said):
+    def test_a_bad_batch_column(self, text: Any, column: Any, said: Any) -> None:
         assert said in complaint(text, "csv", batch_column=column)
 
 
 class TestArrays:
     @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint32", ">f4"])
-    def test_npy(self, dtype):
+    def test_npy(self, dtype: Any) -> None:
         array = np.arange(6).reshape(2, 3).astype(dtype)
         np.testing.assert_array_equal(inputs(npy_bytes(array), "npy"), array)
 
-    def test_npz_by_name_or_alone(self):
+    def test_npz_by_name_or_alone(self) -> None:
         one, two = np.ones((1, 2, 3)), np.zeros((1, 2))
         assert inputs(npz_bytes(anything=one), "npz").shape == (1, 2, 3)
         assert inputs(npz_bytes(other=two, inputs=one), "npz").shape == (1, 2, 3)
         document = read(source(npz_bytes(x=one, mask=two == 0)), "npz")
         assert document.mask.tolist() == [[True, True]]
 
-    def test_safetensors(self):
+    def test_safetensors(self) -> None:
         from safetensors.numpy import save
 
         document = read(source(save({"x": np.ones((1, 2, 3)), "mask": np.ones((1, 2), bool)})), "safetensors")
@@ -471,12 +472,12 @@ class TestArrays:
         assert document.mask.tolist() == [[True, True]]
 
     @pytest.mark.parametrize("array", [np.array([True]), np.array([1j]), np.array(["a"]), np.zeros((0, 3))])
-    def test_what_is_not_numbers(self, array):
+    def test_what_is_not_numbers(self, array: Any) -> None:
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
         assert "inputs" in complaint(npz_bytes(inputs=array), "npz")
 
     @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
-    def test_an_empty_file_is_no_text(self, format):
+    def test_an_empty_file_is_no_text(self, format: Any) -> None:
         with pytest.raises(InputError, match=r"(?s)it is empty.*Write.*with (numpy|safetensors|model)"):
             read_weights(source(b""), format)
 
@@ -488,23 +489,25 @@ class TestArrays:
             ("orjson", "json", b"[[1]]"),
         ],
     )
-    def test_a_missing_package_is_named(self, monkeypatch, package, format, data):
+    def test_a_missing_package_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, package: Any, format: Any, data: Any
+    ) -> None:
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(EngineError, match=f"(?s){package.split('.')[0]} is missing.*pip install"):
             read_weights(source(data), format)
 
-    def test_pickles_stay_closed(self):
+    def test_pickles_stay_closed(self) -> None:
         objects = np.array([{"a": 1}], dtype=object)
         assert "Python objects" in complaint(npy_bytes(objects), "npy")
         assert "Python objects" in complaint(npz_bytes(objects), "npz")
         call = npy_bytes(np.ones(1)).replace(b"'descr': '<f8'", b"'descr': open()")
         assert "it is not a valid .npy file" in complaint(call, "npy")
 
-    def test_several_arrays_are_named(self):
+    def test_several_arrays_are_named(self) -> None:
         assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")
 
     @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
-    def test_broken_files(self, format):
+    def test_broken_files(self, format: Any) -> None:
         from safetensors.numpy import save
 
         whole = {
@@ -520,7 +523,7 @@ class TestArrays:
                 read(source(data[:cut]), format)
 
     @given(st.binary(min_size=1, max_size=200), st.sampled_from(formats()))
-    def test_rubbish_is_refused_in_words(self, data, format):
+    def test_rubbish_is_refused_in_words(self, data: Any, format: Any) -> None:
         starts = {"npy": b"\x93NUMPY\x01\x00", "npz": b"PK\x03\x04", "keras_model": b"\x89HDF\r\n\x1a\n"}
         for content in (data, starts.get(format, b"[") + data):
             for reader in (read, read_weights, read_states, read_tensor):
@@ -529,17 +532,17 @@ class TestArrays:
                 except RnncliError as error:
                     assert error.what.startswith("notes.json: ")  # noqa: PT017 - rubbish may also be read
 
-    def test_a_mark_and_nothing_else(self):
+    def test_a_mark_and_nothing_else(self) -> None:
         assert "it has no rows" in complaint(b"\xef\xbb\xbf", "csv")
 
-    def test_a_header_that_promises_too_much(self):
+    def test_a_header_that_promises_too_much(self) -> None:
         data = npy_bytes(np.ones(4)).replace(b"(4,), }" + b" " * 12, b"(4000000000000,), }")
         assert b"4000000000000" in data
         assert "cut short" in complaint(data, "npy")
 
 
 class TestOtherInputs:
-    def test_weights_of_every_format(self):
+    def test_weights_of_every_format(self) -> None:
         from safetensors.numpy import save
 
         kernel = np.arange(4.0).reshape(2, 2)
@@ -553,16 +556,16 @@ class TestOtherInputs:
             assert list(found) == ["forward/kernel"]
             np.testing.assert_array_equal(found["forward/kernel"], kernel)
 
-    def test_weights_of_a_case_document(self):
+    def test_weights_of_a_case_document(self) -> None:
         text = '{"inputs": [[1]], "weights": {"bias": [1]}}'
         assert list(read_weights(source(text), "json")) == ["bias"]
 
     @pytest.mark.parametrize("text", ["[1]", "{}", '{"kernel": 1}', '{"kernel": [[1], [1, 2]]}'])
-    def test_no_weights(self, text):
+    def test_no_weights(self, text: Any) -> None:
         with pytest.raises(InputError, match=r"^notes\.json: "):
             read_weights(source(text), "json")
 
-    def test_a_mask(self):
+    def test_a_mask(self) -> None:
         assert read_tensor(source("[[true, false]]"), "json") == [[True, False]]
         assert read_tensor(source('{"mask": [[1]]}'), "json") == [[1]]
         assert read_tensor(source(npz_bytes(mask=np.ones((1, 2), bool), x=np.ones(2))), "npz").shape == (1, 2)
@@ -570,7 +573,7 @@ class TestOtherInputs:
         with pytest.raises(InputError, match="no mask"):
             read_tensor(source(npz_bytes(a=np.ones(2), b=np.ones(2))), "npz")
 
-    def test_states(self):
+    def test_states(self) -> None:
         states = read_states(source("[[[1, 2]], [[3, 4]]]"), "json")
         assert [state.tolist() for state in states] == [[[1, 2]], [[3, 4]]]
         by_place = read_states(source(npz_bytes(np.ones((1, 2)), np.zeros((1, 2)))), "npz")
@@ -583,7 +586,7 @@ class TestOtherInputs:
 
 
 class TestRegistry:
-    def test_every_format_by_its_suffix(self):
+    def test_every_format_by_its_suffix(self) -> None:
         suffixes = {
             ".json": "json",
             ".ndjson": "ndjson",
@@ -601,13 +604,13 @@ class TestRegistry:
         assert set(formats()) == set(suffixes.values())
         assert format_of(Path("UPPER.CSV")) == "csv"
 
-    def test_an_unknown_suffix(self):
+    def test_an_unknown_suffix(self) -> None:
         with pytest.raises(InputError, match=r"(?s)suffix \.jsn is not known.*Did you mean \.json\?"):
             format_of(Path("notes.jsn"))
         with pytest.raises(InputError, match="it has no suffix"):
             format_of(Path("notes"))
 
-    def test_a_format_by_any_name(self):
+    def test_a_format_by_any_name(self) -> None:
         for name in ("json", "JSON", ".json"):
             assert inputs("[[1]]", name).tolist() == [[1]]
         assert inputs("1\t2", "tsv").tolist() == [[1, 2]]
@@ -631,14 +634,14 @@ class TestRegistry:
             (b"NaN\n", "csv"),
         ],
     )
-    def test_sniffing(self, data, format):
+    def test_sniffing(self, data: Any, format: Any) -> None:
         assert sniff(data) == format
 
-    def test_standard_input_is_sniffed(self):
+    def test_standard_input_is_sniffed(self) -> None:
         assert read(Source("standard input", b"a,b\n1,2\n")).feature_names == ("a", "b")
         assert read(Source("standard input", b"[[1]]")).inputs.tolist() == [[1]]
 
-    def test_files(self, tmp_path, monkeypatch):
+    def test_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "notes.json"
         path.write_text("[[1]]")
         assert read(Source(path.name, path=path)).inputs.tolist() == [[1]]
@@ -650,14 +653,14 @@ class TestRegistry:
         with pytest.raises(InputError, match=r"folder\.json: it is a folder"):
             read(Source("folder.json", path=tmp_path / "folder.json"))
 
-        def refuse(self):
+        def refuse(self) -> None:
             raise PermissionError
 
         monkeypatch.setattr(Path, "read_bytes", refuse)
         with pytest.raises(InputError, match=r"notes\.json: there is no permission"):
             read(Source("notes.json", path=path))
 
-    def test_the_registry_waits_with_heavy_imports(self):
+    def test_the_registry_waits_with_heavy_imports(self) -> None:
         heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
         program = (
             "import sys, rnncli.readers.formats, rnncli.readers.arrange; "
@@ -667,7 +670,7 @@ class TestRegistry:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
 
-    def test_a_model_is_read_without_tensorflow(self, models):
+    def test_a_model_is_read_without_tensorflow(self, models: Any) -> None:
         program = (
             "import sys; from pathlib import Path; from rnncli.readers.formats import *; "
             f"read_weights(Source('m', path=Path({str(models / 'stack.keras')!r}))); "
@@ -677,7 +680,7 @@ class TestRegistry:
         assert done.stdout.strip() == "False False"
 
 
-def _models(keras) -> dict:
+def _models(keras: Any) -> dict:
     layers = keras.layers
     entry = keras.Input((4, 5))
     x = layers.LSTM(3, return_sequences=True, name="zeta")(entry)
@@ -739,7 +742,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def _recurrent(keras, model) -> list:
+def _recurrent(keras: Any, model: Any) -> list:
     found = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -749,7 +752,7 @@ def _recurrent(keras, model) -> list:
     return found
 
 
-def _weighted(keras, model) -> dict:
+def _weighted(keras: Any, model: Any) -> dict:
     """Every layer's weights by its name, in the model's order."""
     found = {}
     for layer in model.layers:
@@ -761,12 +764,12 @@ def _weighted(keras, model) -> dict:
 
 
 @pytest.fixture(scope="module")
-def keras():
+def keras() -> Any:
     return pytest.importorskip("keras")
 
 
 @pytest.fixture(scope="module")
-def models(keras, tmp_path_factory):
+def models(keras: Any, tmp_path_factory: Any) -> Any:
     """A folder of models in all three forms, and beside each its weights as Keras has them."""
     folder = tmp_path_factory.mktemp("models")
     for name, model in _models(keras).items():
@@ -787,7 +790,7 @@ def models(keras, tmp_path_factory):
 class TestKerasModel:
     @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
     @pytest.mark.parametrize("name", NAMES)
-    def test_weights_are_keras_own(self, models, name, suffix):
+    def test_weights_are_keras_own(self, models: Any, name: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
         layers = read_weights(Source(path.name, path=path))
         found = {f"{one.name}/{index}": array for one in layers for index, array in enumerate(one.weights)}
@@ -796,20 +799,20 @@ class TestKerasModel:
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
 
-    def test_layers_say_what_they_are(self, models):
+    def test_layers_say_what_they_are(self, models: Any) -> None:
         for suffix, dense in ((".keras", "Dense(1)"), (".h5", "Dense(1)"), (".weights.h5", "(2, 1) (1,)")):
             held = read_weights(Source("m", path=models / f"functional{suffix}"))
             assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", dense]
 
     @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
-    def test_layers_by_name(self, models, suffix):
+    def test_layers_by_name(self, models: Any, suffix: Any) -> None:
         path = models / f"functional{suffix}#alpha,zeta"
         assert [layer.name for layer in read_weights(Source(path.name, path=path))] == ["zeta", "alpha"]
         path = models / f"functional{suffix}#alhpa"
         with pytest.raises(InputError, match=rf"(?s)^functional{suffix}: there is no layer.*mean alpha\?"):
             read_weights(Source(path.name, path=path))
 
-    def test_configs_by_name(self, models):
+    def test_configs_by_name(self, models: Any) -> None:
         path = models / "functional.keras#alpha"
         assert [config["class_name"] for config in read_layers(Source("m", path=path))] == ["GRU"]
         with pytest.raises(InputError, match="there is no layer 'beta'"):
@@ -819,7 +822,7 @@ class TestKerasModel:
     @pytest.mark.parametrize(
         ("name", "other"), [("stack", "dense"), ("cells", "time_d"), ("words", "embedd")]
     )
-    def test_layers_that_are_no_stack(self, models, name, other, suffix):
+    def test_layers_that_are_no_stack(self, models: Any, name: Any, other: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
         with pytest.raises(
             InputError, match=rf"(?s)the layer {other}.* comes before .* alone behind a #: @m#"
@@ -828,7 +831,7 @@ class TestKerasModel:
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
     @pytest.mark.parametrize("name", STACKS)
-    def test_layers_are_keras_own(self, keras, models, name, suffix):
+    def test_layers_are_keras_own(self, keras: Any, models: Any, name: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
         configs = read_layers(Source(path.name, path=path))
         assert [config["class_name"] for config in configs] == (models / f"{name}.txt").read_text().split()
@@ -837,28 +840,28 @@ class TestKerasModel:
             again = [keras.layers.deserialize(config) for config in configs]
             assert [layer.name for layer in again] == [config["config"]["name"] for config in configs]
 
-    def test_weights_alone_have_no_config(self, models):
+    def test_weights_alone_have_no_config(self, models: Any) -> None:
         with pytest.raises(InputError, match="weights and no config"):
             read_layers(Source("w", path=models / "lstm.weights.h5"))
 
-    def test_a_model_has_no_inputs(self, models):
+    def test_a_model_has_no_inputs(self, models: Any) -> None:
         with pytest.raises(InputError, match="--weights"):
             read(Source("lstm.keras", path=models / "lstm.keras"))
 
-    def test_a_model_without_weights(self, keras, tmp_path):
+    def test_a_model_without_weights(self, keras: Any, tmp_path: Path) -> None:
         path = tmp_path / "nothing.keras"
         keras.Sequential([keras.Input((4, 5)), keras.layers.Dropout(0.5)]).save(path)
         with pytest.raises(InputError, match="no layer with weights"):
             read_weights(Source(path.name, path=path))
 
-    def test_a_cut_model(self, models):
+    def test_a_cut_model(self, models: Any) -> None:
         for name in ("lstm.keras", "lstm.weights.h5", "lstm.h5"):
             data = (models / name).read_bytes()
             for cut in (4, 100, len(data) // 2, len(data) - 10):
                 with pytest.raises(InputError, match=r"^m: "):
                     read_weights(Source("m", data[:cut]), "keras_model")
 
-    def test_a_zip_that_is_no_model(self):
+    def test_a_zip_that_is_no_model(self) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("a.txt", "a")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from rnncli.readers.formats import ReadOptions, Source, read
 ROOT = Path(__file__).parents[2]
 
 
-def loaded(name: str):
+def loaded(name: str) -> Any:
     sample = samples.get(name)
     path = samples.path(sample)
     words = sample.hint.split()
@@ -34,14 +35,14 @@ def loaded(name: str):
 
 
 @pytest.mark.parametrize("name", samples.names())
-def test_it_is_what_its_title_says(name):
+def test_it_is_what_its_title_says(name: Any) -> None:
     _, found = loaded(name)
     shape = re.search(r"\(([\d, ]+)\)$", samples.get(name).title)
     assert found.inputs.shape == tuple(map(int, shape.group(1).split(",")))
     assert np.isfinite(found.inputs).all()
 
 
-def test_the_first_is_the_sentence():
+def test_the_first_is_the_sentence() -> None:
     assert samples.names()[0] == "sentence"
     expected = [
         [0.1, 4.2, 1.5, 1.1, 2.8],
@@ -52,7 +53,7 @@ def test_the_first_is_the_sentence():
     np.testing.assert_array_equal(loaded("sentence")[1].inputs, np.array([expected], np.float32))
 
 
-def test_parts_beside_the_numbers():
+def test_parts_beside_the_numbers() -> None:
     assert loaded("sensors")[1].feature_names == ("temperature", "humidity", "pressure")
     assert loaded("ragged")[1].mask.sum(axis=1).tolist() == [4, 3, 2]
     document, found = loaded("case")
@@ -61,24 +62,24 @@ def test_parts_beside_the_numbers():
     assert found.mask.tolist() == [[True, True, True], [True, True, False]]
 
 
-def test_the_hints_are_needed():
+def test_the_hints_are_needed() -> None:
     for name in ("sensors", "ragged"):
         with pytest.raises(InputError):
             arrange(read(Source(name, path=samples.path(samples.get(name)))))
 
 
-def test_every_file_is_a_sample():
+def test_every_file_is_a_sample() -> None:
     assert sorted(path.name for path in (ROOT / "samples").iterdir()) == sorted(
         sample.file for sample in samples.SAMPLES
     )
 
 
-def test_an_unknown_name():
+def test_an_unknown_name() -> None:
     with pytest.raises(InputError, match=r"(?s)no sample 'sentense'.*Did you mean sentence"):
         samples.get("sentense")
 
 
-def test_a_wheel_carries_the_same_files(tmp_path):
+def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,11 +28,11 @@ INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
 
 
 @pytest.fixture(scope="module")
-def keras():
+def keras() -> Any:
     return pytest.importorskip("keras")
 
 
-def saved(name, *weights):
+def saved(name: Any, *weights: Any) -> Any:
     return SavedLayer(name, f"{name}!", tuple(np.full(shape, 1.0) for shape in weights))
 
 
@@ -40,7 +42,7 @@ def fitted(texts, held, where="m.keras: "):
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_predicts_the_same(keras, tmp_path, name, suffix):
+def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any, suffix: Any) -> None:
     layers = [eval(text, vars(keras.layers)) for text in MODELS[name]]
     model = keras.Sequential([keras.Input(INPUTS.shape[1:]), *layers])
     for index, variable in enumerate(model.trainable_variables):
@@ -59,13 +61,13 @@ LSTM = ((4, 12), (3, 12), (12,))
 DENSE = ((3, 1), (1,))
 
 
-def test_layers_that_are_not_asked_for_are_passed_over():
+def test_layers_that_are_not_asked_for_are_passed_over() -> None:
     held = [saved("words", (9, 4)), saved("lstm", *LSTM), saved("out", *DENSE)]
     assert list(fitted(["LSTM(3)"], held)) == ["kernel", "recurrent_kernel", "bias"]
     assert list(fitted(["Masking()", "LSTM(3)", "Dense(1)"], held))[2:] == ["1/bias", "2/kernel", "2/bias"]
 
 
-def test_what_does_not_fit_says_what_is_there():
+def test_what_does_not_fit_says_what_is_there() -> None:
     held = [saved("lstm", *LSTM), saved("out", *DENSE)]
     with pytest.raises(InputError) as caught:
         fitted(["LSTM(3)", "Dense(2)"], held)
@@ -77,7 +79,7 @@ def test_what_does_not_fit_says_what_is_there():
         fitted(["Dense(3)", "LSTM(3)"], held)
 
 
-def test_two_that_fit_are_to_be_named():
+def test_two_that_fit_are_to_be_named() -> None:
     held = [saved("one", *LSTM), saved("two", *LSTM)]
     with pytest.raises(InputError, match=r"(?s)one and two in it both fit layer 0.*m\.keras#two"):
         fitted(["LSTM(3)"], held)
@@ -94,7 +96,7 @@ def test_errors_begin_with_the_source():
             fit.fitted_states(states, stack.states((2, 3, 4)), "h.npy: ")
 
 
-def test_one_sequence_may_leave_the_batch_axis_of_its_states_out():
+def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
     first, second = fit.fitted_states(states, layers.states((1, 3, 4)), "")

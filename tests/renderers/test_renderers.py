@@ -10,6 +10,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -51,7 +52,7 @@ def written(answer, format, **view):
     return pieces
 
 
-def one(values, **view):
+def one(values: Any, **view: Any) -> Any:
     """The table of one tensor of (batch, units)."""
     return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
 
@@ -64,14 +65,14 @@ def one(values, **view):
         for view in (["80"] if name in ("checked", "samples", "engines") else VIEWS)
     ],
 )
-def test_tables_look_as_they_did(name, view):
+def test_tables_look_as_they_did(name: Any, view: Any) -> None:
     table = formats.render(ANSWERS[name], "table", VIEWS[view])
     assert matches_golden(SHOWN_BY.get(name, name), f"{name}_{view}.txt", table)
 
 
 @pytest.mark.parametrize("name", ["run", "shape", "matrix"])
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
-def test_pages_look_as_they_did(name, format, suffix):
+def test_pages_look_as_they_did(name: Any, format: Any, suffix: Any) -> None:
     assert matches_golden(name, f"{name}.{suffix}", drawn(ANSWERS[name], format))
 
 
@@ -79,7 +80,7 @@ def test_pages_look_as_they_did(name, format, suffix):
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("color", [False, True])
-def test_no_line_is_wider_than_the_terminal(name, width, lang, color):
+def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any, color: Any) -> None:
     lines = drawn(ANSWERS[name], width=width, lang=lang, color=color).splitlines()
     assert max(map(columns_of, lines)) <= width
     assert all(line == line.rstrip() for line in lines)
@@ -93,7 +94,7 @@ NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
 @pytest.mark.parametrize("timesteps", [4, 1000])
 @pytest.mark.parametrize("batch", [1, 2, 32])
 @pytest.mark.parametrize("prefix", ["", "0/"])
-def test_no_number_is_cut_or_wrapped(width, units, timesteps, batch, prefix):
+def test_no_number_is_cut_or_wrapped(width: Any, units: Any, timesteps: Any, batch: Any, prefix: Any) -> None:
     text = drawn(RunAnswer(of_size(batch, timesteps, units, prefix, odd=True)), width=width)
     assert max(map(columns_of, text.splitlines())) <= width
     rows = [line for line in text.splitlines() if re.search(r"t=\d", line)]
@@ -115,26 +116,28 @@ def test_no_number_is_cut_or_wrapped(width, units, timesteps, batch, prefix):
     ascii=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_line_fits_whatever_the_size(batch, timesteps, units, width, scale, full, lang, ascii):
+def test_every_line_fits_whatever_the_size(
+    batch: Any, timesteps: Any, units: Any, width: Any, scale: Any, full: Any, lang: Any, ascii: Any
+) -> None:
     answer = RunAnswer(of_size(batch, timesteps, units, "0/", scale, odd=True))
     text = drawn(answer, width=width, full=full, lang=lang, ascii=ascii)
     assert max(map(columns_of, text.splitlines())) <= width
     assert not (ascii and lang == "en") or text.isascii()
 
 
-def test_full_shows_every_number():
+def test_full_shows_every_number() -> None:
     answer = RunAnswer(of_size(3, 30, 20))
     shown = re.findall(r"-?\d+\.\d{4}\b", drawn(answer, width=80, full=True))
     wanted = [f"{value:z.4f}" for tensor in answer.result.outputs for value in tensor.values.ravel().tolist()]
     assert shown == wanted
 
 
-def test_a_table_in_a_pipe_is_never_cut_to_80_columns():
+def test_a_table_in_a_pipe_is_never_cut_to_80_columns() -> None:
     assert max(len(line) for line in drawn(RunAnswer(of_size(1, 4, 12))).splitlines()) > 120
     assert "…" not in drawn(RunAnswer(of_size(1, 4, 12)))
 
 
-def test_units_stand_under_each_other():
+def test_units_stand_under_each_other() -> None:
     lines = drawn(ANSWERS["run"], width=80).splitlines()
     points = [
         [match.start() for match in re.finditer(r"\.", line)] for line in lines if re.search(r"\d\.\d", line)
@@ -156,19 +159,19 @@ def test_units_stand_under_each_other():
         ([np.nan, np.nan], ["NaN", "NaN"]),
     ],
 )
-def test_numbers_for_the_eye(values, shown):
+def test_numbers_for_the_eye(values: Any, shown: Any) -> None:
     line = next(
         line for line in one(np.array(values, np.float32)).splitlines() if line.startswith("hidden_state")
     )
     assert line.split(")")[1].split() == shown
 
 
-def test_precision_says_how_many_decimals():
+def test_precision_says_how_many_decimals() -> None:
     assert "0.21  -0.05  -0.01" in drawn(ANSWERS["run"], precision=2)
     assert "0.213100  -0.050600" in drawn(ANSWERS["run"], precision=6)
 
 
-def test_what_is_left_out_is_summed_up():
+def test_what_is_left_out_is_summed_up() -> None:
     values = np.linspace(-1, 1, 900, dtype=np.float32).reshape(30, 30)
     values[3, 3], values[4, 4], values[5, 5] = np.nan, np.inf, -np.inf
     text = one(values, width=120)
@@ -179,12 +182,12 @@ def test_what_is_left_out_is_summed_up():
     assert "min" not in one(values[:3, :3], width=120)
 
 
-def test_a_histogram_counts():
+def test_a_histogram_counts() -> None:
     values = np.array([[0.0] * 90 + [1.0] * 10] * 30, np.float32)
     assert "█▁▁▁▁▁▁▂" in one(values, width=120)
 
 
-def test_equal_tensors_share_a_colour():
+def test_equal_tensors_share_a_colour() -> None:
     text = drawn(ANSWERS["run"], color=True, width=80)
     assert "\x1b[1m\x1b[36mhidden_states" in text or "\x1b[1;36mhidden_states" in text
     colours = dict(re.findall(r"\x1b\[(?:1m\x1b\[|1;)(\d+)m(\w+)", text)[::-1])
@@ -192,7 +195,7 @@ def test_equal_tensors_share_a_colour():
     assert "\x1b" not in drawn(ANSWERS["run"], color=False, width=80)
 
 
-def test_korean_words_do_not_shift_the_numbers():
+def test_korean_words_do_not_shift_the_numbers() -> None:
     lines = drawn(ANSWERS["run"], lang="ko", width=80).splitlines()
     starts = {columns_of(line.split("t=")[0]) for line in lines if "t=" in line}
     assert len(starts) == 1
@@ -214,31 +217,31 @@ def test_json_keeps_every_float32_bit_for_bit(values):
     st.sampled_from([np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]),
 )
 @settings(deadline=None)
-def test_sixteen_bit_floats_come_back_too(bits, dtype):
+def test_sixteen_bit_floats_come_back_too(bits: Any, dtype: Any) -> None:
     values = bits.view(dtype)[None]
     document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float64).astype(dtype)
     assert _same(back.astype(np.float32), values.astype(np.float32))
 
 
-def test_a_negative_zero_of_sixteen_bits_keeps_its_sign():
+def test_a_negative_zero_of_sixteen_bits_keeps_its_sign() -> None:
     values = np.array([[0.0, -0.0]], np.float16)
     assert "[[0.0,-0.0]]" in drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
 
 
-def _same(back, values):
+def _same(back: Any, values: Any) -> Any:
     return np.array_equal(np.isnan(back), np.isnan(values)) and np.array_equal(
         back[~np.isnan(back)].view(np.uint32), values[~np.isnan(values)].view(np.uint32)
     )
 
 
-def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest():
+def test_json_writes_the_shortest_that_reads_back_and_words_for_the_rest() -> None:
     values = np.array([[0.1, np.nan, np.inf, -np.inf, 16777216, 1e-45]], np.float32)
     text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json")
     assert '[[0.1,"NaN","Infinity","-Infinity",16777216.0,1e-45]]' in text
 
 
-def test_sixteen_bit_floats_are_written_short():
+def test_sixteen_bit_floats_are_written_short() -> None:
     values = np.array([[0.1, 3.0, 65504]])
     half = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values.astype(np.float16)))), "json")
     assert "[[0.1,3.0,65500.0]]" in half
@@ -249,14 +252,14 @@ def test_sixteen_bit_floats_are_written_short():
     assert "[[0.1,3.0,65500.0]]" in brain
 
 
-def test_json_of_float64_and_big_endian_numbers():
+def test_json_of_float64_and_big_endian_numbers() -> None:
     values = np.array([[0.1, 1 / 3]])
     for array in (values, values.astype(">f8")):
         text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, array))), "json")
         assert "[[0.1,0.3333333333333333]]" in text
 
 
-def test_json_rounds_only_when_asked():
+def test_json_rounds_only_when_asked() -> None:
     assert '"values": [[0.2348,-0.1036,-0.085]]' in drawn(ANSWERS["run"], "json")
     assert '"values": [[0.23,-0.1,-0.09]]' in drawn(ANSWERS["run"], "json", precision=2)
     huge = np.array([[3e38, np.nan]], np.float32)
@@ -265,13 +268,13 @@ def test_json_rounds_only_when_asked():
     )
 
 
-def test_a_difference_that_is_not_finite_is_a_word():
+def test_a_difference_that_is_not_finite_is_a_word() -> None:
     document = json.loads(drawn(RunAnswer(sentence(differences={"hidden_states": float("nan")})), "json"))
     assert document["differences"] == {"hidden_states": "NaN"}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_ndjson_is_the_same_object_on_one_line(name):
+def test_ndjson_is_the_same_object_on_one_line(name: Any) -> None:
     line = drawn(ANSWERS[name], "ndjson")
     assert line.count("\n") == 1
     assert json.loads(line) == json.loads(drawn(ANSWERS[name], "json"))
@@ -280,7 +283,9 @@ def test_ndjson_is_the_same_object_on_one_line(name):
 @pytest.mark.parametrize("format", ["json", "ndjson"])
 @pytest.mark.parametrize("name", ["run", "both_ways", "matrix", "odd"])
 @pytest.mark.parametrize("precision", [None, 2])
-def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format, name, precision):
+def test_a_large_array_is_written_part_by_part_as_in_one_go(
+    monkeypatch: pytest.MonkeyPatch, format: Any, name: Any, precision: Any
+) -> None:
     odd = RunAnswer(of_size(2, 3, 4, odd=True))
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
@@ -290,7 +295,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(monkeypatch, format,
     assert b"".join(pieces).decode() == whole
 
 
-def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
+def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(ANSWERS["run"], "csv")
     monkeypatch.setattr(formats.get("csv"), "AT_ONCE", 2)
     pieces = written(ANSWERS["run"], "csv")
@@ -298,7 +303,7 @@ def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch):
     assert b"".join(pieces).decode() == whole
 
 
-def test_csv_and_json_round_the_same_number():
+def test_csv_and_json_round_the_same_number() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (40, 60)).astype(np.float16)
     answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     rows = csv.DictReader(io.StringIO(drawn(answer, "csv", precision=3)))
@@ -306,7 +311,7 @@ def test_csv_and_json_round_the_same_number():
     assert [float(row["value"]) for row in rows] == written.ravel().tolist()
 
 
-def test_csv_reads_back():
+def test_csv_reads_back() -> None:
     values = np.array([[0.1, np.nan, -np.inf]], np.float32)
     text = drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -316,7 +321,7 @@ def test_csv_reads_back():
     assert "hidden_state,0,,0,0.100\n" in rounded
 
 
-def test_npz_npy_and_safetensors_read_back():
+def test_npz_npy_and_safetensors_read_back() -> None:
     answer = ANSWERS["run"]
     wanted = answer.tensors()
     stored = np.load(io.BytesIO(drawn(answer, "npz")), allow_pickle=False)
@@ -330,13 +335,13 @@ def test_npz_npy_and_safetensors_read_back():
     assert drawn(answer, "npz") == drawn(answer, "npz")
 
 
-def test_npy_of_several_tensors_advises():
+def test_npy_of_several_tensors_advises() -> None:
     with pytest.raises(UsageError, match="holds one tensor, and here are 3") as caught:
         drawn(ANSWERS["run"], "npy")
     assert "--select" in caught.value.advice
 
 
-def test_bfloat16_is_stored_as_float32():
+def test_bfloat16_is_stored_as_float32() -> None:
     values = np.array([[0.1, 3.0]], ml_dtypes.bfloat16)
     answer = RunAnswer(result(NamedTensor(HIDDEN, STATE, values)))
     stored = np.load(io.BytesIO(drawn(answer, "npz")))["hidden_state"]
@@ -346,14 +351,14 @@ def test_bfloat16_is_stored_as_float32():
 
 @pytest.mark.parametrize("format", ["html", "svg"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_pages_need_no_network(name, format):
+def test_pages_need_no_network(name: Any, format: Any) -> None:
     text = drawn(ANSWERS[name], format)
     assert not re.search(r"(href|src)=|url\((?!#)|@import|<script", text)
     assert text == drawn(ANSWERS[name], format)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_pictures_are_xml(name):
+def test_pictures_are_xml(name: Any) -> None:
     root = ElementTree.fromstring(drawn(ANSWERS[name], "svg"))
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
@@ -367,7 +372,7 @@ def test_html_is_escaped():
 # Which formats there are
 
 
-def test_every_format_is_found():
+def test_every_format_is_found() -> None:
     assert formats.names()[0] == "table"
     assert set(formats.names()) == {
         *("table", "json", "ndjson", "csv", "markdown", "html", "svg", "npz", "npy", "safetensors")
@@ -411,18 +416,18 @@ def test_the_first_form_that_fits_is_shown():
     ("path", "format"),
     [("a.json", "json"), ("b/c.MD", "markdown"), ("x.txt", "table"), ("x.jsonl", "ndjson"), ("x.npz", "npz")],
 )
-def test_a_suffix_says_the_format(path, format):
+def test_a_suffix_says_the_format(path: Any, format: Any) -> None:
     assert formats.for_output(path) == format
 
 
 @pytest.mark.parametrize("path", ["a.xyz", "a", "json", ".json"])
-def test_an_unknown_suffix_is_an_error_that_lists_the_known(path):
+def test_an_unknown_suffix_is_an_error_that_lists_the_known(path: Any) -> None:
     with pytest.raises(UsageError) as caught:
         formats.for_output(path)
     assert ".npz" in caught.value.advice
 
 
-def test_an_unknown_format_is_an_error():
+def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(UsageError) as caught:
         drawn(ANSWERS["run"], "jsn")
     assert "json" in caught.value.advice
@@ -456,7 +461,7 @@ answer = ShapeAnswer(ShapeReport(stack, (None, 4, 5), "float32", (layer,), outpu
         (SHAPE, "html", set()),
     ],
 )
-def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
+def test_a_format_loads_only_what_it_draws_with(answer: Any, format: Any, wanted: Any) -> None:
     code = (
         "import sys; from rnncli.renderers import formats; from rnncli.renderers.page import View\n"
         f"{answer}\n"
@@ -470,6 +475,6 @@ def test_a_format_loads_only_what_it_draws_with(answer, format, wanted):
     assert set(done.stdout.split()) == wanted
 
 
-def test_numerals_of_integers_stay_integers():
+def test_numerals_of_integers_stay_integers() -> None:
     assert numerals.exact(np.array([1, 2])) == ["1", "2"]
     assert numerals.written(np.int64(3), numerals.style_for(np.array([3]), None)) == "3"

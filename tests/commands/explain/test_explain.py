@@ -117,7 +117,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("terms", [None, 2])
-def test_the_terms_of_every_number_add_up(name, terms):
+def test_the_terms_of_every_number_add_up(name: Any, terms: Any) -> None:
     asked = CASES[name]
     result = compute.run(tracing.with_all_outputs(asked), "numpy")
     values = {tensor.name: tensor.values for tensor in result.outputs}
@@ -133,7 +133,7 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_random_stacks_add_up(data):
+def test_random_stacks_add_up(data: Any) -> None:
     """Any layers one on the other, any flags, any mask; one number of each."""
     texts = []
     for _ in range(data.draw(st.integers(1, 3))):
@@ -164,7 +164,7 @@ def test_random_stacks_add_up(data):
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru_after", "simple_rnn", "stack", "both_ways_concat_True"])
-def test_a_fold_of_the_leaves_alone_gives_the_number(name):
+def test_a_fold_of_the_leaves_alone_gives_the_number(name: Any) -> None:
     """With nothing but what no equation explains, computed anew in float64, the number comes out."""
     asked = CASES[name]
     for text in numbers(asked)[-6:]:
@@ -188,7 +188,7 @@ def folded(explanation: Explanation, key: str) -> float:
     return float(functions[equation.function](total))
 
 
-def test_depth_goes_a_step_back_and_a_layer_down():
+def test_depth_goes_a_step_back_and_a_layer_down() -> None:
     asked = CASES["stack"]
     places = [
         {
@@ -202,7 +202,7 @@ def test_depth_goes_a_step_back_and_a_layer_down():
     assert places[2] == {(1, 3), (1, 2), (0, 3), (1, 1), (0, 2)}
 
 
-def test_the_largest_terms_are_listed_and_the_rest_summed():
+def test_the_largest_terms_are_listed_and_the_rest_summed() -> None:
     whole, _ = explaining.explain(CASES["lstm"], "last_cell_state[0,0]")
     short, _ = explaining.explain(CASES["lstm"], "last_cell_state[0,0]", terms=3)
     pairs = [pair for pair in zip(whole.equations, short.equations, strict=True) if pair[0].function]
@@ -216,7 +216,7 @@ def test_the_largest_terms_are_listed_and_the_rest_summed():
         assert few.others.value == pytest.approx(sum(term.value for term in every.terms[3:]), abs=1e-15)
 
 
-def test_nan_comes_first():
+def test_nan_comes_first() -> None:
     asked = case("lstm", dtype="float32", inputs=np.full((2, 4, 3), [1, np.nan, 2]))
     gate = explaining.explain(asked, "last_cell_state[0,0]")[0].equations[1]
     assert gate.terms[0].factors[0].name == "feature 1"
@@ -233,11 +233,11 @@ def test_nan_comes_first():
         ("lstm", "hidden_state[0,1]", ()),
     ],
 )  # fmt: skip
-def test_what_equals_it_is_named(name, text, equal):
+def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
     assert explaining.explain(CASES[name], text)[0].equals == equal
 
 
-def test_bidirectional_states_are_entries_of_its_sequence():
+def test_bidirectional_states_are_entries_of_its_sequence() -> None:
     asked = case("bilstm", flags={"return_sequences": True, "return_state": True})
     back, _ = explaining.explain(asked, "backward_last_hidden_state[0,1]")
     assert back.equals == ("hidden_states[0, 0, 3]",)
@@ -246,7 +246,7 @@ def test_bidirectional_states_are_entries_of_its_sequence():
     assert forth.equals == ("forward_last_hidden_state[0, 0]",)
 
 
-def test_masked_steps_say_so():
+def test_masked_steps_say_so() -> None:
     notes = {
         ("masked", "hidden_states[0,2,0]"): ("held", 1),
         ("masked", "hidden_states[0,0,0]"): ("silent", None),
@@ -261,7 +261,7 @@ def test_masked_steps_say_so():
         assert (note.kind, note.timestep) == (kind, timestep), (name, text)
 
 
-def test_dropout_is_a_factor_of_its_own():
+def test_dropout_is_a_factor_of_its_own() -> None:
     explanation, _ = explaining.explain(CASES["training"], "hidden_state[0,0]")
     update = next(one for one in explanation.equations if one.name == "update")
     assert update.symbols[:2] == ("(x · dropout) W", "(h · dropout) U")
@@ -270,7 +270,7 @@ def test_dropout_is_a_factor_of_its_own():
         assert names[0].startswith("bias") or names[1] == "dropout"
 
 
-def test_a_given_start_and_feature_names():
+def test_a_given_start_and_feature_names() -> None:
     states = np.full((2, 2), 0.3), np.full((2, 2), -0.8)
     inputs = np.ones((2, 1, 3))
     asked = case("lstm", initial_state=states, feature_names=("a", "b", "c"), inputs=inputs)
@@ -299,7 +299,7 @@ def test_a_given_start_and_feature_names():
         ("", "that is no tensor."),
     ],
 )
-def test_what_is_no_number_is_said(text, said):
+def test_what_is_no_number_is_said(text: Any, said: Any) -> None:
     with pytest.raises(UsageError) as caught:
         explaining.explain(CASES["lstm"], text)
     assert said in str(caught.value)

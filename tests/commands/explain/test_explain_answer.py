@@ -67,31 +67,31 @@ FEW = ("80", "120", "80_ko", "80_ascii")
 @pytest.mark.parametrize(
     ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
 )
-def test_explanations_look_as_they_did(name, view):
+def test_explanations_look_as_they_did(name: Any, view: Any) -> None:
     assert matches_golden(
         "explain", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view])
     )
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
-def test_pages_look_as_they_did(format, suffix):
+def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
     assert matches_golden("explain", f"explain.{suffix}", formats.render(ANSWERS["explain"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("lang", ["en", "ko"])
-def test_no_line_is_wider_than_the_terminal(name, width, lang):
+def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
     lines = formats.render(ANSWERS[name], "table", View(width=width, lang=lang)).splitlines()
     assert max(map(cell_len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_ascii_is_ascii(name):
+def test_ascii_is_ascii(name: Any) -> None:
     assert formats.render(ANSWERS[name], "table", View(ascii=True)).isascii()
 
 
-def test_the_document_is_the_whole_explanation():
+def test_the_document_is_the_whole_explanation() -> None:
     filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
     layers = specs.from_flags(["lstm"], filled)
     case = Case(layers, INPUTS, seed=3)
@@ -110,7 +110,7 @@ def test_the_document_is_the_whole_explanation():
             assert known[factor["explained"]]["value"] == factor["value"]
 
 
-def test_records_have_a_factor_a_row():
+def test_records_have_a_factor_a_row() -> None:
     header, rows = ANSWERS["explain"].records(View())
     rows = list(rows)
     assert header[:4] == ("equation", "value", "total", "term")
@@ -118,6 +118,6 @@ def test_records_have_a_factor_a_row():
     assert [row[5] for row in rows[:4]] == ["forget", "cell before", "input", "candidate"]
 
 
-def test_there_are_no_tensors():
+def test_there_are_no_tensors() -> None:
     with pytest.raises(UsageError, match="explain has no tensors"):
         ANSWERS["explain"].tensors()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from command import HEAVY, loaded_by
@@ -11,11 +12,11 @@ SEED = ("--seed", "42", "--quiet")
 
 
 @pytest.mark.parametrize("format", ["table", "json", "csv", "markdown"])
-def test_an_explanation_loads_no_framework(format):
+def test_an_explanation_loads_no_framework(format: Any) -> None:
     assert not HEAVY & loaded_by("explain", "last_cell_state[0,0]", *SEED, "-f", format)
 
 
-def test_the_number_of_the_sketch(rnncli):
+def test_the_number_of_the_sketch(rnncli: Any) -> None:
     done = rnncli("explain", "last_cell_state[0,0]", *SEED)
     assert done.stdout.startswith("last_cell_state[0, 0] = 0.3901\n")
     assert "= forget  · cell before" in done.stdout
@@ -23,22 +24,22 @@ def test_the_number_of_the_sketch(rnncli):
     assert "0.9363  =  2.2000 ·  0.4256  feature 0 · kernel[0, 0]" in done.stdout
 
 
-def test_it_is_the_number_of_run(rnncli):
+def test_it_is_the_number_of_run(rnncli: Any) -> None:
     flags = ("[[[1, 2], [3, 4], [0, 1]]]", "--layer", "bigru", "--return-sequences", *SEED, "-f", "json")
     ran = json.loads(rnncli("run", *flags).stdout)["outputs"][0]["values"]
     explained = json.loads(rnncli("explain", "hidden_states[0,1,4]", *flags).stdout)["explanation"]
     assert explained["value"] == ran[0][1][4]
 
 
-def test_remarks_come_with_an_answer_and_not_without(rnncli):
+def test_remarks_come_with_an_answer_and_not_without(rnncli: Any) -> None:
     assert "note: no input was given" in rnncli("explain", "hidden_state[0,0]", "--seed", "1").stderr
     failed = rnncli("explain", "nope[0]", "--seed", "1")
     assert failed.returncode == 2
     assert failed.stderr.startswith("rnncli: there is no tensor 'nope'.")
 
 
-def test_how_many_terms(rnncli):
-    def listed(*flags):
+def test_how_many_terms(rnncli: Any) -> None:
+    def listed(*flags: Any) -> Any:
         done = rnncli(
             "explain", "hidden_state[0,0]", "-l", "simple_rnn", "--units", "16", *SEED, "-f", "json", *flags
         )
@@ -62,7 +63,7 @@ def test_how_many_terms(rnncli):
         (("",), 2, "no number was named."),
     ],
 )
-def test_what_cannot_be_explained_is_said(rnncli, words, code, said):
+def test_what_cannot_be_explained_is_said(rnncli: Any, words: Any, code: Any, said: Any) -> None:
     done = rnncli("explain", *words, *SEED)
     assert done.returncode == code
     assert said in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from rnncli.result import TensorInfo
 STEP = 1e-5
 
 
-def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=False) -> Case:
+def drawn(
+    seed: int, *expressions: str, shape: Any = (2, 5, 3), masked: bool = False, states: bool = False
+) -> Case:
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
     rng = np.random.default_rng(seed)
     built = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
@@ -41,13 +44,13 @@ def drawn(seed: int, *expressions: str, shape=(2, 5, 3), masked=False, states=Fa
     )  # fmt: skip
 
 
-def values(case: Case, found) -> np.ndarray:
+def values(case: Case, found: Any) -> np.ndarray:
     """The chosen numbers, by the numpy engine."""
     tensor = compute.run(case, "numpy").outputs[found.position].values
     return tensor[found.batch].ravel()[found.entries]
 
 
-def slopes(function, at: np.ndarray) -> np.ndarray:
+def slopes(function: Any, at: np.ndarray) -> np.ndarray:
     """The Jacobian by central differences, (numbers, *at.shape)."""
     rows = []
     for place in np.ndindex(*at.shape):
@@ -57,10 +60,10 @@ def slopes(function, at: np.ndarray) -> np.ndarray:
     return np.stack(rows, axis=-1).reshape(-1, *at.shape)
 
 
-def of_inputs(case: Case, found) -> np.ndarray:
+def of_inputs(case: Case, found: Any) -> np.ndarray:
     """(timesteps,)"""
 
-    def function(sequence):
+    def function(sequence: Any) -> Any:
         inputs = case.inputs.copy()
         inputs[found.batch] = sequence
         return values(replace(case, inputs=inputs), found)
@@ -71,7 +74,7 @@ def of_inputs(case: Case, found) -> np.ndarray:
 class Restarted:
     """The last layer, gone through again from the state after some step, by the layers' own cells."""
 
-    def __init__(self, case: Case, found, place: int) -> None:
+    def __init__(self, case: Case, found: Any, place: int) -> None:
         self.case, self.found = case, found
         self.layer = registry.make(case.layers[place])
         self.both = self.layer.loops
@@ -88,7 +91,7 @@ class Restarted:
         self.after = case.layers[place + 1 :]
         self.dense = within(case.weights, str(place + 1)) if self.after else {}
 
-    def run(self, way: str = "", time: int | None = None, part: int = 0, value=None) -> np.ndarray:
+    def run(self, way: str = "", time: int | None = None, part: int = 0, value: Any = None) -> np.ndarray:
         """The chosen numbers, after `part` of the state behind step `time` has been set to `value`."""
         results = [
             self.direction(name, one, (time, part, value) if name == way else (None, 0, None))
@@ -110,7 +113,7 @@ class Restarted:
         self.direction(way, self.both[way], (None, 0, None))
         return dict(self.kept)
 
-    def direction(self, name, one, change):
+    def direction(self, name: Any, one: Any, change: Any) -> Any:
         cell, weights = one.cell, within(self.weights, name) if name else self.weights
         count = len(cell.state_sizes)
         given = self.case.initial_state
@@ -171,14 +174,14 @@ LAYERS = [
 
 @pytest.mark.parametrize("expression", LAYERS)
 @pytest.mark.parametrize(("masked", "states"), [(False, False), (True, True), (True, False)])
-def test_one_layer(expression, masked, states):
+def test_one_layer(expression: Any, masked: Any, states: Any) -> None:
     held(drawn(len(expression), expression, masked=masked, states=states), None)
 
 
 @pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
 @pytest.mark.parametrize("inner", ["LSTM(2, return_sequences=True, return_state=True", "GRU(2"])
 @pytest.mark.parametrize(("masked", "states"), [(False, True), (True, False)])
-def test_both_directions(inner, merge, masked, states):
+def test_both_directions(inner: Any, merge: Any, masked: Any, states: Any) -> None:
     held(drawn(5, f"Bidirectional({inner}), merge_mode={merge!r})", masked=masked, states=states), None)
 
 
@@ -195,7 +198,7 @@ def test_both_directions(inner, merge, masked, states):
     ],
 )
 @pytest.mark.parametrize("masked", [False, True])
-def test_whichever_numbers_are_asked_for(expression, of, masked):
+def test_whichever_numbers_are_asked_for(expression: Any, of: Any, masked: Any) -> None:
     held(drawn(11, expression, masked=masked), of)
 
 
@@ -211,7 +214,7 @@ def test_whichever_numbers_are_asked_for(expression, of, masked):
     ],
 )
 @pytest.mark.parametrize(("masked", "states"), [(False, False), (True, False), (False, True)])
-def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
+def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked: Any, states: Any) -> None:
     """The numbers are those of the layer that returns them, which central differences hold."""
     case = drawn(13, *expressions, masked=masked, states=states)
     at = expressions[-1].rindex("(2") + len("(2")
@@ -231,7 +234,7 @@ def test_the_last_states_need_not_be_returned(expressions, of, masked, states):
         held(replace(case, stack=stack), of)
 
 
-def test_states_below_the_last_layer_are_not_returned():
+def test_states_below_the_last_layer_are_not_returned() -> None:
     with pytest.raises(UsageError, match="there is no tensor 'last_cell_state'"):
         curves.gradients(drawn(7, "LSTM(2)", "Dense(1)"), "last_cell_state")
 
@@ -245,12 +248,12 @@ def test_states_below_the_last_layer_are_not_returned():
         (("LSTM(2)", "Dense(1)"), 0),
     ],
 )
-def test_a_stack_is_differentiated_through(expressions, place):
+def test_a_stack_is_differentiated_through(expressions: Any, place: Any) -> None:
     held(drawn(7, *expressions), None, place)
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_random_layers(seed):
+def test_random_layers(seed: Any) -> None:
     rng = np.random.default_rng(seed)
     kind = rng.choice(["SimpleRNN", "LSTM", "GRU"])
     flags = ["return_sequences", "return_state", "use_bias"]
@@ -269,7 +272,7 @@ def test_random_layers(seed):
     held(case, f"{info.name}{index}")
 
 
-def test_cells_one_on_the_other():
+def test_cells_one_on_the_other() -> None:
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
     single = replace(
@@ -287,7 +290,7 @@ def test_cells_one_on_the_other():
             assert curve.norms[time] == pytest.approx(np.sqrt((jacobian**2).sum()), rel=1e-4, abs=1e-5)
 
 
-def test_masking_in_front_masks():
+def test_masking_in_front_masks() -> None:
     case = drawn(3, "Masking(0.0)", "GRU(2)")
     case.inputs[0, 2:4] = 0
     found = curves.gradients(case)
@@ -295,7 +298,7 @@ def test_masking_in_front_masks():
     assert (found.curves[-1].norms[2:4] == 0).all()
 
 
-def test_more_numbers_than_go_at_once(monkeypatch):
+def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnncli.commands.gradients import tape
 
     case = drawn(9, "LSTM(2, return_sequences=True)")
@@ -305,7 +308,7 @@ def test_more_numbers_than_go_at_once(monkeypatch):
         np.testing.assert_allclose(one.norms, other.norms, rtol=1e-12)
 
 
-def test_numbers_that_are_masked_may_be_no_numbers():
+def test_numbers_that_are_masked_may_be_no_numbers() -> None:
     case = drawn(3, "LSTM(2)", masked=True)
     case.mask[0] = [True, True, False, True, False]
     plain = curves.gradients(case)
@@ -330,15 +333,15 @@ def test_numbers_that_are_masked_may_be_no_numbers():
         ([1.0, 1.0, 1.0, np.inf], Verdict("undefined")),
     ],
 )
-def test_the_rule(norms, verdict):
+def test_the_rule(norms: Any, verdict: Any) -> None:
     assert judged(range(4), norms) == verdict
 
 
-def test_the_rule_goes_by_the_order_of_processing():
+def test_the_rule_goes_by_the_order_of_processing() -> None:
     assert judged([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
 
 
-def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes():
+def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:
     for scale, kind in ((0.1, "vanishes"), (8.0, "explodes")):
         case = drawn(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
         case.weights["recurrent_kernel"][:] = scale * np.eye(3)
@@ -364,7 +367,7 @@ INFOS = (
         ("hidden_states[0, -2:, 0]", "hidden_states[0, -2:, 0]", [6, 9]),
     ],
 )
-def test_what_a_text_names(text, shown, entries):
+def test_what_a_text_names(text: Any, shown: Any, entries: Any) -> None:
     found = target_of(text, INFOS)
     assert found.text == shown
     assert found.entries.tolist() == entries
@@ -386,20 +389,20 @@ def test_what_a_text_names(text, shown, entries):
         ("hidden_states[0,99999999999999999999]", "timesteps has 4, and the index is 9999"),
     ],
 )
-def test_what_a_text_does_not_name(text, said):
+def test_what_a_text_does_not_name(text: Any, said: Any) -> None:
     with pytest.raises(UsageError, match=said.replace("[", r"\[")):
         target_of(text, INFOS)
 
 
 @pytest.mark.parametrize("expressions", [["Dense(2)"], ["ConvLSTM1D(2, 1)"], ["TimeDistributed(Dense(2))"]])
-def test_layers_whose_states_are_hidden_are_refused(expressions):
+def test_layers_whose_states_are_hidden_are_refused(expressions: Any) -> None:
     layers = specs.from_flags(expressions, {})
     rank = layers.input_rank
     with pytest.raises(UsageError, match="cannot watch the states"):
         curves.gradients(Case(stack=layers, inputs=np.zeros((1, 3, 4, 2)[:rank], np.float32)))
 
 
-def test_dropout_after_the_last_loop_changes_nothing():
+def test_dropout_after_the_last_loop_changes_nothing() -> None:
     inputs = np.random.default_rng(5).standard_normal((2, 5, 3)).astype(np.float32)
     alone, after = (
         curves.gradients(Case(specs.from_flags(list(stack), {}), inputs, seed=3))

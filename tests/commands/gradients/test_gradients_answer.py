@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,27 +19,27 @@ from rnncli.renderers import formats
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("view", VIEWS)
-def test_tables_look_as_they_did(name, view):
+def test_tables_look_as_they_did(name: Any, view: Any) -> None:
     assert matches_golden(
         "gradients", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view])
     )
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
-def test_pages_look_as_they_did(format, suffix):
+def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
     assert matches_golden("gradients", f"gradients.{suffix}", drawn(ANSWERS["gradients"], format))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("lang", ["en", "ko"])
-def test_no_line_is_wider_than_the_terminal(name, width, lang):
+def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
     lines = drawn(ANSWERS[name], width=width, lang=lang).splitlines()
     assert max(map(columns_of, lines)) <= width
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_the_document():
+def test_the_document() -> None:
     document = json.loads(drawn(ANSWERS["gradients_against"], "json"))
     assert document["of"] == {
         "tensor": "hidden_state", "batch": 0, "text": "hidden_state[0, :]", "entries": 3
@@ -54,7 +55,7 @@ def test_the_document():
     assert gru["curves"][0]["norms"] == GRU.curves[0].norms.tolist()
 
 
-def test_the_records_hold_every_norm():
+def test_the_records_hold_every_norm() -> None:
     rows = list(csv.DictReader(io.StringIO(drawn(ANSWERS["gradients_masked"], "csv"))))
     assert len(rows) == 15
     assert [row["masked"] for row in rows[:5]] == ["0", "0", "0", "1", "1"]
@@ -63,21 +64,21 @@ def test_the_records_hold_every_norm():
     }  # fmt: skip
 
 
-def test_tensors_by_name():
+def test_tensors_by_name() -> None:
     assert list(ANSWERS["gradients"].tensors()) == ["forward/hidden", "forward/cell", "forward/input"]
     names = list(GradientsAnswer((LSTM, LSTM)).tensors())
     assert names[::3] == ["LSTM/forward/hidden", "LSTM 2/forward/hidden"]
 
 
-def test_a_larger_norm_has_a_longer_bar():
+def test_a_larger_norm_has_a_longer_bar() -> None:
     rows = [line for line in drawn(ANSWERS["gradients"], width=80).splitlines() if re.match(r"\d ", line)]
     bars = [line[3:].split()[0] for line in rows]
     assert sorted(bars, key=len) == bars
     assert len(set(bars)) == 5
 
 
-def test_many_steps_are_thinned_unless_all_are_wanted():
-    def steps(**view):
+def test_many_steps_are_thinned_unless_all_are_wanted() -> None:
+    def steps(**view: Any) -> Any:
         text = drawn(ANSWERS["gradients_exploding"], width=80, **view)
         return [int(found) for found in re.findall(r"^ *(\d+)  ", text, re.MULTILINE)]
 
@@ -87,6 +88,6 @@ def test_many_steps_are_thinned_unless_all_are_wanted():
     assert steps(full=True) == list(range(100))
 
 
-def test_zero_is_written_so():
+def test_zero_is_written_so() -> None:
     assert re.search(r" 0  ", drawn(ANSWERS["gradients"], width=80))
     np.testing.assert_equal(LSTM.curves[1].norms[-1], 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import oracle
@@ -23,7 +24,7 @@ from rnncli.renderers.page import View
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
-def of(expression: str, **rest: object):
+def of(expression: str, **rest: object) -> Any:
     return combinations(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
 
 
@@ -41,7 +42,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_last_row_is_the_last_state():
+def test_the_last_row_is_the_last_state() -> None:
     drawn = rows_of(formats.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
     assert drawn == {
         "hidden_states[:, t, :]": ["·", "·", "·", "a"],
@@ -51,7 +52,7 @@ def test_the_last_row_is_the_last_state():
     }
 
 
-def test_the_backward_state_is_the_backward_half_of_the_first_row():
+def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
     drawn = rows_of(formats.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
     assert drawn == {
         "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
@@ -66,11 +67,11 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row():
 
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
-def test_merged_outputs_equal_no_state(merge):
+def test_merged_outputs_equal_no_state(merge: Any) -> None:
     assert same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
 
 
-def test_two_outputs_stay_apart():
+def test_two_outputs_stay_apart() -> None:
     found = same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
@@ -78,13 +79,13 @@ def test_two_outputs_stay_apart():
     ]
 
 
-def test_steps_that_a_mask_repeats_are_equal():
+def test_steps_that_a_mask_repeats_are_equal() -> None:
     mask = np.array([[True, True, False, False]] * 2)
     (same,) = same_numbers.of(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
-def test_other_numbers_are_not_called_equal():
+def test_other_numbers_are_not_called_equal() -> None:
     results = dict(matrix().results)
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
@@ -96,7 +97,7 @@ def test_other_numbers_are_not_called_equal():
     "expression",
     ["SimpleRNN(2, go_backwards=True)", "Bidirectional(LSTM(2))", "RNN([GRUCell(2), LSTMCell(3)])"],
 )
-def test_every_identity_holds_for_what_keras_returns(expression):
+def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
     def returned(sequences: bool, state: bool) -> dict[str, np.ndarray]:
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
@@ -116,7 +117,7 @@ def test_every_identity_holds_for_what_keras_returns(expression):
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
-def test_long_sequences_show_their_ends(width):
+def test_long_sequences_show_their_ends(width: Any) -> None:
     inputs = np.zeros((1, 50, 3), np.float32)
     made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
     text = formats.render(MatrixAnswer(made), "table", View(width=width))

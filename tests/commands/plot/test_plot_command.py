@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 from command import loaded_by
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf", "PNG"])
-def test_a_file_by_its_suffix(rnncli, tmp_path, suffix):
+def test_a_file_by_its_suffix(rnncli: Any, tmp_path: Any, suffix: Any) -> None:
     path = tmp_path / f"gates.{suffix}"
     done = rnncli("plot", "--layer", "lstm", "--seed", "1", "--quiet", "-o", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -18,7 +19,7 @@ def test_a_file_by_its_suffix(rnncli, tmp_path, suffix):
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
-def test_size_in_pixels(rnncli, tmp_path):
+def test_size_in_pixels(rnncli: Any, tmp_path: Any) -> None:
     path = tmp_path / "a.png"
     rnncli("plot", "--seed", "1", "--size", "1600x900px", "-o", str(path))
     assert struct.unpack(">II", path.read_bytes()[16:24]) == (1600, 900)
@@ -47,7 +48,7 @@ def test_size_in_pixels(rnncli, tmp_path):
         (["--terminal", "--engine", "tensorflow"], "keeps no steps"),
     ],
 )
-def test_what_cannot_be_meant(rnncli, tmp_path, args, said):
+def test_what_cannot_be_meant(rnncli: Any, tmp_path: Any, args: Any, said: Any) -> None:
     done = rnncli("plot", "--seed", "1", "--quiet", *args, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
@@ -55,7 +56,7 @@ def test_what_cannot_be_meant(rnncli, tmp_path, args, said):
     assert not list(tmp_path.iterdir())
 
 
-def test_remarks_are_beside_a_picture_only(rnncli, tmp_path):
+def test_remarks_are_beside_a_picture_only(rnncli: Any, tmp_path: Any) -> None:
     args = ("plot", "--seed", "1", "-o", str(tmp_path / "a.png"))
     assert "built-in sample" in rnncli(*args).stderr
     refused = rnncli(*args, "--size", "1x1")
@@ -64,13 +65,13 @@ def test_remarks_are_beside_a_picture_only(rnncli, tmp_path):
     assert "built-in sample" not in refused.stderr
 
 
-def test_the_last_sequence(rnncli):
+def test_the_last_sequence(rnncli: Any) -> None:
     done = rnncli("plot", "[[[1]], [[2]], [[3]]]", "--seed", "1", "--terminal", "--batch", "-1")
     assert done.returncode == 0
     assert "batch 2 of 0..2" in done.stdout
 
 
-def test_without_matplotlib(rnncli, tmp_path):
+def test_without_matplotlib(rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
     path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
     done = rnncli("plot", "--seed", "1", "-o", str(tmp_path / "a.png"), env={"PYTHONPATH": path})
@@ -79,13 +80,13 @@ def test_without_matplotlib(rnncli, tmp_path):
     assert rnncli("plot", "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
 
 
-def test_the_terminal_names_everything(rnncli):
+def test_the_terminal_names_everything(rnncli: Any) -> None:
     done = rnncli("plot", "--layer", "bigru", "--seed", "1", "--terminal", "--width", "80")
     for title in ("input", "forward: update gate", "backward: hidden state", "candidate and states"):
         assert title in done.stdout
 
 
-def test_colour_only_where_it_is_wanted(rnncli):
+def test_colour_only_where_it_is_wanted(rnncli: Any) -> None:
     def bytes_of(**env: str) -> str:
         return rnncli("plot", "--seed", "1", "--terminal", env=env).stdout
 
@@ -95,7 +96,7 @@ def test_colour_only_where_it_is_wanted(rnncli):
     assert "48;" not in bytes_of(FORCE_COLOR="1", COLORTERM="", TERM="linux")
 
 
-def test_a_result_where_there_is_no_trace(rnncli):
+def test_a_result_where_there_is_no_trace(rnncli: Any) -> None:
     case = json.dumps([[[1.0], [2.0]]])
     done = rnncli("plot", case, "--layer", "gru", "--seed", "1", "--what", "result", "--terminal")
     assert "hidden_state" in done.stdout
@@ -103,7 +104,7 @@ def test_a_result_where_there_is_no_trace(rnncli):
 
 
 @pytest.mark.parametrize("command", ["plot", "gradients"])
-def test_help_loads_nothing_heavy(command):
+def test_help_loads_nothing_heavy(command: Any) -> None:
     loaded = loaded_by(command, "--help")
     assert (
         not {"numpy", "rich", "matplotlib", "tensorflow", "rnncli.commands.plot.figure", "rnncli.compute"}
@@ -111,5 +112,5 @@ def test_help_loads_nothing_heavy(command):
     )
 
 
-def test_the_terminal_needs_no_matplotlib():
+def test_the_terminal_needs_no_matplotlib() -> None:
     assert "matplotlib" not in loaded_by("plot", "--seed", "1", "--terminal")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -27,7 +28,15 @@ from rnncli.renderers.page import View
 LIGHT = STYLES["light"]
 
 
-def case(*layers: str, shape=(2, 5, 2), units=3, mask=None, scale=1.0, names=(), **flags) -> Case:
+def case(
+    *layers: str,
+    shape: Any = (2, 5, 2),
+    units: Any = 3,
+    mask: Any = None,
+    scale: Any = 1.0,
+    names: Any = (),
+    **flags: Any,
+) -> Case:
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
     options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
@@ -39,21 +48,21 @@ def case(*layers: str, shape=(2, 5, 2), units=3, mask=None, scale=1.0, names=(),
     )
 
 
-def masked(shape=(2, 5)) -> np.ndarray:
+def masked(shape: Any = (2, 5)) -> np.ndarray:
     mask = np.ones(shape, bool)
     mask[1, -2:] = False
     return mask
 
 
-def sheet(asked: Case, **wanted):
+def sheet(asked: Case, **wanted: Any) -> Any:
     return of_trace(asked, tracing.trace(asked), Wanted(**wanted))
 
 
-def result(asked: Case, **wanted):
+def result(asked: Case, **wanted: Any) -> Any:
     return of_result(asked, compute.run(asked), Wanted(**wanted))
 
 
-def titles(found) -> list[list[str]]:
+def titles(found: Any) -> list[list[str]]:
     return [[panel.title for panel in row.panels] for row in found.rows]
 
 
@@ -72,18 +81,18 @@ GRU = ["update gate", "reset gate", "candidate", "hidden state"]
         (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
     ],
 )
-def test_a_row_a_layer_and_direction_under_the_input(layers, rows, labels):
+def test_a_row_a_layer_and_direction_under_the_input(layers: Any, rows: Any, labels: Any) -> None:
     found = sheet(case(*layers))
     assert titles(found) == [["input"], *rows]
     assert [row.label for row in found.rows] == ["", *labels]
 
 
-def test_long_sequences_give_every_heat_map_a_row():
+def test_long_sequences_give_every_heat_map_a_row() -> None:
     assert titles(sheet(case("gru", shape=(1, 60, 2)))) == [[name] for name in ["input", *GRU]]
 
 
 @pytest.mark.parametrize("layer", ["lstm", "bilstm"])
-def test_every_column_is_the_step_at_that_time_of_the_input(layer):
+def test_every_column_is_the_step_at_that_time_of_the_input(layer: Any) -> None:
     asked = case(layer)
     found = sheet(asked, batch=1)
     loops = {loop.direction: loop for loop in tracing.trace(asked).trace}
@@ -101,14 +110,14 @@ def test_every_column_is_the_step_at_that_time_of_the_input(layer):
     np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
 
 
-def test_steps_and_gates_narrow():
+def test_steps_and_gates_narrow() -> None:
     found = sheet(case("lstm"), steps=slice(1, 4), gates=("forget", "cell"))
     assert titles(found) == [["input"], ["forget gate", "cell state"]]
     assert all(panel.times == (1, 2, 3) for row in found.rows for panel in row.panels)
     assert found.rows[1].panels[0].values.shape == (3, 3)
 
 
-def test_scales_fit_the_quantity():
+def test_scales_fit_the_quantity() -> None:
     scales = {kind: scale for scale in sheet(case("lstm")).scales for kind in scale.kinds}
     assert (scales["gate"].low, scales["gate"].high) == (0, 1)
     assert (scales["state"].low, scales["state"].high) == (-1, 1)
@@ -117,7 +126,7 @@ def test_scales_fit_the_quantity():
     assert not scales["gate"].diverging
 
 
-def test_a_scale_grows_with_what_goes_beyond():
+def test_a_scale_grows_with_what_goes_beyond() -> None:
     asked = case("lstm", shape=(1, 20, 2), scale=30.0, activation="relu")
     found = sheet(asked)
     cells = next(panel for panel in found.rows[1].panels if panel.kind == "cell")
@@ -126,21 +135,21 @@ def test_a_scale_grows_with_what_goes_beyond():
     assert scale.high == -scale.low == pytest.approx(abs(cells.values).max())
 
 
-def test_a_gate_below_zero_has_a_diverging_scale():
+def test_a_gate_below_zero_has_a_diverging_scale() -> None:
     found = sheet(case("gru", recurrent_activation="tanh"))
     scale = found.scale(found.rows[1].panels[0])
     assert scale.diverging
     assert (scale.low, scale.high) == (-1, 1)
 
 
-def test_an_input_that_is_nowhere_negative_begins_at_zero():
+def test_an_input_that_is_nowhere_negative_begins_at_zero() -> None:
     asked = case("gru")
     found = sheet(replace(asked, inputs=abs(asked.inputs)))
     scale = found.scale(found.rows[0].panels[0])
     assert (scale.low, scale.diverging) == (0, False)
 
 
-def test_what_is_no_number_leaves_the_scale_alone():
+def test_what_is_no_number_leaves_the_scale_alone() -> None:
     asked = case("gru")
     asked.inputs[0, 1, 0], asked.inputs[0, 2, 0] = np.nan, np.inf
     found = sheet(asked)
@@ -149,7 +158,7 @@ def test_what_is_no_number_leaves_the_scale_alone():
     assert "?" in terminal.render(found, LIGHT, View(), "none")
 
 
-def test_masked_steps_are_known_to_every_heat_map():
+def test_masked_steps_are_known_to_every_heat_map() -> None:
     found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
     skipped = {panel.skipped for row in found.rows for panel in row.panels}
     assert skipped == {(False, False, False, True, True)}
@@ -159,14 +168,14 @@ def test_masked_steps_are_known_to_every_heat_map():
     assert sheet(case("gru", mask=masked()), batch=0).masked == ""
 
 
-def test_a_result_has_its_tensors_with_their_masks():
+def test_a_result_has_its_tensors_with_their_masks() -> None:
     found = result(case("lstm", mask=masked(), return_sequences=True, return_state=True), batch=1)
     assert titles(found)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
     assert found.rows[1].panels[0].skipped == (False, False, False, True, True)
     assert found.rows[1].panels[1].values.shape == (3, 1)
 
 
-def test_a_backward_sequence_says_which_time_a_row_is_of():
+def test_a_backward_sequence_says_which_time_a_row_is_of() -> None:
     asked = case("gru", return_sequences=True, go_backwards=True)
     panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
     states = compute.run(asked).outputs[0].values
@@ -183,32 +192,32 @@ def test_a_backward_sequence_says_which_time_a_row_is_of():
         ({"gates": ("forgot",)}, "--gate"),
     ],
 )
-def test_what_is_not_there_is_said(wanted, said):
+def test_what_is_not_there_is_said(wanted: Any, said: Any) -> None:
     with pytest.raises(UsageError, match=said):
         sheet(case("lstm"), **wanted)
 
 
 @pytest.mark.parametrize("draw", [sheet, result])
-def test_a_sequence_is_named_by_its_index_and_may_be_counted_from_the_end(draw):
+def test_a_sequence_is_named_by_its_index_and_may_be_counted_from_the_end(draw: Any) -> None:
     asked = case("gru", shape=(3, 5, 2))
     first, last = draw(asked, batch=0), draw(asked, batch=-1)
     assert (first.note, last.note) == ("batch 0 of 0..2, seed 1", "batch 2 of 0..2, seed 1")
     np.testing.assert_array_equal(last.rows[0].panels[0].values, asked.inputs[2].T)
 
 
-def test_a_result_has_no_gates():
+def test_a_result_has_no_gates() -> None:
     with pytest.raises(UsageError, match="--gate"):
         result(case("lstm"), gates=("forget",))
 
 
-def drawn(found, size=None, style=LIGHT):
+def drawn(found: Any, size: Any = None, style: Any = LIGHT) -> Any:
     import matplotlib
 
     with matplotlib.rc_context({**figure.SETTINGS, **figure._colours(style), "font.family": ["DejaVu Sans"]}):
         return figure.figure(found, style, size)
 
 
-def heat_maps(drawing) -> list:
+def heat_maps(drawing: Any) -> list:
     return [
         axes
         for axes in drawing.axes
@@ -218,7 +227,7 @@ def heat_maps(drawing) -> list:
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("layers", [["lstm"], ["bigru"], ["gru", "lstm"]])
-def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers, style):
+def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, style: Any) -> None:
     found = sheet(case(*layers))
     axes = heat_maps(drawn(found, style=STYLES[style]))
     panels = [panel for row in found.rows for panel in row.panels]
@@ -231,13 +240,13 @@ def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers, style):
         np.testing.assert_allclose(mesh.get_array(), panel.values, rtol=1e-6)
 
 
-def test_a_figure_has_a_bar_a_scale():
+def test_a_figure_has_a_bar_a_scale() -> None:
     found = sheet(case("lstm", mask=masked()), batch=1)
     bars = [axes.get_title(loc="left") for axes in drawn(found).axes if not axes.yaxis_inverted()]
     assert bars == ["input", "gates", "candidate and states", "masked, held"]
 
 
-def test_a_figure_names_its_axes():
+def test_a_figure_names_its_axes() -> None:
     axes = heat_maps(drawn(sheet(case("bilstm", names=("open", "close")))))
     assert axes[0].get_ylabel() == "feature"
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["open", "close"]
@@ -248,7 +257,7 @@ def test_a_figure_names_its_axes():
     assert [each.get_xlabel() for each in axes] == [""] * 7 + ["time step"] * 6
 
 
-def test_masked_steps_are_hatched_where_they_are():
+def test_masked_steps_are_hatched_where_they_are() -> None:
     axes = heat_maps(drawn(sheet(case("gru", mask=masked()), batch=1)))
     for each in axes:
         (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
@@ -257,7 +266,7 @@ def test_masked_steps_are_hatched_where_they_are():
     assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
 
 
-def test_numbers_stand_in_cells_that_are_large_enough():
+def test_numbers_stand_in_cells_that_are_large_enough() -> None:
     few = heat_maps(drawn(sheet(case("lstm", shape=(1, 4, 2)))))
     assert len(few[1].texts) == 12
     value = few[1].collections[0].get_array()[0, 0]
@@ -280,7 +289,7 @@ def test_numbers_stand_in_cells_that_are_large_enough():
     ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
 )
 @pytest.mark.parametrize("size", [None, (12, 14)])
-def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
+def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, size: Any) -> None:
     found = sheet(asked)
     layout = arrange(found, size)
     boxes = [box for row in layout.panels for box in row] + list(layout.legend)
@@ -303,7 +312,7 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked, size):
         assert box.y1 <= whole.y1 + 1
 
 
-def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend():
+def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
     found = sheet(case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"))
     drawing = drawn(found)
     drawing.draw_without_rendering()
@@ -319,7 +328,7 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend():
         assert one.x1 < other.x0
 
 
-def test_numbers_that_do_not_fit_are_left_out():
+def test_numbers_that_do_not_fit_are_left_out() -> None:
     found = sheet(case("gru", shape=(1, 1, 1)))
     values = np.array([[-1.25e30, 0.5, 0.5]])
     panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2), skipped=())
@@ -331,7 +340,7 @@ def test_numbers_that_do_not_fit_are_left_out():
 
 
 @pytest.mark.parametrize("size", [(4, 2), (1, 9), (0.5, 0.5)])
-def test_the_least_size_that_is_named_is_enough_and_no_less_is(size):
+def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> None:
     found = sheet(case("lstm"), gates=("cell",))
     with pytest.raises(UsageError) as caught:
         arrange(found, size)
@@ -346,7 +355,7 @@ def test_the_least_size_that_is_named_is_enough_and_no_less_is(size):
             arrange(found, (wide - 0.11, high))
 
 
-def test_cells_too_small_for_an_edge_have_none():
+def test_cells_too_small_for_an_edge_have_none() -> None:
     found = sheet(case("bilstm", units=40, shape=(2, 4, 60)), steps=slice(-2, None))
     for axes in heat_maps(drawn(found, (12, 3))):
         assert axes.collections[0].get_linewidth() == [0]
@@ -354,19 +363,19 @@ def test_cells_too_small_for_an_edge_have_none():
     assert heat_maps(drawn(sheet(case("lstm"))))[1].collections[0].get_linewidth() == [0.5]
 
 
-def test_cells_of_an_rnn_come_one_after_the_other():
+def test_cells_of_an_rnn_come_one_after_the_other() -> None:
     (_, row) = titles(sheet(case("RNN([LSTMCell(2), GRUCell(3)])")))
     assert [title.partition("/")[0] for title in row] == ["cell_0"] * 6 + ["cell_1"] * 4
 
 
-def test_names_of_features_are_no_formulas_and_may_be_korean():
+def test_names_of_features_are_no_formulas_and_may_be_korean() -> None:
     found = sheet(case("gru", names=("$x^$", "종가")))
     labels = heat_maps(drawn(found))[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["$x^$", "종가"]
     assert figure.render(found, "svg", LIGHT, None)
 
 
-def test_size_is_inches():
+def test_size_is_inches() -> None:
     drawing = drawn(sheet(case("lstm")), (9.5, 4))
     assert tuple(drawing.get_size_inches()) == (9.5, 4)
     with pytest.raises(UsageError, match="too small"):
@@ -374,20 +383,20 @@ def test_size_is_inches():
 
 
 @pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_the_same_sheet_is_the_same_file(format, start):
+def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
     asked = sheet(case("bilstm", mask=masked()), batch=1)
     once, again = (figure.render(asked, format, LIGHT, None) for _ in range(2))
     assert once == again
     assert once.startswith(start)
 
 
-def test_svg_is_xml_and_says_no_date():
+def test_svg_is_xml_and_says_no_date() -> None:
     text = figure.render(sheet(case("gru")), "svg", LIGHT, None).decode()
     ElementTree.fromstring(text)
     assert "date>" not in text
 
 
-def test_a_matplotlibrc_changes_nothing():
+def test_a_matplotlibrc_changes_nothing() -> None:
     import matplotlib
 
     found = sheet(case("gru"))
@@ -396,7 +405,7 @@ def test_a_matplotlibrc_changes_nothing():
         assert figure.render(found, "svg", LIGHT, None) == plain
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(EngineError) as caught:
         figure.render(sheet(case("gru")), "png", LIGHT, None)
@@ -404,7 +413,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     assert "pip install 'rnncli[plot]'" in caught.value.advice
 
 
-def test_terminal_colours_are_those_of_the_values():
+def test_terminal_colours_are_those_of_the_values() -> None:
     found = sheet(case("gru", shape=(1, 4, 2), units=2))
     text = Text.from_ansi(terminal.render(found, LIGHT, View(width=100), "truecolor"))
     lines = text.split("\n")
@@ -417,27 +426,27 @@ def test_terminal_colours_are_those_of_the_values():
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("depth", ["none", "256", "truecolor"])
-def test_the_terminal_is_never_overrun(width, depth):
+def test_the_terminal_is_never_overrun(width: Any, depth: Any) -> None:
     found = sheet(case("bilstm", shape=(2, 300, 2), mask=masked((2, 300))), batch=1)
     plain = Text.from_ansi(terminal.render(found, LIGHT, View(width=width), depth)).plain
     assert max(map(len, plain.splitlines())) <= width
     assert re.search(r"a column: the mean of \d time steps", plain)
 
 
-def test_without_colour_shades_say_it_and_slashes_the_mask():
+def test_without_colour_shades_say_it_and_slashes_the_mask() -> None:
     text = terminal.render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
     assert text.isascii()
     assert "////////" in text
     assert re.search(r"gates +0 .* 1\n", text)
 
 
-def test_many_units_share_rows_in_the_terminal():
+def test_many_units_share_rows_in_the_terminal() -> None:
     text = terminal.render(sheet(case("gru", units=256)), LIGHT, View(width=80), "none")
     assert len(text.splitlines()) < 160
     assert "a row: the mean of several units" in text
 
 
-def test_no_matplotlib_for_the_terminal_and_no_tensorflow_for_a_file(tmp_path):
+def test_no_matplotlib_for_the_terminal_and_no_tensorflow_for_a_file(tmp_path: Any) -> None:
     program = "import sys; from rnncli.cli.app import main; code = main(sys.argv[1:]); assert not code; "
     for args, unwanted in (
         (["--terminal"], "matplotlib"),

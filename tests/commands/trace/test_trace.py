@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,31 +37,31 @@ def case(*expressions: str, **flags: object) -> Case:
         for view in (("80", "120") if name in ("trace_stack", "trace_large") else VIEWS)
     ],
 )
-def test_traces_look_as_they_did(name, view):
+def test_traces_look_as_they_did(name: Any, view: Any) -> None:
     assert matches_golden("trace", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
-def test_pages_of_traces_look_as_they_did(format, suffix):
+def test_pages_of_traces_look_as_they_did(format: Any, suffix: Any) -> None:
     assert matches_golden("trace", f"trace.{suffix}", formats.render(ANSWERS["trace"], format, View()))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("width", [60, 80, 100, 132])
 @pytest.mark.parametrize("full", [False, True])
-def test_no_line_is_wider_than_the_terminal(name, width, full):
+def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, full: Any) -> None:
     full = full and name != "trace_large"
     text = formats.render(ANSWERS[name], "table", View(width=width, full=full))
     assert max(map(cell_len, text.splitlines())) <= width
 
 
-def test_every_number_is_shown_in_full():
+def test_every_number_is_shown_in_full() -> None:
     text = formats.render(answer(lstm(20, 1, 3)), "table", View(width=80, full=True, precision=6))
     for value in lstm(20, 1, 3).trace[0].parts["forget.activation"].flat:
         assert f"{value:.6f}" in text
 
 
-def test_bars_rise_with_values():
+def test_bars_rise_with_values() -> None:
     drawn = "".join(span.text for span in heat(np.linspace(0, 1, 8), 0, 1, View()))
     assert drawn == marks(View()).bars
     assert bar(5.0, 0, 1, View()).text == "█"
@@ -70,7 +71,7 @@ def test_bars_rise_with_values():
     assert bar(0.0, -1, 1, View()).style.startswith("pole")
 
 
-def test_document_is_the_contract_s():
+def test_document_is_the_contract_s() -> None:
     document = answer(lstm()).document(View())
     assert list(document) == ["schema", "version", "engine", "seed", "expression", "layer", "input", "trace"]
     step = document["trace"][2]
@@ -83,14 +84,14 @@ def test_document_is_the_contract_s():
     assert step["output"].shape == (1, 3)
 
 
-def test_a_gru_s_candidate_tells_its_recurrent_part():
+def test_a_gru_s_candidate_tells_its_recurrent_part() -> None:
     gates = answer(masked()).document(View())["trace"][0]["gates"]
     assert list(gates) == ["update", "reset", "candidate"]
     assert set(gates["candidate"]) == {"preactivation", "recurrent", "activation"}
     assert set(gates["reset"]) == {"preactivation", "activation"}
 
 
-def test_narrowing_keeps_the_axes_and_says_which_indices_are_left():
+def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
     kept = Kept(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
     (step,) = answer(masked(), kept).document(View())["trace"]
     (whole,) = masked().trace
@@ -120,7 +121,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
         (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )
-def test_what_is_not_there_cannot_be_kept(kept, said):
+def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
     with pytest.raises(UsageError, match=said) as raised:
         tracing.narrow(tracing.loops(lstm()), kept)
     assert raised.value.advice
@@ -128,24 +129,24 @@ def test_what_is_not_there_cannot_be_kept(kept, said):
         assert raised.value.advice == "Did you mean forget?"
 
 
-def test_a_unit_has_to_be_in_every_layer():
+def test_a_unit_has_to_be_in_every_layer() -> None:
     with pytest.raises(UsageError, match="of the units only 0 is everywhere"):
         tracing.narrow(tracing.loops(stack()), Kept(units=(2,)))
 
 
-def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states():
+def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states() -> None:
     steps = answer(stack(), Kept(gates=("forget",))).document(View())["trace"]
     assert [list(step["gates"]) for step in steps] == [["forget"], ["forget"], [], []]
 
 
-def test_a_gate_means_that_gate_of_every_cell():
+def test_a_gate_means_that_gate_of_every_cell() -> None:
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
     for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
         (loop,) = tracing.narrow(tracing.loops(result), Kept(gates=(word,)))
         assert list(loop.gates) == names
 
 
-def test_lines_are_steps():
+def test_lines_are_steps() -> None:
     lines = formats.render(answer(both_ways()), "ndjson", View()).splitlines()
     steps = [json.loads(one) for one in lines]
     assert [(step["direction"], step["timestep"]) for step in steps] == [
@@ -159,7 +160,7 @@ def test_lines_are_steps():
     assert "stats" in json.loads(with_stats[-1])
 
 
-def test_records_hold_every_number_once():
+def test_records_hold_every_number_once() -> None:
     header, rows = answer(masked(), Kept(units=(1,))).records(View())
     rows = list(rows)
     assert header == ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
@@ -171,7 +172,7 @@ def test_records_hold_every_number_once():
     assert found[0, "forward", 2, 0, "held", 1, "reset.activation"] == pytest.approx(value, abs=1e-7)
 
 
-def test_tensors_run_over_the_steps_in_the_order_of_processing():
+def test_tensors_run_over_the_steps_in_the_order_of_processing() -> None:
     tensors = answer(both_ways()).tensors()
     assert tensors["backward/input/activation"].shape == (1, 4, 3)
     assert tensors["backward/timestep"].tolist() == [3, 2, 1, 0]
@@ -182,7 +183,7 @@ def test_tensors_run_over_the_steps_in_the_order_of_processing():
 
 
 @pytest.mark.parametrize("format", ["npz", "safetensors"])
-def test_tensors_can_be_stored(format):
+def test_tensors_can_be_stored(format: Any) -> None:
     assert formats.render(answer(both_ways()), format, View())
 
 
@@ -198,7 +199,7 @@ LAYERS = (
 
 
 @pytest.mark.parametrize("expressions", LAYERS)
-def test_a_trace_ends_in_what_the_run_returns(expressions):
+def test_a_trace_ends_in_what_the_run_returns(expressions: Any) -> None:
     witnessed = tracing.trace(tracing.with_all_outputs(case(*expressions)))
     told = dict(tracing.traced_outputs(witnessed))
     recurrent = [
@@ -213,12 +214,12 @@ def test_a_trace_ends_in_what_the_run_returns(expressions):
 
 
 @pytest.mark.parametrize("expressions", LAYERS[:-1])
-def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
+def test_a_trace_that_ends_elsewhere_is_an_error(expressions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = tracing.with_all_outputs(case(*expressions))
     honest = compute.run
     for spoilt in range(len(honest(asked, "numpy").outputs)):
 
-        def lying(case, engine, spoilt=spoilt):
+        def lying(case: Any, engine: Any, spoilt: Any = spoilt) -> Any:
             result = honest(case, engine)
             outputs = list(result.outputs)
             values = outputs[spoilt].values + np.float32(1e-6)
@@ -230,14 +231,14 @@ def test_a_trace_that_ends_elsewhere_is_an_error(expressions, monkeypatch):
             tracing.trace(asked)
 
 
-def test_layers_without_a_step_cannot_be_traced():
+def test_layers_without_a_step_cannot_be_traced() -> None:
     with pytest.raises(UsageError, match="cannot trace this: ConvLSTM1D has no step here") as caught:
         tracing.trace(replace(case("ConvLSTM1D(2, 2)"), inputs=np.zeros((1, 2, 4, 1), np.float32)))
     assert "--engine" not in str(caught.value)
     assert "rnncli run" in caught.value.advice
 
 
-def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
+def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways() -> None:
     nowhere = replace(case("LSTM(2)"), inputs=np.full((1, 2, 2), np.nan, np.float32))
     shown = formats.render(answer(tracing.trace(nowhere)), "table", View())
     assert "candidate cell hidden -1..1" in shown
@@ -246,7 +247,7 @@ def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways():
 # --- figures ---
 
 
-def test_stats_are_numpy_s():
+def test_stats_are_numpy_s() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5)).astype(np.float32)
     figures = statistics.of(values, (-1, 1))
     wide = values.astype(np.float64)
@@ -261,13 +262,13 @@ def test_stats_are_numpy_s():
     assert (figures.count, figures.nan, figures.infinite) == (60, 0, 0)
 
 
-def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths():
+def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths() -> None:
     figures = statistics.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
     assert figures.saturated == pytest.approx(2 / 5)
     assert statistics.of(np.array([0.01])).saturated is None
 
 
-def test_what_is_not_finite_is_counted_and_left_out():
+def test_what_is_not_finite_is_counted_and_left_out() -> None:
     figures = statistics.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
     assert (figures.count, figures.nan, figures.infinite) == (4, 1, 2)
     assert figures.min.value == figures.max.value == 1.0
@@ -286,7 +287,7 @@ def test_masked_steps_do_not_count():
     assert loop.parts["reset.activation"][batch, timestep, unit] == np.float32(figures.max.value)
 
 
-def test_indices_of_figures_are_the_input_s_and_the_layer_s_own():
+def test_indices_of_figures_are_the_input_s_and_the_layer_s_own() -> None:
     kept = Kept(units=(2,), batch=(1,), steps=(2,))
     figures = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
     assert figures.min.index == (1, 2, 2)
@@ -326,12 +327,12 @@ def test_the_rule_of_saturation_is_that_of_the_activation():
         ("Dense(2, activation='sigmoid')", "hidden_state", (0, 1)),
     ],
 )
-def test_bounds_of_returned_tensors(expression, name, bounds):
+def test_bounds_of_returned_tensors(expression: Any, name: Any, bounds: Any) -> None:
     found = tracing.bounds_of(compute.run(case(expression)))
     assert (found[name] if name in found else next(iter(found.values()))) == bounds
 
 
-def test_stats_of_a_run_stand_in_its_document():
+def test_stats_of_a_run_stand_in_its_document() -> None:
     result = compute.run(case("LSTM(2, return_sequences=True, return_state=True)"))
     document = run_answer.RunAnswer(result, run_answer.stats_of(result)).document(View())
     figures = document["outputs"][0]["stats"]
@@ -351,7 +352,7 @@ def test_the_first_nan_is_named():
     assert run_answer.first_nan(result) == "hidden_states[1, 2, 0]"
 
 
-def test_a_nan_that_a_mask_shuts_out_is_none():
+def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
     inputs = INPUTS.copy()
     inputs[1, 2] = np.nan
     mask = np.ones((2, 4), bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 from command import HEAVY, loaded_by
@@ -14,15 +15,15 @@ ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'
 
 
 @pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv"])
-def test_a_trace_loads_no_framework(format):
+def test_a_trace_loads_no_framework(format: Any) -> None:
     assert not HEAVY & loaded_by("trace", *BOTH_WAYS, "--stats", "--fail-on-nan", "-f", format)
 
 
-def test_a_trace_as_data_needs_no_rich():
+def test_a_trace_as_data_needs_no_rich() -> None:
     assert "rich" not in loaded_by("trace", "--stats", "-f", "json")
 
 
-def test_a_trace_in_json(rnncli):
+def test_a_trace_in_json(rnncli: Any) -> None:
     document = json.loads(rnncli("trace", *BOTH_WAYS, "-f", "json").stdout)
     assert document["schema"] == "rnncli/1"
     assert document["layer"][0]["config"]["layer"]["config"]["return_state"] is False
@@ -32,7 +33,7 @@ def test_a_trace_in_json(rnncli):
     assert "stats" not in document
 
 
-def test_flags_narrow_a_trace(rnncli):
+def test_flags_narrow_a_trace(rnncli: Any) -> None:
     flags = (
         "--step",
         "-1",
@@ -73,14 +74,14 @@ def test_flags_narrow_a_trace(rnncli):
         (("--layer", "Dense(2)"), "Dense has no time steps"),
     ],
 )
-def test_what_cannot_be_traced_is_said(rnncli, flags, said):
+def test_what_cannot_be_traced_is_said(rnncli: Any, flags: Any, said: Any) -> None:
     done = rnncli("trace", "--quiet", *flags)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
 
 
-def test_csv_has_a_number_a_row(rnncli):
+def test_csv_has_a_number_a_row(rnncli: Any) -> None:
     text = rnncli("trace", "--layer", "gru", "--units", "2", "--seed", "1", "--quiet", "-f", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 4 * 2 * (3 * 2 + 1 + 1 + 1)
@@ -89,7 +90,7 @@ def test_csv_has_a_number_a_row(rnncli):
     assert {row["quantity"] for row in rows} == {*gates, "candidate.recurrent", "hidden", "output"}
 
 
-def test_npz_has_an_array_a_quantity(rnncli, tmp_path):
+def test_npz_has_an_array_a_quantity(rnncli: Any, tmp_path: Any) -> None:
     import numpy as np
 
     path = tmp_path / "trace.npz"
@@ -99,7 +100,7 @@ def test_npz_has_an_array_a_quantity(rnncli, tmp_path):
     assert arrays["backward/timestep"].tolist() == [3, 2, 1, 0]
 
 
-def test_a_check_compares_outputs_and_states_with_keras(rnncli):
+def test_a_check_compares_outputs_and_states_with_keras(rnncli: Any) -> None:
     done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check")
     assert done.returncode == 0, done.stderr
     assert "largest difference from tensorflow: hidden_state " in done.stdout
@@ -115,7 +116,7 @@ def test_a_check_compares_outputs_and_states_with_keras(rnncli):
     assert "not the numbers of tensorflow" in done.stderr
 
 
-def test_stats_of_a_trace_and_of_a_run(rnncli):
+def test_stats_of_a_trace_and_of_a_run(rnncli: Any) -> None:
     stats = json.loads(rnncli("trace", *BOTH_WAYS, "--stats", "-f", "json").stdout)["stats"]
     assert stats["backward/forget.activation"]["beyond"] == [0.05, 0.95]
     assert stats["backward/cell"]["saturated"] is None
@@ -126,7 +127,9 @@ def test_stats_of_a_trace_and_of_a_run(rnncli):
 
 @pytest.mark.parametrize(("lang", "said"), [("en", "of the finite numbers"), ("ko", "유한한 값만")])
 @pytest.mark.parametrize("width", ["40", "100"])
-def test_figures_say_that_they_leave_out_what_is_not_finite(rnncli, lang, said, width):
+def test_figures_say_that_they_leave_out_what_is_not_finite(
+    rnncli: Any, lang: Any, said: Any, width: Any
+) -> None:
     flags = ("--seed", "1", "--quiet", "--stats", "--lang", lang, "--width", width)
     text = rnncli("run", '[[[1, "Infinity"]]]', "-l", "simple_rnn", "--activation", "relu", *flags).stdout
     assert said in text
@@ -137,7 +140,7 @@ def test_figures_say_that_they_leave_out_what_is_not_finite(rnncli, lang, said, 
     ("command", "place"),
     [("run", "hidden_states[0, 1, 0]"), ("trace", "input.preactivation at timestep 1, batch 0, unit 0")],
 )
-def test_a_nan_fails_after_it_was_shown(rnncli, command, place):
+def test_a_nan_fails_after_it_was_shown(rnncli: Any, command: Any, place: Any) -> None:
     flags = (command, ODD, "--seed", "1", "--quiet", "--return-sequences")
     assert rnncli(*flags).returncode == 0
     done = rnncli(*flags, "--fail-on-nan")
@@ -146,6 +149,6 @@ def test_a_nan_fails_after_it_was_shown(rnncli, command, place):
     assert "NaN" in done.stdout or "?" in done.stdout
 
 
-def test_numbers_do_not_fail(rnncli):
+def test_numbers_do_not_fail(rnncli: Any) -> None:
     for command in ("run", "trace"):
         assert rnncli(command, "--seed", "1", "--quiet", "--fail-on-nan").returncode == 0
