@@ -42,7 +42,7 @@ def parse(text: str) -> Address:
     """
     found = _TEXT.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no tensor and index")
+        raise ValueError(f"{text!r} is not a tensor with an index")
     inside = (found["index"] or "").strip()
     return Address(label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
 
@@ -76,7 +76,7 @@ def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[Ten
         found = parse(text)
     except ValueError:
         advice = f"Write a name and an index, such as '{last_of(infos[0])}'."
-        raise UsageError(f"{before}{text}: that is no tensor.", advice) from None
+        raise UsageError(f"{before}{text}: this is not a tensor.", advice) from None
     known = {info.name: info for info in infos}
     name = str(found.label)
     if name not in known:
@@ -87,10 +87,10 @@ def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[Ten
 def instead_of(name: str, known: Sequence[str]) -> str:
     """What to do where a tensor of this name is asked for, and others are returned."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
-        return f"With return_sequences there is one; without, there is {name[:-1]}."
+        return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
     stateless = not any("last_" in other for other in known)
     if "last_" in name and stateless and any("hidden_state" in other for other in known):
-        return f"States come with return_state; without, there is {listed(known)}."
+        return f"States are returned only with --return-state; without it, there is {listed(known)}."
     return did_you_mean(name, known)
 
 
@@ -110,7 +110,7 @@ def part(text: str) -> int | slice:
 def number(text: str) -> int:
     """`-1`.  Raises ValueError for anything else."""
     if not _NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 

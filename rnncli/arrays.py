@@ -107,7 +107,9 @@ class Filed:
 
 
 def _shorter(where: str) -> InputError:
-    return InputError(f"{where}it became shorter while it was read.", "Write the file, then run this again.")
+    return InputError(
+        f"{where}it became shorter while it was being read.", "Write the file, then run this again."
+    )
 
 
 class Cast:

@@ -18,8 +18,8 @@ def refuse_beyond(needed: int, what: str = "the layers") -> None:
     have = total()
     if needed > have:
         raise InputError(
-            f"{what} would need {shown(needed)} of memory, and this machine has {shown(have)}.",
-            "Take fewer units, or a smaller input.",
+            f"{what} would need {shown(needed)} of memory, but this machine has {shown(have)}.",
+            "Use fewer units, or a smaller input.",
         )
 
 
@@ -47,7 +47,7 @@ def parse(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
     if not match or not 1 <= size < 2**63:
-        raise UsageError(f"--memory: {text!r} is no size.", "Such as 256MB or 1.5G.")
+        raise UsageError(f"--memory: {text!r} is not a size.", "For example 256MB or 1.5G.")
     return int(size)
 
 

@@ -44,7 +44,7 @@ def test_a_text_is_a_name_and_an_index(text: Any) -> None:
         addresses.parse(text)
     with pytest.raises(UsageError) as caught:
         addresses.named(text, (STATES, CELL), "--of: ")
-    assert caught.value.what == f"--of: {text}: that is no tensor."
+    assert caught.value.what == f"--of: {text}: this is not a tensor."
     assert caught.value.advice == "Write a name and an index, such as 'hidden_states[1,3,2]'."
 
 

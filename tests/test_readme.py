@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
-ROUNDING = re.compile(r"(?<=tensorflow )\S+|(?<=remainder )\S+")
+ROUNDING = re.compile(r"(?<=TensorFlow )\S+|(?<=remainder )\S+")
 """What float32 rounds in the last place: another number on another processor, or none."""
 
 

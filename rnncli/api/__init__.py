@@ -49,7 +49,7 @@ def run(
     from rnncli.compute import compare
 
     if all_calls and (options.get("calls") or 1) == 1:
-        raise UsageError("all_calls needs calls=N, with N above 1.", "Add calls=2.")
+        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
     asked = _case.asked(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     found = compute.run(asked.case, options.get("engine") or "auto", budget)
@@ -70,7 +70,7 @@ def run(
 def shape(
     inputs: Any = None, layer: Any = None, *, all_layers: bool = False, **options: Unpack[Options]
 ) -> Report:
-    """Which tensors, which shapes, how many parameters, without computing.
+    """Tensors, shapes and parameter counts, without computing.
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
@@ -176,10 +176,12 @@ def gradients(
     from rnncli.commands.gradients.answer import GradientsAnswer
 
     if options.get("engine") not in (None, "auto", "tensorflow") or options.get("training"):
-        raise UsageError("gradients come from tensorflow, of one call without dropout.", "Leave engine out.")
+        raise UsageError(
+            "gradients are computed by tensorflow, for one call without dropout.", "Leave engine out."
+        )
     case, remarks = _case.asked(inputs, layer, options)
     if case.calls > 1:
-        raise UsageError("gradients are of one call.", "Leave calls out.")
+        raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *_against(case, against, options)]
     found = tuple(curves.gradients(one, of) for one in cases)
     return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
@@ -187,7 +189,9 @@ def gradients(
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     if others and (case.weights is not None or case.initial_state is not None):
-        raise UsageError("against draws the weights of each layer, and begins at zero.", "Leave weights out.")
+        raise UsageError(
+            "against draws the weights of each layer and starts from zero states.", "Leave weights out."
+        )
     return [replace(case, stack=_case.stack_of(other, options)) for other in others]
 
 
@@ -230,4 +234,6 @@ def _demand(apart: Sequence[str], nan: str | None) -> None:
 
 def _demand_steps(options: Options) -> None:
     if options.get("engine") not in (None, "auto", "numpy"):
-        raise UsageError(f"engine={options.get('engine')!r}: this engine keeps no steps.", "Leave it out.")
+        raise UsageError(
+            f"engine={options.get('engine')!r}: this engine does not record steps.", "Leave it out."
+        )

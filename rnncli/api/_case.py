@@ -73,7 +73,9 @@ def _document(inputs: Any, options: Options, seed: int) -> Document:
     if options.get("input_shape") is not None:
         return _made(inputs, options, seed)
     if options.get("fill") is not None:
-        raise UsageError(f"fill={options.get('fill')!r} is for a made input.", "Give its input_shape.")
+        raise UsageError(
+            f"fill={options.get('fill')!r} applies only to a generated input.", "Give its input_shape."
+        )
     if inputs is None:
         inputs = builtin.names()[0]
     if isinstance(inputs, (str, PathLike)):
@@ -133,7 +135,7 @@ def _arranging(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     if pad not in (None, "pre", "post"):
         raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
     if options.get("pad_value") is not None and pad is None:
-        raise UsageError("pad_value is for pad.", "Add pad='post'.")
+        raise UsageError("pad_value needs pad.", "Add pad='post'.")
     if isinstance(mask, (str, PathLike)):
         mask = formats.read_tensor(_file(mask, "mask"))
     return arrange.ArrangeOptions(

@@ -156,7 +156,7 @@ def _failed(error: Exception) -> int:
     elif isinstance(error, MemoryError):
         said = UsageError("there is not enough memory for this.", "Make the input smaller.")
     elif isinstance(error, RecursionError):
-        said = UsageError("this is nested too deep.", "Put fewer lists, objects or calls into each other.")
+        said = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
     else:
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exception(error)
@@ -173,7 +173,7 @@ def _answer(args: list[str]) -> int:
         with command.make_context("rnncli", args) as context:
             command.invoke(context)
     except typer.Exit as leaving:  # the help or the version was asked for
-        terminal.demand_stdout("There is nowhere to write this to.")
+        terminal.demand_stdout("There is nowhere to write the output.")
         terminal.flush()
         return leaving.exit_code
     except click.ClickException as error:

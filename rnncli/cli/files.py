@@ -22,7 +22,7 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     if output is None or output == "-":
         return
     if not output.strip():
-        raise UsageError("--output: the name of a file is empty.", "Name a file, or leave --output out.")
+        raise UsageError("--output: the file name is empty.", "Name a file, or leave --output out.")
     path = expanded(output)
     try:
         place = path.resolve(), path.is_dir()
@@ -33,7 +33,9 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
     if path.is_file() and any(_is(path, one) for one in read):
-        raise UsageError(f"{output}: it is read here, and would be lost.", "Name another file.")
+        raise UsageError(
+            f"{output}: it is an input of this command and would be overwritten.", "Name another file."
+        )
 
 
 def expanded(text: str) -> Path:
@@ -49,7 +51,7 @@ def expanded(text: str) -> Path:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "its links lead in a circle" if isinstance(error, RuntimeError) else "that is no name of a file"
+    return "its links form a loop" if isinstance(error, RuntimeError) else "that is not a file name"
 
 
 def _is(path: Path, other: str | int) -> bool:

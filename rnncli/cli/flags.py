@@ -97,29 +97,39 @@ class InputFlags(NamedTuple):
         ),
     ] = None
     input_shape: Annotated[
-        str | None, flag(INPUT, "--input-shape", metavar="SHAPE", help="Make an input, such as 2,10,8.")
+        str | None,
+        flag(
+            INPUT, "--input-shape", metavar="SHAPE", help="Generate an input of this shape, such as 2,10,8."
+        ),
     ] = None
     fill: Annotated[
         str | None,
         choice(
             INPUT, "--fill", "KIND", ("normal", "uniform", "zeros", "ones", "arange"),
-            "What a made input holds (default normal).",
+            "Values of a generated input (default normal).",
         ),
     ] = None  # fmt: skip
     input_format: Annotated[
         str | None,
-        flag(INPUT, "--input-format", metavar="FORMAT", help="json, ndjson, csv, npy, ...: not by suffix."),
+        flag(
+            INPUT,
+            "--input-format",
+            metavar="FORMAT",
+            help="Override the file suffix: json, ndjson, csv, npy, ...",
+        ),
     ] = None
     input_axes: Annotated[
         str | None,
-        flag(INPUT, "--input-axes", metavar="AXES", help="The axes as they come: time,batch,features."),
+        flag(
+            INPUT, "--input-axes", metavar="AXES", help="The order of the input's axes: time,batch,features."
+        ),
     ] = None
     batch_column: Annotated[
         str | None,
-        flag(INPUT, "--batch-column", metavar="NAME", help="CSV: the column that tells sequences apart."),
+        flag(INPUT, "--batch-column", metavar="NAME", help="CSV: the column that identifies the sequences."),
     ] = None
     delimiter: Annotated[
-        str | None, flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
+        str | None, flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: detected).")
     ] = None
     decimal: Annotated[
         str | None, flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
@@ -129,7 +139,7 @@ class InputFlags(NamedTuple):
         choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
     ] = None
     pad_value: Annotated[
-        float | None, flag(INPUT, "--pad-value", metavar="X", help="What --pad fills in (default 0).")
+        float | None, flag(INPUT, "--pad-value", metavar="X", help="Value that --pad fills in (default 0).")
     ] = None
     mask: Annotated[
         str | None,
@@ -158,62 +168,74 @@ class LayerFlags(NamedTuple):
         flag(LAYER, "--return-sequences/--no-return-sequences", help="Return every time step."),
     ] = None
     return_state: Annotated[
-        bool | None, flag(LAYER, "--return-state/--no-return-state", help="Return the last state too.")
+        bool | None, flag(LAYER, "--return-state/--no-return-state", help="Also return the last state.")
     ] = None
     go_backwards: Annotated[
-        bool | None, flag(LAYER, "--go-backwards/--no-go-backwards", help="Read the sequence from its end.")
+        bool | None, flag(LAYER, "--go-backwards/--no-go-backwards", help="Process the sequence backwards.")
     ] = None
     stateful: Annotated[
         bool | None,
-        flag(LAYER, "--stateful/--no-stateful", help="Keep the state from call to call, see --calls."),
+        flag(LAYER, "--stateful/--no-stateful", help="Keep the state between calls, see --calls."),
     ] = None
     activation: Annotated[
-        str | None, flag(LAYER, "--activation", metavar="NAME", help="tanh, relu, ... (default tanh).")
+        str | None,
+        flag(LAYER, "--activation", metavar="NAME", help="Activation: tanh, relu, ... (default tanh)."),
     ] = None
     recurrent_activation: Annotated[
         str | None,
-        flag(LAYER, "--recurrent-activation", metavar="NAME", help="Of the gates (default sigmoid)."),
+        flag(
+            LAYER, "--recurrent-activation", metavar="NAME", help="Activation of the gates (default sigmoid)."
+        ),
     ] = None
-    use_bias: Annotated[bool | None, flag(LAYER, "--use-bias/--no-use-bias", help="Have a bias.")] = None
+    use_bias: Annotated[bool | None, flag(LAYER, "--use-bias/--no-use-bias", help="Use a bias vector.")] = (
+        None
+    )
     unit_forget_bias: Annotated[
         bool | None,
-        flag(LAYER, "--unit-forget-bias/--no-unit-forget-bias", help="LSTM: the forget bias begins at 1."),
+        flag(
+            LAYER, "--unit-forget-bias/--no-unit-forget-bias", help="LSTM: initialize the forget bias to 1."
+        ),
     ] = None
     reset_after: Annotated[
         bool | None,
-        flag(LAYER, "--reset-after/--no-reset-after", help="GRU: reset after the matrix product."),
+        flag(
+            LAYER,
+            "--reset-after/--no-reset-after",
+            help="GRU: apply the reset gate after the matrix product.",
+        ),
     ] = None
     dropout: Annotated[
-        float | None, flag(LAYER, "--dropout", metavar="P", help="Of the inputs, in training (default 0).")
+        float | None,
+        flag(LAYER, "--dropout", metavar="P", help="Dropout of the inputs in training (default 0)."),
     ] = None
     recurrent_dropout: Annotated[
         float | None,
-        flag(LAYER, "--recurrent-dropout", metavar="P", help="Of the state, in training (default 0)."),
+        flag(LAYER, "--recurrent-dropout", metavar="P", help="Dropout of the state in training (default 0)."),
     ] = None
     zero_output_for_mask: Annotated[
         bool | None,
         flag(
             LAYER,
             "--zero-output-for-mask/--no-zero-output-for-mask",
-            help="Masked steps give zeros, not the output before.",
+            help="Masked steps output zeros instead of the previous output.",
         ),
     ] = None
     dtype: Annotated[
         str | None,
         choice(
             LAYER, "--dtype", "DTYPE", ("float16", "bfloat16", "float32", "float64"),
-            "What the layer computes in (default float32).",
+            "Dtype of the computation (default float32).",
         ),
     ] = None  # fmt: skip
     bidirectional: Annotated[
         bool | None,
-        flag(LAYER, "--bidirectional/--no-bidirectional", help="Put the layer inside Bidirectional."),
+        flag(LAYER, "--bidirectional/--no-bidirectional", help="Wrap the layer in Bidirectional."),
     ] = None
     merge_mode: Annotated[
         str | None,
         choice(
             LAYER, "--merge-mode", "MODE", ("concat", "sum", "mul", "ave", "none"),
-            "How Bidirectional joins its halves (default concat).",
+            "How Bidirectional merges its outputs (default concat).",
         ),
     ] = None  # fmt: skip
     kernel_initializer: Annotated[
@@ -239,20 +261,22 @@ class RunFlags(NamedTuple):
             metavar="N",
             min=0,
             max=HIGHEST_SEED,
-            help="As keras.utils.set_random_seed (default: drawn, shown).",
+            help="Same as keras.utils.set_random_seed (default: random, printed).",
         ),
     ] = None
     weights: Annotated[
         str | None,
-        flag(WEIGHTS, "--weights", metavar="FILE", help="JSON, npz, safetensors, .h5 or .keras."),
+        flag(
+            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors, .h5 or .keras."
+        ),
     ] = None
     initial_state: Annotated[
         str | None,
-        flag(RUN, "--initial-state", metavar="FILE", help="The states, in Keras's order or by name."),
+        flag(RUN, "--initial-state", metavar="FILE", help="The initial states, in Keras's order or by name."),
     ] = None
     training: Annotated[
         bool | None,
-        flag(RUN, "--training/--no-training", help="Call the layer as in training: dropout acts."),
+        flag(RUN, "--training/--no-training", help="Call the layer in training mode, with dropout."),
     ] = None
     calls: Annotated[
         int, flag(RUN, "--calls", metavar="N", min=1, help="Give the same input N times (default 1).")
@@ -278,7 +302,7 @@ class CheckFlags(NamedTuple):
     """Whether the numbers are held against Keras itself."""
 
     check: Annotated[
-        bool, flag(RUN, "--check", help="Run tensorflow too; exit 1 where the numbers differ.")
+        bool, flag(RUN, "--check", help="Also run tensorflow; exit 1 if the numbers differ.")
     ] = False
     atol: Annotated[
         float | None,
@@ -293,10 +317,10 @@ class CheckFlags(NamedTuple):
         """UsageError where a tolerance is no number, or has nothing to tolerate."""
         for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
             if value is not None and not self.check:
-                raise UsageError(f"{name} is for --check.", "Add --check.")
+                raise UsageError(f"{name} needs --check.", "Add --check.")
             if value is not None and not math.isfinite(value):
                 raise UsageError(
-                    f"{name} {value:g}: a tolerance is a finite number.", f"Such as {name} 1e-4."
+                    f"{name} {value:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
                 )
 
     @property
@@ -317,43 +341,59 @@ class OutputFlags(NamedTuple):
     ] = None  # fmt: skip
     output: Annotated[
         str | None,
-        flag(OUTPUT, "--output", "-o", metavar="FILE", help="A file; by its suffix also npz, npy, ..."),
+        flag(
+            OUTPUT,
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to a file; its suffix may also be npz, npy, ...",
+        ),
     ] = None
     precision: Annotated[
-        int | None, flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the point.")
+        int | None,
+        flag(OUTPUT, "--precision", metavar="N", min=0, max=17, help="Digits after the decimal point."),
     ] = None
-    full: Annotated[bool, flag(OUTPUT, "--full", help="Every number of a large tensor.")] = False
+    full: Annotated[bool, flag(OUTPUT, "--full", help="Show every number of large tensors.")] = False
     width: Annotated[
-        int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="Columns (default: the terminal's).")
+        int | None,
+        flag(OUTPUT, "--width", metavar="N", min=1, help="Width in columns (default: the terminal's)."),
     ] = None
     lang: Annotated[
         str | None,
-        choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
+        choice(
+            OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of headings and meanings (default: the locale)."
+        ),
     ] = None
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
     theme: Annotated[
         str | None,
-        choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background of svg (default dark) and html."),
+        choice(
+            OUTPUT, "--theme", "THEME", ("light", "dark"), "Background of svg (default dark) and html output."
+        ),
     ] = None
 
 
 Select = Annotated[
     list[str] | None,
-    flag(OUTPUT, "--select", metavar="NAME", help="Keep this tensor. Several keep several."),
+    flag(OUTPUT, "--select", metavar="NAME", help="Show only this tensor; repeat for several."),
 ]
 WithStats = Annotated[
-    bool, flag(OUTPUT, "--stats", help="Min, max, mean, std, what is saturated, NaN, a histogram.")
+    bool, flag(OUTPUT, "--stats", help="Add min, max, mean, std, saturation, NaN and a histogram.")
 ]
 Streaming = Annotated[
-    bool, flag(RUN, "--stream", help="NDJSON in, a result a line out, as they come; layers are made once.")
+    bool, flag(RUN, "--stream", help="Read NDJSON and write one result per line; layers are built once.")
 ]
-KeepGoing = Annotated[bool, flag(RUN, "--keep-going", help="--stream: go on after a bad line; exit 1 then.")]
+KeepGoing = Annotated[
+    bool, flag(RUN, "--keep-going", help="--stream: continue after a bad line, then exit 1.")
+]
 Memory = Annotated[
     str | None,
-    flag(RUN, "--memory", metavar="SIZE", help="For the work on one chunk of the batch: 256MB, 2G, ..."),
+    flag(RUN, "--memory", metavar="SIZE", help="Memory for one chunk of the batch: 256MB, 2G, ..."),
 ]
-FailOnNan = Annotated[bool, flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
-AllLayers = Annotated[bool, flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
+FailOnNan = Annotated[bool, flag(RUN, "--fail-on-nan", help="Exit 1 if the output contains NaN.")]
+AllLayers = Annotated[
+    bool, flag(OUTPUT, "--all-layers", help="Show every layer of a stack, not only the last.")
+]
 
 
 class Shown(NamedTuple):
@@ -361,13 +401,13 @@ class Shown(NamedTuple):
 
     all_layers: AllLayers = False
     all_calls: Annotated[
-        bool, flag(OUTPUT, "--all-calls", help="Every call of --calls N, not only the last.")
+        bool, flag(OUTPUT, "--all-calls", help="Show every call of --calls N, not only the last.")
     ] = False
 
     def demand_calls(self, run: RunFlags) -> None:
         """UsageError where there is one call alone."""
         if self.all_calls and run.calls == 1:
-            raise UsageError("--all-calls needs --calls N, with N above 1.", "Add --calls 2.")
+            raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")
 
 
 def given(flags: Any) -> dict[str, Any]:

@@ -90,14 +90,14 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
         if value is None or value in known or re.match(r"--\w", value):
             came = "nothing" if value is None else f"the flag {value}"
             raise UsageError(
-                f"{word} wants a value, and {came} came after it.",
-                f"A value that does begin with a dash is written {word}=VALUE." if value else "",
+                f"{word} needs a value, but {came} follows it.",
+                f"Write a value that starts with a dash as {word}=VALUE." if value else "",
             )
 
 
 def usage_error(error: click.ClickException, command: str) -> UsageError:
     """What click says of a command line, in the form of every other message of rnncli."""
-    advice = f"`{command} --help` shows what there is."
+    advice = f"`{command} --help` lists the flags."
     if isinstance(error, click.exceptions.NoSuchOption):
         near = _near(error)
         if error.option_name == "-V":

@@ -36,10 +36,13 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
     if flags.theme is not None and not formats.get(name).TRAITS.themed:
-        raise UsageError(f"--theme: {name} has no background.", "Use --format svg or html, or drop --theme.")
+        raise UsageError(
+            f"--theme: {name} output has no background.", "Use --format svg or html, or drop --theme."
+        )
     if is_stdout(flags.output) and terminal.is_watched() and formats.get(name).TRAITS.binary:
         raise UsageError(
-            f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
+            f"{name} is binary and cannot be shown in a terminal.",
+            f"Write it to a file with --output FILE.{name}, or to a pipe.",
         )
 
     def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
@@ -67,8 +70,8 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
     renderer = formats.get(name)
     separator = renderer.TRAITS.separator
     if separator is None:
-        what = f"--stream: {name} cannot be written a record at a time."
-        raise UsageError(what, "Take ndjson, or a table.")
+        what = f"--stream: {name} cannot be written one record at a time."
+        raise UsageError(what, "Use ndjson or a table.")
     view = view_of(flags, name)
     with _place(flags.output) as place:
         file, between = _Buffer(lambda: place), b""
@@ -165,7 +168,7 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
         return ()
     if meant == flags.format:
         return ()
-    return (f"{flags.output} holds {flags.format}, not {meant}, as --format says",)
+    return (f"{flags.output} holds {flags.format}, not {meant}, because --format says so",)
 
 
 def view_of(flags: OutputFlags, format: str) -> View:

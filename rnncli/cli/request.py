@@ -87,7 +87,7 @@ def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool)
     if weights and idle is not None:
         where = "the input" if run.weights is None else "--weights"
         raise UsageError(
-            f"--{idle.replace('_', '-')} has nothing to fill: {where} gives every weight.",
+            f"--{idle.replace('_', '-')} has no effect: {where} supplies every weight.",
             "Leave one of them out.",
         )
 
@@ -115,7 +115,7 @@ def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bo
         return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
     started = run.initial_state is not None or (case is not None and case.initial_state is not None)
     if stateful and run.calls > 1 and started and not stream:
-        return ("every call begins with the initial state given: leave it out to see what the layer keeps",)
+        return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
     training = run.training if case is None else case.training
     drawn = training and any(
         inner.config.get(name) for spec in stack for inner in walk(spec) for name in DRAWN
@@ -203,12 +203,12 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
     if result.differences and result.engine == "tensorflow":
-        return ("--check: tensorflow computed this itself, and there is nothing to hold it against",)
+        return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
     if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(
-        f"{name}: largest difference from tensorflow {difference:.1e}"
+        f"{name}: largest difference from TensorFlow {difference:.1e}"
         for name, difference in result.differences.items()
         if name in shown
     )
@@ -220,7 +220,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     if shown:
         atol, rtol = check.tolerances
         raise DisagreementError(
-            f"{', '.join(shown)}: not the numbers of tensorflow.",
+            f"{', '.join(shown)}differs from TensorFlow.",
             f"They differ by more than --atol {atol:g} and --rtol {rtol:g} allow.",
         )
 
@@ -229,8 +229,8 @@ def demand_steps(run: RunFlags) -> None:
     """UsageError for an engine that keeps no steps."""
     if run.engine not in ("auto", "numpy"):
         raise UsageError(
-            f"--engine {run.engine}: this engine keeps no steps.",
-            "Leave --engine out; rnncli trace --check holds a trace to tensorflow.",
+            f"--engine {run.engine}: this engine does not record steps.",
+            "Leave --engine out; rnncli trace --check compares a trace with tensorflow.",
         )
 
 
@@ -238,7 +238,7 @@ def demand_numbers(place: str | None) -> None:
     """DisagreementError for a NaN at `place`."""
     if place is not None:
         raise DisagreementError(
-            f"NaN came out, first in {place}.",
+            f"the output contains NaN, first in {place}.",
             "Look for a NaN or a very large number in the input and the weights.",
         )
 
@@ -248,7 +248,7 @@ def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
     from rnncli.readers.arrange import ArrangeOptions
 
     if flags.pad_value is not None and flags.pad is None:
-        raise UsageError("--pad-value is for --pad.", "Add --pad post.")
+        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
     source = None if flags.mask is None else sources.named(flags.mask)
     return ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
@@ -269,14 +269,14 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     if len(shape) == rank - 1:
         new = (1, *shape)
         old = f"{format_shape(shape)} -> {format_shape(new)}"
-        said = f"one sequence: a batch axis of 1 was put in front, {old}"
+        said = f"added a batch axis: {old}"
         if rank == 3 and 1 not in shape[1:]:
             one = (*shape, 1)
             said += f"; for one feature in {format_shape(one)}, write --input-shape {_typed(one)}"
         return new, (said,)
     axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
     raise UsageError(
-        f"--input-shape {format_shape(shape)} has {axes}, and this layer wants {rank}.", _remedy(shape, rank)
+        f"--input-shape {format_shape(shape)} has {axes}, but this layer needs {rank}.", _remedy(shape, rank)
     )
 
 
@@ -284,7 +284,7 @@ def _remedy(shape: Shape, rank: int) -> str:
     """A shape of the right rank, of the same sizes as far as possible."""
     if rank != 3:
         return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
-    wanted = "A recurrent layer wants (batch, timesteps, features)"
+    wanted = "A recurrent layer needs (batch, timesteps, features)"
     if len(shape) == 1:
         steps, features = _typed((1, *shape, 1)), _typed((1, 1, *shape))
         return f"{wanted}: {steps} is a series of one feature, {features} one time step."

@@ -23,7 +23,7 @@ from rnncli.specs.shapes import parse_shape
 
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
-SAMPLE_REMARK = f"no input was given: this is the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
+SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
 _LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -45,8 +45,9 @@ def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
     if len(sizes) != len(shape):
         unknown = next(size for size in shape if not isinstance(size, int))
         raise UsageError(
-            f"--input-shape {flags.input_shape}: {unknown} is no number, and numbers are to be made.",
-            "Give every size, or ask `rnncli shape`, which takes names.",
+            f"--input-shape {flags.input_shape}: {unknown} is not a number; "
+            "run needs concrete sizes, None works only with shape.",
+            "Give every size, or use rnncli shape, which accepts names.",
         )
     inputs = arrange.made(sizes, flags.fill or "normal", seed, "float64")
     return Document(inputs=inputs), f"--input-shape {flags.input_shape}"
@@ -59,11 +60,15 @@ def shape_of(flags: InputFlags) -> Shape:
             f"both an input, {flags.input[:40]!r}, and --input-shape are given.", "Leave one of them out."
         )
     if flags.input_axes is not None:
-        raise UsageError("--input-axes is for an input that is read.", "Give --input-shape in Keras's order.")
+        raise UsageError(
+            "--input-axes applies only to an input that is read.", "Give --input-shape in Keras's order."
+        )
     for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
         if getattr(flags, name) is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} is for an input that is read, not for --input-shape.", "Leave it out.")
+            raise UsageError(
+                f"{flag} applies to an input that is read, not to --input-shape.", "Leave it out."
+            )
     return parse_shape(flags.input_shape or "")
 
 
@@ -75,15 +80,17 @@ def is_bare(flags: InputFlags) -> bool:
 def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     """Where the input comes from, and what is to be said of that."""
     if flags.fill is not None:
-        raise UsageError(f"--fill {flags.fill} is for a made input.", "Give its shape: --input-shape 2,10,8.")
+        raise UsageError(
+            f"--fill {flags.fill} applies only to a generated input.", "Give its shape: --input-shape 2,10,8."
+        )
     if flags.input is None:
         if stdin_holds_data():
             return stdin(), ()
         return sample(SAMPLE), (SAMPLE_REMARK,)
     if _is_sample(flags.input):
         hint = builtin.get(flags.input).hint
-        wanted = f", which wants {hint}" if hint else ""
-        return sample(flags.input), (f"no file is called {flags.input}: this is the built-in sample{wanted}",)
+        wanted = f", best run with {hint}" if hint else ""
+        return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
     source = named(flags.input)
     if source.path is not None:
         _existing(source)
@@ -107,7 +114,7 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
     source, remarks = chosen(flags)
     if remarks:
         raise UsageError(
-            f"--stream reads a record a line, and {source.name} is one input.", "Leave --stream out."
+            f"--stream reads one record per line, but {source.name} is a single input.", "Leave --stream out."
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
@@ -137,12 +144,12 @@ def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None
     readers = [name for name, text in named.items() if text == "-"]
     if len(readers) > 1:
         raise UsageError(
-            f"- is given twice, for {readers[0]} and for {readers[1]}, and standard input is read once.",
+            f"- is given twice, for {readers[0]} and {readers[1]}, but standard input can be read only once.",
             "Put one of them into a file.",
         )
     if readers and input.input is None and input.input_shape is None and stdin_holds_data():
         raise UsageError(
-            f"standard input is the input, as no other is named; {readers[0]} cannot read it too.",
+            f"standard input is already the input; {readers[0]} cannot read it too.",
             f"Name the input, or give {readers[0]} a file.",
         )
 
@@ -156,13 +163,13 @@ def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
         return
     format = readers.format_name(source, flags.input_format)
     if format != "csv":
-        raise UsageError(f"{name} is for CSV, and {source.name} is {format}.", f"Leave {name} out.")
+        raise UsageError(f"{name} applies to CSV, but {source.name} is {format}.", f"Leave {name} out.")
 
 
 def named(text: str) -> Source:
     """The source that a word of the command line means: `-`, JSON itself, or a path."""
     if not text.strip():
-        raise UsageError("the name of a file is empty.", "Give a path, - for stdin, or JSON itself.")
+        raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON itself.")
     if text == "-":
         return stdin()
     if text.lstrip()[0] in "[{":
@@ -214,7 +221,7 @@ def _wait_for_stdin() -> None:
 
 
 def _closed() -> InputError:
-    return InputError("standard input is closed.", "Name a file, or pipe something in.")
+    return InputError("standard input is closed.", "Name a file, or pipe the input in.")
 
 
 def stdin_holds_data() -> bool:
@@ -245,13 +252,15 @@ def layer(text: str) -> list[Any]:
 def _demand_no_file(text: str) -> None:
     path = Path(text)
     if path.suffix.lower() in (*MODEL_SUFFIXES, ".json") and "(" not in text:
-        raise LayerError(f"--layer {text}: it is no layer.", f"A file with layers is named @{text}.")
+        raise LayerError(
+            f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
+        )
 
 
 def left_out(text: str) -> str | None:
     """What is to be said of a --layer that takes less than the whole of a model."""
     left = readers.left_out(named(text[1:])) if is_model(text) else []
-    return f"{text[1:]}: its recurrent layers alone; left out: {listed(left)}" if left else None
+    return f"{text[1:]}: running only the recurrent layers; skipped: {listed(left)}" if left else None
 
 
 def is_model(text: str) -> bool:
@@ -271,7 +280,7 @@ def _existing(source: Source) -> None:
 
         samples = ", ".join(builtin.names())
         advice = (
-            f"A layer is said with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."
+            f"Name the layer with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."
         )
         raise InputError(error.what, advice) from None
 

@@ -31,8 +31,8 @@ def indices(texts: list[str] | None, count: int) -> list[int] | None:
             found.append(int(text))
         elif not (own := range(count)[steps]):
             raise UsageError(
-                f"--steps {text}: it contains no time step; there are {count}, 0 to {count - 1}.",
-                "A negative one counts from the end: -1 is the last.",
+                f"--steps {text}: this contains no time step; there are {count}, 0 to {count - 1}.",
+                "A negative index counts from the end: -1 is the last.",
             )
         else:
             found += own

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rnncli.compute.engines import EngineInfo
 
 SECTION = "Look around"
-SUMMARY = "What can compute here, and which versions."
+SUMMARY = "The engines that are available here, with versions."
 EXAMPLES = """\
 rnncli engines
 rnncli engines --format json
@@ -24,7 +24,7 @@ rnncli engines --format json
 
 
 def engines(output: OutputFlags) -> None:
-    """What can compute here, and which versions."""
+    """The engines that are available here, with versions."""
     from rnncli.cli.output import delivery
     from rnncli.compute.engines import available
 

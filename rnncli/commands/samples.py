@@ -28,7 +28,7 @@ rnncli samples sentence | rnncli run --layer gru
 
 def samples(
     output: OutputFlags,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample as it is.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample.")] = None,
 ) -> None:
     """The built-in inputs.
 
@@ -59,7 +59,7 @@ def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
     ):
         if asked not in (None, "", "txt", own):
             raise UsageError(
-                f"{flag} {said}: the sample {sample.name} is {own}, and is printed as it is.",
+                f"{flag} {said}: the sample {sample.name} is {own}, and it is printed unchanged.",
                 f"rnncli samples {sample.name} -o {sample.file}",
             )
 

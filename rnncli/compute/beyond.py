@@ -32,7 +32,7 @@ def _unanswered(case: Case) -> Iterator[str]:
         if inner is not spec and inner.config["stateful"] and inner.config["return_state"]:
             yield (
                 "Keras cannot compute a stateful Bidirectional with return_state (its call raises "
-                "TypeError); shown is what its two layers return"
+                "TypeError); rnncli shows what its two layers return"
             )
         if masked and (explicit or case.initial_state is None):
             parts = (inner, spec.config.get("backward_layer"))

@@ -28,12 +28,12 @@ def demand_mask(case: Case) -> None:
     stack = case.stack
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
-            f"mask has the shape {case.mask.shape}, and the inputs want {case.inputs.shape[:2]}.",
-            "A mask is (batch, timesteps), true where a step counts.",
+            f"the mask has shape {case.mask.shape}, but the inputs need {case.inputs.shape[:2]}.",
+            "A mask is (batch, timesteps), true for the steps to process.",
         )
     if case.mask is not None and stack.layers[0].makes_mask:
         raise InputError(
-            f"there is a mask, and layer 0 ({case.layers[0].class_name}) makes its own.",
+            f"a mask was given, but layer 0 ({case.layers[0].class_name}) computes its own.",
             f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
     _refuse_the_mask_turned_round(stack, case)
@@ -48,7 +48,7 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
             if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
                 raise LayerError(
                     "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
-                    "mask in the wrong order of time here, so there is no right number to show.",
+                    "mask in the wrong order of time here, so there is no correct number to show.",
                     "Leave unroll out; it changes nothing else.",
                 )
 

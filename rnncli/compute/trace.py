@@ -88,10 +88,10 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
         if not -size <= index < size:
             everywhere = "" if size == max(sizes) else " everywhere"
             several = f"there are {size} {what}{everywhere}, 0 to {size - 1}"
-            one = f"of the {what} only 0 is {everywhere.strip() or 'there'}"
+            one = f"the only one of the {what} is 0{everywhere}"
             raise UsageError(
                 f"{flag} {index}: {several if size > 1 else one}.",
-                "A negative one counts from the end: -1 is the last.",
+                "A negative index counts from the end: -1 is the last.",
             )
     return tuple(dict.fromkeys(index % size for index in wanted))
 
@@ -189,8 +189,8 @@ def trace(case: Case) -> Result:
     refusal = engines.get("numpy").refusal(case)
     if refusal:
         raise UsageError(
-            f"the engine numpy, which alone keeps steps, cannot trace this: {refusal}.",
-            "Take rnncli run, or trace lstm, gru or another recurrent layer in float32.",
+            f"the engine numpy, the only one that records steps, cannot trace this: {refusal}.",
+            "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
         )
     result = compute.run(dataclasses.replace(case, traced=True), "numpy")
     verify(result)

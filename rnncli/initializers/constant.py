@@ -35,8 +35,8 @@ def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
         raise LayerError(
-            f"Constant got a list that does not fill a weight of shape {shape}.",
-            "Give one number, or as many as the weight's last axis has.",
+            f"Constant got a list that does not fit a weight of shape {shape}.",
+            "Give one number, or as many as the size of the weight's last axis.",
         ) from None
 
 
@@ -45,8 +45,8 @@ def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
 
     if len(shape) != 2:
         raise LayerError(
-            f"Identity fills matrices only, and this weight has the shape {shape}.",
-            "Take it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+            f"Identity fills only matrices, but this weight has shape {shape}.",
+            "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
         )
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
 
@@ -57,8 +57,8 @@ def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa
 
     if len(shape) != 3:
         raise LayerError(
-            f"STFT fills kernels of (frames, 1, frequencies), and this weight has the shape {shape}.",
-            "Recurrent layers have no such weight: take another initializer.",
+            f"STFT fills kernels of (frames, 1, frequencies), but this weight has shape {shape}.",
+            "Recurrent layers have no such weight: use another initializer.",
         )
     real = np.dtype(dtype).type
     frames, _, frequencies = shape

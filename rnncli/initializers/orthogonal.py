@@ -21,8 +21,8 @@ def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, s
 
     if len(shape) < 2:
         raise LayerError(
-            f"Orthogonal needs a weight of two axes or more, and this one has the shape {shape}.",
-            "Take it for a kernel or a recurrent kernel; zeros is usual for a bias.",
+            f"Orthogonal needs a weight of two axes or more, but this one has shape {shape}.",
+            "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
         )
     rows, columns = math.prod(shape[:-1]), shape[-1]
     tall = _draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)

@@ -140,7 +140,7 @@ _FORMULAS: Mapping[str, Formula] = {
 _ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
 
 _UNFIT: Mapping[str, str] = {
-    "glu": "halves its input, so no layer can have it as its activation",
+    "glu": "halves its input, so no layer can use it as its activation",
     "threshold": "needs two arguments that no layer gives to its activation",
 }
 

@@ -142,7 +142,7 @@ class Layer(ABC):
         return ()
 
     def demand_start(self) -> None:
-        """Raises LayerError where Keras could not start it from a given state."""
+        """Raises LayerError where Keras could not start it from a initial state supplied."""
         return
 
     def claims(self) -> dict[str, tuple[str, ...]]:

@@ -83,7 +83,7 @@ class Bidirectional(Layer):
             raise LayerError(
                 f"Bidirectional: merge_mode {self.config['merge_mode']!r} wants halves of one size, "
                 f"and they have {units[0]} and {units[1]} units.",
-                "Give both the same units, or take merge_mode 'concat'.",
+                "Give both the same units, or use merge_mode 'concat'.",
             )
 
     @staticmethod
@@ -129,8 +129,9 @@ class Bidirectional(Layer):
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
-                f"Bidirectional: Keras halves a state, and its layers keep {items[0]} and {items[1]}.",
-                "Leave the initial state out, or give layers that keep equally many.",
+                "Bidirectional: Keras splits the initial states in half, "
+                f"but its layers keep {items[0]} and {items[1]}.",
+                "Leave the initial state out, or use layers that keep the same number.",
             )
 
     def claims(self) -> dict[str, tuple[str, ...]]:

@@ -90,8 +90,8 @@ class ConvLSTM(Layer):
         covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1
         if covered > size:
             raise LayerError(
-                f"{self.spec.class_name}: its kernel covers {covered}, and the input has only {size} there.",
-                "Take a smaller kernel_size or dilation_rate, or padding='same'.",
+                f"{self.spec.class_name}: its kernel covers {covered}, but the input has only {size} there.",
+                "Use a smaller kernel_size or dilation_rate, or padding='same'.",
             )
         return (size - covered) // stride + 1
 

@@ -83,7 +83,7 @@ class Stack(Sequence[Spec]):
         if index and len(shape) == 2:
             before = self.layers[index - 1].spec.class_name
             raise LayerError(
-                f"layer {index} ({name}) wants (batch, timesteps, features), and layer {index - 1} "
+                f"layer {index} ({name}) needs (batch, timesteps, features), but layer {index - 1} "
                 f"({before}) returns (batch, units).",
                 f"Give layer {index - 1} return_sequences=True.",
             )

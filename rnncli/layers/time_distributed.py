@@ -26,7 +26,7 @@ class TimeDistributed(Layer):
         self.layer = layers.make(spec.config["layer"])
         if self.layer.config.get("return_state"):
             raise LayerError(
-                "TimeDistributed: its layer returns states too, and only one tensor can be stacked.",
+                "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
                 "Leave return_state out of the inner layer.",
             )
 

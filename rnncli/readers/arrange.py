@@ -26,7 +26,7 @@ AXIS_NAMES = {
 """Every name of an axis that --input-axes takes, and the axis."""
 
 FILLS = ("normal", "uniform", "zeros", "ones", "arange")
-WANTED = "A recurrent layer wants (batch, timesteps, features)."
+WANTED = "A recurrent layer needs (batch, timesteps, features)."
 
 
 class ArrangeOptions(NamedTuple):
@@ -108,7 +108,7 @@ def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str
     import numpy as np
 
     if fill not in FILLS:
-        raise UsageError(f"there is no filling {fill!r}.", did_you_mean(fill, FILLS))
+        raise UsageError(f"there is no fill {fill!r}.", did_you_mean(fill, FILLS))
     size = 1
     for length in shape:
         size *= length
@@ -133,10 +133,12 @@ def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Arra
 
     lengths = [len(sequence) for sequence in sequences]
     if options.ndim != len(AXES):
-        raise InputError("sequences differ in length.", f"A layer of {options.ndim} axes takes no padding.")
+        raise InputError(
+            "sequences differ in length.", f"A layer of {options.ndim} axes does not take padding."
+        )
     if options.axes is not None and _axes(options.axes) != AXES:
         raise InputError(
-            "sequences that differ in length are (batch, time, features) already.", "Leave --input-axes out."
+            "sequences of different lengths are already (batch, time, features).", "Leave --input-axes out."
         )
     if options.pad is None:
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), 0)
@@ -175,12 +177,12 @@ def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     from rnncli import arrays
 
     if ndim != len(AXES):
-        raise UsageError(f"--input-axes names three axes, and this layer takes {ndim}.", "Leave it out.")
+        raise UsageError(f"--input-axes names three axes, but this layer takes {ndim}.", "Leave it out.")
     if array.ndim != len(axes):
         raise InputError(
-            f"the input is {array.ndim}-D, {format_shape(array.shape)}, and --input-axes names {len(axes)}: "
+            f"the input is {array.ndim}-D, {format_shape(array.shape)}, but --input-axes names {len(axes)}: "
             f"{', '.join(axes)}.",
-            "Name every axis of the input, in its order.",
+            "Name every axis of the input, in order.",
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = [place for place, axis in enumerate(AXES) if axis not in axes]
@@ -198,14 +200,15 @@ def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
 
         with_batch: Array = arrays.seen(array, lambda view: view[None])
         new = format_shape(with_batch.shape)
-        remarks.append(f"one sequence: a batch axis of 1 was put in front, {shape} -> {new}")
+        remarks.append(f"added a batch axis: {shape} -> {new}")
         return with_batch
     if array.ndim == 1:
         raise InputError(
             f"the input is 1-D, {shape}.",
-            f"{WANTED} A series of one feature is --input-axes time, one time step is --input-axes features.",
+            f"{WANTED} For a series of one feature use --input-axes time, "
+            "for one time step --input-axes features.",
         )
-    wanted = WANTED if ndim == len(AXES) else f"This layer wants {ndim} axes, (batch, timesteps, ...)."
+    wanted = WANTED if ndim == len(AXES) else f"This layer needs {ndim} axes, (batch, timesteps, ...)."
     raise InputError(f"the input is {array.ndim}-D, {shape}.", wanted)
 
 
@@ -231,7 +234,7 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
     lost = sum(np.count_nonzero(np.isinf(cast) & np.isfinite(given)) for cast, given in pairs)
     if lost > 0:
         numbers = "1 number is" if lost == 1 else f"{lost} numbers are"
-        remarks.append(f"{numbers} too large for {target}, and infinite there")
+        remarks.append(f"{numbers} too large for {target} and become infinite")
     return inputs  # type: ignore[no-any-return]
 
 
@@ -245,7 +248,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
         raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
     if mask.shape not in (wanted, wanted[1:], (1, wanted[1])):
         raise InputError(
-            f"the mask is {format_shape(mask.shape)}, and the input is {format_shape(inputs.shape)}.",
+            f"the mask is {format_shape(mask.shape)}, but the input is {format_shape(inputs.shape)}.",
             f"A mask is (batch, timesteps), here {format_shape(wanted)}.",
         )
     bad = np.argwhere((mask != 0) & (mask != 1))
@@ -253,7 +256,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
         place = tuple(int(index) for index in bad[0])
         raise InputError(
             f"mask{nested.path_text(place)} is {mask[place]:g}.",
-            "Write true or 1 for a step that counts, else false or 0.",
+            "Write true or 1 for a step to process, else false or 0.",
         )
     return np.array(np.broadcast_to(mask.astype(bool), wanted))
 

@@ -24,16 +24,16 @@ def fitted(
     wanted = stack.weight_shapes(input_shape)
     for path in given:
         if path not in wanted:
-            raise InputError(f"{where}there is no weight {path} here.", did_you_mean(path, wanted))
+            raise InputError(f"{where}there is no weight {path} in this layer.", did_you_mean(path, wanted))
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{where}{path} is missing.", f"It has the shape {shape}; all are {', '.join(wanted)}."
+                f"{where}{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{where}{path} has the shape {given[path].shape}, and the layer wants {shape}.",
-                "Shapes of all weights: rnncli shape.",
+                f"{where}{path} has shape {given[path].shape}, but the layer needs {shape}.",
+                "rnncli shape lists the shapes of all weights.",
             )
     return {path: given[path] for path in wanted}
 
@@ -53,14 +53,14 @@ def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, wher
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
         raise InputError(
-            f"{where}no layer in it fits layer {index} ({name}), which wants {missing}.",
+            f"{where}no layer in it fits layer {index} ({name}), which needs {missing}.",
             f"It holds {_listed(saved)}.",
         )
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
                 f"{where}{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
-                f"Name those to be taken behind a #: {where.removesuffix(': ')}#{saved[late].name}. "
+                f"Name the layers to use after a #: {where.removesuffix(': ')}#{saved[late].name}. "
                 f"It holds {_listed(saved)}.",
             )
     return {
@@ -108,7 +108,7 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     if len(given) != len(wanted):
         names = ", ".join(info.name for info in wanted) or "none"
         raise InputError(
-            f"{where}it holds {len(given)}, and the layer wants {len(wanted)}: {names}.",
+            f"{where}it contains {len(given)}, but the layer needs {len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
     states = [
@@ -118,7 +118,7 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     for state, info in zip(states, wanted, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{where}{info.name} has the shape {state.shape}, and the layer wants {info.shape}.",
+                f"{where}{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)

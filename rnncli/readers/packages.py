@@ -14,4 +14,6 @@ def needed(package: str, what: str) -> Any:
         return import_module(package)
     except ImportError:
         name = package.partition(".")[0]
-        raise EngineError(f"{name} is missing, which reads {what}.", f"pip install {name}") from None
+        raise EngineError(
+            f"{name} is not installed; it is needed to read {what}.", f"pip install {name}"
+        ) from None

@@ -180,7 +180,9 @@ def rows_of(
 
 def no_tensors(command: str) -> NoReturn:
     """The error of a command that computes nothing."""
-    raise UsageError(f"{command} has no tensors to store.", "Use --format json, or store the tensors of run.")
+    raise UsageError(
+        f"{command} returns no tensors to store.", "Use --format json, or store the tensors of run."
+    )
 
 
 def name_cell(label: Label) -> Cell:

@@ -36,7 +36,7 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
     if isinstance(written, Mapping):
         return _from_config(written)
     raise LayerError(
-        f"a layer cannot be {shown(written)}.",
+        f"{shown(written)} is not a layer.",
         "Write a name, an expression such as LSTM(3), or a Keras config.",
     )
 
@@ -91,8 +91,8 @@ def _from_call(call: Call) -> Spec:
     if len(call.args) > len(positional):
         raise expressions.fault(
             call.spans[len(positional)],
-            f"{class_name} takes {len(positional)} arguments without a name",
-            f"They are {', '.join(positional)}; name the others.",
+            f"{class_name} takes {len(positional)} positional arguments",
+            f"They are {', '.join(positional)}; give the others by name.",
         )
     pairs: list[tuple[str, Any, Span]] = [
         (positional[index], value, call.spans[index]) for index, value in enumerate(call.args)
@@ -136,12 +136,12 @@ def _from_config(config: Mapping[str, Any]) -> Spec:
         and ("units" in config or "filters" in config or "layer" in config)
     ):
         raise LayerError(
-            "this is what layer.get_config() gives, which does not say of which class the layer is.",
+            "this is the result of layer.get_config(), which does not include the layer's class.",
             "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise LayerError(
-            "a layer's config has no class_name, or its config is no object.",
+            "a layer's config has no class_name, or its config is not an object.",
             'Write {"class_name": "LSTM", "config": {"units": 3}}.',
         )
     class_name = find(name.rpartition(">")[2])

@@ -33,7 +33,8 @@ PREFIXES = frozenset(
 )
 
 ADVICE = (
-    "An expression has only calls, names, numbers, strings, lists and tuples: LSTM(3, activation='relu')."
+    "An expression may contain only calls, names, numbers, strings, lists and tuples: "
+    "LSTM(3, activation='relu')."
 )
 
 _SHOWN = 100
@@ -117,7 +118,7 @@ def parse(text: str, where: str = "") -> Any:
     except (RecursionError, MemoryError):
         raise fault(Span(text, 1, 0, 1), "it is nested too deeply", where=where) from None
     except ValueError:
-        raise fault(Span(text, 1, 0, 1), "it has a character that no text can have", where=where) from None
+        raise fault(Span(text, 1, 0, 1), "it contains an invalid character", where=where) from None
     return _Reader(text, where).value(tree.body)
 
 
@@ -174,7 +175,7 @@ class _Reader:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
-            raise self.fault(whole, "a name has to stand here, such as LSTM or keras.layers.LSTM")
+            raise self.fault(whole, "a name is expected here, such as LSTM or keras.layers.LSTM")
         parts.append(node.id)
         for part in reversed(parts[1:]):
             if part not in PREFIXES:
@@ -219,12 +220,14 @@ def _refuse_the_endless(text: str, where: str) -> None:
     if not text:
         raise LayerError(f"{place}the expression is empty.", ADVICE)
     if len(text) > LONGEST:
-        raise LayerError(f"{place}the expression has {len(text)} characters, the most is {LONGEST}.", ADVICE)
+        raise LayerError(
+            f"{place}the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE
+        )
     depth = 0
     for char in _STRING_OR_COMMENT.sub("", text):
         depth += (char in "([{") - (char in ")]}")
         if depth > DEEPEST:
-            raise LayerError(f"{place}the expression is nested deeper than {DEEPEST} brackets.", ADVICE)
+            raise LayerError(f"{place}the expression is nested more than {DEEPEST} brackets.", ADVICE)
 
 
 def _is_number(value: Any) -> bool:

@@ -77,8 +77,8 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
 def _refuse_a_cell(spec: Spec) -> None:
     if spec.class_name.endswith("Cell"):
         raise LayerError(
-            f"{spec.class_name} is a cell, one step of a layer, and not a layer.",
-            f"Put it into one: RNN({describe(spec)})",
+            f"{spec.class_name} is a cell (one step of a layer), not a layer.",
+            f"Wrap it: RNN({describe(spec)})",
         )
 
 
@@ -86,7 +86,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
     """A flag that no layer has would do nothing, and nobody would see it.  taking: those that get flags."""
     both = any(spec.class_name == "Bidirectional" for spec in stack)
     if flags.get("merge_mode") is not None and not both:
-        raise UsageError("--merge-mode has nothing to merge.", "Add --bidirectional, or name bilstm.")
+        raise UsageError("--merge-mode needs a bidirectional layer.", "Add --bidirectional, or name bilstm.")
     classes = ", ".join(dict.fromkeys(spec.class_name for spec in stack))
     if flags.get("bidirectional") and not both:
         raise UsageError(f"--bidirectional: {classes} is not recurrent.", "Name a recurrent layer: -l lstm")
@@ -96,7 +96,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
             continue
         if any(name in spec.config for spec in stack):
             raise UsageError(
-                f"{typed(name, value)} goes to recurrent layers, and {classes} is not recurrent.",
+                f"{typed(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
         raise UsageError(

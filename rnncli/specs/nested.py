@@ -40,7 +40,7 @@ INPUTS = Kind(
     True,
     "a number",
     "numbers",
-    "Write one list a sequence, in it one list a time step: [[[0.1, 4.2], [1.0, 3.1]]].",
+    "Write one list per sequence, and in it one list per time step: [[[0.1, 4.2], [1.0, 3.1]]].",
 )
 TENSOR = INPUTS._replace(example="Write its numbers in lists: a vector [0.1, 4.2], a matrix [[0.1], [4.2]].")
 FLAGS = Kind(
@@ -48,7 +48,7 @@ FLAGS = Kind(
     False,
     "true or false",
     "entries",
-    "Write true for a step that counts, else false, in one list a sequence: [[true, true, false]].",
+    "Write true for a step to process, else false, in one list per sequence: [[true, true, false]].",
 )
 
 
@@ -161,7 +161,7 @@ class _Check:
         first = join(self.where, path_text((0,) * axis))
         raise InputError(
             f"{first} has {self.lengths[axis]} {noun}, {path_text(place)} has {len(node)}.",
-            "All lists of one axis are of one length"
+            "All lists of one axis must have the same length"
             + ("; only the time steps of whole sequences may differ." if self.kind is INPUTS else "."),
         )
 
@@ -183,7 +183,7 @@ class _Check:
             first = path_text((*place, 0))
             raise InputError(
                 f"{at} is {describe(item)}, where {first} is {describe(node[0])}.",
-                "All of them stand at the same depth of lists.",
+                "All of them must be at the same depth.",
             )
 
 
@@ -200,7 +200,7 @@ def _outline(value: Any, where: str, kind: Kind) -> list[int]:
         if len(lengths) == MAX_DEPTH:
             raise InputError(
                 f"{join(where, '')} is nested deeper than {MAX_DEPTH} lists.",
-                "A recurrent layer wants (batch, timesteps, features): three.",
+                "A recurrent layer needs (batch, timesteps, features): three.",
             )
         lengths.append(len(value))
         value = value[0]
@@ -208,7 +208,7 @@ def _outline(value: Any, where: str, kind: Kind) -> list[int]:
 
 
 def _empty(where: str, place: Place) -> InputError:
-    return InputError(f"{join(where, path_text(place))} is an empty list.", "No axis can be of size 0.")
+    return InputError(f"{join(where, path_text(place))} is an empty list.", "No axis may have size 0.")
 
 
 def _not_one(item: Any, at: str, kind: Kind) -> InputError:
@@ -218,7 +218,7 @@ def _not_one(item: Any, at: str, kind: Kind) -> InputError:
     elif isinstance(item, bool):
         advice = "Booleans are not numbers: write 1 or 0."
     elif item is None or isinstance(item, str):
-        advice = 'A missing number is written "NaN"; "Infinity" and "-Infinity" are the other words.'
+        advice = 'Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.'
     return InputError(f"{at} is {describe(item)}, not {kind.noun}.", advice)
 
 

@@ -26,4 +26,4 @@ def _dimension(part: str, text: str) -> Dimension:
     if part.isidentifier():
         return part
     named = repr(part) if part else "an empty part"
-    raise UsageError(f"the input shape {text!r} has {named}, which is no size above 0.", EXAMPLE)
+    raise UsageError(f"the input shape {text!r} has {named}, which is not a size above 0.", EXAMPLE)

@@ -54,7 +54,7 @@ def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
 
 def _activation(value: Any) -> str:
     if isinstance(value, Call):
-        raise LayerError("an activation is a name, not a call.", "For example activation='relu'.")
+        raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, (str, Mapping, type(None))):
         raise LayerError(f"{shown(value)} is not an activation.", "For example activation='relu'.")
@@ -84,7 +84,7 @@ def _dtype(value: Any) -> str:
     if value is None:
         return "float32"
     if value not in DTYPES:
-        raise LayerError(f"there is no dtype {shown(value)} here.", did_you_mean(str(value), DTYPES))
+        raise LayerError(f"there is no dtype {shown(value)}.", did_you_mean(str(value), DTYPES))
     return str(value)
 
 
@@ -100,7 +100,7 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
     for spec in made if isinstance(made, tuple) else (made,):
         if spec.class_name.endswith("Cell") != (option.kind == "cells"):
             raise LayerError(
-                f"{class_name}: {name} wants {wanted}, not {spec.class_name}.", f"Give it {wanted}."
+                f"{class_name}: {name} needs {wanted}, not {spec.class_name}.", f"Give it {wanted}."
             )
     return made
 
@@ -112,7 +112,7 @@ def _unstacked(value: Any) -> Any:
     """
     if isinstance(value, Call) and value.name == STACKED:
         if len(value.args) > 1:
-            raise fault(value.spans[1], f"{STACKED} takes one argument without a name: the list of cells", "")
+            raise fault(value.spans[1], f"{STACKED} takes one positional argument: the list of cells", "")
         pairs = [("cells", cells, value.spans.get(0)) for cells in value.args]
         pairs += [(name, item, value.spans.get(name)) for name, item in value.kwargs.items()]
     elif isinstance(value, Mapping) and value.get("class_name") == STACKED:
@@ -147,7 +147,10 @@ def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
 
 def _built(value: Any, build: Build, name: str) -> Spec:
     if not isinstance(value, (Call, Mapping, Spec)):
-        raise LayerError(f"{name} is {shown(value)}, not a layer that is called.", "For example LSTM(3).")
+        raise LayerError(
+            f"{name} needs a layer with arguments such as LSTM(3), not {shown(value)}.",
+            "For example LSTM(3).",
+        )
     return build(value)
 
 
@@ -184,7 +187,7 @@ _PLAIN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "size": (_is_size, "a whole number above 0"),
     "sizes": (_is_sizes, "a whole number above 0, or one for each axis"),
     "flag": (lambda value: isinstance(value, bool), "True or False"),
-    "rate": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to, but not, 1"),
+    "rate": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"),
     "number": (_is_number, "a number"),
     "seed": (
         lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),

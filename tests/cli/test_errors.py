@@ -18,7 +18,7 @@ BAD = [
     (["run", "nothing.json"], "nothing.json: there is no such file.", ""),
     (["run", "gru"], "gru: there is no such file.", "--layer gru"),
     (["run", "notes.txt"], "notes.txt: there is no such file.", ""),
-    (["run", ""], "the name of a file is empty.", ""),
+    (["run", ""], "the file name is empty.", ""),
     (["run", "."], ".", ""),
     (["run", "[[[1, 2], [3]]]"], "[0][1]", ""),
     (["run", "[[[1, true]]]"], "[0][0][1] is true, not a number.", "Booleans are not numbers"),
@@ -30,11 +30,11 @@ BAD = [
     (["run", "--input-shape", "batch,2,2"], "batch is no number", "rnncli shape"),
     (["run", "--input-shape", "1,0,2"], "the input shape '1,0,2' has '0'", ""),
     (["shape", "--input-shape", "5"], "has 1 axis", "1,5,1 is a series of one feature"),
-    (["run", INLINE, "--fill", "ones"], "--fill ones is for a made input.", "--input-shape"),
+    (["run", INLINE, "--fill", "ones"], "--fill ones applies only to a generated input.", "--input-shape"),
     (["run", INLINE, "--input-format", "jsn"], "jsn", "Did you mean json?"),
     (["run", INLINE, "--input-axes", "batch,tme,features"], "tme", "Did you mean time?"),
     (["run", "--input-shape", "2,3,4", "--input-axes", "time,batch,features"], "--input-axes is for", ""),
-    (["run", INLINE, "--pad-value", "1"], "--pad-value is for --pad.", "--pad post"),
+    (["run", INLINE, "--pad-value", "1"], "--pad-value needs --pad.", "--pad post"),
     (["run", INLINE, "--seed", "-1"], "--seed: -1 is not between 0 and 4294967295.", ""),
     (["run", '{"inputs": [[[1]]], "seed": 5000000000}'], "seed is 5000000000.", "4294967295"),
     (["run", INLINE, "--mask", "[[true]]"], "the mask is (1, 1), and the input is (1, 2, 2).", "(1, 2)"),
@@ -46,10 +46,10 @@ BAD = [
     (["run", INLINE, "--bias-initializer", "zeroes"], "zeroes", "Did you mean"),
     (["run", INLINE, "--activation", "tahn"], "tahn", "Did you mean"),
     (["run", INLINE, "--units", "0"], "units", ""),
-    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "holds 1, and the layer wants 2", ""),
+    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "holds 1, but the layer needs 2", ""),
     (
         ["run", INLINE, "--initial-state", "[[[0, 0]], [[0, 0]]]"],
-        "has the shape (1, 2), and the layer wants (1, 3).",
+        "has the shape (1, 2), but the layer needs (1, 3).",
         "batch, units",
     ),
     (
@@ -135,7 +135,7 @@ def test_check_that_fails_still_prints_the_result(
     assert main(["run", INLINE, "--seed", "7", "--check"]) == 1
     streams = capfd.readouterr()
     assert "hidden_state" in streams.out
-    assert streams.err.startswith("rnncli: hidden_state: not the numbers of tensorflow.\n")
+    assert streams.err.startswith("rnncli: hidden_statediffers from TensorFlow.\n")
     assert main(["run", INLINE, "--seed", "7", "--check", "--atol", "1e-3"]) == 0
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = ROOT / "samples" / "sentence.json"
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 QUICK = ("--units", "2", "--kernel-initializer", "constant:0.5", "--seed", "3", "-f", "json")
-REMARK = "rnncli: note: no input was given: this is the built-in sample 'sentence' (1, 4, 5)\n"
+REMARK = "rnncli: note: no input given: using the built-in sample 'sentence' (1, 4, 5)\n"
 
 
 def answer(done: Completed) -> Any:

@@ -127,7 +127,7 @@ def test_check_is_seen_in_every_format(
     assert main(["run", INLINE, "--seed", "7", "--check", "-o", str(path)]) == 0
     notes = [line for line in capfd.readouterr().err.splitlines() if line.startswith(NOTE)]
     assert len(notes) == said
-    assert all("hidden_state: largest difference from tensorflow " in note for note in notes)
+    assert all("hidden_state: largest difference from TensorFlow " in note for note in notes)
 
 
 def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:

@@ -21,9 +21,9 @@ Run = Callable[..., CompletedProcess[str]]
         (["--mask", '[["a", true]]'], 'the command line: mask[0][0] is the text "a"'),
         (["--mask", "h.csv"], "h.csv: the mask is (1, 1)"),
         (["--mask-value", "nan", "--mask", "h.csv"], "h.csv: the mask is (1, 1)"),
-        (["--weights", "w.npz"], "w.npz: kernel has the shape (1, 1)"),
+        (["--weights", "w.npz"], "w.npz: kernel has shape (1, 1)"),
         (["--initial-state", "[[1, 2]]"], "the command line: it holds 1, and the layer wants"),
-        (["--initial-state", "[[1, 2], [3, 4]]"], "the command line: last_hidden_state has the shape (2,)"),
+        (["--initial-state", "[[1, 2], [3, 4]]"], "the command line: last_hidden_state has shape (2,)"),
         (["--initial-state", '{"foo": [1]}'], "the command line: there is no state 'foo'"),
         (["--input-axes", "time"], "x.json: the input is 3-D"),
     ],
@@ -43,7 +43,7 @@ def test_of_a_flag(rnncli: Run, tmp_path: Path, args: list[str], said: str) -> N
     ("part", "said"),
     [
         ({"mask": [[True]]}, "x.json: the mask is (1, 1)"),
-        ({"weights": {"kernel": [[1]]}}, "x.json: weights: kernel has the shape (1, 1)"),
+        ({"weights": {"kernel": [[1]]}}, "x.json: weights: kernel has shape (1, 1)"),
         ({"initial_state": {"foo": [1]}}, "x.json: initial_state: there is no state 'foo'"),
     ],
 )

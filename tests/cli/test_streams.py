@@ -186,7 +186,9 @@ def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str
     (tmp_path / "link.json").symlink_to("in.json")
     done = rnncli(*command.split(), "in.json", "-o", "link.json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("rnncli: link.json: it is read here, and would be lost.\n")
+    assert done.stderr.startswith(
+        "rnncli: link.json: it is an input of this command and would be overwritten.\n"
+    )
     assert (tmp_path / "in.json").read_text() == INLINE
 
 
@@ -229,7 +231,7 @@ def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
         os.close(theirs)
         os.close(ours)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("rnncli: npz is not for a terminal.\n")
+    assert refused.stderr.startswith("rnncli: npz is binary and cannot be shown in a terminal.\n")
 
 
 def test_an_existing_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_matrix_says_what_is_equal_across_the_quadrants() -> None:
 
 def test_matrix_says_what_is_not_equal() -> None:
     said = _said_below_the_scheme(MatrixAnswer(matrix(spoilt=True)))
-    assert said[1] == "each with other numbers where it is returned again: last_cell_state"
+    assert said[1] == "different between combinations that return it: last_cell_state"
     assert "last_cell_state" not in said[0]
 
 

@@ -153,7 +153,7 @@ class TestWeights:
         [
             ({"bias": None}, "weights: bias is missing"),
             ({"kernal": np.zeros(3)}, "weights: there is no weight kernal here"),
-            ({"kernel": np.zeros((8, 3), "float32")}, "weights: kernel has the shape (8, 3)"),
+            ({"kernel": np.zeros((8, 3), "float32")}, "weights: kernel has shape (8, 3)"),
         ],
     )
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
@@ -188,7 +188,7 @@ class TestRefusals:
     def test_an_engine_that_is_not_there_or_cannot(self) -> None:
         with pytest.raises(UsageError, match="no engine 'nunpy'"):
             oracle.asked(["LSTM(2)"], X, "nunpy")
-        with pytest.raises(UsageError, match="ConvLSTM1D has no step here"):
+        with pytest.raises(UsageError, match="ConvLSTM1D has no step in rnncli"):
             oracle.asked(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])

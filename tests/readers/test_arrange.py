@@ -40,7 +40,7 @@ class TestRank:
     def test_two_axes_are_one_sequence(self) -> None:
         found = arranged(CUBE[0])
         assert found.inputs.shape == (1, 3, 4)
-        assert found.remarks == ("one sequence: a batch axis of 1 was put in front, (3, 4) -> (1, 3, 4)",)
+        assert found.remarks == ("added a batch axis: (3, 4) -> (1, 3, 4)",)
 
     @pytest.mark.parametrize("ndim", [4, 5, 6])
     def test_convolutional_layers_take_more(self, ndim: Any) -> None:

@@ -110,7 +110,7 @@ class TestJson:
             ("[1, 1e999]", "1e999 is too large a number."),
             ("[[1.0,2],\n [3,,4]]", "notes.json: line 2, column 5: "),
             ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
-            ("[[1, 2], [3", "notes.json: line 1, column 12: it ends too early."),
+            ("[[1, 2], [3", "notes.json: line 1, column 12: unexpected end of input."),
             ("[[1]]\n[[2]]", "--input-format ndjson"),
             ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
             ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),

@@ -10,7 +10,7 @@ from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFla
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"
-SUMMARY = "Where does this one number come from?"
+SUMMARY = "Where does one number come from?"
 EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
@@ -23,7 +23,7 @@ def explain(
     tensor: Annotated[
         str | None,
         typer.Argument(
-            metavar="TENSOR", help="A name and an index: 'last_cell_state[0,1]'.", show_default=False
+            metavar="TENSOR", help="A tensor and an index: 'last_cell_state[0,1]'.", show_default=False
         ),
     ] = None,
     input: InputFlags,
@@ -34,7 +34,7 @@ def explain(
         int,
         typer.Option(
             "--depth", metavar="N", min=1, rich_help_panel=OUTPUT, show_default=False,
-            help="Follow the states N - 1 steps back, or layers down (default 1).",
+            help="Follow the states N - 1 steps back, or N - 1 layers down (default 1).",
         ),
     ] = 1,
     terms: Annotated[
@@ -58,7 +58,7 @@ def explain(
 
     if tensor is None or not tensor.strip():
         example = explaining.example(request.stack_of(layer, Document()))
-        raise UsageError("no number was named.", f"Begin with one: rnncli explain '{example}'")
+        raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)

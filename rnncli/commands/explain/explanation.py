@@ -125,17 +125,17 @@ def target(text: str, infos: Sequence[TensorInfo]) -> Target:
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]:
     shape = tuple(size for size in info.shape if isinstance(size, int))
-    example = f"Write one index an axis, such as '{addresses.last_of(info)}'."
+    example = f"Give one index per axis, such as '{addresses.last_of(info)}'."
     if any(":" in part or "..." in part for part in parts):
-        raise UsageError(f"{text}: a slice is many numbers, and one is explained at a time.", example)
+        raise UsageError(f"{text}: a slice selects many numbers; explain takes one at a time.", example)
     try:
         index = tuple(map(addresses.number, parts))
     except ValueError:
-        raise UsageError(f"{text}: an index is a whole number.", example) from None
+        raise UsageError(f"{text}: an index must be a whole number.", example) from None
     axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"
     if len(parts) != len(shape):
-        raise UsageError(f"{text}: {len(parts)} indices, but {axes}.", example)
+        raise UsageError(f"{text}: {len(parts)} indices given, but {axes}.", example)
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
-            raise UsageError(f"{text}: there is no {one} on the axis {axis}: {axes}.", example)
+            raise UsageError(f"{text}: index {one} is out of range for {axis}: {axes}.", example)
     return tuple(one % size for one, size in zip(index, shape, strict=True))

@@ -13,7 +13,7 @@ from rnncli.cli.flags import RUN, InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"
-SUMMARY = "How far back does the output see?"
+SUMMARY = "How far back does the output depend on the input?"
 EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
 rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4
@@ -32,14 +32,16 @@ def gradients(
     output: OutputFlags,
     of: Annotated[
         str | None,
-        _flag("--of", "TENSOR", "Which numbers, hidden_states[0,3,1] (default: the last output)."),
+        _flag(
+            "--of", "TENSOR", "The numbers to differentiate, hidden_states[0,3,1] (default: the last output)."
+        ),
     ] = None,
     against: Annotated[
         list[str] | None,
-        _flag("--against", "LAYERS", "Side by side with these, of the same units: simple_rnn,lstm,gru."),
+        _flag("--against", "LAYERS", "Compare with these layers, with the same units: simple_rnn,lstm,gru."),
     ] = None,
 ) -> None:
-    """How far back does the output see?
+    """How far back does the output depend on the input?
 
     The norm of its gradient with respect to every state and every input, through Keras, for one sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
@@ -61,17 +63,21 @@ def gradients(
 def _demand_plain(run: RunFlags) -> None:
     """UsageError for what changes the numbers and not the question."""
     if run.engine not in ("auto", "tensorflow"):
-        raise UsageError(f"--engine {run.engine}: gradients come from tensorflow.", "Leave --engine out.")
+        raise UsageError(
+            f"--engine {run.engine}: gradients are computed by tensorflow.", "Leave --engine out."
+        )
     if run.training or run.calls > 1:
         name = "--training" if run.training else "--calls"
-        raise UsageError(f"gradients are of one call without dropout, not for {name}.", "Leave it out.")
+        raise UsageError(
+            f"gradients are computed for one call without dropout, not with {name}.", "Leave it out."
+        )
 
 
 def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
     """The flags of each: those of --layer if it is given, and then of every one of --against."""
     names = [text for word in against or () for text in _separated(word)]
     if against and not names:
-        raise UsageError("--against names no layer.", "For example --against simple_rnn,lstm,gru.")
+        raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
     if not names:
         return [layer]
     asked = [layer] if layer.layer else []
@@ -95,7 +101,7 @@ def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
 
     if flags and (case.weights is not None or case.initial_state is not None):
         raise UsageError(
-            "--against draws the weights of each layer, and begins at zero.",
+            "--against draws the weights of each layer and starts from zero states.",
             "Leave out weights and initial states.",
         )
     units = units_of(case)

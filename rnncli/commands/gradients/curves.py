@@ -168,7 +168,7 @@ def judge(
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> addresses.Index:
     if len(parts) > len(info.axes):
         raise UsageError(
-            f"--of {text}: {info.name} has {len(info.axes)} axes, and {len(parts)} indices came.",
+            f"--of {text}: {info.name} has {len(info.axes)} axes, but {len(parts)} indices were given.",
             f"Its axes are {', '.join(info.axes)}.",
         )
     return tuple(
@@ -183,11 +183,11 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
         one = addresses.number(part) if axis == "batch" else addresses.part(part)
         kept = range(length)[one]
     except ValueError:
-        advice = "One sequence at a time: its number." if axis == "batch" else "Write a number, or 2:5, or :."
-        raise UsageError(f"--of {text}: {part!r} is no index of {axis}.", advice) from None
+        advice = "Give the index of one sequence." if axis == "batch" else "Write a number, or 2:5, or :."
+        raise UsageError(f"--of {text}: {part!r} is not an index for {axis}.", advice) from None
     except IndexError:
         raise UsageError(
-            f"--of {text}: {axis} has {length}, and the index is {part}.",
+            f"--of {text}: {axis} has {length}, but the index is {part}.",
             f"Indices run from 0 to {length - 1}, or back from -1." if length else "It is empty.",
         ) from None
     if isinstance(kept, int):

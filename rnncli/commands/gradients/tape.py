@@ -113,7 +113,7 @@ class _Walk:
         mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
-                "Keras's cell, stepped, gave other numbers than its layer.", "Please report it."
+                "stepping Keras's cell gave different numbers than its layer.", "Please report it."
             )
 
     def together(self) -> int:

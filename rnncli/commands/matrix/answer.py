@@ -151,7 +151,7 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
     if not last.recurrent:
         raise LayerError(
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
-            "matrix wants a recurrent layer last, such as lstm.",
+            "matrix needs a recurrent layer last, such as lstm.",
         )
     return Matrix(
         {

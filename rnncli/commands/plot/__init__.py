@@ -48,7 +48,7 @@ class PlotFlags(NamedTuple):
     ] = None
     gate: Annotated[
         list[str] | None,
-        flag(RUN, "--gate", metavar="NAME", help="This gate or state of a trace. Several draw several."),
+        flag(RUN, "--gate", metavar="NAME", help="Draw this gate or state of a trace; repeat for several."),
     ] = None
     batch: Annotated[
         int,
@@ -63,7 +63,9 @@ class PlotFlags(NamedTuple):
     output: Annotated[
         str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")
     ] = None
-    terminal: Annotated[bool, flag(OUTPUT, "--terminal", help="Draw here, not into a file.")] = False
+    terminal: Annotated[bool, flag(OUTPUT, "--terminal", help="Draw in the terminal instead of a file.")] = (
+        False
+    )
     size: Annotated[
         str | None,
         flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px."),
@@ -72,7 +74,7 @@ class PlotFlags(NamedTuple):
         None
     )
     theme: Annotated[
-        str | None, choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background; the same as --style.")
+        str | None, choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background, same as --style.")
     ] = None
     scale: Annotated[
         str,
@@ -81,7 +83,7 @@ class PlotFlags(NamedTuple):
             "--scale",
             "SCALE",
             ("fixed", "auto"),
-            "Colours span 0 to 1 and -1 to 1 (fixed, the default), or only what the values do (auto).",
+            "Colour range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).",
         ),
     ] = "fixed"
     width: Annotated[int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="--terminal: columns.")] = (
@@ -98,7 +100,7 @@ class PlotFlags(NamedTuple):
         """UsageError where --style and --theme differ."""
         if self.style and self.theme and self.style != self.theme:
             raise UsageError(
-                f"--style {self.style} and --theme {self.theme} do not go together.", "Leave out one of them."
+                f"--style {self.style} and --theme {self.theme} cannot be combined.", "Leave out one of them."
             )
 
 
@@ -142,7 +144,8 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
         return sheet.of_result(case, compute.run(case, engine), wanted)
     if engine not in ("auto", "numpy"):
         raise UsageError(
-            f"--engine {engine}: this engine keeps no steps.", "Leave --engine out, or take --what result."
+            f"--engine {engine}: this engine does not record steps.",
+            "Leave --engine out, or take --what result.",
         )
     return sheet.of_trace(case, tracing.trace(case), wanted)
 
@@ -159,7 +162,7 @@ def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
     if not letters:
         return []
     shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
-    return [f"no installed font has {shown}: names that hold them are replaced by feature 0, 1, ..."]
+    return [f"no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."]
 
 
 def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
@@ -170,7 +173,7 @@ def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
 
     stdout, environment = sys.stdout, os.environ
     if stdout is None:
-        raise UsageError("standard output is closed.", "Draw into a file: --output FILE.png")
+        raise UsageError("standard output is closed.", "Write to a file: --output FILE.png")
     view = View(
         width=plot.width or terminal.columns(stdout, environment),
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
@@ -184,12 +187,12 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     if plot.terminal:
         if plot.output or plot.size:
             name = "--output" if plot.output else "--size"
-            raise UsageError(f"--terminal and {name} do not go together.", "Leave out one of them.")
+            raise UsageError(f"--terminal and {name} cannot be combined.", "Leave out one of them.")
         return None
     if plot.output is None:
-        raise UsageError("plot wants a file to draw into.", "Name one, -o FILE.png, or draw here: --terminal")
+        raise UsageError("plot needs a file to write.", "Name one, -o FILE.png, or draw here: --terminal")
     if plot.output == "-":
-        raise UsageError("-o -: a picture goes to a file.", "Name one, -o FILE.png, or draw here: --terminal")
+        raise UsageError("-o -: plot needs a file.", "Name one, -o FILE.png, or draw here: --terminal")
     from rnncli.cli.files import demand_place
     from rnncli.cli.sources import read_by
 
@@ -197,7 +200,7 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
     suffix = Path(plot.output).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         came = f"the suffix .{suffix}" if suffix else "no suffix"
-        raise UsageError(f"{plot.output} has {came}, and plot draws no such file.", "Use .png, .svg or .pdf.")
+        raise UsageError(f"{plot.output} has {came}, which plot cannot write.", "Use .png, .svg or .pdf.")
     return suffix
 
 
@@ -207,13 +210,13 @@ def _size(plot: PlotFlags) -> tuple[float, float] | None:
         return None
     found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)(px)?", plot.size.strip().casefold().replace("×", "x"))
     if found is None:
-        raise UsageError(f"--size {plot.size}: that is no width and height.", "Write 7x4, or 1600x900px.")
+        raise UsageError(f"--size {plot.size}: this is not a width and height.", "Write 7x4, or 1600x900px.")
     from rnncli.commands.plot.layout import DPI
 
     sides = [float(text) / (DPI if found[3] else 1) for text in found.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):
         raise UsageError(
-            f"--size {plot.size}: a side is longer than {LARGEST:g} inches, or nothing at all.",
-            "Sizes are in inches, or with px in pixels: 1600x900px",
+            f"--size {plot.size}: each side must be above 0 and at most {LARGEST:g} inches.",
+            "Sizes are in inches, or in pixels with px: 1600x900px",
         )
     return sides[0], sides[1]

@@ -133,7 +133,9 @@ def _matplotlib() -> Any:
     try:
         import matplotlib
     except ImportError:
-        raise EngineError("plot wants matplotlib, which is not here.", "pip install 'rnncli[plot]'") from None
+        raise EngineError(
+            "plot needs matplotlib, which is not installed.", "pip install 'rnncli[plot]'"
+        ) from None
     return matplotlib
 
 

@@ -97,7 +97,7 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every gate, candidate and state of one sequence: a row a layer and direction."""
     wanted = _entry(case, wanted)
     if not result.trace:
-        raise UsageError("there is no trace: no layer goes through time.", "Take --what result.")
+        raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
     _demand(wanted.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
@@ -114,7 +114,7 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     """Every returned tensor of one sequence: a row a layer."""
     wanted = _entry(case, wanted)
     if wanted.gates:
-        raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
+        raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[int | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
@@ -133,11 +133,11 @@ def _entry(case: Case, wanted: Wanted) -> Wanted:
     if not -count <= wanted.batch < count:
         raise UsageError(
             f"--batch {wanted.batch}: there is no such sequence.",
-            f"How many the input has: {count}, from 0; -1 is the last.",
+            f"The input has {count}, counted from 0; -1 is the last.",
         )
     if not _times(case, wanted):
         steps = case.inputs.shape[1]
-        raise UsageError("--steps: no time step is left.", f"How many the input has: {steps}, from 0.")
+        raise UsageError("--steps: no time step is selected.", f"The input has {steps}, counted from 0.")
     return wanted._replace(batch=wanted.batch % count)
 
 
@@ -197,8 +197,8 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
     """One returned tensor; a sequence in the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
         raise UsageError(
-            f"{tensor.name} has the axes {', '.join(tensor.axes)}, and a heat map has two.",
-            "plot draws what is (batch, timesteps, units) or (batch, units).",
+            f"{tensor.name} has the axes {', '.join(tensor.axes)}, but a heat map has two.",
+            "plot draws tensors of (batch, timesteps, units) or (batch, units).",
         )
     values = tensor.values[wanted.batch]
     kind = "cell" if tensor.label.part == "cell" else "state"

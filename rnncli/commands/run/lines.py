@@ -104,8 +104,8 @@ class Stream:
             return _said_of(line, error)
         if features != self._features:
             return InputError(
-                f"{line.name} has {features} features, the lines before have {self._features}.",
-                "The weights are made once, for the features of the first line.",
+                f"{line.name} has {features} features, but the previous lines have {self._features}.",
+                "The weights are built once, for the features of the first line.",
             )
         return case
 

@@ -28,11 +28,11 @@ LINES = ("ndjson", "json")
 def demand(whole: bool, *, stream: bool, memory: str | None) -> None:
     """UsageError where the flags do not go with --stream."""
     if not stream:
-        raise UsageError("--keep-going is for --stream.", "Add --stream, or leave it out.")
+        raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
     if whole:
         raise UsageError("--stream answers line by line.", "Leave --check, --stats and --fail-on-nan out.")
     if memory is not None:
-        raise UsageError("--memory is for a batch, and --stream answers line by line.", "Leave it out.")
+        raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
 
 
 def run(
@@ -66,28 +66,32 @@ def run(
                 else:
                     raise answer
         if empty:
-            raise InputError("--stream: not one line came.", "Give a tensor a line, as NDJSON.")
+            raise InputError("--stream: the input has no lines.", "Give one tensor per line, as NDJSON.")
     if bad:
         lines_were = "1 line was" if bad == 1 else f"{bad} lines were"
-        raise DisagreementError(f"{lines_were} not answered.", "What is wrong is said above.")
+        raise DisagreementError(f"{lines_were} not answered.", "See the messages above.")
 
 
 def _demand_lines(input: InputFlags) -> None:
     """UsageError where the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
-        raise UsageError("--stream reads lines, and --input-shape makes an input.", "Leave one of them out.")
+        raise UsageError(
+            "--stream reads lines, but --input-shape generates an input.", "Leave one of them out."
+        )
     for name in ("fill", "batch_column", "delimiter", "decimal"):
         if getattr(input, name) is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} is not for --stream, which reads lines of JSON.", "Leave it out.")
+            raise UsageError(
+                f"{flag} does not apply to --stream, which reads lines of JSON.", "Leave it out."
+            )
     format = formats.format_name(Source(""), input.input_format or _format_of(Path(input.input or "")))
     if format not in LINES:
         raise UsageError(
-            f"--stream reads lines of JSON, and the input is {format}.",
-            "Leave --stream out: a batch goes through in chunks.",
+            f"--stream reads lines of JSON, but the input is {format}.",
+            "Leave --stream out; a large batch is processed in chunks.",
         )
     if input.input is None and not sources.stdin_holds_data():
-        raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name a file of it.")
+        raise UsageError("--stream has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 
 def _format_of(path: Path) -> str:
@@ -177,8 +181,8 @@ def _arrays(raw: Any) -> list[Array]:
 def _demand_a_whole_value(line: Line) -> None:
     if line.text.strip() in (b"{", b"["):
         raise InputError(
-            f"{line.name}: a value begins here, and goes on in the next line.",
-            "A stream has a whole value a line, as --format ndjson prints it.",
+            f"{line.name}: a value starts here and continues on the next line.",
+            "In a stream each line is a complete value, as --format ndjson writes it.",
         )
 
 
@@ -186,6 +190,6 @@ def _demand_inputs_alone(document: Document, name: str) -> None:
     for part in ("layer", "initial_state", "weights", "seed", "training"):
         if getattr(document, part) is not None:
             raise InputError(
-                f"{name}: it says its own {part}, and the layers of a stream are made once.",
-                "Give it as a flag; a line holds inputs, and a mask where there is one.",
+                f"{name}: it has its own {part}, but the layers of a stream are built once.",
+                "Give it as a flag; a line contains inputs and, if there is one, a mask.",
             )

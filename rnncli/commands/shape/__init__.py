@@ -5,7 +5,7 @@ from __future__ import annotations
 from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, OutputFlags
 
 SECTION = "Ask a layer"
-SUMMARY = "Which tensors, which shapes, how many parameters, without computing."
+SUMMARY = "Tensors, shapes and parameter counts, without computing."
 EXAMPLES = """\
 rnncli shape --layer lstm --return-sequences --return-state
 rnncli shape --input-shape batch,None,8 --layer gru --units 64
@@ -19,7 +19,7 @@ def shape(
     output: OutputFlags,
     all_layers: AllLayers = False,
 ) -> None:
-    """Which tensors, which shapes, how many parameters, without computing.
+    """Tensors, shapes and parameter counts, without computing.
 
     In --input-shape a dimension may be None or a name, such as batch.
     """

@@ -37,22 +37,20 @@ class NarrowFlags(NamedTuple):
             "--step",
             "--steps",
             metavar="N",
-            help="Keep this time step of the input, or A:B; -1 is the last. Several keep several.",
+            help="Keep this time step of the input, or A:B; -1 is the last. Repeat for several.",
         ),
     ] = None
     unit: Annotated[
         list[int] | None,
-        flag(NARROW, "--unit", metavar="N", help="Keep this unit, on an axis of 1. Several keep several."),
+        flag(NARROW, "--unit", metavar="N", help="Keep this unit. Repeat for several."),
     ] = None
     batch: Annotated[
         list[int] | None,
-        flag(NARROW, "--batch", metavar="N", help="Keep this sequence of the batch. Several keep several."),
+        flag(NARROW, "--batch", metavar="N", help="Keep this sequence of the batch. Repeat for several."),
     ] = None
     gate: Annotated[
         list[str] | None,
-        flag(
-            NARROW, "--gate", metavar="NAME", help="Keep this gate, beside the states. Several keep several."
-        ),
+        flag(NARROW, "--gate", metavar="NAME", help="Keep this gate and the states. Repeat for several."),
     ] = None
 
 

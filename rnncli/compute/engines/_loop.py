@@ -21,7 +21,7 @@ def without_step(case: Case) -> str | None:
     for spec in case.layers:
         layer = make(spec)
         if not layer.without_keras:
-            return f"{spec.class_name} has no step here"
+            return f"{spec.class_name} has no step in rnncli"
         if case.training and not layer.trains_without_keras:
             return f"Keras draws what {spec.class_name} leaves out while it trains"
     return None
@@ -78,7 +78,7 @@ class Running(ABC):
         before = len(layer.cell.output(kept))
         if before != batch:
             raise InputError(
-                f"a stateful layer keeps the states of a batch of {before}, and this batch has {batch}.",
-                "Give the same number every time, or leave --stateful out.",
+                f"a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
+                "Use the same batch size every time, or leave --stateful out.",
             )
         return kept

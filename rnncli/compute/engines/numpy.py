@@ -16,7 +16,7 @@ from rnncli.result import STATUSES, Gate, LoopTrace
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
 
-ABOUT = About(("numpy",), "answers at once, and keeps every gate of every step")
+ABOUT = About(("numpy",), "fast, and records every gate of every step")
 
 BLOCK = 2**20
 """So many numbers the gates get from the inputs in one product, about."""

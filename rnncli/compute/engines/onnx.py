@@ -23,7 +23,7 @@ from rnncli.signals import undisturbed
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
 
-ABOUT = About(("onnx", "onnxruntime"), "large work in float32, by ONNX Runtime", extra="onnx")
+ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", extra="onnx")
 
 
 class Operator(NamedTuple):
@@ -83,7 +83,7 @@ _OPSET, _IR = 14, 8
 def refusal(case: Case) -> str | None:
     """Why onnx cannot express this, or not exactly; None where it gives Keras's numbers."""
     if case.traced:
-        return "it keeps no gates"
+        return "it does not record gates"
     for spec in (inner for outer in case.layers for inner in walk(outer)):
         config = spec.config
         if spec.class_name == "RNN":
@@ -97,9 +97,9 @@ def refusal(case: Case) -> str | None:
         if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
             return "it has no dropout between time steps"
         if spec.class_name == "Masking":
-            return "Masking may skip steps anywhere, and it can skip only the last ones"
+            return "Masking may skip steps anywhere, but it can skip only the last ones"
     if case.mask is not None and not _right_padded(case.mask):
-        return "the mask is no right padding, and it can skip only the last steps of a sequence"
+        return "the mask is not right padding, but it can skip only the last steps of a sequence"
     return without_step(case)
 
 
@@ -145,7 +145,9 @@ def _packages() -> tuple[Any, Any]:
             import onnx
             import onnxruntime
     except ImportError as error:
-        raise EngineError(f"the engine onnx is not here: {error}.", "pip install 'rnncli[onnx]'") from error
+        raise EngineError(
+            f"the engine onnx is not installed: {error}.", "pip install 'rnncli[onnx]'"
+        ) from error
     return onnx, onnxruntime
 
 
@@ -198,7 +200,7 @@ def _demand_tame(*arrays: Array) -> None:
             continue
         if not (array.min() > -_TAME and array.max() < _TAME):
             raise InexactError(
-                "NaN, infinity or a number beyond 1e18 came, which ONNX Runtime does not carry on.",
+                "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
                 "Leave --engine out, or take numpy.",
             )
 

@@ -15,7 +15,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.errors import EngineError
 
-ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
+ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that the others are checked against")
 
 
 def refusal(case: Case) -> str | None:
@@ -116,12 +116,12 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not here: {_first_line(error)}", "pip install tensorflow keras"
+            f"the engine tensorflow is not installed: {_first_line(error)}", "pip install tensorflow keras"
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise EngineError(
             f"Keras runs on {keras.backend.backend()} in this process.",
-            "Start one with KERAS_BACKEND=tensorflow.",
+            "Start a process with KERAS_BACKEND=tensorflow.",
         )
     return keras
 

@@ -48,10 +48,10 @@ class Source(NamedTuple):
         try:
             found, folder = self.path.exists(), self.path.is_dir()
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "that is no name of a file"
+            why = getattr(error, "strerror", None) or "that is not a file name"
             raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
         if not found and self.path.is_symlink():
-            raise InputError(f"{self.name}: this link leads to no file.", "Check where it leads.")
+            raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
         if not found:
             raise InputError(f"{self.name}: there is no such file.", _near(self.path))
         if folder:
@@ -90,7 +90,7 @@ def format_of(path: Path) -> str:
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
         f"{path}: {came}; known are {', '.join(by_suffix)}.",
-        f"{near if near.startswith('Did') else ''} Say the format with --input-format.".strip(),
+        f"{near if near.startswith('Did') else ''} Give the format with --input-format.".strip(),
     )
 
 
@@ -214,7 +214,7 @@ def _bytes_of(path: Path, name: str) -> bytes:
     except MemoryError:
         raise InputError(f"{name}: it does not fit in memory.", "Read a part of it, as a file.") from None
     except PermissionError:
-        raise InputError(f"{name}: there is no permission to read it.", "Check its mode and owner.") from None
+        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
         raise InputError(f"{name}: it cannot be read: {error.strerror or error}.") from None
 

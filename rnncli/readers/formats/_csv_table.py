@@ -91,7 +91,7 @@ def check_lines(table: Table) -> None:
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
             raise InputError(
-                f"{table.name}: line {number} has a quote that is not closed.", "A row is one line."
+                f"{table.name}: line {number} has a quote that is not closed.", "Each row must be one line."
             )
 
 
@@ -121,7 +121,7 @@ def _said(delimiter: str) -> str:
 def _decimal(said: str | None) -> str | None:
     found = None if said is None else {"comma": ",", "point": "."}.get(said.casefold(), said)
     if found not in (None, ".", ","):
-        raise UsageError(f"--decimal {said!r} is no decimal sign.", "It is . or ,")
+        raise UsageError(f"--decimal {said!r} is not a decimal sign.", "It is . or ,")
     return found
 
 

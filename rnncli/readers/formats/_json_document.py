@@ -10,7 +10,7 @@ from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
 KEYS = ("layer", "inputs", "mask", "initial_state", "weights", "seed", "training")
-EXAMPLE = 'The least is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
+EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 
 
 def document(value: Any, name: str) -> Document:
@@ -65,7 +65,7 @@ def _layer(value: Any, where: str) -> Any:
 def _shallow(value: Any, where: str, depth: int) -> None:
     """Whoever reads the layer walks it to its end: no deeper than an array can be."""
     if depth > nested.MAX_DEPTH:
-        raise InputError(f"{where}layer is nested deeper than {nested.MAX_DEPTH}.")
+        raise InputError(f"{where}layer is nested more than {nested.MAX_DEPTH}.")
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             _shallow(item, where, depth + 1)
@@ -74,7 +74,7 @@ def _shallow(value: Any, where: str, depth: int) -> None:
 def _seed(value: Any, where: str) -> int | None:
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise InputError(f"{where}seed is {nested.describe(value)}.", "A seed is a whole number from 0 on.")
+    raise InputError(f"{where}seed is {nested.describe(value)}.", "A seed is a whole number, 0 or greater.")
 
 
 def _training(value: Any, where: str) -> bool | None:

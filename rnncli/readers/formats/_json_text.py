@@ -67,8 +67,8 @@ def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
         if depth > nested.MOST_NESTED:
             position = token.start()
             break
-    what = f"it is nested deeper than {nested.MOST_NESTED} lists and objects"
-    advice = "Inputs are three lists in each other: [[[0.1, 4.2], [1.0, 3.1]]]."
+    what = f"it is nested more than {nested.MOST_NESTED} levels deep"
+    advice = "Inputs are three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
     return InputError(f"{where}{_place(text, position, first_line)}: {what}.", advice)
 
 
@@ -118,13 +118,13 @@ def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Faul
     if number and "infinity" in message:
         return _Fault(position, f"{_short(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
-        return _Fault(len(text.rstrip()), "it ends too early", "Is it cut short?")
+        return _Fault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
     found = _short(text[position : position + 21].split("\n")[0].rstrip())
-    advice = "It has to be JSON; another format is named by --input-format."
+    advice = "It must be JSON; for another format use --input-format."
     if a_line:
-        advice = "Every line is one value, as JSON."
+        advice = "Each line must be one JSON value."
     elif "after document" in message:
-        advice = "Several values, one a line, are --input-format ndjson."
+        advice = "For several values, one per line, use --input-format ndjson."
     return _Fault(position, f"{message}, found `{found}`", advice)
 
 

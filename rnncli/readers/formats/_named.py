@@ -23,7 +23,7 @@ def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:
         listed = [f"{name} {arrays[name].shape}" for name in others]
         listed[8:] = ["…"] if listed[8:] else []
         raise InputError(
-            f"{source_name}: it holds {', '.join(listed) or 'nothing'}, and none is called `inputs`.",
-            "Call the one to be read `inputs`, or save it alone.",
+            f"{source_name}: it contains {', '.join(listed) or 'nothing'}, but no array named `inputs`.",
+            "Name the array to read `inputs`, or save it alone.",
         )
     return Document(inputs=numeric(arrays[name], f"{source_name}: {name}"), mask=arrays.get("mask"))

@@ -22,7 +22,7 @@ def weights(value: Any, where: str) -> dict[str, Array]:
     """Arrays by path.  value: an object of nested lists or of objects, or arrays by name."""
     if not isinstance(value, dict) or not value:
         raise InputError(
-            f"{_place(where)} is not an object of weights by their names.",
+            f"{_place(where)} is not an object of weights by name.",
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
         )
     if "schema" not in value and isinstance(value.get("weights"), dict):
@@ -45,7 +45,7 @@ def tensor(value: Any, where: str) -> Any:
         name = "mask" if "mask" in value else next(iter(value), "")
         if not value or (name != "mask" and len(value) > 1):
             raise InputError(
-                f"{_place(where)} holds {', '.join(value) or 'nothing'}, and no mask.",
+                f"{_place(where)} contains {', '.join(value) or 'nothing'}, but no mask.",
                 "Name one of them `mask`.",
             )
         return value[name]
@@ -81,7 +81,8 @@ def own_outputs(value: dict[str, Any], where: str) -> dict[str, Any]:
     items = outputs if isinstance(outputs, list) else []
     if not items or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
         raise InputError(
-            f"{where}it is rnncli's own output, without outputs.", "Take that of `rnncli run --format json`."
+            f"{where}it is rnncli's own output, without outputs.",
+            "Use the output of `rnncli run --format json`.",
         )
     return {item["name"]: item.get("values") for item in items}
 
@@ -91,7 +92,7 @@ def numeric(array: Array, where: str) -> Array:
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise InputError(f"{_place(where)} is of dtype {array.dtype}, not numbers.", "Save real numbers.")
     if not array.size:
-        raise InputError(f"{_place(where)} is of shape {array.shape}: empty.", "No axis can be of size 0.")
+        raise InputError(f"{_place(where)} is of shape {array.shape}: empty.", "No axis may have size 0.")
     return array
 
 
@@ -101,7 +102,7 @@ def _flat(value: dict[str, Any], where: str, prefix: str) -> list[tuple[str, Arr
         path = f"{prefix}{name}"
         if isinstance(item, dict):
             if path.count("/") > nested.MAX_DEPTH:
-                raise InputError(f"{_place(where)} is nested too deep.")
+                raise InputError(f"{_place(where)} is nested too deeply.")
             found += _flat(item, where, f"{path}/")
         else:
             found.append((path, _array(item, f"{where}{'' if where.endswith(': ') else '/'}{path}")))

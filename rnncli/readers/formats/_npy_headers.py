@@ -60,7 +60,7 @@ def header(file: IO[bytes], size: int) -> Header:
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
         raise RefusedError("it is not a valid .npy file")
     if found.nbytes > size - file.tell():
-        raise RefusedError("it is cut short: its header promises more numbers")
+        raise RefusedError("it is truncated: its header declares more numbers")
     if not found.nbytes and len(shape) > 1:  # a zero beside what overflows
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
@@ -75,6 +75,6 @@ def read(file: IO[bytes], size: int) -> NDArray[Any]:
     while done < len(buffer):
         came = file.readinto(buffer[done : done + PIECE])  # type: ignore[attr-defined]
         if not came:
-            raise RefusedError("it is cut short: its header promises more numbers")
+            raise RefusedError("it is truncated: its header declares more numbers")
         done += came
     return array

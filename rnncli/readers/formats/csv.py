@@ -34,7 +34,7 @@ def read(source: Source, options: ReadOptions) -> Document:
         if numbered:
             table = rows.take(_filled(table, source.name, numbered, options))
     if table is None:
-        raise InputError(f"{source.name}: it has no rows.", "Give a row for each time step.")
+        raise InputError(f"{source.name}: it has no rows.", "Give one row per time step.")
     if not rows.width:
         raise InputError(f"{source.name}: it has the header {', '.join(table.header)} and no rows.")
     return rows.document(table)
@@ -174,7 +174,7 @@ def _refuse_points(table: Table, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         if "." in cell:
             raise InputError(
-                f"{place}: {_short(cell)!r} has a point, and the decimal sign is the comma.",
+                f"{place}: {_short(cell)!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
             )
 
@@ -209,7 +209,7 @@ def _check_widths(table: Table) -> None:
             columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
                 f"{table.name}: line {number} has {columns}, {before} {width}.",
-                "Write NaN for a missing number; another delimiter is named by --delimiter.",
+                "Write NaN for a missing number; to use another delimiter, add --delimiter.",
             )
         before = "the lines before have"
 
@@ -222,8 +222,8 @@ def _cell_advice(table: Table, cell: str) -> str:
     if cell.strip().casefold() in MISSING:
         return "Write NaN for a missing number."
     if any(character in cell for character in DELIMITERS + " "):
-        return f"Rows were split at {table.delimiter!r}; another delimiter is named by --delimiter."
-    return "Text can only tell sequences apart: --batch-column names its column."
+        return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter."
+    return "Text may only identify sequences: name its column with --batch-column."
 
 
 def _batch_index(table: Table, batch_column: str) -> int:

@@ -26,7 +26,7 @@ PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
     """Always an error: a model has no inputs."""
     raise InputError(
-        f"{source.name}: a saved model has weights and no inputs.", f"Use --weights {source.name}."
+        f"{source.name}: a saved model contains weights, not inputs.", f"Use --weights {source.name}."
     )
 
 
@@ -40,7 +40,7 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
     )
     if not found:
         raise InputError(
-            f"{source.name}: no layer with weights is in it.", "Build the model, and save it again."
+            f"{source.name}: it contains no layer with weights.", "Build the model, and save it again."
         )
     return found
 
@@ -49,7 +49,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The Keras configs of the layers called so, else of the recurrent ones, in the model's order."""
     config, _ = _held(source, numbers=False)
     if config is None:
-        raise InputError(f"{source.name}: it holds weights and no config.", "Save the model as .keras.")
+        raise InputError(f"{source.name}: it contains weights but no config.", "Save the model as .keras.")
     known = {_name(leaf): leaf for leaf in _leaves(config)}
     for name in names:
         if name not in known:
@@ -64,7 +64,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
         return [leaf for name, leaf in known.items() if name in names]
     found = [leaf for leaf in known.values() if _kind(leaf) in recurrent()]
     if not found:
-        raise InputError(f"{source.name}: there is no recurrent layer in it.", did_you_mean("", known))
+        raise InputError(f"{source.name}: it contains no recurrent layer.", did_you_mean("", known))
     return found
 
 
@@ -81,10 +81,10 @@ def _config(source: Source, text: str | bytes | None) -> Any:
     try:
         config = None if text is None else orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        fault = "nested too deep" if "depth" in error.msg else "not JSON"
+        fault = "nested too deeply" if "depth" in error.msg else "not JSON"
         raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.") from None
     if nested.is_too_deep(config):
-        raise InputError(f"{source.name}: its config is nested too deep.", "Save the model again.")
+        raise InputError(f"{source.name}: its config is nested too deeply.", "Save the model again.")
     return config
 
 

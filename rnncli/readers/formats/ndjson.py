@@ -29,8 +29,8 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
             if len(lines) == 1:
                 return document(value, f"{source.name}: line {number}")
             raise InputError(
-                f"{source.name}: line {number} is an object, and there are {len(lines)} lines.",
-                "With --stream each line is a record of its own.",
+                f"{source.name}: line {number} is an object, but there are {len(lines)} lines.",
+                "With --stream each line is its own record.",
             )
         sequences += _sequences(value, f"{source.name}: line {number} ")
     _same_features(sequences, source.name)
@@ -72,7 +72,7 @@ def _sequences(value: Any, where: str) -> list[Array]:
         return list(found)
     raise InputError(
         f"{where.rstrip()} is {found.ndim}-D, shape {found.shape}.",
-        "A line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
+        "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
     )
 
 
@@ -82,5 +82,5 @@ def _same_features(sequences: list[Array], name: str) -> None:
         if array.shape[1] != first:
             raise InputError(
                 f"{name}: sequence [0] has {first} features, [{index}] has {array.shape[1]}.",
-                "All sequences of one batch have the same features.",
+                "All sequences of a batch must have the same number of features.",
             )

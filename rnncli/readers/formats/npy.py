@@ -46,6 +46,6 @@ def _filed(source: Source, size: int) -> Any:
     except _npy_headers.RefusedError as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
     except PermissionError:
-        raise InputError(f"{source.name}: there is no permission to read it.", "Check its mode.") from None
+        raise InputError(f"{source.name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror or error}.") from None

@@ -36,7 +36,7 @@ def load(source: Source) -> dict[str, Array]:
     except (zips.RefusedError, _npy_headers.RefusedError) as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
     except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
-        raise InputError(f"{source.name}: it is broken or cut short.", ADVICE) from None
+        raise InputError(f"{source.name}: it is damaged or truncated.", ADVICE) from None
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
@@ -48,7 +48,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
         try:
             array = _npy_headers.read(file, entry.file_size)
             if file.read(1):  # at its end, and not before, zipfile has compared the checksum
-                raise _npy_headers.RefusedError("it has more bytes than its header promises")
+                raise _npy_headers.RefusedError("it has more bytes than its header declares")
             return array
         except _npy_headers.RefusedError as error:
             reason = str(error).removeprefix("it ")

@@ -62,7 +62,7 @@ def for_output(path: str | PurePath) -> str:
         return format
     known = ", ".join(f".{name}" for name in sorted({*names(), *OTHER_SUFFIXES} - {"table", "markdown"}))
     came = f"the suffix .{suffix}" if suffix else "no suffix"
-    raise UsageError(f"{path} has {came}, which no format belongs to.", f"Use one of {known}.")
+    raise UsageError(f"{path} has {came}, which belongs to no format.", f"Use one of {known}.")
 
 
 def get(format: str) -> Format:

@@ -17,7 +17,7 @@ def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None: 
     tensors = answer.tensors()
     if len(tensors) != 1:
         raise UsageError(
-            f"npy holds one tensor, and here are {len(tensors)}: {', '.join(tensors)}.",
-            "Use npz, which holds all; rnncli run chooses one with --select NAME.",
+            f"npy stores one tensor, but there are {len(tensors)}: {', '.join(tensors)}.",
+            "Use npz, which stores all of them; rnncli run selects one with --select NAME.",
         )
     write_npy(file, *tensors.values())

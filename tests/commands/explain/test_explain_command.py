@@ -59,8 +59,8 @@ def test_how_many_terms(rnncli: Any) -> None:
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
         (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),
-        ((), 2, "no number was named."),
-        (("",), 2, "no number was named."),
+        ((), 2, "no tensor was named."),
+        (("",), 2, "no tensor was named."),
     ],
 )
 def test_what_cannot_be_explained_is_said(rnncli: Any, words: Any, code: Any, said: Any) -> None:

@@ -168,7 +168,7 @@ def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shel
 def test_what_does_not_go_together(large: Path, rnncli: Run) -> None:
     done = rnncli("run", str(large), "--memory", "lots")
     assert done.returncode == 2
-    assert "--memory: 'lots' is no size." in done.stderr
+    assert "--memory: 'lots' is not a size." in done.stderr
     assert rnncli("run", "--stream", "--memory", "1G", input="").returncode == 2
 
 
@@ -237,7 +237,7 @@ def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path, late: f
         os.truncate(path, 2**20)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "in.npy: it became shorter while it was read.\n" in said
+    assert "in.npy: it became shorter while it was being read.\n" in said
     assert list(folder.iterdir()) == []
 
 

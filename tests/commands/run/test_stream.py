@@ -462,7 +462,7 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str)
 def test_what_is_no_line_of_a_stream_is_not_sent_to_another_format(text: str) -> None:
     done = stream(f"[[1, 2]]\n{text}\n")
     assert done.returncode == 2
-    assert done.stderr.endswith("\nEvery line is one value, as JSON.\n")
+    assert done.stderr.endswith("\nEach line must be one JSON value.\n")
 
 
 def test_a_mask_comes_out_of_a_pipe_once() -> None:

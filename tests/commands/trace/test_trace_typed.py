@@ -66,8 +66,8 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
             ("--layer", "gru", "--gate", "update", "--gate", "output"),
             "It is one of update, reset, candidate.",
         ),
-        (("--engine", "tensorflow"), "--engine tensorflow: this engine keeps no steps."),
-        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "ConvLSTM1D has no step here"),
+        (("--engine", "tensorflow"), "--engine tensorflow: this engine does not record steps."),
+        (("--layer", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), "ConvLSTM1D has no step in rnncli"),
         (("--dtype", "float16"), "cannot trace this: it does not round as Keras does in float16."),
         (("--format", "npy"), "Use npz"),
         (("--precision", "18"), "--precision"),
@@ -103,7 +103,7 @@ def test_npz_has_an_array_a_quantity(rnncli: Any, tmp_path: Any) -> None:
 def test_a_check_compares_outputs_and_states_with_keras(rnncli: Any) -> None:
     done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check")
     assert done.returncode == 0, done.stderr
-    assert "largest difference from tensorflow: hidden_state " in done.stdout
+    assert "largest difference from TensorFlow: hidden_state " in done.stdout
     assert "last_cell_state" in done.stdout
     strict = ("--units", "40", "--atol", "0", "--rtol", "0", "-f", "json")
     done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check", *strict)
