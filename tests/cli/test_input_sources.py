@@ -189,7 +189,7 @@ def test_shape_takes_names_and_none(rnncli: Run) -> None:
 def test_shape_reads_an_input_for_its_shape(rnncli: Run, tmp_path: Path) -> None:
     done = rnncli("shape", str(write(tmp_path / "data.csv")), "--return-sequences", "-f", "json")
     assert answer(done)["outputs"][0]["shape"] == [1, 2, 3]
-    assert "a batch axis of 1 was put in front" in done.stderr
+    assert "added a batch axis was put in front" in done.stderr
 
 
 def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:

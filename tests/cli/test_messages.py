@@ -58,7 +58,7 @@ def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
 
 @pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace"])
 def test_a_remark_beside_an_answer(rnncli: Run, command: str) -> None:
-    assert rnncli(command).stderr.startswith(f"{NOTE}no input was given")
+    assert rnncli(command).stderr.startswith(f"{NOTE}no input given")
 
 
 @pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])

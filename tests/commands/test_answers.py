@@ -150,7 +150,7 @@ def test_tensors_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["shape", "samples", "engines"])
 def test_what_computes_nothing_has_no_tensors(name: Any) -> None:
-    with pytest.raises(UsageError, match="has no tensors"):
+    with pytest.raises(UsageError, match="returns no tensors"):
         ANSWERS[name].tensors()
 
 
@@ -207,7 +207,7 @@ def test_matrix_document() -> None:
 
 
 def _said_below_the_scheme(answer: Any) -> Any:
-    grid, scheme, _, *lines = answer.page(VIEW).parts
+    grid, scheme, _, *lines = answer.page(VIEW).parts_in()
     assert isinstance(grid, Grid)
     assert isinstance(scheme, Table)
     return ["".join(span.text for span in line) for line in lines if line]
@@ -216,7 +216,7 @@ def _said_below_the_scheme(answer: Any) -> Any:
 def test_matrix_says_what_is_equal_across_the_quadrants() -> None:
     (same,) = _said_below_the_scheme(MatrixAnswer(matrix()))
     words, names = same.split(": ")
-    assert words == "each with the same numbers wherever it is returned"
+    assert words == "identical in every combination that returns it"
     assert names == "hidden_state · hidden_states · last_hidden_state · last_cell_state"
 
 

@@ -152,7 +152,7 @@ class TestWeights:
         ("changes", "message"),
         [
             ({"bias": None}, "weights: bias is missing"),
-            ({"kernal": np.zeros(3)}, "weights: there is no weight kernal here"),
+            ({"kernal": np.zeros(3)}, "weights: there is no weight kernal in this layer"),
             ({"kernel": np.zeros((8, 3), "float32")}, "weights: kernel has shape (8, 3)"),
         ],
     )

@@ -32,7 +32,7 @@ def test_it_is_the_number_of_run(rnncli: Any) -> None:
 
 
 def test_remarks_come_with_an_answer_and_not_without(rnncli: Any) -> None:
-    assert "note: no input was given" in rnncli("explain", "hidden_state[0,0]", "--seed", "1").stderr
+    assert "note: no input given" in rnncli("explain", "hidden_state[0,0]", "--seed", "1").stderr
     failed = rnncli("explain", "nope[0]", "--seed", "1")
     assert failed.returncode == 2
     assert failed.stderr.startswith("rnncli: there is no tensor 'nope'.")
@@ -54,8 +54,8 @@ def test_how_many_terms(rnncli: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("hidden_state[0,3]",), 2, "there is no 3 on the axis units: hidden_state is (1, 3)"),
-        (("hidden_states[0,3]",), 2, "2 indices, but hidden_states is (1, 4, 3)"),
+        (("hidden_state[0,3]",), 2, "index 3 is out of range for units: hidden_state is (1, 3)"),
+        (("hidden_states[0,3]",), 2, "2 indices given, but hidden_states is (1, 4, 3)"),
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
         (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),

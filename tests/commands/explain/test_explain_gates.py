@@ -62,4 +62,4 @@ def test_a_gate_of_a_masked_step_has_its_equation(capfd: pytest.CaptureFixture[s
 
 def test_a_gate_that_is_not_there_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert "there is no tensor 'forget'" in said(capfd, "explain", "forget[0,1]", "-l", "gru", code=2)
-    assert "there is no 9 on the axis units" in said(capfd, "explain", "forget[0,9]", code=2)
+    assert "index 9 is out of range for units" in said(capfd, "explain", "forget[0,9]", code=2)

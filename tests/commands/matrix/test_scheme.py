@@ -35,7 +35,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
     columns = [match.start() for match in re.finditer("t=", lines[start])]
     found = {}
     for line in lines[start + 1 :]:
-        if line.startswith("one letter"):
+        if line.startswith("same letter"):
             break
         name = line[: columns[0]].split("  ")[0].strip()
         found[name] = [line[column : column + 1].strip() for column in columns]
