@@ -1,1 +1,1 @@
-"""Saved models: one file per kind."""
+"""Readers of saved models: one file per kind, found by its stem; each has `read(source) -> Graph`."""
