@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import InputError
-from rnncli.readers import room
+from rnncli.readers import child_process, room
+from rnncli.readers import hdf5 as _hdf5
 from rnncli.readers.formats import Source, read, read_layers, read_states, read_tensor, read_weights
-from rnncli.readers.models import _child, _hdf5
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"
 """What broke a reader once; the suffix says which."""
@@ -36,7 +36,7 @@ READERS: tuple[Callable[[Source], Any], ...] = (read, read_weights, read_states,
 def bounded() -> Iterator[None]:
     """What takes more time fails, and what takes more memory finds none."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (_child._taken() + MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (child_process._taken() + MEMORY, before[1]))
     start = time.monotonic()
     try:
         yield

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from rnncli.errors import InputError
-from rnncli.readers.formats import Source, read_weights
-from rnncli.readers.models import _child, _hdf5, keras_model
+from rnncli.readers import child_process, hdf5
+from rnncli.readers.formats import Source, keras_model, read_weights
 
 KERNEL, RECURRENT, BIAS = np.ones((5, 12), "f4"), np.ones((3, 12), "f4"), np.ones(12, "f4")
 Make = Callable[[h5py.Group, Path], None]
@@ -192,15 +192,15 @@ class TestTheChild:
     def test_crash_loop_and_explosion(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
     ) -> None:
-        monkeypatch.setattr(_hdf5, "_config", broken)
-        monkeypatch.setattr(_hdf5, "SECONDS", 0.5)
+        monkeypatch.setattr(hdf5, "_config", broken)
+        monkeypatch.setattr(hdf5, "SECONDS", 0.5)
         path = written(tmp_path / "w.h5", lambda group, _: group.__setitem__("0", KERNEL))
         assert said in complaint(path)
         assert_no_child()
 
     def test_an_interrupt_ends_it_at_once(self) -> None:
         def interrupted() -> None:
-            with _child.working(lambda _: time.sleep(60), 60, 2**28) as answer:
+            with child_process.working(lambda _: time.sleep(60), 60, 2**28) as answer:
                 os.kill(os.getpid(), signal.SIGINT)
                 answer.take(1)
 
@@ -217,7 +217,7 @@ class TestTheChild:
             except OSError as error:
                 file.write(str(error.errno).encode())
 
-        with _child.working(work, 5, 2**28) as answer:
+        with child_process.working(work, 5, 2**28) as answer:
             assert answer.take(2) == b"24"
 
     def test_the_numbers_arrive(self, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_an_interrupted_command_leaves_no_child() -> None:
 
 def test_one_large_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the library may take beyond it."""
-    monkeypatch.setattr(_hdf5, "SPACE", 2**24)
+    monkeypatch.setattr(hdf5, "SPACE", 2**24)
     kernel = np.zeros(10_000_000, "f4")
     path = written(tmp_path / "w.h5", lambda group, _: group.create_dataset("0", data=kernel) and None)
     (layer,) = keras_model.load(Source("w", path=path))

@@ -164,14 +164,14 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 def read_layers(source: Source) -> list[dict[str, Any]]:
     """The Keras configs of the recurrent layers in a saved model, in the model's order; or of those named."""
     source, names = _chosen(source)
-    layers: list[dict[str, Any]] = import_module("rnncli.readers.models.keras_model").layers(source, names)
+    layers: list[dict[str, Any]] = import_module("rnncli.readers.formats.keras_model").layers(source, names)
     return layers
 
 
 def left_out(source: Source) -> list[str]:
     """The layers of a saved model that `read_layers` does not take, unless those to take are named."""
     source, names = _chosen(source)
-    left: list[str] = [] if names else import_module("rnncli.readers.models.keras_model").left_out(source)
+    left: list[str] = [] if names else import_module("rnncli.readers.formats.keras_model").left_out(source)
     return left
 
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from rnncli.errors import InputError, listed
-from rnncli.readers import zips
+from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
-from rnncli.readers.models import _hdf5
-from rnncli.readers.models import keras_model as files
+from rnncli.readers.formats import keras_model as files
 from rnncli.readers.packages import needed
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def stored(source: Source) -> Stored:
     if data.startswith(b"PK"):
         version = _metadata(source, data)
         text, data = files.unpacked(data, source.name)
-    held = _hdf5.read_all(data, source.name, ADVICE)
+    held = hdf5.read_all(data, source.name, ADVICE)
     config = _parsed(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
     if not held.notes["legacy"]:
@@ -83,7 +82,7 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
         raise
 
 
-def _tree(held: _hdf5.Held) -> Group:
+def _tree(held: hdf5.Held) -> Group:
     """The groups as they stand in each other."""
     root = Group()
     for path, name in held.notes["names"].items():

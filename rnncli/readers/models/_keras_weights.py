@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.readers.models import _cudnn, _hdf5
+from rnncli.readers import hdf5
+from rnncli.readers.models import _cudnn
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _everything(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
     for number, (_, array) in enumerate(group.arrays):
         yield f"{prefix}{number}", array
     for name, below in group.groups.items():
-        if name not in _hdf5.SEEDS:
+        if name not in hdf5.SEEDS:
             yield from _everything(below, f"{prefix}{name}/")
 
 

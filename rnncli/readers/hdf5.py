@@ -20,8 +20,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError
-from rnncli.readers import room
-from rnncli.readers.models import _child
+from rnncli.readers import child_process, room
 from rnncli.readers.packages import needed
 
 SECONDS = 8.0
@@ -106,17 +105,17 @@ def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Foun
             whole.seek(0)
             return _held(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
-        with _child.working(work, seconds, SPACE) as answer:
+        with child_process.working(work, seconds, SPACE) as answer:
             return _held(answer.fill, len(data))
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
-    except _child.BrokenOffError as error:
+    except child_process.BrokenOffError as error:
         raise InputError(f"{name}: it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
 def _copy(file: BinaryIO, buffer: memoryview) -> None:
     if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise _child.BrokenOffError("the HDF5 library could not read it")
+        raise child_process.BrokenOffError("the HDF5 library could not read it")
 
 
 def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
@@ -165,7 +164,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | N
         except Exception:  # of whatever kind: h5py raises many for broken files
             found, head["refused"] = [], "it is not a Keras file, or it is damaged"
         _write_head(out, head)
-        _child.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
+        child_process.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
         for one in found:
             _write(out, one.dataset)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
-from rnncli.readers import zips
-from rnncli.readers.models import _chain, _hdf5
+from rnncli.readers import hdf5, zips
+from rnncli.readers.formats import _keras_chain
 from rnncli.readers.packages import needed
 from rnncli.specs import nested
 
@@ -55,8 +55,8 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
         if name not in known:
             raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
     try:
-        _chain.demand_stack(config, recurrent(), names)
-    except _chain.RefusedError as error:
+        _keras_chain.demand_stack(config, recurrent(), names)
+    except _keras_chain.RefusedError as error:
         first = next((name for name, leaf in known.items() if _kind(leaf) in recurrent()), "LAYER")
         advice = f"Name one layer to be run alone behind a #: @{source.name}#{first}."
         raise InputError(f"{source.name}: {error}.", advice) from None
@@ -92,7 +92,7 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
     """The configs of all layers that are no models themselves."""
     if not isinstance(config, dict):
         return
-    held = _chain.layers_of(config)
+    held = _keras_chain.layers_of(config)
     if held is None:
         yield config
         return
@@ -101,7 +101,7 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _name(config: dict[str, Any]) -> str:
-    return _chain.name_of(config)
+    return _keras_chain.name_of(config)
 
 
 def _kind(config: dict[str, Any]) -> str:
@@ -124,15 +124,15 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     return " ".join(str(array.shape) for array in arrays)
 
 
-def _held(source: Source, *, numbers: bool) -> tuple[Any, _hdf5.Held]:
+def _held(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
     """The model's config, None where there is none, and what the HDF5 file holds."""
     needed("h5py", "Keras's files")
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
         text, data = unpacked(data, source.name)
     if text is not None and not numbers:
-        return config(source, text), _hdf5.Held(None, ())
-    held = _hdf5.read(data, source.name, ADVICE, numbers=numbers)
+        return config(source, text), hdf5.Held(None, ())
+    held = hdf5.read(data, source.name, ADVICE, numbers=numbers)
     return config(source, held.config if text is None else text), held
 
 
@@ -150,9 +150,7 @@ def unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
-def _by_layer(
-    weights: Sequence[_hdf5.Weight], configs: dict[str, Any]
-) -> list[tuple[str, tuple[Array, ...]]]:
+def _by_layer(weights: Sequence[hdf5.Weight], configs: dict[str, Any]) -> list[tuple[str, tuple[Array, ...]]]:
     """Every layer's name and weights."""
     found: dict[tuple[int, str], list[Array]] = {}
     for place, layer, path, array in weights:
