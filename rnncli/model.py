@@ -77,3 +77,34 @@ class Graph:
     outputs: tuple[Ref, ...]
     notes: tuple[str, ...]
     generation: int = 3
+
+
+@dataclass(frozen=True)
+class Module:
+    """A recurrent layer, or a stack of them, of a file without a graph.
+
+    name: its path, `decoder.rnn`; a bare one is called after its class.
+    nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
+        what it puts out is what the next one gets.  Their weights are in Keras's layout.
+    refused: why it cannot be computed, "" where it can.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Modules:
+    """All that is in a file without a graph.
+
+    origin: the framework whose names the weights have, `PyTorch`.
+    others: the shapes of the tensors that belong to no recurrent layer.
+    notes: what the file does not say, and is assumed.
+    """
+
+    file: str
+    origin: str
+    modules: tuple[Module, ...]
+    others: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...] = ()

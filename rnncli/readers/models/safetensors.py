@@ -1,0 +1,19 @@
+"""Safetensors files with PyTorch's or Keras's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.readers.formats import safetensors
+from rnncli.readers.models import _modules
+
+if TYPE_CHECKING:
+    from rnncli.model import Modules
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".safetensors",)
+
+
+def read(source: Source) -> Modules:
+    """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
+    return _modules.modules(source.name, safetensors.load(source))
