@@ -199,7 +199,7 @@ def _rows(gate: Gate, view: View) -> Iterator[tuple[Cell, ...]]:
             *(_number(number, view) for number in (part.norm, *edges)),
             cell(histogram(part.stats.histogram, view), "dim"),
             _number(bias.stats.mean, view) if bias else (),
-            () if title else _number(part.radius, view),
+            () if title or len(part.shape) > 2 else _number(part.radius, view),
         )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute.models.keras import recurrent_nodes
+from rnncli.errors import UsageError, did_you_mean
 from rnncli.model import Graph, Modules, Node
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
@@ -108,6 +110,19 @@ def contents(found: Graph | Modules) -> Contents:
         for name, array in node.weights.items()
     }
     return Contents(found.file, found.origin, len(plain), recurrent, others, found.notes)
+
+
+def chosen(found: Contents, names: Sequence[str]) -> Contents:
+    """The layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file."""
+    known = [layer.name for layer in found.layers]
+    layers = [
+        layer for layer in found.layers if layer.name in names or re.sub(r"_l\d+$", "", layer.name) in names
+    ]
+    for name in names:
+        if not any(layer.name == name or re.sub(r"_l\d+$", "", layer.name) == name for layer in layers):
+            what = f"{found.file}: there is no recurrent layer {name!r} in it."
+            raise UsageError(what, did_you_mean(name, known))
+    return replace(found, layers=tuple(layers), others={}) if names else found
 
 
 def _once(nodes: tuple[Node, ...]) -> Iterator[Node]:

@@ -52,12 +52,15 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
     except InputError:
         raise reason from None
     if "holds weights and no model" in reason.what:
-        return replace(found, notes=("the file holds weights and no model.",))
-    return replace(found, notes=(f"the graph was not followed: {reason.what}",))
+        return replace(found, notes=("the file holds weights and no graph.", *found.notes))
+    what = reason.what.removeprefix(f"{source.name}: ")
+    return replace(found, notes=(f"the graph was not followed: {what}", *found.notes))
 
 
 def kind_of(source: Source) -> str:
     """The file here that reads it: by how it begins, else by its suffix.  InputError for others."""
+    if source.path is not None and (source.path / "saved_model.pb").is_file():
+        return "keras"  # which refuses TensorFlow's folders
     start = _start(source)
     if start.startswith(b"\x89HDF"):
         return "keras"
@@ -67,7 +70,7 @@ def kind_of(source: Source) -> str:
         return "safetensors"
     path: Path | None = source.path
     suffix = path.suffix.lower() if path else ""
-    if "!" in str(path or ""):
+    if not start and "!" in str(path or ""):
         return "keras"
     if suffix in _KINDS:
         return _KINDS[suffix]
@@ -82,8 +85,8 @@ def kind_of(source: Source) -> str:
 def _start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    if source.path is not None and ("!" in str(source.path) or source.path.is_dir()):
-        return b""  # a place in a zip file, or a folder: the reader says what it is
+    if source.path is not None and "!" in str(source.path) and not source.path.exists():
+        return b""  # a place in a zip file
     try:
         with source.file().open("rb") as file:
             return file.read(16)
