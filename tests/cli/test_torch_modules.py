@@ -146,6 +146,21 @@ def test_projections_are_refused_by_name_and_listed(tmp_path: Path) -> None:
         outputs(found, np.zeros((1, 2, 3), "float32"))
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_other_activations_can_be_assumed(both: bool, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    module = nn.RNN(3, 4, 2, nonlinearity="relu", batch_first=True, bidirectional=both)
+    found = read(stored(module.state_dict(), tmp_path / "relu.pt"))
+    inputs = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(inputs))[0].numpy()
+    relu = runner.assumed(found, {"activation": "relu"})
+    np.testing.assert_allclose(outputs(relu, inputs)["rnn_l1"], wanted, rtol=0, atol=1e-5)
+    assert "activation=relu" in relu.notes[-1]
+    with pytest.raises(UsageError, match="no layer in it has a recurrent_activation"):
+        runner.assumed(found, {"recurrent_activation": "relu"})
+
+
 def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     state = nn.LSTM(3, 4, 3).state_dict()
     del state["weight_hh_l1"]

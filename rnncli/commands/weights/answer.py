@@ -55,9 +55,8 @@ class WeightsAnswer:
     def page(self, view: View) -> Page:
         """The recurrent layers, then the gates of each of their cells, then the other tensors."""
         found = self.found
-        count = len(found.layers)
         key = "recurrent layers" if found.count is None else "layers of"
-        said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=count)]
+        said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=found.recurrent)]
         if found.count is None:
             said.append(say("no graph", view.lang))
         cells = [one for layer in found.layers for one in layer.cells if one.gates]

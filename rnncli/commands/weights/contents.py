@@ -81,11 +81,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Contents:
-    """A file.  count: of all its layers, None without a graph.  others: shapes of the other tensors."""
+    """A file.
+
+    count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
+    layers: the recurrent ones that are shown.  others: shapes of the other tensors.
+    """
 
     file: str
     origin: str
     count: int | None
+    recurrent: int
     layers: tuple[Layer, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
@@ -99,7 +104,7 @@ def contents(found: Graph | Modules) -> Contents:
             for module in found.modules
             for node in module.nodes
         )
-        return Contents(found.file, found.origin, None, layers, found.others, found.notes)
+        return Contents(found.file, found.origin, None, len(layers), layers, found.others, found.notes)
     recurrent = tuple(_layer(node, graph=True) for node in _once(recurrent_nodes(found)))
     known = {layer.name for layer in recurrent}
     plain = [node for node in _once(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)]
@@ -109,7 +114,7 @@ def contents(found: Graph | Modules) -> Contents:
         if node.name not in known
         for name, array in node.weights.items()
     }
-    return Contents(found.file, found.origin, len(plain), recurrent, others, found.notes)
+    return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
 
 
 def chosen(found: Contents, names: Sequence[str]) -> Contents:

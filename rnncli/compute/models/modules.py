@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
 from rnncli.compute.models._recurrent import spec_of
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
     Compute = Callable[[Case], Result]
+
+ASSUMABLE = ("activation", "recurrent_activation")
+GATED = ("GRU", "LSTM")
 
 
 def run(
@@ -37,6 +41,46 @@ def run(
         _demand(modules, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     return ModelRun(tuple(parts), {}, modules.notes)
+
+
+def assumed(modules: Modules, options: Mapping[str, str]) -> Modules:
+    """The same with other activations than their framework's defaults.
+
+    options: `activation` and `recurrent_activation`, each of every layer that has it.
+    Raises UsageError for another option, or one that no layer has.
+    """
+    for name in options:
+        if name not in ASSUMABLE:
+            raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, ASSUMABLE))
+    if "recurrent_activation" in options and not any(
+        _cell(node)["class_name"] in GATED for module in modules.modules for node in module.nodes
+    ):
+        what = f"{modules.file}: no layer in it has a recurrent_activation"
+        raise UsageError(f"{what}.", f"These have one: {listed(GATED)}.")
+    changed = tuple(
+        replace(module, nodes=tuple(_with(node, options) for node in module.nodes))
+        for module in modules.modules
+    )
+    said = listed([f"{name}={value}" for name, value in options.items()])
+    return replace(modules, modules=changed, notes=(*modules.notes, f"assumed instead: {said}."))
+
+
+def _cell(node: Node) -> Mapping[str, Any]:
+    """The class and config of a layer, inside Bidirectional or not."""
+    inner: Mapping[str, Any] = node.config.get("layer") or {
+        "class_name": node.class_name,
+        "config": node.config,
+    }
+    return inner
+
+
+def _with(node: Node, options: Mapping[str, str]) -> Node:
+    cell = _cell(node)
+    own = {key: value for key, value in options.items() if key == "activation" or cell["class_name"] in GATED}
+    config = {**cell["config"], **own}
+    if node.class_name != "Bidirectional":
+        return replace(node, config=config)
+    return replace(node, config={**node.config, "layer": {**cell, "config": config}})
 
 
 def _batched(modules: Modules, array: Array) -> Array:
