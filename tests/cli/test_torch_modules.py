@@ -181,6 +181,27 @@ def test_shared_storages_with_offsets_and_half_precision(tmp_path: Path) -> None
     assert weights["kernel"].shape == (4, 3)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_half_precision_is_read_as_float32(dtype: str, suffix: str, tmp_path: Path) -> None:
+    state = nn.GRU(3, 4, dtype=getattr(torch, dtype)).state_dict()
+    found = read(stored(state, tmp_path / f"half{suffix}"))
+    kernel = found.modules[0].nodes[0].weights["recurrent_kernel"]
+    assert kernel.dtype == np.float32
+    wanted = state["weight_hh_l0"].float().numpy()
+    np.testing.assert_array_equal(kernel[:, 4:8], wanted[:4].T)  # z, r, h out of r, z, n
+
+
+def test_tensors_of_other_kinds_are_listed(tmp_path: Path) -> None:
+    state = {
+        "a.weight_ih_l0": torch.ones(4, 3, dtype=torch.int8),
+        "a.weight_hh_l0": torch.ones(4, 4).to_sparse(),
+    }
+    found = read(stored({**state, "b.weight": torch.ones(2, 0)}, tmp_path / "other.pt"))
+    assert found.modules == ()
+    assert found.others == {"a.weight_ih_l0": (4, 3), "a.weight_hh_l0": (4, 4), "b.weight": (2, 0)}
+
+
 @pytest.mark.parametrize("what", ["module", "script", "pickle", "text", "cut", "empty"])
 def test_what_is_no_state_dict_is_refused_with_the_way_out(what: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"

@@ -34,15 +34,26 @@ def is_recurrent(name: str) -> bool:
 def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     """All that is known of a file.
 
-    tensors: by their names; arrays where `is_recurrent(name)`, else whatever has a shape.
+    tensors: by their names: arrays, and whatever else has a shape.
     """
-    found = [*_torch_modules(tensors), *_keras_modules(tensors)]
+    numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
+    known = {name: array for name, array in numbers.items() if array is not None}
+    found = [*_torch_modules(known), *_keras_modules(known)]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
     listed = tuple(module for _, module in found)
     by_torch = [module for module in listed if any(node.module == "torch.nn" for node in module.nodes)]
     origin = "PyTorch" if by_torch or not found else "Keras"
     return Modules(file, origin, listed, others, tuple(_notes(by_torch)))
+
+
+def _numbers(value: Any) -> Array | None:
+    """Floats as they are, half precision as float32, which holds every one of them; None for others."""
+    if not isinstance(value, np.ndarray):
+        return None
+    if value.dtype == np.float16 or value.dtype.name == "bfloat16":
+        return value.astype(np.float32)
+    return value if value.dtype in (np.float32, np.float64) else None
 
 
 def _notes(found: Sequence[Module]) -> Iterator[str]:

@@ -12,7 +12,6 @@ from rnncli.readers import zips
 from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.model import Modules
     from rnncli.readers.formats import Source
 
@@ -101,12 +100,11 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
             yield path, str(key), item
 
 
-def _array(tensor: Any) -> Array:
-    """Its numbers; half precision as float32, which holds every one of them."""
+def _array(tensor: Any) -> Any:
+    """Its numbers; bfloat16, which NumPy does not have, as float32.  Quantized and other tensors stay."""
     import torch
 
-    dense = tensor.detach().to_dense() if tensor.layout is not torch.strided else tensor.detach()
-    if dense.dtype in (torch.float16, torch.bfloat16):
-        dense = dense.float()
-    array: Array = dense.contiguous().numpy()
-    return array
+    if tensor.layout is not torch.strided or tensor.is_quantized or not tensor.is_floating_point():
+        return tensor
+    floats = tensor.detach()
+    return (floats.float() if floats.dtype == torch.bfloat16 else floats).contiguous().numpy()
