@@ -137,6 +137,11 @@ _FORMULAS: Mapping[str, Formula] = {
     "sparsemax": _sparsemax,
 }
 
+_EARLIER: Mapping[str, Formula] = {
+    "hard_sigmoid_keras2": lambda np, x: _between(np, 0.2 * x + 0.5, 0, 1),
+}
+"""What saved models of earlier versions mean; Keras 3 has these no more."""
+
 _ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
 
 _UNFIT: Mapping[str, str] = {
@@ -144,11 +149,14 @@ _UNFIT: Mapping[str, str] = {
     "threshold": "needs two arguments that no layer gives to its activation",
 }
 
-_TYPED = frozenset({"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_tanh"})
+_TYPED = frozenset(
+    {"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_sigmoid_keras2", "hard_tanh"}
+)
 """These give the dtype that they get; the others are cast."""
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("sigmoid", "hard_sigmoid", "sparse_sigmoid", "softmax", "sparsemax"), (0.0, 1.0)),
+    **dict.fromkeys(("sigmoid", "hard_sigmoid", *_EARLIER, "sparse_sigmoid"), (0.0, 1.0)),
+    **dict.fromkeys(("softmax", "sparsemax"), (0.0, 1.0)),
     **dict.fromkeys(("tanh", "hard_tanh", "softsign"), (-1.0, 1.0)),
 }
 
@@ -204,13 +212,13 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 def _function(name: str) -> Activation:
     import numpy
 
-    formula = partial(_FORMULAS[name], numpy)
+    formula = partial({**_FORMULAS, **_EARLIER}[name], numpy)
     return formula if name in _TYPED else lambda x: numpy.asarray(formula(x), x.dtype)
 
 
 @cache
 def _by_folded_name() -> dict[str, str]:
-    own = {name: name for name in (*_FORMULAS, *_UNFIT)}
+    own = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
     return {_folded(name): found for name, found in {**own, **_ALIASES}.items()}
 
 

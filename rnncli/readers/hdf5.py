@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from itertools import count, takewhile
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
 
@@ -55,10 +56,16 @@ class Weight(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What is in the file.  config: None where there is none."""
+    """What is in the file.
+
+    config: None where there is none.
+    notes: of `read_all` alone: `version` and `backend` of Keras, "" where the file does not say them;
+        `legacy`, whether it is of the older form; `names`, what groups say that their layers are called.
+    """
 
     config: str | None
     weights: tuple[Weight, ...]
+    notes: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
 
 class Found(NamedTuple):
@@ -72,12 +79,24 @@ class Found(NamedTuple):
 
 def read(data: bytes, name: str, advice: str, *, numbers: bool) -> Held:
     """What is in the file.  numbers: False for the config alone.  Raises InputError, named `name`."""
+    return _read(data, name, advice, _Walk.found if numbers else None)
+
+
+def read_all(data: bytes, name: str, advice: str) -> Held:
+    """The same with `notes`, and each array with the path of its group and its number there.
+
+    The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
+    """
+    return _read(data, name, advice, _Walk.everything)
+
+
+def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Found]] | None) -> Held:
     needed("h5py", "Keras's files")
     needed("orjson", "JSON")
     codecs.lookup("ascii")  # the child can import nothing
 
     def work(file: BinaryIO) -> None:
-        _answer(data, file, numbers)
+        _answer(data, file, walk)
 
     try:
         if not hasattr(os, "fork"):  # no child, and so no bounds
@@ -116,7 +135,7 @@ def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
         if array.size:
             fill(array.reshape(-1).view(np.uint8).data)
         weights.append(Weight(place, layer, path, array))
-    return Held(head["config"], tuple(weights))
+    return Held(head["config"], tuple(weights), head["notes"])
 
 
 def _demand_room(sizes: Iterable[int], packed: int) -> None:
@@ -126,16 +145,18 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
         raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
 
 
-def _answer(data: bytes, out: BinaryIO, numbers: bool) -> None:
+def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | None) -> None:
     """What the child does."""
     h5py = needed("h5py", "Keras's files")
     with ExitStack() as stack:
         found: list[Any] = []
-        head: dict[str, Any] = {"refused": None, "config": None, "arrays": []}
+        head: dict[str, Any] = {"refused": None, "config": None, "arrays": [], "notes": {}}
         try:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head["config"] = _config(file)
-            found = _Walk(h5py, file).found() if numbers else []
+            walked = _Walk(h5py, file)
+            found = [] if walk is None else walk(walked)
+            head["notes"] = walked.notes
             head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
             _demand_room((one.dataset.nbytes for one in found), len(data))
         except RefusedError as error:
@@ -191,10 +212,45 @@ class _Walk:
     def __init__(self, h5py: Any, file: Any) -> None:
         self.h5py, self.file = h5py, file
         self.parents: dict[int, int] = {self.address(file): -1}
+        self.notes: dict[str, Any] = {}
 
     def found(self) -> list[Found]:
-        legacy = self.at(self.file, "model_weights" if self.has(self.file, "model_weights") else "")
-        return list(self.legacy(legacy) if "layer_names" in legacy.attrs else self.current())
+        legacy = self.legacy_root()
+        return list(self.current() if legacy is None else self.legacy(legacy))
+
+    def legacy_root(self) -> Any:
+        """The group of the older form; None where the file is of another."""
+        root = self.at(self.file, "model_weights" if self.has(self.file, "model_weights") else "")
+        return root if {"layer_names", "layer_names0"} & set(root.attrs) else None
+
+    def everything(self) -> list[Found]:
+        """All arrays of numbers but the optimizer's; fills `notes`."""
+        legacy = self.legacy_root()
+        for note, attribute in (("version", "keras_version"), ("backend", "backend")):
+            values = [group.attrs.get(attribute) for group in (self.file, legacy) if group is not None]
+            self.notes[note] = next((_text(value) for value in values if isinstance(value, (str, bytes))), "")
+        self.notes.update(legacy=legacy is not None, names={})
+        found = self.groups(self.file, "", 0) if legacy is None else self.legacy(legacy)
+        return [one for one in found if not self.is_beside(one.dataset)]
+
+    def is_beside(self, dataset: Any) -> bool:
+        """Whether it holds texts and the like, which no layer that we know has for weights."""
+        return isinstance(dataset, self.h5py.Dataset) and dataset.dtype.kind not in "fiu"
+
+    def groups(self, group: Any, path: str, depth: int) -> Iterator[Found]:
+        """Every group's arrays, `layers/lstm/cell` and their numbers."""
+        for name, child in self.children(group, depth).items():
+            below = f"{path}/{name}".replace("\\", "/").strip("/")  # Keras 2.12 on Windows
+            if name == "optimizer":
+                continue
+            if below.rpartition("/")[2] != "vars":
+                yield from self.groups(child, below, depth + 1)
+                continue
+            owner = below.rpartition("/")[0]
+            said = child.attrs.get("name")
+            self.notes["names"][owner] = _text(said) if isinstance(said, (str, bytes)) else None
+            for number in sorted(filter(str.isdigit, child), key=int):
+                yield Found(0, owner, number, self.at(child, number))
 
     def address(self, group: Any) -> int:
         return int(self.h5py.h5o.get_info(group.id).addr)
@@ -273,10 +329,21 @@ class _Walk:
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    names = group.attrs[attribute]
-    if not isinstance(names, np.ndarray) or not all(isinstance(name, (str, bytes)) for name in names.flat):
-        raise RefusedError(f"its {attribute} is not a list of names")
-    return [_text(name) for name in names.flat]
+    """A list of texts; Keras cuts a long one into `layer_names0`, `layer_names1`, ..."""
+    pieces = takewhile(group.attrs.__contains__, (f"{attribute}{number}" for number in count()))
+    keys = [attribute] if attribute in group.attrs else list(pieces)
+    names = [name for key in keys or [attribute] for name in _texts(group, key)]
+    return [_text(name) for name in names]
+
+
+def _texts(group: Any, attribute: str) -> list[str | bytes]:
+    names = group.attrs.get(attribute)
+    empty = isinstance(names, np.ndarray) and not names.size
+    if empty or (
+        isinstance(names, np.ndarray) and all(isinstance(name, (str, bytes)) for name in names.flat)
+    ):
+        return list(names.flat)
+    raise RefusedError(f"its {attribute} is not a list of names")
 
 
 def _text(name: str | bytes) -> str:

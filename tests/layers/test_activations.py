@@ -151,3 +151,13 @@ def test_names_need_no_numpy() -> None:
         "import sys, rnncli.layers._activations as a; a.canonical('tanh'); assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hard_sigmoid_of_keras_2_is_kept_beside_that_of_keras_3(dtype: str) -> None:
+    x = grid(dtype)
+    np.testing.assert_array_equal(
+        _activations.get("hard_sigmoid_keras2")(x), np.clip(0.2 * x + 0.5, 0, 1).astype(dtype)
+    )
+    assert _activations.bounds("hard_sigmoid_keras2") == (0, 1)
+    assert "hard_sigmoid_keras2" not in _activations.NAMES

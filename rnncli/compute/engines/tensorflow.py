@@ -144,11 +144,25 @@ def _made(keras: Any, spec: Spec) -> Any:
 def _argument(keras: Any, name: str, value: Any) -> Any:
     if value == "probe" and name.endswith("_initializer"):
         return "zeros"
+    if value == "hard_sigmoid_keras2":
+        return _hard_sigmoid_of_keras_2(keras)
     if isinstance(value, Spec) and name.endswith("_initializer") and value.deferred:
         return {"class_name": value.class_name, "config": dict(value.config)}
     if isinstance(value, Spec):
         return _made(keras, value)
     return [_argument(keras, "", item) for item in value] if isinstance(value, tuple) else value
+
+
+def _hard_sigmoid_of_keras_2(keras: Any) -> Any:
+    """The function, known to Keras by a name: Bidirectional copies its layer through a config."""
+    known = keras.saving.get_registered_object("rnncli>hard_sigmoid_keras2")
+    if known is not None:
+        return known
+
+    def hard_sigmoid_keras2(x: Any) -> Any:
+        return keras.ops.clip(0.2 * x + 0.5, 0, 1)
+
+    return keras.saving.register_keras_serializable("rnncli")(hard_sigmoid_keras2)
 
 
 def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:

@@ -75,7 +75,8 @@ class ReadOptions(NamedTuple):
 @cache
 def formats() -> tuple[str, ...]:
     """The names of all formats: the stems of this folder."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name[0] != "_"))
+    found = pkgutil.iter_modules(__path__)
+    return tuple(sorted(info.name for info in found if info.name[0] != "_" and not info.ispkg))
 
 
 def format_of(path: Path) -> str:

@@ -75,7 +75,7 @@ def left_out(source: Source) -> list[str]:
     return [_title(leaf, ()).removesuffix("()") for leaf in leaves if _kind(leaf) not in kept]
 
 
-def _config(source: Source, text: str | bytes | None) -> Any:
+def config(source: Source, text: str | bytes | None) -> Any:
     """The model's config, of config.json or of the older form's attribute; None where there is none."""
     orjson = needed("orjson", "JSON")
     try:
@@ -129,14 +129,14 @@ def _held(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
     needed("h5py", "Keras's files")
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
-        text, data = _unpacked(data, source.name)
+        text, data = unpacked(data, source.name)
     if text is not None and not numbers:
-        return _config(source, text), hdf5.Held(None, ())
+        return config(source, text), hdf5.Held(None, ())
     held = hdf5.read(data, source.name, ADVICE, numbers=numbers)
-    return _config(source, held.config if text is None else text), held
+    return config(source, held.config if text is None else text), held
 
 
-def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+def unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
     """config.json and the HDF5 file of a .keras file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

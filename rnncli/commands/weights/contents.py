@@ -1,0 +1,248 @@
+"""The recurrent layers of a saved model, gate by gate, in a few figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+from rnncli.case import Array
+from rnncli.compute.models.keras import recurrent_nodes
+from rnncli.errors import UsageError, did_you_mean
+from rnncli.model import Graph, Modules, Node
+from rnncli.renderers import statistics
+from rnncli.renderers.statistics import Stats
+
+GATES = {
+    1: ("candidate",),
+    3: ("update", "reset", "candidate"),
+    4: ("input", "forget", "candidate", "output"),
+}
+EXACT = 256
+"""Up to so many units the eigenvalues are computed; above, powers of the matrix give their largest."""
+SQUARINGS = 12
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One weight's part for one gate.
+
+    norm: Frobenius, None where it is not finite.  radius: the spectral radius of a square part, else None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    norm: float | None
+    stats: Stats
+    radius: float | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """kernel and recurrent_kernel, then the bias, or input_bias and recurrent_bias, of one gate."""
+
+    name: str
+    parts: tuple[Figures, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One direction of a layer, or one cell of RNN.
+
+    name: `bi/forward`.  units: filters of a convolutional one.  features: of its input.
+    """
+
+    name: str
+    direction: str
+    units: int
+    features: int
+    gates: tuple[Gate, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A recurrent layer.
+
+    returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
+    note: why it cannot be computed, "" where it can.
+    """
+
+    name: str
+    class_name: str
+    config: Mapping[str, Any]
+    returned: str
+    parameters: int
+    cells: tuple[Cell, ...]
+    weights: Mapping[str, Array]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file.
+
+    count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
+    layers: the recurrent ones that are shown.  others: shapes of the other tensors.
+    """
+
+    file: str
+    origin: str
+    count: int | None
+    recurrent: int
+    layers: tuple[Layer, ...]
+    others: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
+
+
+def contents(found: Graph | Modules) -> Contents:
+    """What is in the file; of a graph each layer once, however often it is used."""
+    if isinstance(found, Modules):
+        layers = tuple(
+            _layer(node, graph=False, note=module.refused)
+            for module in found.modules
+            for node in module.nodes
+        )
+        return Contents(found.file, found.origin, None, len(layers), layers, found.others, found.notes)
+    recurrent = tuple(_layer(node, graph=True) for node in _once(recurrent_nodes(found)))
+    known = {layer.name for layer in recurrent}
+    plain = [node for node in _once(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)]
+    others = {
+        f"{node.name}/{name}": array.shape
+        for node in plain
+        if node.name not in known
+        for name, array in node.weights.items()
+    }
+    return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
+
+
+def chosen(found: Contents, names: Sequence[str]) -> Contents:
+    """The layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file."""
+    known = [layer.name for layer in found.layers]
+    layers = [
+        layer for layer in found.layers if layer.name in names or re.sub(r"_l\d+$", "", layer.name) in names
+    ]
+    for name in names:
+        if not any(layer.name == name or re.sub(r"_l\d+$", "", layer.name) == name for layer in layers):
+            what = f"{found.file}: there is no recurrent layer {name!r} in it."
+            raise UsageError(what, did_you_mean(name, known))
+    return replace(found, layers=tuple(layers), others={}) if names else found
+
+
+def _once(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    names = {node.name for node in nodes}
+    for node in nodes:
+        first, _, number = node.name.rpartition("@")
+        if not (number.isdigit() and first in names):
+            yield node
+
+
+def _is_layer(node: Node) -> bool:
+    return ".ops." not in f"{node.module}." and not node.class_name.endswith("OpLambda")
+
+
+def _layer(node: Node, *, graph: bool, note: str = "") -> Layer:
+    both = node.class_name == "Bidirectional"
+    inner = _inside(node.config, "layer") if both else node.config
+    return Layer(
+        name=node.name,
+        class_name=class_text(node.class_name, node.config),
+        config=node.config,
+        returned=_returned(inner) if graph else "",
+        parameters=sum(prod(array.shape) for array in node.weights.values()),
+        cells=tuple(_cells(node)),
+        weights=node.weights,
+        note=note,
+    )
+
+
+def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = config.get(key)
+    own = inner.get("config") if isinstance(inner, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
+def class_text(class_name: str, config: Mapping[str, Any]) -> str:
+    """`Bidirectional(GRU)`, `RNN(LSTMCell, GRUCell)`."""
+    held = [config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)]
+    held += config["cells"] if isinstance(config.get("cells"), list) else []
+    inside = [class_text(str(one.get("class_name")), one.get("config") or {}) for one in held]
+    return f"{class_name}({', '.join(inside)})" if inside else class_name
+
+
+def _returned(config: Mapping[str, Any]) -> str:
+    inner = _inside(config, "layer") or config
+    text = "sequences" if inner.get("return_sequences") else "last"
+    return f"{text} + state" if inner.get("return_state") else text
+
+
+def _cells(node: Node) -> Iterator[Cell]:
+    inner = _inside(node.config, "layer") or node.config
+    for path, recurrent in node.weights.items():
+        prefix, _, base = path.rpartition("/")
+        kernel = node.weights.get(f"{prefix}/kernel" if prefix else "kernel")
+        if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
+            continue
+        units = recurrent.shape[-2]
+        names = GATES.get(recurrent.shape[-1] // units if units else 0, ())
+        bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
+        parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
+        backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))
+        where = prefix.removeprefix("layer").strip("/")
+        yield Cell(
+            name=f"{node.name}/{where}" if where else node.name,
+            direction="backward" if backwards else "forward",
+            units=units,
+            features=kernel.shape[-2],
+            gates=tuple(_gate(name, place, len(names), parts) for place, name in enumerate(names)),
+        )
+
+
+def _biases(bias: Array | None) -> dict[str, Array]:
+    if bias is None:
+        return {}
+    return {"bias": bias} if bias.ndim == 1 else {"input_bias": bias[0], "recurrent_bias": bias[1]}
+
+
+def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> Gate:
+    def own(array: Array) -> Array:
+        size = array.shape[-1] // count
+        return array[..., place * size : (place + 1) * size]
+
+    return Gate(name, tuple(_figures(key, own(array)) for key, array in parts.items()))
+
+
+def _figures(name: str, array: Array) -> Figures:
+    import numpy as np
+
+    wide = np.asarray(array, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = float(np.linalg.norm(wide))
+    square = name == "recurrent_kernel" and wide.ndim == 2 and wide.shape[0] == wide.shape[1]
+    radius = spectral_radius(wide) if square else None
+    return Figures(name, array.shape, norm if np.isfinite(norm) else None, statistics.of(array), radius)
+
+
+def spectral_radius(matrix: Array) -> float | None:
+    """The largest absolute eigenvalue; None where the matrix is not finite.
+
+    Of a large matrix by its powers: |A^k|^(1/k) with k = 2^12, in float32, which is right to about one
+    in a thousand.
+    """
+    import numpy as np
+
+    if not matrix.size or not np.isfinite(matrix).all():
+        return None
+    if len(matrix) <= EXACT:
+        return float(np.abs(np.linalg.eigvals(matrix)).max())
+    power, logarithm = matrix, 0.0
+    for exponent in range(SQUARINGS + 1):
+        norm = float(np.linalg.norm(power))
+        if norm == 0:
+            return 0.0
+        logarithm += float(np.log(norm)) / 2**exponent
+        power = (power / norm).astype(np.float32)
+        if exponent < SQUARINGS:
+            power = power @ power
+    return float(np.exp(logarithm))

@@ -1,0 +1,178 @@
+"""Questions about a graph that are answered without computing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rnncli import layers
+from rnncli.compute import operations
+from rnncli.compute.operations._operation import KERAS_2, KERAS_3_0, TODAY
+from rnncli.errors import InputError, UsageError, did_you_mean
+from rnncli.model import Graph, Node, Ref
+
+INPUT = "InputLayer"
+
+
+def recurrent_nodes(graph: Graph) -> tuple[Node, ...]:
+    """Every use of a recurrent layer, in the order of the graph."""
+    return tuple(node for node in graph.nodes if is_recurrent(node))
+
+
+def is_recurrent(node: Node) -> bool:
+    """Whether it steps through time: a recurrent layer of Keras, or one inside TimeDistributed."""
+    class_name: str | None = node.class_name
+    module: str | None = node.module
+    config = node.config
+    while class_name == "TimeDistributed" and operations.from_keras(module):
+        inner = config.get("layer") or {}
+        class_name, module, config = inner.get("class_name"), inner.get("module"), inner.get("config") or {}
+    if not class_name or not operations.from_keras(module):
+        return False
+    known = layers.known(class_name)
+    return known == class_name and layers.class_of(known).recurrent
+
+
+def holds_model(node: Node) -> bool:
+    """Whether it is a TimeDistributed around a whole model."""
+    if node.class_name != "TimeDistributed" or not operations.from_keras(node.module):
+        return False
+    return (node.config.get("layer") or {}).get("class_name") in ("Sequential", "Functional", "Model")
+
+
+def layer_inside(node: Node) -> dict[str, Any]:
+    """What makes the layer inside a TimeDistributed a node of its own."""
+    inner = node.config["layer"]
+    return {
+        "class_name": str(inner.get("class_name")),
+        "module": str(inner.get("module") or "keras.layers"),
+        "config": inner.get("config") or {},
+        "weights": {path.removeprefix("layer/"): array for path, array in node.weights.items()},
+    }
+
+
+def model_inside(node: Node) -> Graph:
+    """The graph of that model, its weights by their paths in it."""
+    from rnncli.readers.models.keras import graph_of
+
+    weights: dict[str, dict[str, Any]] = {}
+    for path, array in node.weights.items():
+        names = path.removeprefix("layer/").split("/")
+        for count in range(1, len(names)):
+            weights.setdefault("/".join(names[:count]), {})["/".join(names[count:])] = array
+    # Its config has been translated with that of the whole model.
+    return with_modules(graph_of(node.config["layer"], weights, "Keras 3.15.1", node.name))
+
+
+def inside_others(graph: Graph) -> tuple[str, ...]:
+    """One note for each layer that holds recurrent layers which the graph does not show."""
+    return tuple(
+        f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
+        for node in graph.nodes
+        if not is_recurrent(node) and _holds_recurrent(node.config)
+    )
+
+
+def _holds_recurrent(config: Any) -> bool:
+    if isinstance(config, Mapping):
+        name = config.get("class_name")
+        known = layers.known(name) if isinstance(name, str) and "config" in config else None
+        if known == name and known and layers.class_of(known).recurrent:
+            return True
+        return any(map(_holds_recurrent, config.values()))
+    return any(map(_holds_recurrent, config)) if isinstance(config, (list, tuple)) else False
+
+
+def chosen(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
+    """The recurrent nodes of these names; a shared layer's name means every use of it."""
+    nodes = recurrent_nodes(graph)
+    if not nodes:
+        raise InputError(
+            f"{graph.file}: the model has no recurrent layer.",
+            "rnncli looks into SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
+        )
+    there = {name: node for node in nodes for name in (node.name, _unnumbered(node.name))}
+    for name in names:
+        if name not in there:
+            _refuse_name(graph, name, there)
+    return tuple(node for node in nodes if not names or node.name in names or _unnumbered(node.name) in names)
+
+
+def _refuse_name(graph: Graph, name: str, there: Mapping[str, Node]) -> None:
+    other = next((node for node in graph.nodes if name in (node.name, _unnumbered(node.name))), None)
+    what = f"the layer {name} ({other.class_name}) is not recurrent" if other else f"there is no layer {name}"
+    raise UsageError(f"{graph.file}: {what}.", did_you_mean(name, there))
+
+
+def _unnumbered(name: str) -> str:
+    """`inside/lstm@1` -> `inside/lstm`."""
+    return re.sub(r"@\d+", "", name)
+
+
+def rules_of(origin: str) -> str:
+    """Whose rules about masks hold in a model saved by `Keras 2.4.0`."""
+    version = re.search(r"(\d+)(?:\.(\d+))?", origin)
+    if not version:
+        return KERAS_2  # as the reader assumes, and says
+    major, minor = int(version[1]), int(version[2] or 0)
+    if major < 3:
+        return KERAS_2
+    return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
+
+
+def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+    """The same lists with `function` of each item."""
+    if isinstance(nested, (list, tuple)):
+        return type(nested)(mapped(function, item) for item in nested)
+    return function(nested)
+
+
+def refs(nested: Any) -> Iterator[Ref]:
+    """Every Ref in nested lists and mappings."""
+    if isinstance(nested, Ref):
+        yield nested
+    elif isinstance(nested, Mapping):
+        for item in nested.values():
+            yield from refs(item)
+    elif isinstance(nested, (list, tuple)):
+        for item in nested:
+            yield from refs(item)
+
+
+def with_modules(graph: Graph) -> Graph:
+    """The same with the modules of operations, which `.h5` files leave out: their configs are no layer's."""
+    from rnncli.compute.operations.operation import NAMES
+
+    nodes = tuple(
+        replace(node, module="keras.src.ops")
+        if node.class_name in NAMES and node.module in ("", "keras.layers") and "trainable" not in node.config
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
+
+
+def arguments(node: Node) -> list[Any]:
+    """All that the node is called with, in which `refs` finds what it takes from others."""
+    return [node.args, dict(node.kwargs)]
+
+
+def behind(graph: Graph, names: set[str]) -> set[str]:
+    """These nodes, and all that they take something from."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.name in names or node.name in found:
+            found.add(node.name)
+            found.update(ref.node for ref in refs(arguments(node)))
+    return found
+
+
+def flat(nested: Any) -> Iterator[Any]:
+    """The items of nested lists."""
+    if isinstance(nested, (list, tuple)):
+        for item in nested:
+            yield from flat(item)
+    else:
+        yield nested

@@ -1,0 +1,101 @@
+"""One use of a recurrent layer in a graph, as a Case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rnncli.case import Case, Spec
+from rnncli.compute.models._graph import flat
+from rnncli.compute.operations import Call, UnknownLayerError
+from rnncli.compute.operations._operation import dtype_of
+from rnncli.errors import LayerError
+from rnncli.model import Node
+
+
+def case_of(node: Node, call: Call) -> Case:
+    """The Case of one use of a recurrent layer.  Raises UnknownLayerError where ours is another layer."""
+    import numpy as np
+
+    spec = spec_of(node)
+    dtype = dtype_of(node.config.get("dtype"))
+    if dtype is None:
+        raise call.refuse("does not compute in float32 or float64")
+    inputs, states = _parted(call)
+    if call.kwargs.get("training") and _draws(node.config):
+        raise call.refuse("is called with training=True, which draws random numbers")
+    if any(call.kwargs.get(name) is not None for name in ("constants",)):
+        raise call.refuse("is called with constants")
+    mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
+    if mask is not None and (node.class_name == "TimeDistributed" or np.shape(mask) != inputs.shape[:2]):
+        raise call.refuse(f"gets a mask of {np.shape(mask)} with inputs of {inputs.shape}")
+    return Case(
+        layers=(spec,),
+        inputs=np.ascontiguousarray(inputs, dtype),
+        mask=None if mask is None else np.asarray(mask, bool),
+        initial_state=tuple(np.asarray(state, dtype) for state in states) or None,
+        weights={name.removeprefix("layer/"): array for name, array in node.weights.items()},
+    )
+
+
+def spec_of(node: Node) -> Spec:
+    """The layer as rnncli knows it.  Raises UnknownLayerError for a cell or an option that it does not."""
+    from rnncli.specs.build import build
+
+    own = dict(node.config)
+    if node.class_name.startswith("ConvLSTM"):
+        own.pop("unroll", None)  # is written, and changes no number
+    written = {"class_name": node.class_name, "config": own}
+    try:
+        try:
+            return build(written)
+        except LayerError:
+            return build(_needful(written))
+    except LayerError as error:
+        raise UnknownLayerError(
+            node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
+        ) from None
+
+
+def _needful(written: Any) -> Any:
+    """A config without what only makes or trains the weights, which the model has."""
+    if isinstance(written, Mapping):
+        return {
+            name: _needful(value)
+            for name, value in written.items()
+            if not name.endswith(("_initializer", "_regularizer", "_constraint"))
+        }
+    return [_needful(item) for item in written] if isinstance(written, (list, tuple)) else written
+
+
+def _parted(call: Call) -> tuple[Any, list[Any]]:
+    """The sequence and the initial state, which Keras 2 also takes in one list with it."""
+    first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
+    given = call.args[0] if call.args else call.kwargs.get("initial_state")
+    states = first[1:] + list(flat(given))
+    if any(state is None for state in states):
+        states = [state for state in states if state is not None]
+        if states:
+            raise call.refuse("gets only part of its initial state")
+    return first[0], states
+
+
+def _draws(config: Any) -> bool:
+    """Whether any part of the layer drops something while it trains."""
+    if isinstance(config, Mapping):
+        return any(
+            (name in ("dropout", "recurrent_dropout") and bool(value)) or _draws(value)
+            for name, value in config.items()
+        )
+    return any(map(_draws, config)) if isinstance(config, (list, tuple)) else False
+
+
+def masks_after(case: Case, call: Call, count: int) -> tuple[Any, ...]:
+    """The masks that its outputs carry: a sequence has that of the inputs, a state none."""
+    spec, previous = case.layers[0], call.previous
+    previous = previous[0] if isinstance(previous, (list, tuple)) else previous
+    inner = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
+    sequence = spec.class_name == "TimeDistributed" or bool(inner.config.get("return_sequences"))
+    both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
+    carrying = (2 if both else 1) if sequence else 0
+    return tuple(previous if index < carrying else None for index in range(count))

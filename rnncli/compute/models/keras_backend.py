@@ -1,0 +1,216 @@
+"""A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
+
+Keras runs the model as it stands in the file.  What each recurrent layer gets there becomes its Case, and
+what it returned there is what `compute` has to return for that Case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.compute.models._graph import (
+    chosen,
+    inside_others,
+    is_recurrent,
+    recurrent_nodes,
+    rules_of,
+    with_modules,
+)
+from rnncli.compute.models._recurrent import case_of
+from rnncli.compute.models.keras import ModelRun, Part
+from rnncli.compute.operations import Call, is_operation, merging
+from rnncli.compute.operations._operation import TODAY
+from rnncli.errors import EngineError, LayerError, RnncliError
+from rnncli.model import Graph, Node
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.compute.models.keras import Compute
+    from rnncli.result import Result
+
+NEAR = 1e-4
+"""How far our steps may be from what Keras computed, for numbers of order one."""
+
+
+class Seen(NamedTuple):
+    """One call of a layer while Keras ran the model."""
+
+    name: str
+    inputs: Any
+    kwargs: Mapping[str, Any]
+    outputs: tuple[Any, ...]
+
+
+def run(
+    graph: Graph,
+    path: Path,
+    inputs: Mapping[str, Array],
+    compute: Compute,
+    *,
+    layers: Sequence[str] = (),
+    everything: bool = False,
+) -> ModelRun:
+    """The same as `keras.run`, with every layer computed by Keras up to the recurrent ones.
+
+    path: the file that `graph` was read from.
+    Raises LayerError where Keras cannot load or run the model, or not as it was meant when it was saved;
+    EngineError where our steps give other numbers than Keras did.
+    """
+    graph = with_modules(graph)
+    _demand_same_rules(graph)
+    wanted = {node.name: node for node in chosen(graph, layers)}
+    seen = {call.name: call for call in _seen(graph, path, inputs)}
+    missing = [name for name in wanted if name not in seen]
+    if missing:
+        raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
+    parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
+    return ModelRun(parts, dict(_others(graph, seen)) if everything else {}, inside_others(graph))
+
+
+def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
+    """Every call of every layer, in the order of Keras."""
+    import importlib
+
+    from rnncli.compute.engines._quiet import quiet
+
+    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
+    with _guarded(graph), quiet():
+        keras = tensorflow._keras()
+        model = keras.saving.load_model(path, compile=False)
+        names = list(_uses(model, "", 0))
+        calls: list[Seen] = []
+        _record(keras, model, calls)
+        model([keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs])
+    return [call._replace(name=name) for name, call in zip(names, calls, strict=True)]
+
+
+@contextmanager
+def _guarded(graph: Graph) -> Iterator[None]:
+    """Keras's own errors as ours: it does not know a custom layer either, and runs no Lambda of a file."""
+    try:
+        yield
+    except RnncliError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise LayerError(
+            f"{graph.file}: Keras cannot run this model: {lines[0][:200]}",
+            "Name layers that do not depend on what it cannot run: --model "
+            f"{graph.file}#{recurrent_nodes(graph)[0].name}.",
+        ) from None
+
+
+def _functional(model: Any) -> Any:
+    """A Sequential's graph, and every other model itself."""
+    return getattr(model, "_functional", None) or model
+
+
+def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
+    """The nodes of one model in the order in which Keras runs them, each with its number among how many."""
+    from keras.src.ops.function import make_node_key
+
+    graph = _functional(model)
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if not node.is_input:
+                every = enumerate(node.operation._inbound_nodes)
+                own = [one for i, one in every if make_node_key(node.operation, i) in graph._nodes]
+                yield node, own.index(node), len(own)
+
+
+def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
+    """Our names of all calls, in the order in which Keras makes them."""
+    for node, index, count in _nodes(model):
+        number = use * count + index
+        if hasattr(_functional(node.operation), "_nodes_by_depth"):
+            yield from _uses(node.operation, f"{prefix}{node.operation.name}/", number)
+        else:
+            yield f"{prefix}{node.operation.name}" + (f"@{number}" if number else "")
+
+
+def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
+    """Lets every layer of the model, and of models in it, note what it is called with."""
+    graph = _functional(model)
+    for operation in graph._operations:
+        if hasattr(_functional(operation), "_nodes_by_depth"):
+            _record(keras, operation, calls)
+        elif type(operation).__name__ != "InputLayer" and not hasattr(operation, "_rnncli_seen"):
+            operation._rnncli_seen = True
+            operation.call = _noting(keras, operation.call, calls)
+
+
+def _noting(keras: Any, call: Any, calls: list[Seen]) -> Any:
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        place = len(calls)
+        calls.append(Seen("", None, {}, ()))
+        outputs = call(*args, **kwargs)
+        named = dict(zip(("initial_state", "mask"), args[1:], strict=False))
+        numbers = {name: _numbers(keras, value) for name, value in {**named, **kwargs}.items()}
+        flat = tuple(_numbers(keras, tensor) for tensor in keras.tree.flatten(outputs))
+        calls[place] = Seen("", _numbers(keras, args[0]) if args else None, numbers, flat)
+        return outputs
+
+    return noting
+
+
+def _numbers(keras: Any, value: Any) -> Any:
+    """Tensors as arrays, through lists."""
+    if isinstance(value, (list, tuple)):
+        return [_numbers(keras, item) for item in value]
+    return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
+
+
+def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
+    """The layer's Case, computed and held to Keras."""
+    kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
+    mask = call.kwargs.get("mask")
+    given = Call(
+        node.config, node.weights, call.inputs, mask, mask, (), kwargs, TODAY, node.class_name, node.name
+    )
+    case = case_of(node, given)
+    result = compute(case)
+    _hold(graph, node, result, call.outputs)
+    return Part(node.name, case, result)
+
+
+def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
+    """Raises EngineError where our numbers are not Keras's."""
+    import numpy as np
+
+    for tensor, own in zip(result.outputs, theirs, strict=True):
+        size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
+        if not np.allclose(tensor.values, own, rtol=0, atol=NEAR * size, equal_nan=True):
+            largest = float(np.nanmax(np.abs(tensor.values - own)))
+            because = (
+                "" if rules_of(graph.origin) == TODAY else f", which does not know what {graph.origin} meant"
+            )
+            raise EngineError(
+                f"{graph.file}: {node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
+            )
+
+
+def _others(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
+    """What the layers that are not recurrent put out; operations are not shown."""
+    for node in graph.nodes:
+        if node.name in seen and not is_recurrent(node) and not is_operation(node.module):
+            outputs = seen[node.name].outputs
+            for index, output in enumerate(outputs):
+                yield f"{node.name}/output{f'_{index}' if len(outputs) > 1 else ''}", output
+
+
+def _demand_same_rules(graph: Graph) -> None:
+    """Raises LayerError where today's Keras would hand on other masks than the one that saved the model."""
+    rules = rules_of(graph.origin)
+    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
+    joined = any(
+        node.class_name in merging.NAMES or node.kwargs.get("initial_state") is not None
+        for node in graph.nodes
+    )
+    if rules != TODAY and masked and joined:
+        raise LayerError(
+            f"{graph.file}: it has a layer that only Keras can compute, and today's Keras joins masks "
+            f"differently from {graph.origin}, which saved it."
+        )

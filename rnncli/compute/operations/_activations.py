@@ -1,0 +1,35 @@
+"""What stands in a config as `activation`: a name, a config of a function, or one of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import LayerError
+from rnncli.layers import activations
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.compute.operations._operation import Call
+
+
+def activated(call: Call, x: Array, activation: Any) -> Array:
+    """The activation of `x`.  Raises UnknownLayerError where the function is not Keras's."""
+    if isinstance(activation, Mapping) and activation.get("class_name") != "function":
+        from rnncli.compute.operations import compute
+
+        inner = call._replace(
+            config=activation.get("config") or {},
+            class_name=str(activation.get("class_name")),
+            weights={},
+            inputs=x,
+            mask=None,
+        )
+        if inner.class_name == "PReLU":
+            raise call.refuse("has an activation with weights of its own")
+        output: Array = compute(inner, str(activation.get("module") or ""))[0]
+        return output
+    try:
+        return activations.get(activation)(x)
+    except LayerError as error:
+        raise call.refuse(f"has an activation that is not Keras's ({error.what.rstrip('.')})") from None

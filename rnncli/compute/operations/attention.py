@@ -1,0 +1,59 @@
+"""Attention over a sequence: Attention (Luong) and AdditiveAttention (Bahdanau)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.compute.operations._operation import Call, Returned
+from rnncli.layers import activations
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NAMES = ("Attention", "AdditiveAttention")
+
+
+def compute(call: Call) -> Returned:
+    """[query, value, key] -> (batch, query steps, dim); the query's mask goes on.
+
+    With return_attention_scores the scores, (batch, query steps, value steps), are a second output.
+    """
+    if call.kwargs.get("training") and call.config.get("dropout"):
+        raise call.refuse("is called with training=True, which draws random numbers")
+    query, value = call.inputs[0], call.inputs[1]
+    key = call.inputs[2] if len(call.inputs) > 2 else value
+    masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)
+    scores = _scores(call, query, key)
+    counts = _counts(call, scores, masks[1])
+    if counts is not None:
+        scores = np.where(counts, scores, scores - scores.dtype.type(1e9))
+    shares = activations.get("softmax")(scores)
+    output = shares @ value
+    if masks[0] is not None:
+        output = np.where(masks[0][..., None], output, output.dtype.type(0))
+    both = call.kwargs.get("return_attention_scores")
+    return ((output, shares) if both else output), masks[0]
+
+
+def _scores(call: Call, query: Array, key: Array) -> Array:
+    scale: Any = call.weights.get("scale")
+    if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
+        scores: Array = query @ np.swapaxes(key, -2, -1)
+        return scores if scale is None else scores * scale
+    both = query[..., :, None, :] + key[..., None, :, :]
+    if call.class_name == "AdditiveAttention":
+        added: Array = np.tanh(both) if scale is None else scale * np.tanh(both)
+        return np.asarray(added.sum(axis=-1))
+    inner = both if scale is None else scale * both
+    return np.asarray(call.weights["concat_score_weight"] * np.tanh(inner).sum(axis=-1))
+
+
+def _counts(call: Call, scores: Array, mask: Any) -> Any:
+    """Which values each query may look at: (batch or 1, query steps or 1, value steps)."""
+    counts = None if mask is None else mask[:, None, :]
+    if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
+        causal = np.tri(*scores.shape[-2:])[None] > 0
+        counts = causal if counts is None else counts & causal
+    return counts

@@ -1,0 +1,72 @@
+"""Convolutions over one to three axes of space; Keras lets no mask through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnncli.compute.operations._activations import activated
+from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+from rnncli.compute.operations._windows import around, padded, windows
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NAMES = (
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+)
+
+
+def compute(call: Call) -> Returned:
+    """(batch, *space, channels) -> (batch, *places, filters)."""
+    x, config, weights = call.floats(), call.config, call.weights
+    x = np.moveaxis(x, 1, -1) if channels_first(config) else x
+    if call.class_name.startswith("Conv"):
+        found = _convolved(call, x, weights["kernel"], int(config.get("groups") or 1))
+    else:
+        separable = call.class_name.startswith("Separable")
+        kernel = weights.get("depthwise_kernel", weights.get("kernel"))
+        if kernel is None:
+            raise call.refuse("has no kernel")
+        found = _depthwise(call, x, kernel)
+        if separable:
+            pointwise = weights["pointwise_kernel"]
+            found = found @ pointwise.reshape(pointwise.shape[-2:])
+    if config.get("use_bias", True):
+        found = found + weights["bias"]
+    found = np.moveaxis(found, -1, 1) if channels_first(config) else found
+    return activated(call, found, config.get("activation")), None
+
+
+def _seen(call: Call, x: Array) -> Array:
+    """The windows that the kernel sees, (batch, *places, channels, *sizes)."""
+    rank = x.ndim - 2
+    sizes, strides, dilations = (
+        sizes_of(call.config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
+    )
+    pads = around(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
+    return windows(padded(x, pads), sizes, strides, dilations)
+
+
+def _convolved(call: Call, x: Array, kernel: Array, groups: int) -> Array:
+    rank = x.ndim - 2
+    seen = _seen(call, x)
+    parts = zip(np.split(seen, groups, axis=1 + rank), np.split(kernel, groups, axis=-1), strict=True)
+    space = list(range(2 + rank, 2 + 2 * rank))
+    found = [np.tensordot(part, own, axes=([1 + rank, *space], [rank, *range(rank)])) for part, own in parts]
+    return np.concatenate(found, axis=-1)
+
+
+def _depthwise(call: Call, x: Array, kernel: Array) -> Array:
+    """Each channel by its own kernels; kernel: (*sizes, channels, multiplier)."""
+    seen = _seen(call, x)
+    space = "xyz"[: x.ndim - 2]
+    found = np.einsum(f"...c{space},{space}cm->...cm", seen, kernel)
+    return np.asarray(found.reshape(*found.shape[:-2], -1))

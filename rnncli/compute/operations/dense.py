@@ -1,0 +1,20 @@
+"""Dense: activation(x W + b) along the last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnncli.compute.operations._activations import activated
+from rnncli.compute.operations._operation import Call, Returned
+
+NAMES = ("Dense",)
+
+
+def compute(call: Call) -> Returned:
+    """(..., features) -> (..., units); the mask goes on."""
+    kernel, x = call.weights["kernel"], np.asarray(call.inputs)
+    x = x.astype(kernel.dtype) if x.dtype.kind != "f" else x
+    product = x.reshape(-1, x.shape[-1]).dot(kernel).reshape(*x.shape[:-1], kernel.shape[-1])
+    if call.config.get("use_bias", True):
+        product += call.weights["bias"]
+    return activated(call, product, call.config.get("activation")), call.previous

@@ -1,0 +1,17 @@
+"""Layers that change nothing unless they train: the dropouts, the noises, and Identity."""
+
+from __future__ import annotations
+
+from rnncli.compute.operations._operation import Call, Returned
+
+NAMES = (
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
+    "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity",
+)  # fmt: skip
+
+
+def compute(call: Call) -> Returned:
+    """The inputs and their mask."""
+    if call.kwargs.get("training"):
+        raise call.refuse("is called with training=True, which draws random numbers")
+    return call.inputs, call.previous

@@ -1,0 +1,99 @@
+"""Normalizations, by statistics that the layer learned or by those of what it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.compute.operations._operation import Call, Returned, axes_of, axis_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+EPSILON = 1e-7
+"""keras.backend.epsilon()."""
+
+
+def compute(call: Call) -> Returned:
+    """The inputs normalized; their mask goes on, where Keras lets it."""
+    x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
+    with np.errstate(all="ignore"):
+        output = _LAYERS[call.class_name](call, x)
+    return output, None if call.class_name == "RMSNormalization" else call.previous
+
+
+def _batch(call: Call, x: Array) -> Array:
+    """With the moving statistics: that is what it does unless it trains."""
+    if call.kwargs.get("training"):
+        raise call.refuse("is called with training=True, which takes the statistics of the batch")
+    axis, weights = axis_of(call.config), call.weights
+    shape = [1] * x.ndim
+    shape[axis] = x.shape[axis]
+    inverse = 1 / np.sqrt(weights["moving_variance"] + x.dtype.type(call.config.get("epsilon", 1e-3)))
+    if "gamma" in weights:
+        inverse = inverse * weights["gamma"]
+    offset = weights.get("beta", x.dtype.type(0)) - weights["moving_mean"] * inverse
+    return np.asarray(x * inverse.reshape(shape) + offset.reshape(shape), x.dtype)
+
+
+def _layer(call: Call, x: Array) -> Array:
+    """Over one axis or several of each sequence."""
+    axes = tuple(axis % x.ndim for axis in axes_of(call.config))
+    shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
+    gamma, beta = call.weights.get("gamma"), call.weights.get("beta")
+    mean = x.mean(axis=axes, keepdims=True)
+    inverse = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + x.dtype.type(call.config.get("epsilon", 1e-3)))
+    if call.config.get("rms_scaling"):
+        mean, beta = 0 * mean, None
+    if gamma is not None:
+        inverse = inverse * gamma.reshape(shape)
+    offset = -mean * inverse if beta is None else beta.reshape(shape) - mean * inverse
+    return np.asarray(x * inverse + offset, x.dtype)
+
+
+def _unit(call: Call, x: Array) -> Array:
+    squares = np.square(x).sum(axis=axes_of(call.config), keepdims=True)
+    return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e12)), x.dtype)
+
+
+def _rms(call: Call, x: Array) -> Array:
+    axes = tuple(axis % x.ndim for axis in axes_of(call.config))
+    shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
+    squares = np.square(x).mean(axis=axes, keepdims=True)
+    inverse = 1 / np.sqrt(squares + x.dtype.type(call.config.get("epsilon", 1e-6)))
+    return np.asarray(x * inverse * call.weights["scale"].reshape(shape), x.dtype)
+
+
+def _standardize(call: Call, x: Array) -> Array:
+    """Normalization: by the mean and variance that were learned, or that stand in the config."""
+    config, axis = call.config, call.config.get("axis", -1)
+    kept = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
+    shape = [size if axis in kept else 1 for axis, size in enumerate(x.shape)]
+    own = config.get("mean") is None
+    mean, variance = (
+        np.asarray(call.weights[name] if own else config[name], x.dtype) for name in ("mean", "variance")
+    )
+    if not own and mean.ndim and mean.size != np.prod(shape):
+        raise call.refuse("has a mean of another shape than its axes")
+    mean, variance = (part.reshape(shape) if part.ndim or own else part for part in (mean, variance))
+    deviation = np.maximum(np.sqrt(variance), x.dtype.type(EPSILON))
+    return np.asarray(mean + x * deviation if config.get("invert") else (x - mean) / deviation, x.dtype)
+
+
+def _rescale(call: Call, x: Array) -> Array:
+    scale, offset = (np.asarray(call.config.get(name, 0.0), x.dtype) for name in ("scale", "offset"))
+    return np.asarray(x * scale + offset, x.dtype)
+
+
+_LAYERS: Mapping[str, Callable[[Call, Any], Any]] = {
+    "BatchNormalization": _batch,
+    "LayerNormalization": _layer,
+    "UnitNormalization": _unit,
+    "RMSNormalization": _rms,
+    "Normalization": _standardize,
+    "Rescaling": _rescale,
+}
+
+NAMES = tuple(_LAYERS)

@@ -1,0 +1,59 @@
+"""Poolings over time or space; only the global average looks at a mask."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+from rnncli.compute.operations._windows import around, padded, windows
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NAMES = tuple(
+    f"{scope}{kind}Pooling{rank}D"
+    for scope in ("", "Global")
+    for kind in ("Average", "Max")
+    for rank in (1, 2, 3)
+)
+
+
+def compute(call: Call) -> Returned:
+    """(batch, *space, channels) -> (batch, *places, channels), or of a global one (batch, channels)."""
+    x = np.moveaxis(call.floats(), 1, -1) if channels_first(call.config) else call.floats()
+    if call.class_name.startswith("Global"):
+        return _over_all(call, x), None
+    found = _pooled(call, x)
+    return np.moveaxis(found, -1, 1) if channels_first(call.config) else found, None
+
+
+def _over_all(call: Call, x: Array) -> Array:
+    space, kept = tuple(range(1, x.ndim - 1)), bool(call.config.get("keepdims"))
+    if "Max" in call.class_name:
+        found = x.max(axis=space, keepdims=kept)
+    elif call.class_name.endswith("1D") and call.mask is not None:
+        counts = np.asarray(call.mask, bool)[..., None]
+        with np.errstate(all="ignore"):
+            total = np.where(counts, x, 0).sum(axis=1, keepdims=kept)
+            found = np.asarray(total / counts.sum(axis=1, keepdims=kept), x.dtype)
+    else:
+        found = x.mean(axis=space, keepdims=kept)
+    return np.moveaxis(found, -1, 1) if kept and channels_first(call.config) else found
+
+
+def _pooled(call: Call, x: Array) -> Array:
+    """Padding counts neither for the largest nor for the average."""
+    rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
+    sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)
+    strides = sizes_of(config.get("strides") or sizes, rank)
+    ones = (1,) * rank
+    pads = around(x.shape[1:-1], sizes, strides, ones, config.get("padding", "valid"))
+    inside = tuple(range(-rank, 0))
+    if "Max" in call.class_name:
+        return np.asarray(windows(padded(x, pads, -np.inf), sizes, strides, ones).max(axis=inside))
+    total = windows(padded(x, pads), sizes, strides, ones).sum(axis=inside)
+    counts = windows(padded(np.ones_like(x[:1]), pads), sizes, strides, ones).sum(axis=inside)
+    return np.asarray(total / counts, x.dtype)

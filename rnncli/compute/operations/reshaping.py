@@ -1,0 +1,88 @@
+"""Layers that move numbers and change none; Keras lets no mask through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+def compute(call: Call) -> Returned:
+    """The numbers in their new places, without a mask."""
+    return _LAYERS[call.class_name](call, call.inputs), None
+
+
+def _reshape(call: Call, x: Array) -> Array:
+    shape = [-1 if size is None else int(size) for size in call.config["target_shape"]]
+    return x.reshape(len(x), *shape)
+
+
+def _permute(call: Call, x: Array) -> Array:
+    return x.transpose(0, *call.config["dims"])
+
+
+def _flatten(call: Call, x: Array) -> Array:
+    if channels_first(call.config) and x.ndim > 1:
+        x = x.transpose(0, *range(2, x.ndim), 1)
+    size = 1
+    for length in x.shape[1:]:
+        size *= length
+    return x.reshape(len(x), size)
+
+
+def _repeat_vector(call: Call, x: Array) -> Array:
+    return x[:, None].repeat(call.config["n"], axis=1)
+
+
+def _zero_padding(call: Call, x: Array) -> Array:
+    return np.pad(x, _sides(call, x, "padding"))
+
+
+def _cropping(call: Call, x: Array) -> Array:
+    sides = list(zip(_sides(call, x, "cropping"), x.shape, strict=True))
+    if any(first + last >= size for (first, last), size in sides if size):
+        raise ValueError("it crops everything")
+    return x[tuple(slice(first, size - last) for (first, last), size in sides)]
+
+
+def _up_sampling(call: Call, x: Array) -> Array:
+    if call.config.get("interpolation", "nearest") != "nearest":
+        raise call.refuse(f"interpolates by {call.config['interpolation']}")
+    rank = x.ndim - 2
+    first = 2 if channels_first(call.config) else 1
+    for axis, size in enumerate(sizes_of(call.config.get("size", 2), rank)):
+        x = x.repeat(size, axis=first + axis)
+    return x
+
+
+def _sides(call: Call, x: Array, option: str) -> list[tuple[int, int]]:
+    """How much is added or taken before and after each axis: `2`, `(1, 2)`, or of more axes one each."""
+    rank, value = x.ndim - 2, call.config.get(option, 1)
+    each = [value] * rank if rank == 1 or isinstance(value, int) else value
+    pairs = [_two(own) for own in each]
+    around = [(0, 0), *pairs]
+    around.insert(1 if channels_first(call.config) else len(around), (0, 0))
+    return around
+
+
+def _two(value: Any) -> tuple[int, int]:
+    return (value[0], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
+
+
+_LAYERS: Mapping[str, Callable[[Call, Any], Any]] = {
+    "Reshape": _reshape,
+    "Permute": _permute,
+    "Flatten": _flatten,
+    "RepeatVector": _repeat_vector,
+    **{f"ZeroPadding{rank}D": _zero_padding for rank in (1, 2, 3)},
+    **{f"Cropping{rank}D": _cropping for rank in (1, 2, 3)},
+    **{f"UpSampling{rank}D": _up_sampling for rank in (1, 2, 3)},
+}
+
+NAMES = tuple(_LAYERS)

@@ -1,0 +1,74 @@
+"""TimeDistributed: the same layer at every time step, each step on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.compute.operations._operation import KERAS_2, Call, Returned, dtype_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+NAMES = ("TimeDistributed",)
+
+_ON_ITS_OWN = ("Masking", "Embedding")
+"""Layers that make a mask: Keras 2 joined these masks, Keras 3 drops them."""
+
+_LOOKS_AT_MASKS = ("Softmax", "GlobalAveragePooling1D", "TimeDistributed", "Attention", "AdditiveAttention")
+
+
+def compute(call: Call) -> Returned:
+    """(batch, timesteps, ...) -> (batch, timesteps, ...); for the mask see `mask_after`."""
+    from rnncli.compute.operations import compute as computed
+
+    inner = call.config["layer"]
+    if call.rules == KERAS_2 and inner.get("class_name") in _ON_ITS_OWN:
+        raise call.refuse(f"holds {inner.get('class_name')}, whose masks Keras 2 joined")
+    if dtype_of(_config(inner).get("dtype")) is None:
+        raise call.refuse("holds a layer of another dtype")
+    mask = entries(call.mask)
+    if mask is not None and mask.ndim < 2 and inner.get("class_name") in _LOOKS_AT_MASKS:
+        raise call.refuse(f"gives a mask of {call.mask.shape} to {inner.get('class_name')}")
+    one = Call(
+        config=_config(inner),
+        weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},
+        kwargs={"training": call.kwargs.get("training")},
+        inputs=entries(call.inputs),
+        mask=mask,
+        previous=entries(call.previous),
+        rules=call.rules,
+        class_name=str(inner.get("class_name")),
+        layer=call.layer,
+    )
+    output, after = computed(one, str(inner.get("module") or ""))
+    return steps(output, call.inputs), mask_after(call, after)
+
+
+def entries(array: Any) -> Any:
+    """(batch, timesteps, ...) as (batch * timesteps, ...): each step of each sequence on its own."""
+    return None if array is None else array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
+
+
+def steps(output: Array, inputs: Array) -> Array:
+    """The other way round, with the batch and the timesteps of `inputs`."""
+    return output.reshape(*inputs.shape[:2], *output.shape[1:])
+
+
+def mask_after(call: Call, after: Any) -> Any:
+    """Keras 3 hands its own mask on.  Keras 2 takes that behind the inner layer, or what counts at all.
+
+    after: the mask behind the inner layer, of all entries.
+    """
+    if call.rules != KERAS_2:
+        return call.previous
+    if after is not None:
+        return after.reshape(*call.inputs.shape[:2], *after.shape[1:])
+    if call.previous is None:
+        return None
+    return call.previous.any(axis=tuple(range(2, call.previous.ndim)))
+
+
+def _config(inner: Mapping[str, Any]) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = inner.get("config") or {}
+    return config

@@ -1,0 +1,110 @@
+"""A saved model as values: its nodes, how they feed each other, and their weights; no framework.
+
+Readers fill a Graph, `rnncli.compute.models` evaluates it.  Configs in it are as today's Keras 3 would
+need them to mean what was meant when the model was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input of a model.
+
+    shape: with the batch axis in front; None where any size goes.
+    dtype: Keras's name of it, `float32`, `int32`, `string`.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The `tensor`-th output of a node."""
+
+    node: str
+    tensor: int = 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One use of a layer.  The inputs of a model are nodes too, of the class InputLayer.
+
+    name: unique: `lstm`, its second use `lstm@1`, in a nested model `inside/deep`.
+    layer: the layer's own name, without @1.
+    class_name, module: Keras's own; `keras.src.ops.numpy` and the like are operations, not layers.
+    config: what today's Keras would need.
+    weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
+    args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
+    """
+
+    name: str
+    layer: str
+    class_name: str
+    module: str
+    config: dict[str, Any]
+    weights: Mapping[str, Array]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model.
+
+    file: what errors call it.
+    origin: the framework and version that saved it, `Keras 2.4.0`.
+    nodes: each after those that it takes something from; nested models are flattened.
+    notes: what was read differently from today's Keras.
+    generation: 2 where masks go as in Keras 2: Add and the like, and Concatenate, keep a step where all
+        their masks keep it (an input without a mask keeps every step), and a recurrent layer that gets
+        initial states gets the mask of its input too.
+    """
+
+    file: str
+    origin: str
+    nodes: tuple[Node, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Ref, ...]
+    notes: tuple[str, ...]
+    generation: int = 3
+
+
+@dataclass(frozen=True)
+class Module:
+    """A recurrent layer, or a stack of them, of a file without a graph.
+
+    name: its path, `decoder.rnn`; a bare one is called after its class.
+    nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
+        what it puts out is what the next one gets.  Their weights are in Keras's layout.
+    refused: why it cannot be computed, "" where it can.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Modules:
+    """All that is in a file without a graph.
+
+    origin: the framework whose names the weights have, `PyTorch`.
+    others: the shapes of the tensors that belong to no recurrent layer.
+    notes: what the file does not say, and is assumed.
+    """
+
+    file: str
+    origin: str
+    modules: tuple[Module, ...]
+    others: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,116 @@
+"""Readers of saved models, one file per kind, found by its stem.
+
+Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have no graph.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rnncli.model import Graph, Modules
+    from rnncli.readers.formats import Source
+
+_KINDS = {
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".bin": "torch",
+    ".ckpt": "torch",
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+}
+
+
+def listed(source: Source) -> Graph | Modules:
+    """What is in a file, as far as can be told: its graph, else its layers by names and shapes.
+
+    A note says why a graph could not be followed.  Errors: InputError, EngineError.
+    """
+    kind = kind_of(source)
+    try:
+        found: Graph | Modules = _reader(kind).read(source)
+    except InputError as error:
+        if kind != "keras":
+            raise
+        return _without_graph(source, error)
+    return found
+
+
+def _without_graph(source: Source, reason: InputError) -> Modules:
+    from dataclasses import replace
+
+    try:
+        found: Modules = _reader("weights_only").read(source)
+    except InputError:
+        raise reason from None
+    if "holds weights and no model" in reason.what:
+        return replace(found, notes=("the file holds weights and no graph.", *found.notes))
+    what = reason.what.removeprefix(f"{source.name}: ")
+    return replace(found, notes=(f"the graph was not followed: {what}", *found.notes))
+
+
+def kind_of(source: Source) -> str:
+    """The file here that reads it: by how it begins, else by its suffix.  InputError for others."""
+    if source.path is not None and (source.path / "saved_model.pb").is_file():
+        return "keras"  # which refuses TensorFlow's folders
+    start = _start(source)
+    if start.startswith(b"\x89HDF"):
+        return "keras"
+    if start.startswith(b"PK"):
+        return _kind_of_zip(source)
+    if start[8:9] == b"{" and start[:1] not in b"{[":
+        return "safetensors"
+    path: Path | None = source.path
+    suffix = path.suffix.lower() if path else ""
+    if not start and "!" in str(path or ""):
+        return "keras"
+    if suffix in _KINDS:
+        return _KINDS[suffix]
+    if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
+        return "torch"  # pickled, as the older form is; it is read as weights alone
+    raise InputError(
+        f"{source.name}: it is not a file of a model that can be read.",
+        f"These can be read: {', '.join(_KINDS)}. Of PyTorch: torch.save(model.state_dict(), 'model.pt')",
+    )
+
+
+def _start(source: Source) -> bytes:
+    if source.data is not None:
+        return source.data[:16]
+    if source.path is not None and "!" in str(source.path) and not source.path.exists():
+        return b""  # a place in a zip file
+    try:
+        with source.file().open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
+
+
+def _kind_of_zip(source: Source) -> str:
+    import io
+    import zipfile
+
+    try:
+        held: Any = source.path if source.data is None else io.BytesIO(source.data)
+        with zipfile.ZipFile(held) as archive:
+            names = archive.namelist()
+    except Exception:  # of whatever kind: zipfile raises many for broken files; the reader says so
+        names = []
+    if any(name.endswith("data.pkl") or "/code/" in f"/{name}" for name in names):
+        return "torch"
+    if names and all(name.endswith(".npy") for name in names):
+        return "npz"
+    suffix = source.path.suffix.lower() if source.path else ""
+    return _KINDS.get(suffix, "keras") if not names else "keras"
+
+
+def _reader(kind: str) -> Any:
+    return import_module(f"{__name__}.{kind}")

@@ -1,0 +1,260 @@
+"""How the layers of one model call each other: Keras 2's lists and Keras 3's arguments, as links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.errors import InputError
+from rnncli.model import Ref
+from rnncli.readers.models._keras_config import MODELS, OPERATIONS
+
+ADVICE = "Save the model again with model.save('model.keras')."
+
+Entry = Mapping[str, Any]
+Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
+"""What every call puts out: of a layer its first tensor, of a model each one."""
+
+_CONSTANT = "_CONSTANT_VALUE"
+
+
+class Link(NamedTuple):
+    """One output of one call of a layer, as configs name it; `call` counts from 0."""
+
+    layer: str
+    call: int
+    tensor: int
+
+
+class Call(NamedTuple):
+    """What one call of a layer gets: Links, maybe nested, and constants."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Plan:
+    """The calls of the layers of one model, and the order in which they can be made."""
+
+    def __init__(self, layers: Mapping[str, Entry]) -> None:
+        self.layers = layers
+        self.raw = {name: list(entry.get("inbound_nodes") or ()) for name, entry in layers.items()}
+        self.shift = self._shifts()
+        self.calls = {
+            name: [self._call(layers[name], node) for node in nodes if node]
+            for name, nodes in self.raw.items()
+        }
+
+    def link(self, item: Any) -> Link:
+        """`["inside", 1, 0]`: the first call of a model, which Keras 2 and outputs count from 1."""
+        layer, call, tensor = item[0], item[1], item[2]
+        if layer not in self.layers:
+            raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
+        return Link(layer, call - self.shift.get(layer, 0), tensor)
+
+    def _shifts(self) -> dict[str, int]:
+        """By how much the calls of models are counted higher, where the config is a list."""
+        models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
+        used: dict[str, set[int]] = {name: set() for name in models}
+        for nodes in self.raw.values():
+            for item in _links_in(nodes, models):
+                used[item[0]].add(item[1])
+        shift: dict[str, int] = {}
+        for name, entry in models.items():
+            count = len(self.raw[name])
+            if _is_grouped(
+                next(iter(self.raw[name]), None)
+            ):  # Keras 3: only the outputs of the model count so
+                shift[name] = int(entry["class_name"] == "Functional")
+            elif 0 in used[name]:
+                shift[name] = 0
+            elif count in used[name]:
+                shift[name] = 1
+            else:
+                shift[name] = int(_begins_with_input(entry))
+        return shift
+
+    def _call(self, entry: Entry, node: Any) -> Call:
+        if _is_grouped(node):
+            args = tuple(self._decoded(item) for item in node.get("args", ()))
+            return Call(args, {key: self._decoded(item) for key, item in node.get("kwargs", {}).items()})
+        kwargs: dict[str, Any] = {}
+        first = self._listed(node, kwargs)
+        single = isinstance(first, list) and len(first) == 1
+        if single and entry["class_name"] not in OPERATIONS:
+            first = first[0]
+        return Call((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
+
+    def _listed(self, node: Any, kwargs: dict[str, Any]) -> Any:
+        """Keras 2: `["lstm", 0, 0, {...}]`, or lists and objects of these; puts kwargs into `kwargs`."""
+        if isinstance(node, Mapping):
+            return {key: self._listed(item, kwargs) for key, item in node.items()}
+        if not isinstance(node, (list, tuple)):
+            raise InputError("the inbound_nodes of a layer in the model's config cannot be read.", ADVICE)
+        if not _is_link(node):
+            return [self._listed(item, kwargs) for item in node]
+        if len(node) > 3 and isinstance(node[3], Mapping):
+            kwargs.update(node[3])
+        return node[2] if node[0] == _CONSTANT else self.link(node)
+
+    def _in_kwargs(self, value: Any) -> Any:
+        if _is_link(value) and value[0] == _CONSTANT:
+            return value[2]
+        if _is_link(value) and value[0] in self.layers:
+            return self.link(value)
+        if isinstance(value, list):
+            return _index([self._in_kwargs(item) for item in value])
+        if isinstance(value, Mapping):
+            if value.keys() == {"start", "stop", "step"}:
+                return slice(*(self._in_kwargs(value[key]) for key in ("start", "stop", "step")))
+            return {key: self._in_kwargs(item) for key, item in value.items()}
+        return value
+
+    def _decoded(self, value: Any) -> Any:
+        """Keras 3's form of a tensor, a constant, a slice."""
+        if isinstance(value, list):
+            return _index([self._decoded(item) for item in value])
+        if not isinstance(value, Mapping):
+            return value
+        kind, config = value.get("class_name"), value.get("config")
+        if kind == "__keras_tensor__" and isinstance(config, Mapping):
+            layer, call, tensor = config["keras_history"]
+            if layer not in self.layers:
+                raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
+            return Link(layer, call, tensor)
+        if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
+            return np.asarray(config["value"], config.get("dtype"))
+        if kind == "__slice__" and isinstance(config, Mapping):
+            return slice(*(self._decoded(config.get(key)) for key in ("start", "stop", "step")))
+        if kind == "__ellipsis__":
+            return Ellipsis
+        if kind == "__tuple__" and isinstance(config, Mapping):
+            return tuple(self._decoded(item) for item in config["value"])
+        return {key: self._decoded(item) for key, item in value.items()}
+
+    def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        """Every call after those that it takes something from, else in the order of the config."""
+        done = set(known)
+        for name, calls in self.calls.items():
+            for index in range(len(calls)):
+                yield from self._before((name, index), done)
+
+    def _before(self, last: tuple[str, int], done: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        """`last` with all that it needs, depth first without recursion."""
+        waiting, open_calls = [last], set()
+        while waiting:
+            name, index = waiting[-1]
+            if (name, index) in done:
+                waiting.pop()
+                continue
+            if not 0 <= index < len(self.calls[name]):
+                raise InputError(f"{name}: the model's config has no call {index} of this layer.", ADVICE)
+            needed = [(link.layer, link.call) for link in _links(self.calls[name][index])]
+            missing = [call for call in needed if call not in done]
+            if not missing:
+                done.add((name, index))
+                yield waiting.pop()
+            elif (name, index) in open_calls:
+                raise InputError(f"{name}: the input of this layer depends on its own output.", ADVICE)
+            else:
+                open_calls.add((name, index))
+                waiting += reversed(missing)
+
+
+def _begins_with_input(entry: Entry) -> bool:
+    held = entry["config"].get("layers") or [{}]
+    return bool(entry["class_name"] == "Functional" or held[0].get("class_name") == "InputLayer")
+
+
+def flat(structure: Any) -> list[Any]:
+    """`[name, call, tensor]` of every one in a list or an object of them; of an object by sorted keys."""
+    if _is_link(structure):
+        return [structure]
+    if isinstance(structure, Mapping):
+        return [item for key in sorted(structure) for item in flat(structure[key])]
+    if not isinstance(structure, (list, tuple)):
+        raise InputError("the lists of inputs and outputs in the model's config cannot be read.", ADVICE)
+    return [item for part in structure for item in flat(part)]
+
+
+def _is_link(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and not isinstance(value, Link)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and all(type(number) is int for number in value[1 : 2 if value[0] == _CONSTANT else 3])
+    )
+
+
+def _is_grouped(node: Any) -> bool:
+    """Whether a call is in Keras 3's form, `{"args": [...], "kwargs": {...}}`."""
+    return isinstance(node, Mapping) and "args" in node and isinstance(node["args"], (list, tuple))
+
+
+def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
+    """Every raw link to a layer of `names`."""
+    if _is_link(value):
+        if value[0] in names:
+            yield value
+        yield from _links_in(value[3:], names)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _links_in(item, names)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _links_in(item, names)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Everything in lists and objects, these by sorted keys."""
+    if isinstance(value, (Ref, Link)):
+        yield value
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from leaves(value[key])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def _links(call: Call) -> Iterator[Link]:
+    for item in leaves([*call.args, call.kwargs]):
+        if isinstance(item, Link):
+            yield item
+
+
+def resolved(call: Call, outputs: Outputs) -> Call:
+    """The call with Refs where links were."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, Link):
+            return resolve(value, outputs)
+        if isinstance(value, Mapping):
+            return {key: filled(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(filled(item) for item in value)
+        return value
+
+    return Call(tuple(map(filled, call.args)), {key: filled(item) for key, item in call.kwargs.items()})
+
+
+def resolve(link: Link, outputs: Outputs) -> Ref:
+    """A model's outputs are known one by one; a layer's only as those of its node."""
+    found = outputs.get((link.layer, link.call))
+    if found is None:
+        raise InputError(f"{link.layer}: the model's config has no call {link.call} of this layer.", ADVICE)
+    if isinstance(found, Ref):
+        return Ref(found.node, link.tensor)
+    if not 0 <= link.tensor < len(found):
+        raise InputError(f"{link.layer}: the model's config has no output {link.tensor} of it.", ADVICE)
+    return found[link.tensor]
+
+
+def _index(items: list[Any]) -> Any:
+    """A tuple where it holds a slice: JSON keeps the index `[:, -1, :]` as a list."""
+    return tuple(items) if any(isinstance(item, slice) or item is Ellipsis for item in items) else items

@@ -1,0 +1,298 @@
+"""Configs of every version of Keras as today's Keras would need them to mean what was meant when saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rnncli.errors import InputError
+
+CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
+CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+PLAIN = frozenset({"SimpleRNN", "LSTM", "GRU"})
+LOOPS = PLAIN | CONVOLVED | {"RNN"}
+RECURRENT = LOOPS | {"Bidirectional"}
+MODELS = frozenset({"Sequential", "Functional"})
+OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"})
+
+_RENAMED = {
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Model": "Functional",
+    "Network": "Functional",
+    "Container": "Functional",
+}
+
+_GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
+
+_LATER = frozenset({"LayerNormalization", "Attention", "AdditiveAttention", "MultiHeadAttention"})
+"""What the Keras of its own package did not have before 2.4: there it is another class of that name."""
+
+_COMMON = ("name", "trainable", "dtype")
+_RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
+_LOOP = (*_COMMON, *_RETURNS, "go_backwards", "stateful", "unroll")
+_UNITS = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
+_LSTM, _GRU = ("recurrent_activation", "unit_forget_bias"), ("recurrent_activation", "reset_after")
+_CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_UNITS[1:], *_LSTM)
+
+_KEPT: Mapping[str, tuple[str, ...]] = {
+    "SimpleRNN": (*_LOOP, *_UNITS),
+    "LSTM": (*_LOOP, *_UNITS, *_LSTM),
+    "GRU": (*_LOOP, *_UNITS, *_GRU),
+    "SimpleRNNCell": (*_COMMON, *_UNITS),
+    "LSTMCell": (*_COMMON, *_UNITS, *_LSTM),
+    "GRUCell": (*_COMMON, *_UNITS, *_GRU),
+    "RNN": (*_LOOP, "cell"),
+    "StackedRNNCells": (*_COMMON, "cells"),
+    "Bidirectional": (*_COMMON, "layer", "backward_layer", "merge_mode"),
+    "TimeDistributed": (*_COMMON, "layer"),
+    **dict.fromkeys(CONVOLVED, (*_LOOP, *_CONV)),
+    "Dense": (*_COMMON, "units", "activation", "use_bias", "lora_rank", "quantization_config"),
+    "Embedding": (*_COMMON, "input_dim", "output_dim", "mask_zero", "lora_rank", "quantization_config"),
+    "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
+    "InputLayer": ("name", "batch_shape", "dtype", "sparse", "ragged", "optional"),
+}
+"""The arguments that count, where the others are retired or say how weights were made and trained."""
+
+_NOISE = re.compile(r"(initializer|regularizer|constraint)$")
+_RETIRED = frozenset(
+    {"batch_input_shape", "input_shape", "input_dtype", "batch_size", "input_length", "weights", "fused"}
+)
+_ACTIVATIONS = ("activation", "recurrent_activation")
+
+
+class Origin(NamedTuple):
+    """What saved a model: `Keras 2.2.4-tf`.
+
+    version: as numbers; () where the file does not say it.
+    own_package: Keras as a package of its own, before 2.4, rather than the one in TensorFlow.
+    """
+
+    text: str
+    version: tuple[int, ...] = ()
+    own_package: bool = False
+
+    @property
+    def old(self) -> bool:
+        """Whether its configs mean what they mean in Keras 2."""
+        return self.version < (3,)
+
+
+def origin_of(text: str) -> Origin:
+    """`Keras 2.2.4-tf`, or only the version of it."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    version = tuple(int(part) for part in found.groups() if part) if found else ()
+    own = version < (2, 4) and "tf" not in text.partition(".")[2]
+    return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own)
+
+
+def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
+    """The class that today's Keras has for it; what is no class of Keras's begins with `Custom>`."""
+    name = str(entry.get("class_name"))
+    module = str(entry.get("module") or "keras.layers")
+    registered = entry.get("registered_name")
+    inner = entry.get("config")
+    if isinstance(inner, Mapping) and {"layers", "input_layers", "output_layers"} <= inner.keys():
+        return "Functional"  # of whatever class: models with methods of their own are subclasses
+    if ">" in name:
+        return name
+    if not re.match(r"(tf_)?keras\b|tensorflow\.(python\.)?keras\b", module):
+        return registered if isinstance(registered, str) and ">" in registered else f"Custom>{name}"
+    if origin.own_package and name in _LATER:
+        return f"Custom>{name}"
+    return _RENAMED.get(name, name)
+
+
+def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
+    """Where the class stands.
+
+    Files before 2.12 do not say it, and no HDF5 file does: Keras 3's operations show there by a config
+    without what every layer has.
+    """
+    module = entry.get("module")
+    if module is None and not origin.old and _is_bare(entry):
+        return "keras.src.ops.numpy"
+    return str(module or "keras.layers")
+
+
+def _is_bare(entry: Mapping[str, Any]) -> bool:
+    name, config = str(entry.get("class_name")), entry.get("config")
+    if not isinstance(config, Mapping) or name == "InputLayer" or name.startswith("SpatialDropout"):
+        return False
+    return not {"trainable", "layers"} & config.keys()
+
+
+def is_operation(entry: Mapping[str, Any]) -> bool:
+    """Whether it is one of Keras 3's operations, which are no layers: `Any` in `keras.src.ops.numpy`."""
+    return ".ops." in f"{entry.get('module')}."
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """The layer's own name."""
+    inner = entry.get("config")
+    name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
+    return str(name)
+
+
+class Translator:
+    """Turns configs of one file into today's, and keeps what is to be noted.
+
+    hard: the layers with the old hard_sigmoid.
+    no_reset: the GRUs whose config does not know reset_after; reset: those whose bias says it.
+    cudnn: the layers of cuDNN's classes.
+    backwards: the layers of cells whose states stand last cell first.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.hard: list[str] = []
+        self.no_reset: list[str] = []
+        self.reset: list[str] = []
+        self.cudnn: list[str] = []
+        self.backwards: list[str] = []
+
+    def layer(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """The config of a layer; those of the layers inside it are entries themselves."""
+        class_name = class_of(entry, self.origin)
+        config = entry.get("config")
+        if not isinstance(config, Mapping):
+            return {}
+        operation = class_name in OPERATIONS or is_operation({"module": module_of(entry, self.origin)})
+        if class_name.startswith("Custom>") or operation:
+            return dict(config)
+        config = {**config, **self._inside(config, path), "dtype": _dtype(config.get("dtype"))}
+        if "dtype" not in entry["config"] or config["dtype"] is None:
+            del config["dtype"]
+        self._check_time_major(config, path)
+        for key in _ACTIVATIONS:
+            if key in config:
+                config[key] = self._activation(config[key], path)
+        self._complete(str(entry.get("class_name")), class_name, config, path)
+        return _trimmed(class_name, config)
+
+    def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """The layers and cells in a layer."""
+        made: dict[str, Any] = {}
+        for key in ("layer", "backward_layer", "cell"):
+            if _is_entry(config.get(key)):
+                made[key] = self.entry(config[key], path)
+        if isinstance(config.get("cells"), (list, tuple)):
+            made["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
+        if isinstance(config.get("layers"), (list, tuple)):
+            held = [item for item in config["layers"] if _is_entry(item)]
+            made["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in held]
+        return made
+
+    def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """A layer inside another: its class, module and config, and how it is called in a model."""
+        if isinstance(entry["config"], list):  # a Sequential before 2.2.3
+            entry = {**entry, "config": {"layers": entry["config"]}}
+        kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        class_name, written = class_of(entry, self.origin), str(entry["class_name"])
+        if class_name != written:
+            kept["written"] = written
+        config = self.layer(entry, path)
+        if class_name == "Sequential":
+            config["build_input_shape"] = input_shape(entry)
+        return {**kept, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
+
+    def _activation(self, value: Any, path: str) -> Any:
+        if isinstance(value, Mapping) and value.get("class_name") == "function":
+            inner = self._activation(value.get("config"), path)
+            return inner if self.origin.old and isinstance(inner, str) else {**value, "config": inner}
+        if _is_entry(value) and isinstance(value["config"], Mapping):
+            return self.entry(value, path)
+        if value == "softmax_v2":
+            return "softmax"
+        if value == "hard_sigmoid" and self.origin.old:
+            if path not in self.hard:
+                self.hard.append(path)
+            return "hard_sigmoid_keras2"
+        return value
+
+    def _check_time_major(self, config: dict[str, Any], path: str) -> None:
+        if config.pop("time_major", False):
+            raise InputError(
+                f"{path}: time_major=True is not supported: its input is (timesteps, batch, features).",
+                "Save the model with time_major=False.",
+            )
+
+    def _complete(self, written: str, class_name: str, config: dict[str, Any], path: str) -> None:
+        """What the class or the version meant without saying it."""
+        if written.startswith("CuDNN"):
+            if path not in self.cudnn:
+                self.cudnn.append(path)
+            config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
+            config.update({"reset_after": True} if class_name == "GRU" else {})
+        elif self.origin.old and class_name in _GATED and "recurrent_activation" not in config:
+            raise InputError(
+                f"{path}: its config has no recurrent_activation, whose default changed within Keras 2.",
+                "Load it in the Keras that saved it, and save it again.",
+            )
+        if class_name in ("GRU", "GRUCell") and self.origin.old and "reset_after" not in config:
+            config["reset_after"] = False
+            self.no_reset.append(path)
+        if class_name in ("LeakyReLU", "LeakyRelu") and "alpha" in config:
+            config["negative_slope"] = config.pop("alpha")
+        for key, value in config.items():  # numbers that Keras 2 wrote as arrays
+            if isinstance(value, Mapping) and value.get("type") == "ndarray" and "value" in value:
+                config[key] = value["value"]
+        axis = config.get("axis")
+        if class_name == "BatchNormalization" and isinstance(axis, (list, tuple)) and len(axis) == 1:
+            config["axis"] = axis[0]
+        earlier = self.origin.own_package and (2,) <= self.origin.version < (2, 3)
+        if class_name == "StackedRNNCells" and config.get("reverse_state_order", earlier):
+            self.backwards.append(path)
+        if class_name.startswith("SpatialDropout"):
+            config.pop("trainable", None)
+            config.pop("noise_shape", None)
+        if class_name == "InputLayer":
+            config.setdefault("batch_shape", config.get("batch_input_shape"))
+
+
+def input_shape(entry: Mapping[str, Any]) -> Any:
+    """The shape of a layer's input, with the batch axis, as far as its config says it; else None."""
+    config, built = entry.get("config"), entry.get("build_config")
+    if not isinstance(config, Mapping):
+        return input_shape(config[0]) if isinstance(config, list) and config else None
+    for key in ("batch_input_shape", "batch_shape", "build_input_shape"):
+        if config.get(key) is not None:
+            return config[key]
+    if isinstance(built, Mapping) and built.get("input_shape") is not None:
+        return built["input_shape"]
+    held = config.get("layers")
+    return input_shape(held[0]) if isinstance(held, list) and held else None
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, Mapping) and "class_name" in value and "config" in value
+
+
+def _trimmed(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    kept = _KEPT.get(class_name)
+    if kept is not None:
+        found = {key: config[key] for key in kept if key in config}
+        return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}
+    return {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
+
+
+_NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})
+"""Where None says something; elsewhere it is the default."""
+
+
+def _dtype(value: Any) -> Any:
+    """`float32` of a policy's config, as it is of a name; None where there is none (`infer` in TF 1)."""
+    if isinstance(value, Mapping):
+        inner = value.get("config")
+        value = inner.get("name") if isinstance(inner, Mapping) else None
+        if value is None and isinstance(inner, Mapping) and "mode" in inner:  # quantized
+            value = f"{inner['mode']}_from_{inner.get('source_name')}"
+    return None if value in (None, "infer", "_infer") else value

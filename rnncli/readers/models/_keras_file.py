@@ -1,0 +1,160 @@
+"""What stands in a .keras or an HDF5 file: the model's config, its version, and its arrays."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from rnncli.errors import InputError, listed
+from rnncli.readers import hdf5, zips
+from rnncli.readers.formats import Source
+from rnncli.readers.formats import keras_model as files
+from rnncli.readers.packages import needed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+ADVICE = "Save the whole model with model.save('model.keras')."
+
+
+@dataclass
+class Group:
+    """One group of a .keras file: what one layer, or a part of it, keeps.
+
+    name: the layer's own name, where the file says it (Keras 3.6 and later).
+    arrays: by their numbers.
+    """
+
+    name: str | None = None
+    arrays: list[tuple[str, Array]] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+
+class Stored(NamedTuple):
+    """All that a reader needs of a file.
+
+    config: of the model; None where the file holds only weights.
+    version, backend: of Keras as the file says it; "" where it does not.
+    root: the groups of a .keras file.
+    layers: by the names of layers, and in the order of Keras, in a legacy HDF5 file; else None.
+    """
+
+    config: Any
+    version: str
+    backend: str
+    root: Group
+    layers: Mapping[str, list[tuple[str, Array]]] | None
+
+
+def stored(source: Source) -> Stored:
+    """Everything in the file.  Errors: InputError."""
+    data, text, version = _content(source), None, ""
+    if data.startswith(b"PK"):
+        version = _metadata(source, data)
+        text, data = files.unpacked(data, source.name)
+    held = hdf5.read_all(data, source.name, ADVICE)
+    config = _parsed(source, held.config if text is None else text)
+    version, backend = held.notes["version"] or version, held.notes["backend"]
+    if not held.notes["legacy"]:
+        return Stored(config, version, backend, _tree(held), None)
+    layers: dict[str, list[tuple[str, Array]]] = {}
+    for weight in held.weights:
+        layers.setdefault(weight.layer, []).append((weight.path, weight.array))
+    return Stored(config, version, backend, Group(), layers)
+
+
+def _parsed(source: Source, text: str | bytes | None) -> Any:
+    """The config; Keras writes NaN and Infinity, which are no JSON, where an argument is that."""
+    try:
+        return files.config(source, text)
+    except InputError:
+        if text is None:
+            raise
+        import json
+
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+        raise
+
+
+def _tree(held: hdf5.Held) -> Group:
+    """The groups as they stand in each other."""
+    root = Group()
+    for path, name in held.notes["names"].items():
+        _at(root, path).name = name
+    for weight in held.weights:
+        _at(root, weight.layer).arrays.append((weight.path, weight.array))
+    return root
+
+
+def _at(root: Group, path: str) -> Group:
+    for name in filter(None, path.split("/")):
+        root = root.groups.setdefault(name, Group())
+    return root
+
+
+def _content(source: Source) -> bytes:
+    """The file's bytes, or those of a file in a zip: `outer.zip!inner.keras`."""
+    path = source.path
+    if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
+        raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
+    if source.data is not None or path is None or path.exists() or "!" not in str(path):
+        return source.content(ADVICE)
+    outer, _, inner = str(path).partition("!")
+    held = Source(outer, path=type(path)(outer)).content(ADVICE)
+    try:
+        with zipfile.ZipFile(io.BytesIO(held)) as archive:
+            zips.demand_room(archive, len(held), [inner])
+            return archive.read(inner)
+    except zips.RefusedError as error:
+        raise InputError(f"{outer}: {error}.", ADVICE) from None
+    except KeyError:
+        raise InputError(f"{outer}: there is no file {inner} in it.", _inside(outer, held)) from None
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        raise InputError(f"{outer}: it is not a zip file, or damaged.", ADVICE) from None
+
+
+def _metadata(source: Source, data: bytes) -> str:
+    """The version that saved a .keras file; InputError where a zip file is something else."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            if "config.json" not in names or "model.weights.h5" not in names:
+                _raise_other(source, data, names)
+            zips.demand_room(archive, 0, ["metadata.json"])
+            found = needed("orjson", "JSON").loads(archive.read("metadata.json"))
+    except InputError:
+        raise
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        return ""
+    return str(found.get("keras_version") or "") if isinstance(found, dict) else ""
+
+
+def _raise_other(source: Source, data: bytes, names: list[str]) -> NoReturn:
+    if any(name.endswith("data.pkl") for name in names):
+        what = "it is a PyTorch file"
+    elif any(name.endswith((".npy",)) for name in names):
+        what = "it is an .npz file, which holds weights and no graph"
+    elif any(name.endswith("saved_model.pb") for name in names):
+        what = "it is a zip file with a TensorFlow SavedModel in it"
+    else:
+        what = "it is a zip file, but not a Keras model"
+    raise InputError(f"{source.name}: {what}.", _inside(source.name, data) or ADVICE)
+
+
+def _inside(name: str, data: bytes) -> str:
+    """The models in a zip file, and how to name one."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found = [item for item in archive.namelist() if item.endswith(files.SUFFIXES)]
+    folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}
+    found = [item for item in found if not item.endswith(".weights.h5")]
+    if found:
+        return f"It holds {listed(found)}; give --model '{name}!{found[0]}', or unpack it."
+    if folders:
+        return f"{sorted(folders)[0]} in it is an unpacked .keras file; zip what is in that folder."
+    return ""

@@ -1,0 +1,229 @@
+"""The graph of a model's config: every use of every layer in order, models inside it flattened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError
+from rnncli.model import Node, Port, Ref
+from rnncli.readers.models._keras_calls import ADVICE, Call, Plan, flat, leaves, resolve, resolved
+from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.readers.models._keras_calls import Entry, Outputs
+
+_MOST = 50_000
+
+_PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "LayerNormalization"})
+"""Layers that hand the mask of their input on, and are not called with it themselves."""
+
+
+class Flattener:
+    """Turns the config of a model into nodes.
+
+    weights: by the layer's path.
+    nodes, ports: what came out, in order.
+    """
+
+    def __init__(self, weights: Mapping[str, Mapping[str, Array]]) -> None:
+        self.weights = weights
+        self.nodes: list[Node] = []
+        self.ports: list[Port] = []
+        self.count = 0
+
+    def whole(self, entry: Entry) -> tuple[Ref, ...]:
+        """The whole model; its outputs, in the order of `model.outputs`."""
+        return self._model(entry, "", 0, None, {})
+
+    def _model(
+        self, entry: Entry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
+    ) -> tuple[Ref, ...]:
+        """One use of a model: `given` are its inputs, None where they are the inputs of the whole."""
+        config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
+        layers = _by_name(config["layers"])
+        plan = Plan(layers)
+        outputs: Outputs = {}
+        inputs = [plan.link(item) for item in flat(config["input_layers"])]
+        if given is not None and len(given) != len(inputs):
+            raise InputError(
+                f"{prefix.rstrip('/')}: this model has {len(inputs)} inputs, and it is called with "
+                f"{len(given)}.",
+                ADVICE,
+            )
+        for index, link in enumerate(inputs):
+            if layers[link.layer]["class_name"] != "InputLayer":
+                raise InputError(
+                    f"{link.layer}: the model's input is the output of this layer, not an Input.", ADVICE
+                )
+            made = self._input(layers[link.layer], prefix) if given is None else given[index]
+            outputs[link.layer, 0] = (made,)
+        for name, index in plan.order(outputs):
+            call = plan.calls[name][index]
+            number = use * len(plan.calls[name]) + index
+            arguments = resolved(call, outputs)
+            outputs[name, index] = self._called(layers[name], prefix + name, number, arguments, passed)
+        return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
+
+    def _input(self, entry: Entry, prefix: str) -> Ref:
+        config = entry["config"]
+        name = prefix + name_of(entry)
+        if config.get("ragged"):
+            raise InputError(f"{name}: ragged inputs are not supported.", "Only dense inputs can be read.")
+        shape = tuple(_dimension(size) for size in config.get("batch_shape") or (None,))
+        self.ports.append(Port(name, shape, str(config.get("dtype") or "float32")))
+        module = str(entry.get("module", "keras.layers"))
+        self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))
+        return Ref(name)
+
+    def _called(
+        self, entry: Entry, path: str, number: int, call: Call, passed: Mapping[str, Any]
+    ) -> Ref | tuple[Ref, ...]:
+        """The nodes of one call, and a model's outputs; of a layer its first, whatever it returns."""
+        self.count += 1
+        if self.count > _MOST:
+            raise InputError(f"{path}: the model calls more than {_MOST} layers.", ADVICE)
+        class_name, config = entry["class_name"], entry["config"]
+        kwargs = {**call.kwargs, **(passed if call.kwargs.get("training") is None else {})}
+        if class_name in MODELS:
+            training = {"training": True} if kwargs.get("training") is True else {}
+            inputs = _ordered(call.args[0] if call.args else kwargs.get("inputs"), entry)
+            inputs = self._masked(inputs, kwargs.get("mask"), entry, path, number)
+            return self._model(entry, f"{path}/", number, inputs, training)
+        args = call.args
+        if class_name in RECURRENT:
+            args, kwargs = _states_apart(config, args, kwargs)
+        name = path if number == 0 else f"{path}@{number}"
+        module = str(entry.get("module", "keras.layers"))
+        weights = self.weights.get(path, {})
+        config = {key: value for key, value in config.items() if key != "num_constants"}
+        self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
+        return Ref(name)
+
+    def _masked(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
+        """The inputs of a model with the masks that it is called with.
+
+        A mask that Keras computed for the input comes with it; any other gets a layer of its own.
+        """
+        masks = list(leaves(mask))
+        if mask is None:
+            return inputs
+        if len(masks) != len(inputs):
+            raise InputError(f"{path}: it has {len(inputs)} inputs and gets {len(masks)} masks.", ADVICE)
+        named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
+        made: list[Any] = []
+        for item, own, name in zip(inputs, masks, named, strict=True):
+            if own is not None and not self._comes_with(item, own):
+                below = f"{path}/{name}"
+                called = f"{below}@{number}" if number else below
+                config = {"name": name}
+                self.nodes.append(
+                    Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": own})
+                )
+                item = Ref(called)
+            made.append(item)
+        return made
+
+    def _comes_with(self, item: Any, mask: Any) -> bool:
+        """Whether the layer that made the input hands on this very mask, or has made it."""
+        nodes = {node.name: node for node in self.nodes}
+        maker = nodes.get(item.node) if isinstance(item, Ref) else None
+        while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
+            maker = nodes.get(maker.args[0].node)
+        if maker is None or not isinstance(mask, Ref):
+            return False
+        if maker.kwargs.get("mask") == mask:
+            return maker.class_name not in ("Masking", "Embedding")
+        tested = nodes.get(mask.node)
+        if tested is not None and maker.class_name == "Masking" and tested.class_name == "Any":
+            tested = nodes.get(tested.args[0].node) if isinstance(tested.args[0], Ref) else None
+        if tested is None or tested.class_name != "NotEqual":
+            return False
+        return maker.class_name in ("Masking", "Embedding") and tested.args[:1] == maker.args[:1]
+
+
+def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> Mapping[str, Any]:
+    """A Sequential as the chain that it is."""
+    config: Mapping[str, Any] = entry["config"]
+    if entry["class_name"] != "Sequential":
+        for key in ("layers", "input_layers", "output_layers"):
+            if key not in config:
+                raise InputError(f"{name_of(entry)}: the config of this model has no {key}.", ADVICE)
+        return config
+    layers: list[dict[str, Any]] = []
+    held = [dict(layer) for layer in config["layers"]]
+    if not held:
+        raise InputError(f"{name_of(entry)}: there is no layer in this model.", ADVICE)
+    if held[0]["class_name"] != "InputLayer":
+        held.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
+    for layer in held:
+        history = [name_of(layers[-1]), 0, 0] if layers else None
+        tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": history}}
+        nodes = [{"args": [tensor], "kwargs": {}}] if layers else []
+        layers.append({**layer, "name": name_of(layer), "inbound_nodes": nodes})
+    last = layers[-1]
+    call = int(last["class_name"] == "Functional")
+    first = [[layers[0]["name"], 0, 0]]
+    return {"layers": layers, "input_layers": first, "output_layers": [[last["name"], call, 0]]}
+
+
+def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> dict[str, Any]:
+    """The input of a Sequential that has no InputLayer."""
+    first = entry["config"]["layers"][0]
+    shape = entry["config"].get("build_input_shape")
+    kernel = weights.get(prefix + name_of(first), {}).get("kernel")
+    if shape is None and first["class_name"] == "Embedding":
+        shape = [None, None]
+    if shape is None and first["class_name"] in PLAIN and kernel is not None:
+        shape = [None, None, int(kernel.shape[0])]
+    if shape is None and not prefix:
+        raise InputError("the file does not say the shape of the model's input.", ADVICE)
+    return {"name": f"{name_of(first)}_input", "batch_shape": shape, "dtype": "float32"}
+
+
+def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        name = name_of(entry)
+        if name in found:
+            raise InputError(f"the model has two layers called {name!r}.", ADVICE)
+        found[name] = entry
+    return found
+
+
+def _states_apart(
+    config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A recurrent layer's call as (inputs,) with `initial_state` and the like by name.
+
+    Keras 2 puts the states, and the constants of a cell, behind the inputs in one list.
+    """
+    names = ("initial_state", "mask", "training")
+    kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
+    first = args[0] if args else kwargs.pop("sequences", kwargs.pop("inputs", None))
+    if isinstance(first, (list, tuple)):
+        count = config.get("num_constants") or 0
+        states = list(first[1 : len(first) - count])
+        if count:
+            kwargs["constants"] = list(first[len(first) - count :])
+        if states:
+            kwargs["initial_state"] = states
+        first = first[0]
+    if kwargs.get("initial_state") is not None and not isinstance(kwargs["initial_state"], (list, tuple)):
+        kwargs["initial_state"] = [kwargs["initial_state"]]
+    return (first,), {key: value for key, value in kwargs.items() if value is not None}
+
+
+def _ordered(given: Any, entry: Entry) -> list[Any]:
+    """What a model is called with, in the order of its inputs."""
+    wanted = entry["config"].get("input_layers")
+    if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
+        order = [item[0] for item in flat(wanted)]
+        if set(order) == set(given):
+            return [given[name] for name in order]
+    return list(leaves(given))
+
+
+def _dimension(size: Any) -> int | None:
+    return size if type(size) is int else None

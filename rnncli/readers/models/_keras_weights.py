@@ -1,0 +1,242 @@
+"""Weights of one layer by the names of its variables, out of Keras's order or out of a file's groups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from rnncli.errors import InputError
+from rnncli.readers import hdf5
+from rnncli.readers.models import _cudnn
+from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.readers.models._keras_file import Group
+
+ADVICE = "Save the model again in the Keras that it comes from."
+
+_KERNEL = ("kernel", "bias?use_bias")
+_CELL = ("kernel", "recurrent_kernel", "bias?use_bias")
+_SCALED = ("gamma?scale", "beta?center")
+_OWN: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(CELLS | CONVOLVED | PLAIN, _CELL),
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _KERNEL),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _KERNEL),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _KERNEL),
+    **dict.fromkeys(
+        ("SeparableConv1D", "SeparableConv2D"), ("depthwise_kernel", "pointwise_kernel", "bias?use_bias")
+    ),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _SCALED),
+    "BatchNormalization": (*_SCALED, "moving_mean", "moving_variance"),
+    "Dense": _KERNEL,
+    "EinsumDense": ("kernel", "bias?bias_axes"),
+    "Embedding": ("embeddings",),
+    "PReLU": ("alpha",),
+    "Normalization": ("mean", "variance", "count"),
+}
+_FROZEN = frozenset({"moving_mean", "moving_variance"})
+_WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
+
+
+class Part(NamedTuple):
+    """A layer inside a layer.
+
+    prefix: of its variables' names, `forward/`.
+    groups: where a .keras file keeps it, from the layer's own group.
+    """
+
+    prefix: str
+    groups: tuple[str, ...]
+    entry: Mapping[str, Any]
+
+
+def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
+    """The names of a layer's own variables in Keras's order; None where the class is not known."""
+    if class_name not in _OWN:
+        return None
+    pairs = (name.partition("?")[::2] for name in _OWN[class_name])
+    return [name for name, option in pairs if not option or config.get(option, option != "bias_axes")]
+
+
+def parts(class_name: str, config: Mapping[str, Any]) -> list[Part]:
+    """The layers that hold variables for it, in the order of `layer.weights`."""
+    if class_name == "Bidirectional":
+        layer = config["layer"]
+        backward = config.get("backward_layer") or layer
+        return [
+            Part("forward/", ("forward_layer",), layer),
+            Part("backward/", ("backward_layer",), backward),
+        ]
+    if class_name in _WRAPPERS:
+        return [Part("layer/", ("layer",), config["layer"])]
+    if class_name == "RNN":
+        return [Part("", ("cell",), config["cell"])]
+    if class_name == "StackedRNNCells":
+        names = unique(group_name(cell) for cell in config["cells"])
+        return [
+            Part(f"{number}/", ("cells", name), cell)
+            for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
+        ]
+    if class_name in ("Sequential", "Functional"):
+        held = layers_of(config)
+        names = unique(group_name(entry) for entry in held)
+        return [
+            Part(f"{name_of(entry)}/", ("layers", name), entry)
+            for name, entry in zip(names, held, strict=True)
+        ]
+    return []
+
+
+def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
+    """The names of a layer's variables and of those inside it; none of a class that is not known."""
+    names = list(own_names(class_name, config) or ())
+    for part in parts(class_name, config):
+        below = variables(part.entry["class_name"], part.entry["config"])
+        names += [part.prefix + name for name in below]
+    return names
+
+
+def frozen(name: str) -> bool:
+    """Whether training never changes the variable: Keras lists it behind the others."""
+    return name.rpartition("/")[2] in _FROZEN
+
+
+def named(
+    path: str,
+    class_name: str,
+    config: Mapping[str, Any],
+    found: Sequence[tuple[str, Array]],
+    *,
+    grouped: bool = False,
+) -> dict[str, Array]:
+    """Arrays by the names of today's variables.
+
+    found: each with its name in the file, in the order of `layer.get_weights()`; grouped: in that of
+        the groups of a .keras file, where those that training does not change stand with the others.
+    """
+    names = variables(class_name, config)
+    if not grouped:
+        names.sort(key=frozen)
+    if len(names) == len(found):
+        arrays = dict(zip(names, (array for _, array in found), strict=True))
+        ordered = {name: arrays[name] for name in variables(class_name, config)}
+        return plain(class_name, config, ordered)
+    own = {_base(name): array for name, array in found}
+    if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
+        return {name: own[name] for name in names}
+    if not names or class_name not in RECURRENT:  # quantized, or none that we know
+        return as_found(found)
+    wanted = f"{class_name} has {len(names)} weights ({', '.join(names)})"
+    raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
+
+
+def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array]) -> dict[str, Array]:
+    """The same weights, each recurrent layer among them in Keras's plain layout."""
+    changed = dict(weights)
+    for prefix, entry in _leaves(class_name, config):
+        own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
+        if _cudnn.is_cudnn(entry, own):
+            converted = _cudnn.converted(entry, own)
+            changed.update({prefix + name: array for name, array in converted.items()})
+    return changed
+
+
+_CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
+
+
+def _leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The prefix and the class of every layer that has no parts."""
+    inside = parts(class_name, config)
+    if not inside:
+        yield "", class_name
+    for part in inside:
+        for prefix, name in _leaves(part.entry["class_name"], part.entry["config"]):
+            yield part.prefix + prefix, name
+
+
+def as_found(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
+    """By the names in the file: the last parts of their paths, as many as tell them apart."""
+    paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
+    for length in range(1, max(map(len, paths), default=1) + 1):
+        names = ["/".join(path[-length:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    else:
+        names = [str(number) for number in range(len(found))]
+    return dict(zip(names, (array for _, array in found), strict=True))
+
+
+def _base(name: str) -> str:
+    return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
+
+
+def in_group(path: str, class_name: str, config: Mapping[str, Any], group: Group) -> list[tuple[str, Array]]:
+    """A layer's arrays in Keras's order, out of its group in a .keras file."""
+    if own_names(class_name, config) is None and not parts(class_name, config):
+        return list(_everything(group))
+    found = list(group.arrays)
+    if "cell" in group.groups and class_name in PLAIN | CONVOLVED:
+        found += group.groups["cell"].arrays
+    for part in parts(class_name, config):
+        inner = _below(group, part.groups)
+        if inner is not None:
+            found += in_group(f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner)
+    return found
+
+
+def _below(group: Group, names: Sequence[str]) -> Group | None:
+    for name in names:
+        below = group.groups.get(name)
+        if below is None:
+            return None
+        group = below
+    return group
+
+
+def _everything(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    for number, (_, array) in enumerate(group.arrays):
+        yield f"{prefix}{number}", array
+    for name, below in group.groups.items():
+        if name not in hdf5.SEEDS:
+            yield from _everything(below, f"{prefix}{name}/")
+
+
+def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The layers of a model, without operations."""
+    return [entry for entry in config["layers"] if not is_operation(entry)]
+
+
+def group_name(entry: Mapping[str, Any]) -> str:
+    """What the group of a layer is called in a .keras file, without a number."""
+    return snake(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
+
+
+def snake(class_name: str) -> str:
+    """As Keras names groups: `LayerNormalization` -> `layer_normalization`."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """The second `lstm` is `lstm_1`."""
+    counts: dict[str, int] = {}
+    made: list[str] = []
+    for name in names:
+        counts[name] = counts.get(name, -1) + 1
+        made.append(f"{name}_{counts[name]}" if counts[name] else name)
+    return made
+
+
+def flipped(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
+    """Kernels of convolutions as Theano kept them, turned round along their spatial axes."""
+    if class_name not in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"):
+        return weights
+    return {
+        name: np.flip(array, tuple(range(array.ndim - 2))) if name.endswith("kernel") else array
+        for name, array in weights.items()
+    }

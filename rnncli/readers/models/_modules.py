@@ -1,0 +1,269 @@
+"""Recurrent layers of files without a graph: recognised by the names and shapes of their weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.model import Module, Modules, Node
+from rnncli.readers.models import _cudnn
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+CLASSES = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
+BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
+ORDER = {"SimpleRNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 1, 2, 3)}
+"""Which of PyTorch's gates is which of Keras's: r, z, n for z, r, h; i, f, g, o for i, f, c, o."""
+
+_TORCH = re.compile(
+    r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
+    re.IGNORECASE,
+)
+_KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::\d+)?")
+
+
+def is_recurrent(name: str) -> bool:
+    """Whether a tensor of this name may belong to a recurrent layer."""
+    return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name))
+
+
+def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
+    """All that is known of a file.
+
+    tensors: by their names: arrays, and whatever else has a shape.
+    """
+    numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
+    known = {name: array for name, array in numbers.items() if array is not None}
+    found = [*_torch_modules(known), *_keras_modules(known)]
+    own = {name for names, _ in found for name in names}
+    others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
+    listed = tuple(module for _, module in found)
+    by_torch = [module for module in listed if any(node.module == "torch.nn" for node in module.nodes)]
+    origin = "PyTorch" if by_torch or not found else "Keras"
+    return Modules(file, origin, listed, others, tuple(_notes(by_torch)))
+
+
+def _numbers(value: Any) -> Array | None:
+    """Floats as they are, half precision as float32, which holds every one of them; None for others."""
+    if not isinstance(value, np.ndarray):
+        return None
+    if value.dtype == np.float16 or value.dtype.name == "bfloat16":
+        return value.astype(np.float32)
+    return value if value.dtype in (np.float32, np.float64) else None
+
+
+def _notes(found: Sequence[Module]) -> Iterator[str]:
+    if found:
+        gated = [
+            node for module in found for node in module.nodes if _inner(node)["class_name"] != "SimpleRNN"
+        ]
+        both = any(node.class_name == "Bidirectional" for module in found for node in module.nodes)
+        yield (
+            "the file has no graph; assumed are PyTorch's defaults: batch first, activation tanh"
+            f"{', gates sigmoid, in the order of PyTorch' if gated else ''}"
+            f"{', directions concatenated' if both else ''}."
+        )
+
+
+def _inner(node: Node) -> Mapping[str, Any]:
+    wrapped: Mapping[str, Any] = node.config["layer"] if node.class_name == "Bidirectional" else {}
+    return wrapped or {"class_name": node.class_name, "config": node.config}
+
+
+def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
+    """Each module with the names of its tensors."""
+    paths: dict[str, dict[int | None, dict[bool, dict[str, str]]]] = {}
+    for name in tensors:
+        if match := _TORCH.fullmatch(name):
+            layer = None if match["layer"] is None else int(match["layer"])
+            role = (
+                f"{'weight' if match['role'].lower() in ('weight', 'w') else 'bias'}_{match['which'].lower()}"
+            )
+            cells = paths.setdefault(match["path"] or "", {}).setdefault(layer, {})
+            cells.setdefault(bool(match["back"]), {})[role] = name
+    for path, layers in paths.items():
+        names = [name for cells in layers.values() for roles in cells.values() for name in roles.values()]
+        numbers = sorted(layers, key=lambda number: -1 if number is None else number)
+        held = [
+            {back: {role: tensors[name] for role, name in roles.items()} for back, roles in own.items()}
+            for own in map(layers.__getitem__, numbers)
+        ]
+        module = _torch_module(path, numbers, held)
+        if module is not None:
+            yield names, module
+
+
+def _torch_module(
+    path: str, numbers: Sequence[int | None], layers: Sequence[Mapping[bool, Mapping[str, Any]]]
+) -> Module | None:
+    """One module; None where its tensors are those of no recurrent layer."""
+    converted = [{back: _torch_cell(roles) for back, roles in cells.items()} for cells in layers]
+    known = [cell for cells in converted for cell in cells.values() if cell is not None]
+    if not known:
+        return None
+    name = path or BARE[known[0][0]]
+    refused = _refusal(numbers, layers, converted)
+    nodes = tuple(
+        _node(name if len(numbers) == 1 else f"{name}_l{number}", cells, "torch.nn")
+        for number, cells in zip(numbers, converted, strict=True)
+        if all(cell is not None for cell in cells.values()) and False in cells
+    )
+    return Module(name, nodes, refused) if nodes else None
+
+
+def _refusal(
+    numbers: Sequence[int | None],
+    layers: Sequence[Mapping[bool, Mapping[str, Any]]],
+    converted: Sequence[Mapping[bool, tuple[str, dict[str, Array]] | None]],
+) -> str:
+    """Why the module cannot be computed, naming the tensor at fault; "" where it can."""
+    for number, cells, made in zip(numbers, layers, converted, strict=True):
+        suffix = "" if number is None else f"_l{number}"
+        if any("weight_hr" in roles for roles in cells.values()):
+            return f"it projects its state (weight_hr{suffix}), which is not supported"
+        if any(cell is None for cell in made.values()) or False not in cells:
+            return f"the weights of layer {suffix.lstrip('_') or '0'} are incomplete or do not fit together"
+    if len(numbers) > 1 and list(numbers) != list(range(len(numbers))):
+        return f"its layers are {', '.join(f'_l{number}' for number in numbers)}: some are missing"
+    if len({cell[0] for made in converted for cell in made.values() if cell}) > 1:
+        return "its layers are of different classes"
+    if len({len(cells) for cells in layers}) > 1:
+        return "only some of its layers have two directions"
+    return _misfit([{back: cell[1] for back, cell in made.items() if cell} for made in converted])
+
+
+def _misfit(layers: Sequence[Mapping[bool, Mapping[str, Array]]]) -> str:
+    """What does not fit where each layer gets the one before."""
+    width = None
+    for number, cells in enumerate(layers):
+        wanted = {len(cell["kernel"]) for cell in cells.values()}
+        if len(wanted) > 1 or (width is not None and wanted != {width}):
+            return f"layer {number} takes {', '.join(map(str, sorted(wanted)))} features, but gets {width}"
+        width = sum(len(cell["recurrent_kernel"]) for cell in cells.values())
+    return ""
+
+
+def _torch_cell(roles: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:
+    """The class and Keras's weights of one direction of one layer; None where they are no cell's."""
+    kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
+    if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
+        return None
+    kernel, recurrent = _upright(kernel, recurrent, roles.get("weight_hr"))
+    units, (wide, state) = recurrent.shape[1], recurrent.shape
+    if "weight_hr" in roles:  # the state is narrower than the gates
+        units = roles["weight_hr"].shape[-1]
+    class_name = CLASSES.get(wide // units) if units and wide % units == 0 else None
+    if class_name is None or not state or len(kernel) != wide:
+        return None
+    weights = {
+        "kernel": _reordered(kernel, class_name).T,
+        "recurrent_kernel": _reordered(recurrent, class_name).T,
+    }
+    biases = [roles.get(name) for name in ("bias_ih", "bias_hh")]
+    if any(bias is not None and bias.shape != (wide,) for bias in biases):
+        return None
+    given = [None if bias is None else _reordered(bias, class_name) for bias in biases]
+    present = [bias for bias in given if bias is not None]
+    if class_name == "GRU" and present:
+        weights["bias"] = np.stack([np.zeros_like(present[0]) if bias is None else bias for bias in given])
+    elif present:
+        weights["bias"] = present[0] + present[1] if len(present) == 2 else present[0]
+    return class_name, {name: np.ascontiguousarray(array) for name, array in weights.items()}
+
+
+def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
+    """(gates, features) and (gates, units), where some call `w_ih` what is transposed."""
+    wide, units = recurrent.shape
+    lying = units > wide and projection is None
+    square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
+    return (kernel.T, recurrent.T) if lying or square else (kernel, recurrent)
+
+
+def _reordered(array: Array, class_name: str) -> Array:
+    """Its gates, along the first axis, in Keras's order."""
+    order = ORDER[class_name]
+    parts = np.split(array, len(order))
+    return np.concatenate([parts[place] for place in order])
+
+
+def _node(name: str, cells: Mapping[bool, Any], module: str) -> Node:
+    """A layer of one direction, or of two.  cells: class and weights, by whether it reads backwards."""
+    class_name, weights = cells[False]
+    layer = {"class_name": class_name, "config": _config(class_name, weights)}
+    if True not in cells:
+        return Node(name, name, class_name, module, layer["config"], weights, (), {})
+    both = {f"forward/{key}": array for key, array in weights.items()}
+    both.update({f"backward/{key}": array for key, array in cells[True][1].items()})
+    config = {"layer": layer, "merge_mode": "concat", "dtype": layer["config"]["dtype"]}
+    return Node(name, name, "Bidirectional", module, config, both, (), {})
+
+
+def _config(class_name: str, weights: Mapping[str, Array]) -> dict[str, Any]:
+    bias, recurrent = weights.get("bias"), weights["recurrent_kernel"]
+    config: dict[str, Any] = {
+        "units": len(recurrent),
+        "use_bias": bias is not None,
+        "return_sequences": True,
+        "dtype": "float64" if recurrent.dtype == np.float64 else "float32",
+    }
+    if class_name == "GRU":
+        config["reset_after"] = bias is None or bias.ndim == 2
+    return config
+
+
+def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
+    """Layers whose weights have the names of Keras's variables, `bi/forward/kernel`."""
+    cells: dict[str, dict[str, str]] = {}
+    for name in tensors:
+        if match := _KERAS.fullmatch(name):
+            cells.setdefault(match["path"] or "", {})[match["role"]] = name
+    layers: dict[str, dict[bool, Any]] = {}
+    names: dict[str, list[str]] = {}
+    for path, roles in cells.items():
+        made = keras_cell({role: tensors[name] for role, name in roles.items()})
+        if made is not None:
+            above, _, last = path.rpartition("/")
+            layer = above if last in ("forward", "backward") else path
+            layers.setdefault(layer, {})[last == "backward"] = made
+            names.setdefault(layer, []).extend(roles.values())
+    for layer, both in layers.items():
+        if False in both:
+            name = layer or BARE[both[False][0]]
+            yield names[layer], Module(name, (_node(name, both, "keras.layers"),))
+
+
+def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:
+    """The class and the weights of one cell in Keras's layout, cuDNN's converted; None for others."""
+    kernel, recurrent, bias = (weights.get(name) for name in ("kernel", "recurrent_kernel", "bias"))
+    if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
+        return None
+    units, wide = recurrent.shape
+    class_name = CLASSES.get(wide // units) if units and wide % units == 0 else None
+    if class_name is None or kernel.shape[1] != wide:
+        return None
+    own = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
+    if _cudnn.is_cudnn(class_name, own):
+        return class_name, _cudnn.converted(class_name, own)
+    fits = bias is None or bias.shape == (wide,) or (class_name == "GRU" and bias.shape == (2, wide))
+    return (class_name, own) if fits else None
+
+
+def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
+    """A layer of Keras from its weights in their order; None where it is not a plain recurrent one.
+
+    Three, or two without bias; twice as many inside Bidirectional.
+    """
+    keys = ("kernel", "recurrent_kernel", "bias")
+    for size in (3, 2):
+        if len(weights) in (size, 2 * size):
+            parts = [weights[start : start + size] for start in range(0, len(weights), size)]
+            made = [keras_cell(dict(zip(keys, part, strict=False))) for part in parts]
+            if all(cell is not None for cell in made):
+                return Module(
+                    name, (_node(name, dict(zip((False, True), made, strict=False)), "keras.layers"),)
+                )
+    return None

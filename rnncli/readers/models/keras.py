@@ -1,0 +1,204 @@
+"""Whole Keras models, of Keras 2.0 to today's, as graphs; TensorFlow is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError, listed
+from rnncli.model import Graph, Node, Port, Ref
+from rnncli.readers.models import _keras_weights as names
+from rnncli.readers.models._keras_calls import leaves
+from rnncli.readers.models._keras_config import (
+    MODELS,
+    Origin,
+    Translator,
+    class_of,
+    is_operation,
+    name_of,
+    origin_of,
+)
+from rnncli.readers.models._keras_graph import Flattener
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.readers.formats import Source
+
+    Weights = Mapping[str, Mapping[str, Array]]
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+ADVICE = "Save the whole model with model.save('model.keras')."
+
+
+def read(source: Source) -> Graph:
+    """The model in a file, whatever its suffix.
+
+    Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
+    the file.
+    """
+    from rnncli.readers.models import _keras_file, _keras_layers
+
+    found = _keras_file.stored(source)
+    if found.config is None:
+        raise InputError(
+            f"{source.name}: it holds weights and no model.",
+            f"Describe the layer, and give its weights: -l 'LSTM(3)' --weights {source.name}. "
+            "To keep the graph too, save with model.save('model.keras').",
+        )
+    origin = origin_of(found.version)
+
+    def weights(model: Mapping[str, Any]) -> Weights:
+        return _keras_layers.by_path(model, found)
+
+    try:
+        graph = _graph(found.config, weights, origin, source.name)
+    except InputError as error:
+        raise InputError(f"{source.name}: {error.what}", error.advice) from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__} {error}".strip()[:80]
+        raise InputError(
+            f"{source.name}: its config does not describe a Keras model ({reason}).", ADVICE
+        ) from None
+    if found.backend == "theano":
+        note = "Theano stored the kernels of convolutions reversed; they are reversed back."
+        graph = replace(graph, notes=(*graph.notes, note))
+    return graph
+
+
+def graph_of(
+    config: Mapping[str, Any],
+    weights_by_layer: Mapping[str, Mapping[str, Array] | Sequence[Array]],
+    origin: str,
+    file: str = "",
+) -> Graph:
+    """The graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
+
+    weights_by_layer: by the layer's path, `inside/deep`: the arrays of `layer.get_weights()`, or these
+        by today's names.
+    origin: `Keras 2.4.0`.
+    """
+
+    def weights(model: Mapping[str, Any]) -> Weights:
+        return {path: own(path, entry) for path, entry in _layers(model, "") if path in weights_by_layer}
+
+    def own(path: str, entry: Mapping[str, Any]) -> Mapping[str, Array]:
+        given = weights_by_layer[path]
+        if isinstance(given, Mapping):
+            return given
+        arrays = [(str(number), array) for number, array in enumerate(given)]
+        return names.named(path, entry["class_name"], entry["config"], arrays)
+
+    return _graph(config, weights, origin_of(origin), file)
+
+
+def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str) -> Graph:
+    _check(config, origin)
+    translator = Translator(origin)
+    model = translator.entry(config, "")
+    if class_of(config, origin) not in MODELS or "layers" not in model["config"]:
+        raise InputError(
+            f"the file does not hold the graph of this model, which is in its class {config['class_name']}.",
+            "Build it as a Sequential or functional model, and save that.",
+        )
+    found = weights(model["config"])
+    flattener = Flattener(found)
+    outputs = flattener.whole(model)
+    nodes = tuple(_settled(node, translator) for node in flattener.nodes)
+    ports = tuple(_typed(port, nodes) for port in flattener.ports)
+    notes = tuple(_notes(translator, nodes, str(config["class_name"])))
+    return Graph(file, origin.text, nodes, ports, outputs, notes, 2 if origin.old else 3)
+
+
+def _check(config: Any, origin: Origin) -> None:
+    """That it is a model's config, of a Keras that is known."""
+    if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
+        raise InputError("its config does not describe a Keras model.", ADVICE)
+    if origin.version and origin.version < (2,):
+        raise InputError(
+            f"it was saved by {origin.text}; files are read from Keras 2.0 on.",
+            "Load it in Keras 2.3 and save it again.",
+        )
+
+
+def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for entry in model["layers"]:
+        path = prefix + name_of(entry)
+        if entry["class_name"] in MODELS:
+            yield from _layers(entry["config"], f"{path}/")
+        elif not is_operation(entry):
+            yield path, entry
+
+
+def _settled(node: Node, translator: Translator) -> Node:
+    """The bias of a GRU says whether it has reset_after, where its config does not know of it.
+
+    Raises InputError where the states of a layer are in an order that Keras 3 does not have.
+    """
+    bias = node.weights.get("bias")
+    states = _returns_state(node.config) or "initial_state" in node.kwargs
+    if node.layer in translator.backwards and states:
+        raise InputError(
+            f"{node.name}: {translator.origin.text} orders the states of several cells from the last cell "
+            "to the first, and Keras 3 does not.",
+            "Save the model with one layer for each cell.",
+        )
+    if node.class_name == "GRU" and node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
+        translator.no_reset.remove(node.layer)
+        translator.reset.append(node.layer)
+    if node.class_name == "GRU" and node.layer in translator.reset:
+        return replace(node, config={**node.config, "reset_after": True})
+    return node
+
+
+def _returns_state(config: Mapping[str, Any]) -> bool:
+    inner = config.get("layer")
+    return bool((inner["config"] if isinstance(inner, Mapping) else config).get("return_state"))
+
+
+def _typed(port: Port, nodes: Sequence[Node]) -> Port:
+    """Keras 2 and Sequential call the ids of an Embedding float32, and it rounds them to int32."""
+    users = [
+        node.class_name
+        for node in nodes
+        if any(item == Ref(port.name) for item in leaves([*node.args, node.kwargs]))
+        and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
+    ]
+    ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
+    return replace(port, dtype="int32") if ids else port
+
+
+def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
+    """What today's Keras would compute otherwise, or not read."""
+    text = translator.origin.text
+    if not translator.origin.version:
+        yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
+    if class_name not in (*MODELS, "Model", "Network", "Container"):
+        yield (
+            f"the class of the model is {class_name}; a call method of its own is not in the file, "
+            "and is not run."
+        )
+    if translator.hard:
+        yield (
+            f"hard_sigmoid in {listed(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
+            "Keras 3 computes clip(x / 6 + 0.5, 0, 1)."
+        )
+    if translator.no_reset:
+        yield (
+            f"{listed(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
+            "the default of Keras 3 is True."
+        )
+    if translator.cudnn:
+        yield f"{listed(translator.cudnn)}: the weights are converted from cuDNN's layout."
+    masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
+    both = [node.name for node in nodes if node.class_name == "Bidirectional" and _sequences(node)]
+    if translator.origin.own_package and translator.origin.version and masked and both:
+        yield (
+            f"{listed(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
+            "the output before them."
+        )
+
+
+def _sequences(node: Node) -> bool:
+    layer = node.config.get("layer")
+    return isinstance(layer, Mapping) and bool(layer["config"].get("return_sequences"))

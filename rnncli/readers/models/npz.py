@@ -1,0 +1,19 @@
+"""Archives of NumPy with PyTorch's or Keras's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.readers.formats import npz
+from rnncli.readers.models import _modules
+
+if TYPE_CHECKING:
+    from rnncli.model import Modules
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".npz",)
+
+
+def read(source: Source) -> Modules:
+    """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
+    return _modules.modules(source.name, npz.load(source))

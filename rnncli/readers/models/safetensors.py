@@ -1,0 +1,45 @@
+"""Safetensors files with PyTorch's or Keras's names."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.errors import InputError
+from rnncli.readers.models import _modules
+from rnncli.readers.packages import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rnncli.model import Modules
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".safetensors",)
+ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+def read(source: Source) -> Modules:
+    """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
+    library = needed("safetensors", "safetensors files")
+    data = source.content(ADVICE)
+    try:
+        found = library.deserialize(data)
+    except Exception as error:  # of the library's own kind
+        reason = str(error).rstrip(".")[:200] or "broken"
+        raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
+    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in found})
+
+
+def _tensor(name: str, one: Mapping[str, Any]) -> Any:
+    """An array; only its shape where it belongs to no recurrent layer, or holds other numbers than floats."""
+    shape = tuple(one["shape"])
+    if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):
+        return SimpleNamespace(shape=shape)
+    numbers = np.frombuffer(one["data"], DTYPES[one["dtype"]])
+    if one["dtype"] == "BF16":  # the upper half of a float32
+        numbers = (numbers.astype("<u4") << 16).view("<f4")
+    return numbers.reshape(shape)

@@ -1,0 +1,110 @@
+"""PyTorch's state dicts, and checkpoints that contain one; nothing in the file is run."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import EngineError, InputError
+from rnncli.readers import zips
+from rnncli.readers.models import _modules
+
+if TYPE_CHECKING:
+    from rnncli.model import Modules
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".pt", ".pth")
+ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
+DEPTH = 16
+
+
+def read(source: Source) -> Modules:
+    """The recurrent modules in the file, and the shapes of its other tensors.
+
+    Errors: EngineError without PyTorch; InputError where the file is no state dict.
+    """
+    data = source.content(ADVICE)
+    _refuse_others(data, source.name)
+    return _modules.modules(source.name, _tensors(_loaded(data, source.name), source.name))
+
+
+def _refuse_others(data: bytes, name: str) -> None:
+    """InputError for TorchScript, and for a zip file that unpacks to too much."""
+    if not data.startswith(b"PK"):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            zips.demand_room(archive, len(data))
+            files = archive.namelist()
+    except zips.RefusedError as error:
+        raise InputError(f"{name}: {error}.", ADVICE) from None
+    except Exception:  # of whatever kind: zipfile raises many for broken files
+        raise InputError(f"{name}: it is a broken or truncated zip file.", ADVICE) from None
+    if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
+        raise InputError(f"{name}: it is a TorchScript program, which is not run.", ADVICE)
+    if not any(file.endswith("data.pkl") for file in files):
+        raise InputError(f"{name}: it is a zip file, but not one of PyTorch.", ADVICE)
+
+
+def _loaded(data: bytes, name: str) -> Any:
+    """What torch.load reads with weights_only."""
+    try:
+        import torch
+    except ImportError:
+        raise EngineError(
+            f"{name}: PyTorch is missing, which reads .pt files.", "pip install 'rnncli[torch]'"
+        ) from None
+    import pickle
+
+    try:
+        return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        text = str(error)
+        if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
+            what = "it contains Python objects, such as a whole model, and only tensors are loaded"
+        else:
+            what = "it is not a state dict of PyTorch"
+        raise InputError(f"{name}: {what}.", ADVICE) from None
+    except Exception as error:  # of whatever kind: torch raises many for broken files
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise InputError(f"{name}: PyTorch cannot read it ({reason}).", ADVICE) from None
+
+
+def _tensors(found: Any, name: str) -> dict[str, Any]:
+    """Every tensor by its name; containers stand in front where several hold recurrent layers."""
+    held: dict[str, dict[str, Any]] = {}
+    for path, key, tensor in _walk(found, "", 0):
+        held.setdefault(path, {})[key] = tensor
+    if not held:
+        what = f"it contains {type(found).__name__}, and no state dict"
+        raise InputError(f"{name}: {what}.", ADVICE)
+    recurrent = [path for path, own in held.items() if any(map(_modules.is_recurrent, own))]
+    named: dict[str, Any] = {}
+    for path, own in held.items():
+        prefix = f"{path}." if path and [path] != recurrent else ""
+        for key, tensor in own.items():
+            named[prefix + key] = _array(tensor) if _modules.is_recurrent(key) else tensor
+    return named
+
+
+def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
+    """The path of its dict, the key and the tensor, of every tensor in dicts in dicts."""
+    if not isinstance(value, Mapping) or depth > DEPTH:
+        return
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _walk(item, f"{path}.{key}" if path else str(key), depth + 1)
+        elif hasattr(item, "shape") and hasattr(item, "detach"):
+            yield path, str(key), item
+
+
+def _array(tensor: Any) -> Any:
+    """Its numbers; bfloat16, which NumPy does not have, as float32.  Quantized and other tensors stay."""
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.is_quantized or not tensor.is_floating_point():
+        return tensor
+    floats = tensor.detach()
+    return (floats.float() if floats.dtype == torch.bfloat16 else floats).contiguous().numpy()

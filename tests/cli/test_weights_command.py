@@ -1,0 +1,154 @@
+"""`rnncli weights`: what is in files of Keras, with and without a graph."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+UPDATE = slice(0, 5)
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A model with a mask, two recurrent layers and one of each other kind; and the folder of its files."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("models")
+    keras.utils.set_random_seed(0)
+    tokens = keras.Input((12,), dtype="int32", name="tokens")
+    x = keras.layers.Embedding(20, 8, mask_zero=True, name="embedding")(tokens)
+    x = keras.layers.Bidirectional(keras.layers.LSTM(6, return_sequences=True), name="bi")(x)
+    x = keras.layers.GRU(5, name="gru")(x)
+    model = keras.Model(tokens, keras.layers.Dense(3, name="dense")(x))
+    for name in ("tagger.keras", "tagger.h5"):
+        model.save(folder / name)
+    model.save_weights(folder / "tagger.weights.h5")
+    return model, folder
+
+
+@pytest.mark.parametrize("name", ["tagger.keras", "tagger.h5", "tagger.weights.h5"])
+def test_every_recurrent_layer_gate_by_gate(name: str, tagger: Any, rnncli: Any) -> None:
+    model, folder = tagger
+    done = rnncli("weights", str(folder / name), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    bi, gru = shown["layers"]
+    assert (bi["name"], bi["class_name"], bi["units"], bi["direction"]) == (
+        "bi", "Bidirectional(LSTM)", [6, 6], "bidirectional",
+    )  # fmt: skip
+    assert (gru["name"], gru["class_name"], gru["parameters"]) == ("gru", "GRU", 285)
+    assert [one["name"] for one in bi["cells"]] == ["bi/forward", "bi/backward"]
+    kernel, recurrent, bias = model.get_layer("gru").get_weights()
+    update = gru["cells"][0]["gates"][0]
+    assert update["gate"] == "update"
+    assert update["kernel"]["shape"] == [12, 5]
+    assert update["kernel"]["norm"] == pytest.approx(np.linalg.norm(kernel[:, UPDATE]), rel=1e-6)
+    assert update["kernel"]["min"] == kernel[:, UPDATE].min()
+    assert sum(update["kernel"]["histogram"]) == 60
+    radius = np.abs(np.linalg.eigvals(recurrent[:, UPDATE])).max()
+    assert update["recurrent_kernel"]["spectral_radius"] == pytest.approx(radius, rel=1e-5)
+    assert update["recurrent_bias"]["mean"] == bias[1, UPDATE].mean()
+    forget = bi["cells"][0]["gates"][1]
+    assert (forget["gate"], forget["bias"]["mean"]) == ("forget", 1)
+    assert len(shown["others"]) == 3
+
+
+def test_the_origin_and_what_is_beside_the_recurrent_layers(tagger: Any, rnncli: Any) -> None:
+    import keras
+
+    done = rnncli("weights", str(tagger[1] / "tagger.keras"))
+    assert f"Keras {keras.__version__} · 4 layers, 2 of them recurrent" in done.stdout
+    assert "embedding/embeddings  (20, 8)" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "svg", "ndjson"])
+def test_in_every_format(form: str, tagger: Any, rnncli: Any) -> None:
+    done = rnncli("weights", str(tagger[1] / "tagger.keras"), "-f", form)
+    assert done.returncode == 0, done.stderr
+    assert "bi/backward" in done.stdout.replace("&#47;", "/").replace("&#x2F;", "/")
+
+
+def test_csv_has_a_row_for_each_part_of_a_gate(tagger: Any, rnncli: Any) -> None:
+    done = rnncli("weights", str(tagger[1] / "tagger.keras"), "-f", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 2 * 4 * 3 + 3 * 4
+    assert {row["layer"] for row in rows} == {"bi/forward", "bi/backward", "gru"}
+
+
+def test_layers_can_be_chosen(tagger: Any, rnncli: Any) -> None:
+    file = str(tagger[1] / "tagger.keras")
+    shown = json.loads(rnncli("weights", f"{file}#gru", "-f", "json").stdout)
+    assert [layer["name"] for layer in shown["layers"]] == ["gru"]
+    done = rnncli("weights", f"{file}#gro")
+    assert done.returncode == 2
+    assert "Did you mean gru?" in done.stderr
+
+
+def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
+    model, folder = tagger
+    file = str(tmp_path / "w.npz")
+    assert rnncli("weights", str(folder / "tagger.h5"), "-o", file).returncode == 0
+    with np.load(file) as held:
+        np.testing.assert_array_equal(held["gru/kernel"], model.get_layer("gru").get_weights()[0])
+        assert "bi/backward/recurrent_kernel" in held
+    shown = json.loads(rnncli("weights", file, "-f", "json").stdout)
+    assert [layer["class_name"] for layer in shown["layers"]] == ["Bidirectional(LSTM)", "GRU"]
+
+
+def test_tensorflow_and_torch_are_not_loaded(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
+    for package in ("tensorflow", "keras", "torch"):
+        (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
+    place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    assert rnncli("weights", str(tagger[1] / "tagger.keras"), env=place).returncode == 0
+    state = tmp_path / "model.pt"
+    state.write_bytes(b"\x80\x02}q\x00.")
+    done = rnncli("weights", str(state), env=place)
+    assert done.returncode == 3
+    assert "pip install 'rnncli[torch]'" in done.stderr
+
+
+def test_weights_of_old_keras_have_its_hard_sigmoid(rnncli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "old_weights.h5"
+    random = np.random.default_rng(0)
+    arrays = [random.standard_normal(shape).astype("float32") for shape in ((3, 8), (2, 8), (8,))]
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"], file.attrs["keras_version"] = [b"lstm_1"], b"2.2.4"
+        file.attrs["backend"] = b"tensorflow"
+        group = file.create_group("lstm_1")
+        names = ["lstm_1/kernel:0", "lstm_1/recurrent_kernel:0", "lstm_1/bias:0"]
+        group.attrs["weight_names"] = [name.encode() for name in names]
+        for name, array in zip(names, arrays, strict=True):
+            group[name] = array
+    done = rnncli("weights", str(path), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    (layer,) = json.loads(done.stdout)["layers"]
+    assert layer["config"]["recurrent_activation"] == "hard_sigmoid_keras2"
+    assert "clip(0.2 x + 0.5, 0, 1) as in Keras 2.2.4" in done.stderr
+
+
+def test_large_matrices_have_the_same_spectral_radius() -> None:
+    from rnncli.commands.weights import contents
+
+    matrix = np.random.default_rng(1).standard_normal((contents.EXACT + 4, contents.EXACT + 4)) / 16
+    assert contents.spectral_radius(matrix) == pytest.approx(
+        np.abs(np.linalg.eigvals(matrix)).max(), rel=1e-3
+    )
+    assert contents.spectral_radius(np.triu(np.ones((300, 300)), 1)) == pytest.approx(0, abs=1e-2)
+    assert contents.spectral_radius(np.full((2, 2), np.nan)) is None
+
+
+def test_other_files_are_refused(rnncli: Any, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no model")
+    for file in (str(text), str(tmp_path), str(tmp_path / "absent.pt")):
+        done = rnncli("weights", file)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Traceback" not in done.stderr

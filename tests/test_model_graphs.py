@@ -1,0 +1,210 @@
+"""Saved Keras models followed without Keras: every recurrent layer's input, mask and state, every output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import random_models
+from keras.src.ops.function import make_node_key
+from oracle import keras
+
+from rnncli import compute
+from rnncli.compute.models import keras as models
+from rnncli.compute.models import keras_backend
+from rnncli.model import Graph
+from rnncli.readers.formats import Source
+from rnncli.readers.models import keras as reader
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+NEAR = 1e-5
+
+MODELS, GROUPS = 200, 4
+
+
+class Recorded:
+    """What Keras gives to each call of each recurrent layer of a model while the model runs."""
+
+    def __init__(self, model: Any) -> None:
+        self.calls: dict[str, list[dict[str, Any]]] = {}
+        for path, layer in recurrent_layers(model, ""):
+            layer.call = self._recorder(path, layer.call)
+
+    def _recorder(self, path: str, call: Any) -> Any:
+        def recorder(sequences: Any, initial_state: Any = None, mask: Any = None, **rest: Any) -> Any:
+            outputs = call(sequences, initial_state=initial_state, mask=mask, **rest)
+            states = keras.tree.flatten(initial_state) if initial_state is not None else []
+            found = {"inputs": sequences, "mask": mask, "states": states}
+            self.calls.setdefault(path, []).append(
+                {name: _numbers(value) for name, value in found.items()}
+                | {"outputs": _numbers(keras.tree.flatten(outputs))}
+            )
+            return outputs
+
+        return recorder
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return None if value is None else keras.ops.convert_to_numpy(value)
+
+
+def recurrent_layers(model: Any, prefix: str) -> Any:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from recurrent_layers(layer, f"{prefix}{layer.name}/")
+        elif isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
+            yield prefix + layer.name, layer
+
+
+def graph_in(path: Path) -> Graph:
+    return reader.read(Source(path.name, path=path))
+
+
+def outputs_of(model: Any) -> dict[str, Any]:
+    """Every output of every use of a layer, or of a model in the model, by our name of the use."""
+    found = {}
+    for operation in model.operations:
+        every = enumerate(operation._inbound_nodes)
+        inside = [node for index, node in every if make_node_key(operation, index) in model._nodes]
+        for number, node in enumerate(inside):
+            if not isinstance(operation, keras.layers.InputLayer):
+                name = operation.name + (f"@{number}" if number else "")
+                for index, tensor in enumerate(node.output_tensors):
+                    found[name, index] = tensor
+    return found
+
+
+def answered(case: Any) -> Any:
+    return compute.run(case, "numpy")
+
+
+def held(seed: int, folder: Path) -> None:
+    """One random model, saved, read back and followed, against the same model run by Keras."""
+    maker = random_models.Maker(seed)
+    model = maker.model()
+    suffix = ".h5" if seed % 3 == 0 else ".keras"
+    path = folder / f"{seed}{suffix}"
+    model.save(path)
+    graph = graph_in(path)
+    found = models.run(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    recorded, tensors = Recorded(model), outputs_of(model)
+    whole = keras.Model(model.inputs, list(tensors.values()))
+    theirs = dict(zip(tensors, map(_numbers, whole([maker.data[x.name] for x in model.inputs])), strict=True))
+    assert not found.notes
+    parts = {part.layer: part for part in found.parts}
+    assert sorted(part.split("@")[0] for part in parts) == sorted(
+        path for path, calls in recorded.calls.items() for _ in calls
+    )
+    for part in found.parts:
+        fed_alike(part, recorded.calls[part.layer.split("@")[0]], f"{seed} {part.layer}")
+    shown = 0
+    for (name, index), values in theirs.items():
+        if name in parts:
+            result = parts[name].result or answered(parts[name].case)
+            mine: Any = result.outputs[index].values
+        else:
+            mine = found.others.get(f"{name}/output")
+        if mine is not None:
+            shown += 1
+            alike(mine, values, f"{seed} {name} {index}")
+    assert shown
+
+
+def fed_alike(part: Any, calls: list[dict[str, Any]], what: str) -> None:
+    """The layer got what one of Keras's calls of it got, and returned the same; takes that call away."""
+    case = part.case
+    for number, call in enumerate(calls):
+        states = case.initial_state or ()
+        if call["inputs"].shape != case.inputs.shape or len(states) != len(call["states"]):
+            continue
+        if not np.allclose(call["inputs"], case.inputs, rtol=NEAR, atol=NEAR, equal_nan=True):
+            continue
+        if (call["mask"] is None) != (case.mask is None):
+            continue
+        if case.mask is not None and not np.array_equal(call["mask"], case.mask):
+            continue
+        for mine, theirs in zip(states, call["states"], strict=True):
+            alike(mine, theirs, what)
+        result = part.result or answered(case)
+        for tensor, theirs in zip(result.outputs, call["outputs"], strict=True):
+            alike(tensor.values, theirs, f"{what} {tensor.name}")
+        del calls[number]
+        return
+    raise AssertionError(f"{what}: no call of Keras's got this input, mask {case.mask} and state")
+
+
+def alike(mine: Any, theirs: Any, what: str) -> None:
+    assert mine.shape == theirs.shape, what
+    size = max(1.0, float(np.abs(theirs[np.isfinite(theirs)], dtype=float).max(initial=0)))
+    np.testing.assert_allclose(mine, theirs, rtol=0, atol=NEAR * size, err_msg=what)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_random_models(group: int, tmp_path: Path) -> None:
+    for seed in range(group, MODELS, GROUPS):
+        held(seed, tmp_path)
+
+
+def test_the_path_through_keras_gives_the_same(tmp_path: Path) -> None:
+    for seed in range(300, 306):
+        maker = random_models.Maker(seed)
+        path = tmp_path / f"{seed}.keras"
+        maker.model().save(path)
+        graph = graph_in(path)
+        given = models.fit_inputs(graph, maker.data)
+        mine = models.run(graph, given, answered, everything=True)
+        theirs = keras_backend.run(graph, path, given, answered, everything=True)
+        assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
+        for one, other in zip(mine.parts, theirs.parts, strict=True):
+            alike(one.case.inputs, other.case.inputs, f"{seed} {one.layer}")
+            assert (one.case.mask is None) == (other.case.mask is None), f"{seed} {one.layer}"
+            assert one.case.mask is None or np.array_equal(one.case.mask, other.case.mask)
+        assert set(theirs.others) <= set(mine.others)
+        for name, values in theirs.others.items():
+            alike(mine.others[name], values, f"{seed} {name}")
+
+
+OLD_MODELS = 5
+
+
+def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
+    """The same with a model of Keras 2, whose masks go by other rules."""
+    maker = random_models.Maker(seed, family)
+    model = maker.model()
+    path = folder / f"{seed}.{'h5' if seed % 2 else 'keras'}"
+    model.save(path)
+    graph = graph_in(path)
+    found = models.run(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    tensors = {
+        (layer.name + (f"@{number}" if number else ""), index): tensor
+        for layer in model.layers
+        if not isinstance(layer, (family.Model, family.layers.InputLayer))
+        for number, node in enumerate(nodes_in(model, layer))
+        for index, tensor in enumerate(keras.tree.flatten(node.outputs))
+    }
+    whole = family.Model(model.inputs, list(tensors.values()))
+    theirs = whole([maker.data[x.name] for x in model.inputs])
+    parts = {part.layer: part for part in found.parts}
+    for (name, index), values in zip(tensors, theirs, strict=True):
+        if name in parts:
+            result = parts[name].result or answered(parts[name].case)
+            alike(result.outputs[index].values, values.numpy(), f"{seed} {name} {index}")
+        elif f"{name}/output" in found.others:
+            alike(found.others[f"{name}/output"], values.numpy(), f"{seed} {name}")
+
+
+def nodes_in(model: Any, layer: Any) -> list[Any]:
+    """The uses of the layer in this model."""
+    inside = [node for depth in model._nodes_by_depth.values() for node in depth]
+    return [node for node in layer.inbound_nodes if node in inside]
+
+
+def test_random_models_of_keras_2(tmp_path: Path) -> None:
+    family = pytest.importorskip("tf_keras")
+    for seed in range(OLD_MODELS):
+        held_to_keras_2(seed, tmp_path, family)

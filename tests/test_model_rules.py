@@ -1,0 +1,451 @@
+"""Saved models: whose rules about masks hold, what is refused by name, and what inputs have to be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import keras
+from test_model_graphs import Recorded, alike, answered, fed_alike, graph_in
+
+from rnncli import compute
+from rnncli.compute.models import keras as models
+from rnncli.compute.models import keras_backend
+from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.model import Graph, Node, Port, Ref
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+L = keras.layers
+IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")
+OTHER = np.array([[1, 0, 0, 0], [3, 4, 5, 0]], "int32")
+
+
+def saved(folder: Path, inputs: Any, outputs: Any, suffix: str = ".keras") -> tuple[Any, Graph, Path]:
+    keras.utils.set_random_seed(3)
+    model = keras.Model(inputs, outputs)
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).standard_normal(weight.shape) * 0.5)
+    path = folder / f"model{suffix}"
+    model.save(path)
+    return model, graph_in(path), path
+
+
+def held_to_keras(model: Any, graph: Graph, given: dict[str, Any], **more: Any) -> models.ModelRun:
+    """Every recurrent layer gets what it gets from Keras, and returns the same."""
+    found = models.run(graph, models.fit_inputs(graph, given), more.pop("compute", answered), **more)
+    recorded = Recorded(model)
+    model([given[tensor.name] for tensor in model.inputs])
+    for part in found.parts:
+        fed_alike(part, recorded.calls[part.layer.split("@")[0]], part.layer)
+    return found
+
+
+def two_embeddings(join: Any) -> tuple[list[Any], Any]:
+    a, b = keras.Input((4,), dtype="int32", name="a"), keras.Input((4,), dtype="int32", name="b")
+    one = L.Embedding(9, 3, mask_zero=True, name="one")(a)
+    two = L.Embedding(9, 3, mask_zero=join.name != "half", name="two")(b)
+    return [a, b], L.GRU(2, name="gru")(join([one, two]))
+
+
+def unrecorded(graph: Graph, origin: str) -> Graph:
+    """The same as that Keras would have saved it: without masks among the arguments."""
+    nodes = [
+        replace(node, kwargs={k: v for k, v in node.kwargs.items() if k != "mask"}) for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes), origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("join", "old"),
+    [
+        (L.Add(), "and"),
+        (L.Average(), "and"),
+        (L.Maximum(), "and"),
+        (L.Concatenate(), "and"),
+        (L.Add(name="half"), "first"),
+        (L.Concatenate(name="half"), "first"),
+    ],
+)
+def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path: Path) -> None:
+    model, graph, _ = saved(tmp_path, *two_embeddings(join))
+    given = {"a": IDS, "b": OTHER}
+    first, second = IDS != 0, OTHER != 0
+    today = models.run(graph, given, answered).parts[0].case.mask
+    expected = None if join.name == "half" and isinstance(join, L.Add) else first | second
+    if join.name == "half" and isinstance(join, L.Concatenate):
+        expected = np.ones((2, 4), bool)
+    assert (today is None) == (expected is None)
+    assert today is None or np.array_equal(today, expected)
+    held_to_keras(model, graph, given)
+    found = models.run(unrecorded(graph, "Keras 2.4.0"), given, answered)
+    np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
+    (note,) = found.notes
+    assert note.startswith("gru: masks follow Keras 2, which saved the model; today's Keras combines them")
+    earliest = models.run(unrecorded(graph, "Keras 3.1.1"), given, answered)
+    assert earliest.parts[0].case.mask is None
+    assert len(earliest.notes) == (join.name != "half")  # else the numbers are the same
+    assert all("Keras 3.0 to 3.3" in note for note in earliest.notes)
+
+
+@pytest.mark.parametrize(
+    ("origin", "rules"),
+    [
+        ("Keras 2.2.4-tf", "Keras 2"), ("Keras 2.15.0", "Keras 2"), ("Keras", "Keras 2"),
+        ("Keras 3.3.3", "Keras 3.0 to 3.3"), ("Keras 3.4.0", "today's Keras"),
+        ("Keras 3.15.1", "today's Keras"),
+    ],
+)  # fmt: skip
+def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
+    from rnncli.compute.models._graph import rules_of
+
+    assert rules_of(origin) == rules
+
+
+def test_keras_2_hands_the_mask_to_a_layer_that_gets_a_state_too(tmp_path: Path) -> None:
+    a = keras.Input((4,), dtype="int32", name="a")
+    x = L.Embedding(9, 3, mask_zero=True)(a)
+    state = L.GRU(2, name="encoder")(x)
+    out = L.GRU(2, name="decoder")(x, initial_state=state)
+    model, graph, _ = saved(tmp_path, a, out)
+    found = held_to_keras(model, graph, {"a": IDS})
+    assert found.parts[1].case.mask is None
+    assert not found.notes
+    old = models.run(replace(graph, origin="Keras 2.11.0"), {"a": IDS}, answered)
+    np.testing.assert_array_equal(old.parts[1].case.mask, IDS != 0)
+    assert "decoder" in old.notes[0]
+
+
+def lambda_model(folder: Path, before: bool) -> tuple[Any, Graph, Path]:
+    x = keras.Input((4, 3), name="x")
+    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))
+    y = L.LSTM(2, name="lstm")(odd(x) if before else x)
+    return saved(folder, x, [y, L.Dense(2, name="head")(odd(x))])
+
+
+def test_a_layer_that_is_not_known_is_named_or_left_out(tmp_path: Path) -> None:
+    x = {"x": np.ones((2, 4, 3), "float32")}
+    _, graph, path = lambda_model(tmp_path, before=True)
+    with pytest.raises(
+        UnknownLayerError, match=r"model\.keras: lstm \(LSTM\) depends on.*odd \(Lambda\)"
+    ) as raised:
+        models.run_with_keras(graph, path, x, answered)
+    assert raised.value.exit_code == 2
+    assert raised.value.advice.startswith("Rebuild the model without it")
+    _, graph, _ = lambda_model(tmp_path, before=False)
+    assert not models.run(graph, x, answered).notes
+    found = models.run(graph, x, answered, everything=True)
+    assert found.notes[0].startswith("left out: odd, head; the layer odd (Lambda) is not supported")
+    assert not found.others
+    assert [part.layer for part in found.parts] == ["lstm"]
+
+
+def test_a_refusal_names_the_layers_that_do_not_need_it(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    odd = L.Lambda(lambda t: t * 2, name="odd", output_shape=(4, 3))(x)
+    outputs = [L.LSTM(2, name="one")(odd), L.LSTM(2, name="two")(x)]
+    _, graph, _ = saved(tmp_path, x, outputs)
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    with pytest.raises(UnknownLayerError, match=r"do not depend on it: --model model\.keras#two$"):
+        models.run(graph, given, answered)
+    assert len(models.run(graph, given, answered, layers=["two"]).parts) == 1
+
+
+def test_training_for_good_is_refused(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    given = {"x": np.ones((2, 4, 3), "float32")}
+    for drawing in (L.Dropout(0.5), L.TimeDistributed(L.Dropout(0.5)), L.BatchNormalization()):
+        _, graph, _ = saved(tmp_path, x, L.LSTM(2)(drawing(x, training=True)))
+        with pytest.raises(UnknownLayerError, match="training=True"):
+            models.run(graph, given, answered)
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2, dropout=0.5, name="lstm")(x, training=True))
+    with pytest.raises(UnknownLayerError, match=r"lstm.*training=True"):
+        models.run(graph, given, answered)
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(x, training=True))
+    held_to_keras(model, graph, given)
+
+
+def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
+    x = keras.Input((3, 5, 2), name="x")
+    y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)
+    model, graph, _ = saved(tmp_path, x, L.GRU(2, name="gru")(L.TimeDistributed(L.Flatten())(y)))
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 5, 2)).astype("float32")}
+    found = models.run(graph, given, lambda case: compute.run(case, "auto"))
+    alike(answered(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
+
+
+def test_whole_numbers_are_taken_as_keras_takes_them(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), dtype="int32", name="x")
+    masked = L.Masking(0.5)(x)
+    y = L.Average()([L.Rescaling(0.5)(masked), L.Dense(3)(x)])
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="lstm")(y))
+    held_to_keras(model, graph, {"x": np.arange(24, dtype="int32").reshape(2, 4, 3) % 3})
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.Activation("tanh")(x)))
+    with pytest.raises(UnknownLayerError, match="gets integers"):
+        models.run(graph, {"x": np.ones((2, 4, 3), "int32")}, answered)
+
+
+def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    attended = L.MultiHeadAttention(2, 3, name="heads")(x, x)
+    inner = keras.Sequential(
+        [keras.Input((4, 3)), L.GRU(2, return_sequences=True, name="deep")], name="inside"
+    )
+    y = inner(L.GroupNormalization(1)(attended))
+    out = L.Bidirectional(L.LSTM(2, name="cell"), name="bi")(inner(L.Masking()(x)) + y)
+    model, graph, path = saved(tmp_path, x, out)
+    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")}
+    with pytest.raises(UnknownLayerError, match="heads"):
+        models.run(graph, given, answered)
+    found = models.run_with_keras(graph, path, given, answered, everything=True)
+    assert [part.layer for part in found.parts] == ["inside/deep", "inside/deep@1", "bi"] or [
+        part.layer for part in found.parts
+    ] == ["inside/deep@1", "inside/deep", "bi"]
+    assert "heads/output" in found.others
+    alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
+    only = models.run_with_keras(graph, path, given, answered, layers=("inside/deep@1",))
+    assert [part.layer for part in only.parts] == ["inside/deep@1"] or found
+
+
+def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    _, graph, path = saved(tmp_path, x, L.LSTM(2, name="lstm")(L.GroupNormalization(1)(x)))
+    nodes = [
+        replace(node, config={**node.config, "recurrent_activation": "hard_sigmoid"})
+        if node.name == "lstm" else node
+        for node in graph.nodes
+    ]  # fmt: skip
+    wrong = replace(graph, nodes=tuple(nodes))
+    with pytest.raises(EngineError, match="lstm/hidden_state differs from Keras by up to 0"):
+        keras_backend.run(wrong, path, {"x": np.ones((2, 4, 3), "float32")}, answered)
+
+
+def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
+    x = keras.Input((4, 3), name="x")
+    one = L.LSTM(2, return_sequences=True, name="one")(x)
+    two, three = L.GRU(2, name="two")(one), L.GRU(2, name="three")(one)
+    model, graph, _ = saved(tmp_path, x, [two, three])
+    given, computed = {"x": np.ones((2, 4, 3), "float32")}, []
+
+    def compute(case: Any) -> Any:
+        computed.append(case.layers[0].class_name)
+        return answered(case)
+
+    found = models.run(graph, given, compute, layers=("two",))
+    assert ([part.layer for part in found.parts], computed) == (["two"], ["LSTM"])
+    found = held_to_keras(model, graph, given, compute=compute)
+    assert ([part.layer for part in found.parts], computed) == (["one", "two", "three"], ["LSTM"] * 2)
+    with pytest.raises(UsageError, match=r"there is no layer twoo\.\nDid you mean two"):
+        models.run(graph, given, compute, layers=("twoo",))
+
+
+def test_layers_inside_time_distributed(tmp_path: Path) -> None:
+    x = keras.Input((3, 4, 5), name="x")
+    y = L.TimeDistributed(L.Bidirectional(L.GRU(2)), name="words")(x)
+    model, graph, _ = saved(tmp_path, x, L.LSTM(2, name="sentences")(y))
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
+    found = models.run(graph, given, answered)
+    assert [part.layer for part in found.parts] == ["words", "sentences"]
+    alike(answered(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
+    words = compute.run(found.parts[0].case)
+    alike(words.outputs[0].values, found.parts[1].case.inputs, "words")
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
+    k = pytest.importorskip(family)
+    layers, ids = k.layers, k.Input((3, 4), dtype="int32", name="ids")
+    words = layers.Embedding(9, 3, mask_zero=True)(ids)
+    inside = k.Input((4, 3))
+    each = k.Model(inside, layers.GRU(2)(layers.Dense(3)(inside)), name="each")
+    means = layers.TimeDistributed(layers.GlobalAveragePooling1D(), name="means")(words)
+    if family == "keras":  # which hands on the mask of words, so that nothing behind can take it
+        x = layers.Reshape((3, 3))(means)
+    else:
+        both = layers.TimeDistributed(layers.Bidirectional(layers.LSTM(2)), name="words")(words)
+        x = layers.concatenate([both, means, layers.TimeDistributed(each, name="models")(words)])
+    y = layers.LSTM(2, name="sentences")(x)
+    model, path = k.Model(ids, y), tmp_path / "model.h5"
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).standard_normal(weight.shape) * 0.5)
+    model.save(path)
+    graph = graph_in(path)
+    given = {"ids": np.array([[[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0]]] * 2, "int32")}
+    if family == "tf_keras":
+        given["ids"][1, 1:] = 0
+    found = models.run(graph, given, answered, layers=["sentences"])
+    alike(answered(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
+    if family == "tf_keras":
+        np.testing.assert_array_equal(found.parts[0].case.mask, [[True] * 3, [True, False, False]])
+
+
+@pytest.mark.parametrize("family", ["keras", "tf_keras"])
+def test_a_model_inside_time_distributed_is_computed_and_noted(family: str, tmp_path: Path) -> None:
+    k = pytest.importorskip(family)
+    layers, x = k.layers, k.Input((3, 4, 5), name="x")
+    inside = k.Input((4, 5))
+    both = layers.Bidirectional(layers.GRU(2, recurrent_activation="hard_sigmoid"), name="words")
+    deep = k.Sequential([k.Input((4, 5)), layers.Conv1D(3, 2), layers.BatchNormalization()], name="deep")
+    inner = k.Model(inside, layers.Dense(3)(both(deep(layers.Masking()(inside)))), name="each")
+    y = layers.LSTM(2, name="sentences")(layers.TimeDistributed(inner, name="every")(x))
+    model, path = k.Model(x, y), tmp_path / "model.h5"
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(5).random(weight.shape) - 0.3 + ("variance" in weight.name))
+    model.save(path)
+    graph = graph_in(path)
+    given = {"x": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype("float32")}
+    found = models.run(graph, given, answered)
+    assert found.notes == ("every (TimeDistributed) contains recurrent layers that are not shown.",)
+    alike(answered(found.parts[0].case).outputs[0].values, np.asarray(model(given["x"])), "sentences")
+
+
+def test_a_shared_stateful_layer_is_refused(tmp_path: Path) -> None:
+    x = keras.Input(batch_shape=(2, 4, 3), name="x")
+    layer = L.LSTM(3, return_sequences=True, stateful=True, name="memory")
+    _, graph, _ = saved(tmp_path, x, layer(layer(x)))
+    with pytest.raises(UnknownLayerError, match=r"memory.*stateful and used more than once"):
+        models.run(graph, {"x": np.ones((2, 4, 3), "float32")}, answered)
+
+
+def test_float64_models_are_computed_and_half_ones_refused(tmp_path: Path) -> None:
+    given = {"x": np.random.default_rng(0).standard_normal((2, 4, 3))}
+    for dtype in ("float64", "mixed_float16"):
+        x = keras.Input((4, 3), name="x")
+        y = L.LSTM(2, dtype=dtype, name="lstm")(L.Dense(3, dtype=dtype)(x))
+        model, graph, _ = saved(tmp_path, x, y)
+        given["x"] = given["x"].astype("float32")
+        if dtype == "float64":
+            held_to_keras(model, graph, given)
+        else:
+            with pytest.raises(UnknownLayerError, match="does not compute in float32"):
+                models.run(graph, given, answered)
+
+
+def embedding_graph() -> Graph:
+    weights = {"embeddings": np.zeros((9, 3), "float32")}
+    nodes = (
+        Node("ids", "ids", "InputLayer", "keras.layers", {}, {}, (), {}),
+        Node("table", "table", "Embedding", "keras.layers", {}, weights, (Ref("ids"),), {}),
+    )
+    ports = (
+        Port("ids", (None, 4), "float32"),
+        Port("x", (2, None, 3), "float32"),
+        Port("flag", (None, 1), "bool"),
+    )
+    return Graph("m.keras", "Keras 3.15.1", nodes, ports, (Ref("table"),), ())
+
+
+FINE = {"ids": IDS, "x": np.zeros((2, 5, 3)), "flag": np.ones((2, 1))}
+
+
+def test_inputs_that_fit() -> None:
+    fitted = models.fit_inputs(embedding_graph(), {**FINE, "ids": IDS[0].tolist()})
+    assert {name: (array.shape, str(array.dtype)) for name, array in fitted.items()} == {
+        "ids": ((1, 4), "float32"), "x": ((2, 5, 3), "float32"), "flag": ((2, 1), "bool"),
+    }  # fmt: skip
+    one = replace(embedding_graph(), inputs=(Port("ids", (None, 4), "int64"),))
+    assert models.fit_inputs(one, IDS.astype(float))["ids"].dtype == "int64"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ids": IDS}, r"missing input: x, flag"),
+        ({**FINE, "idz": IDS}, r"no input 'idz'. Did you mean ids"),
+        (IDS, r"the model has 3 inputs.*\n.*ids: \(batch, 4\), float32"),
+        (
+            {**FINE, "ids": IDS[..., None]},
+            r"ids: the model expects \(batch, 4\), float32; got shape \(2, 4, 1\)",
+        ),
+        (
+            {**FINE, "ids": IDS[:, :3]},
+            r"ids: the model expects \(batch, 4\).*\(2, 3\)\.\nGive 4 entries on axis 1",
+        ),
+        ({**FINE, "x": np.zeros((3, 5, 3))}, r"x: .*\(3, 5, 3\)\.\nGive 2 sequences in a batch, not 3"),
+        ({**FINE, "ids": IDS + 0.5}, r"token ids for the layer table.*0 to 8; ids\[0, 0\] is 1\.5"),
+        ({**FINE, "ids": IDS * 5}, r"ids\[0, 1\] is 10"),
+        ({**FINE, "ids": -IDS}, r"ids\[0, 0\] is -1"),
+        ({**FINE, "ids": [[1, 2], [3]]}, r"ids: .* other than an array of numbers"),
+        ({**FINE, "ids": [["a", "b", "c", "d"]]}, r"ids: .* other than an array of numbers"),
+        ({**FINE, "flag": np.full((2, 1), 2)}, r"flag: the model expects whole numbers \(bool\)"),
+    ],
+)
+def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        models.fit_inputs(embedding_graph(), given)
+
+
+def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
+    x = keras.Input((None, 3), name="x")
+    _, graph, _ = saved(tmp_path, x, L.LSTM(2)(L.ZeroPadding1D()(L.Conv1D(3, 4, name="conv")(x))))
+    with pytest.raises(InputError, match=r"the layer conv \(Conv1D\) cannot take \(2, 3, 3\)"):
+        models.run(graph, {"x": np.ones((2, 3, 3), "float32")}, answered)
+    with pytest.raises(InputError, match="no recurrent layer"):
+        models.run(embedding_graph(), FINE, answered)
+
+
+def test_functions_between_layers_of_keras_2() -> None:
+    def node(name: str, class_name: str, args: tuple[Any, ...], config: Any = None, **kwargs: Any) -> Node:
+        return Node(name, name, class_name, "keras.layers", config or {"trainable": True}, {}, args, kwargs)
+
+    units = {"units": 2, "trainable": True}
+    weights = {
+        "kernel": np.ones((3, 2), "float32"),
+        "recurrent_kernel": np.ones((2, 2), "float32"),
+        "bias": np.zeros(2, "float32"),
+    }
+    nodes = (
+        node("x", "InputLayer", ()),
+        node("away", "TFOpLambda", (Ref("x"),), {"function": "math.not_equal"}, y=0.0),
+        node("any", "TFOpLambda", (Ref("away"),), {"function": "math.reduce_any"}, axis=-1),
+        node("last", "SlicingOpLambda", (Ref("x"),), {"function": "__operators__.getitem"},
+             slice_spec=(slice(None), slice(1, None))),
+        replace(node("rnn", "SimpleRNN", (Ref("x"),), units, mask=Ref("any")), weights=weights),
+    )  # fmt: skip
+    graph = Graph("m.h5", "Keras 2.11.0", nodes, (Port("x", (None, 3, 3), "float32"),), (Ref("rnn"),), ())
+    x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
+    found = models.run(graph, {"x": x}, answered, everything=True)
+    np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])
+    assert not found.others
+    shown = models.run(replace(graph, outputs=(Ref("last"),)), {"x": x}, answered, everything=True)
+    np.testing.assert_array_equal(shown.others["last/output"], x[:, 1:])
+    strange = replace(nodes[2], config={"function": "math.bessel_i0"})
+    with pytest.raises(UnknownLayerError, match=r"TensorFlow's math\.bessel_i0"):
+        models.run(replace(graph, nodes=(*nodes[:2], strange, *nodes[3:])), {"x": x}, answered)
+
+
+def test_no_framework_is_loaded(tmp_path: Path) -> None:
+    a = keras.Input((4,), dtype="int32", name="a")
+    x = L.Bidirectional(L.LSTM(2, return_sequences=True))(L.Embedding(9, 3, mask_zero=True)(a))
+    out = L.Dense(2, activation="softmax")(L.GRU(3)(L.Conv1D(3, 2)(L.LayerNormalization()(x))))
+    _, _, path = saved(tmp_path, a, out)
+    script = f"""
+import sys
+from pathlib import Path
+from rnncli import pipeline
+from rnncli.compute.models import keras
+from rnncli.readers.formats import Source
+from rnncli.readers.formats.models import keras as reader
+path = Path({str(path)!r})
+graph = reader.read(Source("model", path=path))
+given = keras.fit_inputs(graph, [[1, 2, 0, 0]])
+found = keras.run(graph, given, lambda case: compute.run(case, "numpy"), everything=True)
+print(*[part.layer for part in found.parts], *found.others)
+print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("bidirectional")
+    assert second == "[]"
+
+
+def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(tmp_path: Path) -> None:
+    _, graph, path = saved(tmp_path, *two_embeddings(L.Add()))
+    with pytest.raises(LayerError, match=r"joins masks differently from Keras 2\.4\.0"):
+        keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, {"a": IDS, "b": OTHER}, answered)
