@@ -200,6 +200,6 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
 
 
 def _weights(case: Case) -> dict[str, Array]:
-    """The given weights in Keras's order and the dtype of the inputs.  Raises InputError if they do not fit."""
+    """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
     found = fit.fitted(case.weights or {}, case.stack, case.inputs.shape, "weights: ")
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}
