@@ -12,6 +12,7 @@ from rnncli.errors import EngineError, UsageError
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.result import NamedTensor, Result
+from rnncli.specs import fit
 
 
 def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
@@ -170,7 +171,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     stack = case.stack
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
-        return {path: array.astype(case.inputs.dtype) for path, array in case.weights.items()}, seeds
+        return _weights(case), seeds
     drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)
     return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
 
@@ -191,4 +192,14 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     """The given initial state in the dtype of the inputs, as Keras casts it."""
     if case.initial_state is None:
         return None
-    return tuple(state.astype(case.inputs.dtype) for state in case.initial_state)
+    for layer in case.stack.layers:
+        layer.demand_start()
+    wanted = case.stack.states(case.inputs.shape)
+    states = fit.fitted_states(case.initial_state, wanted, "initial_state: ")
+    return tuple(state.astype(case.inputs.dtype) for state in states)
+
+
+def _weights(case: Case) -> dict[str, Array]:
+    """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
+    found = fit.fitted(case.weights or {}, case.stack, case.inputs.shape, "weights: ")
+    return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.errors import InputError
 from rnncli.layers.stack import Stack
-from rnncli.readers import fit
 from rnncli.readers.arrange import Arranged, ArrangeOptions, arrange
+from rnncli.specs import fit
 
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""

@@ -27,7 +27,7 @@ BAD = [
     (["run", "[[[1],[2]],[[3]]]"], "differ in length: [0] has 2 time steps, [1] has 1.", "--pad post"),
     (["run", '{"input": [[1]]}'], "no key 'input'", "Did you mean inputs?"),
     (["run", INLINE, "--input-shape", "1,2,2"], "--input-shape are given.", "Leave one of them out."),
-    (["run", "--input-shape", "batch,2,2"], "batch is no number", "rnncli shape"),
+    (["run", "--input-shape", "batch,2,2"], "batch is not a number", "rnncli shape"),
     (["run", "--input-shape", "1,0,2"], "the input shape '1,0,2' has '0'", ""),
     (["shape", "--input-shape", "5"], "has 1 axis", "1,5,1 is a series of one feature"),
     (["run", INLINE, "--fill", "ones"], "--fill ones applies only to a generated input.", "--input-shape"),

@@ -92,7 +92,7 @@ def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfd
         (
             ("run", "sentence", "--select", "foo"),
             "--select: there is no tensor 'foo'.",
-            "There is only hidden_state.",
+            "The only choice is hidden_state.",
         ),
         (
             ("run", "sentence", "--kernel-initializer", "constant"),

@@ -38,7 +38,7 @@ class TestDepth:
         file.write_text(objects(depth))
         words = [str(file)] if flag == "INPUT" else [INPUT, flag, f"{'@' * (flag == '--layer')}{file}"]
         said = refused(rnncli("run", *words))
-        assert "deep.json: line 1, column 385: it is nested deeper than 64 lists and objects." in said
+        assert "deep.json: line 1, column 385: it is nested more than 64 lists and objects." in said
 
     def test_is_limited_in_a_saved_model(self, rnncli: Run, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "deep.keras", "w") as held:
@@ -116,7 +116,7 @@ class TestMadeShapes:
         [
             ("900000000", "1,900000000,1 is a series of one feature"),
             ("60", "1,60,1 is a series of one feature, 1,1,60 one time step."),
-            ("900,1000,100,10", "has 4 axes, and this layer wants 3"),
+            ("900,1000,100,10", "has 4 axes, but this layer needs 3"),
             ("1,900000000,2", "of memory"),
             ("40000,40000", ""),
         ],

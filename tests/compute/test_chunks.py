@@ -298,5 +298,5 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "MB", "-1M", "0", "0.1", "1X", "1 M B", "nan", "1e9", "9" * 400])
 def test_no_sizes(text: str) -> None:
-    with pytest.raises(UsageError, match="is no size"):
+    with pytest.raises(UsageError, match="is not a size"):
         memory.parse(text)

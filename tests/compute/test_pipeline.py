@@ -128,7 +128,7 @@ class TestShapes:
                 X.shape,
                 "two outputs",
             ),
-            (["LSTM(3)"], (2, 4, 3, 1), "wants 3 axes, and gets 4"),
+            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, and Dense"),
             (["ConvLSTM2D(2, 3)"], X.shape, "wants 5 axes, and gets 3"),
         ],
     )

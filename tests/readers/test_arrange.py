@@ -84,7 +84,7 @@ class TestAxes:
     @pytest.mark.parametrize(
         ("axes", "said"),
         [
-            (("time", "feature"), "the input is 3-D, (2, 3, 4), and --input-axes names 2"),
+            (("time", "feature"), "the input is 3-D, (2, 3, 4), but --input-axes names 2"),
             (("time", "timesteps", "batch"), "the axis time is named twice"),
             (("tme", "batch", "features"), "there is no axis 'tme'.\nDid you mean time?"),
         ],
@@ -150,7 +150,7 @@ class TestMask:
         [
             (
                 [[1, 0]],
-                "the mask is (1, 2), and the input is (2, 3, 4).\nA mask is (batch, timesteps), here",
+                "the mask is (1, 2), but the input is (2, 3, 4).\nA mask is (batch, timesteps), here",
             ),
             ([1, 0, 2], "mask[2] is 2."),
             ([[1, 0, 1], [1, "NaN", 1]], 'mask[1][1] is the text "NaN", not true or false.\nWrite true'),
@@ -261,7 +261,7 @@ class TestShapes:
             ("2,1.5,8", "'1.5'"),
             ("2x10", "'2x10'"),
             ("2,²,3", "'²'"),
-            ("9" * 40, "no size"),
+            ("9" * 40, "not a size"),
         ],
     )
     def test_the_bad_part_is_named(self, text: Any, said: Any) -> None:

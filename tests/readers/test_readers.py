@@ -112,13 +112,13 @@ class TestJson:
             ("[[1.0,2],\n [3,,4]]", "found `,4]]`"),
             ("[[1, 2], [3", "notes.json: line 1, column 12: unexpected end of input."),
             ("[[1]]\n[[2]]", "--input-format ndjson"),
-            ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
-            ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),
-            ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested deeper than 64 lists"),
+            ("[" * 33 + "1" + "]" * 33, "is nested more than 32 lists"),
+            ("[" * 64 + "1" + "]" * 64, "is nested more than 32 lists"),
+            ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested more than 64 lists"),
             ('{"inputs":\n"a[\\"[", "a": ' + '{"a": ' * 900 + "1" + "}" * 901, "notes.json: line 2, column "),
             ("[" * 900 + "1" + "]" * 900, "notes.json: line 1, column 65: it is nested deeper"),
             ("[[1], " + "[" * 60 + "]" * 60 + "]", "notes.json: [1][0] is a list of 1, not a number."),
-            ("[" * 100_000, "line 1, column 65: it is nested deeper than 64"),
+            ("[" * 100_000, "line 1, column 65: it is nested more than 64"),
             ("[[1]]".encode("utf-16"), "UTF-16"),
             ("[[1]]".encode("utf-16-le"), "UTF-16"),
             (b'[["\xff"]]', "UTF-8"),
@@ -340,7 +340,7 @@ class TestCsv:
             ("1;2.5\n3;4,5\n", {"decimal": ","}, "line 1, column 2: '2.5' has a point"),
             ("1;2,5\n", {"decimal": "."}, "'2,5' is not a number"),
             ("1,2\n", {"decimal": ",", "delimiter": ","}, "--decimal , and --delimiter , are both given"),
-            ("1,2\n", {"decimal": "x"}, "--decimal 'x' is no decimal sign"),
+            ("1,2\n", {"decimal": "x"}, "--decimal 'x' is not a decimal sign"),
         ],
     )
     def test_what_is_no_decimal_comma(self, text: Any, options: Any, said: Any) -> None:
@@ -369,7 +369,7 @@ class TestCsv:
         with pytest.raises(InputError, match=r"line 52, column 2 \(b\): 'x'"):
             read(Source("rows.csv", path=file))
         file.write_text(file.read_text() + "1\n")
-        with pytest.raises(InputError, match="line 53 has 1 column, the lines before have 2"):
+        with pytest.raises(InputError, match="line 53 has 1 column, the previous lines have 2"):
             read(Source("rows.csv", path=file))
 
     @pytest.mark.parametrize("name", ["space", " "])
@@ -390,8 +390,8 @@ class TestCsv:
         [
             ("t,p,humidity\n\n1,2,3\n\n1,2,n/a\n", "line 5, column 3 (humidity): 'n/a' is not a number."),
             ("1,n/a\n3,4\n", "line 1, column 2: 'n/a' is not a number."),
-            ("1,2\n\n3\n", "line 3 has 1 column, the lines before have 2."),
-            ("1,2\n3,4,5\n", "line 2 has 3 columns, the lines before have 2."),
+            ("1,2\n\n3\n", "line 3 has 1 column, the previous lines have 2."),
+            ("1,2\n3,4,5\n", "line 2 has 3 columns, the previous lines have 2."),
             ("a,b,c\n1,2\n3,4\n", "line 2 has 2 columns, the header has 3."),
             ("a,b\n1,2,3\n", "line 2 has 3 columns, the header has 2."),
             ("1,2,\n3,4,\n", "line 1, column 3: '' is not a number."),

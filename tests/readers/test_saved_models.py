@@ -10,8 +10,8 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
-from rnncli.readers import fit
 from rnncli.readers.formats import Source, read_weights
+from rnncli.specs import fit
 
 MODELS = {
     "dense last": ("LSTM(3)", "Dense(1)"),

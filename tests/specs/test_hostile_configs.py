@@ -85,7 +85,7 @@ CORPUS: tuple[Any, ...] = (
 
 REFUSED = (
     ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells needs a list of cells, not LSTMCell(...)"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes one argument without a name"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes one positional argument"),
     ("RNN(StackedRNNCells([LSTMCell(2)], foo=3))", "StackedRNNCells has no argument 'foo'"),
     ("RNN(StackedRNNCells([LSTMCell(2)], cells=[]))", "cells is given twice"),
     ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),

@@ -138,7 +138,7 @@ def test_all_calls_needs_several(ask: Any) -> None:
         (["--calls", "2", "--stateful"], ""),
         (
             ["--calls", "2", "--stateful", "-l", "gru", "--initial-state", "[[[1, 2, 3]]]"],
-            "every call begins with the initial state given: leave it out",
+            "every call starts from the given initial state: leave it out",
         ),
         ([], ""),
     ],

@@ -229,11 +229,11 @@ def test_what_one_stream_writes_another_reads() -> None:
     [
         (["--check"], "line by line"),
         (["-f", "csv"], "csv cannot be written"),
-        (["--input-shape", "1,2,3"], "--input-shape makes an input"),
-        (["--memory", "1G"], "--memory is for a batch"),
-        (["--fill", "ones"], "--fill is not for --stream"),
-        (["--batch-column", "a"], "--batch-column is not for --stream"),
-        (["--delimiter", ";"], "--delimiter is not for --stream"),
+        (["--input-shape", "1,2,3"], "--input-shape generates an input"),
+        (["--memory", "1G"], "--memory applies to a batch"),
+        (["--fill", "ones"], "--fill does not apply to --stream"),
+        (["--batch-column", "a"], "--batch-column does not apply to --stream"),
+        (["--delimiter", ";"], "--delimiter does not apply to --stream"),
         (["--input-format", "csv"], "the input is csv"),
         (["x.npy"], "the input is npy"),
     ],
@@ -442,7 +442,7 @@ def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code
         ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
         ("[[1, 2, 3]]", "line 2 has 3 features"),
         ("[[1, foo]]", "line 2, column 6"),
-        ("{", "line 2: a value begins here"),
+        ("{", "line 2: a value starts here"),
     ],
 )
 def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str) -> None:

@@ -117,7 +117,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
         (Kept(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
         (Kept(steps=(-5,)), "--step -5"),
         (Kept(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
-        (Kept(batch=(1,)), "--batch 1: of the batch entries only 0 is there"),
+        (Kept(batch=(1,)), "--batch 1: the only one of the batch entries is 0"),
         (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )

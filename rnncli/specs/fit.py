@@ -1,4 +1,4 @@
-"""Whether what a Case holds fits its layers, and the machine; said before anything is computed."""
+"""Check that given weights and initial states fit the layers, before anything is computed."""
 
 from __future__ import annotations
 
