@@ -70,7 +70,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
 def _guarded() -> Iterator[None]:
     """No noise, and no error of Keras's own."""
     try:
-        with _quiet():
+        with quiet():
             yield
     except EngineError:
         raise
@@ -81,7 +81,7 @@ def _guarded() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hides what TensorFlow writes to file descriptor 2; an error of the block carries it as a note."""
     try:
         kept = os.dup(2)

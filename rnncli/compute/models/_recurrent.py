@@ -10,6 +10,7 @@ from rnncli.compute.models._graph import flat
 from rnncli.compute.operations import Call, UnknownLayerError
 from rnncli.compute.operations._operation import dtype_of
 from rnncli.errors import LayerError
+from rnncli.layers.stack import Stack
 from rnncli.model import Node
 
 
@@ -30,7 +31,7 @@ def case_of(node: Node, call: Call) -> Case:
     if mask is not None and (node.class_name == "TimeDistributed" or np.shape(mask) != inputs.shape[:2]):
         raise call.refuse(f"gets a mask of {np.shape(mask)} with inputs of {inputs.shape}")
     return Case(
-        layers=(spec,),
+        Stack((spec,)),
         inputs=np.ascontiguousarray(inputs, dtype),
         mask=None if mask is None else np.asarray(mask, bool),
         initial_state=tuple(np.asarray(state, dtype) for state in states) or None,

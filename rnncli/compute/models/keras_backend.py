@@ -74,7 +74,7 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     """Every call of every layer, in the order of Keras."""
     import importlib
 
-    from rnncli.compute.engines._quiet import quiet
+    from rnncli.compute.engines.tensorflow import quiet
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     with _guarded(graph), quiet():

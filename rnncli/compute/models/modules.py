@@ -10,6 +10,7 @@ from rnncli.case import Case, format_shape
 from rnncli.compute.models._recurrent import spec_of
 from rnncli.compute.models.keras import ModelRun, Part
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, listed
+from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
 
 if TYPE_CHECKING:
@@ -140,7 +141,9 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
 
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
-        case = Case((spec,), np.ascontiguousarray(array, spec.config["dtype"]), weights=dict(node.weights))
+        case = Case(
+            Stack((spec,)), np.ascontiguousarray(array, spec.config["dtype"]), weights=dict(node.weights)
+        )
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield Part(node.name, case, result)
         if result:
