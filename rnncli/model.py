@@ -45,6 +45,7 @@ class Node:
     config: what today's Keras would need.
     weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
     args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
+    inner: the model inside a TimeDistributed, None in every other node.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Node:
     weights: Mapping[str, Array]
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+    inner: Graph | None = None
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def run(
     memory: for the work on one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
-    from rnncli import memory as sizes
     from rnncli.commands.run.answer import first_nan, stats_of
     from rnncli.compute import compare
+    from rnncli.specs import memory as sizes
 
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from rnncli import memory
 from rnncli.case import Case
 from rnncli.compute import call as calling
 from rnncli.compute import checks, chunks
 from rnncli.result import Result
+from rnncli.specs import memory
 
 
 def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:

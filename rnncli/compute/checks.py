@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
-from rnncli import memory
 from rnncli.case import Case, Shape
 from rnncli.errors import InputError, LayerError
 from rnncli.layers.stack import Stack
+from rnncli.specs import memory
 
 _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 from math import prod
 
-from rnncli import memory
 from rnncli.case import Case, walk
 from rnncli.result import Result
+from rnncli.specs import memory
 
 COMFORTABLE = 64 * 2**20
 """Bytes beyond which a larger chunk is no faster."""

@@ -6,10 +6,9 @@ from functools import reduce
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
-from rnncli import memory
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, UsageError, did_you_mean, inside
-from rnncli.specs import nested
+from rnncli.specs import memory, nested
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli import memory
+from rnncli.specs import memory
 
 ALWAYS = 2**29
 """Bytes that any file may unpack to."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import arrays, compute, memory, specs
+from rnncli import arrays, compute, specs
 from rnncli.case import Case, Document
 from rnncli.compute import call, chunks, growing
 from rnncli.compute.engines import numpy as engine
@@ -21,6 +21,7 @@ from rnncli.errors import InputError, UsageError
 from rnncli.layers._claims import evaluate
 from rnncli.readers.arrange import ArrangeOptions, arrange
 from rnncli.readers.formats import Source, npy, read
+from rnncli.specs import memory
 
 RANDOM = np.random.default_rng(3)
 EXPRESSIONS = (

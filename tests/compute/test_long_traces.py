@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnncli import compute, memory, specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
@@ -17,6 +17,7 @@ from rnncli.compute.trace import Kept
 from rnncli.errors import InputError
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
+from rnncli.specs import memory
 
 STEPS = 50
 

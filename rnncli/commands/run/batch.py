@@ -11,8 +11,8 @@ from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, Ru
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
-from rnncli.memory import parse
 from rnncli.renderers import formats
+from rnncli.specs.memory import parse
 
 if TYPE_CHECKING:
     from rnncli.cli.request import Remarks

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from rnncli import memory
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, Computed
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
+from rnncli.specs import memory
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent

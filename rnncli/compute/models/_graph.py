@@ -35,13 +35,6 @@ def is_recurrent(node: Node) -> bool:
     return known == class_name and layers.class_of(known).recurrent
 
 
-def holds_model(node: Node) -> bool:
-    """Whether it is a TimeDistributed around a whole model."""
-    if node.class_name != "TimeDistributed" or not operations.from_keras(node.module):
-        return False
-    return (node.config.get("layer") or {}).get("class_name") in ("Sequential", "Functional", "Model")
-
-
 def layer_inside(node: Node) -> dict[str, Any]:
     """What makes the layer inside a TimeDistributed a node of its own."""
     inner = node.config["layer"]
@@ -51,19 +44,6 @@ def layer_inside(node: Node) -> dict[str, Any]:
         "config": inner.get("config") or {},
         "weights": {path.removeprefix("layer/"): array for path, array in node.weights.items()},
     }
-
-
-def model_inside(node: Node) -> Graph:
-    """The graph of that model, its weights by their paths in it."""
-    from rnncli.readers.models.keras import graph_of
-
-    weights: dict[str, dict[str, Any]] = {}
-    for path, array in node.weights.items():
-        names = path.removeprefix("layer/").split("/")
-        for count in range(1, len(names)):
-            weights.setdefault("/".join(names[:count]), {})["/".join(names[count:])] = array
-    # Its config has been translated with that of the whole model.
-    return with_modules(graph_of(node.config["layer"], weights, "Keras 3.15.1", node.name))
 
 
 def inside_others(graph: Graph) -> tuple[str, ...]:

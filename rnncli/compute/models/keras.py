@@ -17,12 +17,10 @@ from rnncli.compute.models._graph import (
     behind,
     chosen,
     flat,
-    holds_model,
     inside_others,
     is_recurrent,
     layer_inside,
     mapped,
-    model_inside,
     recurrent_nodes,
     refs,
     rules_of,
@@ -171,8 +169,8 @@ class _Walk:
         call = self._call(node)
         demand_dtype(node)
         try:
-            if holds_model(node):
-                return self._distributed(node, call)
+            if node.inner is not None:
+                return self._distributed(with_modules(node.inner), call)
             output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
@@ -185,9 +183,8 @@ class _Walk:
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
-    def _distributed(self, node: Node, call: Call) -> Value:
+    def _distributed(self, inner: Graph, call: Call) -> Value:
         """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
-        inner = model_inside(node)
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
         port, ref = inner.inputs[0], inner.outputs[0]

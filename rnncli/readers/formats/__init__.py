@@ -206,7 +206,7 @@ def _by_suffix() -> dict[str, str]:
 
 
 def _bytes_of(path: Path, name: str) -> bytes:
-    from rnncli import memory
+    from rnncli.specs import memory
 
     try:
         if path.stat().st_size > memory.total():

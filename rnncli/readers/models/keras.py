@@ -104,7 +104,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     found = weights(model["config"])
     flattener = Flattener(found)
     outputs = flattener.whole(model)
-    nodes = tuple(_settled(node, translator) for node in flattener.nodes)
+    nodes = tuple(_with_model(_settled(node, translator)) for node in flattener.nodes)
     ports = tuple(_typed(port, nodes) for port in flattener.ports)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
     return Graph(file, origin.text, nodes, ports, outputs, notes, 2 if origin.old else 3)
@@ -149,6 +149,21 @@ def _settled(node: Node, translator: Translator) -> Node:
     if node.class_name == "GRU" and node.layer in translator.reset:
         return replace(node, config={**node.config, "reset_after": True})
     return node
+
+
+def _with_model(node: Node) -> Node:
+    """A TimeDistributed with the graph of the model in it, whose config has been translated already."""
+    config = node.config.get("layer")
+    if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
+        return node
+    if config.get("class_name") not in ("Sequential", "Functional", "Model"):
+        return node
+    weights: dict[str, dict[str, Array]] = {}
+    for path, array in node.weights.items():
+        parts = path.removeprefix("layer/").split("/")
+        for count in range(1, len(parts)):
+            weights.setdefault("/".join(parts[:count]), {})["/".join(parts[count:])] = array
+    return replace(node, inner=graph_of(config, weights, "Keras 3.15.1", node.name))
 
 
 def _returns_state(config: Mapping[str, Any]) -> bool:

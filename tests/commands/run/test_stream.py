@@ -16,12 +16,13 @@ import keras
 import numpy as np
 import pytest
 
-from rnncli import memory, specs
+from rnncli import specs
 from rnncli.case import Case
 from rnncli.commands.run.lines import Line, Stream
 from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Result
+from rnncli.specs import memory
 
 RNNCLI = str(Path(sys.executable).with_name("rnncli"))
 RECORDS = [[[1, 2], [3, 4]], [[0.5, -1], [2, 0.25]], [[1, 2]], [[[1, 2]], [[3, 4]]]]
