@@ -1,4 +1,4 @@
-"""Probe: fills every weight with a different number, so that mixed-up weights show.
+"""Probe: fills every weight with a different number, so that mixing up any two shows in the results.
 
 This initializer does not exist in Keras.  The weight at flat index i in C order, counted from `start`, is
 

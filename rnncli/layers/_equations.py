@@ -1,4 +1,4 @@
-"""The elements of an equation, with which each cell and layer describes its results as sums of products.
+"""The terms of equations, by which cells and layers describe their results: sums of products.
 
 An equation gives one number, for one batch entry and one unit.
 """
@@ -43,7 +43,7 @@ class Given(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """A constant."""
+    """A constant number in the equation."""
 
     value: float
 

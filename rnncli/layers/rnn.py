@@ -100,7 +100,7 @@ class StackedCells:
     def step(
         self, projected: Array, state: State, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]
     ) -> tuple[State, Gates]:
-        """One time step of all cells; `projected` is the input of the first one."""
+        """One time step of all cells; `projected` is for the first cell."""
         states: list[Any] = []
         gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
@@ -143,7 +143,7 @@ class RNN(Recurrent):
     }
 
     def make_cell(self, spec: Spec) -> Any:
-        """Create the cell; the names of a single cell have no prefix."""
+        """Create the cell, or the stacked cells; names of a single cell have no prefix."""
         cell = spec.config["cell"]
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))
 

@@ -25,7 +25,8 @@ def met(written: Any, flags: Mapping[str, Any], *, flags_win: bool = False) -> S
 
     Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.
     flags_win: flags override the layer's own options, as with a case document.
-    Raises LayerError if a flag conflicts with the layer; for an expression, with a caret under the option.
+    Raises LayerError if a flag conflicts with an option, with a caret if it is in an expression, or if a
+    flag's value is invalid; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
     return _met(written, build(written), flags, flags_win)
 
@@ -134,7 +135,7 @@ def _said(written: Any) -> dict[str, tuple[Any, Span | None]]:
 
 
 def _each_cell(written: Any) -> Sequence[Any]:
-    """What an RNN's `cell` argument, already checked, contains for each cell."""
+    """The written cells in an RNN's `cell` argument, which has been checked."""
     if isinstance(written, Call) and written.name == "StackedRNNCells":
         written = written.args[0] if written.args else written.kwargs["cells"]
     elif isinstance(written, Mapping) and written["class_name"] == "StackedRNNCells":

@@ -126,7 +126,7 @@ def describe(value: Any) -> str:
 
 
 def join(where: str, path: str) -> str:
-    """`where` followed by `path`; without a path, after `notes.json: `, the path is `the document`."""
+    """`where` followed by `path`; if `path` is empty and `where` ends with `: `, by `the document`."""
     return f"{where}{path or ('the document' if where.endswith(': ') else '')}"
 
 
