@@ -1,4 +1,7 @@
-"""Name, shape and seed -> array, as Keras draws it.  Nothing here imports numpy before it fills one."""
+"""Create weights from an initializer, a shape and a seed, as Keras does.
+
+NumPy is imported only when an array is filled.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,21 @@ DTYPES = ("float16", "float32", "float64")
 
 
 def names() -> tuple[str, ...]:
-    """Keras's short name of every initializer, and `probe`."""
+    """Keras's short names of all initializers, and `probe`."""
     return tuple(snake_case(initializer) for initializer in everything())
 
 
 def takes_seed(value: str | Spec) -> bool:
-    """Whether making it takes one integer from the `SeedStream`."""
+    """Whether creating this initializer takes one integer from the `SeedStream`."""
     initializer, config = settings(value)
     return initializer.takes_seed and config["seed"] is None
 
 
 def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None) -> Array:
-    """The weight of `shape` that Keras draws; an integer seed of the Spec's own wins over `seed`.
+    """A weight of shape `shape`, with the values that Keras draws.
 
-    Errors: LayerError where the initializer cannot fill this shape or dtype, or lacks a seed.
+    seed: ignored if the Spec has its own seed.
+    Raises LayerError if the initializer cannot fill this shape or dtype, or needs a seed and has none.
     """
     import numpy as np
 
@@ -56,7 +60,7 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
 
 
 def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
-    """What dropout multiplies by at draw `k` (from 0) of a SeedGenerator: 0, or 1 / (1 - rate)."""
+    """The dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     from rnncli.initializers import _draws
 
     return _draws.dropout_mask(shape, rate, dtype, seed, k)

@@ -1,6 +1,6 @@
-"""Random bits as TensorFlow makes them on a CPU: an integer seed, a key, words, numbers in [0, 1).
+"""Random bits as TensorFlow generates them on a CPU: integer seed -> key -> words -> numbers in [0, 1).
 
-Philox4x32-10 is from Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.
+Uses Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _HALF = np.uint64(32)
 
 
 class Stream(NamedTuple):
-    """Where the words of one draw begin: the key, and the upper half of the counter."""
+    """Where the words of one draw start: the Philox key and the upper half of the counter."""
 
     key: tuple[int, int]
     upper: tuple[int, int]
 
     def words(self, blocks: NDArray[np.uint64]) -> Words:
-        """The four words of each block: (n,) block numbers -> (n, 4)."""
+        """The four words of each block: block numbers (n,) -> words (n, 4)."""
         n = len(blocks)
         upper = [np.full(n, word, np.uint64) for word in self.upper]
         return philox([blocks & _LOW, blocks >> _HALF, *upper], self.key)
 
     def first(self, n: int) -> Words:
-        """The words of blocks 0 to n - 1, (n, 4)."""
+        """The words of blocks 0 to n - 1, shape (n, 4)."""
         return self.words(np.arange(n, dtype=np.uint64))
 
 
 def stream(seed: int, k: int = 0) -> Stream:
-    """The stream of the pair [seed, k]; `k` counts the draws of a SeedGenerator."""
+    """The stream for the pair [seed, k], where `k` counts the draws of a SeedGenerator."""
     pair = [np.full(1, value % _MODULUS, np.uint64) for value in (seed, k)]
     nothing = np.zeros(1, np.uint64)
     m0, m1, m2, m3 = philox([pair[0], nothing, pair[1], nothing], _SCRAMBLE)[0].tolist()
@@ -50,7 +50,7 @@ def stream(seed: int, k: int = 0) -> Stream:
 
 
 def philox(counter: list[NDArray[np.uint64]], key: tuple[int, int]) -> Words:
-    """Ten rounds over four counters of 32 bits each, held in 64; (n,) each -> (n, 4)."""
+    """Ten Philox rounds on four 32-bit counters stored as uint64: four arrays (n,) -> words (n, 4)."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -66,7 +66,10 @@ def philox(counter: list[NDArray[np.uint64]], key: tuple[int, int]) -> Words:
 
 
 def unit(words: Words, dtype: str) -> NDArray[np.floating]:
-    """Words as numbers in [0, 1): the low bits become a mantissa.  float64 takes two words each."""
+    """Convert words to numbers in [0, 1), using their low bits as the mantissa.
+
+    float64 uses two words per number.
+    """
     if dtype == "float64":
         high = (words[..., 0::2] & np.uint32(0xFFFFF)).astype(np.uint64)
         mantissa = (high << _HALF) | words[..., 1::2]

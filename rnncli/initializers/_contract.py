@@ -1,4 +1,4 @@
-"""What a family of initializers says about itself; no numpy here, so that parsing stays quick."""
+"""The types that describe an initializer.  Does not import NumPy, so that parsing stays fast."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 
 Check = Callable[[Any], str]
-"""Gives the reason why a value is refused, or nothing."""
+"""Returns why a value is invalid, or "" if it is valid."""
 
 DEEPEST = 8
-"""No weight has as many axes as this."""
+"""Maximum nesting depth of lists; every weight has fewer axes."""
 
 _LARGEST = 3.4028234663852886e38
 
 
 class Option(NamedTuple):
-    """One argument of a constructor, in the order of Keras's signature."""
+    """One argument of an initializer's constructor."""
 
     name: str
     default: Any
@@ -28,10 +28,10 @@ class Option(NamedTuple):
 class Initializer(NamedTuple):
     """One initializer.
 
-    fill: (config with every option, shape, dtype, seed) -> array.  The seed is 0 where none is taken.
-    options: in the order of Keras's signature; a random one has `seed` among them.
-    aliases: names besides the class name, which is understood in any case, with underscores or without.
-    needed: the option without which Keras refuses the bare name.
+    fill: (config with every option, shape, dtype, seed) -> array.  seed is 0 if the initializer needs none.
+    options: in the order of Keras's signature; random initializers have a `seed` option.
+    aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
+    needed: an option that Keras requires, so that the bare name is not enough.
     """
 
     class_name: str
@@ -42,12 +42,12 @@ class Initializer(NamedTuple):
 
     @property
     def takes_seed(self) -> bool:
-        """Whether it draws random numbers."""
+        """Whether the initializer draws random numbers."""
         return any(option.name == "seed" for option in self.options)
 
 
 def number(value: Any) -> str:
-    """A finite float32, or an integer of 64 bits."""
+    """Check for a finite float32 or a 64-bit integer."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "has to be a number"
     if isinstance(value, int):
@@ -56,12 +56,12 @@ def number(value: Any) -> str:
 
 
 def positive(value: Any) -> str:
-    """A number above 0."""
+    """Check for a number above 0."""
     return number(value) or ("" if value > 0 else "has to be above 0")
 
 
 def numbers(value: Any) -> str:
-    """A number, or nested lists of numbers."""
+    """Check for a number or nested lists of numbers."""
     if not isinstance(value, (list, tuple)):
         return number(value)
     level = list(value)
@@ -76,12 +76,12 @@ def numbers(value: Any) -> str:
 
 
 def boolean(value: Any) -> str:
-    """True or False."""
+    """Check for True or False."""
     return "" if isinstance(value, bool) else "has to be True or False"
 
 
 def one_of(*choices: str | None, folded: bool = False) -> Check:
-    """One of these words; with `folded` in any case."""
+    """A check for one of `choices`; folded: ignore case."""
 
     listed = ", ".join(str(choice) for choice in choices)
 
@@ -94,7 +94,7 @@ def one_of(*choices: str | None, folded: bool = False) -> Check:
 
 
 def seed(value: Any) -> str:
-    """None, or an integer of 64 bits."""
+    """Check for None or a 64-bit integer."""
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -103,7 +103,7 @@ def seed(value: Any) -> str:
 
 
 def axes(value: Any) -> str:
-    """None, or a list of integers."""
+    """Check for None or a list of integers."""
     if value is None:
         return ""
     whole = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)

@@ -1,7 +1,7 @@
-"""Random tensors, as `keras.random` draws them with the TensorFlow backend on a CPU.
+"""Random tensors, drawn as `keras.random` does with the TensorFlow backend on a CPU.
 
-uniform: bit for bit.  normal and truncated_normal: within one unit in the last place, for log, sin
-and cos are taken in double here.
+uniform is bit-identical.  normal and truncated_normal are within one unit in the last place, because
+log, sin and cos are computed in double precision here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _BLOCKS_A_GROUP = {"float64": 128}
 
 
 def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int = 0) -> Array:
-    """Numbers in [low, high).  A float bound is a float32 first, in every dtype; an integer is exact."""
+    """Uniform random numbers in [low, high).
+
+    Float bounds are rounded to float32 first, whatever the dtype; integer bounds are exact.
+    """
     lowest, highest = (
         np.dtype(dtype).type(bound if isinstance(bound, int) else np.float32(bound)) for bound in (low, high)
     )
@@ -35,26 +38,26 @@ def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int
 
 
 def unit_uniform(shape: Shape, dtype: str, seed: int, k: int = 0) -> Array:
-    """Numbers in [0, 1)."""
+    """Uniform random numbers in [0, 1)."""
     size = math.prod(shape)
     words = stream(seed, k).first(_blocks(size, dtype))
     return _cut(unit(words, dtype), shape)
 
 
 def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
-    """Numbers from a normal distribution."""
+    """Random numbers from a normal distribution."""
     words = stream(seed, k).first(_blocks(math.prod(shape), dtype))
     return _scaled(_cut(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
 def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
-    """Numbers from a normal distribution, those kept that lie within two standard deviations."""
+    """Random numbers from a normal distribution, truncated to two standard deviations."""
     groups = _blocks(math.prod(shape), dtype)
     return _scaled(_cut(_truncated(stream(seed, k), groups, dtype), shape), mean, stddev, dtype)
 
 
 def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Array:
-    """What a dropout layer multiplies by at draw `k` of its SeedGenerator: 0, or 1 / (1 - rate)."""
+    """The dropout mask for draw `k` of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     if rate == 1.0:
         return np.zeros(shape, dtype)
     kept = unit_uniform(shape, dtype, seed, k) >= np.dtype(dtype).type(rate)
@@ -62,7 +65,7 @@ def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Ar
 
 
 def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
-    """Standard normal numbers of whole blocks: (n, 4) words -> (n, 4), of float64 (n, 2)."""
+    """Standard normal numbers: words (n, 4) -> numbers (n, 4), or (n, 2) for float64."""
     real = np.float64 if dtype == "float64" else np.float32
     numbers = unit(words, np.dtype(real).name)
     u = np.maximum(numbers[:, 0::2], real(_SMALLEST))
@@ -74,7 +77,10 @@ def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
 
 
 def _truncated(source: Stream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
-    """(groups, values a block): each group tries its own run of blocks until it is full."""
+    """Standard normal numbers within two standard deviations, shape (groups, values per block).
+
+    Each group draws from its own sequence of blocks until it is full.
+    """
     wanted = _values_a_block(dtype)
     start = np.arange(groups, dtype=np.uint64) * np.uint64(_BLOCKS_A_GROUP.get(dtype, 256))
     out = np.zeros((groups, wanted), np.float64 if dtype == "float64" else np.float32)

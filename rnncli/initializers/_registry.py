@@ -1,4 +1,7 @@
-"""Every initializer by every name it answers to.  A family is a file here, with INITIALIZERS in it."""
+"""Find initializers by name.
+
+Every module here without a leading underscore lists its initializers in INITIALIZERS.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from rnncli.initializers._contract import Initializer
 
 @cache
 def everything() -> tuple[Initializer, ...]:
-    """Every initializer of every family."""
+    """All initializers."""
     package = __name__.rpartition(".")[0]
     names = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
     families = (import_module(f"{package}.{name}") for name in names if not name.startswith("_"))
@@ -24,7 +27,10 @@ def everything() -> tuple[Initializer, ...]:
 
 
 def find(name: str) -> Initializer:
-    """The initializer called `name`, in any case, with underscores or without.  Errors: LayerError."""
+    """The initializer called `name`; case and underscores don't matter.
+
+    Raises LayerError if it does not exist.
+    """
     found = _by_folded_name().get(_folded(name))
     if found is None:
         raise LayerError(
@@ -35,12 +41,12 @@ def find(name: str) -> Initializer:
 
 
 def snake_case(initializer: Initializer) -> str:
-    """Keras's short name: `random_normal` of RandomNormal."""
+    """Keras's short name, such as `random_normal` for RandomNormal."""
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
 
 
 def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
-    """The initializer, and every option of it with the value that counts."""
+    """The initializer and the values of all its options, defaults included."""
     name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
     initializer = find(name)
     return initializer, {option.name: option.default for option in initializer.options} | dict(given)

@@ -1,4 +1,4 @@
-"""The seeds that `keras.utils.set_random_seed` hands out, one at each construction."""
+"""The seeds that Keras uses after `keras.utils.set_random_seed`, one for each object it creates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import random
 
 
 class SeedStream:
-    """Python's own sequence of random integers; the only thing here that changes when it is used."""
+    """A stream of seeds from Python's random module; the only object here with mutable state."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
     def draw(self) -> int:
-        """The next seed, 1 to 1e9."""
+        """The next seed, from 1 to 10**9."""
         return self._random.randint(1, 10**9)

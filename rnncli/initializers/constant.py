@@ -1,4 +1,4 @@
-"""Initializers that draw nothing: Zeros, Ones, Constant, Identity, STFT."""
+"""Initializers without random numbers: Zeros, Ones, Constant, Identity, STFT."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
 
     try:
         value = np.asarray(config["value"])
-        if value.dtype.kind == "f":  # Keras makes every Python float a float32 first, 0.1 in float64 too
+        if value.dtype.kind == "f":  # Keras first rounds Python floats to float32, even for float64
             value = value.astype(np.float32)
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
@@ -52,7 +52,7 @@ def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
 
 
 def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
-    """The real or the imaginary part of a discrete Fourier transform, times a window."""
+    """The real or imaginary part of a discrete Fourier transform, multiplied by a window."""
     import numpy as np
 
     if len(shape) != 3:

@@ -1,4 +1,4 @@
-"""Orthogonal: a random matrix whose columns, or rows, are at right angles."""
+"""Orthogonal: a random matrix with orthonormal columns or rows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, s
 
 
 def _orthonormal(a: Array) -> Array:
-    """Q of a = QR with a positive diagonal of R, (rows, columns), rows >= columns, in double.
+    """Q of the QR decomposition of `a` in which R has a positive diagonal, in double precision.
 
-    R is then also the Cholesky factor of a'a, which is several times sooner found; but that squares the
-    condition number, so it is for the large and tall alone, whose normal draws are far from singular.
+    a: (rows, columns), rows >= columns.
+    R is also the Cholesky factor of a'a, which is several times faster to compute but squares the condition
+    number.  It is used only for large, tall matrices, where normal draws are far from singular.
     """
     import numpy as np
 

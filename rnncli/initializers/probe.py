@@ -1,11 +1,11 @@
-"""Probe: a filling in which every weight differs, so that no two can be mixed up unseen.
+"""Probe: fills every weight with a different number, so that mixing up any two shows in the results.
 
-Keras does not know it.  The weight at flat index i in C order, counted from `start`, is
+This initializer does not exist in Keras.  The weight at flat index i in C order, counted from `start`, is
 
     1.2 * frac((i + 1) / g) - 0.6        with g = (1 + sqrt(5)) / 2
 
-Multiples of 1 / g spread evenly and never meet.  A bare `probe` gets its `start` from the number of
-weights before it in the whole stack; and it fills the forget gate's bias too.
+Multiples of 1 / g are evenly spread and never repeat.  For a bare `probe`, `start` is the number of
+weights before it in the whole stack; it also fills the forget gate's bias.
 """
 
 from __future__ import annotations

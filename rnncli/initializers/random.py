@@ -1,4 +1,4 @@
-"""Initializers that draw from one distribution: RandomNormal, RandomUniform, TruncatedNormal."""
+"""Initializers that draw from a fixed distribution: RandomNormal, RandomUniform, TruncatedNormal."""
 
 from __future__ import annotations
 

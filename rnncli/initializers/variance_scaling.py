@@ -1,6 +1,6 @@
-"""Initializers whose spread follows the size of the weight: VarianceScaling, Glorot, He, Lecun.
+"""Initializers whose variance depends on the shape of the weight: VarianceScaling, Glorot, He, Lecun.
 
-A fan is the number of inputs or outputs of a unit; the variance is scale / fan.
+The variance is scale / fan, where fan is the number of inputs or outputs of a unit.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ Config = Mapping[str, Any]
 Shape = tuple[int, ...]
 
 _KEPT = 0.87962566103423978
-"""The standard deviation that a standard normal has left within two of its own."""
+"""Standard deviation of a standard normal distribution truncated to [-2, 2]."""
 
 
 def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight; a convolution's count its whole window."""
+    """(fan_in, fan_out) of a weight; for a convolution, both are multiplied by the window size.
+
+    Raises LayerError if input_axes or output_axes are out of range.
+    """
     if input_axes is not None and output_axes is not None:
         try:
             return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)

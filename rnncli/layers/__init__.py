@@ -1,8 +1,8 @@
-"""The layers, one file each, found by their names: `ConvLSTM2D` stands in conv_lstm.py.
+"""Look up layers and cells by name.  Each module contains related classes: `ConvLSTM2D` is in conv_lstm.py.
 
-A file says which classes it holds in `LAYERS`, and its cells in `CELLS`.  The files share what
-`_layer.py` (the contract), `_cell.py` (a start state and one step) and `_recurrent.py` (a cell under
-a loop) say, and nothing else.
+A module lists its layers in `LAYERS` and its cells in `CELLS`.  Modules share only `_layer.py` (the
+interface), `_cell.py` (initial state and one step), `_recurrent.py` (a cell run over time) and the
+helpers that these use.
 """
 
 from __future__ import annotations
@@ -52,31 +52,32 @@ __all__ = [
 
 
 def make(spec: Spec) -> Layer:
-    """The layer that `spec` asks for.  Raises LayerError where no such layer exists."""
+    """Create the layer of `spec`.  Raises LayerError if no such layer exists."""
     return class_of(spec.class_name)(spec)
 
 
 def make_cell(spec: Spec) -> Cell:
-    """The cell that `spec` asks for.  Raises LayerError where no such cell exists."""
+    """Create the cell of `spec`.  Raises LayerError if no such cell exists."""
     return cell_of(spec.class_name)(spec)
 
 
 def class_of(name: str) -> type[Layer]:
-    """The class of a layer's name; case and underscores don't matter."""
+    """The class of a layer; case and underscores don't matter.  Raises LayerError if it does not exist."""
     found: type[Layer] = _demanded(name, "LAYERS")
     return found
 
 
 def cell_of(name: str) -> type[Cell]:
-    """The class of a cell's name; case and underscores don't matter."""
+    """The class of a cell; case and underscores don't matter.  Raises LayerError if it does not exist."""
     found: type[Cell] = _demanded(name, "CELLS")
     return found
 
 
 def known(name: str, *kinds: str) -> str | None:
-    """Keras's own name of a layer, in any case; None where there is none.  With kind CELLS of a cell.
+    """Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
 
-    Loads only the files whose stems begin the name.
+    kinds: LAYERS (default), CELLS or both.
+    Imports only modules whose name is a prefix of `name`.
     """
     held = (_find(name, kind) for kind in kinds or ("LAYERS",))
     return next((found[0] for found in held if found), None)
@@ -84,17 +85,17 @@ def known(name: str, *kinds: str) -> str | None:
 
 @cache
 def names(kind: str = "LAYERS") -> tuple[str, ...]:
-    """Every layer's name, as Keras writes it; with kind CELLS every cell's."""
+    """Keras's names of all layers; with kind CELLS, of all cells."""
     return tuple(name for stem in _stems() for name in _held_by(stem, kind))
 
 
 def recurrent() -> tuple[str, ...]:
-    """The name of every layer that steps through time."""
+    """The names of all recurrent layers."""
     return tuple(name for name in names() if class_of(name).recurrent)
 
 
 def is_stepped(spec: Spec) -> bool:
-    """Whether it steps through time, with states that can be watched."""
+    """Whether the layer is recurrent and its states can be traced."""
     layer = class_of(spec.class_name)
     return layer.recurrent and layer.without_keras
 

@@ -1,7 +1,7 @@
-"""Activations: name -> function on arrays, by Keras 3's definitions.
+"""Activations by name, as functions on arrays with the definitions of Keras 3.
 
-Every function keeps shape and dtype and warns about nothing.  Formulas get numpy as their first
-argument: names can then be checked without importing it.
+Every function keeps shape and dtype and emits no warnings.  Formulas take numpy as their first argument,
+so that names can be checked without importing it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,24 @@ Formula = Callable[[Any, Any], Any]
 _SELU_SCALE = 1.0507009873554805
 _SELU_BELOW = 1.7580993408473766
 
-# TensorFlow holds these two as float32, and computes with that in float64 too.
+# TensorFlow stores these two as float32, and uses the rounded values in float64 too.
 _LEAK = 0.20000000298023224
 _ROOT_OF_HALF = 0.7071067690849304
 
 
 def _sigmoid(np: Any, x: Any) -> Any:
-    """Within 2 units in the last place on both sides; exp may overflow, and 1 / inf is the right 0."""
-    powers = np.asarray(-x)  # then in place: a fresh array of megabytes costs more than the sum
+    """1 / (1 + exp(-x)), within 2 units in the last place for positive and negative x.
+
+    If exp overflows, 1 / inf gives the correct result, 0.
+    """
+    powers = np.asarray(-x)  # in place from here: allocating megabytes takes longer than adding
     np.exp(powers, out=powers)
     powers += 1
     return np.reciprocal(powers, out=powers)
 
 
 def _between(np: Any, x: Any, low: float, high: float) -> Any:
-    return np.minimum(np.maximum(x, low), high)  # several times faster than clip on a few units
+    return np.minimum(np.maximum(x, low), high)  # several times faster than np.clip on small arrays
 
 
 def _gelu(np: Any, x: Any) -> Any:
@@ -47,7 +50,7 @@ def _gelu(np: Any, x: Any) -> Any:
 
 
 def _elu(np: Any, x: Any) -> Any:
-    """exp(x) - 1 as TensorFlow computes it, which is 0 at -1e-20."""
+    """Uses exp(x) - 1, as TensorFlow does, which is 0 at -1e-20."""
     return np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x)
 
 
@@ -81,10 +84,10 @@ def _sparsemax(np: Any, x: Any) -> Any:
 
 
 def _falling(np: Any, x: Any) -> Any:
-    """Every row from its largest number to its smallest.
+    """Each row sorted in descending order.
 
-    NaN is neither larger nor smaller, so it matters how TensorFlow sorts: rows of at most 16 numbers by
-    insertion.  In longer rows NaN is put last, and TensorFlow may have it elsewhere.
+    NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts: by insertion for
+    rows of at most 16 numbers.  In longer rows, NaN comes last here, but TensorFlow may put it elsewhere.
     """
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
@@ -94,7 +97,7 @@ def _falling(np: Any, x: Any) -> Any:
 
 
 def _inserted(row: list[float]) -> list[float]:
-    """std::sort's insertion: a number larger than the first goes to the front, past every NaN."""
+    """Insertion sort as in std::sort: a number larger than the first moves to the front, past any NaN."""
     found: list[float] = []
     for number in row:
         place = len(found)
@@ -164,9 +167,10 @@ NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
 
 
 def canonical(name: str | Mapping[str, Any] | None) -> str:
-    """Keras's own name, in any case, with underscores or without; None is linear.
+    """Keras's name of an activation; case, underscores and hyphens don't matter.  None means linear.
 
-    A Keras config, `{"class_name": "function", "config": "tanh"}`, is a name too.  Errors: LayerError.
+    name: may also be a Keras config, `{"class_name": "function", "config": "tanh"}`.
+    Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     if name is None:
         return "linear"
@@ -183,9 +187,10 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
 
 
 def get(name: str | Mapping[str, Any] | None) -> Activation:
-    """The function of that name: an array of float16, float32 or float64 -> the same shape and dtype.
+    """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
 
-    softmax, log_softmax and sparsemax work along the last axis.  Errors: LayerError.
+    softmax, log_softmax and sparsemax operate along the last axis.
+    Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy
 
@@ -199,12 +204,18 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
 
 def unguarded(name: str | Mapping[str, Any] | None) -> Activation:
-    """The same for a loop with `np.errstate(all="ignore")` around it: a guard costs as much as a function."""
+    """Same as `get`, but the caller must use `np.errstate(all="ignore")`.
+
+    For loops, because entering that context takes as long as a typical function.
+    """
     return _function(canonical(name))
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """(0, 1) or (-1, 1) where the values stay within; None for all others.  Errors: LayerError."""
+    """The range of an activation's values, (0, 1) or (-1, 1); None for all other activations.
+
+    Raises LayerError if the activation does not exist or cannot be used in a layer.
+    """
     return _BOUNDS.get(canonical(name))
 
 

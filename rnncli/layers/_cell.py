@@ -1,4 +1,4 @@
-"""A cell is two things: a start state and one step.  The loop over time lives in the engine."""
+"""A cell defines its initial state and one time step.  The engine runs the loop over time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Gates = Callable[[], dict[str, Gate]]
-    """The gates of a step by name; most runs never ask for them."""
+    """Returns the gates of a step by name.  A function, because most runs never need them."""
 
 State = tuple[Any, ...]
-"""A named tuple of (batch, units) arrays: `hidden`, and what else the cell keeps."""
+"""A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
 
 CELL_OPTIONS: Mapping[str, Option] = {
     "units": Option("size", required=True),
@@ -44,11 +44,11 @@ _FILLED = {
 
 
 MANY = 2**14
-"""An activation of more numbers takes longer than calling it."""
+"""Number of elements above which computing an activation takes longer than the call overhead."""
 
 
 class Dropout(NamedTuple):
-    """The dropout masks of one call: none, one for all gates, or one a gate.
+    """The dropout masks of one call: none, one shared by all gates, or one per gate.
 
     inputs: each (batch, features); recurrent: each (batch, units).
     """
@@ -58,9 +58,10 @@ class Dropout(NamedTuple):
 
 
 class Cell(ABC):
-    """What one recurrent cell is.  `gates` in the order in which Keras packs them into a kernel.
+    """One kind of recurrent cell.
 
-    seed_order: in which order Keras takes seeds when it makes the cell.
+    gates: in the order in which Keras packs them into a kernel.
+    seed_order: the order in which Keras takes seeds when it creates the cell.
     """
 
     State: ClassVar[type[Any]]
@@ -76,21 +77,21 @@ class Cell(ABC):
 
     @cached_property
     def activation(self) -> Callable[[Array], Array]:
-        """The function of the candidate, and of an LSTM's output."""
+        """Activation of the candidate, and of an LSTM's output."""
         return _activations.unguarded(self.config["activation"])
 
     @cached_property
     def recurrent_activation(self) -> Callable[[Array], Array]:
-        """The function of the gates."""
+        """Activation of the gates."""
         return _activations.unguarded(self.config["recurrent_activation"])
 
     @property
     def state_sizes(self) -> dict[Label, int]:
-        """Units of every part of the state, by its label in a result."""
+        """Units of each part of the state, by its label in a result."""
         return {Label(part, last=True): self.units for part in self.State._fields}
 
     def bias_shape(self) -> tuple[int, ...]:
-        """(gates * units,) unless the cell keeps two."""
+        """(gates * units,) unless the cell has two biases."""
         return (len(self.gates) * self.units,)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -103,28 +104,28 @@ class Cell(ABC):
         return {**shapes, "bias": self.bias_shape()} if self.config["use_bias"] else shapes
 
     def initializers(self) -> dict[str, Any]:
-        """What fills each weight, by its name."""
+        """The initializer of each weight, by the weight's name."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """See Layer.take_seeds; the generator of the dropout masks takes one where it has no own seed."""
+        """See Layer.take_seeds.  The generator of the dropout masks takes one too, unless `seed` is set."""
         own = self.config["seed"]
         drawing = self.seed_order if own is None else [part for part in self.seed_order if part != "dropout"]
         return {"dropout": own, **take_seeds(self.config, drawing, draw)}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Every weight as Keras draws it for these seeds."""
+        """All weights, as Keras draws them for these seeds."""
         return {
             name: self.draw_weight(name, sizes(shape), seeds.get(name), dtype)
             for name, shape in self.weight_shapes(input_shape).items()
         }
 
     def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
-        """One weight."""
+        """One weight, as Keras draws it for this seed."""
         return initializers.make(self.initializers()[name], shape, dtype, seed)
 
     def start(self, batch: int, dtype: Any) -> Any:
-        """The state before the first step: zeros."""
+        """The state before the first step: zeros, (batch, units) each."""
         import numpy as np
 
         parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
@@ -132,49 +133,52 @@ class Cell(ABC):
 
     @abstractmethod
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
-        """What the gates get from the inputs alone.
+        """The part of the gates' inputs that does not depend on the state.
 
         inputs: (timesteps, batch, features) or (batch, features).
-        Returns (..., gates * units), the bias of the inputs added.
+        Returns (..., gates * units), with the input bias added.
         """
 
     @abstractmethod
     def step(
         self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: Dropout
     ) -> tuple[Any, Gates]:
-        """One time step, with `np.errstate(all="ignore")` around it.
+        """One time step.  The caller must use `np.errstate(all="ignore")`.
 
-        projected: (batch, gates * units), of `project`.  state: before the step.
-        Returns the state after the step, whose `hidden` is the output, and what gives the gates.
+        projected: (batch, gates * units), from `project`.  state: before the step.
+        Returns the state after the step, whose `hidden` is the output, and a function that returns the gates.
         """
 
     @abstractmethod
     def equations(self) -> dict[str, Sum]:
-        """What `step` computes, number by number: the state's parts, the gates, and `candidate.recurrent`."""
+        """The equations of `step` by name, each for one number.
+
+        The names are the parts of the state, the gates and, for GRU with reset_after, `candidate.recurrent`.
+        """
 
     def pack(self, parts: tuple[Array, ...]) -> Any:
-        """Arrays in Keras's order as a state."""
+        """Build a state from arrays in Keras's order."""
         return self.State(*parts)
 
     def unpack(self, state: Any) -> dict[str, Array]:
-        """Every part of the state by its name: `hidden`, `cell`."""
+        """The parts of the state by name: `hidden`, `cell`."""
         return state._asdict()  # type: ignore[no-any-return]
 
     def output(self, state: Any) -> Array:
-        """What the cell puts out: its hidden state."""
+        """The output of the cell: its hidden state."""
         return state.hidden  # type: ignore[no-any-return]
 
     def no_dropout(self) -> Dropout:
-        """What a call that does not train gets."""
+        """The masks for a call outside training: none."""
         return Dropout()
 
     def dropout_of(
         self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> Dropout:
-        """The masks that Keras draws for one call on inputs of (batch, features).
+        """The masks that Keras draws for one call on inputs of shape (batch, features).
 
-        Each gate gets its own masks where the states are dropped too; SimpleRNN always takes one.
-        seeds: `dropout` seeds the generator.  drawn: how often it has been used, counted on here.
+        With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
+        seeds: `dropout` is the seed of the generator.  drawn: the number of draws so far, updated in place.
         """
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
@@ -193,9 +197,10 @@ class Cell(ABC):
 
 
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
-    """values @ kernel, with each gate's columns behind that gate's own dropout mask.
+    """values @ kernel; each gate's columns use `values` multiplied by the dropout mask of that gate.
 
-    values: (..., batch, n); kernel: (n, gates * units); masks: none, one, or one a gate, (batch, n).
+    values: (..., batch, n); kernel: (n, gates * units).
+    masks: none, one, or one per gate, each (batch, n).
     """
     if len(masks) < 2:
         return _product(values * masks[0] if masks else values, kernel)
@@ -208,23 +213,26 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
 
 
 def _product(values: Array, kernel: Array) -> Array:
-    """One product of all rows: NumPy would take matrix after matrix, packing the kernel each time."""
+    """values @ kernel as a single 2-D product.
+
+    NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
+    """
     rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
-    found: Array = rows.dot(kernel)  # on few numbers several times sooner than @
+    found: Array = rows.dot(kernel)  # several times faster than @ on small arrays
     return found.reshape(*values.shape[:-1], -1) if values.ndim > 2 else found
 
 
 def split(packed: Array, units: int) -> list[Array]:
-    """The gates of a packed (..., gates * units) array, each (..., units)."""
+    """Split a packed array (..., gates * units) into one array (..., units) per gate."""
     return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
 
 
 def together(
     activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
 ) -> list[Array]:
-    """An activation of these gates of (batch, all gates * units), each (batch, units).
+    """Apply an activation to some gates of (batch, all gates * units); returns (batch, units) for each.
 
-    One call for all gates is the fastest; of few numbers even where it includes some that nobody asks for.
+    One call for all gates is the fastest; for small arrays, even if it includes gates that are not needed.
     """
     if packed.size > MANY and len(gates) * units < packed.shape[-1]:
         return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
@@ -233,14 +241,14 @@ def together(
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The initializers among the options, by the weight that each fills."""
+    """The initializers in a layer's options, by the weight that each one fills."""
     return {name: config[option] for name, option in _FILLED.items() if option in config}
 
 
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
-    """Seeds by weight: initializers made before the layer come first, in the order they were written.
+    """Seeds by weight.  Initializers created before the layer take theirs first, in the order written.
 
-    drawing: the weights, and `dropout`, in the order in which Keras makes what fills them.
+    drawing: the weights, and `dropout`, in the order in which Keras creates their initializers or generator.
     """
     values = initializers_in(config)
     random = [name for name, value in values.items() if initializers.takes_seed(value)]
@@ -252,5 +260,5 @@ def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) ->
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:
-    """A shape in which every dimension is known."""
+    """A shape as integers; every dimension must be known."""
     return tuple(size for size in shape if isinstance(size, int))

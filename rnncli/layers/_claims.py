@@ -1,4 +1,7 @@
-"""What ought to be the same numbers, said per layer as `hidden_states[:, -1, :]`, and checked here."""
+"""Check which returned tensors contain the same numbers.
+
+Each layer names the tensors, or parts of them, that should be equal: `hidden_states[:, -1, :]`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from rnncli.case import Array
 def holding(
     claims: Mapping[str, tuple[str, ...]], tensors: Mapping[str, Array]
 ) -> dict[str, tuple[str, ...]]:
-    """Of each tensor's claims those that hold, to the last bit, for these values."""
+    """The claims about each tensor that hold exactly for these values."""
     return {
         name: tuple(claim for claim in claims.get(name, ()) if _same(values, evaluate(claim, tensors)))
         for name, values in tensors.items()
@@ -19,7 +22,7 @@ def holding(
 
 
 def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
-    """The part of a tensor that `hidden_states[:, 0, 3:]` names; None where there is no such tensor."""
+    """The part of a tensor that `hidden_states[:, 0, 3:]` selects; None if the tensor does not exist."""
     address = addresses.parse(claim)
     values = tensors.get(str(address.label))
     return None if values is None else values[address.numpy_index]
@@ -30,6 +33,6 @@ def _same(values: Array, other: Array | None) -> bool:
 
     if other is None or values.shape != other.shape:
         return False
-    if (values == other).all():  # NaN is rare, and to look for it takes longer than all the rest
+    if (values == other).all():  # first without NaN: it is rare, and checking for it is slow
         return True
     return bool(np.array_equal(values, other, equal_nan=values.dtype.kind == "f"))

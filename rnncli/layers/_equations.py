@@ -1,6 +1,6 @@
-"""What an equation is made of, so that each cell and layer can say its own: a sum of products.
+"""The terms of equations, by which cells and layers describe their results: sums of products.
 
-An equation gives one number, of one batch entry and one unit.
+An equation gives one number, for one batch entry and one unit.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 
 class Now(NamedTuple):
-    """A gate or a part of the state, of this step and this unit.
+    """A gate or a part of the state, at this step and for this unit.
 
-    function: the option that names what is applied to it.  complement: 1 minus it.
+    function: the option that names the activation applied to it.  complement: use 1 minus its value.
     """
 
     name: str
@@ -20,16 +20,16 @@ class Now(NamedTuple):
 
 
 class Before(NamedTuple):
-    """A part of the state before this step, of this unit."""
+    """A part of the state before this step, for this unit."""
 
     name: str
 
 
 class Entry(NamedTuple):
-    """A number that a loop over time left behind.
+    """A number computed by a loop over time.
 
-    direction: of which loop of Bidirectional, else "".  position: of the step, in the order of processing.
-    part: of the state after that step, `cell`; "" for the output.
+    direction: which loop of a Bidirectional, else "".  position: the step, in processing order.
+    part: the part of the state after that step, such as `cell`; "" for the output.
     """
 
     direction: str
@@ -39,11 +39,11 @@ class Entry(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The layer's own input, at the index of the number."""
+    """The layer's own input, at the same index as the number."""
 
 
 class Constant(NamedTuple):
-    """A number that stands in the equation itself."""
+    """A constant number in the equation."""
 
     value: float
 
@@ -52,16 +52,17 @@ Factor = Now | Before | Entry | Given | Constant
 
 
 class Product(NamedTuple):
-    """Factors; one alone is itself."""
+    """The product of one or more factors."""
 
     factors: tuple[Factor, ...]
 
 
 class Fan(NamedTuple):
-    """A row times a column of a kernel: as many products as the row is long.
+    """The product of a row and a column of a kernel: a sum with one term per entry of the row.
 
-    row: `inputs`, or a part of the state before this step, `hidden`.  gate: whose columns of `kernel`.
-    by: a gate that each entry of the row is multiplied by first.
+    row: `inputs`, or a part of the state before this step, such as `hidden`.
+    gate: the gate whose columns of `kernel` are used.
+    by: a gate that each entry of the row is first multiplied by.
     """
 
     row: str
@@ -71,25 +72,25 @@ class Fan(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """An entry of the bias.  gate: whose.  line: which row of it, where it has two."""
+    """An entry of the bias.  gate: the gate it belongs to.  line: its row, if the bias has two."""
 
     gate: str = ""
     line: int | None = None
 
 
 class Sum(NamedTuple):
-    """function(terms added up); function: the option that names it, "" for none."""
+    """function(sum of the terms).  function: the option that names it, or "" for none."""
 
     terms: tuple[Product | Fan | Bias, ...]
     function: str = ""
 
 
 def times(*factors: Factor) -> Product:
-    """The factors, multiplied."""
+    """The product of these factors."""
     return Product(factors)
 
 
 def affine(gate: str, biased: bool) -> tuple[Fan | Bias, ...]:
-    """x W + h U + b, of one gate."""
+    """The terms of x W + h U + b for one gate; biased: include b."""
     fans = (Fan("inputs", "kernel", gate), Fan("hidden", "recurrent_kernel", gate))
     return (*fans, Bias(gate)) if biased else fans

@@ -1,4 +1,4 @@
-"""The contract of a layer: options, shapes, seeds and weights, claims, and one way to compute."""
+"""The interface of a layer: options, shapes, seeds, weights, claims and computation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Kind = Literal[
 
 
 class Option(NamedTuple):
-    """One argument of a layer: what it may hold and what Keras takes when it is left out.
+    """One argument of a layer: the values it accepts and Keras's default.
 
-    required: it has no default; choices: of the kind `choice` alone.
+    required: it has no default.  choices: only for the kind `choice`.
     """
 
     kind: Kind
@@ -43,16 +43,16 @@ INERT = frozenset(
     }
     | {f"{part}_{what}" for part in ("kernel", "recurrent", "bias") for what in ("regularizer", "constraint")}
 )
-"""Arguments that Keras takes and that change nothing in what a layer returns."""
+"""Arguments that Keras accepts but that do not affect what a layer returns."""
 
 Draw = Callable[[], int]
-"""Takes the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
+"""Returns the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
 
 
 class Place(NamedTuple):
-    """Where a layer stands: in which layer of the stack, under which path, and for which direction.
+    """Where a layer is: its index in the stack, its direction and its path.
 
-    direction: of a part of Bidirectional; "" elsewhere, where the layer itself knows.
+    direction: set for the parts of a Bidirectional; "" elsewhere, where the layer itself determines it.
     """
 
     layer: int = 0
@@ -65,9 +65,9 @@ class Place(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a layer gets.
+    """The arguments of one call of a layer.
 
-    inputs: (batch, timesteps, features).  mask: (batch, timesteps) of bool.
+    inputs: (batch, timesteps, features).  mask: bool, (batch, timesteps).
     initial_state: in Keras's order, each (batch, units).  weights: by their names in this layer.
     """
 
@@ -79,30 +79,33 @@ class Call(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """What a layer returns, in Keras's order, and the mask that the next layer gets."""
+    """The tensors that a layer returns, in Keras's order, and the mask for the next layer."""
 
     tensors: tuple[Array, ...]
     mask: Array | None = None
 
 
 class Run(Protocol):
-    """What an engine lends to a layer while it computes: the loop over time and what stays between calls."""
+    """What an engine provides to a layer during a call: the loop over time, and data kept between calls."""
 
     def loop(self, layer: Any, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """Outputs, (batch, timesteps, units) or (batch, units), and the last states, of a recurrent layer."""
+        """Run a recurrent layer over time.
+
+        Returns the outputs, (batch, timesteps, units) or (batch, units), and the last states.
+        """
         ...
 
 
 class Layer(ABC):
-    """A layer as it is asked for by a Spec whose options have been checked.
+    """A layer, created from a Spec whose options have been checked.
 
-    recurrent: it steps through time, and has return_sequences and return_state, itself or inside.
-    takes_sequence: False where it takes (batch, features) as well.
-    makes_mask: True where the layers after it get a mask of its making.
-    takes_mask: False where a script cannot call it with one, so that the next layer gets it.
-    without_keras: False where only Keras computes it, because there is no step of ours.
-    trains_without_keras: False where that is so while it trains.
-    unsaved: options that Keras leaves out of the layer's config, so that a copy does not have them.
+    recurrent: it runs over time, and it or its inner layers have return_sequences and return_state.
+    takes_sequence: False if it also accepts (batch, features).
+    makes_mask: True if it creates a mask for the layers after it.
+    takes_mask: False if it cannot be called with a mask argument, so that the next layer gets the mask.
+    without_keras: False if only Keras can compute it, because rnncli does not implement its step.
+    trains_without_keras: False if only Keras can compute it in training mode.
+    unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -121,67 +124,77 @@ class Layer(ABC):
 
     @property
     def turns(self) -> bool:
-        """Whether the rows of the sequence that it returns stand in the reverse order of its input's."""
+        """Whether the returned sequence is in reverse time order, compared with the input."""
         return bool(self.config.get("go_backwards"))
 
     @property
     def loops(self) -> Mapping[str, Layer]:
-        """What steps through time in it, by direction: itself under "", or both parts of Bidirectional."""
+        """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
         return {"": self} if self.recurrent else {}
 
     @abstractmethod
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Every weight's shape by its name, in Keras's order."""
+        """The shape of each weight by name, in Keras's order."""
 
     @abstractmethod
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Every tensor that the layer returns, in Keras's order; the first is its output."""
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """What an initial state consists of, in Keras's order, under the names of the results."""
+        """The parts of an initial state, in Keras's order, with their names in results."""
         return ()
 
     def demand_start(self) -> None:
-        """Raises LayerError where Keras could not start it from a initial state supplied."""
+        """Raise LayerError if Keras cannot start the layer from a supplied initial state."""
         return
 
     def claims(self) -> dict[str, tuple[str, ...]]:
-        """By name of a returned tensor, what ought to be the same numbers: `hidden_states[:, -1, :]`."""
+        """The tensors that each returned tensor should equal, by its name: `hidden_states[:, -1, :]`."""
         return {}
 
     def initializers(self) -> dict[str, Any]:
-        """What fills each weight, by its name."""
+        """The initializer of each weight, by the weight's name."""
         return {}
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds that Keras takes when it makes this layer, by the weight (or `dropout`) they are for."""
+        """The seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
         return {}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Every weight as Keras draws it for these seeds."""
+        """All weights, as Keras draws them for these seeds."""
         return {}
 
     def with_returns(self, **returns: bool) -> Spec:
-        """The same layer with this return_sequences or return_state, as far as it has them."""
+        """The Spec of this layer with these values of return_sequences or return_state, if it has them."""
         own = {name: value for name, value in returns.items() if name in self.options}
         return replace(self.spec, config={**self.config, **own})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """Where one number of the returned tensor `name` comes from; index: none of it negative."""
+        """The equation of one number of the returned tensor `name`.
+
+        index: without negative entries.
+        Raises NotImplementedError if only Keras can compute the layer.
+        """
         raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
     def call(self, run: Run, call: Call) -> Returned:
-        """Everything the layer returns for `call`; not where only Keras computes it."""
+        """Compute everything that the layer returns.
+
+        Raises NotImplementedError if only Keras can compute the layer.
+        """
         raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """The entries below `part/`, without that prefix."""
+    """The entries whose path starts with `part/`, with that prefix removed."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
 def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """All the parts of `within` at once: those of a deep stack one by one would take its depth squared."""
+    """The entries of all parts, as `within` returns them.
+
+    Calling `within` for each layer of a deep stack would take time quadratic in its depth.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path, value in weights.items():
         part, _, rest = path.partition("/")
@@ -190,5 +203,5 @@ def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def prefixed(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The entries with `part/` in front."""
+    """The entries with the prefix `part/` added to their names."""
     return ((f"{part}/{name}", value) for name, value in weights.items())

@@ -1,4 +1,4 @@
-"""A recurrent layer: a cell under a loop over time."""
+"""A recurrent layer: a cell run over time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOOP_OPTIONS: Mapping[str, Option] = {
 
 
 class Recurrent(Layer):
-    """Returns its output, then with return_state every part of its state, each (batch, units)."""
+    """Returns its output and, with return_state, each part of its last state, (batch, units)."""
 
     recurrent = True
     cell_class: ClassVar[type[Cell]]
@@ -45,15 +45,15 @@ class Recurrent(Layer):
         return bool(self.config["return_state"])
 
     def make_cell(self, spec: Spec) -> Any:
-        """The cell under the loop."""
+        """Create the cell that is run over time."""
         return self.cell_class(spec)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The cell's."""
+        """The shapes of the cell's weights."""
         return self.cell.weight_shapes(input_shape)  # type: ignore[no-any-return]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """hidden_state or hidden_states, then the states."""
+        """hidden_state or hidden_states; with return_state, also the states."""
         batch, timesteps = input_shape[:2]
         units, label = self.cell.units, Label("hidden", self.sequences)
         if self.sequences:
@@ -63,41 +63,41 @@ class Recurrent(Layer):
         return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """last_hidden_state, and what else the cell keeps."""
+        """last_hidden_state, and any other state of the cell."""
         sizes = self.cell.state_sizes.items()
         return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
 
     def claims(self) -> dict[str, tuple[str, ...]]:
-        """The last hidden state is the last row of the sequence, in the order of processing."""
+        """The last hidden state equals the last row of the sequence, in processing order."""
         same = "hidden_states[:, -1, :]" if self.sequences else "hidden_state"
         return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """An output, at its place in the order of processing, or a part of the last state."""
+        """The equation of an output, at its position in processing order, or of a part of the last state."""
         return Sum((times(self.entry(addresses.label(name), index, input_shape)),))
 
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> Entry:
-        """See `equation`; direction: of which loop of Bidirectional this is."""
+        """The term of `equation`; direction: which loop of a Bidirectional, else ""."""
         position = index[1] if label.sequence else input_shape[1] - 1
         part = str(Label(label.part, cell=label.cell, traced=True)) if label.last else ""
         return Entry(direction, position, part, index[-1])
 
     def initializers(self) -> dict[str, Any]:
-        """The cell's."""
+        """The initializers of the cell."""
         return self.cell.initializers()  # type: ignore[no-any-return]
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The cell's."""
+        """The seeds of the cell."""
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The cell's."""
+        """The weights of the cell."""
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
     def call(self, run: Run, call: Call) -> Returned:
-        """The loop's output and, with return_state, its last states."""
+        """The output of the loop and, with return_state, its last states."""
         output, states = run.loop(self, call)
         mask = call.mask if self.sequences else None
         return Returned((output, *states) if self.returns_state else (output,), mask)

@@ -1,4 +1,4 @@
-"""The same layer twice, once along time and once against it (Schuster and Paliwal 1997)."""
+"""Bidirectional: a layer run both forward and backward in time (Schuster and Paliwal 1997)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _COMMON = ("return_sequences", "return_state", "stateful")
 
 
 class Bidirectional(Layer):
-    """Returns the merged outputs, then with return_state the forward states, then the backward ones.
+    """Returns the merged outputs and, with return_state, the forward states, then the backward states.
 
-    Keras makes copies of the layer it is given; only an own backward layer is used as it is.
+    Keras copies the layer it is given; only an explicit backward_layer is used as it is.
     """
 
     recurrent = True
@@ -55,7 +55,7 @@ class Bidirectional(Layer):
 
     @property
     def turns(self) -> bool:
-        """See Layer.  The second half is flipped, whichever way it ran."""
+        """See Layer.  The backward output is always flipped, so the order is that of the forward output."""
         return self.forward.turns
 
     @staticmethod
@@ -88,7 +88,7 @@ class Bidirectional(Layer):
 
     @staticmethod
     def _direction(spec: Spec) -> Recurrent:
-        # Keras overrides zero_output_for_mask of both of its layers.
+        # Keras overrides zero_output_for_mask in both layers.
         config = {**spec.config, "zero_output_for_mask": spec.config["return_sequences"]}
         made: Any = layers.make(Spec(spec.class_name, config, spec.deferred))
         return made  # type: ignore[no-any-return]
@@ -102,7 +102,7 @@ class Bidirectional(Layer):
         }
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """One merged output, or with merge_mode none one a direction; then the states."""
+        """One merged output, or one per direction with merge_mode none; then the states."""
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
             merged = [
@@ -125,7 +125,10 @@ class Bidirectional(Layer):
         )
 
     def demand_start(self) -> None:
-        """See Layer.  A cell of RNN's list is one item of Keras's state, however many parts it has."""
+        """See Layer.
+
+        Keras counts each cell in RNN's list as one item of the state, however many parts its state has.
+        """
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
@@ -135,7 +138,7 @@ class Bidirectional(Layer):
             )
 
     def claims(self) -> dict[str, tuple[str, ...]]:
-        """The backward state is the backward half of the FIRST row, because that half is flipped."""
+        """The backward state equals the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
         units = self.forward.cell.units
@@ -152,7 +155,7 @@ class Bidirectional(Layer):
         return found
 
     def with_returns(self, **returns: bool) -> Spec:
-        """Of both of its layers."""
+        """See Layer.  Applies to both inner layers."""
         inner = {
             name: layers.make(self.config[name]).with_returns(**returns)
             for name in ("layer", "backward_layer")
@@ -161,7 +164,10 @@ class Bidirectional(Layer):
         return replace(self.spec, config={**self.config, **inner})
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """One direction's number, or both merged; the second one's sequence was flipped."""
+        """The equation of a number of one direction, or of both merged.
+
+        The backward sequence is flipped before it is returned.
+        """
         label = addresses.label(name)
         if label.direction:
             return Sum((times(self._entry(label.direction, label, index, input_shape)),))
@@ -184,7 +190,7 @@ class Bidirectional(Layer):
         return self.loops[direction].entry(label, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
-        """Each direction's."""
+        """The initializers of both directions."""
         return {
             path: value
             for name, layer in self.loops.items()
@@ -192,7 +198,11 @@ class Bidirectional(Layer):
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """What is given takes its seeds, as written; the layer is thrown away, and the copies take theirs."""
+        """The seeds of both directions.
+
+        The layers passed as arguments take seeds first, in the order written.  Keras then discards `layer`,
+        and its copies take new seeds.
+        """
         own: dict[str, int] = {}
         for name in self.config:
             if name == "layer":
@@ -203,7 +213,7 @@ class Bidirectional(Layer):
         return {**forward, **(own or dict(prefixed("backward", self.backward.take_seeds(draw))))}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Each direction's."""
+        """The weights of both directions."""
         return {
             path: weight
             for name, layer in self.loops.items()
@@ -211,7 +221,7 @@ class Bidirectional(Layer):
         }
 
     def call(self, run: Run, call: Call) -> Returned:
-        """Both directions; the second one's sequence flipped back into the order of the inputs."""
+        """Run both directions; the backward sequence is flipped to match the forward one."""
         parts = self._halves(call)
         forward, backward = (
             layer.call(
@@ -226,14 +236,17 @@ class Bidirectional(Layer):
         return Returned((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
     def _halves(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
-        """Each direction's initial state."""
+        """The initial states of the forward and the backward layer."""
         if not call.initial_state:
             return None, None
         count = len(self.forward.states(call.inputs.shape))
         return call.initial_state[:count], call.initial_state[count:]
 
     def merge(self, forward: Array, backward: Array) -> tuple[Array, ...]:
-        """One output, or with merge_mode none both; a sequence each in the order of the inputs."""
+        """The merged output, or both outputs with merge_mode none.
+
+        Sequences must be in the same time order.
+        """
         import numpy as np
 
         match self.config["merge_mode"]:
@@ -249,7 +262,7 @@ class Bidirectional(Layer):
 
 
 def _copied(spec: Spec, **changes: Any) -> Spec:
-    """`spec` as Keras makes it again out of its config: every initializer is made by the layer."""
+    """`spec` as Keras recreates it from its config: every initializer is created by the layer."""
     forgotten = layers.class_of(spec.class_name).unsaved
     config = {
         name: None if name in forgotten else _again(value)

@@ -1,4 +1,4 @@
-"""ConvLSTM1D, 2D, 3D: an LSTM whose products are convolutions (Shi et al. 2015)."""
+"""ConvLSTM1D, 2D and 3D: LSTMs with convolutions instead of matrix products (Shi et al. 2015)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPACE = ("rows", "cols", "depth")
 
 
 class ConvLSTM(Layer):
-    """Returns output[, last hidden state, last cell state], each with the axes of space."""
+    """Returns output[, last hidden state, last cell state], each with spatial axes."""
 
     recurrent = True
     without_keras = False
@@ -46,7 +46,7 @@ class ConvLSTM(Layer):
         return {**shapes, "bias": (4 * filters,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """hidden_state or hidden_states, then the states."""
+        """hidden_state or hidden_states; with return_state, also the states."""
         hidden, cell = self.states(input_shape)
         if self.config["return_sequences"]:
             axes = ("batch", "timesteps", *hidden.axes[1:])
@@ -56,7 +56,10 @@ class ConvLSTM(Layer):
         return (output, hidden, cell) if self.config["return_state"] else (output,)
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """last_hidden_state and last_cell_state, (batch, *space, filters)."""
+        """last_hidden_state and last_cell_state, (batch, *space, filters).
+
+        With data_format channels_first: (batch, filters, *space).
+        """
         space = input_shape[3:] if self._channels_first else input_shape[2:-1]
         options = map(self._sizes, ("kernel_size", "strides", "dilation_rate"))
         sizes = tuple(map(self._convolved, space, *options))
@@ -68,11 +71,11 @@ class ConvLSTM(Layer):
         return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
 
     def initializers(self) -> dict[str, Any]:
-        """What fills each weight."""
+        """The initializer of each weight."""
         return initializers_in(self.config)
 
     def claims(self) -> dict[str, tuple[str, ...]]:
-        """The last hidden state is the last frame."""
+        """The last hidden state equals the last frame."""
         same = "hidden_states[:, -1]" if self.config["return_sequences"] else "hidden_state"
         return {"last_hidden_state": (same,)} if self.config["return_state"] else {}
 

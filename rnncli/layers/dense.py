@@ -1,4 +1,4 @@
-"""Dense: no recurrence, but often what stands on a recurrent layer."""
+"""Dense: not recurrent, but often used on top of a recurrent layer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Dense(Layer):
         return {**shapes, "bias": (units,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """output: the inputs' shape, the last axis units wide."""
+        """`output`, with the shape of the inputs except for the last axis, which has length units."""
         between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
         axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "units")
         return (
@@ -44,27 +44,27 @@ class Dense(Layer):
         )
 
     def initializers(self) -> dict[str, Any]:
-        """What fills both weights."""
+        """The initializers of the kernel and the bias."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """One a random initializer."""
+        """One seed per random initializer."""
         return take_seeds(self.config, ("kernel", "bias"), draw)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Both."""
+        """The kernel and, with use_bias, the bias."""
         return {
             name: initializers.make(self.initializers()[name], sizes(shape), dtype, seeds.get(name))
             for name, shape in self.weight_shapes(input_shape).items()
         }
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The product and the bias, of one unit."""
+        """activation(x W + b), for one unit."""
         bias = (Bias(),) if self.config["use_bias"] else ()
         return Sum((Fan("inputs", "kernel"), *bias), "activation")
 
     def call(self, run: Run, call: Call) -> Returned:
-        """The product, the bias, the function."""
+        """activation(x W + b), and the mask unchanged."""
         product = call.inputs @ call.weights["kernel"]
         if self.config["use_bias"]:
             product = product + call.weights["bias"]

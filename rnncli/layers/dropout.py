@@ -1,4 +1,4 @@
-"""Dropout: while it trains, a part of the numbers becomes 0; else it changes nothing."""
+"""Dropout: sets some of the inputs to 0 in training, and changes nothing otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnncli.result import Label, TensorInfo
 
 
 class Dropout(Layer):
-    """The inputs themselves; only Keras draws which of them become 0 while it trains."""
+    """Returns the inputs unchanged.  In training, only Keras can draw which of them become 0."""
 
     input_rank = 0
     takes_sequence = False
@@ -26,21 +26,21 @@ class Dropout(Layer):
 
     @property
     def trains_without_keras(self) -> bool:  # type: ignore[override]
-        """Where nothing is to be drawn."""
+        """True if rate is 0, so that nothing is drawn."""
         return not self.config["rate"]
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """None."""
+        """No weights."""
         return {}
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """output: the inputs' own shape."""
+        """`output`, with the shape of the inputs."""
         between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
         axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "features")
         return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """One, where there is something to draw and no seed is given."""
+        """One seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
@@ -48,7 +48,7 @@ class Dropout(Layer):
         return Sum((times(Given()),))
 
     def call(self, run: Run, call: Call) -> Returned:
-        """The inputs and their mask; not while training."""
+        """The inputs and their mask, unchanged; not for training."""
         return Returned((call.inputs,), call.mask)
 
 

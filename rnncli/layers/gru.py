@@ -1,4 +1,7 @@
-"""Gated recurrent unit (Cho et al. 2014); reset_after is the form of cuDNN, PyTorch and Keras's default."""
+"""Gated recurrent unit (Cho et al. 2014).
+
+reset_after is the variant that cuDNN and PyTorch use, and Keras's default.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class GRUState(NamedTuple):
-    """hidden: (batch, units), the output and the only memory."""
+    """hidden: (batch, units), the output and the only state."""
 
     hidden: Array
 
@@ -36,12 +39,12 @@ class GRUCell(Cell):
     }
 
     def bias_shape(self) -> tuple[int, ...]:
-        """(3 * units,); with reset_after (2, 3 * units): of the inputs, and of the recurrent part."""
+        """(3 * units,); with reset_after (2, 3 * units): the input bias and the recurrent bias."""
         width = 3 * self.units
         return (2, width) if self.config["reset_after"] else (width,)
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
-        """x W + b, (..., 3 * units), packed z, r, h."""
+        """x W + b, (..., 3 * units), in the order z, r, h."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
         if self.config["use_bias"]:
             projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
@@ -94,7 +97,7 @@ class GRUCell(Cell):
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell; with reset_after what the gates get from the state has a bias of its own."""
+        """See Cell.  With reset_after, the recurrent part of each gate has its own bias."""
         after, biased = self.config["reset_after"], self.config["use_bias"]
 
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
@@ -119,7 +122,7 @@ class GRUCell(Cell):
 
 
 class GRU(Recurrent):
-    """A GRU cell under a loop; returns output[, last hidden state]."""
+    """A GRU cell run over time; returns output[, last hidden state]."""
 
     cell_class = GRUCell
     options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}

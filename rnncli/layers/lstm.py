@@ -1,4 +1,4 @@
-"""Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)."""
+"""Long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate of Gers et al. (2000)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LSTMCell(Cell):
     }
 
     def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
-        """One weight; unit_forget_bias starts the forget gate open, whatever the bias initializer says."""
+        """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
         if name != "bias" or not self.config["unit_forget_bias"]:
             return super().draw_weight(name, shape, seed, dtype)
         import numpy as np
@@ -53,7 +53,7 @@ class LSTMCell(Cell):
         return np.concatenate([before, np.ones(units, before.dtype), after])
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
-        """x W + b, (..., 4 * units), packed i, f, c, o."""
+        """x W + b, (..., 4 * units), in the order i, f, c, o."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
         if self.config["use_bias"]:
             projected += weights["bias"]
@@ -101,7 +101,7 @@ class LSTMCell(Cell):
 
 
 class LSTM(Recurrent):
-    """An LSTM cell under a loop; returns output[, last hidden state, last cell state]."""
+    """An LSTM cell run over time; returns output[, last hidden state, last cell state]."""
 
     cell_class = LSTMCell
     options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}

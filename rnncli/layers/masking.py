@@ -12,7 +12,7 @@ from rnncli.result import Label, TensorInfo
 
 
 class Masking(Layer):
-    """A step is masked where every feature equals mask_value; its features come out as 0."""
+    """Masks each step whose features all equal mask_value, and sets its features to 0."""
 
     makes_mask, takes_mask = True, False
     options: ClassVar[Mapping[str, Option]] = {
@@ -21,19 +21,19 @@ class Masking(Layer):
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """None."""
+        """No weights."""
         return {}
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """output: the inputs' own shape."""
+        """`output`, with the shape of the inputs."""
         return (TensorInfo(Label("output", sequence=True), ("batch", "timesteps", "features"), input_shape),)
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
-        """The input itself; a masked one is 0 on its way out, which the number says."""
+        """The input itself; at a masked step the output is 0 instead, as its value shows."""
         return Sum((times(Given()),))
 
     def call(self, run: Run, call: Call) -> Returned:
-        """The inputs, and the mask, (batch, timesteps)."""
+        """The inputs, with masked steps set to 0, and the mask, (batch, timesteps)."""
         import numpy as np
 
         mask = (call.inputs != self.config["mask_value"]).any(axis=-1)

@@ -1,4 +1,4 @@
-"""RNN: any cell, or several cells one on the other, under one loop."""
+"""RNN: one cell, or several stacked cells, run over time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class StackedCells:
-    """Cells of which each gets the output of the one before it.
+    """Several cells; each gets the output of the one before it.
 
-    States and gates begin with `cell_0/`, `cell_1/`, ..., so that in a stack nobody takes a cell for a layer;
-    weights with `0/`, `1/`, ..., as in Keras.
+    Names of states and gates start with `cell_0/`, `cell_1/`, ..., so that a cell is not mistaken for a layer
+    of a stack.  Names of weights start with `0/`, `1/`, ..., as in Keras.
     """
 
     def __init__(self, specs: tuple[Spec, ...]) -> None:
@@ -34,7 +34,10 @@ class StackedCells:
         }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Every cell's; from the second on, the features are the units of the one before."""
+        """The shapes of all cells' weights.
+
+        From the second cell on, the number of features is the number of units of the cell before it.
+        """
         shapes: dict[str, Shape] = {}
         for key, cell in self.cells.items():
             shapes.update(prefixed(key, cell.weight_shapes(input_shape)))
@@ -42,7 +45,7 @@ class StackedCells:
         return shapes
 
     def initializers(self) -> dict[str, Any]:
-        """Every cell's."""
+        """The initializers of all cells."""
         return {
             name: value
             for key, cell in self.cells.items()
@@ -50,13 +53,13 @@ class StackedCells:
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Every cell's, in order."""
+        """The seeds of all cells, in order."""
         return {
             name: s for key, cell in self.cells.items() for name, s in prefixed(key, cell.take_seeds(draw))
         }
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """Every cell's."""
+        """The weights of all cells."""
         drawn: dict[str, Array] = {}
         for key, cell in self.cells.items():
             drawn.update(prefixed(key, cell.draw_weights(input_shape, within(seeds, key), dtype)))
@@ -64,11 +67,11 @@ class StackedCells:
         return drawn
 
     def start(self, batch: int, dtype: Any) -> State:
-        """Every cell's start state."""
+        """The initial states of all cells."""
         return tuple(cell.start(batch, dtype) for cell in self.cells.values())
 
     def pack(self, parts: tuple[Array, ...]) -> State:
-        """Arrays in Keras's order as the states of the cells."""
+        """Build the states of the cells from arrays in Keras's order."""
         packed = []
         for cell in self.cells.values():
             count = len(cell.State._fields)
@@ -77,7 +80,7 @@ class StackedCells:
         return tuple(packed)
 
     def unpack(self, state: State) -> dict[str, Array]:
-        """Every part of the state by its name, `cell_0/hidden`."""
+        """The parts of the states by name, such as `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
         return {
             name: part
@@ -91,13 +94,13 @@ class StackedCells:
         return last.output(state[-1])
 
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]) -> Array:
-        """What the first cell's gates get from the inputs."""
+        """See Cell.  Applies to the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
         self, projected: Array, state: State, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]
     ) -> tuple[State, Gates]:
-        """One time step of every cell, the first from what it was projected."""
+        """One time step of all cells; `projected` is for the first cell."""
         states: list[Any] = []
         gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
@@ -114,13 +117,13 @@ class StackedCells:
         return tuple(states), gates
 
     def no_dropout(self) -> dict[str, Dropout]:
-        """What a call that does not train gets."""
+        """The masks for a call outside training: none."""
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
         self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> dict[str, Dropout]:
-        """Each cell's masks, by its own generator."""
+        """The masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, Dropout] = {}
         for key, cell in self.cells.items():
             counts = within(drawn, key)
@@ -131,7 +134,7 @@ class StackedCells:
 
 
 class RNN(Recurrent):
-    """A cell, or a list of cells, under a loop; returns output[, every cell's states]."""
+    """A cell, or a list of cells, run over time; returns output[, the states of all cells]."""
 
     options: ClassVar[Mapping[str, Option]] = {
         "cell": Option("cells", required=True),
@@ -140,7 +143,7 @@ class RNN(Recurrent):
     }
 
     def make_cell(self, spec: Spec) -> Any:
-        """One cell alone keeps its own names."""
+        """Create the cell, or the stacked cells; names of a single cell have no prefix."""
         cell = spec.config["cell"]
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))
 

@@ -58,7 +58,7 @@ class SimpleRNNCell(Cell):
 
 
 class SimpleRNN(Recurrent):
-    """A SimpleRNN cell under a loop; returns output[, last hidden state]."""
+    """A SimpleRNN cell run over time; returns output[, last hidden state]."""
 
     cell_class = SimpleRNNCell
     unsaved = frozenset({"seed"})

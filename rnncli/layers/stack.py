@@ -1,4 +1,4 @@
-"""A stack: layers one on the other, each getting the output and the mask of the one before it."""
+"""A stack of layers, each of which gets the output and the mask of the one before it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_par
 from rnncli.result import TensorInfo
 
 LAYERS: dict[str, type[Layer]] = {}
-"""Keras has no class for it: a stack is what several layers are together."""
+"""Empty, because Keras has no layer class for a stack."""
 
 
 class Stack(Sequence[Spec]):
-    """The layers of a Case, made once; as a sequence their specs, first to last.
+    """The layers of a Case, created once.  As a sequence, it contains their specs, first to last.
 
-    A stack of one is that layer, and its names have no prefix.
+    In a stack of one layer, names have no prefix.
     """
 
     def __init__(self, specs: Iterable[Spec]) -> None:
@@ -44,24 +44,24 @@ class Stack(Sequence[Spec]):
 
     @property
     def input_rank(self) -> int:
-        """How many axes the input has; a layer that takes any gets a sequence."""
+        """The number of axes of the input; 3 if the first layer accepts any number."""
         return self.layers[0].input_rank or 3
 
     @property
     def dtype(self) -> str:
-        """What the first layer computes in."""
+        """The dtype of the first layer."""
         return str(self.layers[0].config["dtype"])
 
     def with_returns(self, **returns: bool) -> Stack:
-        """The same with return_sequences or return_state of the last layer so."""
+        """The same stack, with these values of return_sequences or return_state in the last layer."""
         return Stack((*self.specs[:-1], self.layers[-1].with_returns(**returns)))
 
     def prefix(self, index: int) -> str:
-        """`0/`, `1/`, ...; "" for the only layer."""
+        """The prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""
         return f"{index}/" if len(self.layers) > 1 else ""
 
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-        """Every layer with the shape that it gets.  Raises LayerError where a layer does not fit."""
+        """Each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
             self._fits(index, input_shape)
             yield layer, input_shape
@@ -95,11 +95,11 @@ class Stack(Sequence[Spec]):
         )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Every weight's shape by its path."""
+        """The shape of each weight by path."""
         return self._collect(input_shape, lambda layer, shape: layer.weight_shapes(shape))
 
     def outputs(self, input_shape: Shape, *, all_layers: bool = False) -> tuple[TensorInfo, ...]:
-        """What the last layer returns, or with all_layers what every layer does, prefixed."""
+        """What the last layer returns; with all_layers, what each layer returns, with prefixes."""
         pairs = list(self.input_shapes(input_shape))
         if not all_layers or len(pairs) == 1:
             layer, shape = pairs[-1]
@@ -111,7 +111,10 @@ class Stack(Sequence[Spec]):
         )
 
     def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[str, range]:
-        """By name of a returned tensor the input's index of each row, where go_backwards turned it round."""
+        """The input's time index of each row, by the name of the returned tensor.
+
+        Contains only tensors whose time order is reversed because of go_backwards.
+        """
         found: dict[str, range] = {}
         turned = False
         steps, last = input_shape[1], len(self.layers) - 1
@@ -124,7 +127,7 @@ class Stack(Sequence[Spec]):
         return found
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """What an initial state of every layer consists of, in order."""
+        """The parts of the initial states of all layers, in order."""
         return tuple(
             info.placed(layer=index if len(self.layers) > 1 else None)
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
@@ -132,7 +135,7 @@ class Stack(Sequence[Spec]):
         )
 
     def claims(self, *, all_layers: bool = False) -> dict[str, tuple[str, ...]]:
-        """Of the last layer, or of every one, both sides prefixed."""
+        """The claims of the last layer; with all_layers, of each layer, with prefixes on both sides."""
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
@@ -142,7 +145,7 @@ class Stack(Sequence[Spec]):
         }
 
     def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:
-        """The weights that `probe` fills, counted on through the whole stack so that each one differs."""
+        """The weights filled by `probe`.  Its numbering continues through the whole stack, so all differ."""
         initializers_of = self._collect(input_shape, lambda layer, _: layer.initializers())
         found: dict[str, Array] = {}
         start = 0
@@ -154,7 +157,7 @@ class Stack(Sequence[Spec]):
         return found
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Every layer's seeds by path, the layers made first to last."""
+        """The seeds of all layers by path; the layers are created first to last."""
         return {
             self.prefix(index) + name: seed
             for index, layer in enumerate(self.layers)
@@ -162,7 +165,7 @@ class Stack(Sequence[Spec]):
         }
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
-        """Every weight by path; each layer's in its own dtype."""
+        """All weights by path, each in the dtype of its layer."""
         weights: dict[str, Array] = {}
         parts = self._parts(seeds)
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
@@ -179,9 +182,10 @@ class Stack(Sequence[Spec]):
         initial_state: tuple[Array, ...] | None,
         weights: Mapping[str, Array],
     ) -> list[Returned]:
-        """What every layer returns.
+        """What each layer returns.
 
-        Keras gives a travelling mask to no layer that gets a state too; it travels on all the same.
+        Keras does not pass a mask from an earlier layer to a layer that also gets an initial state, but it
+        still passes that mask on to later layers.
         """
         returned: list[Returned] = []
         explicit = mask is not None
@@ -201,7 +205,7 @@ class Stack(Sequence[Spec]):
         return returned
 
     def _parts(self, weights: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
-        """What belongs to each layer, by its own names."""
+        """The entries of each layer, with the names that the layer uses."""
         if len(self.layers) == 1:
             return {0: weights}
         return {int(index): own for index, own in by_part(weights).items()}

@@ -1,4 +1,4 @@
-"""TimeDistributed: the same layer at every time step, each step on its own."""
+"""TimeDistributed: applies a layer to each time step separately."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnncli.result import TensorInfo
 
 
 class TimeDistributed(Layer):
-    """Gives the layer inputs of (batch, ...), one time step at a time, and stacks what it puts out."""
+    """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
 
     without_keras = False
     options: ClassVar[Mapping[str, Option]] = {
@@ -32,22 +32,22 @@ class TimeDistributed(Layer):
 
     @property
     def input_rank(self) -> Any:  # type: ignore[override]
-        """One more than that of the layer inside."""
+        """One more than that of the inner layer, or 0 (any) if that is 0."""
         return self.layer.input_rank and self.layer.input_rank + 1
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The inner layer's."""
+        """The shapes of the inner layer's weights."""
         return self.layer.weight_shapes(_of_a_step(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """The inner output with the time axis put in again."""
+        """The output of the inner layer, with the time axis added."""
         info = self.layer.outputs(_of_a_step(input_shape))[0]
         inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
         label = info.label._replace(sequence=True)
         return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
 
     def initializers(self) -> dict[str, Any]:
-        """The inner layer's."""
+        """The initializers of the inner layer."""
         return self.layer.initializers()
 
 

@@ -1,4 +1,4 @@
-"""What is written about a layer, in any form, as checked Specs; and Specs as text again."""
+"""Convert layer descriptions of any form to checked Specs, and Specs back to text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An expression, a Keras config or a name, as one checked Spec with every default filled in."""
+"""Build a checked Spec, with all defaults filled in, from an expression, a Keras config or a name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
     """The Spec of a layer.
 
     written: a name (`lstm`, `bigru`), an expression, a parsed Call or Name, or a Keras config.
-    given: options for a layer that is only named.
-    Raises LayerError, with a caret where an expression is at fault.
+    given: options, used only if `written` is a name.
+    Raises LayerError if the layer is invalid; for an expression, with a caret under the error.
     """
     if isinstance(written, str):
         written = Name(written, _span(written)) if named(written) else expressions.parse(written)
@@ -42,12 +42,12 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
 
 
 def short_names() -> tuple[str, ...]:
-    """Names that mean a layer inside Bidirectional."""
+    """Short names for a layer inside Bidirectional: `birnn`, `bilstm`, `bigru`."""
     return tuple(_SHORT)
 
 
 def inside(name: str) -> str | None:
-    """`bilstm` -> `LSTM`; None for any other name."""
+    """The inner layer of a short name: `bilstm` -> `LSTM`; None for any other name."""
     return _SHORT.get(_folded(name))
 
 
@@ -65,7 +65,7 @@ def _named(name: str, given: Mapping[str, Any]) -> Spec:
 
 
 def find(name: str) -> str:
-    """Keras's own name of a layer or a cell, in any case.  Raises LayerError."""
+    """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
     found = layers.known(_folded(name), "LAYERS", "CELLS")
     if found:
         return found
@@ -74,7 +74,7 @@ def find(name: str) -> str:
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:
-    """The options of a layer or a cell."""
+    """The options of a layer or cell."""
     if layers.known(class_name, "CELLS"):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
@@ -113,7 +113,10 @@ def _from_call(call: Call) -> Spec:
 
 
 def unfolded(call: Call) -> Call:
-    """`bilstm(3, merge_mode='sum')` as `Bidirectional(LSTM(3), merge_mode='sum')`; another call as it is."""
+    """Expand a short name: `bilstm(3, merge_mode='sum')` -> `Bidirectional(LSTM(3), merge_mode='sum')`.
+
+    Other calls are returned unchanged.
+    """
     inner = inside(call.name)
     if not inner:
         return call
@@ -124,7 +127,7 @@ def unfolded(call: Call) -> Call:
 
 
 def positional(call: Call) -> list[str]:
-    """The options that a call's arguments without a name are for, in their order."""
+    """The names of the options that a call can set by position, in order."""
     return _positional(options_of(find(call.name)))
 
 
@@ -152,7 +155,7 @@ def _from_config(config: Mapping[str, Any]) -> Spec:
 
 
 def _option(class_name: str, name: str, value: Any) -> dict[str, Any]:
-    """One option, checked; {} where it changes nothing in what the layer returns."""
+    """One checked option as a dict; {} if it does not affect what the layer returns."""
     options = options_of(class_name)
     if name in INERT and name not in options:
         return {}
@@ -167,12 +170,15 @@ def _advice(name: str, options: Mapping[str, Option]) -> str:
 
 
 def who_has(option: str) -> list[str]:
-    """The layers that have an option."""
+    """The layers that have this option."""
     return [name for name in layers.names() if option in layers.class_of(name).options]
 
 
 def _complete(class_name: str, given: Mapping[str, Any], *, deferred: bool = False) -> Spec:
-    """Given options, then Keras's defaults; and the layer itself has a last word (Bidirectional)."""
+    """A Spec with the given options first, then Keras's defaults.
+
+    Also creates the layer, because some layers (Bidirectional) check more than single options.
+    """
     config: dict[str, Any] = {}
     for name, value in given.items():
         config.update(_option(class_name, name, value))
@@ -213,7 +219,11 @@ def _span(text: str) -> Span:
 
 
 def each(written: Any) -> Iterable[Any]:
-    """The layers of a stack, each a name, a Call or a config: of a list, a Sequential, or only one."""
+    """The layers of a stack, each as a name, a Call or a config.
+
+    written: a list, a Sequential or a single layer.
+    Raises LayerError if the config of a Sequential has no list of layers.
+    """
     if isinstance(written, str) and not named(written):
         written = expressions.parse(written)
     if isinstance(written, Call) and written.name == "Sequential" and len(written.args) == 1:
@@ -234,5 +244,5 @@ def each(written: Any) -> Iterable[Any]:
 
 
 def named(written: Any) -> bool:
-    """Whether a layer is only named: `lstm`, `simple-rnn`."""
+    """Whether `written` is only a layer's name, such as `lstm` or `simple-rnn`."""
     return isinstance(written, str) and written[:1] != "-" and written.replace("-", "_").isidentifier()

@@ -1,7 +1,7 @@
-"""A layer or an initializer as it stands in a Python script, parsed and never evaluated.
+"""Parse a layer or an initializer written as in a Python script, without evaluating it.
 
-Only syntax lives here: which names exist, and which arguments they take, is said by `layers` and
-`initializers`.  Every part remembers where it stood, so that they can point at it.
+This module checks only syntax; `layers` and `initializers` know the names and their arguments.
+Every part keeps its position in the text, so that errors can point at it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 
 
 class Span(NamedTuple):
-    """A token: `line` counts from 1, `start` and `end` are characters of that line from 0."""
+    """Position of a token: `line` counts from 1; `start` and `end` are character offsets in it, from 0."""
 
     text: str
     line: int
@@ -69,7 +69,7 @@ class Span(NamedTuple):
     end: int
 
     def caret(self) -> str:
-        """The source line and, under the token, `^^^`; both indented by two columns."""
+        """The source line, and `^^^` under the token in the next line; both are indented by two columns."""
         source = self.text.split("\n")[self.line - 1]
         end = max(self.start + 1, min(self.end, len(source)))
         first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
@@ -81,7 +81,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Name:
-    """A bare name, `LSTM` or `normal`."""
+    """A bare name, such as `LSTM` or `normal`."""
 
     name: str
     span: Span = field(compare=False, repr=False)
@@ -89,9 +89,10 @@ class Name:
 
 @dataclass(frozen=True)
 class Call:
-    """A call, `LSTM(3, use_bias=False)`; arguments in the order in which they were given.
+    """A call, such as `LSTM(3, use_bias=False)`, with its arguments in the given order.
 
-    span: the name.  spans: a keyword's own name by that name, a positional argument by its index.
+    span: position of the called name.
+    spans: position of each argument, by keyword or by positional index.
     """
 
     name: str
@@ -102,10 +103,11 @@ class Call:
 
 
 def parse(text: str, where: str = "") -> Any:
-    """The one expression in `text`, as plain Python values, `Call` and `Name`.
+    """Parse the single expression in `text` into plain Python values, `Call` and `Name`.
 
-    where: the place `text` came from, begins the message.  Errors: LayerError, its `what` ends with
-    the source line and a caret under what is wrong.
+    where: the source of `text`, used to start error messages.
+    Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
+    error.
     """
     text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
     _refuse_the_endless(text, where)
@@ -123,13 +125,13 @@ def parse(text: str, where: str = "") -> Any:
 
 
 def fault(span: Span, reason: str, advice: str = ADVICE, where: str = "") -> LayerError:
-    """The error that says `reason` and points at `span`."""
+    """A LayerError with this reason that points at `span`."""
     place = f"{where}: " if where else ""
     return LayerError(f"{place}{reason.rstrip('.?')}.\n{span.caret()}", advice)
 
 
 class _Reader:
-    """Turns syntax trees of one text into values."""
+    """Converts the syntax tree of one text to values."""
 
     def __init__(self, text: str, where: str) -> None:
         self.text = text
@@ -202,7 +204,7 @@ class _Reader:
         return Span(self.text, whole.line, whole.start, token.end() if token else whole.end)
 
     def span(self, node: Any) -> Span:
-        """Python counts bytes of UTF-8; this counts characters, and stays on the first line."""
+        """Convert Python's UTF-8 byte offsets to characters; a span covers only the first line of a node."""
         source = self.lines[node.lineno - 1]
         encoded = source.encode()
         start = len(encoded[: node.col_offset].decode())
@@ -215,7 +217,10 @@ class _Reader:
 
 
 def _refuse_the_endless(text: str, where: str) -> None:
-    """Python's own parser may run out of memory on these, so it does not get to see them."""
+    """Reject empty, very long and deeply nested texts, which could exhaust the memory of Python's parser.
+
+    Raises LayerError.
+    """
     place = f"{where}: " if where else ""
     if not text:
         raise LayerError(f"{place}the expression is empty.", ADVICE)
@@ -249,7 +254,7 @@ def _span_of_error(text: str, error: SyntaxError) -> Span:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal `text` takes; Korean letters take two."""
+    """The width of `text` in terminal columns; Korean letters are two columns wide."""
     import unicodedata
 
     return sum(

@@ -1,4 +1,4 @@
-"""--layer and the flags beside it, and what a case document says, as a stack of Specs."""
+"""Convert --layer, its flags and the layer of a case document to a stack of Specs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _WRAPPER = ("bidirectional", "merge_mode")
 
 
 def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
-    """The stack that is asked for.
+    """The requested stack.
 
-    texts: the values of --layer: names, expressions or configs.  flags: those that were given, by
-    Keras's name of the option, `bidirectional` and `merge_mode` among them.  document_layer: what a
-    case document says, used where `texts` is empty; flags win over it, and meet an expression or a
-    config in `texts` as `meeting.met` says.
+    texts: the values of --layer: names, expressions or configs.
+    flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
+    document_layer: the layer of a case document, used if `texts` is empty.  Flags override it; for an
+    expression or a config in `texts`, `meeting.met` applies instead.
+    Raises LayerError or UsageError if the layers and the flags are invalid or do not fit together.
     """
     try:
         return _stack(texts, flags, document_layer)
@@ -35,7 +36,6 @@ def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: A
 
 
 def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) -> Stack:
-    """See from_flags."""
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
@@ -60,7 +60,10 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
 
 
 def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -> Spec:
-    """A named layer with the flags that it has; below one that takes a sequence it returns its own."""
+    """The Spec of a named layer, with the flags that it supports.
+
+    below_a_sequence: a later layer needs a sequence, so return_sequences defaults to True.
+    """
     class_name = inside(name) or find(name)
     options = options_of(class_name)
     own: dict[str, Any] = {key: value for key, value in flags.items() if key in options}
@@ -68,7 +71,7 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
         own.setdefault("units", UNITS)
     if below_a_sequence and "return_sequences" in options:
         own.setdefault("return_sequences", True)
-    # In Keras's order, whatever the order of typing: initializers take their seeds in this order.
+    # In Keras's order, not the order typed, because initializers take their seeds in this order.
     inner = build(class_name, read(class_name, {key: own[key] for key in options if key in own}))
     both = flags.get("bidirectional", bool(inside(name))) and is_recurrent(class_name)
     return wrapped(inner, flags) if both else inner
@@ -83,7 +86,10 @@ def _refuse_a_cell(spec: Spec) -> None:
 
 
 def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequence[Spec]) -> None:
-    """A flag that no layer has would do nothing, and nobody would see it.  taking: those that get flags."""
+    """Raise UsageError if a flag applies to no layer, because it would be ignored silently.
+
+    taking: the layers that the flags apply to.
+    """
     both = any(spec.class_name == "Bidirectional" for spec in stack)
     if flags.get("merge_mode") is not None and not both:
         raise UsageError("--merge-mode needs a bidirectional layer.", "Add --bidirectional, or name bilstm.")
@@ -107,7 +113,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
 
 
 def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
-    """The layers; of a Bidirectional those inside it."""
+    """The layers themselves; for a Bidirectional, the layers inside it."""
     for spec in stack:
         if spec.class_name != "Bidirectional":
             yield spec

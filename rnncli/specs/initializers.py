@@ -1,4 +1,4 @@
-"""Initializers as people write them: `constant:0.1`, an expression, or Keras's JSON config."""
+"""Parse initializers written as `constant:0.1`, as an expression or as Keras's JSON config."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _WORDS = {"none": None, "true": True, "false": False}
 
 
 def parse(text: str) -> str | Spec:
-    """A bare name becomes Keras's short name, anything with arguments a Spec.  Errors: LayerError."""
+    """Keras's short name for a bare name; a Spec for anything with arguments.
+
+    Raises LayerError if `text` is not a valid initializer.
+    """
     text = text.strip()
     if text.startswith("{"):
         return from_config(_json(text))
@@ -36,7 +39,10 @@ def parse(text: str) -> str | Spec:
 
 
 def from_call(call: Call) -> Spec:
-    """`Constant(0.1)`, made before the layer that holds it.  Errors: LayerError with a caret."""
+    """The Spec of a call such as `Constant(0.1)`, an initializer that is created before its layer.
+
+    Raises LayerError, with a caret, if the call is invalid.
+    """
     try:
         initializer = find(call.name)
     except LayerError as error:
@@ -53,7 +59,11 @@ def from_call(call: Call) -> Spec:
 
 
 def from_config(config: Mapping[str, Any]) -> Spec:
-    """A Keras config, `{"class_name": ..., "config": {...}}`, made by the layer that holds it."""
+    """The Spec of a Keras config, `{"class_name": ..., "config": {...}}`.
+
+    The layer creates this initializer itself.
+    Raises LayerError if the config is invalid.
+    """
     name = config.get("class_name")
     if not isinstance(name, str):
         raise LayerError(
@@ -81,7 +91,10 @@ def from_config(config: Mapping[str, Any]) -> Spec:
 
 
 def to_config(value: str | Spec) -> str | dict[str, Any]:
-    """What JSON and Keras take: a name as it is, a Spec as `{"class_name": ..., "config": {...}}`."""
+    """The form that JSON and Keras accept.
+
+    A name is returned unchanged; a Spec becomes `{"class_name": ..., "config": {...}}`.
+    """
     if isinstance(value, str):
         return value
     initializer = find(value.class_name)
@@ -94,7 +107,11 @@ def _rest(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def _add(config: dict[str, Any], initializer: Initializer, name: str, value: Any, span: Span | None) -> None:
-    """Put one checked argument in; `span` is where it stands in an expression."""
+    """Check one argument and add it to `config`.
+
+    span: its position in an expression.
+    Raises LayerError if the argument is unknown, repeated or invalid.
+    """
     option = next((option for option in initializer.options if option.name == name), None)
     if option is None:
         advice = did_you_mean(name, [option.name for option in initializer.options]) or _signature(

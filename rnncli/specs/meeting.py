@@ -1,4 +1,4 @@
-"""Flags and a layer that is written out: what the layer says itself stands, flags fill in the rest."""
+"""Combine flags with a written-out layer: the layer's own options are kept, and flags add the rest."""
 
 from __future__ import annotations
 
@@ -21,27 +21,31 @@ _WRAPPER = ("bidirectional", "merge_mode")
 
 
 def met(written: Any, flags: Mapping[str, Any], *, flags_win: bool = False) -> Spec:
-    """The layer of an expression or a config with the flags in it.
+    """The layer of an expression or a config, with the flags applied.
 
-    Flags are for recurrent layers, and for both layers of a Bidirectional; --dtype is for every layer.
-    flags_win: a flag that says otherwise than the layer counts, as beside a case document.
-    Raises LayerError, with a caret where an expression is at fault, where a flag says otherwise.
+    Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.
+    flags_win: flags override the layer's own options, as with a case document.
+    Raises LayerError if a flag conflicts with an option, with a caret if it is in an expression, or if a
+    flag's value is invalid; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
     return _met(written, build(written), flags, flags_win)
 
 
 def is_recurrent(class_name: str) -> bool:
-    """Whether flags are for it."""
+    """Whether this is a recurrent layer, which flags apply to."""
     return bool(layers.known(class_name)) and layers.class_of(class_name).recurrent
 
 
 def wrapped(inner: Spec, flags: Mapping[str, Any]) -> Spec:
-    """Bidirectional around `inner`, with the flags that are its own."""
+    """A Bidirectional around `inner`, with the flags that Bidirectional itself has."""
     return build("Bidirectional", {"layer": inner, **{key: flags[key] for key in _OUTER if key in flags}})
 
 
 def read(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags of one layer as its options.  LayerError where Keras would not take a flag's value."""
+    """The flags of one layer, converted to its options.
+
+    Raises LayerError if Keras does not accept the value of a flag.
+    """
     options, found = options_of(class_name), {}
     for name, value in own.items():
         try:
@@ -55,7 +59,7 @@ def read(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def typed(name: str, value: Any) -> str:
-    """The flag as it was typed: `--no-return-sequences`."""
+    """The flag as typed on the command line, such as `--no-return-sequences`."""
     return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
@@ -82,7 +86,7 @@ def _met_both(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: boo
         return _met(said["layer"][0], spec.config["layer"], own, flags_win)
     parts = {"layer": _met(said["layer"][0], spec.config["layer"], own, flags_win)}
     if spec.config["backward_layer"] is not None:
-        own.pop("go_backwards", None)  # one of both runs backwards, whatever the flag says
+        own.pop("go_backwards", None)  # one of the two runs backwards, whatever the flag says
         there = said["backward_layer"][0]
         parts["backward_layer"] = _met(there, spec.config["backward_layer"], own, flags_win)
     inside = replace(spec, config={**spec.config, **parts})
@@ -90,7 +94,7 @@ def _met_both(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: boo
 
 
 def _with_cells(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """RNN with --dtype in its cells too: otherwise they would stay float32."""
+    """The Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
     held = spec.config["cell"]
     cells = held if isinstance(held, tuple) else (held,)
     texts = _each_cell(_said(written)["cell"][0])
@@ -99,7 +103,10 @@ def _with_cells(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: b
 
 
 def _filled(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    """`spec` with the flags that it has, put behind what was written: so Keras takes the seeds in order."""
+    """`spec` with the flags that it has, placed after the written options.
+
+    Keras takes the seeds in this order.
+    """
     options, said = options_of(spec.class_name), _said(written)
     flags = {name: flags[name] for name in options if name in flags}
     changed = read(spec.class_name, flags)
@@ -109,12 +116,12 @@ def _filled(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool)
     own = {name: value for name, value in spec.config.items() if name in said}
     made = replace(spec, config={**own, **changed, **_rest(spec.config, {**own, **changed})})
     if layers.known(made.class_name):
-        layers.make(made)  # it may refuse: Bidirectional, two layers in the same direction
+        layers.make(made)  # may raise: Bidirectional with two layers in the same direction
     return made
 
 
 def _said(written: Any) -> dict[str, tuple[Any, Span | None]]:
-    """What an expression or a config says: value and place by option."""
+    """The options written in an expression or a config: name -> (value, position)."""
     if isinstance(written, Call):
         call = unfolded(written)
         names = dict(enumerate(positional(call)))
@@ -128,7 +135,7 @@ def _said(written: Any) -> dict[str, tuple[Any, Span | None]]:
 
 
 def _each_cell(written: Any) -> Sequence[Any]:
-    """What an RNN's `cell` says of each of its cells; it has been checked."""
+    """The written cells in an RNN's `cell` argument, which has been checked."""
     if isinstance(written, Call) and written.name == "StackedRNNCells":
         written = written.args[0] if written.args else written.kwargs["cells"]
     elif isinstance(written, Mapping) and written["class_name"] == "StackedRNNCells":

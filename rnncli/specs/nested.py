@@ -1,4 +1,4 @@
-"""Nested lists, as JSON has them, to arrays; an error names the index path of the first bad place."""
+"""Convert nested lists, as in JSON, to arrays.  Errors give the index path of the first invalid entry."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from rnncli.case import Array
 from rnncli.errors import InputError
 
 MAX_DEPTH = 32
-"""The most axes that an array of NumPy 1 can have."""
+"""Maximum number of axes of an array in NumPy 1."""
 
 MOST_NESTED = 64
-"""Lists and objects in each other: more than any config has, and far fewer than Python can walk through."""
+"""Maximum nesting depth of lists and objects: above any config's, far below Python's recursion limit."""
 
 TIME_AXIS = 1
 SPELLED = ("NaN", "Infinity", "-Infinity")
-"""What JSON has no number for, written as text."""
+"""Numbers that JSON does not have, written as strings."""
 
 Place = tuple[int, ...]
 
 
 class Kind(NamedTuple):
-    """What nested lists are to hold.
+    """What nested lists should contain.
 
-    types: the Python types of one item.  spelled: whether SPELLED stands for one too.
-    noun, plural: what an error calls it.  example: how to write such lists.
+    types: the Python types allowed for an entry.  spelled: whether the strings in SPELLED are allowed too.
+    noun, plural: names of an entry in error messages.  example: how to write such lists.
     """
 
     types: frozenset[type]
@@ -53,10 +53,11 @@ FLAGS = Kind(
 
 
 def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
-    """Nested lists of numbers to a float64 array of the same rank.
+    """Convert nested lists of numbers to a float64 array of the same rank.
 
-    value: may also be an array already, or a list of arrays, as a large text is read.
-    where: what an error begins with, and the index path follows: `notes.json: ` or `notes.json: inputs`.
+    value: may also be an array, or a list of arrays, which is how large texts are read.
+    where: start of error messages, followed by the index path: `notes.json: ` or `notes.json: inputs`.
+    Raises InputError if a list is empty, lengths or depths differ, or an entry does not match `kind`.
     """
     if hasattr(value, "dtype"):
         return _cast(value)
@@ -68,7 +69,10 @@ def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
 
 
 def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
-    """The same; where only the time axis differs in length, one (timesteps, features) array a sequence."""
+    """Same as `to_array`, but the sequences of a batch may have different lengths.
+
+    If they do, returns one (timesteps, features) array per sequence.
+    """
     if hasattr(value, "dtype"):
         return _cast(value)
     if _is_packed(value):
@@ -82,7 +86,7 @@ def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
 
 
 def is_too_deep(value: Any) -> bool:
-    """Whether lists and objects stand in each other more than MOST_NESTED deep; does not recurse."""
+    """Whether lists and objects are nested more than MOST_NESTED deep.  Does not recurse."""
     level = [value]
     for _ in range(MOST_NESTED):
         inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
@@ -109,7 +113,7 @@ def path_text(place: Iterable[int]) -> str:
 
 
 def describe(value: Any) -> str:
-    """What a JSON value is, in a sentence: `null`, `the text "abc"`, `a list of 3`, `an object`."""
+    """A short description of a JSON value: `null`, `the text "abc"`, `a list of 3`, `an object`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -122,12 +126,12 @@ def describe(value: Any) -> str:
 
 
 def join(where: str, path: str) -> str:
-    """The beginning of a sentence about a place; the place of the whole document is `the document`."""
+    """`where` followed by `path`; if `path` is empty and `where` ends with `: `, by `the document`."""
     return f"{where}{path or ('the document' if where.endswith(': ') else '')}"
 
 
 class _Check:
-    """One walk over nested lists; raises at the first place that does not fit the lists before it."""
+    """Checks nested lists; raises InputError at the first entry that does not match those before it."""
 
     def __init__(self, where: str, lengths: list[int], kind: Kind, loose_axis: int | None = None) -> None:
         self.where = where
@@ -188,7 +192,7 @@ class _Check:
 
 
 def _outline(value: Any, where: str, kind: Kind) -> list[int]:
-    """The length of every axis, as the first list of each has it."""
+    """The length of each axis, taken from the first list at each depth."""
     if not isinstance(value, list):
         raise InputError(
             f"{join(where, '')} is {describe(value)}, not nested lists of {kind.plural}.", kind.example

@@ -1,4 +1,4 @@
-"""Shapes as people write them: `2,10,8`."""
+"""Parse shapes written as `2,10,8`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ EXAMPLE = "Write sizes with commas between them: 2,10,8; a size may be None or a
 
 
 def parse_shape(text: str) -> Shape:
-    """`2,None,8` or `(batch, 10, 8)` -> a shape.  UsageError names the part that is no dimension."""
+    """Convert `2,None,8` or `(batch, 10, 8)` to a shape.
+
+    Raises UsageError if `text` is empty or a part of it is not a dimension.
+    """
     inner = text.strip()
     if inner[:1] + inner[-1:] in ("()", "[]"):
         inner = inner[1:-1].strip().removesuffix(",")

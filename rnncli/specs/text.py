@@ -1,4 +1,4 @@
-"""A Spec as people write it, and as Keras's config."""
+"""Convert a Spec to text, or to Keras's config."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rnncli.specs.build import options_of
 
 
 def describe(spec: Spec) -> str:
-    """`LSTM(3, return_sequences=True)`: what differs from Keras's defaults, as a script would say it."""
+    """The layer as a script would write it, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
     options = options_of(spec.class_name)
     parts = [_shown(spec.config[name]) for name, option in options.items() if option.required]
-    # In the order of writing, in which Keras takes the seeds of initializers.
+    # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
         if not options[name].required and not _is_default(options[name], value):
             parts.append(f"{name}={_shown(value)}")
@@ -24,14 +24,14 @@ def describe(spec: Spec) -> str:
 
 
 def _is_default(option: Option, value: Any) -> bool:
-    """A config spells its initializers out; what the layer itself would make is the default all the same."""
+    """Whether `value` is the default; an initializer written out in a config can be one too."""
     if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
         return settings(value) == settings(option.default)
     return bool(value == ("float32" if option.kind == "dtype" else option.default))
 
 
 def to_config(spec: Spec) -> dict[str, Any]:
-    """Keras's config, `{"class_name": "LSTM", "config": {...}}`, which `keras.layers.deserialize` takes."""
+    """Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
     return {
         "class_name": spec.class_name,
         "config": {name: _plain(name, spec.config[name]) for name in options_of(spec.class_name)},

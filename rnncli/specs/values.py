@@ -1,4 +1,4 @@
-"""One argument of a layer: whether Keras would take it, and in which form we keep it."""
+"""Check one argument of a layer, and convert it to the form stored in a Spec."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ STACKED = "StackedRNNCells"
 _CELLS = "For example StackedRNNCells([LSTMCell(3), GRUCell(2)])."
 
 Build = Callable[[Any], Spec]
-"""Makes a Spec of what is written about a layer that stands inside another."""
+"""Builds the Spec of a layer that is an argument of another layer."""
 
 
 def checked(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
-    """`value` in the form that we keep it.  Raises LayerError that says what `name` may be."""
+    """`value` in the form stored in a Spec.
+
+    Raises LayerError if Keras does not accept it; the message says which values `name` can have.
+    """
     reader = _READERS.get(option.kind)
     if reader:
         return reader(value)
@@ -106,9 +109,9 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
 
 
 def _unstacked(value: Any) -> Any:
-    """The list of cells in StackedRNNCells; any other value as it is.
+    """The list of cells in StackedRNNCells; any other value is returned unchanged.
 
-    Raises LayerError, with a caret in an expression, for whatever else it is given that means something.
+    Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
     """
     if isinstance(value, Call) and value.name == STACKED:
         if len(value.args) > 1:
@@ -133,7 +136,7 @@ def _unstacked(value: Any) -> Any:
 
 
 def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
-    """Why StackedRNNCells cannot have this argument; "" where it can."""
+    """Why StackedRNNCells does not accept this argument; "" if it does."""
     if name in before:
         return f"{name} is given twice"
     if name == "cells" and not isinstance(value, (list, tuple)):
@@ -155,7 +158,7 @@ def _built(value: Any, build: Build, name: str) -> Spec:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, and as people wrote it."""
+    """A value as it appears in a message: short, and as written."""
     if isinstance(value, (list, tuple)):
         inner = ", ".join([*map(shown, value[:5]), *(["..."] if len(value) > 5 else [])])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
