@@ -12,7 +12,7 @@ from rnncli.case import Case, walk
 from rnncli.result import Result
 
 COMFORTABLE = 64 * 2**20
-"""Bytes beyond which a larger chunk is no faster."""
+"""Chunks of more than this many bytes are not faster."""
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
 

@@ -112,6 +112,7 @@ def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str
 
     fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
         0, 1/n, 2/n, ... below 1, for n numbers.
+    Raises UsageError if the fill is unknown or the input too large, InputError if it does not fit in memory.
     """
     import numpy as np
 

@@ -91,7 +91,7 @@ class _Run(Running):
 
 
 class _Loop:
-    """One layer over the time steps of one call."""
+    """Runs one layer over the time steps of one call."""
 
     def __init__(self, layer: Recurrent, call: Call, dropout: Any) -> None:
         self.layer, self.call, self.dropout = layer, call, dropout

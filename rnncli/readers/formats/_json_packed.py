@@ -115,7 +115,7 @@ class _Lists:
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
             self.value = self._shaped()
-        except (ValueError, OverflowError):  # orjson's error too
+        except (ValueError, OverflowError):  # orjson's error is a ValueError
             self.end = 0
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".json",)
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read nested lists of numbers as inputs, or an object as a case document."""
     return document(load(source), source.name)
 

@@ -23,7 +23,7 @@ ADVICE = "Write it with model.save or model.save_weights."
 PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Always raises InputError, since a saved model contains no inputs."""
     raise InputError(
         f"{source.name}: a saved model contains weights, not inputs.", f"Use --weights {source.name}."

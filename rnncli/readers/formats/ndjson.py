@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".ndjson", ".jsonl")
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read a single object as JSON does; otherwise join the sequences of all lines into one batch.
 
     Each line is (timesteps, features) or (batch, timesteps, features).
