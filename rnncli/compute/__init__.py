@@ -1,4 +1,4 @@
-"""Case -> Result: the stages joined."""
+"""Case -> Result: run all stages of the computation."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from rnncli.specs import memory
 
 
 def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
-    """What the layers return.
+    """Compute what the layers return.
 
-    engine: `auto` takes the fastest that gives Keras's numbers for this case.
-    budget: bytes for the work on one chunk of the batch; None for what this machine can spare.
-    Raises LayerError or InputError where case cannot be meant, EngineError where the engine fails.
+    engine: `auto` selects the fastest engine that gives Keras's numbers for this case.
+    budget: memory for the work on one chunk of the batch, in bytes; None for what this machine can spare.
+    Raises LayerError or InputError if the case is invalid, UsageError if the engine cannot compute it,
+    EngineError if the engine fails.
     """
     return chunks.joined(parts(case, engine, plan(case, budget)), len(case.inputs))
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
-    """The chunks of the batch that are computed one after the other.  budget: as in `run`."""
+    """Return the chunks of the batch, which are computed one after another.  budget: see `run`."""
     return chunks.plan(case, memory.spare() if budget is None else budget)
 
 
 def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
-    """What the layers return for each chunk; nothing is kept of those that were taken."""
+    """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
 
     checks.demand_room(case, planned[0].stop)

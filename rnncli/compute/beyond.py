@@ -1,4 +1,4 @@
-"""Where rnncli's answer and what Keras on TensorFlow does differ by their nature, and what to say of it."""
+"""Notes about cases in which rnncli and Keras on TensorFlow differ by design."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rnncli.specs import describe
 
 
 def unanswered(case: Case) -> tuple[str, ...]:
-    """What Keras itself raises an error for, although each part of it is well defined; a note each.
+    """Return a note for each part of the case for which Keras raises an error although it is well defined.
 
-    Seen with Keras 3.15: its TypeError in Bidirectional.compute_mask, and in RNN its ValueError of
+    Observed with Keras 3.15: TypeError in Bidirectional.compute_mask, and ValueError in RNN about
     structures that differ.
     """
     return tuple(dict.fromkeys(_unanswered(case)))
@@ -55,7 +55,7 @@ def _of_a_list(spec: Spec) -> str:
 
 
 def denormals(case: Case, result: Result) -> tuple[str, ...]:
-    """What --check has to say of numbers so small that TensorFlow takes them for 0."""
+    """Return the notes of --check about denormal numbers, which TensorFlow treats as 0."""
     import numpy as np
 
     limit = float(np.finfo(case.inputs.dtype).tiny) if case.inputs.dtype.kind == "f" else 0.0
@@ -78,7 +78,7 @@ def _numbers(count: int) -> str:
 
 
 def _count(values: Any, limit: float) -> int:
-    """How many numbers are not 0 and nearer to it than `limit`."""
+    """Count the numbers that are not 0 but have an absolute value below `limit`."""
     import numpy as np
 
     from rnncli import arrays

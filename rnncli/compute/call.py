@@ -1,4 +1,4 @@
-"""Layers made once, with their weights, by one engine, and called: Case -> Result."""
+"""Build layers once, with their weights, in one engine, and call them: Case -> Result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rnncli.specs import fit
 
 
 def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
-    """The layers of `case`, answering any case that differs from it in inputs, mask and states alone.
+    """Build the layers of `case`; return a function for cases that differ only in inputs, mask and states.
 
-    Stateful layers go on from one to the next.
-    engine: with `auto`, what the fastest one cannot answer after all is answered by numpy.
-    Raises, here or at a call, LayerError or InputError where a case cannot be meant, UsageError where the
-    engine cannot compute it, EngineError where the engine fails.
+    Stateful layers keep their states from one call to the next.
+    engine: with `auto`, numpy computes the cases that the fastest engine turns out not to support.
+    Raises, here or at a call, LayerError or InputError if a case is invalid, UsageError if the engine
+    cannot compute it, EngineError if the engine fails.
     """
     if engine != "auto":
         return _Opened(case, engine)
@@ -30,7 +30,7 @@ def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
 
 
 class _Opened:
-    """By one engine."""
+    """Layers built in one engine."""
 
     def __init__(self, case: Case, engine: str) -> None:
         checks.demand_mask(case)
@@ -44,14 +44,14 @@ class _Opened:
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
-        if one.mask is not None:  # each may have one of its own
+        if one.mask is not None:  # each case may have its own mask
             checks.demand_mask(one)
             demand_able(one, self.engine)
         one = _ready(one)
         return self._named(one, self.call(one))
 
     def _named(self, case: Case, computed: engines.Computed) -> Result:
-        """Raises EngineError where a tensor has not the shape that it should have."""
+        """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         infos = [info.placed(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)]
         times = self.times(case.inputs.shape)
@@ -83,13 +83,13 @@ class _Opened:
 
 
 class _Either:
-    """By one engine, and what that cannot answer, by another."""
+    """Layers built in one engine, with another engine for the cases that it cannot compute."""
 
     def __init__(self, case: Case, first: str, other: str) -> None:
         self.other = cache(lambda: _Opened(case, other))
         try:
             self.first = _Opened(case, first)
-        except EngineError:  # its package is there, and broken
+        except EngineError:  # its package is installed but broken
             self.first = self.other()
 
     def __call__(self, one: Case) -> Result:
@@ -100,7 +100,7 @@ class _Either:
 
 
 def _ready(case: Case) -> Case:
-    """Inputs in a row, states in their dtype."""
+    """Return the case with contiguous inputs, and with states in the dtype of the inputs."""
     import numpy as np
 
     inputs, states = np.ascontiguousarray(case.inputs), initial_state(case)
@@ -110,12 +110,15 @@ def _ready(case: Case) -> Case:
 
 
 def calls_of(case: Case) -> Sequence[int | None]:
-    """The calls in the labels: 1, 2, ... where every call is asked for, else None."""
+    """Return the call numbers for the labels: 1, 2, ... if all calls are requested, otherwise only None."""
     return range(1, case.calls + 1) if case.all_calls else (None,)
 
 
 def said_of(case: Case) -> dict[str, tuple[str, ...]]:
-    """By name what ought to hold of a tensor; of a later call also that it is as the one before."""
+    """Return the claims to test for each tensor, by name.
+
+    With all calls, a tensor is also claimed to equal the same tensor of the previous call.
+    """
     own = case.stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
@@ -131,9 +134,10 @@ def said_of(case: Case) -> dict[str, tuple[str, ...]]:
 
 
 def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
-    """The results of the cases whose inputs were joined along the batch, `sizes` sequences each.
+    """Split the result of several cases that were joined along the batch axis.
 
-    case: one of them.
+    sizes: number of sequences in each case.
+    case: any one of the cases.
     """
     if len(sizes) == 1:
         yield result
@@ -151,7 +155,7 @@ def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]
 
 
 def choose(case: Case) -> str:
-    """The fastest engine that gives Keras's numbers for this case, else tensorflow."""
+    """Return the fastest engine that gives Keras's numbers for this case; tensorflow if no other does."""
     if engines.get("numpy").refusal(case):
         return "tensorflow"
     onnx = engines.get("onnx")
@@ -159,7 +163,7 @@ def choose(case: Case) -> str:
 
 
 def demand_able(case: Case, engine: str) -> None:
-    """Raises UsageError where `engine` does not give Keras's numbers for this case."""
+    """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
     if refusal:
         advice = "" if engine == "tensorflow" else "Leave --engine out, or take tensorflow."
@@ -167,7 +171,10 @@ def demand_able(case: Case, engine: str) -> None:
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
-    """Weights that are given, or drawn from the seed; but tensorflow lets Keras draw what Keras can."""
+    """Return the weights by path (supplied, or drawn from the seed) and the seeds.
+
+    With tensorflow, weights that Keras can draw itself are left to Keras and not returned.
+    """
     stack = case.stack
     seeds = stack.take_seeds(SeedStream(case.seed).draw)
     if case.weights is not None:
@@ -177,7 +184,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
 
 
 def conditions(case: Case) -> dict[str, int]:
-    """What makes the numbers others than those of layers, inputs and seed alone."""
+    """Return the settings, other than layers, inputs and seed, that affect the numbers."""
     asked = {
         "training": case.training,
         "calls": case.calls if case.calls > 1 else 0,
@@ -189,7 +196,7 @@ def conditions(case: Case) -> dict[str, int]:
 
 
 def initial_state(case: Case) -> tuple[Array, ...] | None:
-    """The given initial state in the dtype of the inputs, as Keras casts it."""
+    """Return the supplied initial state, cast to the dtype of the inputs as Keras does."""
     if case.initial_state is None:
         return None
     for layer in case.stack.layers:

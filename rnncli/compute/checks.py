@@ -1,4 +1,4 @@
-"""What is known to fail, or to be wrong in Keras, before anything is computed or allocated."""
+"""Reject cases that would fail, or that Keras computes incorrectly, before computing anything."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_seque
 
 
 def refuse_the_impossible(case: Case) -> None:
-    """What is known to fail, or to be wrong in Keras, before anything is allocated."""
+    """Reject cases that would fail, or that Keras computes incorrectly, before allocating anything.
+
+    Raises InputError if the memory is too small or the mask does not fit, LayerError if Keras would apply
+    the mask incorrectly.
+    """
     demand_room(case, len(case.inputs))
     demand_mask(case)
 
 
 def demand_room(case: Case, sequences: int) -> None:
-    """Raises InputError where the machine cannot hold what so many sequences need at once."""
+    """Raises InputError if the machine does not have enough memory for this many sequences at once."""
     memory.refuse_beyond(_needed(case.stack, case, (sequences, *case.inputs.shape[1:])))
 
 
 def demand_mask(case: Case) -> None:
-    """Raises InputError where the mask, if there is one, does not fit, LayerError where Keras misuses it."""
+    """Raises InputError if the mask does not fit, LayerError if Keras would apply it incorrectly."""
     stack = case.stack
     if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
         raise InputError(
@@ -40,7 +44,10 @@ def demand_mask(case: Case) -> None:
 
 
 def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
-    """Keras masks and zeroes an unrolled backward sequence as if it ran forwards; its states are right."""
+    """Raises LayerError for an unrolled backward sequence with a mask and zeroed outputs.
+
+    Keras applies the mask there as if the sequence ran forward; only the states are correct.
+    """
     masked = case.mask is not None
     for layer in stack.layers:
         masked = masked or layer.makes_mask
@@ -54,7 +61,10 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
 
 
 def _needed(stack: Stack, case: Case, input_shape: Shape) -> int:
-    """Bytes of all weights and outputs; and, to draw a weight, of three doubles for each of its numbers."""
+    """Return the bytes needed for all weights and outputs.
+
+    To draw the weights, add three doubles per number of the largest weight.
+    """
     weights, outputs = (
         [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
         for shapes in (stack.weight_shapes(input_shape), _output_shapes(stack, input_shape))

@@ -1,4 +1,4 @@
-"""A batch in chunks, so that memory need not hold all of it at once; pure: a case -> slices of its batch."""
+"""Split a batch into chunks, so that it is never fully in memory, and join the results."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from rnncli.result import Result
 from rnncli.specs import memory
 
 COMFORTABLE = 64 * 2**20
-"""Bytes beyond which a larger chunk is no faster."""
+"""Chunks of more than this many bytes are not faster."""
 ROWS = 256
-"""Sequences below which the matrix products would be slower: a chunk holds as many, whatever their size."""
+"""With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
 
 
 _DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""The options of what is drawn for the batch as a whole, while it trains."""
+"""Options that draw random numbers for the whole batch during training."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
-    """The chunks of the batch, in order and of nearly one size; one where the sequences go together.
+    """Return the chunks of the batch in order, of nearly equal size.
 
-    budget: bytes that the work on one chunk may take; one sequence is the least that a chunk holds.
+    There is a single chunk if the sequences are not independent.
+    budget: bytes that the work on one chunk may take; a chunk has at least one sequence.
     """
     batch = len(case.inputs)
     if not _independent(case):
@@ -36,12 +37,12 @@ def plan(case: Case, budget: int) -> tuple[slice, ...]:
 
 
 def together(case: Case, budget: int) -> int:
-    """How many cases of this kind are computed as one batch, of so many bytes; one at least."""
+    """Return how many cases like this one fit in a batch of `budget` bytes; at least 1."""
     return max(1, budget // (_bytes_of_a_sequence(case) * max(len(case.inputs), 1)))
 
 
 def part(case: Case, chunk: slice) -> Case:
-    """The case of these sequences alone."""
+    """Return the case with only the sequences in `chunk`."""
     states = case.initial_state
     return dataclasses.replace(
         case,
@@ -52,9 +53,10 @@ def part(case: Case, chunk: slice) -> Case:
 
 
 def joined(results: Iterator[Result], batch: int) -> Result:
-    """The result of all `batch` sequences.  A claim holds where it holds in every chunk.
+    """Join the results of the chunks into the result of all `batch` sequences.
 
-    Raises InputError where the memory cannot hold it.
+    A claim holds only if it holds in every chunk.
+    Raises InputError if the result does not fit in memory.
     """
     first = next(results)
     if first.input_shape[0] == batch:
@@ -79,14 +81,17 @@ def joined(results: Iterator[Result], batch: int) -> Result:
 
 
 class Agreed:
-    """What is said of all chunks.  equals: by the tensor's name, the claims that hold in each of them."""
+    """Combines information from all chunks.
+
+    equals: by tensor name, the claims that hold in every chunk.
+    """
 
     def __init__(self) -> None:
         self.equals: dict[str, tuple[str, ...]] = {}
         self._engines: dict[str, None] = {}
 
     def add(self, result: Result) -> None:
-        """One more chunk."""
+        """Add the result of one chunk."""
         for tensor in result.outputs:
             held = self.equals.get(tensor.name, tensor.equals)
             self.equals[tensor.name] = tuple(claim for claim in held if claim in tensor.equals)
@@ -94,12 +99,16 @@ class Agreed:
 
     @property
     def engine(self) -> str:
-        """`onnx, numpy` where not one engine computed all of them."""
+        """The engines that computed the chunks, such as `onnx` or `onnx, numpy`."""
         return ", ".join(self._engines)
 
 
 def _independent(case: Case) -> bool:
-    """Whether nothing is kept from call to call, drawn for the batch as a whole, or traced."""
+    """Whether the sequences can be computed separately.
+
+    They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
+    is traced.
+    """
     for inner in (inner for spec in case.layers for inner in walk(spec)):
         config = inner.config
         if config.get("stateful") or (case.training and any(map(config.get, _DRAWN))):
@@ -108,7 +117,7 @@ def _independent(case: Case) -> bool:
 
 
 def _bytes_of_a_sequence(case: Case) -> int:
-    """About: inputs and outputs, each of them twice, and what the gates get from the inputs."""
+    """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
     stack, shape = case.stack, (1, *case.inputs.shape[1:])
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
     numbers = sum(prod(size for size in one if isinstance(size, int)) for one in (shape, *outputs))

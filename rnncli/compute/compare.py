@@ -1,4 +1,4 @@
-"""Whether two engines agree, tensor by tensor."""
+"""Compare the results of two engines, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from rnncli.result import Result
 def held(
     case: Case, result: Result, atol: float = 1e-6, rtol: float = 1e-5, budget: int | None = None
 ) -> tuple[Result, list[str]]:
-    """`result` with each tensor's largest difference from Keras itself, and the tensors that are too far.
+    """Compare `result` with Keras.
 
-    budget: of memory, as in compute.run.
+    Returns `result` with each tensor's largest difference from Keras, and the names of the tensors that
+    differ by more than the tolerances.
+    budget: see compute.run.
     """
     other = result if result.engine == "tensorflow" else compute.run(case, "tensorflow", budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
@@ -23,7 +25,10 @@ def held(
 
 
 def differences(result: Result, other: Result) -> dict[str, float]:
-    """Per tensor the largest absolute difference; two NaN are the same, one is an infinite difference."""
+    """Return the largest absolute difference by tensor name.
+
+    Two NaN are equal; NaN and a number differ by infinity.
+    """
     import numpy as np
 
     def largest(both: tuple[Array, Array]) -> float:
@@ -37,7 +42,7 @@ def differences(result: Result, other: Result) -> dict[str, float]:
 
 
 def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
-    """The names of the tensors that differ by more than atol + rtol * |other|."""
+    """Return the names of the tensors that differ by more than atol + rtol * |other|; two NaN are equal."""
     import numpy as np
 
     return [
@@ -48,7 +53,7 @@ def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list
 
 
 def _in_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:
-    """Each tensor's name, and its numbers on both sides as float64, some at a time."""
+    """Yield each tensor's name, and pairs of blocks of its numbers in both results, as float64."""
     import numpy as np
 
     from rnncli import arrays

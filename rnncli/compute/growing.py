@@ -1,4 +1,4 @@
-"""A result that comes chunk by chunk, taken tensor by tensor, so that none need be whole in memory."""
+"""A result that is computed chunk by chunk and read tensor by tensor, so no tensor is fully in memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rnncli.errors import UsageError
 from rnncli.result import GrowingTensor, Result
 
 IN_MEMORY = 2**24
-"""Bytes of a tensor that wait in memory; more of them wait in a temporary file."""
+"""Maximum bytes of a tensor to keep in memory; a larger one is kept in a temporary file."""
 
 
 class GrowingResult:
-    """The tensors of all chunks; they are to be taken one after the other, from the first to the last.
+    """The tensors of all chunks; they must be read one after another, from first to last.
 
-    The first comes as it is computed.  The others wait meanwhile, until it is their turn.
+    The first tensor is read while it is computed; the others are stored until they are read.
 
-    result: what is known at once, without the tensors.
-    agreed: what the chunks say that came so far; of all of them once the first tensor was taken.
+    result: the result without the tensors; available immediately.
+    agreed: information from the chunks so far; complete when the first tensor has been read.
     """
 
     def __init__(self, results: Iterator[Result], batch: int) -> None:
@@ -48,7 +48,7 @@ class GrowingResult:
         )
 
     def _computed(self, results: Iterator[Result]) -> Iterator[Array]:
-        """The parts of the first tensor."""
+        """Yield the parts of the first tensor, and store the parts of the others."""
         for result in results:
             self.agreed.add(result)
             first, *others = result.outputs
@@ -58,14 +58,14 @@ class GrowingResult:
 
 
 class _Waiting:
-    """Arrays, put in one after the other, and taken out again when all of them are there."""
+    """A queue of arrays, which are read back after all of them have been added."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - gone with this
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - deleted with this object
         self._held: list[tuple[tuple[int, ...], Any]] = []
 
     def put(self, array: Array) -> None:
-        """Raises UsageError where the temporary file cannot hold it."""
+        """Add an array.  Raises UsageError if the temporary file cannot be written."""
         try:
             for block in arrays.blocks(array):
                 self._file.write(block.tobytes())

@@ -1,4 +1,4 @@
-"""Traces: computed, narrowed to what is asked for, and compared with what the run returned."""
+"""Compute traces, narrow them to what is requested, and compare them with the returned tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rnncli.result import Label, LoopTrace, Result
 
 
 class Kept(NamedTuple):
-    """What to keep of a trace, by index or name; None keeps everything."""
+    """The parts of a trace to keep, by index or name; None keeps everything."""
 
     steps: Sequence[int] | None = None
     units: Sequence[int] | None = None
@@ -25,7 +25,7 @@ class Kept(NamedTuple):
 
 
 def loops(result: Result) -> tuple[LoopTrace, ...]:
-    """The trace of `result`.  Raises UsageError where no layer goes through time."""
+    """Return the trace of `result`.  Raises UsageError if no layer has time steps."""
     if not result.trace:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
         raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
@@ -33,7 +33,10 @@ def loops(result: Result) -> tuple[LoopTrace, ...]:
 
 
 def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
-    """Limits of the values of `forget.activation` or `hidden` by their activation; None without any."""
+    """Return the limits that the activation sets on a part such as `forget.activation` or `hidden`.
+
+    Returns None if there are no limits.
+    """
     prefix, name = "".join(part.rpartition("/")[:2]), part.rpartition("/")[2]
     config = loop.cells[prefix] if part != "output" else list(loop.cells.values())[-1]
     name, _, kind = name.partition(".")
@@ -44,9 +47,10 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
 
 
 def narrow(loops: Sequence[LoopTrace], kept: Kept) -> tuple[LoopTrace, ...]:
-    """The loops with what is kept of them, without the states before.
+    """Return the loops with only the parts to keep, and without the states before the first step.
 
-    Raises UsageError for what is not there.
+    If `kept` is empty, return the loops unchanged.
+    Raises UsageError if an index is out of range or a gate is unknown.
     """
     if not any(kept):
         return tuple(loops)
@@ -75,12 +79,15 @@ def narrow(loops: Sequence[LoopTrace], kept: Kept) -> tuple[LoopTrace, ...]:
 
 
 def _places(indices: Sequence[int] | None) -> Any:
-    """What takes these indices of an axis; None for all."""
+    """Return an index that selects these places on an axis; None selects all."""
     return slice(None) if indices is None else list(indices)
 
 
 def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
-    """`wanted` counted from the front, each once; they have to be in everything of these sizes."""
+    """Return `wanted` as nonnegative indices without duplicates; None if `wanted` is empty.
+
+    Raises UsageError if an index is out of range for any of `sizes`.
+    """
     if not wanted:
         return None
     size = min(sizes)
@@ -97,7 +104,10 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
 
 
 def _named(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
-    """The gates that are meant; `input` means it in every cell of RNN, `cell_1/input` in one."""
+    """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
+
+    Raises UsageError if a gate is unknown.
+    """
     if not wanted:
         return None
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
@@ -111,7 +121,7 @@ def _named(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozense
 
 
 def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
-    """By name of a returned tensor where its values stay by their activation; None: anywhere."""
+    """Return the limits that the activation sets on each returned tensor, by name; None for no limits."""
     stack, found = result.stack, {}
     every = _is_every_layer(stack, result)
     for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
@@ -135,7 +145,7 @@ def _bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
 
 
 def verify(result: Result) -> None:
-    """Raises EngineError where the steps do not end in the outputs and the states that were returned."""
+    """Raises EngineError if the trace does not end in the outputs and states that were returned."""
     import numpy as np
 
     returned = {tensor.name: tensor.values for tensor in result.outputs}
@@ -148,7 +158,7 @@ def verify(result: Result) -> None:
 
 
 def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
-    """Every tensor that a recurrent layer returned, by name, as its trace has it."""
+    """Yield every tensor returned by a recurrent layer, by name, with its values from the trace."""
     if not result.trace:
         return
     stack = result.stack
@@ -163,12 +173,12 @@ def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
 
 
 def _is_every_layer(stack: Stack, result: Result) -> bool:
-    """Whether every layer's tensors were returned, and not the last one's alone."""
+    """Whether the tensors of every layer were returned, not only those of the last layer."""
     return len(stack.layers) > 1 and result.outputs[0].label.layer is not None
 
 
 def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
-    """Outputs, then states, in Keras's order."""
+    """Yield the outputs, then the states, in Keras's order, from the traces of one layer."""
     rows = slice(None) if layer.sequences else -1
     outputs = [loop.parts["output"][:, rows] for loop in loops]
     if len(loops) == 1:
@@ -181,9 +191,9 @@ def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
 
 
 def trace(case: Case) -> Result:
-    """What the layers return, and every step on the way there, by the engine that keeps them.
+    """Compute what the layers return and a trace of every step, with numpy, the engine that records them.
 
-    Raises UsageError where that engine cannot compute the layers, or not in their dtype.
+    Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     checks.refuse_the_impossible(case)
     refusal = engines.get("numpy").refusal(case)
@@ -198,7 +208,7 @@ def trace(case: Case) -> Result:
 
 
 def with_all_outputs(case: Case) -> Case:
-    """The same with every layer's outputs and states returned, so that all of a trace can be held to them."""
+    """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
     return dataclasses.replace(
         case,
         stack=Stack(layer.with_returns(return_state=True) for layer in case.stack.layers),

@@ -1,1 +1,1 @@
-"""Bytes -> Case: the formats of inputs, saved models, and how what was read becomes the input of a layer."""
+"""Bytes -> Case: read input files and saved models, and turn what was read into the input of a layer."""

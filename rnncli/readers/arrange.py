@@ -1,4 +1,4 @@
-"""Arrange: what a reader found -> the (batch, timesteps, features) that a layer takes, and its mask."""
+"""Arrange what a reader returned into the (batch, timesteps, features) array and mask that a layer takes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ AXIS_NAMES = {
     "feature": "features",
     "features": "features",
 }
-"""Every name of an axis that --input-axes takes, and the axis."""
+"""Maps every axis name that --input-axes accepts to its axis."""
 
 FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 WANTED = "A recurrent layer needs (batch, timesteps, features)."
 
 
 class ArrangeOptions(NamedTuple):
-    """How the inputs are to be understood.
+    """How to interpret the inputs.
 
-    axes: names of the axes that the inputs have, in their order, 1 to 3 of AXIS_NAMES.
-    pad: where shorter sequences get `pad_value`, and False in the mask.
-    mask: (batch, timesteps), raw; takes the place of the document's, as `mask_value` and padding do.
-    mask_value: a step is masked where every feature equals it.
-    dtype: of the result; bfloat16 is left to the engine and is float32 here.
-    ndim: of the result; 4 to 6 for the convolutional layers.
-    where, mask_where: what an error about the document, and about `mask`, begins with: `notes.json: `.
+    axes: names of the axes of the inputs, in order; 1 to 3 names from AXIS_NAMES.
+    pad: the end at which shorter sequences are padded with `pad_value`; the mask is False there.
+    mask: (batch, timesteps), raw; replaces the document's mask, as `mask_value` and padding do.
+    mask_value: a step is masked if every feature equals this value.
+    dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
+    ndim: number of axes of the result; 4 to 6 for the convolutional layers.
+    where, mask_where: prefix of errors about the document and about `mask`, such as `notes.json: `.
     """
 
     axes: tuple[str, ...] | None = None
@@ -52,7 +52,11 @@ class ArrangeOptions(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """inputs: of `ndim` axes and `dtype`.  mask: (batch, timesteps) of bool, True where a step counts."""
+    """Arranged inputs.
+
+    inputs: array with `ndim` axes and dtype `dtype`.
+    mask: (batch, timesteps), bool; True for the steps to process.
+    """
 
     inputs: Array
     mask: Array | None = None
@@ -61,9 +65,9 @@ class Arranged(NamedTuple):
 
 
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arranged:
-    """Pad, put the axes in order, cast, and join the masks; a step counts where all masks say so.
+    """Pad, reorder the axes, cast, and combine the masks; a step counts only if it is True in all masks.
 
-    A mask that the options ask for takes the place of the document's.
+    A mask requested by the options replaces the document's mask.
     """
     options = options or ArrangeOptions()
     with inside(options.where):
@@ -81,13 +85,13 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
 
 
 def _masked_by_flags(document: Document, options: ArrangeOptions) -> bool:
-    """A mask that is asked for, of a value or of padding, takes the place of the document's."""
+    """Whether the options request a mask, by value or by padding; it replaces the document's mask."""
     padded = options.pad is not None and isinstance(document.inputs, tuple)
     return options.mask_value is not None or padded
 
 
 def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
-    """(inputs, the mask of the padding, remarks)."""
+    """Return (inputs, padding mask, remarks)."""
     if document.inputs is None:
         raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
     padding: Array | None = None
@@ -103,7 +107,12 @@ def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array
 
 
 def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
-    """An input of `shape`: drawn by NumPy's default_rng(seed), or 0, 1, or 0, 1/n, 2/n, ... below 1."""
+    """Return an input of `shape`.
+
+    fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
+        0, 1/n, 2/n, ... below 1, for n numbers.
+    Raises UsageError if the fill is unknown or the input too large, InputError if it does not fit in memory.
+    """
     import numpy as np
 
     if fill not in FILLS:
@@ -127,7 +136,7 @@ def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str
 
 
 def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:
-    """(batch, longest, features), and the mask of what was there before."""
+    """Return the padded array (batch, longest, features) and the mask (batch, longest), False for padding."""
     import numpy as np
 
     lengths = [len(sequence) for sequence in sequences]
@@ -157,7 +166,7 @@ def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Arra
 
 
 def _axes(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Any of AXIS_NAMES -> AXES names, each at most once."""
+    """Convert names from AXIS_NAMES to names from AXES.  Raises UsageError if an axis is named twice."""
     found: list[str] = []
     for name in names:
         axis = AXIS_NAMES.get(name.strip().casefold())
@@ -170,7 +179,7 @@ def _axes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
-    """Axes in the order of AXES; those that were not named get size 1."""
+    """Transpose the array to the order of AXES; axes that were not named are added with size 1."""
     import numpy as np
 
     from rnncli import arrays
@@ -190,7 +199,7 @@ def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
 
 
 def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
-    """The array itself, or with a batch axis of 1 where just that one is missing."""
+    """Return the array, with a batch axis of size 1 added if only the batch axis is missing."""
     shape = format_shape(array.shape)
     if array.ndim == ndim:
         return array
@@ -218,7 +227,7 @@ def _dtype(name: str) -> Any:
 
 
 def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
-    """An array in a file is cast where it is read, and not here."""
+    """Cast the array; a memory-mapped array is cast later, when it is read."""
     import numpy as np
 
     from rnncli import arrays
@@ -238,7 +247,10 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
 
 
 def _given_mask(raw: Any, inputs: Array) -> Array:
-    """(batch, timesteps) of bool; (timesteps,) and (1, timesteps) go for every sequence."""
+    """Return the mask as a bool array (batch, timesteps).
+
+    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.
+    """
     import numpy as np
 
     mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, "mask", nested.FLAGS)
@@ -261,7 +273,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
 
 
 def _value_mask(inputs: Array, value: float | None) -> Array | None:
-    """As Keras's Masking layer: a step counts where any feature differs from `value`."""
+    """Like Keras's Masking layer: a step counts if any feature differs from `value`."""
     import numpy as np
 
     if value is None:

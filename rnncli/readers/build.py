@@ -1,4 +1,4 @@
-"""What was asked for and what a document says -> a Case: arranged, checked and fitted in one place."""
+"""Build a Case from the user's options and a document: arrange the inputs, check them, fit the weights."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rnncli.readers.arrange import Arranged, ArrangeOptions, arrange
 from rnncli.specs import fit
 
 SEEDS = 1_000_000_000
-"""Seeds are drawn below this: short enough to be typed again."""
+"""Random seeds are below this, so that they are short enough to retype."""
 
 
 class Part(NamedTuple):
-    """Weights or states as they were read, None where there are none.  where: what an error begins with."""
+    """Weights or states as they were read; None if there are none.  where: prefix of errors about them."""
 
     value: Any = None
     where: str = ""
 
 
 class Given(NamedTuple):
-    """What was asked for beside inputs and layers; flags and keywords alike.
+    """The user's options other than inputs and layers, from flags or keyword arguments.
 
-    drawn: the seed where none is given.
+    drawn: the seed to use if none is given.
     """
 
     arranging: ArrangeOptions
@@ -40,7 +40,7 @@ class Given(NamedTuple):
     all_calls: bool = False
 
     def completed(self, document: Document) -> Given:
-        """With what the document says where nothing else was asked for.  Raises InputError for its seed."""
+        """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
@@ -57,18 +57,18 @@ class Given(NamedTuple):
 
 
 def draw_seed() -> int:
-    """A seed for who gave none."""
+    """Return a random seed, for use when none was given."""
     return random.randrange(SEEDS)
 
 
 def build(document: Document, stack: Stack, given: Given) -> tuple[Case, tuple[str, ...]]:
-    """The Case, and what is to be said of its input.  Raises InputError where a part does not fit."""
+    """Return the Case and the remarks about its input.  Raises InputError if a part does not fit."""
     arranged = arrange(document, given.arranging)
     return case_of(arranged, stack, given.completed(document)), arranged.remarks
 
 
 def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
-    """The Case of inputs that are arranged."""
+    """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
     return Case(
         stack=stack,
@@ -86,12 +86,12 @@ def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
 
 
 def weights(part: Part, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
-    """As the layers want them.  Raises InputError where they do not fit."""
+    """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
     return None if part.value is None else fit.fitted(part.value, stack, input_shape, part.where)
 
 
 def states(part: Part, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
-    """As the layers want them.  Raises InputError where they do not fit."""
+    """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
     if part.value is None:
         return None
     wanted = stack.states(input_shape)

@@ -1,4 +1,4 @@
-"""Work in a child process, bounded in time and memory, for libraries that can crash or hang on bad bytes."""
+"""Run libraries that can crash or hang on bad bytes in a child process with limited time and memory."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from rnncli import signals
 Work = Callable[[BinaryIO], None]
 
 _begun: list[int] = []
-"""In a child, bytes of address space that it began with, where the system says so."""
+"""In a child: the bytes of address space that it started with; empty if the system does not tell."""
 
 
 class BrokenOffError(Exception):
-    """The child ended, or was ended, before it had written everything."""
+    """The child exited, or was killed, before it wrote everything."""
 
 
 class Answer:
-    """What the child writes.  Raises BrokenOffError where it stops too early, or the time is over."""
+    """The output of the child.  Reading raises BrokenOffError if it ends too early or the time runs out."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
         self._descriptor, self._end = descriptor, monotonic() + seconds
 
     def fill(self, buffer: memoryview) -> None:
-        """As many bytes as `buffer` has."""
+        """Read bytes until `buffer` is full."""
         done = 0
         while done < len(buffer):
             ready, _, _ = select.select([self._descriptor], [], [], max(0.0, self._end - monotonic()))
@@ -45,7 +45,7 @@ class Answer:
             done += read
 
     def take(self, size: int) -> bytes:
-        """So many bytes."""
+        """Read and return `size` bytes."""
         found = bytearray(size)
         self.fill(memoryview(found))
         return bytes(found)
@@ -53,22 +53,23 @@ class Answer:
 
 @contextmanager
 def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
-    """What `work` writes in a child process, which is gone at the end of the block, whatever ends it.
+    """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
-    The child is forked: `work` must have imported all that it needs before, and can open no file.
+    The child is forked.  Everything that `work` needs must already be imported, because the child cannot
+    open files.
 
     Args:
-        work: gets the file to write to; what it raises ends the child.
-        seconds: how long the child may take.
-        memory: bytes that the child may take beyond what this process has; see `allow`.
+        work: called with the file to write to; an exception in it ends the child.
+        seconds: time limit of the child.
+        memory: bytes that the child may allocate beyond what this process already has; see `allow`.
     """
-    import resource  # noqa: F401 - for every child
+    import resource  # noqa: F401 - imported here for the child
 
     reading, writing = os.pipe()
     child = 0
     try:
         with signals.undisturbed(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads, such as NumPy's own
+            warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
             child = os.fork()
             if not child:
                 _work(work, writing, seconds, memory)
@@ -84,7 +85,7 @@ def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
 
 
 def allow(memory: int) -> None:
-    """From here on the child may take so many bytes more than it began with."""
+    """In the child: limit its address space to `memory` bytes more than it started with."""
     if _begun:
         _limit("RLIMIT_AS", _begun[0] + memory)
 
@@ -97,7 +98,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
         if "faulthandler" in sys.modules:
             sys.modules["faulthandler"].disable()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (1, 2):  # what a crashing library says is said by the parent
+        for descriptor in (1, 2):  # hide the output of a crashing library; the parent reports the error
             os.dup2(nowhere, descriptor)
         with open(writing, "wb") as file:
             with suppress(OSError, ValueError):
@@ -114,7 +115,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
 
 
 def _limit(name: str, most: int) -> None:
-    import resource  # not every system has it; `working` has imported it before the child cannot
+    import resource  # Unix only; `working` imported it, as the child cannot
 
     with suppress(OSError, ValueError):
         number = getattr(resource, name)
@@ -124,5 +125,5 @@ def _limit(name: str, most: int) -> None:
 
 
 def _taken() -> int:
-    """Bytes of address space; OSError where the system does not say."""
+    """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

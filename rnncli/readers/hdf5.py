@@ -1,8 +1,8 @@
-"""The weights and the config in an HDF5 file of Keras, read in a child process.
+"""Read the weights and the config from a Keras HDF5 file, in a child process.
 
-The HDF5 library crashes, loops and allocates without end on some broken files, and a file can name other
-files that it then reads.  So it runs in a child that can open nothing, and links and datasets that lead
-out of the file are refused.
+On some broken files the HDF5 library crashes, loops forever or allocates without limit, and a file can
+refer to other files, which the library then reads.  So the library runs in a child process that cannot
+open files, and links and datasets that point outside the file are rejected.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ from rnncli.readers import child_process, room
 from rnncli.readers.packages import needed
 
 SECONDS = 8.0
-"""What reading may take, with a second more for every SPEED bytes; the command ends within 10."""
+"""Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
 SPEED = 2**24
 SPACE = 2**28
-"""Bytes that the library may take beyond the largest dataset, and its copies of that."""
+"""Bytes that the library may allocate, besides the largest dataset and its copies."""
 
 DEPTH = 64
-"""Groups in groups; Keras writes one or two for each model in a model."""
+"""Maximum nesting of groups; Keras writes one or two levels per nested model."""
 TEXT = 2**28
 PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
-"""The groups of which one layer consists."""
+"""Names of the groups inside one layer's group."""
 
 SEEDS = frozenset({"seed_generator", "generator"})
 
 
 class RefusedError(Exception):
-    """What is not read, in words that follow the name of the file."""
+    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 class Weight(NamedTuple):
-    """One array.
+    """One weight array.
 
-    place: of its group, which in older files may be that of a model, and is 0 there.
-    layer: the name of its group.  path: below that; only older files have one.
+    place: index of its group; always 0 in older files.
+    layer: name of its group; in older files this may be a nested model.
+    path: path below that group; empty except in older files.
     """
 
     place: int
@@ -69,7 +70,7 @@ class Held(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A dataset that is to be read; see Weight."""
+    """A dataset to read; for the other fields see Weight."""
 
     place: int
     layer: str
@@ -93,13 +94,13 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
 def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Found]] | None) -> Held:
     needed("h5py", "Keras's files")
     needed("orjson", "JSON")
-    codecs.lookup("ascii")  # the child can import nothing
+    codecs.lookup("ascii")  # load the codec now: the child cannot import modules
 
     def work(file: BinaryIO) -> None:
         _answer(data, file, walk)
 
     try:
-        if not hasattr(os, "fork"):  # no child, and so no bounds
+        if not hasattr(os, "fork"):  # without fork, read in this process, without limits
             whole = io.BytesIO()
             work(whole)
             whole.seek(0)
@@ -119,7 +120,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
 
 
 def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
-    """The answer of the child: the length of its head, its head as JSON, the numbers."""
+    """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
     orjson = needed("orjson", "JSON")
     size = bytearray(8)
     fill(memoryview(size))
@@ -139,7 +140,7 @@ def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
 
 
 def _demand_room(sizes: Iterable[int], packed: int) -> None:
-    """RefusedError where the file declares more bytes than can be in it."""
+    """Raises RefusedError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > room.most(packed):
         raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
@@ -161,7 +162,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | N
             _demand_room((one.dataset.nbytes for one in found), len(data))
         except RefusedError as error:
             found, head["refused"] = [], str(error)
-        except Exception:  # of whatever kind: h5py raises many for broken files
+        except Exception:  # h5py raises many types of exception for broken files
             found, head["refused"] = [], "it is not a Keras file, or it is damaged"
         _write_head(out, head)
         child_process.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
@@ -191,7 +192,10 @@ def _config(file: Any) -> str | None:
 
 
 def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
-    """Dtype and shape of what is known to be numbers in this file.  Raises RefusedError."""
+    """Return the dtype and shape of a dataset.
+
+    Raises RefusedError if it does not hold real numbers, or stores them in another file.
+    """
     dataset, where = found.dataset, "/".join(filter(None, found[1:3]))
     if not isinstance(dataset, h5py.Dataset):
         raise RefusedError(f"{where} is not a dataset")
@@ -207,7 +211,7 @@ def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
 
 
 class _Walk:
-    """Every layer's weights, in the model's order."""
+    """Finds the weights of every layer, in the model's order."""
 
     def __init__(self, h5py: Any, file: Any) -> None:
         self.h5py, self.file = h5py, file
@@ -256,11 +260,14 @@ class _Walk:
         return int(self.h5py.h5o.get_info(group.id).addr)
 
     def has(self, group: Any, name: str) -> bool:
-        """Whether there is a link of this name; what it leads to is not looked at."""
+        """Whether the group has a link with this name; the target of the link is not checked."""
         return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
 
     def at(self, group: Any, path: str) -> Any:
-        """What is at `path` below `group`, without following a link that leads elsewhere."""
+        """Return the object at `path` below `group`.
+
+        Raises RefusedError if it does not exist, or if a link on the path points elsewhere.
+        """
         for name in filter(None, path.split("/")):
             if not self.has(group, name):
                 raise RefusedError(f"there is no {path} in it, which it lists")
@@ -270,7 +277,7 @@ class _Walk:
         return group
 
     def legacy(self, root: Any) -> Iterator[Found]:
-        """The older HDF5 form: `lstm/lstm/lstm_cell/kernel:0`, with the order of layers in an attribute."""
+        """Older HDF5 layout: `lstm/lstm/lstm_cell/kernel:0`; an attribute lists the layers in order."""
         for layer in _names(root, "layer_names"):
             group = self.at(root, layer)
             for path in _names(group, "weight_names"):
@@ -278,14 +285,14 @@ class _Walk:
                     yield Found(0, layer, path, self.at(group, path))
 
     def current(self) -> Iterator[Found]:
-        """Keras 3: `layers/lstm/cell/vars/0`.  Names are sorted there; addresses are in the model's order."""
+        """Keras 3 layout: `layers/lstm/cell/vars/0`; names are sorted, addresses are in the model's order."""
         for place, group in enumerate(self.layer_groups(self.file, 0)):
             name = self.shown_name(group)
             for dataset in self.arrays(group, 0):
                 yield Found(place, name, "", dataset)
 
     def layer_groups(self, group: Any, depth: int) -> Iterator[Any]:
-        """The groups of one layer each; a group with other parts than a layer's is a model."""
+        """Yield the group of each layer; a group that contains anything but PARTS and SEEDS is a model."""
         children = self.children(group, depth)
         if "layers" in children:
             children = {"layers": children["layers"]}
@@ -296,7 +303,7 @@ class _Walk:
             yield from self.layer_groups(children[name], depth + 1)
 
     def arrays(self, group: Any, depth: int) -> Iterator[Any]:
-        """The weights in Keras's order: its own, then its parts', forward before backward."""
+        """Yield the weights in Keras's order: the layer's own, then those of its parts, backward last."""
         children = self.children(group, depth)
         own = children.pop("vars", None)
         yield from (self.at(own, number) for number in sorted(own or (), key=int))
@@ -305,7 +312,7 @@ class _Walk:
                 yield from self.arrays(children[name], depth + 1)
 
     def children(self, group: Any, depth: int) -> dict[str, Any]:
-        """The groups in a group, in the order in which they were written."""
+        """Return the groups in a group by name, in the order in which they were written."""
         if depth > DEPTH:
             raise RefusedError(f"its groups are nested more than {DEPTH} deep")
         found = {name: self.at(group, name) for name in group}
@@ -316,13 +323,13 @@ class _Walk:
         return {name: found[name] for name in sorted(places, key=places.__getitem__)}
 
     def _demand_tree(self, parent: int, children: list[int]) -> None:
-        """RefusedError where a group is in several places: a walk over such links need not end."""
+        """Raises RefusedError if a group is linked from several places, since the walk might never end."""
         known = [self.parents.setdefault(child, parent) for child in children]
         if len(set(children)) < len(children) or any(one != parent for one in known):
             raise RefusedError("a group in it is in several places")
 
     def shown_name(self, group: Any) -> str:
-        """As the script says it; older files have only the class, `lstm_1`."""
+        """Return the layer name from the user's script; older files store only the class, as in `lstm_1`."""
         own = self.at(group, "vars") if self.has(group, "vars") else None
         name = None if own is None else own.attrs.get("name")
         return _text(name) if isinstance(name, (str, bytes)) else str(group.name).rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The packages that read one format each, imported when a file of it is read."""
+"""Import the packages that read individual formats, only when they are needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rnncli.errors import EngineError
 
 
 def needed(package: str, what: str) -> Any:
-    """The module `package`, without which `what` cannot be read.  Raises EngineError."""
+    """Return the module `package`, which is needed to read `what`.  Raises EngineError if not installed."""
     try:
         return import_module(package)
     except ImportError:

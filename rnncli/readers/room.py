@@ -1,21 +1,21 @@
-"""How many bytes may come out of a packed file, so that a small one cannot fill the memory."""
+"""Limit how many bytes a compressed file may expand to, so that a small file cannot fill the memory."""
 
 from __future__ import annotations
 
 from rnncli.specs import memory
 
 ALWAYS = 2**29
-"""Bytes that any file may unpack to."""
+"""Bytes that any file may expand to."""
 
 RATIO = 16
-"""How many times its own size a larger file may unpack to; weights and series shrink to a half at best."""
+"""A larger file may expand to this multiple of its size; real weights and series compress to half at best."""
 
 
 def most(packed: int) -> int:
-    """Bytes that a file of `packed` bytes may unpack to: as many as the machine has, at most."""
+    """Return how many bytes a file of `packed` bytes may expand to; at most the memory of the machine."""
     return min(max(ALWAYS, RATIO * packed), memory.total())
 
 
 def shown(size: int) -> str:
-    """A size for the eye, `3.0 GiB`."""
+    """Format a size in bytes for display, such as `3.0 GiB`."""
     return memory.shown(size)

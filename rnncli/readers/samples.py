@@ -1,4 +1,4 @@
-"""The built-in samples: small inputs that travel with the package."""
+"""The built-in samples: small inputs included in the package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from rnncli.errors import InputError, did_you_mean
 
 
 class Sample(NamedTuple):
-    """title: what it is.  hint: the flags that it wants, as they are typed; empty where it wants none."""
+    """A built-in sample.
+
+    title: one-line description.
+    hint: the flags it needs, as typed on the command line; empty if it needs none.
+    """
 
     name: str
     file: str
@@ -34,12 +38,12 @@ SAMPLES = (
 
 
 def names() -> tuple[str, ...]:
-    """The names of all samples, `sentence` first."""
+    """Return the names of all samples; the first is `sentence`."""
     return tuple(sample.name for sample in SAMPLES)
 
 
 def get(name: str) -> Sample:
-    """The sample of that name."""
+    """Return the sample with this name.  Raises InputError if there is none."""
     for sample in SAMPLES:
         if sample.name == name:
             return sample
@@ -47,7 +51,11 @@ def get(name: str) -> Sample:
 
 
 def path(sample: Sample) -> Path:
-    """Its file: beside this module as installed, else in the folder `samples` of a checkout."""
+    """Return the path of the sample's file.
+
+    Looks in the installed package, then in the `samples` folder of a checkout.
+    Raises InputError if the file is in neither.
+    """
     here = Path(__file__).parents[1]
     for folder in (here / "samples", here.parent / "samples"):
         if (folder / sample.file).is_file():

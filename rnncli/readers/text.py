@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8, with or without its byte order mark."""
+"""Decode bytes to text: UTF-8, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -17,20 +17,24 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 AT_ONCE = 2**21
-"""Bytes of a large text that are converted together."""
+"""Bytes of a large text that are decoded at a time."""
 
 
 def utf8(source: Source) -> bytes:
-    """The bytes of a UTF-8 text without the mark; InputError where they are UTF-16 or no text."""
+    """Return the bytes of a UTF-8 text without the byte order mark.
+
+    Raises InputError if they are UTF-16, UTF-32 or not text.
+    """
     data = source.content()
     _demand_utf8(data, source.name)
     return data.removeprefix(UTF8_MARK)
 
 
 def pieces(source: Source) -> Iterator[tuple[int, str]]:
-    """The text, some whole lines at a time, each piece with the number of its first line; a file is not held.
+    """Yield the text in blocks of whole lines, each with the number of its first line.
 
-    InputError with the line of the first byte that is not UTF-8.
+    A large file is never fully in memory.
+    Raises InputError if the text is not UTF-8; the message names the line of the first bad byte.
     """
     first = 1
     with _opened(source) as file:
@@ -44,9 +48,9 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
 
 
 def _opened(source: Source) -> IO[bytes]:
-    """A large file as it is, anything else as the bytes that were read."""
+    """Open a large file directly; read anything else into memory first."""
     if source.data is None and source.file().stat().st_size > AT_ONCE:
-        with suppress(OSError):  # content() says what is wrong
+        with suppress(OSError):  # content() reports the error
             return source.file().open("rb")
     return io.BytesIO(source.content())
 

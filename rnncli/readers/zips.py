@@ -1,4 +1,4 @@
-"""Zip files: what their directory says of the size of what is in them, before anything is unpacked."""
+"""Zip files: check the sizes in the directory before anything is decompressed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import Iterable
 from rnncli.readers import room
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""The compressions that numpy and Keras write; of others zipfile may unpack gigabytes in one go."""
+"""The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
 
 
 class RefusedError(Exception):
-    """What is not read, in words that follow the name of the file."""
+    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:
-    """RefusedError where those entries, else all, are packed otherwise or unpack to too much.
+    """Raises RefusedError if entries use another compression method than PLAIN or would expand too much.
 
-    packed: bytes of the file.
+    packed: size of the file in bytes.
+    names: entries to check; None for all.
     """
     entries = archive.infolist() if names is None else [archive.getinfo(name) for name in names]
     size = sum(entry.file_size for entry in entries)

@@ -14,10 +14,11 @@ from rnncli.result import TensorInfo
 def fitted(
     given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str
 ) -> dict[str, Array]:
-    """The weights that the layers want, in Keras's order.
+    """Return the weights of the layers by path, in Keras's order.
 
-    given: by path; or the layers of a saved model, of which those are taken that fit, in their order.
-    where: what an error begins with.  Raises InputError for a missing, unknown or misshapen weight.
+    given: weights by path; or the layers of a saved model, from which those that fit are used, in order.
+    where: prefix of errors.
+    Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
     if isinstance(given, tuple):
         return _taken(given, stack, input_shape, where)
@@ -39,7 +40,10 @@ def fitted(
 
 
 def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str) -> dict[str, Array]:
-    """The saved layers whose weights have the shapes that are wanted, if there is one choice of them."""
+    """Return the weights of the saved layers whose shapes match.
+
+    Raises InputError if none match, or if several choices do.
+    """
     shapes = [
         (index, layer.spec.class_name, layer.weight_shapes(shape))
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
@@ -71,7 +75,10 @@ def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, wher
 
 
 def _places(wanted: list[list[Shape]], held: list[list[Shape]]) -> list[int]:
-    """Where each of `wanted` comes first in `held`, after the one before it; up to one that never comes."""
+    """Return the first index in `held` of each item of `wanted`, each after the previous one.
+
+    Stops at the first item that is not found.
+    """
     places: list[int] = []
     for shapes in wanted:
         start = places[-1] + 1 if places else 0
@@ -86,9 +93,10 @@ def _listed(saved: tuple[SavedLayer, ...]) -> str:
 
 
 def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str) -> list[Any]:
-    """States by their result names, `last_hidden_state`, in Keras's order.
+    """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
-    where: what an error begins with.  Raises InputError for an unknown or a missing name.
+    where: prefix of errors.
+    Raises InputError if a name is unknown or missing.
     """
     names = [info.name for info in wanted]
     for name in states:
@@ -101,9 +109,10 @@ def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str)
 
 
 def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: str) -> tuple[Array, ...]:
-    """The states, each with its batch axis, which one sequence alone may leave out.
+    """Return the states, each with a batch axis; for a batch of 1 the axis may be missing in `given`.
 
-    where: what an error begins with.  Raises InputError where they are not the states that are wanted.
+    where: prefix of errors.
+    Raises InputError if the number of states or a shape is wrong.
     """
     if len(given) != len(wanted):
         names = ", ".join(info.name for info in wanted) or "none"

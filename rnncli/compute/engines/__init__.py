@@ -1,7 +1,9 @@
-"""The engines, one file each: what can compute a Case.
+"""The engines, which compute a Case; each has its own file.
 
-An engine's file has `ABOUT`; `refusal(case)`, why it cannot give Keras's numbers for a Case, or None;
-and `opened(case, weights, seeds)`, which makes the layers once and gives the function that calls them.
+An engine's file has
+    ABOUT                          an About
+    refusal(case)                  why the engine cannot give Keras's numbers for the case, or None
+    opened(case, weights, seeds)   builds the layers once and returns a function that calls them
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from rnncli.result import LoopTrace
 
 
 class InexactError(EngineError):
-    """While computing, an engine met numbers for which it does not give Keras's."""
+    """During the computation, the engine met numbers for which its results differ from Keras."""
 
 
 class Computed(NamedTuple):
-    """What an engine returns: every layer's tensors in Keras's order, and the weights it used.
+    """The result of an engine: every layer's tensors in Keras's order, and the weights it used.
 
-    earlier: the tensors of the calls before the last, first to last, where all calls are asked for.
+    earlier: the tensors of the earlier calls, in order, if all calls are requested.
     """
 
     tensors: tuple[tuple[Array, ...], ...]
@@ -35,7 +37,7 @@ class Computed(NamedTuple):
 
 
 class EngineInfo(NamedTuple):
-    """What `rnncli engines` says of one."""
+    """What `rnncli engines` shows for one engine."""
 
     name: str
     available: bool
@@ -44,7 +46,12 @@ class EngineInfo(NamedTuple):
 
 
 class About(NamedTuple):
-    """What an engine's file says of itself: the packages it needs, and one line for people."""
+    """Description of an engine.
+
+    packages: the packages it needs.
+    note: one line for the user.
+    extra: the rnncli extra that installs the packages; empty if there is none.
+    """
 
     packages: tuple[str, ...]
     note: str
@@ -53,19 +60,19 @@ class About(NamedTuple):
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every engine there is a file for."""
+    """Return the names of all engines: the stems of the files in this folder."""
     return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
 
 
 def get(name: str) -> ModuleType:
-    """The engine's module.  Raises UsageError where there is no such engine."""
+    """Return the engine's module.  Raises UsageError if there is no such engine."""
     if name not in names():
         raise UsageError(f"there is no engine '{name}'.", did_you_mean(name, ("auto", *names())))
     return importlib.import_module(f"{__name__}.{name}")
 
 
 def available() -> list[EngineInfo]:
-    """Every engine, whether its packages are installed, and which versions; imports none of them."""
+    """Return all engines, with the installed versions of their packages; does not import the packages."""
     return [_info(name) for name in names()]
 
 

@@ -1,4 +1,4 @@
-"""What the engines that run our own layers share: a call, and what stays between calls."""
+"""Shared code of the engines that run rnncli's own layers: calls, and states kept between calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def without_step(case: Case) -> str | None:
-    """Why only Keras computes one of the layers; None where each has a step of ours."""
+    """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
     for spec in case.layers:
         layer = make(spec)
         if not layer.without_keras:
@@ -28,7 +28,7 @@ def without_step(case: Case) -> str | None:
 
 
 class Running(ABC):
-    """Lends the layers a loop over time, and keeps the states of stateful layers from call to call."""
+    """Provides the loop over time, and keeps the states of stateful layers between calls."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         self.stack, self.weights = case.stack, weights
@@ -36,7 +36,10 @@ class Running(ABC):
         self.traces: list[LoopTrace] = []
 
     def __call__(self, case: Case) -> Computed:
-        """Every layer's tensors of the last of the calls, or of all, and the trace of the last."""
+        """Return every layer's tensors from the last call, or from all calls, and the trace of the last.
+
+        If a call fails, the states of stateful layers are restored.
+        """
         import numpy as np
 
         kept = dict(self.states)
@@ -50,7 +53,7 @@ class Running(ABC):
                         calls.clear()
                     calls.append(tuple(layer.tensors for layer in returned))
         except RnncliError:
-            self.states = kept  # no layer goes on from what another, or a later call, refused
+            self.states = kept  # do not keep the states of a failed call
             raise
         return Computed(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
 
@@ -63,10 +66,10 @@ class Running(ABC):
 
     @abstractmethod
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """One layer over the time steps of one call, from `state`.
+        """Run one layer over the time steps of one call, starting from `state`.
 
-        Returns the outputs in the order of processing, (batch, timesteps, units), or (batch, units) of
-        the last step where the layer returns no sequence; and the state after it.
+        Returns the outputs and the last state.  The outputs are (batch, timesteps, units), in the order of
+        processing; if the layer returns no sequence, they are (batch, units), from the last step.
         """
 
     def _start(self, layer: Recurrent, call: Call) -> Any:

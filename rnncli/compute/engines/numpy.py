@@ -1,4 +1,4 @@
-"""The NumPy engine: a loop over the layers' own steps, which keeps every gate where a trace is asked for."""
+"""The NumPy engine: a loop over the layers' own steps, which records every gate for a trace."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 ABOUT = About(("numpy",), "fast, and records every gate of every step")
 
 BLOCK = 2**20
-"""So many numbers the gates get from the inputs in one product, about."""
+"""Approximate size, in numbers, of the input projections that are computed in one matrix product."""
 TOGETHER = 1024
-"""The steps of a trace that are stacked at once."""
+"""Number of steps of a trace that are stacked at once."""
 
 
 def refusal(case: Case) -> str | None:
-    """Why Keras has to compute this itself; None where this engine gives the same numbers."""
+    """Return why this engine cannot give Keras's numbers for the case; None if it can."""
     dtypes = {
         inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
     }
@@ -40,12 +40,12 @@ def refusal(case: Case) -> str | None:
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:
-    """The layers of `case` with these weights; what comes back calls them."""
+    """Build the layers of `case` with these weights; return a function that calls them."""
     return _Run(case, weights, seeds)
 
 
 class _Run(Running):
-    """Counts how many dropout masks were drawn; every call of a layer draws on."""
+    """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights)
@@ -61,7 +61,7 @@ class _Run(Running):
         try:
             return super().__call__(case)
         except RnncliError:
-            self.drawn = before  # as if nobody had called
+            self.drawn = before  # a failed call draws nothing
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
@@ -75,7 +75,10 @@ class _Run(Running):
         return outputs, after
 
     def seeds_of(self, path: str) -> Iterable[tuple[str, int]]:
-        """Those below a path, and perhaps others; looking through those of every layer takes too long."""
+        """Return the seeds whose path starts with `path`, and possibly others of the same layer.
+
+        Searching the seeds of every layer would take too long.
+        """
         return (self.by_layer.get(path.partition("/")[0], {}) if path else self.seeds).items()
 
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
@@ -88,7 +91,7 @@ class _Run(Running):
 
 
 class _Loop:
-    """One layer over the time steps of one call."""
+    """Runs one layer over the time steps of one call."""
 
     def __init__(self, layer: Recurrent, call: Call, dropout: Any) -> None:
         self.layer, self.call, self.dropout = layer, call, dropout
@@ -98,7 +101,10 @@ class _Loop:
         self.order = steps[::-1] if self.backwards else steps
 
     def run(self, state: Any, recorder: _Recorder | None) -> tuple[Array, Any]:
-        """(outputs, last state); outputs (batch, timesteps, units), or (batch, units) of the last step."""
+        """Return (outputs, last state).
+
+        outputs: (batch, timesteps, units), or (batch, units) of the last step.
+        """
         import numpy as np
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
@@ -121,9 +127,9 @@ class _Loop:
         return (outputs if sequences else outputs[:, 0]), state
 
     def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
-        """Every time step and what its gates get from the inputs, some megabytes of steps as one product.
+        """Yield every time step and its input projection, computed for several megabytes of steps at once.
 
-        Time goes first, so that the numbers of a step lie together.
+        Time is the first axis, so that the numbers of one step are contiguous.
         """
         widest = max(weight.shape[-1] for weight in self.call.weights.values())
         together = max(1, BLOCK // (len(self.call.inputs) * widest))
@@ -135,7 +141,11 @@ class _Loop:
             yield from ((time, projected[time - first]) for time in times)
 
     def trace(self, parts: Mapping[str, Array], start: Any) -> LoopTrace:
-        """parts: (batch, steps, units) by name.  start: the state before the first step."""
+        """Return the trace.
+
+        parts: arrays (batch, steps, units) by name.
+        start: the state before the first step.
+        """
         import numpy as np
 
         cell, place, mask = self.layer.cell, self.call.place, self.call.mask
@@ -160,7 +170,7 @@ class _Loop:
 
 
 class _Recorder:
-    """Stacks the parts of every step; a million steps take the memory of their numbers."""
+    """Stacks the parts of every step into arrays; a million steps take only the memory of their numbers."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.done = steps, 0
@@ -168,7 +178,7 @@ class _Recorder:
         self.waiting: list[dict[str, Array]] = []
 
     def add(self, parts: dict[str, Array]) -> None:
-        """One step more.  Raises InputError where the memory cannot hold all of them."""
+        """Add one step.  Raises InputError if the whole trace does not fit in memory."""
         if not self.arrays:
             import numpy as np
 
@@ -181,7 +191,7 @@ class _Recorder:
             self._flush()
 
     def parts(self) -> dict[str, Array]:
-        """Every part, (batch, steps, units)."""
+        """Return all parts by name, each (batch, steps, units)."""
         self._flush()
         return {name: values.swapaxes(0, 1) for name, values in self.arrays.items()}
 
@@ -200,7 +210,7 @@ class _Recorder:
 def _parts(
     gates: Mapping[str, Gate], state: Mapping[str, Array], output: Array
 ) -> Iterator[tuple[str, Array]]:
-    """Every part of one step by its name in a LoopTrace, (batch, units)."""
+    """Yield every part of one step, (batch, units), with its name in a LoopTrace."""
     for name, gate in gates.items():
         yield f"{name}.preactivation", gate.preactivation
         if gate.recurrent is not None:
@@ -211,7 +221,7 @@ def _parts(
 
 
 def _where(counts: Array, new: Any, old: Any) -> Any:
-    """`new` in the batch entries that count, `old` in the others, through every part of a state."""
+    """Select `new` for the batch entries that count and `old` for the others, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):

@@ -1,8 +1,8 @@
-"""ONNX Runtime: the loop over time as one node of a graph, far ahead where there are many steps.
+"""ONNX Runtime: runs the loop over time as one graph node, which is much faster for many steps.
 
-onnx packs an LSTM's gates i, o, f, c and a GRU's z, r, h; weights are transposed; the bias of the
-inputs and that of the recurrent part stand one after the other.  Padded steps come out as zeros.
-Its functions turn NaN and infinity into ordinary numbers, so neither may reach it or arise there.
+onnx packs the gates of an LSTM as i, o, f, c and those of a GRU as z, r, h.  Weights are transposed, and
+the input bias is followed by the recurrent bias.  The outputs of padded steps are zeros.
+Its functions turn NaN and infinity into ordinary numbers, so neither may occur in its inputs or results.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", 
 
 
 class Operator(NamedTuple):
-    """An onnx operator: its name, and our gates in the order in which it packs them.
+    """An onnx operator.
 
-    steps: pairs (numbers, steps), ascending.  With up to so many numbers in a state (batch * units), it
-    answers sooner than NumPy from so many time steps on, the loading of its packages included; with more
-    numbers than the last pair has, never.
+    gates: rnncli's gates, in the order in which the operator packs them.
+    steps: pairs (numbers, steps), ascending.  If a state has at most `numbers` numbers (batch * units), the
+        operator is faster than NumPy from `steps` time steps on, including the time to import its packages.
+        With more numbers than in the last pair, it is never faster.
     """
 
     name: str
@@ -52,7 +53,7 @@ OPERATORS = {
 
 
 class Function(NamedTuple):
-    """An activation by onnx's name, with its alpha and beta where it has them."""
+    """An activation: its onnx name, and its alpha and beta if it has them."""
 
     name: str
     alpha: tuple[float, ...] = ()
@@ -69,19 +70,19 @@ ACTIVATIONS: Mapping[str, Function] = {
     "leaky_relu": Function("LeakyRelu", (0.2,)),
     "linear": Function("Affine", (1.0,), (0.0,)),
 }
-"""By Keras's name.  Softplus is left out: ONNX Runtime's is infinite above 88."""
+"""Activations by Keras name.  Softplus is omitted, because ONNX Runtime's is infinite above 88."""
 GATES = ("sigmoid", "hard_sigmoid")
-"""Other gates than these let a GRU's small differences grow, beyond 1e-6 within a few steps."""
+"""With other gate activations, small differences in a GRU grow beyond 1e-6 within a few steps."""
 
 _TAME = 1e18
-"""Products of numbers below it stay far from infinity."""
+"""Products of numbers below this limit stay far from infinity."""
 
 _OPSET, _IR = 14, 8
-"""Old enough for any onnxruntime that is still installed; the three operators have not changed since."""
+"""Old enough for any onnxruntime still in use; the three operators have not changed since."""
 
 
 def refusal(case: Case) -> str | None:
-    """Why onnx cannot express this, or not exactly; None where it gives Keras's numbers."""
+    """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
     if case.traced:
         return "it does not record gates"
     for spec in (inner for outer in case.layers for inner in walk(outer)):
@@ -104,9 +105,9 @@ def refusal(case: Case) -> str | None:
 
 
 def worth(case: Case) -> bool:
-    """Whether this engine is here and answers sooner than NumPy: the steps of all loops reach a threshold.
+    """Whether this engine is installed and faster than NumPy: the steps of all loops reach a threshold.
 
-    Never where a layer keeps its state: what meets a NaN could not go on elsewhere.
+    Always False for stateful layers: after a NaN, another engine could not continue from their states.
     """
     batch, timesteps = case.inputs.shape[:2]
     share = 0.0
@@ -123,15 +124,15 @@ def worth(case: Case) -> bool:
 
 
 def _loops(layer: Spec) -> list[Spec]:
-    """Every layer that loops over time; Bidirectional makes two of one."""
+    """Return every layer that loops over time; a layer in Bidirectional counts twice."""
     loops = [spec for spec in walk(layer) if spec.class_name in OPERATORS]
     return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
-    """The layers of `case` with these weights; what comes back calls them.
+    """Build the layers of `case` with these weights; return a function that calls them.
 
-    Raises EngineError where a package is missing; a call, where it meets what ONNX Runtime does not carry on.
+    Raises EngineError if a package is missing; a call raises it for numbers that ONNX Runtime mishandles.
     """
     _packages()
     return _Run(case, weights)
@@ -139,7 +140,7 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
 
 @cache
 def _packages() -> tuple[Any, Any]:
-    """onnx and onnxruntime."""
+    """Import and return onnx and onnxruntime.  Raises EngineError if a package is missing."""
     try:
         with undisturbed():
             import onnx
@@ -152,7 +153,7 @@ def _packages() -> tuple[Any, Any]:
 
 
 class _Run(Running):
-    """A session for each recurrent layer, with a mask and without, made at its first call."""
+    """Keeps one session per recurrent layer, with and without a mask, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         super().__init__(case, weights)
@@ -186,13 +187,13 @@ class _Run(Running):
 
 
 def _puts_out_steps(layer: Recurrent) -> bool:
-    """Whether the graph gives the output of every step: they are returned, or one may be infinite."""
+    """Whether the graph returns the output of every step: if they are needed, or if one may be infinite."""
     unbounded = activations.bounds(layer.config["activation"]) is None
     return layer.sequences or unbounded
 
 
 def _demand_tame(*arrays: Array) -> None:
-    """Raises InexactError where a number is NaN, infinite or on its way there."""
+    """Raises InexactError if a number is NaN, infinite, or so large that it may become infinite."""
     import numpy as np
 
     for array in arrays:
@@ -206,10 +207,10 @@ def _demand_tame(*arrays: Array) -> None:
 
 
 def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
-    """onnx's outputs, (batch, timesteps, units) in the order of the inputs, as Keras puts them out.
+    """Convert onnx's outputs, (batch, timesteps, units) in the order of the inputs, to Keras's outputs.
 
-    lengths: (batch,), how many steps of each sequence count, or None where all do.
-    last: the output of the last of them.
+    lengths: (batch,), the number of unmasked steps of each sequence; None if no step is masked.
+    last: (batch, units), the output of the last unmasked step.
     """
     import numpy as np
 
@@ -222,7 +223,7 @@ def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Arr
 
 
 def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) -> Array:
-    """What Keras puts out at the end; zeros where that is a masked step, and those are zeroed."""
+    """Return Keras's last output; zeros if the last step is masked and masked steps are zeroed."""
     import numpy as np
 
     zeroing = layer.config["zero_output_for_mask"] and not layer.config["go_backwards"]
@@ -232,14 +233,16 @@ def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) 
 
 
 def _right_padded(mask: Array) -> bool:
-    """Whether each sequence has at least one step, and its masked steps come last."""
+    """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
     return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
 
 
 def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
-    """A graph of one node: X (timesteps, batch, features) and states in; states, and maybe outputs, out.
+    """Return a serialized graph with one node.
 
-    padded: with sequence_lens (batch,), how many steps of each sequence count.
+    Its inputs are X (timesteps, batch, features) and the states.  It returns the states, and the outputs
+    if they are needed.
+    padded: whether to add the input sequence_lens (batch,), the number of unmasked steps per sequence.
     """
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
@@ -270,7 +273,7 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
         "hidden_size": layer.cell.units,
         "direction": "reverse" if config["go_backwards"] else "forward",
         "activations": [function.name for function in functions],
-        # Each function takes its own from the front of these lists, and one that has none takes none.
+        # Each function takes as many values as it needs from the front of these lists, possibly none.
         "activation_alpha": [alpha for function in functions for alpha in function.alpha],
         "activation_beta": [beta for function in functions for beta in function.beta],
         "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
@@ -279,7 +282,7 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
 
 
 def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
+    """Return W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
     import numpy as np
 
     cell, order = layer.cell, OPERATORS[layer.spec.class_name].gates

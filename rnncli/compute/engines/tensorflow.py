@@ -1,4 +1,4 @@
-"""The truth: real Keras layers on TensorFlow, made, seeded and called as a script would."""
+"""The reference engine: real Keras layers on TensorFlow, created, seeded and called as in a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that th
 
 
 def refusal(case: Case) -> str | None:
-    """Why Keras cannot compute this; None where it can."""
+    """Return why Keras cannot compute the case; None if it can."""
     for spec in (inner for outer in case.layers for inner in walk(outer)):
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
         orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
@@ -32,10 +32,11 @@ def refusal(case: Case) -> str | None:
 
 
 def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
-    """The layers of `case`, made and built once; what comes back calls them.
+    """Create and build the layers of `case` once; return a function that calls them.
 
-    weights: those that Keras shall not draw from the seed itself.  seeds: Keras takes its own.
-    Raises EngineError where Keras refuses or fails.
+    weights: weights to set; Keras draws the others from the seed.
+    seeds: unused, because Keras has its own.
+    Raises EngineError if Keras fails.
     """
     with ready(case, weights) as (keras, layers):
         variables = _variables(case, layers)
@@ -55,7 +56,7 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
 
 @contextmanager
 def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
-    """Keras, and the layers with their weights; what goes wrong in the block is an EngineError."""
+    """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
     with _guarded():
         keras = _keras()
         keras.utils.set_random_seed(case.seed)
@@ -68,7 +69,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
 
 @contextmanager
 def _guarded() -> Iterator[None]:
-    """No noise, and no error of Keras's own."""
+    """Hide TensorFlow's messages, and turn any exception into an EngineError."""
     try:
         with quiet():
             yield
@@ -85,7 +86,7 @@ def quiet() -> Iterator[None]:
     """Hides what TensorFlow writes to file descriptor 2; an error of the block carries it as a note."""
     try:
         kept = os.dup(2)
-    except OSError:  # stderr is closed, so nothing can reach it
+    except OSError:  # stderr is closed, so there is nothing to hide
         yield
         return
     with tempfile.TemporaryFile() as held:
@@ -127,7 +128,7 @@ def _keras() -> Any:
 
 
 def _built(keras: Any, case: Case) -> list[Any]:
-    """The Keras layers, all made before the first is built, as in a script."""
+    """Return the built Keras layers; all are created before the first is built, as in a script."""
     layers = [_made(keras, spec) for spec in case.layers]
     for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
@@ -135,7 +136,7 @@ def _built(keras: Any, case: Case) -> list[Any]:
 
 
 def _made(keras: Any, spec: Spec) -> Any:
-    """The Keras object of a spec; what stands inside it is made first, in the order it is written in."""
+    """Create the Keras object of a spec; the objects in its config are created first, in written order."""
     arguments = {name: _argument(keras, name, value) for name, value in spec.config.items()}
     module = keras.layers if hasattr(keras.layers, spec.class_name) else keras.initializers
     return getattr(module, spec.class_name)(**arguments)
@@ -166,7 +167,7 @@ def _hard_sigmoid_of_keras_2(keras: Any) -> Any:
 
 
 def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
-    """Every layer's tensors of one call, first to last."""
+    """Call the layers once; return every layer's tensors, from first to last."""
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
     for layer, given in zip(layers, arguments(keras, case, layers), strict=True):
@@ -177,7 +178,7 @@ def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, .
 
 
 def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """What each layer is called with beside its inputs: training, the mask, its initial states."""
+    """Yield each layer's keyword arguments: training, the mask and its initial states."""
     states: Sequence[Array] = case.initial_state or ()
     mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
     for ours, layer in zip(case.stack.layers, layers, strict=True):
@@ -193,7 +194,7 @@ def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[st
 
 
 def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
-    """States in the form in which this layer takes them; RNN of several cells nests them."""
+    """Return the states in the structure that this layer takes; RNN with several cells nests them."""
     arrays = [keras.ops.convert_to_tensor(part) for part in parts]
     both = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
     packed: list[Any] = []
@@ -206,14 +207,17 @@ def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
 
 
 def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
-    """Keras's variables by our paths; both stand in Keras's order."""
+    """Return Keras's variables by rnncli's paths; both are in Keras's order."""
     paths = case.stack.weight_shapes(case.inputs.shape)
     variables = [variable for layer in layers for variable in layer.trainable_weights]
     return dict(zip(paths, variables, strict=True))
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without the call that Keras names first and the bold letters around it."""
+    """Return the first line of the error that says what failed.
+
+    Omits the line in which Keras names the call, and the codes for bold text.
+    """
     text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?| \[Op:\w+\] name: *", "", str(error))
     lines = [line for line in text.splitlines() if line.strip()] or [type(error).__name__]
     return lines[1 if lines[0].startswith("Exception encountered") and len(lines) > 1 else 0].strip()

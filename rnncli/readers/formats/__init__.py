@@ -1,12 +1,12 @@
-"""Readers: bytes of one format -> Document.  One file a format, found by its stem.
+"""Readers: bytes of one format -> Document.  Each format has its own file; the format's name is the stem.
 
 A reader file has
-    SUFFIXES: tuple[str, ...]                              the suffixes of its files, with the dot
+    SUFFIXES: tuple[str, ...]                              the file suffixes, with the dot
     read(source: Source, options: ReadOptions) -> Document
-and, where a file of its format can carry more than inputs,
-    load(source: Source) -> Any                            all that it holds: arrays by name, one array, lists
+and, if a file of the format can contain more than inputs,
+    load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
-Bad input is an InputError that begins with the source's name.
+For bad input a reader raises InputError, with a message that starts with the source's name.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
 class Source(NamedTuple):
-    """Where bytes come from: held in `data`, or in the file at `path`.
+    """A source of bytes: either `data`, or the file at `path`.
 
-    name: what errors call it: `notes.json`, `standard input`, `the command line`.
+    name: its name in errors, such as `notes.json`, `standard input` or `the command line`.
     """
 
     name: str
@@ -35,14 +35,18 @@ class Source(NamedTuple):
     path: Path | None = None
 
     def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
-        """All of it; InputError where it cannot be read, or is empty: then `advice` says what to give."""
+        """Return all bytes.
+
+        advice: second sentence of the error for an empty source; it says what to provide.
+        Raises InputError if the source cannot be read or is empty.
+        """
         found = _bytes_of(self.file(), self.name) if self.data is None else self.data
         if not found or found.isspace():
             raise InputError(f"{self.name}: it is empty.", advice)
         return found
 
     def file(self) -> Path:
-        """The path, which is known to be a file."""
+        """Return the path.  Raises InputError if it is not an existing file."""
         if self.path is None:
             raise InputError(f"{self.name}: there is nothing to read.")
         try:
@@ -60,11 +64,11 @@ class Source(NamedTuple):
 
 
 class ReadOptions(NamedTuple):
-    """What the command line says about a text format.
+    """Command-line options for text formats.
 
-    delimiter: between two cells of a CSV row, a character or its name (`tab`, `comma`); None to find it.
-    decimal: the decimal sign of its numbers, `.` or `,`; None to find it.
-    batch_column: the CSV column whose value says to which sequence a row belongs.
+    delimiter: separator of CSV cells, as a character or its name (`tab`, `comma`); None to detect it.
+    decimal: decimal sign of CSV numbers, `.` or `,`; None to detect it.
+    batch_column: CSV column whose value identifies the sequence of a row.
     """
 
     delimiter: str | None = None
@@ -80,9 +84,12 @@ def formats() -> tuple[str, ...]:
 
 
 def format_of(path: Path) -> str:
-    """The format of a file by its suffix: `notes.jsonl` -> `ndjson`."""
+    """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
+
+    Raises InputError if the suffix is unknown.
+    """
     suffix = path.suffix.lower()
-    if suffix[1:] in formats():  # most formats are called like their suffix; the others need not load
+    if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
         return suffix[1:]
     by_suffix = _by_suffix()
     if suffix in by_suffix:
@@ -96,9 +103,10 @@ def format_of(path: Path) -> str:
 
 
 def sniff(data: bytes) -> Literal["json", "csv"]:
-    """What standard input is: JSON unless its first character cannot start JSON, else CSV.
+    """Detect the format of standard input: CSV if the first character cannot start JSON.
 
-    Digits, minus, quotes and words can start either: JSON is then what is one JSON value as a whole.
+    Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
+    is one JSON value.
     """
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
@@ -114,19 +122,20 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
 
 
 def read(source: Source, format: str | None = None, options: ReadOptions | None = None) -> Document:
-    """The inputs, and all that the source says beside them.
+    """Read the inputs, and everything else that the source contains.
 
-    format: a name of `formats()` or a suffix without its dot; None to take the path's suffix, or to
-        sniff where there is no path.
+    format: a name from `formats()` or a suffix without the dot; None to use the path's suffix, or to
+        detect the format if there is no path.
+    Raises InputError if the source cannot be read.
     """
     document: Document = _reader(source, format).read(source, options or ReadOptions())
     return document
 
 
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
-    """Weights by their path, `forward/kernel`; objects in objects are joined by a slash.
+    """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
-    Of a saved model its layers, or those that are named behind a #: `model.keras#lstm_1,dense`.
+    For a saved model, return its layers, or only those named after a #, as in `model.keras#lstm_1,dense`.
     """
     from rnncli.readers.formats import _named_arrays
 
@@ -138,7 +147,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
 
 
 def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
-    """The file, and the names behind a # that is no part of the file's own name."""
+    """Split the source into the file and the names after a #, unless the # is part of the file name."""
     path = source.path
     if path is None or "#" not in path.name or path.exists():
         return source, ()
@@ -148,28 +157,31 @@ def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
 
 
 def read_tensor(source: Source, format: str | None = None) -> Any:
-    """One raw tensor, for --mask: nested lists or an array; of several arrays the one named `mask`."""
+    """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
     return _named_arrays.tensor(_load(source, format), f"{source.name}: ")
 
 
 def read_states(source: Source, format: str | None = None) -> list[Array] | dict[str, Array]:
-    """Initial states: in Keras's order, or by their result names (`last_hidden_state`)."""
+    """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
     return _named_arrays.states(_load(source, format), f"{source.name}: ")
 
 
 def read_layers(source: Source) -> list[dict[str, Any]]:
-    """The Keras configs of the recurrent layers in a saved model, in the model's order; or of those named."""
+    """Return the Keras configs of a saved model's recurrent layers, or of the named layers.
+
+    The configs are in the model's order.
+    """
     source, names = _chosen(source)
     layers: list[dict[str, Any]] = import_module("rnncli.readers.formats.keras_model").layers(source, names)
     return layers
 
 
 def left_out(source: Source) -> list[str]:
-    """The layers of a saved model that `read_layers` does not take, unless those to take are named."""
+    """Return the layers of a saved model that `read_layers` skips; empty if layers are named."""
     source, names = _chosen(source)
     left: list[str] = [] if names else import_module("rnncli.readers.formats.keras_model").left_out(source)
     return left
@@ -183,7 +195,10 @@ def _load(source: Source, format: str | None) -> Any:
 
 
 def format_name(source: Source, format: str | None = None) -> str:
-    """The format in which `source` is read, a name of `formats()`: what is said, else found as in `read`."""
+    """Return the name of the source's format: `format` if it is given, otherwise detected as in `read`.
+
+    Raises InputError if the format is unknown.
+    """
     if format is None:
         return format_of(source.path) if source.path else sniff(source.content())
     name = format.lower().lstrip(".").replace("-", "_")
@@ -195,7 +210,7 @@ def format_name(source: Source, format: str | None = None) -> str:
 
 
 def _reader(source: Source, format: str | None) -> Any:
-    """The reader file; its module is imported here and not before."""
+    """Import and return the module that reads the source's format."""
     return import_module(f"{__name__}.{format_name(source, format)}")
 
 
@@ -221,7 +236,7 @@ def _bytes_of(path: Path, name: str) -> bytes:
 
 
 def _near(path: Path) -> str:
-    """A file of the same folder with a name like it."""
+    """Return advice that suggests a file in the same folder with a similar name."""
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     except OSError:

@@ -1,4 +1,4 @@
-"""How the cells of a CSV text are told apart: delimiter, decimal sign, header."""
+"""Detect the delimiter, the decimal sign and the header of a CSV text."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", 
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
 SAMPLE_LINES = 20
 SAMPLE_SIGNS = 4096
-"""What csv.Sniffer sees: it takes the square of the time."""
+"""Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows as text, each with its line in the file; blank lines are left out.
+    """Rows as text, without blank lines.
 
-    decimal: `.`, `,`, or None where it is not known yet.
-    width: cells of every row before these; 0 where these are the first.
-    first: the line of the file's first row.
+    lines, numbers: the text of each row, and its line number in the file.
+    decimal: `.`, `,`, or None if it is not known yet.
+    width: number of cells in every earlier row; 0 if these are the first rows.
+    first: line number of the file's first row.
     """
 
     name: str
@@ -41,18 +42,21 @@ class Table:
     first: int = 0
 
     def cells(self) -> Iterable[tuple[int, list[str]]]:
-        """Each line's number, and its cells."""
+        """Return the line number and the cells of each row."""
         return zip(self.numbers, csv.reader(self.lines, delimiter=self.delimiter), strict=True)
 
     def column(self, index: int) -> str:
-        """`column 2 (humidity)`."""
+        """Return the column's name for errors, such as `column 2 (humidity)`."""
         return f"column {index + 1}" + (f" ({self.header[index]})" if index < len(self.header) else "")
 
 
 def begun(
     name: str, lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
 ) -> Table:
-    """The Table, without rows, of a text that begins with `lines`.  UsageError for flags that cannot be."""
+    """Return the Table, without rows, for a text that starts with `lines`.
+
+    Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
+    """
     _demand_short(name, lines, numbers)
     decimal = _decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
@@ -66,14 +70,14 @@ def begun(
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
-    """Whether a first row is names: it has no number."""
+    """Whether the first row is a header: none of its cells is a number."""
     return not any(is_number(cell, decimal) for cell in cells)
 
 
 def is_number(cell: str, decimal: str | None = ".") -> bool:
-    """As NumPy sees it: no digits of other scripts, and no underscores, which Python takes.
+    """Whether NumPy can parse the cell; unlike Python, it rejects non-ASCII digits and underscores.
 
-    decimal: the sign that is taken; None for either.
+    decimal: the accepted decimal sign; None for either.
     """
     if decimal != "." and DECIMAL_COMMA.fullmatch(cell):
         return True
@@ -86,7 +90,7 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 
 def check_lines(table: Table) -> None:
-    """No line that would be read together with the next one, or not at all."""
+    """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
     _demand_short(table.name, table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
@@ -96,14 +100,14 @@ def check_lines(table: Table) -> None:
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
-    """Whether every quoted cell ends on its line."""
+    """Whether every quoted cell ends on the same line."""
     if line.count('"') % 2:
         return False
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
 def _demand_short(name: str, lines: Sequence[str], numbers: Sequence[int]) -> None:
-    """No cell that csv refuses to read."""
+    """Raises InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
             raise InputError(f"{name}: line {number} has a cell of more than 1000 characters.")
@@ -126,7 +130,7 @@ def _decimal(said: str | None) -> str | None:
 
 
 def _sniffed(lines: tuple[str, ...], decimal: str | None) -> str:
-    """The delimiter; another one than the comma where it tells the cells of every line apart."""
+    """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}
         cells = lines[-1][:SAMPLE_SIGNS].split(character)

@@ -14,14 +14,18 @@ EXAMPLE = 'The minimum is {"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}.'
 
 
 def document(value: Any, name: str) -> Document:
-    """name: what an error begins with."""
+    """Convert a parsed JSON value to a Document.
+
+    name: prefix of errors, without the colon.
+    Raises InputError if the value is invalid.
+    """
     if isinstance(value, dict):
         return _own_output(value, name) if "schema" in value else _case(value, name)
     return Document(inputs=nested.to_sequences(value, f"{name}: "))
 
 
 def _own_output(value: dict[str, Any], name: str) -> Document:
-    """The main output of a run, which is the first one, as inputs."""
+    """Use the first output of a run, which is its main output, as inputs."""
     if value["schema"] != _named_arrays.SCHEMA:
         raise InputError(
             f"{name}: its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
@@ -63,7 +67,7 @@ def _layer(value: Any, where: str) -> Any:
 
 
 def _shallow(value: Any, where: str, depth: int) -> None:
-    """Whoever reads the layer walks it to its end: no deeper than an array can be."""
+    """Raises InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
     if depth > nested.MAX_DEPTH:
         raise InputError(f"{where}layer is nested more than {nested.MAX_DEPTH}.")
     if isinstance(value, (dict, list)):

@@ -1,7 +1,8 @@
-"""Large JSON in pieces: long lists of numbers become arrays before the rest is parsed.
+"""Parse large JSON in pieces: convert long lists of numbers to arrays before parsing the rest.
 
-Python's own lists take four times as much memory as the arrays, and eight times as much as the text.
-What is at fault, and where, is said by whoever then parses the whole text: here it is left as it stands.
+Python lists take four times as much memory as the arrays, and eight times as much as the text.
+This module reports no syntax errors: it leaves invalid lists in the text, and the parser of the whole text
+reports them.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from rnncli.readers.packages import needed
 from rnncli.specs import nested
 
 AT_ONCE = 2**20
-"""Bytes that are parsed together, or more where one innermost list is longer."""
+"""Bytes that are parsed at a time; more if one innermost list is longer."""
 BLOCK = 2**15
-"""Bytes that are all of NUMERIC in any list that is worth it."""
+"""Block size of the search, in bytes: a list is packed only if it fills a whole block with NUMERIC."""
 
 NUMERIC = b'[]0123456789eE+-., \t\r\n"NaIinfty'
-"""What numbers in lists are made of, and the words that stand for some."""
+"""The characters in lists of numbers, including the words for NaN and infinity."""
 IN_CONFIG = re.compile(rb'"value"\s*:\s*\Z')
-"""Before the values of an initializer, which belong to a layer's config."""
+"""Matches the text before the values of an initializer, which are part of a layer's config."""
 OPENING = re.compile(rb"[\[\s]+")
 
 _STEPS = np.zeros(256, np.int8)
@@ -35,9 +36,9 @@ _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
 
 
 def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
-    """A JSON text with names instead of its long lists of numbers, and these by their names.
+    """Return the JSON text with long lists of numbers replaced by names, and the lists by name.
 
-    Each is Packed, or a list of Packed where sequences differ in length.
+    Each list is a Packed, or a list of Packed if sequences differ in length.
     """
     word, at = f"packed {os.urandom(8).hex()} ", 0
     parts: list[bytes] = []
@@ -57,7 +58,10 @@ def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def filled(value: Any, packed: dict[str, Any]) -> Any:
-    """The value of a shortened text, whole.  InputError where a name stands where no such list can."""
+    """Put the packed lists back into the parsed value of a shortened text.
+
+    Raises InputError if a name is in a place where a list of numbers is not allowed.
+    """
     left = dict(packed)
 
     def whole(node: Any) -> Any:
@@ -74,7 +78,7 @@ def filled(value: Any, packed: dict[str, Any]) -> Any:
 
 
 def _runs(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where long stretches of NUMERIC begin and end."""
+    """Yield the start and end of long runs of NUMERIC characters."""
     begun, before = None, b""
     for at in range(0, len(data), BLOCK):
         block = data[at : at + BLOCK]
@@ -90,9 +94,9 @@ def _runs(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 class _Lists:
-    """One value of nested lists of numbers.
+    """One value that consists of nested lists of numbers.
 
-    end: behind its last bracket; 0 where there is no such value.
+    end: position after its last bracket; 0 if there is no such value.
     value: Packed, or a list of Packed.
     """
 
@@ -103,7 +107,7 @@ class _Lists:
         self._width, self._held = (
             0,
             bytearray(),
-        )  # it grows in place, where arrays would be copied to be joined
+        )  # grows in place; joining arrays would copy them
         self._lengths: list[list[int]] = [[] for _ in range(rank - 1)]
         if not 2 <= rank <= nested.MAX_DEPTH:
             return
@@ -111,11 +115,11 @@ class _Lists:
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
             self.value = self._shaped()
-        except (ValueError, OverflowError):  # orjson's error too
+        except (ValueError, OverflowError):  # orjson's error is a ValueError
             self.end = 0
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
-        """Texts that begin at a bracket, each with the number of lists that are open before it."""
+        """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
         begun, depth, opened = start, 0, 0
         for position in range(start, stop, AT_ONCE):
             steps = _STEPS[np.frombuffer(data, np.uint8, min(AT_ONCE, stop - position), position)]
@@ -128,7 +132,7 @@ class _Lists:
                 yield data[begun : self.end], opened
                 return
             depth = int(depths[-1]) if len(depths) else depth
-            heads = np.flatnonzero((steps[1:] > 0) & (steps[:-1] < 0)) + 1  # a list after the end of another
+            heads = np.flatnonzero((steps[1:] > 0) & (steps[:-1] < 0)) + 1  # a list that follows another
             if not len(heads):
                 continue
             here = position + int(places[heads[-1]])
@@ -137,13 +141,13 @@ class _Lists:
         raise ValueError
 
     def _take(self, text: bytes, opened: int) -> None:
-        """The rows of one piece.  ValueError where they do not fit the ones before."""
+        """Add the rows of one piece.  Raises ValueError if they do not fit the earlier rows."""
         closing = opened + text.count(b"[") - text.count(b"]")
         level: list[Any] = [needed("orjson", "JSON").loads(b"[" * opened + text + b"]" * closing)]
         for axis, lengths in enumerate(self._lengths):
             sizes = _lengths_of(level)
             if axis < opened:
-                lengths[-1] += sizes.pop(0) - (axis + 1 < opened)  # its first list may have begun before too
+                lengths[-1] += sizes.pop(0) - (axis + 1 < opened)  # the first list may have started earlier
             lengths += sizes
             level = list(chain.from_iterable(level))
         self._width = self._width or len(level[0])
@@ -157,7 +161,7 @@ class _Lists:
         self._held += np.asarray(level, np.float64).data.cast("B")
 
     def _shaped(self) -> Any:
-        """All rows.  ValueError where more differs than the length of sequences."""
+        """Return all rows, in shape.  Raises ValueError if sequences differ in more than their length."""
         array = np.frombuffer(self._held, np.float64).view(Packed)
         if all(len(set(lengths)) == 1 for lengths in self._lengths):
             return array.reshape(*(lengths[0] for lengths in self._lengths), self._width)
@@ -168,7 +172,7 @@ class _Lists:
 
 
 def _without_comma(text: bytes) -> bytes:
-    """What stands before a comma.  ValueError where there is none."""
+    """Return the text without its last comma.  Raises ValueError if it does not end with a comma."""
     text = text.rstrip()
     if not text.endswith(b","):
         raise ValueError
@@ -176,7 +180,7 @@ def _without_comma(text: bytes) -> bytes:
 
 
 def _lengths_of(level: list[Any]) -> list[int]:
-    """Of lists.  ValueError where there is anything else, or an empty one."""
+    """Return the length of each list.  Raises ValueError if an item is not a list or is empty."""
     if set(map(type, level)) != {list} or not all(level):
         raise ValueError
     return list(map(len, level))

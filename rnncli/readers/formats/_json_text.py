@@ -1,4 +1,4 @@
-"""JSON text to Python values; a syntax error names line and column and shows what stands there."""
+"""Parse JSON text; a syntax error gives the line and column, and shows the text there."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from rnncli.specs import nested
 BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 KEY = re.compile(rb'"\s*:')
-"""What stands after every key, and in few texts."""
+"""Matches the end of every key; it is rare inside strings."""
 
 BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-"""Texts as wholes, so that a bracket in one is not counted."""
+"""Matches whole strings as well as brackets, so that brackets inside strings are not counted."""
 
 LARGE = 2**22
-"""Bytes of a text from which on it is parsed in pieces."""
+"""Texts of at least this many bytes are parsed in pieces."""
 
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
 def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
-    """One JSON value.
+    """Parse one JSON value.
 
-    data: UTF-8 without a mark.  where: what an error begins with, `notes.json: `.
-    line: which line of a file `data` is, where it is one and not the whole file.
-    Long lists of numbers in a large text are Packed; see nested.
+    data: UTF-8 without a byte order mark.
+    where: prefix of errors, such as `notes.json: `.
+    line: line number in the file, if `data` is one line rather than the whole file.
+    Long lists of numbers in a large text become Packed arrays.
+    Raises InputError if the text is invalid, is nested too deeply or repeats a key.
     """
     if len(data) >= LARGE:
         from rnncli.readers.formats import _json_packed
 
         short, packed = _json_packed.shortened(data)
-        with suppress(InputError):  # the whole text says where the fault is
+        with suppress(InputError):  # parsing the whole text locates the error
             return _json_packed.filled(_parsed(short, where, line), packed)
         del packed
     return _parsed(data, where, line)
@@ -60,7 +62,7 @@ def _parsed(data: bytes, where: str, line: int | None) -> Any:
 
 
 def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
-    """What to say of a value that orjson could read, or gave up on for its depth."""
+    """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
     for token in BRACKETS.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
@@ -73,7 +75,7 @@ def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
 
 
 def _keys(value: Any) -> int:
-    """How many keys the objects have that are found without a walk through every number."""
+    """Count the keys of objects; lists that do not start with an object are skipped, to save time."""
     if isinstance(value, dict):
         return len(value) + sum(map(_keys, value.values()))
     if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -82,7 +84,7 @@ def _keys(value: Any) -> int:
 
 
 def _refuse_twice(data: bytes, where: str) -> None:
-    """A key that an object has twice, of which orjson keeps the last in silence.  Slow, and sure."""
+    """Raises InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
     def once(pairs: list[tuple[str, Any]]) -> None:
@@ -94,7 +96,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
                 )
             seen.add(key)
 
-    with suppress(ValueError, RecursionError):  # what json cannot read, orjson has read already
+    with suppress(ValueError, RecursionError):  # orjson has already parsed what json cannot
         loads(data, object_pairs_hook=once)
 
 
@@ -105,9 +107,9 @@ class _Fault(NamedTuple):
 
 
 def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
-    """orjson's message in the words of someone who looks at the text.
+    """Convert orjson's error message to one that describes the text.
 
-    a_line: whether the text is one line of a file of values.
+    a_line: whether the text is one line of an NDJSON file.
     """
     if "UTF-8" in message:
         return _Fault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")

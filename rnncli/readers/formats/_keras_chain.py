@@ -1,4 +1,4 @@
-"""Whether the layers of a saved model are one chain, so that some of them can be run as a stack."""
+"""Check that the layers of a saved model form a chain, so that some of them can be run as a stack."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 ENTRY = "InputLayer"
 DEPTH = 32
-"""Models in models."""
+"""Maximum nesting of models."""
 
 
 class RefusedError(Exception):
-    """Why they are not, in words that follow the name of the file."""
+    """The layers cannot be run as a stack; the message completes a sentence starting with the file name."""
 
 
 def demand_stack(model: Any, recurrent: Sequence[str], names: Sequence[str]) -> None:
-    """RefusedError where the layers of those names, else all recurrent ones, are not what a stack computes.
+    """Raises RefusedError if the named layers, or else all recurrent layers, cannot be run as a stack.
 
-    One layer by its name is always taken.  Of the others the model must be a chain, and the layers follow
-    each other; without names they come first in it.
+    A single named layer is always accepted.  Otherwise the model must be a chain and the layers must be
+    consecutive; without names, they must also be the first layers of the chain.
     """
     if len(names) == 1:
         return
@@ -40,13 +40,13 @@ def demand_stack(model: Any, recurrent: Sequence[str], names: Sequence[str]) -> 
 
 
 def name_of(layer: Any) -> str:
-    """The name of a layer; older files have it in the config alone."""
+    """Return the name of a layer; older files store it only in the config."""
     inner = layer.get("config")
     return str(inner.get("name") if isinstance(inner, dict) else layer.get("name"))
 
 
 def _chain(model: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """The layers that are no models themselves, from the input on."""
+    """Yield the layers that are not models themselves, in order from the input."""
     layers = layers_of(model)
     if layers is None:
         if isinstance(model, dict):
@@ -65,7 +65,7 @@ def _chain(model: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def layers_of(model: Any) -> list[Any] | None:
-    """The configs in a model's config; None of a layer that is no model."""
+    """Return the layer configs in a model's config; None for a layer that is not a model."""
     inner = model.get("config") if isinstance(model, dict) else None
     held = inner.get("layers") if isinstance(inner, dict) else inner
     return held if isinstance(held, list) else None
@@ -78,7 +78,10 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _demand_link(layer: dict[str, Any], before: str | None) -> None:
-    """RefusedError where a layer of a functional model does not get just what the one before it puts out."""
+    """Raises RefusedError if a layer's only input is not the output of the layer before it.
+
+    Applies to layers of functional models.
+    """
     calls = layer["inbound_nodes"] if isinstance(layer["inbound_nodes"], list) else ()
     entered = [name for call in calls for name in _parents(call)]
     wanted = [] if before is None else [before]
@@ -87,7 +90,10 @@ def _demand_link(layer: dict[str, Any], before: str | None) -> None:
 
 
 def _parents(node: Any) -> Iterator[str]:
-    """The layers whose outputs a call gets, of Keras 3 (`keras_history`) or before (`[name, 0, 0, {}]`)."""
+    """Yield the layers whose outputs a call takes, in Keras 3 (`keras_history`) or older files.
+
+    Older files store `[name, 0, 0, {}]`.
+    """
     if isinstance(node, dict):
         history = node.get("keras_history")
         if isinstance(history, list) and history:

@@ -1,4 +1,4 @@
-"""Arrays by name -> Document: which of them are the inputs."""
+"""Arrays by name -> Document: find the inputs among the arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def inputs_of(arrays: Mapping[str, Array], source_name: str) -> Document:
-    """The array `inputs`, or the only one beside `mask`."""
+    """Return the array `inputs`, or the only array other than `mask`, and the mask if there is one.
+
+    Raises InputError if there is no such array.
+    """
     others = [name for name in arrays if name != "mask"]
     if "inputs" in others:
         name = "inputs"

@@ -1,4 +1,4 @@
-"""What `load` of a reader returned -> weights, one tensor, states: arrays under known names."""
+"""Convert the result of a reader's `load` to weights, one tensor, or states."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ SCHEMA = "rnncli/1"
 
 
 class Packed(np.ndarray[Any, Any]):
-    """Nested lists of numbers of a large JSON text, which are no lists any more; float64."""
+    """Nested lists of numbers from a large JSON text, stored as a float64 array."""
 
 
 def weights(value: Any, where: str) -> dict[str, Array]:
-    """Arrays by path.  value: an object of nested lists or of objects, or arrays by name."""
+    """Return the weights by path.
+
+    value: an object of nested lists or objects, or arrays by name.
+    Raises InputError if it is neither.
+    """
     if not isinstance(value, dict) or not value:
         raise InputError(
             f"{_place(where)} is not an object of weights by name.",
@@ -31,7 +35,10 @@ def weights(value: Any, where: str) -> dict[str, Array]:
 
 
 def chosen(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:
-    """The layers of these names, in the model's order; without a name all of them."""
+    """Return the layers with these names, in the model's order; all layers if there are no names.
+
+    Raises InputError if a name is unknown.
+    """
     known = [layer.name for layer in held]
     for name in names:
         if name not in known:
@@ -40,7 +47,10 @@ def chosen(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> 
 
 
 def tensor(value: Any, where: str) -> Any:
-    """One tensor, raw.  Of an object the entry `mask`, or the only one there is."""
+    """Return one raw tensor; from an object, the entry `mask` or the only entry.
+
+    Raises InputError if an object has several entries and no `mask`.
+    """
     if isinstance(value, dict):
         name = "mask" if "mask" in value else next(iter(value), "")
         if not value or (name != "mask" and len(value) > 1):
@@ -53,7 +63,11 @@ def tensor(value: Any, where: str) -> Any:
 
 
 def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
-    """Initial states, of a list in its order, of an object by name; of rnncli's own output the last ones."""
+    """Return initial states: from a list in its order, from an object by name.
+
+    From rnncli's own output, return the last states.
+    Raises InputError if there are no states.
+    """
     if isinstance(value, Packed):
         return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -76,7 +90,10 @@ def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
 
 
 def own_outputs(value: dict[str, Any], where: str) -> dict[str, Any]:
-    """The nested lists in rnncli's own output, by name and in order."""
+    """Return the nested lists in rnncli's own output by name, in order.
+
+    Raises InputError if it has no outputs.
+    """
     outputs = value.get("outputs")
     items = outputs if isinstance(outputs, list) else []
     if not items or not all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
@@ -88,7 +105,7 @@ def own_outputs(value: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def numeric(array: Array, where: str) -> Array:
-    """The same array; InputError where it holds no real numbers, or none at all."""
+    """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise InputError(f"{_place(where)} is of dtype {array.dtype}, not numbers.", "Save real numbers.")
     if not array.size:

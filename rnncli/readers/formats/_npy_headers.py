@@ -1,4 +1,4 @@
-"""The form of a .npy file, alone or in a .npz: a header, and the numbers after it."""
+"""Read a .npy file, alone or inside a .npz file: a header followed by the numbers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PIECE = 2**20
 
 
 class RefusedError(Exception):
-    """What is not read, in words that follow the name of the file."""
+    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 class Header(NamedTuple):
-    """What stands before the numbers."""
+    """The header of a .npy file.  fortran: whether the numbers are in Fortran order."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -27,19 +27,19 @@ class Header(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of the numbers."""
+        """Size of the numbers in bytes."""
         return prod(self.shape) * self.dtype.itemsize
 
     def over(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
-        """The array whose numbers are in `buffer`."""
+        """Return an array whose numbers are in `buffer`, starting at byte `offset`."""
         order = "F" if self.fortran else "C"
         return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
 
 
 def header(file: IO[bytes], size: int) -> Header:
-    """What the header says; the numbers are known to be there, in a file of `size` bytes.
+    """Read the header, and check that a file of `size` bytes can hold all the numbers.
 
-    Raises RefusedError; what `file` itself raises goes through.
+    Raises RefusedError if the file is invalid or truncated; exceptions from `file` propagate.
     """
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
@@ -52,7 +52,7 @@ def header(file: IO[bytes], size: int) -> Header:
         shape, fortran, dtype = read(file)
     except OSError:
         raise
-    except Exception:  # ast, tokenize and numpy.dtype raise many kinds for what is broken
+    except Exception:  # ast, tokenize and numpy.dtype raise many types for broken headers
         raise RefusedError("it is not a valid .npy file") from None
     found = Header(dtype, shape, fortran)
     if dtype.hasobject:
@@ -61,13 +61,13 @@ def header(file: IO[bytes], size: int) -> Header:
         raise RefusedError("it is not a valid .npy file")
     if found.nbytes > size - file.tell():
         raise RefusedError("it is truncated: its header declares more numbers")
-    if not found.nbytes and len(shape) > 1:  # a zero beside what overflows
+    if not found.nbytes and len(shape) > 1:  # an axis of size 0 next to sizes that overflow
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
 
 
 def read(file: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a file, or an entry of a zip file, of `size` bytes.  Raises as `header`."""
+    """Read the array from a file, or an entry of a zip file, of `size` bytes.  Raises as `header` does."""
     found = header(file, size)
     array = np.empty(found.shape, found.dtype, order="F" if found.fortran else "C")
     flat = array.T if found.fortran else array

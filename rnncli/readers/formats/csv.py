@@ -1,4 +1,4 @@
-"""CSV and TSV: one row a time step, one column a feature."""
+"""CSV and TSV: one row per time step, one column per feature."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ SUFFIXES = (".csv", ".tsv")
 
 
 def read(source: Source, options: ReadOptions) -> Document:
-    """(rows, columns); with a batch column one sequence for each of its values, in order of appearance.
+    """Read an array (rows, columns); with a batch column, one sequence per value, in order of appearance.
 
-    A large file is converted some lines at a time: its text is never whole in memory.
+    A large file is converted a block of lines at a time, so its text is never fully in memory.
+    Raises InputError if the text has no rows, a row of another width, or a cell that is not a number.
     """
     rows = _Rows(options)
     table: Table | None = None
@@ -41,7 +42,7 @@ def read(source: Source, options: ReadOptions) -> Document:
 
 
 def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
-    """The same table with these rows."""
+    """Return the table `before` with these rows; if it is None, a new table that starts with them."""
     numbers, lines = zip(*numbered, strict=True)
     if before is not None:
         table = replace(before, lines=lines, numbers=numbers)
@@ -54,19 +55,19 @@ def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], op
 
 
 class _Rows:
-    """What has been read: the numbers, and to which sequence each row belongs."""
+    """The rows read so far: their numbers, and the sequence that each row belongs to."""
 
     def __init__(self, options: ReadOptions) -> None:
         self._batch_column = options.batch_column
         self._by: int | None = None
-        self._held = bytearray()  # it grows in place, where arrays would be copied to be joined
+        self._held = bytearray()  # grows in place; joining arrays would copy them
         self._sequences: dict[str, int] = {}
         self._members: list[Array] = []
         self.width = 0
         self._commas = False
 
     def take(self, table: Table) -> Table:
-        """Convert a table's rows; returns what is known for the next ones."""
+        """Convert a table's rows; return the table without rows, with the width and decimal sign found."""
         if not table.lines:
             return table
         columns = None
@@ -80,7 +81,7 @@ class _Rows:
         return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
 
     def _grouped(self, table: Table, batch_column: str) -> list[int]:
-        """Note every row's sequence; the columns that are left."""
+        """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
             self._by = _batch_index(table, batch_column)
         _check_widths(table)
@@ -94,7 +95,7 @@ class _Rows:
         return [index for index in range(width) if index != self._by]
 
     def document(self, table: Table) -> Document:
-        """All of it."""
+        """Return the Document with all rows read."""
         array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
         remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
@@ -102,7 +103,7 @@ class _Rows:
         return Document(inputs=inputs, feature_names=names, remarks=remarks)
 
     def _parted(self, array: Array) -> Array | tuple[Array, ...]:
-        """(batch, rows, columns), or a tuple of (rows, columns) where sequences differ in length."""
+        """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
         members = np.concatenate(self._members)
         order = np.argsort(members, kind="stable")
         lengths = np.bincount(members)
@@ -112,9 +113,9 @@ class _Rows:
 
 
 def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None]:
-    """(rows, columns) as NumPy reads them, and the decimal sign, None where neither has been met.
+    """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
 
-    The slow search for the bad cell begins where it refuses.
+    NumPy parses the rows; the slow search for a bad cell starts only if NumPy rejects them.
     """
     decimal = table.decimal
     try:
@@ -148,7 +149,7 @@ def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> 
 
 
 def _has_commas(table: Table, columns: list[int] | None) -> bool:
-    """Whether there are decimal commas, and no point that would be the decimal sign."""
+    """Whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
     for _, cell in _places(table, columns):
@@ -170,7 +171,7 @@ def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
 
 
 def _refuse_points(table: Table, columns: list[int] | None) -> None:
-    """Where the comma is the decimal sign, a point is none."""
+    """Raises InputError if a cell has a point although the decimal sign is the comma."""
     for place, cell in _places(table, columns):
         if "." in cell:
             raise InputError(
@@ -180,7 +181,7 @@ def _refuse_points(table: Table, columns: list[int] | None) -> None:
 
 
 def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
-    """A number beyond all floats is no infinity; the word `inf` is."""
+    """Raises InputError if a number is too large for a float; the word `inf` is allowed."""
     for place, cell in _places(table, columns):
         text = cell.replace(",", ".") if table.decimal == "," else cell
         if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
@@ -188,7 +189,7 @@ def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
 
 
 def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
-    """Every cell that is to be a number, and where it stands."""
+    """Yield every cell that must be a number: its place for errors, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
             yield f"{table.name}: line {number}, {table.column(index)}", cells[index]
@@ -200,7 +201,7 @@ def _short(cell: str) -> str:
 
 
 def _check_widths(table: Table) -> None:
-    """Every row is as wide as the header, or as the first row."""
+    """Raises InputError if a row is not as wide as the header, or as the rows before it."""
     width = table.width or len(table.header)
     before = "the lines before have" if table.width or not table.header else "the header has"
     for number, cells in table.cells():
@@ -227,7 +228,11 @@ def _cell_advice(table: Table, cell: str) -> str:
 
 
 def _batch_index(table: Table, batch_column: str) -> int:
-    """The index of the column; a number counts from 0 where there is no header."""
+    """Return the index of the batch column.
+
+    batch_column: a name in the header; without a header, a number counted from 0.
+    Raises InputError if there is no such column.
+    """
     if batch_column in table.header:
         return table.header.index(batch_column)
     if table.header:

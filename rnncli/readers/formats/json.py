@@ -1,4 +1,4 @@
-"""JSON: nested lists, a case document, or what rnncli printed."""
+"""JSON: nested lists, a case document, or rnncli's own output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 SUFFIXES = (".json",)
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """Nested lists of numbers as inputs, or the parts of an object."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Read nested lists of numbers as inputs, or an object as a case document."""
     return document(load(source), source.name)
 
 
 def load(source: Source) -> Any:
-    """The value itself."""
+    """Return the parsed JSON value."""
     return parse(utf8(source), f"{source.name}: ")

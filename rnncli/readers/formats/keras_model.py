@@ -1,4 +1,4 @@
-"""Keras's own files, .keras, .weights.h5 and .h5, read without TensorFlow: weights, and layer configs."""
+"""Keras files (.keras, .weights.h5 and .h5): weights and layer configs, read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ ADVICE = "Write it with model.save or model.save_weights."
 PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """Always an error: a model has no inputs."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Always raises InputError, since a saved model contains no inputs."""
     raise InputError(
         f"{source.name}: a saved model contains weights, not inputs.", f"Use --weights {source.name}."
     )
 
 
 def load(source: Source) -> tuple[SavedLayer, ...]:
-    """Every layer that has weights, in the model's order; of models inside it too."""
+    """Return every layer that has weights, including those of nested models, in the model's order.
+
+    Raises InputError if there is none.
+    """
     config, held = _held(source, numbers=True)
     configs = {_name(leaf): leaf for leaf in _leaves(config)}
     found = tuple(
@@ -46,7 +49,11 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
 
 
 def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The Keras configs of the layers called so, else of the recurrent ones, in the model's order."""
+    """Return the Keras configs of the named layers, or of all recurrent layers, in the model's order.
+
+    Raises InputError if the file has no config, if a name is unknown, if there are no recurrent layers, or
+    if the layers cannot be run as a stack.
+    """
     config, _ = _held(source, numbers=False)
     if config is None:
         raise InputError(f"{source.name}: it contains weights but no config.", "Save the model as .keras.")
@@ -69,7 +76,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 
 def left_out(source: Source) -> list[str]:
-    """What `layers` leaves out where none are named: the others that compute something, `Dense(1)`."""
+    """Return the layers that `layers` skips if none are named, such as `Dense(1)`; InputLayer is omitted."""
     leaves = list(_leaves(_held(source, numbers=False)[0]))
     kept = (*recurrent(), "InputLayer")
     return [_title(leaf, ()).removesuffix("()") for leaf in leaves if _kind(leaf) not in kept]
@@ -89,7 +96,7 @@ def config(source: Source, text: str | bytes | None) -> Any:
 
 
 def _leaves(config: Any) -> Iterator[dict[str, Any]]:
-    """The configs of all layers that are no models themselves."""
+    """Yield the configs of all layers that are not models themselves."""
     if not isinstance(config, dict):
         return
     held = _keras_chain.layers_of(config)
@@ -109,7 +116,11 @@ def _kind(config: dict[str, Any]) -> str:
 
 
 def _title(config: Any, arrays: tuple[Array, ...]) -> str:
-    """`Bidirectional(GRU(2))`; without a config a plain recurrent layer shows by its square of gates."""
+    """Return a title such as `Bidirectional(GRU(2))`.
+
+    Without a config, a plain recurrent layer is recognized by the shape of its recurrent kernel; for any
+    other layer the title lists the shapes of its weights.
+    """
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         inner = config["config"]
         held = [inner[key] for key in ("layer", "cell") if isinstance(inner.get(key), dict)]
@@ -125,7 +136,7 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
 
 
 def _held(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
-    """The model's config, None where there is none, and what the HDF5 file holds."""
+    """Return the model's config (None if there is none) and the contents of the HDF5 file."""
     needed("h5py", "Keras's files")
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
@@ -146,12 +157,12 @@ def unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
-    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+    except Exception:  # zipfile and zlib raise many types of exception for broken files
         raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
 def _by_layer(weights: Sequence[hdf5.Weight], configs: dict[str, Any]) -> list[tuple[str, tuple[Array, ...]]]:
-    """Every layer's name and weights."""
+    """Group the weights by layer; return each layer's name and weights."""
     found: dict[tuple[int, str], list[Array]] = {}
     for place, layer, path, array in weights:
         found.setdefault((place, _owner(layer, path, configs)), []).append(array)
@@ -159,5 +170,5 @@ def _by_layer(weights: Sequence[hdf5.Weight], configs: dict[str, Any]) -> list[t
 
 
 def _owner(group: str, path: str, configs: dict[str, Any]) -> str:
-    """The layer that a weight belongs to: the group, or where that is a model the layer inside it."""
+    """Return the layer that a weight belongs to: its group, or the layer inside it if that is a model."""
     return group if group in configs else next((part for part in path.split("/") if part in configs), group)

@@ -1,4 +1,4 @@
-"""NDJSON: one JSON value a line; the lines are the sequences of one batch."""
+"""NDJSON: one JSON value per line; the lines are the sequences of one batch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 SUFFIXES = (".ndjson", ".jsonl")
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """One object as in JSON; else lines of (timesteps, features) or (batch, timesteps, features), joined."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Read a single object as JSON does; otherwise join the sequences of all lines into one batch.
+
+    Each line is (timesteps, features) or (batch, timesteps, features).
+    Raises InputError if an object is one of several lines, or if the numbers of features differ.
+    """
     lines = _lines(source)
     sequences: list[Array] = []
     for number, value in _values(lines, source.name):
@@ -40,25 +44,25 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 
 def record(line: bytes, number: int, where: str = "") -> Document:
-    """One line of a stream, on its own.  where: what an error begins with, `records.ndjson: `."""
+    """Read one line of a stream as its own Document.  where: prefix of errors, such as `records.ndjson: `."""
     return document(parse(line, where, line=number), f"{where}line {number}")
 
 
 def load(source: Source) -> Any:
-    """The only value, or the list of all."""
+    """Return the only value, or a list of all values."""
     values = [value for _, value in _values(_lines(source), source.name)]
     return values[0] if len(values) == 1 else values
 
 
 def _lines(source: Source) -> list[tuple[int, bytes]]:
-    """The lines that are not blank, each with its number."""
+    """Return the lines that are not blank, each with its line number."""
     lines = enumerate(utf8(source).split(b"\n"), start=1)
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
     return [(number, text) for number, text in texts if text.strip()]
 
 
 def _values(lines: list[tuple[int, bytes]], name: str) -> Iterator[tuple[int, Any]]:
-    """One after the other: all of them as Python's lists take eight times as much memory as the text."""
+    """Yield one value at a time; all of them as Python lists would take eight times the text's memory."""
     return ((number, parse(text, f"{name}: ", line=number)) for number, text in lines)
 
 

@@ -1,4 +1,4 @@
-"""NumPy's .npy: one array."""
+"""NumPy .npy files: one array."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npy",)
 MAPPED_FROM = 2**24
-"""Bytes of a file from which on it is not read into memory."""
+"""Files of at least this many bytes are not read into memory."""
 
 ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float32')."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """The array as inputs, of any rank; that of a large file stays in the file."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
     array = load(source) if size < MAPPED_FROM else _filed(source, size)
     return Document(inputs=numeric(array, f"{source.name}: "))
 
 
 def load(source: Source) -> Array:
-    """The array as it is."""
+    """Return the array unchanged."""
     data = source.content("Write one with numpy.save.")
     try:
         return _npy_headers.read(io.BytesIO(data), len(data))

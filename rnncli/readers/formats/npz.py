@@ -1,4 +1,4 @@
-"""NumPy's .npz: arrays by name."""
+"""NumPy .npz files: arrays by name."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SUFFIXES = (".npz",)
 ADVICE = "Write it again, uncompressed, with numpy.savez."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """The array `inputs`, or the only one; with it `mask`, where there is one."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Read the array `inputs`, or the only array; and `mask`, if there is one."""
     return inputs_of(load(source), source.name)
 
 
 def load(source: Source) -> dict[str, Array]:
-    """Every array by its name."""
+    """Return all arrays by name."""
     data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
         raise InputError(f"{source.name}: it is not a .npz file.", "Write one with numpy.savez.")
@@ -35,7 +35,7 @@ def load(source: Source) -> dict[str, Array]:
             return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
     except (zips.RefusedError, _npy_headers.RefusedError) as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
-    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+    except Exception:  # zipfile and zlib raise many types of exception for broken files
         raise InputError(f"{source.name}: it is damaged or truncated.", ADVICE) from None
 
 
@@ -47,7 +47,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     with archive.open(entry) as file:
         try:
             array = _npy_headers.read(file, entry.file_size)
-            if file.read(1):  # at its end, and not before, zipfile has compared the checksum
+            if file.read(1):  # zipfile compares the checksum only at the end
                 raise _npy_headers.RefusedError("it has more bytes than its header declares")
             return array
         except _npy_headers.RefusedError as error:

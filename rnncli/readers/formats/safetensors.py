@@ -1,4 +1,4 @@
-"""Safetensors: arrays by name, in a file that cannot run code."""
+"""Safetensors files: arrays by name, in a format that cannot contain code."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SUFFIXES = (".safetensors",)
 ADVICE = "Write it with safetensors.numpy.save_file."
 
 
-def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """The array `inputs`, or the only one; with it `mask`, where there is one."""
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Read the array `inputs`, or the only array; and `mask`, if there is one."""
     return inputs_of(load(source), source.name)
 
 
 def load(source: Source) -> dict[str, Array]:
-    """Every array by its name."""
+    """Return all arrays by name."""
     library = needed("safetensors.numpy", "safetensors files")
     data = source.content(ADVICE)
     try:
         arrays: dict[str, Array] = library.load(data)
-    except Exception as error:  # the library, and NumPy in it, raise many kinds for broken files
+    except Exception as error:  # the library and NumPy raise many types for broken files
         reason = str(error).rstrip(".")[:200] or "broken"
         raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
     return arrays
