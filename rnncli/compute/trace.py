@@ -95,7 +95,7 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
         if not -size <= index < size:
             everywhere = "" if size == max(sizes) else " everywhere"
             several = f"there are {size} {what}{everywhere}, 0 to {size - 1}"
-            one = f"the only one of the {what} is 0{everywhere}"
+            one = f"the only index of the {what} is 0{everywhere}"
             raise UsageError(
                 f"{flag} {index}: {several if size > 1 else one}.",
                 "A negative index counts from the end: -1 is the last.",

@@ -78,7 +78,7 @@ def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfd
     assert main([*command, "-f", "npz"]) == 2
     done = capfdbinary.readouterr()
     assert done.out == b""
-    assert b"has no tensors to store" in done.err
+    assert b"returns no tensors to store" in done.err
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ REFUSED = [
     (["samples", "sensors", "-f", "json"], "--format json: the sample sensors is csv", "-o sensors.csv"),
     (["samples", "sensors", "-o", "se.json"], "--output se.json: the sample sensors is csv", ""),
     (["run", "-", "--mask", "-"], "- is given twice, for INPUT and for --mask", "into a file"),
-    (["run", "--weights", "-", "--initial-state", "-"], "for --weights and for --initial-state", ""),
+    (["run", "--weights", "-", "--initial-state", "-"], "for --weights and --initial-state", ""),
     (["run", "-l", "@-", "-"], "- is given twice, for INPUT and for --layer @-", ""),
 ]
 

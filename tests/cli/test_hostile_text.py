@@ -38,7 +38,7 @@ class TestDepth:
         file.write_text(objects(depth))
         words = [str(file)] if flag == "INPUT" else [INPUT, flag, f"{'@' * (flag == '--layer')}{file}"]
         said = refused(rnncli("run", *words))
-        assert "deep.json: line 1, column 385: it is nested more than 64 lists and objects." in said
+        assert "deep.json: line 1, column 385: it is nested more than 64 levels deep." in said
 
     def test_is_limited_in_a_saved_model(self, rnncli: Run, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "deep.keras", "w") as held:
@@ -56,8 +56,8 @@ class TestDepth:
         done = rnncli("run", "--stream", "--keep-going", "-f", "ndjson", input=lines)
         assert done.returncode == 1
         assert len(done.stdout.splitlines()) == 2
-        assert "line 2, column 385: it is nested deeper" in done.stderr
-        assert "line 3, column 65: it is nested deeper" in done.stderr
+        assert "line 2, column 385: it is nested more" in done.stderr
+        assert "line 3, column 65: it is nested more" in done.stderr
 
 
 class TestPaths:

@@ -189,13 +189,13 @@ def test_shape_takes_names_and_none(rnncli: Run) -> None:
 def test_shape_reads_an_input_for_its_shape(rnncli: Run, tmp_path: Path) -> None:
     done = rnncli("shape", str(write(tmp_path / "data.csv")), "--return-sequences", "-f", "json")
     assert answer(done)["outputs"][0]["shape"] == [1, 2, 3]
-    assert "added a batch axis was put in front" in done.stderr
+    assert "added a batch axis" in done.stderr
 
 
 def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     done = rnncli("run", "series", *QUICK)
     assert answer(done)["input"]["shape"] == [1, 24, 1]
-    assert "no file is called series: this is the built-in sample" in done.stderr
+    assert "there is no file series: using the built-in sample" in done.stderr
 
 
 def test_a_file_of_a_samples_name_comes_first(rnncli: Run, tmp_path: Path, expected: Any) -> None:
@@ -254,7 +254,7 @@ def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> Non
     model.save(path)
     shown = rnncli("run", "--layer", f"@{path}", "--weights", str(path), "-f", "json")
     assert answer(shown)["layer"][0]["class_name"] == "LSTM"
-    note = f"note: {path}: its recurrent layers alone; left out: Dense(1)\n"
+    note = f"note: {path}: running only the recurrent layers; skipped: Dense(1)\n"
     assert note in shown.stderr
     assert "newly drawn" not in shown.stderr
     assert note in rnncli("shape", "--layer", f"@{path}").stderr

@@ -209,7 +209,7 @@ def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: st
     for standard in ("/dev/null", str(path)) if "{}" in flags else (str(path),):
         done = shell(f"rnncli run {flags.format(path)} -o {path} < {standard}")
         assert (done.returncode, done.stdout) == (2, "")
-        assert f"{path}: it is read here" in done.stderr
+        assert f"{path}: it is an input of this command" in done.stderr
     assert path.read_text() == content
 
 

@@ -146,9 +146,9 @@ class TestNumbers:
 
 
 REFUSED: dict[str, tuple[Case, str]] = {
-    "mask on the left": (oracle.case(["LSTM(3)"], X, mask=LEFT), "no right padding"),
-    "mask in the middle": (oracle.case(["LSTM(3)"], X, mask=MIDDLE), "no right padding"),
-    "mask over all": (oracle.case(["GRU(3)"], X, mask=np.zeros((4, 5), bool)), "no right padding"),
+    "mask on the left": (oracle.case(["LSTM(3)"], X, mask=LEFT), "not right padding"),
+    "mask in the middle": (oracle.case(["LSTM(3)"], X, mask=MIDDLE), "not right padding"),
+    "mask over all": (oracle.case(["GRU(3)"], X, mask=np.zeros((4, 5), bool)), "not right padding"),
     "float64": (oracle.case(["GRU(3, dtype='float64')"], X.astype("float64")), "float32 only"),
     "activation": (oracle.case(["GRU(3, activation='gelu')"], X), "no activation gelu"),
     "softplus": (oracle.case(["GRU(3, activation='softplus')"], X), "no activation softplus"),
@@ -165,10 +165,10 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "recurrent dropout": (oracle.case(["GRU(3, recurrent_dropout=0.5)"], X, training=True), "no dropout"),
     "RNN of cells": (oracle.case(["RNN([LSTMCell(3), GRUCell(3)])"], X), "no node for RNN"),
     "RNN of a cell": (oracle.case(["RNN(LSTMCell(3))"], X), "no node for RNN"),
-    "trace": (oracle.case(["LSTM(3)"], X, traced=True), "keeps no gates"),
+    "trace": (oracle.case(["LSTM(3)"], X, traced=True), "does not record gates"),
     "Masking": (oracle.case(["Masking()", "LSTM(3)"], X), "Masking may skip steps anywhere"),
-    "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "no step here"),
-    "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "no step here"),
+    "ConvLSTM": (oracle.case(["ConvLSTM1D(2, 2)"], np.zeros((2, 3, 5, 1), "float32")), "no step in rnncli"),
+    "TimeDistributed": (oracle.case(["TimeDistributed(Dense(2))"], X), "no step in rnncli"),
 }
 
 

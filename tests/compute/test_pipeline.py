@@ -128,8 +128,8 @@ class TestShapes:
                 X.shape,
                 "two outputs",
             ),
-            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, and Dense"),
-            (["ConvLSTM2D(2, 3)"], X.shape, "wants 5 axes, and gets 3"),
+            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, and the input has 4"),
+            (["ConvLSTM2D(2, 3)"], X.shape, "needs an input of 5 axes, and the input has 3"),
         ],
     )
     def test_that_do_not_fit_are_refused(
@@ -193,7 +193,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
     def test_a_mask_or_a_state_of_another_shape(self, engine: str) -> None:
-        with pytest.raises(InputError, match="mask has the shape"):
+        with pytest.raises(InputError, match="mask has shape"):
             oracle.asked(["LSTM(2)"], X, engine, mask=np.ones((2, 3), bool))
         with pytest.raises(InputError, match="last_hidden_state has the shape"):
             oracle.asked(["GRU(2)"], X, engine, initial_state=[np.zeros((2, 3), "float32")])
@@ -203,7 +203,9 @@ class TestRefusals:
         uneven = "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))"
         states = tuple(np.zeros((len(X), 2), "float32") for _ in range(3))
         case = oracle.case([uneven], X, initial_state=states)
-        with pytest.raises(LayerError, match="halves a state, and its layers keep 2 and 1"):
+        with pytest.raises(
+            LayerError, match="splits the initial states in half, but its layers keep 2 and 1"
+        ):
             curves.gradients(case) if engine == "gradients" else compute.run(case, engine)
 
     def test_every_refusal_is_one_of_ours(self) -> None:

@@ -244,7 +244,7 @@ class TestMasks:
     def test_a_mask_given_to_masking_is_an_error_in_keras_and_here(self) -> None:
         with pytest.raises(TypeError, match="mask"):
             oracle.made("Masking()")[0](X, mask=HOLES)
-        with pytest.raises(InputError, match="makes its own"):
+        with pytest.raises(InputError, match="computes its own"):
             oracle.asked(["Masking()", "LSTM(3)"], X, mask=HOLES)
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])

@@ -47,7 +47,7 @@ class TestRank:
         shape = (2,) * ndim
         assert arranged(np.ones(shape), ndim=ndim).inputs.shape == shape
         assert arranged(np.ones(shape[1:]), ndim=ndim).inputs.shape == (1, *shape[1:])
-        assert f"wants {ndim} axes" in complaint(np.ones(shape[2:]), ndim=ndim)
+        assert f"needs {ndim} axes" in complaint(np.ones(shape[2:]), ndim=ndim)
 
     def test_one_axis_is_an_error_with_a_way_out(self) -> None:
         said = complaint(CUBE[0, 0])
@@ -198,7 +198,7 @@ class TestDtype:
     def test_what_overflows_is_remarked(self) -> None:
         found = arranged(np.array([[[1e300, np.inf, 1.0]]]))
         assert np.isinf(found.inputs).tolist() == [[[True, True, False]]]
-        assert found.remarks == ("1 number is too large for float32, and infinite there",)
+        assert found.remarks == ("1 number is too large for float32, and become infinite",)
         assert arranged(np.array([[[1e300, np.inf]]]), dtype="float64").remarks == ()
         assert arranged(np.array([[[1e5, 7e4]]]), dtype="float16").remarks[0].startswith("2 numbers are")
 

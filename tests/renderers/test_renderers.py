@@ -336,7 +336,7 @@ def test_npz_npy_and_safetensors_read_back() -> None:
 
 
 def test_npy_of_several_tensors_advises() -> None:
-    with pytest.raises(UsageError, match="holds one tensor, and here are 3") as caught:
+    with pytest.raises(UsageError, match="stores one tensor, but there are 3") as caught:
         drawn(ANSWERS["run"], "npy")
     assert "--select" in caught.value.advice
 

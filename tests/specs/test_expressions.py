@@ -141,7 +141,7 @@ def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
         ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once"),
         ("1" * 5_000, "too many digits"),
         ("'\0'", "null bytes|no text"),
-        ("'\ud800'", "no text"),
+        ("'\ud800'", "an invalid character"),
         ("'\\N{foo}'", "unicode"),
         ("LSTM（3）", "invalid character"),
     ],

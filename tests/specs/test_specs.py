@@ -342,5 +342,5 @@ class TestStacksInOneText:
             specs.from_flags([text], {})
 
     def test_a_kernel_larger_than_its_input(self) -> None:
-        with pytest.raises(LayerError, match="covers 30, and the input has only 8"):
+        with pytest.raises(LayerError, match="covers 30, but the input has only 8"):
             outline.outline(specs.from_flags(["ConvLSTM2D(2, 30)"], {}), (1, 2, 8, 8, 1))

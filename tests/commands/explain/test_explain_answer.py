@@ -119,5 +119,5 @@ def test_records_have_a_factor_a_row() -> None:
 
 
 def test_there_are_no_tensors() -> None:
-    with pytest.raises(UsageError, match="explain has no tensors"):
+    with pytest.raises(UsageError, match="explain returns no tensors"):
         ANSWERS["explain"].tensors()

@@ -84,4 +84,4 @@ def test_weights_are_not_for_several_layers(rnncli: Any) -> None:
 def test_against_nothing_is_a_mistake(rnncli: Any, nothing: Any) -> None:
     done = rnncli("gradients", "--against", nothing, "--seed", "1")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--against names no layer" in done.stderr
+    assert "--against does not name a layer" in done.stderr

@@ -181,7 +181,7 @@ def test_a_file_that_is_not_there_is_said_as_run_says_it() -> None:
 def test_a_sample_is_no_stream() -> None:
     done = named("sentence")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the sample sentence is one input" in done.stderr
+    assert "the sample sentence is a single input" in done.stderr
 
 
 def test_a_pipe_that_is_named_is_answered_as_it_comes() -> None:
@@ -255,7 +255,7 @@ def test_an_empty_stream_is_no_stream() -> None:
     for nothing in ("", "\n\n"):
         done = stream(nothing)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "not one line came" in done.stderr
+        assert "the input has no lines" in done.stderr
 
 
 def test_a_line_that_does_not_go_on_from_the_one_before_is_named() -> None:
@@ -283,7 +283,8 @@ def test_a_mask_that_onnx_cannot_express_is_refused_at_its_line() -> None:
     assert done.returncode == 1
     for number in (2, 3):
         assert (
-            f"line {number}: the engine onnx cannot compute this: the mask is no right padding" in done.stderr
+            f"line {number}: the engine onnx cannot compute this: the mask is not right padding"
+            in done.stderr
         )
 
 

@@ -117,7 +117,7 @@ def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
         (Kept(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
         (Kept(steps=(-5,)), "--step -5"),
         (Kept(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
-        (Kept(batch=(1,)), "--batch 1: the only one of the batch entries is 0"),
+        (Kept(batch=(1,)), "--batch 1: the only index of the batch entries is 0"),
         (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )
@@ -130,7 +130,7 @@ def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
 
 
 def test_a_unit_has_to_be_in_every_layer() -> None:
-    with pytest.raises(UsageError, match="of the units only 0 is everywhere"):
+    with pytest.raises(UsageError, match="the only index of the units is 0 everywhere"):
         tracing.narrow(tracing.loops(stack()), Kept(units=(2,)))
 
 

@@ -60,7 +60,7 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
     [
         (("--step", "4"), "--step 4: there are 4 time steps, 0 to 3."),
         (("--unit", "3"), "--unit 3: there are 3 units, 0 to 2."),
-        (("--batch", "-2"), "--batch -2: the only one of the batch entries is 0."),
+        (("--batch", "-2"), "--batch -2: the only index of the batch entries is 0."),
         (("--gate", "forgett"), "Did you mean forget?"),
         (
             ("--layer", "gru", "--gate", "update", "--gate", "output"),
