@@ -108,7 +108,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """equals: entries holding the same number, `hidden_states[0, 3, 1]`.  equations: the number's own first."""
+    """equals: entries with the same number, `hidden_states[0, 3, 1]`.  equations: the number's own first."""
 
     target: Target
     value: float

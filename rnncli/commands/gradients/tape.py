@@ -24,9 +24,10 @@ NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 class Norms(NamedTuple):
-    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input).
+    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time of the input.
 
-    states: by `forward/hidden`, each (timesteps,) of float64, by time of the last recurrent layer's input.
+    states: by `forward/hidden`, each (timesteps,) of float64, by time of the last recurrent layer's
+    input.  inputs: (timesteps,), by time of the stack's input.
     skipped: (timesteps,) of bool, what the mask left out.
     """
 
@@ -157,7 +158,7 @@ class _Walk:
     def _stepped(
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
     ) -> tuple[list[Any], dict[str, list[Any]]]:
-        """Step the recurrent layer, in one or both directions: its tensors in Keras's order, and its states."""
+        """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
         ours: Any = self.ours[self.place]
         counts = self._counts(x, given)
         self.skipped = ~counts

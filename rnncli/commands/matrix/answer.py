@@ -48,7 +48,7 @@ class MatrixAnswer:
     matrix: Matrix
 
     def document(self, view: View) -> dict[str, Any]:
-        """Engine, seed, layer and input come from the result without sequences or state; equalities follow."""
+        """Take engine, seed, layer and input from the result without sequences or state; add equalities."""
         return {
             **head_of(self.plainest),
             "matrix": [

@@ -39,7 +39,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """panels: per row of the sheet, one box per heat map.  legend: one box per scale, and one for the mask."""
+    """panels: per row of the sheet, one box per heat map.  legend: one box per scale, one for the mask."""
 
     width: float
     height: float
@@ -176,7 +176,7 @@ def short(value: float, text: str) -> str:
 
 
 def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
-    """Whether the legend goes right of the input: at least four heat maps below, and it is no wider."""
+    """Whether the legend goes right of the input: at least four heat maps wide below, and room enough."""
     first = sheet.rows[0].panels
     room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
     alone = first[0].kind == "input" and len(first) == 1
