@@ -24,11 +24,11 @@ NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 class Norms(NamedTuple):
-    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time of the input.
+    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time step.
 
     states: by `forward/hidden`, each (timesteps,) of float64, by time of the last recurrent layer's
     input.  inputs: (timesteps,), by time of the stack's input.
-    skipped: (timesteps,) of bool, what the mask left out.
+    skipped: (timesteps,) of bool, True for masked steps.
     """
 
     states: Mapping[str, Array]

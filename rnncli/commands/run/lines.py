@@ -144,7 +144,7 @@ class Stream:
         yield from call.parted(result, sizes, cases[0])
 
     def _joined(self, cases: list[Case]) -> Case:
-        """Join cases into one.  A stateful layer starts from its initial state, then keeps its own."""
+        """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""
         import numpy as np
 
         one = cases[0]
