@@ -229,7 +229,7 @@ class Source:
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
-        """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is its candidate."""
+        """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
         if isinstance(node, Returned):
             said = self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
             return said, ""
