@@ -1,8 +1,8 @@
-"""The commands: one file or folder each, found by its name; names that begin with an underscore are none.
+"""The commands: one file or folder each, found by name; names with a leading underscore are skipped.
 
-A command's module holds a function of the module's name, and three constants:
+A command's module holds a function with the module's name and three constants:
 
-- SECTION: the heading under which the help lists it;
-- SUMMARY: its line there;
-- EXAMPLES: command lines, one per line, for the end of its own help.
+- SECTION: the help section that lists it;
+- SUMMARY: its one-line description there;
+- EXAMPLES: command lines, one per line, shown at the end of its help.
 """

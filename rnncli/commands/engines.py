@@ -1,4 +1,4 @@
-"""`rnncli engines`: what can compute here."""
+"""`rnncli engines`: the available engines."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def engines(output: OutputFlags) -> None:
 
 @dataclass(frozen=True)
 class EnginesAnswer:
-    """Names, versions, and whether they are there."""
+    """Engine names, versions and availability."""
 
     engines: Sequence[EngineInfo]
 
     def document(self, view: View) -> dict[str, Any]:
-        """Each engine as it describes itself."""
+        """Return each engine's description of itself."""
         return {**head(), "engines": [engine._asdict() for engine in self.engines]}
 
     def page(self, view: View) -> Page:
-        """One engine per row, its note under its version; missing ones are dim."""
+        """Return one row per engine, with its note below the version; missing engines are dim."""
         headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version"))
         rows = tuple(
             (
@@ -55,10 +55,10 @@ class EnginesAnswer:
         return Page((), (), (Table(headings, rows),))
 
     def records(self, view: View) -> Records:
-        """One engine a row."""
+        """Return one row per engine."""
         rows = ((engine.name, engine.available, engine.version, engine.note) for engine in self.engines)
         return ("name", "available", "version", "note"), rows
 
     def tensors(self) -> dict[str, Array]:
-        """There are none: UsageError."""
+        """Raise UsageError; this command has no tensors."""
         return no_tensors("engines")

@@ -47,7 +47,7 @@ def samples(
 
 
 def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
-    """UsageError for a format that it is not in: it is printed as it is."""
+    """Raise UsageError for a format other than the sample's own; it is printed unchanged."""
     from rnncli.cli.files import demand_place
 
     demand_place(output.output)
@@ -66,12 +66,12 @@ def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
 
 @dataclass(frozen=True)
 class SamplesAnswer:
-    """Their names, what they are, and how to try one."""
+    """The samples' names, descriptions, and commands to try them."""
 
     samples: Sequence[Sample]
 
     def document(self, view: View) -> dict[str, Any]:
-        """name, title and command of each."""
+        """Return name, title and command of each."""
         return {
             **head(),
             "samples": [
@@ -81,7 +81,7 @@ class SamplesAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """A name and its title, and under it the command that runs it."""
+        """Return each name with its title, and the command that runs it below."""
         headings = (Column(say("sample", view.lang)), Column(say("title", view.lang)))
         rows = tuple(
             (cell(sample.name, "strong"), (line(sample.title), line(command(sample), "dim")))
@@ -90,15 +90,15 @@ class SamplesAnswer:
         return Page((), (), (Table(headings, rows),))
 
     def records(self, view: View) -> Records:
-        """One sample a row."""
+        """Return one row per sample."""
         rows = ((sample.name, sample.title, command(sample)) for sample in self.samples)
         return ("name", "title", "command"), rows
 
     def tensors(self) -> dict[str, Array]:
-        """There are none: UsageError."""
+        """Raise UsageError; this command has no tensors."""
         return no_tensors("samples")
 
 
 def command(sample: Sample) -> str:
-    """What to type to see it run."""
+    """Return the command that runs the sample."""
     return f"rnncli samples {sample.name} | rnncli run {sample.hint}".rstrip()

@@ -1,1 +1,1 @@
-"""Answer -> bytes: the page that an answer makes, its words and numbers, and the formats that show it."""
+"""Turn an answer into bytes: its page, wording and numbers, and the output formats."""

@@ -1,4 +1,4 @@
-"""How many columns of a terminal there are, for tables that have as many columns as fit."""
+"""Measure terminal columns, for tables that show as many columns as fit."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from rnncli.renderers.page import View, marks
 
 Item = TypeVar("Item")
 BETWEEN = 2
-"""Blanks between two columns of a table."""
+"""Blanks between two table columns."""
 
 
 def width_of(text: str) -> int:
-    """The columns that `text` takes in a terminal: two for a wide character."""
+    """Return the terminal columns that `text` takes; a wide character takes two."""
     from unicodedata import east_asian_width
 
     return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def longest(texts: Iterable[str]) -> int:
-    """The columns of the longest of `texts`; 0 where there are none."""
+    """Return the width of the widest of `texts`; 0 if there are none."""
     return max(map(width_of, texts), default=0)
 
 
 @dataclass(frozen=True)
 class Space:
-    """The columns of a terminal that are left for a part of a table; None where lines have no end."""
+    """Terminal columns left for a part of a table; None if unlimited."""
 
     left: int | None
 
     @classmethod
     def beside(cls, taken: Iterable[int], view: View, least: int = 0) -> Space:
-        """What is left beside columns of these widths, at least so many."""
+        """Return the space left beside columns of these widths, but at least `least`."""
         if view.width is None:
             return cls(None)
         return cls(max(view.width - sum(width + BETWEEN for width in taken), least))
 
     def fits(self, widths: Iterable[int], more: int = 0) -> bool:
-        """Whether there is room for columns of these widths, and for so many characters more."""
+        """Return whether columns of these widths fit, plus `more` characters."""
         return self.left is None or sum(width + BETWEEN for width in widths) - BETWEEN + more <= self.left
 
     def count(self, width: int, most: int) -> int:
-        """How many columns of one width there is room for, at least one."""
+        """Return how many columns of one width fit, at least one."""
         return most if self.left is None else max(1, min(most, (self.left + BETWEEN) // (width + BETWEEN)))
 
     def share(self, count: int, least: int, most: int) -> int:
-        """How wide each of so many columns can be."""
+        """Return how wide each of `count` columns can be."""
         return most if self.left is None else min(most, max(self.left // count - BETWEEN, least))
 
     def split(self, items: Sequence[Item], width: Callable[[Item], int]) -> Iterator[list[Item]]:
-        """`items` in groups, each with as many as there is room for, at least one."""
+        """Yield `items` in groups, each with as many as fit, at least one."""
         group: list[Item] = []
         for item in items:
             if group and not self.fits(map(width, [*group, item])):
@@ -63,7 +63,7 @@ class Space:
 
 
 def wrap(text: str, view: View) -> list[str]:
-    """As many lines as the width asks for."""
+    """Wrap `text` to the width of `view`."""
     if view.width is None:
         return [text]
     wide = width_of(text) / max(len(text), 1)
@@ -71,7 +71,7 @@ def wrap(text: str, view: View) -> list[str]:
 
 
 def flow(pieces: Iterable[str], view: View) -> list[str]:
-    """`pieces` with dots between them, on as many lines as the width asks for."""
+    """Join `pieces` with dots, wrapped to the width of `view`."""
     lines: list[str] = []
     for piece in pieces:
         longer = f"{lines[-1]}{marks(view).dot}{piece}" if lines else piece

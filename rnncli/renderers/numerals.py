@@ -1,4 +1,4 @@
-"""Numbers as text: the shortest that reads back the same, and the aligned for the eye."""
+"""Numbers as text: the shortest form that round-trips, and an aligned form for reading."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ INFINITY = "Infinity"
 
 
 def is_short(array: Array) -> bool:
-    """Whether `array` holds floats of 16 bits, of which bfloat16 is one that NumPy itself lacks."""
+    """Return whether `array` holds 16-bit floats, including bfloat16, which NumPy itself lacks."""
     return array.dtype.itemsize == 2 and array.dtype.kind not in "iub"
 
 
 def is_float(array: Array) -> bool:
-    """Whether `array` holds floats of any width."""
+    """Return whether `array` holds floats of any width."""
     return array.dtype.kind == "f" or is_short(array)
 
 
 def spelled(value: float) -> str:
-    """What stands in a file for a float that is not finite."""
+    """Return the text for a non-finite float in a file."""
     if value != value:
         return NOT_A_NUMBER
     return INFINITY if value > 0 else f"-{INFINITY}"
 
 
 def exact(array: Array, decimals: int | None = None) -> list[str]:
-    """Every value of `array`, flat, in the fewest digits that its own dtype reads back the same.
+    """Return every value of `array`, flattened, in the fewest digits that round-trip in its dtype.
 
-    decimals: rounded to so many before; the digits of a narrow dtype would round otherwise than its numbers.
+    decimals: round to this many first; rounding the digits of a narrow dtype could give another result.
     """
     flat = np.ravel(rounded(array, decimals))
     if not is_float(flat):
@@ -45,7 +45,7 @@ def exact(array: Array, decimals: int | None = None) -> list[str]:
 
 
 def widened(array: Array) -> Array:
-    """Floats of 16 bits as float64, each the decimal with the fewest digits that rounds to it."""
+    """Convert 16-bit floats to float64, each to the decimal with the fewest digits that rounds to it."""
     bits, places = np.unique(np.ascontiguousarray(array).view(np.uint16), return_inverse=True)
     values = bits.view(array.dtype).astype(np.float32).tolist()
     with np.errstate(over="ignore"):
@@ -62,7 +62,7 @@ def _fewest_digits(value: float, dtype: np.dtype[Any]) -> float:
 
 
 def rounded(array: Array, decimals: int | None) -> Array:
-    """`array` to so many decimals, in its own dtype; as it is for None."""
+    """Round `array` to `decimals` in its own dtype; unchanged for None."""
     if decimals is None or not is_float(array):
         return array
     with np.errstate(invalid="ignore", over="ignore"):
@@ -72,7 +72,7 @@ def rounded(array: Array, decimals: int | None) -> Array:
 
 
 def style_for(array: Array, decimals: int | None) -> str:
-    """The format in which all of `array` is readable: decimals for ordinary sizes, else an exponent."""
+    """Return a format that suits all of `array`: decimals for ordinary sizes, else an exponent."""
     if not is_float(array):
         return "d" if array.dtype.kind in "iu" else ""
     largest = max(map(_largest, arrays.blocks(array.reshape(-1))), default=0.0)
@@ -87,7 +87,7 @@ def _largest(array: Array) -> float:
 
 
 def written(value: Any, style: str) -> str:
-    """One number for the eye."""
+    """Format one number for reading."""
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, (bool, int)):
         return str(number)

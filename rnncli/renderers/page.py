@@ -1,9 +1,9 @@
-"""What is said, before it is drawn: a Page of headed tables, and the View in which someone wants it.
+"""Content before rendering: a Page of tables with headings, and the View that says how to show it.
 
-An answer makes pages, a renderer draws them, and neither knows the other.  A style is a few words
-that say what a piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`, `number`, which keeps
-its place among others, the idea that a tensor stands for, `hidden` or `cell`, and `same0` to `same3`,
-numbers that are the same.  `rise0` to `rise7` are values between a bound and another, `pole0` to `pole7`
+An answer makes pages and a renderer draws them; neither knows the other.  A style names what a
+piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
+alignment; the idea that a tensor stands for, `hidden` or `cell`; `same0` to `same3`, numbers
+that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to `pole7`,
 values around zero.
 """
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class View(NamedTuple):
-    """How an answer is wanted.
+    """How to show an answer.
 
     lang: `en` or `ko`.  precision: decimals, None for four in tables and for all of them elsewhere.
     full: every number, not only the edges of large tensors.
-    width: columns of the terminal, None where lines may be as long as they like.
-    color: escape codes are welcome.  ascii: the output takes no other characters.
-    theme: `light` or `dark` paper of svg and html; "" for what they have by default.
+    width: columns of the terminal, None if lines may be of any length.
+    color: use escape codes.  ascii: the output supports only ASCII.
+    theme: `light` or `dark` background of svg and html; "" for their default.
     encoding: of a table; all other text is UTF-8.
     """
 
@@ -42,7 +42,7 @@ class View(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The signs that are not words.  bars: from low to high."""
+    """Symbols that are not words.  bars: from low to high."""
 
     ellipsis: str
     dot: str
@@ -55,12 +55,12 @@ ASCII = Marks("...", ", ", " -> ", ".:-=+*#@")
 
 
 def marks(view: View) -> Marks:
-    """The signs that `view` can show."""
+    """Return the symbols that `view` can show."""
     return ASCII if view.ascii else UNICODE
 
 
 def histogram(counts: Sequence[int], view: View) -> str:
-    """How often each part of a range occurs, one bar each; "" where there is no range."""
+    """Return a bar per bin of `counts`; "" if there are no bins."""
     bars, highest = marks(view).bars, max(counts, default=0)
     if len(counts) < 2:
         return ""
@@ -73,12 +73,12 @@ class _Span(NamedTuple):
 
 
 class Span(_Span):
-    """A piece of text of one style, with no control character in it, whatever a file calls its columns."""
+    """A piece of text in one style; control characters, such as in column names of a file, are escaped."""
 
     __slots__ = ()
 
     def __new__(cls, text: str, style: str = "") -> Span:
-        """`text` as every renderer may show it."""
+        """Create a span with `text` made safe to show."""
         return super().__new__(cls, visible(text), style)
 
 
@@ -86,14 +86,14 @@ Line: TypeAlias = tuple[Span, ...]
 
 
 class Later:
-    """A part of a document that is known when all before it has been written."""
+    """A part of a document that is known only after everything before it has been written."""
 
     def __init__(self, value: Callable[[], Any]) -> None:
         self.value = value
 
 
 class Numbers(NamedTuple):
-    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows.
+    """The values of a tensor, with one name per axis; the renderer decides how many to show.
 
     time: as in result.NamedTensor.
     """
@@ -104,18 +104,18 @@ class Numbers(NamedTuple):
 
 
 Cell: TypeAlias = tuple[Line | Numbers, ...]
-"""What stands in one place of a table, from top to bottom."""
+"""Content of one table cell, from top to bottom."""
 
 
 class Column(NamedTuple):
-    """A column of a table.  right: its texts end in line, as counts should."""
+    """A column of a table.  right: right-align its texts, as for counts."""
 
     heading: str
     right: bool = False
 
 
 class Table(NamedTuple):
-    """Rows of cells under headings; a title of its own where a page has several."""
+    """Rows of cells below headings; has its own title if a page has several tables."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -123,7 +123,7 @@ class Table(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Tables side by side and one below the other; cells[row][column]."""
+    """Tables in rows and columns; cells[row][column]."""
 
     down: tuple[str, ...]
     across: tuple[str, ...]
@@ -131,23 +131,23 @@ class Grid(NamedTuple):
 
 
 class Forms(NamedTuple):
-    """One part in several forms, the best first: a renderer shows the first that fits, else the last.
+    """One part in several forms, best first: a renderer shows the first that fits, else the last.
 
-    forms: made as they are asked for, where that is an iterator.
+    forms: may be an iterator, which makes them on demand.
     """
 
     forms: Iterable[tuple[Table | Line, ...]]
 
 
 class Page(NamedTuple):
-    """A title, a few remarks under it, and then tables, grids and single lines."""
+    """A title, a few remarks below it, then tables, grids and single lines."""
 
     title: Line
     notes: tuple[Line, ...] = ()
     parts: tuple[Table | Grid | Forms | Line, ...] = ()
 
     def parts_in(self, fits: Callable[[Table], bool] = lambda _: True) -> Iterator[Table | Grid | Line]:
-        """The parts; of Forms the first of which all tables fit, else the last."""
+        """Yield the parts; of Forms, the first whose tables all fit, else the last."""
         for part in self.parts:
             if not isinstance(part, Forms):
                 yield part
@@ -159,14 +159,14 @@ class Page(NamedTuple):
 
 
 Records: TypeAlias = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
-"""A header, and rows of it in long form: one number a row."""
+"""A header and its rows in long form: one number per row."""
 
 
 class Answer(Protocol):
-    """What a command says, in each of the forms that a renderer may want.
+    """What a command returns, in each form that a renderer may need.
 
-    document: JSON-able, arrays and Later allowed as leaves.
-    tensors: by name; UsageError where there are none.
+    document: JSON-serializable, with arrays and Later allowed as leaves.
+    tensors: by name.  Raises UsageError if there are none.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...
@@ -179,9 +179,9 @@ class Answer(Protocol):
 
 
 class GrowingAnswer(Protocol):
-    """An answer told while it is computed, in the formats that can be written so.
+    """An answer written while it is computed, for the formats that support it.
 
-    Its arrays come part after part, in the order in which they stand here; one form can be taken, once.
+    Its arrays arrive in parts, in the order of the document; only one form can be read, and only once.
     """
 
     def document(self, view: View) -> dict[str, Any]: ...
@@ -192,27 +192,27 @@ class GrowingAnswer(Protocol):
 
 
 def line(text: str, style: str = "") -> Line:
-    """A line of one style."""
+    """Return a line of one style."""
     return (Span(text, style),)
 
 
 def cell(text: str, style: str = "") -> Cell:
-    """A cell of one line."""
+    """Return a cell of one line."""
     return (line(text, style),)
 
 
 def has_numbers(cell: Cell) -> bool:
-    """Whether `cell` holds values, and not only what is said of them."""
+    """Return whether `cell` holds numbers, not only text."""
     return any(isinstance(part, Numbers) for part in cell)
 
 
 def idea(label: Label) -> str:
-    """The idea that a tensor stands for: equal tensors stand for the same one."""
+    """Return the idea that a tensor stands for; equal tensors share one."""
     return label.part if label.part in ("hidden", "cell") and not label.traced else ""
 
 
 def bar(value: float, low: float, high: float, view: View) -> Span:
-    """One value of a heat map, between `low` and `high`: as high as it is, and warmer the higher it is."""
+    """Return one bar of a heat map; higher and warmer the closer `value` is to `high`."""
     signs = marks(view).bars
     if value != value:
         return Span("?", "alarm")
@@ -222,5 +222,5 @@ def bar(value: float, low: float, high: float, view: View) -> Span:
 
 
 def heat(values: Iterable[float], low: float, high: float, view: View) -> Line:
-    """A heat map of one row, a bar a value."""
+    """Return one row of a heat map, one bar per value."""
     return tuple(bar(value, low, high, view) for value in values)

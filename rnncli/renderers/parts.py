@@ -1,4 +1,4 @@
-"""What several answers say alike."""
+"""Parts shared by several answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "co
 
 
 class Computed(Protocol):
-    """What every answer to a case says of it: see Result."""
+    """What every computed answer says about its case; see Result."""
 
     @property
     def engine(self) -> str: ...
@@ -48,12 +48,12 @@ class Computed(Protocol):
 
 
 def head() -> dict[str, Any]:
-    """How every document begins."""
+    """Return the first entries of every document."""
     return {"schema": SCHEMA, "version": __version__}
 
 
 def head_of(result: Computed) -> dict[str, Any]:
-    """How a document begins that something was computed for."""
+    """Return the first entries of the document of a computed result."""
     return {
         **head(),
         "engine": result.engine,
@@ -66,7 +66,7 @@ def head_of(result: Computed) -> dict[str, Any]:
 
 
 def short_head_of(result: Computed, line: int) -> dict[str, Any]:
-    """The same of a line of a stream, of which all have the same layers.  line: counted from 1."""
+    """Same for a line of a stream, whose lines all have the same layers.  line: counted from 1."""
     return {
         "schema": SCHEMA,
         "line": line,
@@ -77,9 +77,9 @@ def short_head_of(result: Computed, line: int) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=4)  # every record of a stream asks for the same ones
+@lru_cache(maxsize=4)  # the same for every record of a stream
 def configs(stack: Stack) -> list[dict[str, Any]]:
-    """The layers as Keras itself writes them."""
+    """Return the layers as Keras configs."""
     from rnncli.specs import to_config
 
     return list(map(to_config, stack))
@@ -87,7 +87,7 @@ def configs(stack: Stack) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=4)
 def expression(stack: Stack) -> str | list[str]:
-    """`LSTM(3)`; of a stack a list of them.  A case document takes either as its layer."""
+    """Return `LSTM(3)`, or a list for a stack.  A case document accepts both as its layer."""
     from rnncli.specs import describe
 
     written = list(map(describe, stack))
@@ -95,26 +95,26 @@ def expression(stack: Stack) -> str | list[str]:
 
 
 def title(layers: Sequence[Spec], view: View) -> Line:
-    """`LSTM(3, return_sequences=True)`; a stack from first to last."""
+    """Return `LSTM(3, return_sequences=True)`; for a stack, first to last."""
     from rnncli.specs import describe
 
     return line(marks(view).arrow.join(describe(spec) for spec in layers), "strong")
 
 
 def note(pieces: Iterable[str], view: View) -> Line:
-    """Remarks on one line."""
+    """Return remarks on one line."""
     return line(marks(view).dot.join(pieces), "dim")
 
 
 def input_text(shape: Shape, dtype: str, view: View) -> str:
-    """`input (1, 4, 5) float32`."""
+    """Return `input (1, 4, 5) float32`."""
     return f"{say('input', view.lang)} {format_shape(shape)} {dtype}"
 
 
 def note_of(result: Computed, view: View, line: int | None = None) -> Line:
-    """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`.
+    """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, and options such as `training`.
 
-    line: of a stream, said first.
+    line: of a stream, shown first.
     """
     pieces = [] if line is None else [f"{say('line', view.lang)} {line}"]
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
@@ -127,13 +127,13 @@ def note_of(result: Computed, view: View, line: int | None = None) -> Line:
 
 
 def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
-    """A returned tensor with its values."""
+    """Return a returned tensor with its values."""
     equals = {"equals": list(tensor.equals)}
     return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
 
 
 def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any]:
-    """What is known of a returned tensor before its values."""
+    """Return what is known of a returned tensor before its values."""
     return {
         "name": tensor.name,
         "axes": list(tensor.axes),
@@ -145,12 +145,12 @@ def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any
 
 
 def records_header(columns: Iterable[str]) -> tuple[str, ...]:
-    """`name, batch, timestep, unit, value`: an axis of many is an index of one."""
+    """Return `name, batch, timestep, unit, value`: axis names in the plural become singular."""
     return ("name", *(SINGULAR.get(axis, axis) for axis in columns), "value")
 
 
 def axes_of(tensors: Iterable[NamedTensor | GrowingTensor]) -> tuple[str, ...]:
-    """batch, timesteps, units, and instead of units whatever else there is."""
+    """Return batch, timesteps, units, and any other axes in place of units."""
     found = dict.fromkeys(axis for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in found if axis not in ("batch", "timesteps")]
     return ("batch", "timesteps", *(others or ["units"]))
@@ -159,7 +159,7 @@ def axes_of(tensors: Iterable[NamedTensor | GrowingTensor]) -> tuple[str, ...]:
 def rows_of(
     tensor: NamedTensor | GrowingTensor, columns: Sequence[str], view: View
 ) -> Iterator[tuple[Any, ...]]:
-    """One number a row: where it stands, and what it is, in the digits that read back the same."""
+    """Yield one row per number: its indices and its value, in digits that round-trip."""
     import numpy as np
 
     from rnncli import arrays
@@ -179,22 +179,22 @@ def rows_of(
 
 
 def no_tensors(command: str) -> NoReturn:
-    """The error of a command that computes nothing."""
+    """Raise the UsageError of a command that computes nothing."""
     raise UsageError(
         f"{command} returns no tensors to store.", "Use --format json, or store the tensors of run."
     )
 
 
 def name_cell(label: Label) -> Cell:
-    """The name in the colour of its idea."""
+    """Return the name in the color of its idea."""
     return cell(str(label), f"strong {idea(label)}".strip())
 
 
 def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:
-    """`= hidden_states[:, -1, :]`, in the colour of what it is equal to."""
+    """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
     return tuple((Span("= ", "dim"), Span(claim, idea(addresses.parse(claim).label))) for claim in claims)
 
 
 def small(number: float) -> str:
-    """A difference: `3.0e-08`, or `0`."""
+    """Format a difference: `3.0e-08`, or `0`."""
     return f"{number:.1e}" if number else "0"

@@ -1,4 +1,4 @@
-"""Values in a few figures: extremes and where, mean and std, how many are saturated or not finite.
+"""Statistics of values: extremes and their indices, mean, std, saturated and non-finite counts.
 
 `of` computes them; `document` and `parts` show them.
 """
@@ -16,14 +16,14 @@ from rnncli.renderers.wording import say
 
 BINS = 8
 BLOCK = 2**20
-"""So many values are widened to float64 in one go."""
+"""Values converted to float64 at a time."""
 MARGIN = 0.05
-"""Saturated is what is nearer to a bound than this: beyond 0.05 and 0.95, or beyond -0.95 and 0.95."""
+"""A value is saturated within this distance of a bound: below 0.05 or above 0.95, or beyond ±0.95."""
 
 
 @dataclass(frozen=True)
 class Extreme:
-    """A value, and its index in the tensor."""
+    """A value and its index in the tensor."""
 
     value: float
     index: tuple[int, ...]
@@ -31,11 +31,11 @@ class Extreme:
 
 @dataclass(frozen=True)
 class Stats:
-    """Figures over what is finite; None where nothing is.
+    """Statistics of the finite values; None if there are none.
 
-    count: of all values, finite or not.  saturated: the fraction of the finite ones beyond `beyond`,
-    None for values without bounds.  histogram: counts in BINS equal parts of min to max, the counts
-    of one bin where all are the same.
+    count: all values, finite or not.  saturated: the fraction of finite values beyond `beyond`,
+    None for unbounded values.  histogram: counts in BINS equal parts of min to max; a single
+    bin if all are the same.
     """
 
     count: int
@@ -51,10 +51,10 @@ class Stats:
 
 
 def of(values: Array, bounds: tuple[float, float] | None = None, counted: Array | None = None) -> Stats:
-    """The figures of `values`.
+    """Compute the statistics of `values`.
 
-    bounds: what the values cannot leave, (0, 1) or (-1, 1).  counted: where True, of a shape that
-    broadcasts to that of `values`; everything without it.
+    bounds: the range of the values, (0, 1) or (-1, 1).  counted: True for values to include, of a
+    shape that broadcasts to that of `values`; None includes all.
     """
     import numpy as np
 
@@ -90,7 +90,7 @@ def of(values: Array, bounds: tuple[float, float] | None = None, counted: Array 
 
 @dataclass
 class _Seen:
-    """What one pass over the values finds.  low, high: a value, and where it is in the flat array."""
+    """Result of one pass over the values.  low, high: a value and its index in the flat array."""
 
     count: int = 0
     finite: int = 0
@@ -101,7 +101,7 @@ class _Seen:
     high: tuple[float, int] | None = None
 
     def add(self, start: int, wide: Array, counts: Array) -> None:
-        """One block more, which begins at `start`."""
+        """Add a block that begins at `start`."""
         import numpy as np
 
         finite = counts & np.isfinite(wide)
@@ -121,7 +121,7 @@ class _Seen:
 
 
 def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, Array]]:
-    """Where a part of the flat values begins, it as float64, and which of it counts."""
+    """Yield the start of each block of the flat values, the block as float64, and which values count."""
     import numpy as np
 
     flat = values.reshape(-1)
@@ -141,7 +141,7 @@ def _extreme(found: tuple[float, int], values: Array) -> Extreme:
 
 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
-    """The index of the first NaN that counts, in the order of the axes."""
+    """Return the index of the first counted NaN, in axis order."""
     import numpy as np
 
     for start, wide, counts in _blocks(values, counted):
@@ -152,7 +152,7 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
 
 
 def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
-    """Every figure; `axes` name what an index counts."""
+    """Return all statistics; `axes` name the axes of an index."""
     return {
         "axes": list(axes),
         "count": stats.count,
@@ -173,7 +173,7 @@ def _extreme_document(extreme: Extreme | None) -> dict[str, Any] | None:
 
 
 def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:
-    """A table of one row per tensor, or some lines of text for each."""
+    """Return a table with one row per tensor, or a few lines of text for each."""
     if not stats:
         return ()
     odd = any(figures.nan or figures.infinite for figures in stats.values())
@@ -235,7 +235,7 @@ def _lines(name: str, stats: Stats, view: View) -> Iterator[Line]:
 
 
 def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, str, str]:
-    """min, max, mean and std, in one format.  signed: a blank where others have a sign."""
+    """Return min, max, mean and std in one format.  signed: put a blank in place of a plus sign."""
     if stats.min is None or stats.max is None:
         return ("", "", "", "")
     import numpy as np
@@ -263,7 +263,7 @@ def _percent(share: float) -> str:
 
 
 def _beyond_text(stats: Stats, view: View) -> str:
-    """`<0.05 >0.95`, `±0.95`: where a value is saturated."""
+    """Return `<0.05 >0.95` or `±0.95`: where a value counts as saturated."""
     low, high = stats.beyond or (0.0, 0.0)
     both = "+-" if view.ascii else "±"
     return f"{both}{high:g}" if low == -high else f"<{low:g} >{high:g}"

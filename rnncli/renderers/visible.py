@@ -1,12 +1,12 @@
-"""Names made safe to show: a terminal obeys control characters, and XML has no place for them."""
+"""Make names safe to show: terminals obey control characters, and XML forbids them."""
 
 from __future__ import annotations
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""`text` with every control and format character written out: ESC becomes `\x1b`, U+202E `\u202e`.
+    r"""Escape every control and format character in `text`: ESC becomes `\x1b`, U+202E `\u202e`.
 
-    keep: characters that stay as they are, such as the line feed of a message.
+    keep: characters to leave unchanged, such as the line feed of a message.
     """
     if text.isprintable():
         return text
@@ -24,9 +24,9 @@ def _written_out(char: str) -> str:
 
 
 def json_escaped(data: bytes) -> bytes:
-    r"""JSON text that is as safe, and means the same strings: U+202E becomes `\u202e`, also inside a key.
+    r"""Make JSON text safe to show, with the same meaning: U+202E becomes `\u202e`, also inside a key.
 
-    JSON's own rules leave DEL, the controls above it and all format characters as they are.
+    JSON itself does not escape DEL, the C1 controls or format characters.
     """
     if data.isascii() and b"\x7f" not in data:
         return data

@@ -1,7 +1,7 @@
 """Every heading and every meaning, in English and Korean.
 
-Names of tensors, axes, options and files are the same in every language, so that scripts can rely
-on them; only what explains them is translated.
+Names of tensors, axes, options and files are the same in every language, so scripts can rely
+on them; only the explanations are translated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WORDS: dict[str, dict[str, str]] = {
         "batch": "batch",
         "row": "row",
         "column": "column",
-        # what was asked for beside layers and inputs
+        # options besides layers and inputs
         "with training": "training",
         "with calls": "{} calls",
         "with mask": "masked",
@@ -267,23 +267,23 @@ WORDS: dict[str, dict[str, str]] = {
 
 
 def say(key: str, lang: str = "en") -> str:
-    """The words for `key`; English where a language is not spoken here."""
+    """Return the text for `key`; in English if `lang` has none."""
     return WORDS.get(lang, WORDS["en"])[key]
 
 
 def meaning(label: Label, lang: str = "en") -> str:
-    """What a tensor is, `layer 0: hidden state at every time step`; "" where nobody knows."""
+    """Return what a tensor is, `layer 0: hidden state at every time step`; "" if unknown."""
     text = _of_tensor(label, "", lang)
     return text if label.call is None or not text else f"{say('call', lang).format(label.call)}: {text}"
 
 
 def brief(label: Label, lang: str = "en") -> str:
-    """The same in a few words, for under the name, which has said the rest: `every time step`."""
+    """Return a short meaning to show below the name, without repeating it: `every time step`."""
     return _of_tensor(label, "brief ", lang)
 
 
 def _of_tensor(label: Label, prefix: str, lang: str) -> str:
-    """`0/forward_cell_1/last_hidden_state`: the layer, the cell of RNN, then what it is."""
+    """`0/forward_cell_1/last_hidden_state`: the layer, the cell of RNN, then the tensor."""
     words = WORDS.get(lang, WORDS["en"])
     own = label.part if label.traced else label._replace(call=None, layer=None, cell=None)
     text = words.get(f"{prefix}{own}", "")

@@ -1,4 +1,4 @@
-"""explain: where one number comes from."""
+"""explain: show how one number was computed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rnncli.result import Result
 
 @dataclass(frozen=True)
 class ExplainAnswer:
-    """An explanation, and the run that it is of."""
+    """An explanation and the run it belongs to."""
 
     explanation: Explanation
     result: Result
@@ -27,7 +27,7 @@ class ExplainAnswer:
 
         An equation has `key`, `name`, `layer`, `direction`, `timestep`, `step`, `batch`, `unit`, `value`,
         `function` ("" for none), `total` (what the function is applied to), `symbols`, `terms`, `others`
-        (`count` and `value` of those that are not listed, or null), `remainder` (total minus all terms),
+        (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
         `rounding` (value minus the function of total in float64) and `masked` (`kind` and `timestep`, or
         null).  A term has a `value` and `factors`: `name`, `value`, and `explained`, the key of another
         equation or "".
@@ -46,18 +46,18 @@ class ExplainAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """The number, and below it every equation, one step after the other."""
+        """Return the number, then every equation in order."""
         from rnncli.commands.explain.page import page
 
         return page(self, view)
 
     def records(self, view: View) -> Records:
-        """A factor a row, with its term and its equation."""
+        """Return one row per factor, with its term and its equation."""
         header = ("equation", "value", "total", "term", "term_value", "factor", "factor_value", "explained")
         return header, (row for equation in self.explanation.equations for row in self._rows(equation))
 
     def tensors(self) -> dict[str, Array]:
-        """An explanation is no tensor."""
+        """Raise UsageError; an explanation has no tensors."""
         no_tensors("explain")
 
     def _rows(self, equation: Equation) -> Iterator[tuple[Any, ...]]:
@@ -103,7 +103,7 @@ def _factor(factor: Factor, number: Callable[[float], Any]) -> dict[str, Any]:
 
 
 def _numbers(dtype: str) -> Callable[[float], Any]:
-    """Numbers that the layer itself computed are of its own dtype, and are written in its few digits."""
+    """Return a converter to `dtype` for numbers the layer computed, so they print in that type's digits."""
     import numpy as np
 
     own = np.dtype(dtype).type

@@ -1,7 +1,7 @@
-"""Where one number comes from, as values: equations of named terms that refer to each other, all frozen.
+"""An explanation of one number as frozen values: equations of named terms that refer to each other.
 
-An Explanation is a tree whose branches may meet again, so it is kept flat: every equation once, the
-number itself first, and a factor names the equation that explains it.
+The equations form a graph, stored flat: each equation once, the requested number's first; a factor
+names the equation that explains it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from rnncli.result import TensorInfo
 
 
 class Target(NamedTuple):
-    """The number that is asked for: `last_cell_state`, (0, 1); no index is negative."""
+    """The requested number: `last_cell_state`, (0, 1); no index is negative."""
 
     name: str
     indices: tuple[int, ...]
 
     @property
     def text(self) -> str:
-        """`last_cell_state[0, 1]`."""
+        """Return `last_cell_state[0, 1]`."""
         return f"{self.name}{list(self.indices)}"
 
 
 class Place(NamedTuple):
-    """Where a number stands.
+    """Location of a number.
 
-    direction: forward or backward, "" outside of a loop over time.  timestep: the input's own index, and
-    step: which one it is in the order of processing; None where there is no time.
+    direction: forward or backward, "" outside a loop over time.  timestep: the input's index.
+    step: its position in processing order; both None without a time axis.
     """
 
     layer: int
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 class Factor:
     """A number in a term.  name: `forget`, `feature 0`, `kernel[0, 3]`.
 
-    explained: the `key` of the equation that says where it comes from; "" where none does.
+    explained: the `key` of the equation that explains it; "" if there is none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Term:
-    """Factors, and their product in float64."""
+    """Factors and their product in float64."""
 
     value: float
     factors: tuple[Factor, ...]
@@ -64,7 +64,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Others:
-    """The smaller terms that are not listed, added up."""
+    """Sum of the smaller terms that are not listed."""
 
     count: int
     value: float
@@ -74,8 +74,8 @@ class Others:
 class Note:
     """Why a number was not computed at its step.
 
-    kind: `held` (the number of `timestep`), `start` (nothing was computed before; the start state),
-    `silent` (nothing was put out before), `zeroed` or `masked` (zero because the mask says so).
+    kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed before),
+    `silent` (no output before), `zeroed` or `masked` (zero because of the mask).
     """
 
     kind: str
@@ -84,12 +84,12 @@ class Note:
 
 @dataclass(frozen=True)
 class Equation:
-    """value = function(total), and total = the terms + others + remainder.
+    """value = function(total), and total = terms + others + remainder.
 
-    key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: a text a term of the textbook.
-    value, total: the layer's own numbers; without a function they are the same.
-    terms: the largest first where a term of the textbook is spread out.
-    remainder, rounding: by how much the layer's own sum, and its function, differ from float64's.
+    key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: one text per textbook term.
+    value, total: the layer's own numbers; equal if there is no function.
+    terms: largest first if a textbook term is split into several.
+    remainder, rounding: how far the layer's own sum, and its function value, differ from float64.
     """
 
     key: str
@@ -108,7 +108,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """equals: entries that are the same number, `hidden_states[0, 3, 1]`.  equations: its own first."""
+    """equals: entries with the same number, `hidden_states[0, 3, 1]`.  equations: the number's own first."""
 
     target: Target
     value: float
@@ -118,7 +118,7 @@ class Explanation:
 
 
 def target(text: str, infos: Sequence[TensorInfo]) -> Target:
-    """What `last_cell_state[0,1]` names among `infos`.  Raises UsageError where that is not one number."""
+    """Parse `last_cell_state[0,1]` against `infos`.  Raises UsageError if it does not name one number."""
     info, parts = addresses.named(text, infos)
     return Target(info.name, _index(text, parts, info))
 

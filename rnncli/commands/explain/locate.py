@@ -1,4 +1,4 @@
-"""Every number of a traced result by where it stands: what it is, and which cell or layer computed it."""
+"""Locate every number of a traced result: what it is, and which cell or layer computed it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RETURNED = "returned"
-"""The output of a step: the hidden state, or what a masked step puts out; `output` is a gate of an LSTM."""
+"""Output of a step: the hidden state, or the output of a masked step; `output` is a gate of an LSTM."""
 
 
 class Returned(NamedTuple):
-    """An entry of a tensor that a layer returned, by the layer's own name for it."""
+    """An entry of a tensor that a layer returned, under the layer's own tensor name."""
 
     layer: int
     name: str
@@ -26,9 +26,9 @@ class Returned(NamedTuple):
 
 
 class Inner(NamedTuple):
-    """A number of a loop over time: a gate, a part of the state, or the output, of one unit.
+    """A number in a loop over time: a gate, a part of the state, or the output, of one unit.
 
-    direction: of Bidirectional, else "".  position: of the step, in the order of processing.
+    direction: of Bidirectional, else "".  position: of the step, in processing order.
     name: `forget`, `cell_0/cell`, `candidate.recurrent`, RETURNED.
     """
 
@@ -41,12 +41,12 @@ class Inner(NamedTuple):
 
     @property
     def cell(self) -> str:
-        """`cell_0/` in front of what belongs to one of RNN's cells, else ""."""
+        """Prefix `cell_0/` if it belongs to one of RNN's cells, else ""."""
         return "".join(self.name.rpartition("/")[:2])
 
     @property
     def cell_key(self) -> str:
-        """`0`: the cell's own name among the cells and in front of its weights, else ""."""
+        """`0`: the cell's name among the cells and the prefix of its weights, else ""."""
         return self.cell.rstrip("/").removeprefix("cell_")
 
 
@@ -54,7 +54,7 @@ Node = Returned | Inner
 
 
 def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
-    """What may be named: the last layer's tensors, then every layer's with its number in front."""
+    """Return the tensors a user may name: the last layer's, then every layer's with its number as prefix."""
     named = {info.name: info for info in stack.outputs(input_shape, all_layers=True)}
     return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
 
@@ -69,7 +69,7 @@ class Part(NamedTuple):
 
 
 def parts(stack: Stack) -> dict[str, Part]:
-    """What else may be named: `forget`, `forward/forget`, `1/cell_0/reset`; alone, of the last layer."""
+    """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
     found: dict[str, Part] = {}
     for index, layer in enumerate(stack.layers):
         for direction, loop in layer.loops.items():
@@ -89,7 +89,7 @@ def parts(stack: Stack) -> dict[str, Part]:
 
 
 class Source:
-    """A case and its trace, with every layer's outputs and states in it."""
+    """A case and its trace, with every layer's outputs and states."""
 
     def __init__(self, case: Case, result: Result) -> None:
         self.case, self.weights = case, result.weights
@@ -99,7 +99,7 @@ class Source:
         self.loops = {(loop.layer, loop.direction if loop.is_half else ""): loop for loop in result.trace}
 
     def node(self, target: Target) -> Node:
-        """The number that `target` names."""
+        """Return the number that `target` names."""
         last = len(self.stack.layers) - 1
         own = {info.name for info in self.stack.layers[last].outputs(self.shapes[last])}
         if target.name in own:
@@ -111,13 +111,13 @@ class Source:
         return Returned(int(layer), name, target.indices)
 
     def _inner(self, part: Part, indices: tuple[int, ...]) -> Inner:
-        """A number of a gate: at the input's time, or without one at the last step that was processed."""
+        """Return a number of a gate: at the input's time, or without a time at the last processed step."""
         times = self.loops[part.layer, part.direction].times.tolist()
         position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
         return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
     def settled(self, node: Node) -> Node:
-        """The same number where it was computed, as far as it was only handed on."""
+        """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, Returned):
             equation = self.stack.layers[node.layer].equation(
                 node.name, node.indices, self.shapes[node.layer]
@@ -130,42 +130,42 @@ class Source:
         return node
 
     def at(self, node: Returned, entry: Entry) -> Inner:
-        """A number that a loop of the node's layer left behind."""
+        """Return the number in the node's loop that this entry was taken from."""
         name = entry.part or RETURNED
         return Inner(node.layer, entry.direction, entry.position, name, node.indices[0], entry.unit)
 
     def output_of(self, node: Inner) -> str:
-        """The state that the loop puts out: `hidden`, of the last of several cells."""
+        """Return the state that the loop outputs: `hidden`, of the last cell if there are several."""
         *_, name = (part for part in self.loop(node).states if part.rpartition("/")[2] == "hidden")
         return name
 
     def loop(self, node: Inner) -> LoopTrace:
-        """The trace of the node's loop."""
+        """Return the trace of the node's loop."""
         return self.loops[node.layer, node.direction]
 
     def timestep(self, node: Inner) -> int:
-        """The input's own index of its step."""
+        """Return the input's index of the node's step."""
         return int(self.loop(node).times[node.position])
 
     def status(self, node: Inner) -> str:
-        """Whether its step was computed, held or zeroed."""
+        """Return whether the node's step was computed, held or zeroed."""
         return STATUSES[self.loop(node).status[node.batch, node.position]]
 
     def before(self, node: Inner, state: str, unit: int) -> float:
-        """A number of a state before the node's step."""
+        """Return a number of a state before the node's step."""
         loop = self.loop(node)
         if node.position:
             return float(loop.parts[state][node.batch, node.position - 1, unit])
         return float(loop.start[state][node.batch, unit])
 
     def value(self, node: Node) -> float:
-        """The layer's own number."""
+        """Return the layer's own number."""
         if isinstance(node, Returned):
             return float(self.tensors[self.stack.prefix(node.layer) + node.name][node.indices])
         return float(self.row(node)[node.unit])
 
     def row(self, node: Inner, part: str = "activation") -> Array:
-        """The numbers of all units, (units,); part: which one of a gate."""
+        """Return the numbers of all units, (units,).  part: which part of a gate."""
         loop, name = self.loop(node), node.name
         if name == RETURNED:
             name = "output"
@@ -175,7 +175,7 @@ class Source:
         return found
 
     def key(self, node: Node) -> str:
-        """A name for the node and for no other one."""
+        """Return a unique name for the node."""
         prefix = self.stack.prefix(node.layer)
         if isinstance(node, Returned):
             return f"{prefix}{node.name}{list(node.indices)}"
@@ -183,7 +183,7 @@ class Source:
         return f"{path}{node.name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
     def place(self, node: Node) -> Place:
-        """Where it stands, in the words of a trace."""
+        """Return where the node is, in the terms of a trace."""
         if isinstance(node, Inner):
             direction = self.loop(node).direction
             return Place(node.layer, direction, self.timestep(node), node.position, node.batch, node.unit)
@@ -191,19 +191,19 @@ class Source:
         return Place(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
     def layer_of(self, node: Node) -> Any:
-        """The layer, of Bidirectional the one of the node's direction."""
+        """Return the layer; for Bidirectional, the layer of the node's direction."""
         layer: Any = self.stack.layers[node.layer]
         return layer.loops[node.direction] if isinstance(node, Inner) and node.direction else layer
 
     def maker(self, node: Node) -> Any:
-        """The cell that computed the node, or the layer that has no cell."""
+        """Return the cell that computed the node, or the layer if it has no cell."""
         layer = self.layer_of(node)
         if not isinstance(node, Inner):
             return layer
         return layer.cell.cells[node.cell_key] if node.cell else layer.cell
 
     def weights_of(self, node: Node) -> Mapping[str, Array]:
-        """Of its cell or layer, by their own names."""
+        """Return the weights of the node's cell or layer, by their own names."""
         parts = [self.stack.prefix(node.layer)]
         if isinstance(node, Inner):
             parts += [f"{node.direction}/" if node.direction else "", node.cell_key]
@@ -213,23 +213,23 @@ class Source:
         return found
 
     def dropout(self, node: Inner, row: str) -> tuple[Array, ...]:
-        """The masks of its cell for the `inputs`, or for the state."""
+        """Return the dropout masks of the node's cell for the `inputs`, or for the state."""
         masks = self.loop(node).dropout
         masks = masks[node.cell_key] if node.cell else masks
         found: tuple[Array, ...] = masks.inputs if row == "inputs" else masks.recurrent
         return found
 
     def inputs(self, layer: int) -> Array:
-        """What the layer got."""
+        """Return the layer's input."""
         found: Array = self.tensors[f"{layer - 1}/{self.below(layer).name}"] if layer else self.case.inputs
         return found
 
     def below(self, layer: int) -> TensorInfo:
-        """The tensor that the layer under this one hands on."""
+        """Return the tensor that the layer below passes on."""
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
-        """What its cell or layer says of it, and the gate that it is in truth: SimpleRNN's hidden state."""
+        """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
         if isinstance(node, Returned):
             said = self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
             return said, ""
@@ -241,7 +241,7 @@ class Source:
 
 
 def _alias(said: Sum) -> str | None:
-    """`candidate` where the equation says that it is the candidate, and no more."""
+    """Return `candidate` if the equation only says that it equals the candidate."""
     match said.terms:
         case (Product((Now(name, "", False),)),) if not said.function:
             return name

@@ -1,4 +1,4 @@
-"""How an explanation is read: the number, its equation in names and in numbers, then each name's own."""
+"""Lay out an explanation: the number, its equation in names and numbers, then each name's equation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def page(answer: ExplainAnswer, view: View) -> Page:
-    """The number in the title, what it is below, then the equations, those of one place together."""
+    """Return a page with the number in the title, its meaning, then the equations, grouped by place."""
     found, root = answer.explanation, answer.explanation.equations[0]
     label = addresses.label(found.target.name)
     style = f"strong {idea(label)}".strip()
@@ -41,7 +41,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
 
 
 def _place(place: Place, answer: ExplainAnswer, view: View) -> Iterator[str]:
-    """`layer 0`, `backward`, `unit 1`, `t=3`, as far as there are several, and another `step`."""
+    """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
     lang, result = view.lang, answer.result
     if len(result.layers) > 1:
         yield f"{say('layer', lang)} {place.layer}"
@@ -57,7 +57,7 @@ def _place(place: Place, answer: ExplainAnswer, view: View) -> Iterator[str]:
 
 
 def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
-    """Terms under their names where they are few, else one below the other."""
+    """Put terms below their names if they are few, else one below the other."""
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
     if equation.note is not None:
@@ -68,7 +68,7 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
 
 
 def _masked(name: str, equation: Equation, view: View) -> Table:
-    """`cell = cell at t=2 = 0.1234   masked at t=3, so this is the number of t=2`."""
+    """Return `cell = cell at t=2 = 0.1234   masked at t=3, so this is the number of t=2`."""
     note, place = equation.note, equation.place
     assert note is not None
     said = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
@@ -79,7 +79,7 @@ def _masked(name: str, equation: Equation, view: View) -> Table:
 
 
 def _abreast(name: str, equation: Equation, view: View) -> Table:
-    """Names, their numbers, their products and the sum, each under the one above."""
+    """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.factors]
     texts = iter(_written([*numbers, *(term.value for term in terms), equation.value], view))
@@ -110,7 +110,7 @@ def _times(texts: Sequence[str], widths: Sequence[int], view: View) -> str:
 
 
 def _listed(name: str, equation: Equation, view: View) -> Table:
-    """A term a row, the largest first."""
+    """Return one row per term, largest first."""
     numbers = [factor.value for term in equation.terms for factor in term.factors]
     sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]
     texts = _written([*sums, *numbers, equation.total, equation.value], view)
@@ -130,7 +130,7 @@ def _listed(name: str, equation: Equation, view: View) -> Table:
 
 
 def _head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
-    """`input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
+    """Return `input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
     total, value = numbers
     symbols = " + ".join(equation.symbols).replace("·", _dot(view))
     if not equation.function:
@@ -150,7 +150,7 @@ def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Ce
 
 
 def _names(factors: Sequence[Factor], dot: str) -> Line:
-    """What was multiplied; weights are there for who looks for them."""
+    """Return the names of the factors, weights less prominent."""
     spans: list[Span] = []
     for factor in factors:
         weight = factor.name.startswith(("kernel[", "recurrent_kernel["))
@@ -168,7 +168,7 @@ def _dot(view: View) -> str:
 
 
 def _written(numbers: Sequence[float], view: View) -> list[str]:
-    """In line on the point, in a format that is right for the largest."""
+    """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
     from rnncli.renderers.numerals import style_for, written

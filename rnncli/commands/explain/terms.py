@@ -1,4 +1,4 @@
-"""One number of a result, taken apart: the equations of its layers, with the numbers of a trace in them."""
+"""Break one number of a result down: the equations of its layers, with the numbers of a trace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rnncli.result import Result, TensorInfo
 
 
 class Link(NamedTuple):
-    """A factor, and what it refers to.  further: whether that lies a step back or a layer down."""
+    """A factor and what it refers to.  further: whether that is a step back or a layer down."""
 
     factor: Factor
     node: Node | None = None
@@ -29,20 +29,20 @@ class Link(NamedTuple):
 
 
 IDENTITY = (None, "linear")
-"""Activations that need no word."""
+"""Activations that are not shown."""
 
 Links = tuple[Link, ...]
-"""Of a product, or of a whole equation."""
+"""Links of a product, or of a whole equation."""
 
 
 def explained(
     case: Case, result: Result, target: Target, depth: int = 1, terms: int | None = None
 ) -> Explanation:
-    """Where `target` comes from.
+    """Explain how `target` was computed.
 
-    result: the trace of tracing.with_all_outputs(case), every layer's tensors in it.  depth: 1 stops at the
-    states before and at the layer below, each more follows those that are listed once more.
-    terms: how many of a sum to list, None for all.
+    result: the trace of tracing.with_all_outputs(case), with every layer's tensors.  depth: 1 stops at
+    the states before and at the layer below; each further level follows the listed ones once more.
+    terms: how many terms of a sum to list, None for all.
     """
     source = Source(case, result)
     level: list[Node] = [source.node(target)]
@@ -63,7 +63,7 @@ def explained(
 
 
 def _linked(equation: Equation, found: dict[str, Equation]) -> Equation:
-    """`equation` with references to equations that are there, and to no others."""
+    """Remove references to equations that are not in `found`."""
 
     def kept(factor: Factor) -> Factor:
         return factor if factor.explained in found else replace(factor, explained="")
@@ -73,7 +73,7 @@ def _linked(equation: Equation, found: dict[str, Equation]) -> Equation:
 
 
 def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, list[Link]]:
-    """The equation of one number, and the links of the terms that are listed."""
+    """Return the equation of one number, and the links of its listed terms."""
     name = node.name if isinstance(node, Inner) else source.key(node)
     value = source.value(node)
     bare = Equation(source.key(node), name, source.place(node), value, value)
@@ -100,7 +100,7 @@ def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, l
 def _with_terms(
     equation: Equation, products: list[Links], most: int | None, source: Source
 ) -> tuple[Equation, list[Link]]:
-    """The products as terms, and what they lack of the total."""
+    """Add the products as terms, and their difference from the total."""
     valued = [(_multiplied(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
     others = Others(len(left), sum(value for value, _ in left)) if left else None
@@ -116,7 +116,7 @@ def _multiplied(links: Links) -> float:
 
 
 def _size(links: Links) -> tuple[bool, float]:
-    """The largest product first, but before it what is no number and spoils the sum."""
+    """Sort key: non-finite products first, since they make the sum non-finite, then the largest."""
     value = _multiplied(links)
     return value == value, -abs(value)
 
@@ -128,7 +128,7 @@ def _factor(link: Link, source: Source) -> Factor:
 
 
 def _totals(source: Source, node: Node, gate: str) -> Array:
-    """What the function is applied to, of all units: softmax takes them together."""
+    """Return the arguments of the function for all units, since softmax needs them together."""
     if isinstance(node, Inner):
         return source.row(node._replace(name=node.cell + gate), "preactivation")
     weights = source.weights_of(node)
@@ -137,18 +137,18 @@ def _totals(source: Source, node: Node, gate: str) -> Array:
 
 
 def _spelled(function: Any) -> str:
-    """The name of an activation."""
+    """Return the name of an activation."""
     return str(function) if isinstance(function, str) else str(getattr(function, "class_name", function))
 
 
 def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | None:
-    """What is to be said of a number that the mask kept from being computed; None for every other one."""
+    """Return the note on a number that was not computed because of the mask; None for any other."""
     if isinstance(node, Returned):
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
     if node.name != RETURNED and node.name not in source.loop(node).states:
-        return None  # a gate is computed at a masked step too, and not used
+        return None  # a gate is computed at a masked step too, but not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
     name = source.output_of(node) if node.name == RETURNED else node.name
@@ -165,7 +165,7 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
 
 
 def _blanked(source: Source, node: Returned, value: float) -> tuple[Note, Links] | None:
-    """Of Masking: an input that was not handed on."""
+    """Same for Masking: an input that was not passed on."""
     said, _ = source.equation(node)
     if said.terms != (Product((Given(),)),):
         return None
@@ -182,7 +182,7 @@ class _Spread:
         self.maker = source.maker(node)
 
     def term(self, term: Product | Fan | Bias) -> Iterator[Links]:
-        """One product, or of a fan as many as its row is long."""
+        """Yield the product; for a fan, one product per entry of its row."""
         match term:
             case Product():
                 yield tuple(self._single(factor) for factor in term.factors)
@@ -193,7 +193,7 @@ class _Spread:
                 yield (Link(Factor(f"bias{list(place)}", float(self.weights["bias"][place]))),)
 
     def symbol(self, term: Product | Fan | Bias) -> str:
-        """The term as a textbook writes it."""
+        """Return the term in textbook notation."""
         match term:
             case Product():
                 return " · ".join(_symbol(factor, self._single(factor)) for factor in term.factors)
@@ -235,7 +235,7 @@ class _Spread:
         return Link(Factor(name, value), other)
 
     def _before(self, part: str, unit: int, name: str) -> Link:
-        """name: `hidden 1 {}`, to be filled in with when that was."""
+        """name: `hidden 1 {}`, where {} is replaced with the time."""
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
@@ -261,7 +261,7 @@ class _Spread:
         return Link(Factor(f"{gate} {unit}", self.source.value(other)), other)
 
     def _entry(self, row: str, place: int) -> Link:
-        """One entry of the row that a kernel is multiplied by."""
+        """Return one entry of the row that a kernel is multiplied by."""
         node = self.node
         if row != "inputs":
             return self._before(row, place, f"{row} {place} {{}}")
@@ -274,7 +274,7 @@ class _Spread:
         return self._input((node.batch, self.source.timestep(node), place))
 
     def _input(self, index: tuple[int, ...]) -> Link:
-        """An entry of what the layer got: a feature, or what the layer below put out."""
+        """Return an entry of the layer's input: a feature, or an output of the layer below."""
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
@@ -285,12 +285,12 @@ class _Spread:
         return Link(Factor(names[place] if place < len(names) else f"feature {place}", value))
 
     def _column(self, gate: str) -> int:
-        """Where a gate's column for this unit stands in a kernel."""
+        """Return the index of the gate's column for this unit in a kernel."""
         unit = self.source.place(self.node).unit
         return int(self.maker.gates.index(gate) * self.maker.units + unit) if gate else unit
 
     def _mask(self, fan: Fan) -> Array | None:
-        """The dropout mask of the fan's row, (n,)."""
+        """Return the dropout mask of the fan's row, (n,)."""
         if not isinstance(self.node, Inner):
             return None
         masks = self.source.dropout(self.node, fan.row)
@@ -301,12 +301,12 @@ class _Spread:
 
 
 def _symbol(factor: Any, link: Link) -> str:
-    """A state is `before` in a symbol even where there is no step before."""
+    """Return the symbol of a factor; a state is `before` even at the first step."""
     return link.factor.name if not isinstance(factor, Before) else f"{factor.name} before"
 
 
 def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
-    """The entries of tensors that are returned for `case` and hold the same number, by a layer's claims."""
+    """Return the returned entries that hold the same number, according to the layers' claims."""
     stack = case.stack
     last = stack.prefix(len(stack.layers) - 1)
     asked = {info.name for info in stack.outputs(case.inputs.shape)}
@@ -330,7 +330,7 @@ def _equal(case: Case, result: Result, target: Target) -> tuple[str, ...]:
 
 
 def _outwards(index: tuple[int, ...], window: tuple[Any, ...], shape: tuple[int, ...]) -> list[int]:
-    """The place in the whole tensor of `index` in its `window`, `[:, -1, 3:]`."""
+    """Convert `index` in a `window`, such as `[:, -1, 3:]`, to an index in the whole tensor."""
     if not window:
         return list(index)
     left = iter(index)
@@ -343,7 +343,7 @@ def _outwards(index: tuple[int, ...], window: tuple[Any, ...], shape: tuple[int,
 def _inwards(
     index: tuple[int, ...], window: tuple[Any, ...], inner: tuple[int, ...], shape: tuple[int, ...]
 ) -> tuple[int, ...] | None:
-    """The other way round; None where the window does not show that place."""
+    """Convert an index in the whole tensor to one in the window; None if it is outside."""
     import numpy as np
 
     places = (tuple(place) for place in np.ndindex(*inner))
@@ -351,9 +351,9 @@ def _inwards(
 
 
 def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> tuple[Explanation, Result]:
-    """Where the number that `text` names comes from, and the trace that it was read from.
+    """Return where the number named by `text` comes from, and the trace it was read from.
 
-    See `explained`.  Raises UsageError where `text` names no single number.
+    See `explained`.  Raises UsageError if `text` does not name a single number.
     """
     wide = _with_sequences(tracing.with_all_outputs(case), text)
     checks.refuse_the_impossible(wide)
@@ -366,7 +366,7 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
 
 def _with_sequences(case: Case, text: str) -> Case:
-    """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
+    """Let the last layer return its sequence if the number requires it; its other numbers do not change."""
     address = _address(text)
     if address is None or not address.label.sequence or not case.stack.layers[-1].recurrent:
         return case
@@ -374,7 +374,7 @@ def _with_sequences(case: Case, text: str) -> Case:
 
 
 def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
-    """The gate that is asked for, with time or without, as the index says."""
+    """Return the requested gate, with or without a time axis, depending on the index."""
     address = _address(text)
     part = address and locate.parts(stack).get(str(address.label))
     if not address or not part or str(address.label) in known:
@@ -385,7 +385,7 @@ def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[Tens
 
 
 def _address(text: str) -> addresses.Address | None:
-    """What `text` names; None where it is no address, which `explanation.target` tells."""
+    """Parse `text`; None if it is not an address, which `explanation.target` reports."""
     try:
         return addresses.parse(text)
     except ValueError:
@@ -393,7 +393,7 @@ def _address(text: str) -> addresses.Address | None:
 
 
 def example(stack: Stack) -> str:
-    """A number that `explain` can explain whatever the sizes: `last_cell_state[0,0]`."""
+    """Return a number that `explain` accepts for any sizes: `last_cell_state[0,0]`."""
     last = stack.layers[-1]
     if not last.recurrent or last.input_rank != 3:
         return "last_cell_state[0,0]"

@@ -61,7 +61,7 @@ def gradients(
 
 
 def _demand_plain(run: RunFlags) -> None:
-    """UsageError for what changes the numbers and not the question."""
+    """Raise UsageError for flags that change the numbers but do not apply here."""
     if run.engine not in ("auto", "tensorflow"):
         raise UsageError(
             f"--engine {run.engine}: gradients are computed by tensorflow.", "Leave --engine out."
@@ -74,7 +74,7 @@ def _demand_plain(run: RunFlags) -> None:
 
 
 def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
-    """The flags of each: those of --layer if it is given, and then of every one of --against."""
+    """Return the flags of each stack: --layer if given, then each one of --against."""
     names = [text for word in against or () for text in _separated(word)]
     if against and not names:
         raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
@@ -88,13 +88,13 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
 
 
 def _separated(word: str) -> list[str]:
-    """`lstm,GRU(3, use_bias=False)` at the commas that stand in no brackets."""
+    """Split `lstm,GRU(3, use_bias=False)` at commas outside brackets."""
     parts = re.split(r",(?![^(\[]*[)\]])", word)
     return [part.strip() for part in parts if part.strip()]
 
 
 def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
-    """The same input and seed with other layers, of as many units unless they say how many."""
+    """Return cases with the same input and seed and other layers, with the same units unless specified."""
     from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.commands.gradients.curves import units_of

@@ -1,4 +1,4 @@
-"""gradients: how far back does the output see?"""
+"""gradients: how far back the output depends on states and inputs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 24
-"""More steps are shown at even distances, unless all of them are wanted."""
+"""If there are more steps, evenly spaced ones are shown, unless View.full is set."""
 LONGEST_BAR = 14
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 NUMBER = 8
 DECADES = 30
-"""Bars show so many powers of ten at most."""
+"""Bars span at most this many powers of ten."""
 
 
 @dataclass(frozen=True)
 class GradientsAnswer:
-    """One stack of layers, or several of them side by side, of the same input."""
+    """Gradients of one or several stacks of layers for the same input."""
 
     found: tuple[Gradients, ...]
 
@@ -35,15 +35,15 @@ class GradientsAnswer:
         of: tensor, batch, text and how many `entries`.  rule: `vanishes_below` and `explodes_above`, both
         as ratios to the norm at the last processed step that the output depends on.  Each of the layers
         has its `expression`, `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
-        `direction` (forward, backward, or "" where both read it), `norms` (a number a time step of the
-        input, the Frobenius norm of d(of)/d(part)), `masked` (true where a step was left out), and
+        `direction` (forward, backward, or "" if both read it), `norms` (one number per time step of the
+        input, the Frobenius norm of d(of)/d(part)), `masked` (true for skipped steps), and
         `verdict`: `kind` (vanishes, explodes, steady, independent, undefined), `timestep`, `ratio`,
         `reference`.
         """
         first = self.found[0]
         target = first.target
         common = head_of(first)
-        del common["layer"], common["expression"]  # each of the layers has its own
+        del common["layer"], common["expression"]  # each stack has its own
         return {
             **common,
             "of": {
@@ -64,7 +64,7 @@ class GradientsAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """The norms as bars and numbers, then what each curve does, and the rule."""
+        """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
         first = self.found[0]
         asked = line(say("norms of", view.lang).format(of=first.target.text))
         curves = self._named()
@@ -74,7 +74,7 @@ class GradientsAnswer:
         return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
 
     def records(self, view: View) -> Records:
-        """layer, direction, part, timestep, masked, value: one norm a row."""
+        """Return layer, direction, part, timestep, masked, value: one norm per row."""
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
             (name, curve.direction, curve.part, step, int(curve.skipped[step]), repr(float(norm)))
@@ -84,7 +84,7 @@ class GradientsAnswer:
         )
 
     def tensors(self) -> dict[str, Array]:
-        """`forward/hidden`, `input`, ..., each (timesteps,); the layer in front where there are several."""
+        """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
         several = len(self.found) > 1
         return {
             "/".join(filter(None, (name if several else "", curve.direction, curve.part))): curve.norms
@@ -97,13 +97,13 @@ class GradientsAnswer:
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _names(self) -> list[str]:
-        """`LSTM`; a second one of the kind is `LSTM 2`."""
+        """Return names such as `LSTM`; a second one of the same class is `LSTM 2`."""
         kinds = [_kind(found) for found in self.found]
         counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
         return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
 
     def _named(self) -> list[tuple[str, Curve]]:
-        """Every curve under the words that stand above it: the states of every layer, then the inputs."""
+        """Return every curve with its heading: the states of every layer, then the inputs."""
         both = {curve.direction for found in self.found for curve in found.curves} > {"forward"}
         named = []
         for layer, found in zip(self._names(), self.found, strict=True):
@@ -115,7 +115,7 @@ class GradientsAnswer:
 
 
 def _kind(found: Gradients) -> str:
-    """The class of the layer whose states are watched; of Bidirectional, of the layer inside."""
+    """Return the class of the layer whose states are tracked; for Bidirectional, of the inner layer."""
     from rnncli.layers import is_stepped
 
     spec = next(spec for spec in reversed(found.stack) if is_stepped(spec))
@@ -134,7 +134,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
 
 
 def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
-    """As many as the width asks for, each with the time in front."""
+    """Yield as many tables as the width requires, each with a time column first."""
     low, high = _ends(curves)
     steps = _shown_steps(len(curves[0][1].norms), view)
     masked = say("masked", view.lang)
@@ -155,7 +155,7 @@ def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
 
 
 def _shown_steps(count: int, view: View) -> list[int]:
-    """All of them, or every so many, and the last."""
+    """Return all steps, or evenly spaced ones and the last."""
     if view.full or count <= MOST_ROWS:
         return list(range(count))
     apart = -(-count // MOST_ROWS)
@@ -166,7 +166,7 @@ def _shown_steps(count: int, view: View) -> list[int]:
 def _groups(
     curves: Sequence[tuple[str, Curve]], space: Space
 ) -> Iterator[tuple[list[tuple[str, Curve]], int]]:
-    """Curves that stand side by side, and how long their bars are."""
+    """Yield curves that fit side by side, and the length of their bars."""
     tables = -(-len(curves) // space.count(max(NUMBER + 4, longest(name for name, _ in curves)), len(curves)))
     abreast = -(-len(curves) // tables)
     beside_bar = NUMBER + 1
@@ -176,7 +176,7 @@ def _groups(
 
 
 def _ends(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
-    """The powers of ten between which the bars of all curves grow."""
+    """Return the range of the bars of all curves, in powers of ten."""
     norms = [float(norm) for _, curve in curves for norm in curve.norms]
     logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]
     high = max(logs)
@@ -184,7 +184,7 @@ def _ends(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
 
 
 def _norm(norm: float, curve: Curve, low: float, high: float, length: int, view: View) -> Cell:
-    """`███▌      0.0312`"""
+    """Return `███▌      0.0312`."""
     share = 0.0
     if norm > 0:
         share = (log10(norm) - low) / (high - low) if isfinite(norm) else 1.0
@@ -196,7 +196,7 @@ def _norm(norm: float, curve: Curve, low: float, high: float, length: int, view:
 
 
 def _bar(share: float, length: int, some: bool, view: View) -> str:
-    """As long as its share; the least that is not nothing shows."""
+    """Draw a bar for `share` of `length`; a value above 0 is always visible."""
     if view.ascii:
         return ("#" * max(round(share * length), int(some and length > 0))).ljust(length)
     eighths = max(round(share * length * 8), int(some and length > 0))
@@ -204,7 +204,7 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
 
 
 def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
-    """How the table is to be read."""
+    """Yield notes on how to read the table."""
     low, high = _ends(curves)
     texts = [say("log bars", view.lang).format(low=f"{10**low:.1g}", high=f"{10**high:.1g}")]
     if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
@@ -218,7 +218,7 @@ def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
 
 
 def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
-    """`hidden  vanishes at t=3: ...`"""
+    """Yield `hidden  vanishes at t=3: ...`."""
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return

@@ -1,6 +1,6 @@
-"""How far back an output sees: which numbers are asked about, and what their gradients say, by a stated rule.
+"""How far back an output depends on earlier steps: the target numbers, and a verdict on their gradients.
 
-The gradients themselves come from Keras, see tape.py.
+Keras computes the gradients, see tape.py.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 VANISHED, EXPLODED = 1e-3, 1e3
-"""What a norm is held against is the norm at the last processed step that the output depends on."""
+"""Thresholds relative to the norm at the last processed step that the output depends on."""
 
 
 class Target(NamedTuple):
-    """The numbers that are differentiated.
+    """The numbers to differentiate.
 
     position, name: of the tensor among those returned.  batch: the sequence.  text: `hidden_states[0, 3, :]`.
-    entries: their places in that sequence's tensor, flattened.
+    entries: their flat indices in that sequence's tensor.
     """
 
     position: int
@@ -36,10 +36,10 @@ class Target(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a curve does on the way back: `vanishes`, `explodes`, `steady`, `independent` or `undefined`.
+    """How a curve changes going back: `vanishes`, `explodes`, `steady`, `independent` or `undefined`.
 
-    timestep: the first step, going back, that is beyond the bound.  ratio: the smallest or largest one.
-    reference: the step that the norms are held against; None where the output depends on no step.
+    timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest one.
+    reference: the step whose norm the others are compared with; None if the output depends on no step.
     """
 
     kind: str
@@ -50,12 +50,12 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """A norm a time step.
+    """One norm per time step.
 
     part: `input`, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
-    skipped: (timesteps,) of bool, True where the mask left a step out.
+    skipped: (timesteps,) of bool, True for masked steps.
     """
 
     part: str
@@ -65,7 +65,7 @@ class Curve:
 
     @property
     def verdict(self) -> Verdict:
-        """By the rule; of the steps that were computed, in the order of processing."""
+        """Apply the rule to the computed steps, in processing order."""
         steps = range(len(self.norms))
         order = steps[::-1] if self.direction == "backward" else steps
         kept = [step for step in order if not self.skipped[step]]
@@ -74,9 +74,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Of one stack of layers: a curve a part of the last recurrent layer's state, then the input's.
+    """Gradients of one stack: a curve per part of the last recurrent layer's state, then the input's.
 
-    conditions: as those of a Result.
+    conditions: same as in Result.
     """
 
     stack: Stack
@@ -90,16 +90,16 @@ class Gradients:
 
     @property
     def layers(self) -> tuple[Spec, ...]:
-        """First to last."""
+        """The layers, first to last."""
         return self.stack.specs
 
 
 def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
-    """The rule.  steps, norms: in the order of processing.
+    """Apply the rule.  steps, norms: in processing order.
 
-    The reference is the last step whose norm is not 0.  It explodes where a step before it is above
-    1000 times the reference; it vanishes where the first step, and every one up to some step, is below
-    a thousandth of it.
+    The reference is the last step whose norm is not 0.  A curve explodes if an earlier step is above
+    1000 times the reference; it vanishes if the first step, and every one up to some step, is below
+    1/1000 of it.
     """
     last = next((place for place in reversed(range(len(norms))) if norms[place] != 0), None)
     if last is None:
@@ -117,10 +117,10 @@ def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
 
 
 def target_of(text: str | None, infos: Sequence[TensorInfo]) -> Target:
-    """What `hidden_states[0,3,1]` names; without a text the output of the last time step.
+    """Parse `hidden_states[0,3,1]`; the default is the output of the last time step.
 
-    An index is a number or a slice an axis, the batch first; what is left out is taken whole, and a
-    batch left out is the sequence 0.  Raises UsageError where there is no such number.
+    Each axis takes a number or a slice, batch first; an omitted axis is taken whole, except that
+    an omitted batch means sequence 0.  Raises UsageError if there is no such number.
     """
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
@@ -129,7 +129,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> Target:
 
 
 def layer_of(case: Case) -> int:
-    """The place of the last layer that steps through time.  Raises UsageError where its state is hidden."""
+    """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
     places = [place for place, spec in enumerate(case.layers) if layers.is_stepped(spec)]
     after = case.layers[places[-1] if places else 0 :]
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
@@ -142,7 +142,7 @@ def layer_of(case: Case) -> int:
 
 
 def units_of(case: Case) -> int:
-    """How many the last layer that steps through time has; the last cell's where there are several."""
+    """Return the units of the last recurrent layer; of its last cell if it has several."""
     spec: Any = case.layers[layer_of(case)]
     while "units" not in spec.config:
         spec = spec.config.get("layer") or spec.config["cell"]
@@ -153,7 +153,7 @@ def units_of(case: Case) -> int:
 def judge(
     case: Case, target: Target, states: Mapping[str, Array], inputs: Array, skipped: Array
 ) -> Gradients:
-    """What an engine found, states by `forward/hidden`, as curves."""
+    """Convert what an engine found to curves; states by `forward/hidden`."""
     curves = []
     for name, norms in states.items():
         direction, _, part = name.partition("/")
@@ -177,7 +177,7 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> addresses.Index
 
 
 def _one(text: str, part: str, axis: str, size: object) -> int | slice:
-    """One index, not negative; or a slice, which may be empty of nothing."""
+    """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     length = int(str(size))
     try:
         one = addresses.number(part) if axis == "batch" else addresses.part(part)
@@ -214,11 +214,11 @@ def _written(part: int | slice) -> str:
 
 
 def gradients(case: Case, asked: str | None = None) -> Gradients:
-    """How much the numbers `asked` change with every state and every input; default: the last step's output.
+    """Compute how much the numbers `asked` depend on every state and input; default: the last output.
 
-    Through Keras, whatever else could compute the case.  States are those of the last recurrent layer.
-    The last layer's states may be asked for whether it returns them or not.
-    Raises UsageError where there are no such numbers, or no such layer.
+    Always uses Keras, even if another engine could compute the case.  States are those of the last
+    recurrent layer; the last layer's states are accepted whether it returns them or not.
+    Raises UsageError if there are no such numbers, or no such layer.
     """
     from rnncli.commands.gradients import tape
 

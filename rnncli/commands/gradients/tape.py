@@ -1,8 +1,8 @@
-"""Gradients through real Keras layers: TensorFlow's tape over Keras's own cells, every state watched.
+"""Gradients through real Keras layers: TensorFlow's tape over Keras's own cells, tracking every state.
 
-The one sequence that is asked about is repeated, once for each number of the output, so that a single
-backward pass gives every row of the Jacobian.  The last recurrent layer is stepped here, cell by cell,
-because Keras's loop shows no state; what comes out is held to what the layer itself returns.
+The sequence is repeated once per number of the output, so that a single backward pass gives every
+row of the Jacobian.  The last recurrent layer is stepped here, cell by cell, because Keras's loop
+does not expose the states; the result is checked against what the layer itself returns.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
 
 AT_ONCE = 256
-"""So many numbers of the output in one backward pass, at most."""
+"""Maximum number of outputs per backward pass."""
 HELD = 20_000_000
-"""So many numbers that the tape may hold, about."""
+"""Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
 class Norms(NamedTuple):
-    """Frobenius norms of d(entries)/d(...) by the time of the last recurrent layer's, and the stack's, input.
+    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time step.
 
-    states: by `forward/hidden`, each (timesteps,) of float64.  inputs: (timesteps,).
-    skipped: (timesteps,) of bool, what the mask left out.
+    states: by `forward/hidden`, each (timesteps,) of float64, by time of the last recurrent layer's
+    input.  inputs: (timesteps,), by time of the stack's input.
+    skipped: (timesteps,) of bool, True for masked steps.
     """
 
     states: Mapping[str, Array]
@@ -38,10 +39,10 @@ class Norms(NamedTuple):
 def norms(
     case: Case, weights: Mapping[str, Array], layer: int, batch: int, tensor: int, entries: Array
 ) -> Norms:
-    """Of the entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
+    """Compute norms for entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
 
-    A state is what the next step reads, each part on its own: a cell state's influence on the hidden
-    state of its own step has come in already.  Raises EngineError where Keras refuses or fails.
+    A state means what the next step reads, each part on its own: a cell state's effect on the hidden
+    state of its own step is not part of it.  Raises EngineError if Keras rejects the case or fails.
     """
     one = _one_sequence(case, batch)
     with engine.ready(one, weights) as (keras, layers):
@@ -63,7 +64,7 @@ def _norms(totals: dict[str, Any], skipped: Array) -> Norms:
 
 
 def _one_sequence(case: Case, batch: int) -> Case:
-    """The case of that sequence alone, and of a first call: no state is kept."""
+    """Return the case for one sequence, as in a first call: no state is kept."""
     only = slice(batch, batch + 1)
     states = case.initial_state
     return replace(
@@ -86,7 +87,7 @@ def _stateless(spec: Spec) -> Spec:
 
 @dataclass
 class _Stepped:
-    """What stepping through a layer in one direction left: outputs by input time, and the watched states."""
+    """Result of stepping a layer in one direction: outputs by input time, and the tracked states."""
 
     outputs: list[Any]
     last: list[Any]
@@ -94,7 +95,7 @@ class _Stepped:
 
 
 class _Walk:
-    """The layers of a case over one sequence, repeated."""
+    """The layers of a case, run on one repeated sequence."""
 
     def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int) -> None:
         import tensorflow
@@ -104,7 +105,7 @@ class _Walk:
         self.skipped: Any = None
 
     def verify(self, tensor: int) -> None:
-        """Raises EngineError where stepping gives other numbers than the layers themselves."""
+        """Check stepping against the layers.  Raises EngineError if the numbers differ."""
         import numpy as np
 
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
@@ -117,14 +118,14 @@ class _Walk:
             )
 
     def together(self) -> int:
-        """How many numbers of the output fit into one backward pass."""
+        """Return how many output numbers fit in one backward pass."""
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, HELD // one)))
 
     def squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
-        """By `forward/hidden`, and by `input`, the sum of the squared derivatives, (timesteps,)."""
+        """Yield sums of squared derivatives, (timesteps,), by `forward/hidden` and `input`."""
         import numpy as np
 
         tf, count = self.tf, len(entries)
@@ -142,7 +143,7 @@ class _Walk:
             yield name, np.array([np.sum(_squared(step)) for step in steps])
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], dict[str, list[Any]]]:
-        """The last layer's tensors, and by `forward/hidden` the watched states by input time."""
+        """Return the last layer's tensors, and the tracked states by `forward/hidden` and input time."""
         watched: dict[str, list[Any]] = {}
         tensors: list[Any] = []
         given = engine.arguments(self.keras, case, self.layers)
@@ -157,7 +158,7 @@ class _Walk:
     def _stepped(
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
     ) -> tuple[list[Any], dict[str, list[Any]]]:
-        """The recurrent layer, one direction or both: its tensors in Keras's order, and its states."""
+        """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
         ours: Any = self.ours[self.place]
         counts = self._counts(x, given)
         self.skipped = ~counts
@@ -179,9 +180,9 @@ class _Walk:
         return [*self._outputs(ours, runs), *last], watched
 
     def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
-        """(timesteps,), True where a step counts; the same for every repetition.
+        """Return (timesteps,), True for steps that are not masked; the same for every repetition.
 
-        Keras gives a mask that travels with its input to no layer that gets a state too.
+        Keras does not pass an input's own mask to a layer that also receives a state.
         """
         import numpy as np
 
@@ -191,7 +192,7 @@ class _Walk:
         return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[0].astype(bool)
 
     def _start(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
-        """Each direction's first state, flat."""
+        """Return the initial state of each direction, flat."""
         flat = self.keras.tree.flatten
         starts = [flat(layer.get_initial_state(x.shape[0])) for layer in layers]
         if "initial_state" not in given:
@@ -202,7 +203,7 @@ class _Walk:
     def _direction(
         self, layer: Any, ours: Any, x: Any, counts: Array, state: list[Any], tape: Any
     ) -> _Stepped:
-        """One direction: every state after its step is a tensor of its own, which all that follows reads."""
+        """Step one direction; each state is a separate tensor after its step, which later steps read."""
         tf, tree = self.tf, self.keras.tree
         like = layer.get_initial_state(1)
         hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
@@ -224,7 +225,7 @@ class _Walk:
         return done
 
     def _outputs(self, ours: Any, runs: Sequence[_Stepped]) -> list[Any]:
-        """The sequence or its last step, merged as Bidirectional does."""
+        """Return the sequence or its last step, merged as in Bidirectional."""
         ops = self.keras.ops
         if len(runs) == 1:
             outputs = runs[0].outputs
@@ -262,7 +263,7 @@ def _squared(values: Any) -> Array:
 
 
 def _parts(ours: Any) -> list[str]:
-    """`hidden`, `cell`: the parts of the state, in Keras's order."""
+    """Return the parts of the state in Keras's order: `hidden`, `cell`."""
     return [str(label.in_trace) for label in ours.cell.state_sizes]
 
 

@@ -1,4 +1,4 @@
-"""matrix: return_sequences x return_state, what each of the four returns, and what is equal."""
+"""matrix: what each return_sequences x return_state combination returns, and what is equal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MatrixAnswer:
     matrix: Matrix
 
     def document(self, view: View) -> dict[str, Any]:
-        """The plainest of the four says engine, seed, layer and input for all; then what is equal."""
+        """Take engine, seed, layer and input from the result without sequences or state; add equalities."""
         return {
             **head_of(self.plainest),
             "matrix": [
@@ -63,7 +63,7 @@ class MatrixAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """A grid of names and shapes, which entries are equal, and what all four have in common."""
+        """Return a grid of names and shapes, the equal entries, and what all four have in common."""
         grid = Grid(
             tuple(f"return_sequences={sequences}" for sequences in CHOICES),
             tuple(f"return_state={state}" for state in CHOICES),
@@ -78,7 +78,7 @@ class MatrixAnswer:
         return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 
     def records(self, view: View) -> Records:
-        """As of `run`, with the two choices in front."""
+        """Same as in `run`, with columns for the two options first."""
         columns = axes_of(tensor for _, result in self._results() for tensor in result.outputs)
         header = ("return_sequences", "return_state", *records_header(columns))
         rows = (
@@ -90,7 +90,7 @@ class MatrixAnswer:
         return header, rows
 
     def tensors(self) -> dict[str, Array]:
-        """By the two choices and the name: `return_sequences=True,return_state=False/hidden_states`."""
+        """Return tensors by options and name: `return_sequences=True,return_state=False/hidden_states`."""
         return {
             f"return_sequences={sequences},return_state={state}/{tensor.name}": tensor.values
             for (sequences, state), result in self._results()
@@ -99,7 +99,7 @@ class MatrixAnswer:
 
     @property
     def plainest(self) -> Result:
-        """The result with neither sequences nor state."""
+        """The result without sequences or state."""
         return self.matrix.results[False, False]
 
     def _results(self) -> Iterator[tuple[tuple[bool, bool], Result]]:
@@ -136,7 +136,7 @@ def _listed(words: str, names: list[str], view: View) -> Line:
 
 
 def _all_equal(values: list[Array]) -> bool:
-    """Bit for bit the same numbers, NaN where there is NaN."""
+    """Return whether all are equal bit for bit, with NaN in the same places."""
     import numpy as np
 
     first = values[0]
@@ -146,7 +146,7 @@ def _all_equal(values: list[Array]) -> bool:
 
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:
-    """The last layer with every combination of return_sequences and return_state."""
+    """Run the last layer with every combination of return_sequences and return_state."""
     last = case.stack.layers[-1]
     if not last.recurrent:
         raise LayerError(

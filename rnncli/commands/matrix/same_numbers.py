@@ -1,4 +1,4 @@
-"""Which entries of the returned tensors are the same numbers: one letter, one set of numbers."""
+"""Find entries of the returned tensors that hold the same numbers: same letter = same numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
 SOURCES = ((False, True), (True, True))
-"""With the state returned, which the other two leave out."""
+"""Combinations that return the state; the other two omit it."""
 GAP = -1
 LETTERS = ascii_lowercase + ascii_uppercase
 COLORS = 4
@@ -22,8 +22,8 @@ MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
 class Row(NamedTuple):
     """A tensor, or one half of it: `hidden_states[:, t, 3:]`.
 
-    half: `forward half`, `backward half` or "".  entries: by the row of the sequence at which they
-    stand; a tensor without time has one entry, where the sequence it belongs to ends.
+    half: `forward half`, `backward half` or "".  entries: by their index in the sequence; a tensor
+    without a time axis has one entry, at the end of the sequence it belongs to.
     """
 
     label: Label
@@ -32,14 +32,14 @@ class Row(NamedTuple):
     entries: Mapping[int, Array]
 
     def at(self, place: int, steps: int) -> str:
-        """One entry, as NumPy takes it: `hidden_states[:, -1, 3:]`."""
+        """Return one entry in NumPy notation: `hidden_states[:, -1, 3:]`."""
         return str(self.label) + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
 
 
 class Scheme(NamedTuple):
-    """The rows, how many time steps there are, and the letter of each (row, place) that has an equal.
+    """The rows, the number of time steps, and the letter of each (row, place) that equals another.
 
-    time: the input's index of each place.
+    time: the input's index for each place.
     """
 
     rows: tuple[Row, ...]
@@ -48,7 +48,7 @@ class Scheme(NamedTuple):
     time: Sequence[int]
 
     def identities(self) -> list[list[str]]:
-        """Every set of entries that are the same numbers, each entry as NumPy takes it."""
+        """Return every set of equal entries, each in NumPy notation."""
         sets: dict[str, list[str]] = {}
         for (row, place), letter in sorted(self.letters.items()):
             sets.setdefault(letter, []).append(self.rows[row].at(place, self.steps))
@@ -56,7 +56,7 @@ class Scheme(NamedTuple):
 
 
 def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
-    """The scheme of the four results of a matrix: each tensor from where most is returned."""
+    """Return the scheme of the four results, with each tensor from the result that returns the most."""
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
@@ -67,14 +67,14 @@ def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
 
 
 def _forward_units(result: Result) -> int | None:
-    """Where the backward half of a concatenated output begins; None where there are no halves."""
+    """Return where the backward half of a concatenated output begins; None if there are no halves."""
     layer: Any = result.stack.layers[-1]
     halved = layer.config.get("merge_mode") == "concat"
     return int(layer.forward.cell.units) if halved else None
 
 
 def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
-    """The tensor; of an output with two halves, both."""
+    """Yield the tensor, or both halves of an output that has two."""
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
     halves: list[tuple[str, slice]] = [("", slice(None))]
@@ -90,7 +90,7 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
 
 
 def _letters(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
-    """The letter of every entry that has an equal, to the last bit, in the order of reading."""
+    """Assign a letter to every entry that equals another bit for bit, in reading order."""
     places: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for number, row in enumerate(rows):
         for place, values in row.entries.items():
@@ -105,12 +105,12 @@ def _letter(number: int) -> str:
 
 
 def parts(scheme: Scheme, view: View) -> tuple[Forms, ...]:
-    """A row a tensor, a column a time step; where that does not fit, the sets of equal entries in lines."""
+    """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
     return (Forms(_forms(scheme, view)),)
 
 
 def _forms(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
-    """Tables with the halves named, then without, each with fewer and fewer time steps; last, lines."""
+    """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     said = line(say("letters", view.lang).format(dot=dot), "dim")
     most = min(scheme.steps, MOST_COLUMNS)
@@ -122,7 +122,7 @@ def _forms(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
 
 
 def _shown(steps: int, columns: int) -> tuple[int, ...]:
-    """Which time steps stand in so many columns: the first, a gap and the last."""
+    """Return which time steps to show in `columns` columns: the first, a gap and the last."""
     if steps <= columns:
         return tuple(range(steps))
     tail = (columns - 1) // 2

@@ -1,6 +1,6 @@
 """`rnncli plot`."""
 
-# Annotations are objects here, as in options.py, whose groups they join.
+# Annotations must be objects at run time, as in options.py, whose groups this adds to.
 
 import os
 import re
@@ -41,7 +41,7 @@ LARGEST = 100.0
 
 
 class PlotFlags(NamedTuple):
-    """What is drawn, and how."""
+    """What to draw, and how."""
 
     what: Annotated[
         str | None, choice(RUN, "--what", "WHAT", WHAT, "What to draw (default trace, if there is one).")
@@ -97,7 +97,7 @@ class PlotFlags(NamedTuple):
         return self.style or self.theme or "light"
 
     def demand_sense(self) -> None:
-        """UsageError where --style and --theme differ."""
+        """Raise UsageError if --style and --theme differ."""
         if self.style and self.theme and self.style != self.theme:
             raise UsageError(
                 f"--style {self.style} and --theme {self.theme} cannot be combined.", "Leave out one of them."
@@ -151,7 +151,7 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
 
 
 def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
-    """Draws; what is to be said of letters that no font has."""
+    """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files
     from rnncli.commands.plot import figure
     from rnncli.commands.plot.palette import STYLES
@@ -183,7 +183,7 @@ def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
 
 
 def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
-    """png, svg or pdf; None for the terminal.  UsageError before anything is computed."""
+    """Return png, svg or pdf, or None for the terminal.  Raises UsageError before anything is computed."""
     if plot.terminal:
         if plot.output or plot.size:
             name = "--output" if plot.output else "--size"
@@ -205,7 +205,7 @@ def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:
 
 
 def _size(plot: PlotFlags) -> tuple[float, float] | None:
-    """Inches, width and height; pixels are those of a png."""
+    """Return width and height in inches; pixel sizes are those of a png."""
     if plot.size is None:
         return None
     found = re.fullmatch(r"(\d+\.?\d*)x(\d+\.?\d*)(px)?", plot.size.strip().casefold().replace("×", "x"))

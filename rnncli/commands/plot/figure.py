@@ -1,7 +1,7 @@
-"""A Sheet as a figure: png, svg or pdf by matplotlib, which only this file imports.
+"""Draw a Sheet as a figure: png, svg or pdf with matplotlib, which only this module imports.
 
-Everything that a user's matplotlibrc could change is set back, and nothing of the day is written
-into the file, so that the same sheet is the same bytes.
+Resets everything that a user's matplotlibrc could change, and writes no date into the file, so
+that the same sheet gives the same bytes.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from rnncli.commands.plot.sheet import Panel, Row, Scale, Sheet
 from rnncli.errors import EngineError
 
 APART = 0.06
-"""Inches of a cell that can have an edge around it."""
+"""Minimum cell size, in inches, for edges between cells."""
 TICK_HIGH, TICK_WIDE = 0.14, 0.22
-"""Inches that the label of a tick needs."""
+"""Size of a tick label, in inches."""
 READABLE = 0.17
-"""Inches of a cell in which a number can be read, from top to bottom; twice that from left to right."""
+"""Minimum cell height for a readable number, in inches; the width must be twice that."""
 DIGIT = 0.057
-"""Inches of a digit of such a number."""
+"""Width of one digit, in inches."""
 CRISP = 4096
-"""Up to so many cells are drawn one by one; more become a picture inside the svg or pdf."""
+"""Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
 UNDATED = {
     "svg": {"Date": None, "Creator": "rnncli"},
@@ -48,9 +48,9 @@ UNDATED = {
 }
 FONTS = ("DejaVu Sans",)
 BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
-"""Fonts to look into first for the names of features; matplotlib's own has no such letters."""
+"""Fonts to try first for feature names; matplotlib's own font lacks these characters."""
 BOXES = "Last Resort"
-"""Fonts that have every letter, each as a box."""
+"""Fonts that show every character as a box."""
 SETTINGS = {
     "text.parse_math": False,
     "font.size": 8,
@@ -72,9 +72,9 @@ SETTINGS = {
 
 
 def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | None) -> bytes:
-    """The file.  format: png, svg, pdf; size: inches, None for what suits the sheet.
+    """Return the file.  format: png, svg, pdf; size: inches, None for one that suits the sheet.
 
-    Raises EngineError where matplotlib is missing.
+    Raises EngineError if matplotlib is missing.
     """
     matplotlib = _matplotlib()
     fonts, missing = _found_fonts(frozenset(_letters(sheet)))
@@ -90,7 +90,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
 
 
 def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
-    """The matplotlib Figure; its settings are those of whoever calls."""
+    """Return the matplotlib Figure; uses the caller's matplotlib settings."""
     from matplotlib.figure import Figure
 
     layout = arrange(sheet, size)
@@ -112,7 +112,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
 
 
 class _Placing:
-    """Inches from the upper left corner, as matplotlib wants them."""
+    """Convert inches from the upper left corner to matplotlib's coordinates."""
 
     def __init__(self, drawing: Any, layout: Layout) -> None:
         self.drawing, self.width, self.height = drawing, layout.width, layout.height
@@ -140,7 +140,7 @@ def _matplotlib() -> Any:
 
 
 def undrawable(sheet: Sheet) -> list[str]:
-    """The letters of names that no installed font has; `render` writes `feature 0` for such a name."""
+    """Return the characters of names that no installed font has; `render` uses `feature 0` for such names."""
     return sorted(_found_fonts(frozenset(_letters(sheet)))[1])
 
 
@@ -151,7 +151,7 @@ def _letters(sheet: Sheet) -> set[str]:
 
 @cache
 def _found_fonts(wanted: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """Fonts that hold all of these letters together, as few as are needed, and the letters that none has."""
+    """Return as few fonts as cover these characters, and the characters that no font has."""
     fonts, missing = list(FONTS), wanted
     if not missing:
         return fonts, missing
@@ -175,13 +175,13 @@ def _glyphs(path: str) -> Container[int]:
 
     try:
         charmap: Container[int] = get_font(path).get_charmap()
-    except (OSError, RuntimeError):  # a font that went away since matplotlib listed it, or is broken
+    except (OSError, RuntimeError):  # the font was removed since matplotlib listed it, or is broken
         return ()
     return charmap
 
 
 def _in_letters_there_are(sheet: Sheet, missing: frozenset[str]) -> Sheet:
-    """The same, with `feature 0` for a name that cannot be drawn."""
+    """Return the sheet with `feature 0` for names that cannot be drawn."""
 
     def panel(one: Panel) -> Panel:
         names = tuple(
@@ -205,7 +205,7 @@ def _colours(style: Style) -> dict[str, str]:
 
 
 def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> Any:
-    """The cells, and hatching over the steps that the mask left out."""
+    """Draw the cells, and hatching over the masked steps."""
     import numpy as np
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
@@ -244,7 +244,7 @@ def _hatched(style: Style, corner: tuple[float, float], width: float, height: fl
 
 
 def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
-    """Where a stretch of masked columns begins, and where the next column after it is."""
+    """Yield the start and end (exclusive) of each run of masked columns."""
     start = 0
     for skip, run in groupby(skipped):
         stop = start + len(list(run))
@@ -254,7 +254,7 @@ def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _label_rows(axes: Any, panel: Panel, row: Row, box: Box, *, first: bool) -> None:
-    """The title, and on the first heat map of a row what its rows are."""
+    """Draw the title and, on the first heat map of a row, the row labels."""
     alone = len(row.panels) == 1 and row.label
     axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")
     count = len(panel.values)
@@ -277,7 +277,7 @@ def _label_time(axes: Any, panel: Panel, box: Box, *, named: bool, ticks: bool) 
 
 
 def _ticks(count: int, most: int) -> list[int]:
-    """At most so many places, a round number apart."""
+    """Return at most `most` tick places, spaced at a round number."""
     most = max(most, 1)
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     apart = next(step for step in steps if step * most >= count)
@@ -290,7 +290,7 @@ def _readable(panel: Panel, box: Box) -> bool:
 
 
 def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
-    """The number itself in every cell that counts, and that it fits into."""
+    """Write the number into every unmasked cell, if it fits."""
     import numpy as np
 
     letters = int(box.width / panel.values.shape[1] / DIGIT)
@@ -304,12 +304,12 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
 
 
 def _short(value: float) -> str:
-    """Four letters or so."""
+    """Format a value in about four characters."""
     return short(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
 
 
 def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
-    """A bar a scale, with what its ends mean, and what hatching means."""
+    """Draw one bar per scale, with the meaning of its ends, and the meaning of hatching."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

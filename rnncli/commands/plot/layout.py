@@ -1,4 +1,4 @@
-"""Where everything of a Sheet stands in a figure, in inches from the upper left corner."""
+"""Compute where everything of a Sheet goes in a figure, in inches from the upper left corner."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rnncli.errors import UsageError
 DPI = 200
 """Dots per inch of a png."""
 TITLE, TICKS, NAME = 0.25, 0.19, 0.19
-"""What a heat map needs above it, below it for its ticks, and below those for the name of its axis."""
+"""Heights of a heat map's title, of its ticks, and of the axis name below them."""
 LINE, EDGE, GAP = 0.18, 0.08, 0.17
 LEGEND = 0.62
 BAR, LEAST_BAR, LONGEST_BAR = 0.1, 0.8, 1.7
-"""How high a bar of the legend is, and how long."""
+"""Height of a legend bar, and its minimum and maximum length."""
 LETTER = 0.066
 LARGEST = 7.6
-"""Inches that heat maps which stand alone in their rows share, as long as each keeps SMALLEST."""
+"""Inches shared by heat maps that are alone in their rows, if each keeps at least SMALLEST."""
 SMALLEST = 0.18
 VISIBLE = 0.4 * SMALLEST
-"""Inches that a heat map keeps at least where --size says how large the picture is."""
+"""Minimum size of a heat map, in inches, if --size gives the size of the picture."""
 NARROW = 24
-"""Letters of a feature's name that are shown."""
+"""Number of characters shown of a feature name."""
 
 
 class Box(NamedTuple):
@@ -39,7 +39,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """panels: per row of the sheet, a box a heat map.  legend: a box a scale, and one for the mask."""
+    """panels: per row of the sheet, one box per heat map.  legend: one box per scale, one for the mask."""
 
     width: float
     height: float
@@ -49,9 +49,9 @@ class Layout:
 
 
 def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
-    """The layout that suits the sheet, or that fills `size`.
+    """Return the layout that suits the sheet, or that fills `size`.
 
-    Raises UsageError where the heat maps would be too small to see.
+    Raises UsageError if the heat maps would be too small to see.
     """
     left, widths, heights = _left(sheet), _widths(sheet), _heights(sheet)
     across = left + EDGE + GAP * (len(widths) - 1)
@@ -73,22 +73,22 @@ def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
 
 
 def is_lowest(sheet: Sheet, place: int, across: int) -> bool:
-    """Whether no heat map stands below this one."""
+    """Return whether there is no heat map below this one."""
     return all(across >= len(row.panels) for row in sheet.rows[place + 1 :])
 
 
 def shows_ticks(sheet: Sheet, place: int) -> bool:
-    """Under a row; heat maps that are alone in their rows share the ticks of the lowest one."""
+    """Return whether a row has ticks; heat maps alone in their rows share those of the lowest one."""
     return any(len(row.panels) > 1 for row in sheet.rows) or place == len(sheet.rows) - 1
 
 
 def shown_name(name: str) -> str:
-    """A feature's name, cut where it is long."""
+    """Return a feature name, cut if long."""
     return textwrap.shorten(name, NARROW, placeholder="…") or name[:NARROW]
 
 
 def _left(sheet: Sheet) -> float:
-    """Room for the ticks and names of the first column."""
+    """Return the space for the ticks and names of the first column."""
     names = [shown_name(name) for row in sheet.rows for name in row.panels[0].names]
     counts = [str(len(row.panels[0].values) - 1) for row in sheet.rows]
     ticks = max(map(len, names + counts)) * LETTER
@@ -96,7 +96,7 @@ def _left(sheet: Sheet) -> float:
 
 
 def _widths(sheet: Sheet) -> list[float]:
-    """Of each column; a heat map that is alone in its row is about as wide as a page's text."""
+    """Return the column widths; a heat map alone in its row is about as wide as a page of text."""
     count = max(len(row.panels) for row in sheet.rows)
     columns = [[row.panels[i] for row in sheet.rows if i < len(row.panels)] for i in range(count)]
     longest = [max(panel.values.shape[1] for panel in column) for column in columns]
@@ -119,13 +119,13 @@ def _units(row: Row) -> int:
 
 
 def _around(sheet: Sheet, place: int) -> float:
-    """What a row needs above and below its heat maps."""
+    """Return the space a row needs above and below its heat maps."""
     named = NAME if place == len(sheet.rows) - 1 else 0
     return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
 
 
 def _least(lengths: list[float]) -> float:
-    """What they take together where the smallest can just be seen."""
+    """Return the total length if the smallest is just visible."""
     return VISIBLE * sum(lengths) / min(lengths)
 
 
@@ -152,7 +152,7 @@ def _heading(sheet: Sheet, width: float) -> tuple[str, ...]:
 def _boxes(
     sheet: Sheet, left: float, top: float, widths: list[float], heights: list[float]
 ) -> tuple[tuple[tuple[Box, ...], ...], float]:
-    """Every row's boxes, and where the last row ends."""
+    """Return the boxes of every row, and the bottom of the last row."""
     rows: list[tuple[Box, ...]] = []
     for place, (row, height) in enumerate(zip(sheet.rows, heights, strict=True)):
         starts = [left + sum(widths[:across]) + GAP * across for across in range(len(row.panels))]
@@ -162,13 +162,13 @@ def _boxes(
 
 
 def ends(scale: Scale) -> dict[float, str]:
-    """What stands under the two ends of a bar and its middle."""
+    """Return the labels below the ends and the middle of a bar."""
     places = (scale.low, (scale.low + scale.high) / 2, scale.high)
     return {place: short(place, f"{place:.3g}") for place in places}
 
 
 def short(value: float, text: str) -> str:
-    """`text`, or 1e30 where it would be 1.05e+30."""
+    """Return `text`, or a short form: 1e30 instead of 1.05e+30."""
     if "e" not in text:
         return text
     digits, _, power = f"{value:.2g}".partition("e")
@@ -176,7 +176,7 @@ def short(value: float, text: str) -> str:
 
 
 def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
-    """Right of the input, where what is below is at least four heat maps wide, and the legend no wider."""
+    """Whether the legend goes right of the input: at least four heat maps wide below, and room enough."""
     first = sheet.rows[0].panels
     room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
     alone = first[0].kind == "input" and len(first) == 1
@@ -184,7 +184,7 @@ def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
 
 
 def _slots(sheet: Sheet) -> list[float]:
-    """What a bar needs for the words above it and the numbers under its ends, each with a gap behind it."""
+    """Return the width of each bar, for the words above it and the numbers below, with a gap after it."""
     words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
     gap = _between(sheet)
     slots = [max(len(text) * LETTER, LEAST_BAR) + gap for text in words]
@@ -192,7 +192,7 @@ def _slots(sheet: Sheet) -> list[float]:
 
 
 def _between(sheet: Sheet) -> float:
-    """From one bar to the next; half of the numbers at their ends stands there."""
+    """Return the distance between bars; holds half of the numbers at their ends."""
     longest = max(len(text) for scale in sheet.scales for text in ends(scale).values())
     return max(0.35, longest * LETTER + 0.05)
 
@@ -200,7 +200,7 @@ def _between(sheet: Sheet) -> float:
 def _legend(
     sheet: Sheet, panels: tuple[tuple[Box, ...], ...], width: float, bottom: float, *, beside: bool
 ) -> tuple[Box, ...]:
-    """Bars in a row right of the input or below everything."""
+    """Place the bars in a row, right of the input or below everything."""
     first = panels[0][0]
     left = panels[1][1].left + 0.1 if beside else first.left
     top = first.top + max(first.height / 2 - BAR / 2, 0) if beside else bottom + 0.28

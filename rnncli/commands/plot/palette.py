@@ -1,7 +1,7 @@
-"""The colours of values, by style: the same in a file and in a terminal.
+"""Colors of values, by style; the same in files and in the terminal.
 
-A ramp is a few colours from low to high, mixed in between.  Gates run from light to dark (or dark to
-light), states through a neutral middle that means zero; inputs have a ramp that neither has.
+A ramp is a list of colors from low to high, interpolated in between.  Gates run from light to dark
+(or dark to light), states have a neutral middle for zero, and inputs have a ramp of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Ramp = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Style:
-    """paper, ink: of everything else.  bad: of what is no number."""
+    """paper, ink: background and text.  bad: color of NaN."""
 
     paper: str
     ink: str
@@ -30,7 +30,7 @@ class Style:
     input_diverging: Ramp
 
     def ramp(self, scale: Scale) -> Ramp:
-        """The colours of `scale`, from its low end to its high one."""
+        """Return the colors of `scale`, low to high."""
         if "input" in scale.kinds:
             return self.input_diverging if scale.diverging else self.input
         return self.state if scale.diverging else self.gate
@@ -64,11 +64,11 @@ STYLES = {
         gate=GREYS, state=GREYS, input=GREYS, input_diverging=GREYS,
     ),
 }  # fmt: skip
-"""Of grey, states too run from white to black, so that a print shows their sign."""
+"""In the gray style, states also run from white to black, so that a print shows their sign."""
 
 
 def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
-    """The colour at `place`, 0 to 1, red green blue of 0 to 255."""
+    """Return the color at `place`, 0 to 1, as red, green, blue from 0 to 255."""
     at = min(max(place, 0.0), 1.0) * (len(ramp) - 1)
     below = min(int(at), len(ramp) - 2)
     pairs = zip(_parts(ramp[below]), _parts(ramp[below + 1]), strict=True)
@@ -77,13 +77,13 @@ def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
 
 
 def dark(colour: tuple[float, float, float]) -> bool:
-    """Whether white text has more contrast on `colour`, of 0 to 255, than black text, as WCAG measures it."""
+    """Return whether white text has more contrast on `colour` (0 to 255) than black text, per WCAG."""
     red, green, blue = map(_linear, colour)
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05
 
 
 def _linear(part: float) -> float:
-    """The light of one part of a colour, 0 to 255, as a share of the most."""
+    """Return the linear light of one color channel (0 to 255), as a fraction of the maximum."""
     share = part / 255
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 

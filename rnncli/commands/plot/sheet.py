@@ -1,7 +1,7 @@
-"""A Result, or its trace, as a Sheet: which heat maps there are, over which steps, and on which scales.
+"""Convert a Result, or its trace, to a Sheet: the heat maps, their steps and their scales.
 
-Nothing is drawn here.  Time is the input's own everywhere, so that both directions of Bidirectional
-stand under each other; a layer in a stack counts the steps of what it was given.
+Nothing is drawn here.  Time is always the input's, so that both directions of Bidirectional
+align; a layer in a stack counts the steps of its own input.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from rnncli.result import STATUSES, LoopTrace, NamedTensor, Result
 from rnncli.specs import describe
 
 LONG = 24
-"""From so many time steps on, every heat map gets a row of its own."""
+"""From this many time steps on, every heat map gets a row of its own."""
 
 OF_STATE = {"hidden": "state", "cell": "cell", "output": "state"}
-"""What lies between -1 and 1; a cell may grow beyond, and then has a scale to itself."""
+"""Values between -1 and 1; a cell state may exceed that, so it has its own scale."""
 
 
 LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell state"}
 
 
 class Wanted(NamedTuple):
-    """Which part of it.
+    """Which part to draw.
 
-    batch: of the input, -1 is the last.  steps: of the input's time.  gates: names of gates and states,
-    none for all.  scale: `fixed`, or `auto`: the colours span what the values do.
+    batch: index in the input, -1 is the last.  steps: of the input's time.  gates: names of gates and
+    states, empty for all.  scale: `fixed`, or `auto`: the colors span the range of the values.
     """
 
     batch: int = 0
@@ -44,10 +44,10 @@ class Wanted(NamedTuple):
 class Panel:
     """One heat map.
 
-    kind: whose scale it has: `input`, `gate`, `state` or `cell`.
-    values: (rows, columns), a row a unit or a feature.  names: of the rows, () for their numbers.
-    times: the input's index of each column, () for a single column without time.
-    skipped: per column, whether the mask left it out.
+    kind: selects the scale: `input`, `gate`, `state` or `cell`.
+    values: (rows, columns), one row per unit or feature.  names: of the rows, () to show their numbers.
+    times: the input's index of each column, () for a single column without a time axis.
+    skipped: per column, whether it is masked.
     """
 
     title: str
@@ -61,7 +61,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Heat maps side by side; of one layer and one direction."""
+    """Heat maps side by side, of one layer and direction."""
 
     label: str
     panels: tuple[Panel, ...]
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the two ends of the colours stand for.  diverging: the middle is zero.  kinds: who has it."""
+    """Values at the two ends of the colors.  diverging: the middle is zero.  kinds: which panels use it."""
 
     label: str
     kinds: tuple[str, ...]
@@ -80,7 +80,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A whole picture.  masked: what hatching says, "" where nothing is hatched."""
+    """A whole picture.  masked: legend text for hatching, "" if nothing is hatched."""
 
     title: str
     note: str
@@ -89,12 +89,12 @@ class Sheet:
     masked: str = ""
 
     def scale(self, panel: Panel) -> Scale:
-        """The one that `panel` is coloured by."""
+        """Return the scale that colors `panel`."""
         return next(scale for scale in self.scales if panel.kind in scale.kinds)
 
 
 def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
-    """Every gate, candidate and state of one sequence: a row a layer and direction."""
+    """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     wanted = _entry(case, wanted)
     if not result.trace:
         raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
@@ -111,7 +111,7 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
 
 
 def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
-    """Every returned tensor of one sequence: a row a layer."""
+    """Return every returned tensor of one sequence: one row per layer."""
     wanted = _entry(case, wanted)
     if wanted.gates:
         raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
@@ -128,7 +128,7 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
 
 
 def _entry(case: Case, wanted: Wanted) -> Wanted:
-    """`wanted` with its sequence counted from the first one."""
+    """Return `wanted` with a non-negative batch index."""
     count = len(case.inputs)
     if not -count <= wanted.batch < count:
         raise UsageError(
@@ -146,7 +146,7 @@ def _times(case: Case, wanted: Wanted) -> range:
 
 
 def _places(case: Case, loop: LoopTrace, wanted: Wanted) -> list[int]:
-    """Where the steps that are wanted are in the loop, in the order of the input's time."""
+    """Return the loop indices of the wanted steps, in the order of the input's time."""
     times = _times(case, wanted)
     return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
 
@@ -159,14 +159,14 @@ def _demand(gates: Sequence[str], loops: Sequence[LoopTrace]) -> None:
 
 
 def _label(case: Case, loop: LoopTrace) -> str:
-    """`layer 1, backward`; "" where there is one layer and one direction."""
+    """Return `layer 1, backward`; "" if there is one layer and one direction."""
     layer = f"layer {loop.layer}" if len(case.layers) > 1 else ""
     directed = loop.is_half or loop.direction == "backward"
     return ", ".join(filter(None, (layer, loop.direction if directed else "")))
 
 
 def _traced(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> Iterator[Panel]:
-    """The heat maps of one loop, the steps at `places`."""
+    """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
     skipped = _skipped(loop, places, wanted)
 
@@ -194,7 +194,7 @@ def _skipped(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> tuple[bo
 
 
 def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Panel:
-    """One returned tensor; a sequence in the order in which the layer returned it."""
+    """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
         raise UsageError(
             f"{tensor.name} has the axes {', '.join(tensor.axes)}, but a heat map has two.",
@@ -241,9 +241,9 @@ def _note(case: Case, result: Result, wanted: Wanted) -> str:
 
 
 def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
-    """Gates from 0 to 1, states from -1 to 1, and wider where the values are; equal scales are one.
+    """Scale gates from 0 to 1, states from -1 to 1, or wider if values exceed that; merge equal scales.
 
-    auto: each kind from its lowest value to its highest one, states with zero in the middle.
+    auto: scale each kind from its lowest value to its highest, with zero in the middle for states.
     """
     values: dict[str, list[Array]] = {}
     for panel in panels:
@@ -258,7 +258,7 @@ def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
 
 
 def _scale(kind: str, arrays: Sequence[Array], auto: bool) -> Scale:
-    """An input that is nowhere negative begins at 0; so does a gate, unless it goes below."""
+    """Scale one kind; a non-negative input begins at 0, and so does a gate unless it goes below."""
     import numpy as np
 
     every = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""A Sheet in the terminal: heat maps of half blocks, two rows to a line; without colour one shade a cell."""
+"""Draw a Sheet in the terminal: half blocks, two rows per line; without color, one shade per cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_ROWS = 32
 
 
 def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
-    """The heat maps of a row side by side as far as they fit, then what the colours mean."""
+    """Draw the heat maps of a row side by side if they fit, then the meaning of the colors."""
     drawing = _Drawing(style, view, depth)
     width, margin = view.width or UNBOUND, _margin(sheet)
     title = sheet.title.replace("→", "->") if view.ascii else sheet.title
@@ -47,7 +47,7 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
 
 
 def _abreast(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
-    """Blocks of lines beside each other, as many as there is room for, an empty line above."""
+    """Place blocks of lines side by side, as many as fit, with an empty line above."""
     rest = list(blocks)
     while rest:
         taken, used = 0, 0
@@ -76,7 +76,7 @@ def _margin(sheet: Sheet) -> int:
 
 
 class _Drawing:
-    """What the terminal can show."""
+    """What the terminal supports."""
 
     def __init__(self, style: Style, view: View, depth: Depth) -> None:
         self.style, self.view, self.depth = style, view, depth
@@ -84,7 +84,7 @@ class _Drawing:
         self.halves = depth != "none" and not view.ascii
 
     def heat_map(self, panel: Panel, scale: Scale, margin: int) -> Iterator[Text]:
-        """Its rows, and under them the ticks of time."""
+        """Yield the rows of a heat map, and the time ticks below them."""
         steps, room = panel.values.shape[1], self.room(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
@@ -102,11 +102,11 @@ class _Drawing:
         yield Text(" " * (margin + 1) + _time_axis(panel.times, together, width), "dim")
 
     def room(self, margin: int) -> int:
-        """Columns that a heat map may take."""
+        """Return the columns available for a heat map."""
         return max((self.view.width or UNBOUND) - margin - 1, 8)
 
     def cell(self, pair: Array, scale: Scale, width: int, skipped: bool) -> Text:
-        """One or two rows at one step; a step that the mask left out is crossed out."""
+        """Draw one or two rows at one step; a masked step is crossed out."""
         places = [_place(value, scale) for value in pair]
         if not self.halves:
             shade = "/" if skipped else self.shade(places[0])
@@ -122,20 +122,20 @@ class _Drawing:
         return Text(UPPER * width, RichStyle(color=upper, bgcolor=lower))
 
     def shade(self, place: float | None) -> str:
-        """Of a value without colour; ? where it is no number."""
+        """Return the shade of a value without color; ? for NaN."""
         if place is None:
             return "?"
         return self.shades[min(int(place * len(self.shades)), len(self.shades) - 1)]
 
     def colour(self, place: float | None, scale: Scale) -> str:
-        """Of a value."""
+        """Return the color of a value."""
         if place is None:
             return self.style.bad
         red, green, blue = mixed(self.style.ramp(scale), place)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
-        """A line a scale: from which number to which one."""
+        """Yield one line per scale, with its lowest and highest value."""
         longest = max(len(scale.label) for scale in sheet.scales)
         steps = max(panel.values.shape[1] for row in sheet.rows for panel in row.panels)
         length = min(20, max((self.view.width or UNBOUND) - longest - 18, 5))
@@ -158,7 +158,7 @@ class _Drawing:
 
 
 def _pooled(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
-    """The mean of so many steps to a column, where a line is too short for all of them."""
+    """Average `together` steps per column, if the line is too short for all of them."""
     import numpy as np
 
     values = _means(panel.values.astype(np.float64), together)
@@ -167,7 +167,7 @@ def _pooled(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
 
 
 def _means(values: Array, together: int) -> Array:
-    """The mean of so many columns each."""
+    """Return the mean of every `together` columns."""
     import numpy as np
 
     if together == 1:
@@ -177,12 +177,12 @@ def _means(values: Array, together: int) -> Array:
 
 
 def _joined(panel: Panel) -> int:
-    """How many units share a row."""
+    """Return how many units share a row."""
     return -(-len(panel.values) // MOST_ROWS)
 
 
 def _place(value: float, scale: Scale) -> float | None:
-    """Between the two ends of the colours; None for what is no number."""
+    """Return the position between the two ends of the colors; None for NaN."""
     if value != value:
         return None
     clipped = min(max(float(value), scale.low), scale.high)
@@ -190,7 +190,7 @@ def _place(value: float, scale: Scale) -> float | None:
 
 
 def _time_axis(times: Sequence[int], together: int, width: int) -> str:
-    """The input's index under the column it belongs to, as often as there is room."""
+    """Return the input's indices below their columns, as many as fit."""
     line = ""
     for column, place in enumerate(range(0, len(times), together)):
         start = column * width

@@ -1,4 +1,4 @@
-"""run: what does the layer return?"""
+"""run: show what a layer returns."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 class RunAnswer:
     """Every returned tensor with its name, shape, meaning and numbers.
 
-    stats: by the tensor's name; empty where they were not asked for.
-    line: which line of a stream this answers; None outside a stream.
+    stats: by tensor name; empty if not requested.
+    line: the line of a stream that this answers; None outside a stream.
     """
 
     result: Result
@@ -58,9 +58,9 @@ class RunAnswer:
     line: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object, short in a stream; `differences` only where they were asked for.
+        """Return the documented object, short in a stream; `differences` only if requested.
 
-        `outputs` are those of the last call; where all were asked for, `calls` has the outputs of each.
+        `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
         calls = _by_call(self.result.outputs)
@@ -73,20 +73,20 @@ class RunAnswer:
         return document
 
     def page(self, view: View) -> Page:
-        """One table, a row a tensor; figures, where they were asked for, in another."""
+        """Return one table, a row per tensor, and another with statistics if requested."""
         parts = (table_of(self.result, view), *statistics.parts(self.stats, view))
         return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
-        """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
+        """Return name, batch, timestep, unit, value; empty for axes that a tensor lacks."""
         return records_of(self.result.outputs, view)
 
     def tensors(self) -> dict[str, Array]:
-        """What was returned, by name."""
+        """Return the returned tensors, by name."""
         return {tensor.name: tensor.values for tensor in self.result.outputs}
 
     def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
-        """alone: under the names that it has where no other call is shown."""
+        """alone: use the names a tensor has if no other call is shown."""
         figures = self.stats.get(tensor.name)
         if alone:
             call = "" if tensor.label.call is None else f"call {tensor.label.call}/"
@@ -97,19 +97,19 @@ class RunAnswer:
 
 
 def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
-    """The tensors of each call; of one alone, where not every call is shown."""
+    """Return the tensors of each call, or of the only one if not every call is shown."""
     calls = groupby(tensors, key=lambda tensor: tensor.label.call)
     return [list(call) for _, call in calls] or [[]]
 
 
 class GrowingRunAnswer:
-    """The same of a large run, told while it is computed; one of these forms can be taken, once."""
+    """A large run, written while it is computed; only one of these forms can be read, and only once."""
 
     def __init__(self, unfolded: GrowingResult) -> None:
         self.unfolded = unfolded
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object; what only the last chunk decides comes behind the values."""
+        """Return the documented object; entries known only after the last chunk follow the values."""
         agreed = self.unfolded.agreed
 
         def output(tensor: GrowingTensor) -> dict[str, Any]:
@@ -122,23 +122,23 @@ class GrowingRunAnswer:
         return {**head, "outputs": outputs, "engine": Later(lambda: agreed.engine)}
 
     def records(self, view: View) -> Records:
-        """As of RunAnswer."""
+        """Same as RunAnswer."""
         return records_of(self.unfolded.outputs, view)
 
     def tensors(self) -> dict[str, Growing]:
-        """What is returned, by name, in the order in which it can be taken."""
+        """Return the returned tensors by name, in the order in which they can be read."""
         return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
 
 
 def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Records:
-    """One tensor after the other."""
+    """Return the records of one tensor after the other."""
     columns = axes_of(tensors)
     rows = (row for tensor in tensors for row in rows_of(tensor, columns, view))
     return records_header(columns), rows
 
 
 def stats_of(result: Result) -> dict[str, Stats]:
-    """The figures of every tensor."""
+    """Return the statistics of every tensor."""
     from rnncli.compute import trace
 
     once = replace(result, outputs=tuple(one._replace(label=one.label.in_call) for one in result.outputs))
@@ -147,7 +147,7 @@ def stats_of(result: Result) -> dict[str, Stats]:
 
 
 def first_nan(result: Result) -> str | None:
-    """The first tensor with a NaN, and where: `hidden_states[0, 2, 1]`; None without one."""
+    """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
 
     for tensor in result.outputs:
         place = statistics.first_nan(tensor.values)
@@ -157,14 +157,14 @@ def first_nan(result: Result) -> str | None:
 
 
 def table_of(result: Result, view: View) -> Table:
-    """Tensors, shapes, numbers."""
+    """Return a table of tensors, shapes and numbers."""
     headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
     rows = tuple(row_of(tensor, result.differences.get(tensor.name), view) for tensor in result.outputs)
     return Table(headings, rows)
 
 
 def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[Cell, ...]:
-    """A tensor: who it is, how large, which numbers, and what is known of them."""
+    """Return the row of a tensor: name, shape, numbers and remarks."""
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
         known += (line(f"{say('difference', view.lang)} {small(difference)}", "dim"),)

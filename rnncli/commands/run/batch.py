@@ -1,4 +1,4 @@
-"""`rnncli run` of one batch: computed whole, or in chunks that are written as they come."""
+"""`rnncli run` for one batch: computed at once, or in chunks that are written as they are computed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Wanted(NamedTuple):
 
     @property
     def needs_everything(self) -> bool:
-        """Whether the whole result must be there before any of it can be written."""
+        """Return whether the whole result is needed before any of it can be written."""
         whole = self.check.check or self.stats or self.fail_on_nan or self.shown.all_calls
         return whole or not formats.get(format_of(self.output)).TRAITS.incremental
 
 
 def answer(wanted: Wanted) -> None:
-    """Compute and show what is wanted."""
+    """Compute and show the answer."""
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown

@@ -1,4 +1,4 @@
-"""Records that come one after another, answered as they come; the layers and their weights are made once."""
+"""Answer records as they arrive; the layers and their weights are created once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rnncli.readers.text import UTF8_MARK
 from rnncli.result import Result
 
 MOST_AT_ONCE = 4096
-"""Records of one shape that are computed as one batch, however far the input runs ahead."""
+"""Maximum number of records of one shape per batch, however much input is waiting."""
 SHAPES = 256
-"""Shapes that are remembered."""
+"""Maximum number of shapes remembered."""
 BYTES_AT_ONCE = 2**23
-"""What they take as one batch: an answer is wanted soon, and more are no faster."""
+"""Maximum bytes of such a batch: larger ones delay answers and are no faster."""
 
 
 class Line(NamedTuple):
-    """A line of the input, counted from 1, without its end.  where: `records.ndjson: `, or ""."""
+    """A line of the input, counted from 1, without its line end.  where: `records.ndjson: `, or ""."""
 
     number: int
     where: str
@@ -30,16 +30,16 @@ class Line(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name of the line in errors."""
         return f"{self.where}line {self.number}"
 
 
 def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Line]]:
-    """The lines that are there, as many at once as have come; blank ones are counted and left out.
+    """Yield the lines as they arrive, in groups; blank ones are counted but left out.
 
-    The mark that a UTF-8 text may begin with is no part of a line: several files may have been joined.
+    A UTF-8 byte order mark is removed from any line, since several files may have been joined.
 
-    read: gives what has come since, and waits where nothing has; b"" at the end.
+    read: returns the bytes that have arrived, waiting if there are none; b"" at the end.
     where: see Line.
     """
     number, begun = 0, [b""]
@@ -62,19 +62,19 @@ def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
 
 
 class Record(NamedTuple):
-    """What a line came to: a Case, or what is wrong with it."""
+    """The result of reading a line: a Case, or the error."""
 
     line: Line
     case: Case | RnncliError
 
 
 class Stream:
-    """One stack of layers, and an answer for every line.
+    """One stack of layers that answers every line.
 
-    Records of one shape are computed together, unless the layers keep something from one to the next.
+    Computes records of one shape together, unless the layers keep state from one to the next.
 
-    case_of: the Case of one line, which differs from the others in inputs and mask alone.  An InputError of
-        it names the line; any other error is of what all lines share, and nothing is answered then.
+    case_of: the Case of one line; only inputs and mask differ between lines.  An InputError from
+        it names the line; any other error concerns all lines, and then nothing is answered.
     """
 
     def __init__(self, case_of: Callable[[Line], Case], engine: str) -> None:
@@ -84,7 +84,7 @@ class Stream:
         self._at_once: dict[Shape, int] = {}
 
     def answers(self, lines: Iterable[Line]) -> Iterator[Result | RnncliError]:
-        """A result or what went wrong, for each line in order."""
+        """Yield a result or an error for each line, in order."""
         records = (Record(line, self._read(line)) for line in lines)
         for _, together in groupby(records, key=lambda record: self._kind(record.case)):
             group = list(together)
@@ -110,7 +110,7 @@ class Stream:
         return case
 
     def _measure(self, case: Case) -> None:
-        """Whether there is room for a record of this shape, and for how many at once."""
+        """Check that a record of this shape fits in memory, and compute how many fit at once."""
         checks.demand_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
@@ -120,7 +120,7 @@ class Stream:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
 
     def _open(self, case: Case) -> None:
-        """The layers; a mask, and where the state begins, are asked of at each line."""
+        """Create the layers; each line brings its own mask and initial state."""
         bare = dataclasses.replace(case, mask=None, initial_state=None)
         self._answer, self._features = call.opened(bare, self._engine), case.inputs.shape[-1]
         self._stateful = _is_stateful(case)
@@ -135,7 +135,7 @@ class Stream:
         except RnncliError as error:
             if len(group) == 1:
                 yield _said_of(group[0].line, error)
-            else:  # the others are not to blame
+            else:  # the other records are still answered
                 for record in group:
                     yield from self._together([record])
             return
@@ -144,7 +144,7 @@ class Stream:
         yield from call.parted(result, sizes, cases[0])
 
     def _joined(self, cases: list[Case]) -> Case:
-        """As one.  A stateful layer begins where it is told to, and goes on from where it was left."""
+        """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""
         import numpy as np
 
         one = cases[0]
@@ -155,7 +155,7 @@ class Stream:
         return dataclasses.replace(one, inputs=np.concatenate([case.inputs for case in cases]))
 
     def _kind(self, one: Case | RnncliError) -> object:
-        """Neighbours of one kind go together; what keeps a state, or draws, is a kind of its own."""
+        """Key for grouping neighbors; a record is alone if the layers keep state or draw random numbers."""
         if isinstance(one, RnncliError) or self._stateful or one.training:
             return object()
         if one.mask is not None or one.initial_state is not None:
@@ -170,5 +170,5 @@ def _said_of(line: Line, error: RnncliError) -> RnncliError:
 
 
 def _is_stateful(case: Case) -> bool:
-    """Whether a layer goes on from where the record before has left it."""
+    """Return whether a layer continues from the state that the previous record left."""
     return any(inner.config.get("stateful") for spec in case.layers for inner in walk(spec))

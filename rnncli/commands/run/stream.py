@@ -1,4 +1,4 @@
-"""`rnncli run --stream`: a record a line, answered as it comes."""
+"""`rnncli run --stream`: one record per line, answered as it arrives."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
 
 AT_ONCE = 1 << 20
-"""Bytes that are asked for; a pipe gives what it has."""
+"""Maximum bytes per read; a pipe returns what it has."""
 LINES = ("ndjson", "json")
-"""The formats that a line can be in."""
+"""The formats a line can be in."""
 
 
 def demand(whole: bool, *, stream: bool, memory: str | None) -> None:
-    """UsageError where the flags do not go with --stream."""
+    """Raise UsageError if the flags cannot be combined with --stream."""
     if not stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
     if whole:
@@ -45,7 +45,7 @@ def run(
     shown: Shown,
     keep_going: bool,
 ) -> None:
-    """Read, answer, show; without keep_going the first bad line ends it, with what came before shown."""
+    """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
     sources.demand_one_reader(input, layer, run)
     _demand_lines(input)
     records = Records(input, layer, run, shown)
@@ -73,7 +73,7 @@ def run(
 
 
 def _demand_lines(input: InputFlags) -> None:
-    """UsageError where the flags ask for anything but lines of JSON."""
+    """Raise UsageError if the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError(
             "--stream reads lines, but --input-shape generates an input.", "Leave one of them out."
@@ -95,7 +95,7 @@ def _demand_lines(input: InputFlags) -> None:
 
 
 def _format_of(path: Path) -> str:
-    """What the suffix says; where that says nothing, lines of JSON, as in a log or a pipe."""
+    """Return the format for the suffix; unknown suffixes mean lines of JSON, as in a log or a pipe."""
     try:
         return formats.format_of(path)
     except InputError:
@@ -103,10 +103,10 @@ def _format_of(path: Path) -> str:
 
 
 class Records:
-    """The Case of each line: what flags say is read once, and a line brings its inputs and a mask.
+    """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
-    Where what flags say is wrong, no line can be answered.
-    remarks: what is to be said of the lines that came since they were taken.
+    If the flags are wrong, no line can be answered.
+    remarks: remarks on the lines that arrived since the last time they were taken.
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
@@ -124,7 +124,7 @@ class Records:
         self._remarked: set[str] = set()
 
     def __call__(self, line: Line) -> Case:
-        """Raises InputError, which names the line, where another line could be right."""
+        """Raises InputError, which names the line, if another line could be right."""
         _demand_a_whole_value(line)
         document = ndjson.record(line.text, line.number, line.where)
         _demand_inputs_alone(document, line.name)
@@ -138,15 +138,15 @@ class Records:
         return dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
 
     def _demand_fit(self, inputs: Array) -> None:
-        """UsageError where states or weights fit no line, InputError where they do not fit this one."""
+        """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
         states, weights = self.given.initial_state, self.given.weights
-        batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may have no batch axis
+        batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
         self._demand(lambda n: build.states(states, self.stack, (n, *inputs.shape[1:])), batches)
         self._demand(lambda n: build.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
 
     def _demand(self, fit: Callable[[int], object], sizes: list[int]) -> None:
-        """Fit to the first size, which is the line's; UsageError where no other would do either."""
+        """Fit to the first size, the line's; raise UsageError if none of the other sizes fits either."""
         try:
             fit(sizes[0])
         except InputError as error:
@@ -155,7 +155,7 @@ class Records:
             raise UsageError(error.what, error.advice) from None
 
     def _remark(self, remarks: Sequence[str], line: Line) -> None:
-        """What was not said of an earlier line, whatever its numbers were."""
+        """Keep remarks not made on an earlier line, ignoring the numbers in them."""
         for text in remarks:
             kind = re.sub(r"\d+", "", text)
             if kind not in self._remarked:
@@ -172,7 +172,7 @@ def _fits(fit: Callable[[int], object], size: int) -> bool:
 
 
 def _arrays(raw: Any) -> list[Array]:
-    """All that has a first axis in what a file of weights or states holds."""
+    """Return the arrays with a first axis in a file of weights or states."""
     held = raw.values() if isinstance(raw, Mapping) else raw or ()
     arrays = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
     return [array for array in arrays if array.ndim]

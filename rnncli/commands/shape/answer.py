@@ -1,4 +1,4 @@
-"""shape: which tensors, which shapes, how many parameters; nothing is computed."""
+"""shape: tensors, shapes and parameter counts, without computing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from rnncli.result import LayerShapes, ShapeReport
 
 @dataclass(frozen=True)
 class ShapeAnswer:
-    """Every layer's weights, then the tensors that come back and what holds of them."""
+    """Every layer's weights, then the returned tensors and which of them are equal."""
 
     report: ShapeReport
 
     def document(self, view: View) -> dict[str, Any]:
-        """Weights, parameters and outputs; a size that nobody knows is null, a named one its name."""
+        """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
         return {
             **head(),
@@ -57,17 +57,17 @@ class ShapeAnswer:
         }
 
     def page(self, view: View) -> Page:
-        """What is returned first, as in `run`, then a table of weights for each layer."""
+        """Return the output table, as in `run`, then a table of weights for each layer."""
         notes = (note([input_text(self.report.input_shape, self.report.input_dtype, view)], view),)
         weights = tuple(self._weights(layer, view) for layer in self.report.layers if layer.weights)
         return Page(title(self.report.stack, view), notes, (self._outputs(view), *weights, *self._sum(view)))
 
     def records(self, view: View) -> Records:
-        """Weights and outputs, one a row."""
+        """Return weights and outputs, one per row."""
         return ("kind", "name", "shape", "parameters"), self._records()
 
     def tensors(self) -> dict[str, Array]:
-        """There are none: UsageError."""
+        """Raise UsageError; this command has no tensors."""
         return no_tensors("shape")
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
@@ -93,7 +93,7 @@ class ShapeAnswer:
         return Table(headings, rows)
 
     def _sum(self, view: View) -> tuple[Line, ...]:
-        """All parameters of a stack, after an empty line; a layer alone has said its own."""
+        """Return the total parameters of a stack, after an empty line; a single layer shows its own."""
         if len(self.report.layers) == 1:
             return ()
         count = _count(_total(self.report), view)
@@ -124,7 +124,7 @@ def _weights(layer: LayerShapes) -> Iterator[tuple[str, Shape]]:
 
 
 def _parameters(shape: Shape) -> int | None:
-    """How many numbers; None where a size is not a number."""
+    """Return the number of parameters; None if a size is not a number."""
     sizes = [size for size in shape if isinstance(size, int)]
     return prod(sizes) if len(sizes) == len(shape) else None
 

@@ -1,4 +1,4 @@
-"""What `shape` answers: layers, weights and tensors in shapes alone, without an engine and without NumPy."""
+"""Shapes of layers, weights and tensors for `shape`, without an engine and without NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnncli.result import LayerShapes, ShapeReport
 
 
 def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
-    """Every weight's and every tensor's shape, without an engine."""
+    """Return the shape of every weight and tensor, without an engine."""
     parts = tuple(
         LayerShapes(
             stack.prefix(index).rstrip("/"),

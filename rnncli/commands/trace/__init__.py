@@ -1,6 +1,6 @@
 """`rnncli trace`."""
 
-# Annotations are objects here, as in cli/flags.py, whose groups they join.
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
 from typing import Annotated, NamedTuple
 

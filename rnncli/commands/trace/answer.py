@@ -18,10 +18,10 @@ from rnncli.result import STATUSES, LoopTrace, Result
 
 @dataclass(frozen=True)
 class TraceAnswer:
-    """Every loop of a trace, its steps in the order of processing.
+    """Every loop of a trace, with its steps in processing order.
 
-    loops: of `result`, narrowed or not.  stats: by path and name, `0/forward/input.activation`; empty
-    where they were not asked for.
+    loops: of `result`, possibly narrowed.  stats: by path and name, `0/forward/input.activation`; empty
+    if not requested.
     """
 
     result: Result
@@ -29,34 +29,34 @@ class TraceAnswer:
     stats: dict[str, Stats] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object; `differences` and `stats` only where they were asked for."""
+        """Return the documented object; `differences` and `stats` only if requested."""
         document = {**head_of(self.result), "trace": list(self._steps())}
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return {**document, **self._stats()}
 
     def lines(self, view: View) -> Iterator[dict[str, Any]]:
-        """A step a line, and the stats on one more."""
+        """Yield one step per line, and the stats on another."""
         for step in self._steps():
             yield {**head(), **step}
         if self.stats:
             yield {**head(), **self._stats()}
 
     def page(self, view: View) -> Page:
-        """A table a loop, a row a step."""
+        """Return one table per loop, one row per step."""
         from rnncli.commands.trace.page import page
 
         return page(self, view)
 
     def records(self, view: View) -> Records:
-        """One number a row; a step's status stands in each of its rows."""
+        """Return one number per row; a step's status is repeated in each of its rows."""
         header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
         return header, (row for loop in self.loops for row in _rows(loop, view.precision))
 
     def tensors(self) -> dict[str, Array]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
 
-        In the order of processing, with `0/` and `forward/` in front where there are several loops.
+        In processing order, with prefixes `0/` and `forward/` if there are several loops.
         """
         found: dict[str, Array] = {}
         for loop in self.loops:
@@ -76,7 +76,7 @@ class TraceAnswer:
 
 
 def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
-    """Step by step; `batch` and `units` say which indices the arrays hold where they do not hold all."""
+    """Yield the steps; `batch` and `units` give the indices in the arrays if these are not complete."""
     kept = {"batch": loop.batch, "units": loop.units}
     left = {name: list(indices) for name, indices in kept.items() if indices is not None}
     gates, states = loop.gates, loop.states
@@ -110,9 +110,9 @@ def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:
 
 
 def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
-    """The figures of every part of every loop; a step that was held or zeroed does not count.
+    """Return the statistics of every part of every loop; held and zeroed steps are not counted.
 
-    Indices are (batch, timestep, unit), the input's and the layer's own.
+    Indices are (batch, timestep, unit), in terms of the input and the layer.
     """
     found = {}
     for loop in loops:
@@ -123,7 +123,7 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
 
 
 def _in_input(stats: Stats, loop: LoopTrace) -> Stats:
-    """The same with the input's and the layer's own indices."""
+    """Convert indices to those of the input and the layer."""
 
     def own(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index
@@ -137,7 +137,7 @@ def _in_input(stats: Stats, loop: LoopTrace) -> Stats:
 
 
 def first_nan(loops: Sequence[LoopTrace]) -> str | None:
-    """Where the first NaN of a computed step is, in the order of processing; None without one."""
+    """Return the first NaN of a computed step, in processing order; None if there is none."""
     for loop in loops:
         counted = (loop.status.T == 0)[..., None]
         places = {

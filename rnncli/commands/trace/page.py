@@ -1,4 +1,4 @@
-"""How a trace is read: a table a loop, a row a step, a column a gate or state, as bars and in numbers."""
+"""Lay out a trace: one table per loop, a row per step, a column per gate or state, as bars and numbers."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from rnncli.result import LoopTrace
 
 MOST_ROWS = 24
-"""More steps of all batch entries together show their edges, unless all of them are wanted."""
+"""With more steps in all batch entries together, only the edges are shown, unless View.full is set."""
 EDGE = 3
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
-"""Where one table has no room for a number of every gate, so many have; more would be a page of fragments."""
+"""Maximum number of tables used to show a number of every gate; more would be fragmented."""
 GAP = -1
-"""Stands in a list of indices for those that are left out."""
+"""Marks omitted indices in a list of indices."""
 
 
 def page(answer: TraceAnswer, view: View) -> Page:
-    """Loops first to last, then what the bars mean, figures, and differences from Keras."""
+    """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
     loops = [_LoopTables(loop, answer, view) for loop in answer.loops]
     parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
@@ -65,9 +65,9 @@ def _is_shown(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A column: values (batch, steps, units) in the order of processing, drawn from `low` to `high`.
+    """A column: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
-    texts: the numbers of every row that is shown.
+    texts: the numbers of every shown row.
     """
 
     name: str
@@ -83,18 +83,18 @@ class Quantity:
 
     @property
     def units(self) -> int:
-        """How many there are."""
+        """The number of units."""
         return int(self.values.shape[-1])
 
     @cached_property
     def widest(self) -> int:
-        """The columns of its longest number."""
+        """The width of its longest number."""
         return max((len(text) for row in self.texts.values() for text in row), default=0)
 
 
 @dataclass(frozen=True)
 class Field:
-    """What one column of a table shows of a quantity: which units, as bars, as numbers or both."""
+    """What one table column shows of a quantity: which units, as bars, as numbers or both."""
 
     quantity: Quantity
     bars: tuple[int, ...]
@@ -103,11 +103,11 @@ class Field:
 
     @property
     def between(self) -> int:
-        """The blanks in front of a number: a single one stands close to its bars."""
+        """The blanks before a number; a single number is close to its bars."""
         return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
 
     def width(self, view: View) -> int:
-        """The columns it takes."""
+        """Return the columns it takes."""
         ellipsis = len(marks(view).ellipsis)
         bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
         each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
@@ -115,12 +115,12 @@ class Field:
         return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
 
     def with_numbers(self, units: tuple[int, ...]) -> Field:
-        """The same with these units in numbers too."""
+        """Return the field with these units also shown as numbers."""
         return replace(self, numbers=units)
 
 
 class _LoopTables:
-    """One loop's quantities, and how they share the width."""
+    """The quantities of one loop, and how they share the width."""
 
     def __init__(self, loop: LoopTrace, answer: TraceAnswer, view: View) -> None:
         self.loop, self.answer, self.view = loop, answer, view
@@ -128,7 +128,7 @@ class _LoopTables:
 
     @cached_property
     def quantities(self) -> list[Quantity]:
-        """Cell by cell the gates in their order, then cell and hidden."""
+        """Return the quantities cell by cell: the gates in order, then cell and hidden."""
         gates = (f"{gate}.activation" for gate in self.loop.gates)
         ordered = sorted((*gates, *reversed(self.loop.states)), key=cell_number)
         return [self._quantity(name, self.loop.parts[name]) for name in ordered]
@@ -149,7 +149,7 @@ class _LoopTables:
         return Quantity(name, values, low, high, texts)
 
     def tables(self) -> Iterator[Table | Line]:
-        """One, or as many as the width asks for, each with the time in front; then what a status means."""
+        """Yield one or more tables, as the width requires, each with a time column; then status meanings."""
         title_, groups = self._title(), list(self._groups(self._fields()))
         for place, fields in enumerate(groups):
             last = place == len(groups) - 1
@@ -158,11 +158,11 @@ class _LoopTables:
 
     @property
     def directed(self) -> bool:
-        """Whether the direction has to be said: it is backward, or one of two."""
+        """Whether to show the direction: it is backward, or one of two."""
         return self.loop.direction == "backward" or self.loop.is_half
 
     def _title(self) -> Line:
-        """`layer 0  LSTM(3) · backward`, as far as there are several."""
+        """Return `layer 0  LSTM(3) · backward`, each part only if there are several."""
         from rnncli.specs import describe
 
         layers, lang = self.answer.result.layers, self.view.lang
@@ -177,7 +177,7 @@ class _LoopTables:
 
     @cached_property
     def ahead(self) -> list[tuple[str, list[str]]]:
-        """The headings and the labels in front of every row: batch, step, t."""
+        """The headings and labels before every row: batch, step, t."""
         rows, entries = self.rows, self.status.shape[0]
         ellipsis = marks(self.view).ellipsis
         columns: list[tuple[str, list[str]]] = []
@@ -193,13 +193,13 @@ class _LoopTables:
         return [*columns, ("t", times)]
 
     def _processed(self, place: int) -> str:
-        """How many steps the layer had taken before."""
+        """Return how many steps the layer had processed before."""
         timestep, last = self.loop.times[place], self.answer.result.input_shape[1] - 1
         return str(last - timestep if self.loop.direction == "backward" else timestep)
 
     @cached_property
     def rows(self) -> list[tuple[int, int]]:
-        """(batch entry, step), with a GAP for those that are left out."""
+        """Return (batch entry, step) pairs, with a GAP for omitted ones."""
         entries, steps = self.status.shape
         if self.view.full or entries * steps <= MOST_ROWS:
             return [(entry, step) for entry in range(entries) for step in range(steps)]
@@ -209,21 +209,21 @@ class _LoopTables:
 
     @cached_property
     def said(self) -> list[str]:
-        """Of every row why it was not computed, as a key of wording; "" where it was."""
+        """The key in wording for why each row was not computed; "" if it was."""
         return ["" if GAP in row or not self.status[row] else self._why(*row) for row in self.rows]
 
     def _spelled_out(self, fields: Sequence[Field]) -> bool:
-        """Whether there is room beside these columns to say in a row why it was not computed."""
+        """Return whether there is room beside these columns to explain in a row why it was not computed."""
         words = longest(say(key, self.view.lang) for key in self.said if key)
         return self._fits(fields, words - self._short())
 
     def _short(self) -> int:
-        """The columns of the longest word for a status; 0 where every step was computed."""
+        """Return the width of the longest status word; 0 if every step was computed."""
         words = [say(f"short {key}", self.view.lang) for key in self.said if key]
         return longest([*words, say("status", self.view.lang)]) if words else 0
 
     def _reasons(self, fields: Sequence[Field]) -> Iterator[Line]:
-        """What the words of the status mean, below the table, where there was no room for it inside."""
+        """Yield the meanings of the status words, shown below the table if they did not fit inside."""
         if any(self.said) and not self._spelled_out(fields):
             for key in dict.fromkeys(filter(None, self.said)):
                 word = say(f"short {key}", self.view.lang)
@@ -236,27 +236,27 @@ class _LoopTables:
 
     @property
     def single(self) -> bool:
-        """Whether there is one unit alone, which is shown in numbers."""
+        """Whether there is only one unit, shown as numbers."""
         return all(quantity.units == 1 for quantity in self.quantities)
 
     @cached_property
     def space(self) -> Space:
-        """What is left for gates and states."""
+        """The space left for gates and states."""
         taken = [longest([heading, *labels]) for heading, labels in self.ahead]
         taken += [self._short()] if any(self.said) else []
         taken += [len(self.quantities)] if self.single else []
         return Space.beside(taken, self.view, least=20)
 
     def _groups(self, fields: Sequence[Field]) -> Iterator[list[Field]]:
-        """The columns, as many of them a table as fit."""
+        """Yield the columns in groups, as many per table as fit."""
         return self.space.split(fields, lambda one: one.width(self.view))
 
     def _fits(self, fields: Sequence[Field], more: int = 0) -> bool:
-        """Whether one table holds all of them."""
+        """Return whether one table holds all of them."""
         return self.space.fits((one.width(self.view) for one in fields), more)
 
     def _fields(self) -> list[Field]:
-        """Numbers alone for one unit; else bars, and numbers of as many quantities as there is room for."""
+        """Return only numbers for one unit; else bars, and numbers of as many quantities as fit."""
         if self.single:
             return [Field(quantity, (), (0,), quantity.label) for quantity in self.quantities]
         if self.view.full:
@@ -275,7 +275,7 @@ class _LoopTables:
         return fields
 
     def _first_units(self) -> list[Field]:
-        """Bars, and the first unit's number beside those of every gate, as far as there is room."""
+        """Return bars, with the first unit's number beside those of every gate, if they fit."""
         fields = [Field(quantity, self._bars(quantity), (), quantity.label) for quantity in self.quantities]
         first = [one.with_numbers((0,)) for one in fields]
         without_cell = [one.with_numbers(()) if _is_cell(one) else one for one in first]
@@ -288,19 +288,19 @@ class _LoopTables:
 
     @property
     def lacks_numbers(self) -> bool:
-        """Whether some quantity is shown in bars alone, or in the number of one unit of several."""
+        """Whether some quantity is shown only as bars, or as the number of one of several units."""
         return self.shows_first or any(not one.numbers for one in self._fields())
 
     @property
     def shows_first(self) -> bool:
-        """Whether the first unit alone of some quantity is shown in numbers."""
+        """Whether only the first unit of some quantity is shown as numbers."""
         return any(len(one.numbers) == 1 < one.quantity.units for one in self._fields())
 
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
         return _within(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
 
     def _every_number(self, quantity: Quantity) -> Iterator[Field]:
-        """All of them, in as many columns as the width asks for."""
+        """Yield all numbers, in as many columns as the width requires."""
         each = self.space.count(quantity.widest + 1, quantity.units)
         for start in range(0, quantity.units, each):
             units = tuple(range(start, min(start + each, quantity.units)))
@@ -355,7 +355,7 @@ class _LoopTables:
         return "number alarm" if text.endswith(("NaN", "inf")) else "number"
 
     def _unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
-        """A gate of a masked step was computed, and nothing was done with it."""
+        """Return whether this is a gate of a masked step, which was computed but not used."""
         return "." in quantity.name and bool(self.status[row])
 
 
@@ -389,7 +389,7 @@ def _numbers(quantity: Quantity) -> tuple[int, ...]:
 
 
 def _within(size: int, most: int) -> tuple[int, ...]:
-    """All indices, or the first and the last of them."""
+    """Return all indices, or the first and last ones."""
     if size <= most:
         return tuple(range(size))
     head = most // 2

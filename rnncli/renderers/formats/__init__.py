@@ -1,7 +1,7 @@
-"""How an answer is written: one file per format, found by its stem and imported on first use.
+"""Output formats: one module per format, found by file name and imported on first use.
 
-Each has `TRAITS`, and one function, `write(answer, view, file)`, which takes the form of the answer that
-suits it (page, document, records, tensors) and writes bytes to `file`, a part at a time where it can.
+Each has `TRAITS` and a function `write(answer, view, file)`, which takes the form of the answer
+that it needs (page, document, records, tensors) and writes bytes to `file`, in parts where possible.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ OTHER_SUFFIXES = {"txt": "table", "jsonl": "ndjson", "md": "markdown", "htm": "h
 
 
 class Traits(NamedTuple):
-    """What a format is.
+    """Properties of a format.
 
-    binary: not text, and not for a terminal.  only_values: has no place for what a check found.
+    binary: not text, so not for a terminal.  only_values: cannot hold the results of checks.
     incremental: `write` takes a GrowingAnswer too.
-    separator: what stands between the answers of a stream; None where a file holds one answer only.
+    separator: goes between the answers of a stream; None if a file holds only one answer.
     for_programs: in English on every machine, unless --lang is given.  themed: has light and dark colors.
     """
 
@@ -49,13 +49,13 @@ class Format(Protocol):
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every format, the table first."""
+    """Return the names of all formats, table first."""
     found = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
     return tuple(sorted(found, key=lambda name: name != "table"))
 
 
 def for_output(path: str | PurePath) -> str:
-    """The format that the suffix of `path` asks for; UsageError where it asks for none."""
+    """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
     format = OTHER_SUFFIXES.get(suffix, suffix)
     if format in names():
@@ -66,14 +66,14 @@ def for_output(path: str | PurePath) -> str:
 
 
 def get(format: str) -> Format:
-    """The module of a format; UsageError where there is no such format."""
+    """Return the module of a format.  Raises UsageError if the format is unknown."""
     if format not in names():
         raise UsageError(f"there is no format {format}.", did_you_mean(format, names()))
     return cast("Format", import_module(f"{__name__}.{format}"))
 
 
 def render(answer: Answer, format: str, view: View) -> str | bytes:
-    """`answer` in `format`; UsageError where there is no such format."""
+    """Render `answer` in `format`.  Raises UsageError if the format is unknown."""
     renderer, file = get(format), BytesIO()
     renderer.write(answer, view, file)
     return file.getvalue() if renderer.TRAITS.binary else file.getvalue().decode()

@@ -1,4 +1,4 @@
-"""Documents as JSON text, piece by piece: floats in the fewest digits, NaN and infinities as words."""
+"""Documents as JSON text, in pieces: floats in the fewest digits, NaN and infinities as strings."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     Waiting = Array | Growing | Later
 
 OPEN_LEVELS = 3
-"""Down to here every key has a line of its own, deeper ones share one."""
+"""Up to this depth each key has its own line; deeper keys share one."""
 LARGE = 2**16
-"""An array of more numbers becomes text a part at a time, when it is its turn."""
+"""Larger arrays are converted to text in parts, when they are reached."""
 _LATER = b"\0"
-"""Stands for what becomes text when it is its turn; JSON itself has no such character."""
+"""Placeholder for a value that is converted later; JSON text never contains this character."""
 
 
 def compact(document: Any, decimals: int | None = None) -> Iterator[bytes]:
-    """`document` on one line."""
+    """Yield `document` as JSON on one line."""
     waiting: list[Waiting] = []
     return _pieces(_dumps(_plain(document, decimals, waiting)), waiting, decimals)
 
 
 def spread(document: Any, decimals: int | None = None) -> Iterator[bytes]:
-    """`document` for people too: a key a line, each array on one line."""
+    """Yield `document` as readable JSON: one key per line, each array on one line."""
     waiting: list[Waiting] = []
     return _pieces(_spread(_plain(document, decimals, waiting), 0), waiting, decimals)
 
 
 def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterator[bytes]:
-    """`text`, with what waited where it belongs."""
+    """Yield `text` with the waiting values in place of their placeholders."""
     before, *after = text.split(_LATER)
     yield before
     for value, rest in zip(waiting, after, strict=True):
@@ -50,7 +50,7 @@ def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterat
 
 
 def _numbers(array: Array | Growing, decimals: int | None) -> Iterator[bytes]:
-    """`[[...], [...]]`, some rows of it at a time."""
+    """Yield `[[...], [...]]`, a few rows at a time."""
     separator = b"["
     parts: Iterable[Array] = array.parts if hasattr(array, "parts") else (array,)
     for part in parts:
@@ -62,7 +62,7 @@ def _numbers(array: Array | Growing, decimals: int | None) -> Iterator[bytes]:
 
 
 def _rows(array: Array, decimals: int | None) -> Iterator[Iterator[bytes]]:
-    """`[...],[...]`, as many rows at a time as are large together."""
+    """Yield `[...],[...]`, in groups of rows that together are large."""
     rows = LARGE * len(array) // array.size
     for start in range(0, len(array), max(rows, 1)):
         if rows:
@@ -83,7 +83,7 @@ def _spread(value: Any, level: int) -> bytes:
 
 
 def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
-    """`value` in parts that orjson writes as they should be read; what is large or late is set aside."""
+    """Convert `value` to types that orjson can write; set aside large and late parts."""
     if value is None or isinstance(value, (str, bool)):  # a stream writes thousands of them
         return value
     if isinstance(value, (dict, Mapping)):
@@ -96,12 +96,12 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
     if hasattr(value, "dtype") or (isinstance(value, float) and not isfinite(value)):
         return _array(value, decimals)
     if isinstance(value, int) and value.bit_length() > 63:
-        return orjson.Fragment(str(value))  # orjson itself refuses what 64 bits cannot hold
+        return orjson.Fragment(str(value))  # orjson does not support integers beyond 64 bits
     return value
 
 
 def _array(value: Any, decimals: int | None) -> Any:
-    """An array or one number: as it is, or in nested lists with words where JSON has no number."""
+    """Convert an array or a number: unchanged, or as nested lists with strings for NaN and infinities."""
     import numpy as np
 
     from rnncli.renderers.numerals import is_float, is_short, rounded, spelled, widened

@@ -1,4 +1,4 @@
-"""What the styles of a page look like in a terminal, and how wide that is."""
+"""How page styles look in a terminal, and the width available."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rnncli.renderers.page import View
 
 ENDLESS = 1_000_000
 NARROWEST = 30
-"""Below this, lines stay this wide: half a number would be worse than a line too long."""
+"""Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
 BETWEEN = "  "
 INDENT = "  "
 
 RISE = (103, 67, 73, 72, 107, 143, 179, 214)
-"""Of 256 colours, from cold to warm; each to be read on dark and on light."""
+"""From the 256 colors, cold to warm; readable on dark and on light backgrounds."""
 POLES = (33, 68, 67, 103, 138, 173, 167, 203)
-"""Likewise, blue below zero and red above it, the paler the nearer."""
+"""Same, blue below zero and red above; paler near zero."""
 
 LOOKS = {
     "strong": "bold",
@@ -34,7 +34,7 @@ LOOKS = {
 
 
 def console(file: IO[str], view: View, record: bool = False) -> Console:
-    """A console that asks nothing of the environment."""
+    """Create a console that ignores the environment."""
     return Console(
         file=file,
         width=columns(view),
@@ -50,5 +50,5 @@ def console(file: IO[str], view: View, record: bool = False) -> Console:
 
 
 def columns(view: View) -> int:
-    """How many columns there are to draw in."""
+    """Return the number of columns available."""
     return ENDLESS if view.width is None else max(view.width, NARROWEST)

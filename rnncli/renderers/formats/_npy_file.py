@@ -1,4 +1,4 @@
-"""An array as npy, written as it comes: part after part along its first axis."""
+"""Write an array as npy in parts along its first axis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnncli.case import Array
 
 
 def write_npy(file: IO[bytes], array: Array | arrays.Growing) -> None:
-    """A whole .npy, its numbers in copies of some megabytes."""
+    """Write a complete .npy file, copying a few megabytes at a time."""
     like: Array = np.empty(0, array.dtype)
     header: dict[str, Any] = {
         "descr": np.lib.format.dtype_to_descr(_storable(like).dtype),
@@ -24,5 +24,5 @@ def write_npy(file: IO[bytes], array: Array | arrays.Growing) -> None:
 
 
 def _storable(array: Array) -> Array:
-    """`array`, or where NumPy itself has no such floats, the same numbers as float32."""
+    """Return `array`, or a float32 copy if NumPy does not support its float type."""
     return array if array.dtype.isbuiltin == 1 else array.astype(np.float32)

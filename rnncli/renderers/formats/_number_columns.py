@@ -1,4 +1,4 @@
-"""How the numbers of a table stand under each other, in a width."""
+"""Align the numbers of a table in columns within a given width."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rnncli.renderers.formats._number_rows import Block
 
 ENOUGH_UNITS = 6
-"""With fewer beside the names, numbers move under the names if there are more to be seen there."""
+"""If fewer fit beside the names, numbers move below them when more fit there."""
 
 
 class Layout(NamedTuple):
-    """How the numbers of one table stand, so that those of different tensors stand under each other.
+    """Layout of the numbers of one table, which aligns those of different tensors.
 
-    blocks: by the identity of their Numbers.  gutter: columns of each axis's labels.
-    widths: columns of a number, by its format.
+    blocks: by the id of their Numbers.  gutter: width of each axis's labels.
+    widths: columns per number, by format.
     """
 
     view: View
@@ -32,7 +32,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, table: Table, view: View) -> Layout:
-        """The layout of all the numbers in `table`; NumPy is loaded only if there are any."""
+        """Return the layout of all numbers in `table`; loads NumPy only if there are any."""
         found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
         if not found:
             return cls(view, {}, {}, {})
@@ -51,16 +51,16 @@ class Layout(NamedTuple):
 
     @property
     def indent(self) -> int:
-        """The columns that labels take."""
+        """Number of columns that labels take."""
         return sum(width + len(BETWEEN) for width in self.gutter.values())
 
     @property
     def gap(self) -> int:
-        """The columns of the sign for numbers that are left out."""
+        """Number of columns that the ellipsis for omitted numbers takes."""
         return cell_len(marks(self.view).ellipsis)
 
     def fitting(self, whole: Block, width: int) -> int:
-        """How many numbers of `whole` fit on a line of `width`; at least one."""
+        """Return how many numbers of `whole` fit on a line of `width`; at least one."""
         each = self.widths[whole.style] + len(BETWEEN)
         room = width - self.indent
         if len(whole.units) * each - len(BETWEEN) <= room:
@@ -68,7 +68,7 @@ class Layout(NamedTuple):
         return max(1, (room - (0 if self.view.full else self.gap)) // each)
 
     def prefers_beside(self, beside: int, below: int) -> bool:
-        """Whether a column of width `beside` shows as much as matters of what one of `below` would."""
+        """Return whether a column of width `beside` shows enough compared with one of width `below`."""
         for whole in self.blocks.values():
             shown, possible = self.fitting(whole, beside), self.fitting(whole, below)
             if self.indent + self.widths[whole.style] + len(BETWEEN) + self.gap > beside:
@@ -78,7 +78,7 @@ class Layout(NamedTuple):
         return True
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
-        """The rows of `numbers`, and what is to be said of those that are left out."""
+        """Yield the rows of `numbers`, then a summary if some are omitted."""
         from rnncli.renderers.formats._number_rows import MOST_UNITS, cut
 
         whole = self.blocks[id(numbers)]
@@ -93,7 +93,7 @@ class Layout(NamedTuple):
             yield from self._summary(shown.summary, width)
 
     def _summary(self, pieces: Sequence[str], width: int) -> Iterator[Text]:
-        """`min -0.98 · mean 0.01 · ...`, on as many lines as it needs."""
+        """Yield `min -0.98 · mean 0.01 · ...`, on as many lines as needed."""
         dot = marks(self.view).dot
         text = ""
         for piece in pieces:

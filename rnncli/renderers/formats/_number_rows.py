@@ -1,4 +1,4 @@
-"""Which values of a tensor are shown, and as which text: rows with labels, gaps where some are left out."""
+"""Select the values of a tensor to show and format them: labeled rows, with gaps for omitted ones."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from rnncli.renderers.page import Numbers, View, histogram, marks
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 20
-"""A tensor of more rows shows its edges, unless all of it is wanted."""
+"""Tensors with more rows show only the edges, unless View.full is set."""
 WIDEST_EDGE = 3
 MOST_UNITS = 12
-"""So many of the last axis where no width says how many fit."""
+"""Maximum number of entries of the last axis if no width is given."""
 
 GAP = -1
-"""Stands in a list of indices for those that are left out."""
+"""Marks omitted indices in a list of indices."""
 
 
 class Row(NamedTuple):
-    """labels: by axis, what is new in this row.  texts: the numbers, none of them in a gap."""
+    """labels: per axis, what changed from the previous row.  texts: the numbers, empty in a gap."""
 
     labels: dict[str, str]
     texts: tuple[str, ...]
 
 
 class Block(NamedTuple):
-    """A tensor in text.
+    """A tensor as text.
 
-    units: the indices of the last axis, with a GAP perhaps.  style: the format of its numbers.
-    summary: what to say of all values where some are left out, piece by piece.
+    units: the indices of the last axis, possibly with a GAP.  style: the format of its numbers.
+    summary: statistics of all values if some are omitted, in pieces.
     """
 
     rows: tuple[Row, ...]
@@ -43,12 +43,12 @@ class Block(NamedTuple):
 
     @property
     def widest(self) -> int:
-        """The length of the longest number."""
+        """Length of the longest number."""
         return max((len(text) for row in self.rows for text in row.texts), default=1)
 
 
 def block(numbers: Numbers, view: View) -> Block:
-    """The rows of `numbers` that `view` wants, each with all of the last axis."""
+    """Return the rows of `numbers` that `view` selects, each with the whole last axis."""
     values = np.atleast_1d(numbers.values)
     kept = _kept(values.shape[:-1], view.full)
     style = style_for(values, view.precision)
@@ -58,7 +58,7 @@ def block(numbers: Numbers, view: View) -> Block:
 
 
 def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
-    """`whole` with at most so many of the last axis, the first and the last ones."""
+    """Return `whole` with at most `most` entries of the last axis, from both ends."""
     units = len(whole.units)
     if most is None or units <= most:
         return whole
@@ -73,7 +73,7 @@ def cut(whole: Block, values: Array, most: int | None, view: View) -> Block:
 
 
 def summary(values: Array, view: View) -> tuple[str, ...]:
-    """`min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, how many are not finite, and a small histogram."""
+    """Return `min -0.98`, `mean 0.01`, `max 0.97`, `std 0.31`, non-finite count, and a histogram."""
     if not is_float(values) or not values.size:
         return ()
     from rnncli.renderers import statistics
@@ -92,7 +92,7 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
 
 
 def _kept(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
-    """The indices of every axis but the last; fewer batches are shown before fewer time steps."""
+    """Return the shown indices of every axis but the last; omits batches before time steps."""
     if full or np.prod(outer, dtype=float) <= MOST_ROWS:
         return [tuple(range(size)) for size in outer]
     kept: list[tuple[int, ...]] = []
@@ -110,7 +110,7 @@ def _edges(size: int, width: int) -> tuple[int, ...]:
 
 
 def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
-    """Every combination of the indices; behind a GAP there is nothing to combine."""
+    """Yield every combination of the indices; a GAP is not combined with further axes."""
     if not kept:
         yield ()
         return
@@ -149,6 +149,6 @@ def _label(axis: str, index: int, time: Sequence[int], lang: str) -> str:
 
 
 def label_axes(shown: Block) -> tuple[str, ...]:
-    """The axes that have a label in any row, outermost first."""
+    """Return the axes that have a label in any row, outermost first."""
     longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))
     return tuple(longest.labels)

@@ -1,4 +1,4 @@
-"""A Page as Rich draws it, in so many columns: shared by the table and its picture."""
+"""Draw a Page with Rich in a given width; shared by table and svg."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, 
 
 
 def drawn(page: Page, view: View) -> RenderableType:
-    """The title, the remarks under it, and every part after an empty line."""
+    """Draw the title, the remarks below it, and every part after an empty line."""
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
     for part in page.parts_in(lambda table: _width(table) <= columns(view)):
@@ -49,7 +49,7 @@ def _length(line: Line) -> int:
 
 
 def _natural(cells: Iterable[Cell]) -> int:
-    """The columns that the texts of `cells` need, indented as `_lines` does."""
+    """Return the columns that the texts of `cells` need, indented as in `_lines`."""
     return max(
         (
             _length(part) + (len(INDENT) if position and not has_numbers(cell) else 0)
@@ -62,7 +62,7 @@ def _natural(cells: Iterable[Cell]) -> int:
 
 
 def _width(table: Table) -> int:
-    """The columns that `table` needs without its numbers."""
+    """Return the columns that `table` needs without its numbers."""
     cells = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
     widths = (
         max(_natural(column_cells), cell_len(column.heading))
@@ -85,7 +85,7 @@ def _table(table: Table, view: View) -> RenderableType:
 
 
 def _grid(grid: Grid, view: View) -> RenderableType:
-    """Tables side by side where they fit, else one below the other; equal columns under each other."""
+    """Draw tables side by side if they fit, else one below the other, with aligned columns."""
     folded = grid._replace(cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
     for shape in (grid, folded):
         abreast = [
@@ -98,7 +98,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
 
 
 def _folded(table: Table) -> Table:
-    """The last column under the first, for want of room."""
+    """Move the last column below the first, to save width."""
     rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
     return table._replace(columns=table.columns[:-1], rows=rows)
 
@@ -134,14 +134,14 @@ def _indented(drawing: RenderableType) -> Padding:
 
 
 def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
-    """The columns that each column needs, for all of `tables` to stand under each other, and under `head`."""
+    """Return the width of each column so that all of `tables` align, and fit below `head`."""
     rows = [row for table in tables for row in table.rows]
     rows += [(cell(head), *((),) * (len(rows[0]) - 1))] if rows else []
     return [_natural(cells) for cells in zip(*rows, strict=True)]
 
 
 def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
-    """The rows of several tables without headings, those of one beside those of the next."""
+    """Lay out the rows of several tables without headings, side by side."""
     drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, show_header=False)
     for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
@@ -179,7 +179,7 @@ def _side_by_side(table: Table, layout: Layout, width: int) -> RichTable:
 
 
 def _stacked(table: Table, layout: Layout) -> Text:
-    """The texts of a row on one line, as far as they fit, and its numbers below."""
+    """Put the texts of a row on one line, as far as they fit, and its numbers below."""
     width = columns(layout.view)
     lines: list[Text] = []
     for row in table.rows:
@@ -196,7 +196,7 @@ def _stacked(table: Table, layout: Layout) -> Text:
 
 
 def _flow(pieces: Sequence[Text], width: int, indent: str = "") -> list[Text]:
-    """`pieces` two columns apart, on as few lines of `width` as hold them."""
+    """Join `pieces`, two blanks apart, into as few lines of `width` as possible."""
     lines: list[Text] = []
     for piece in pieces:
         if lines and lines[-1].cell_len + len(BETWEEN) + piece.cell_len <= width:
@@ -215,7 +215,7 @@ def _text_cell(cell: Cell) -> Text:
 
 
 def _lines(cell: Cell, layout: Layout, width: int) -> Iterator[Text]:
-    """`cell` from top to bottom; in a cell of texts, those under the first are indented."""
+    """Yield the lines of `cell`; in a cell of texts, all but the first are indented."""
     for position, part in enumerate(cell):
         if isinstance(part, Numbers):
             yield from layout.lines(part, width)

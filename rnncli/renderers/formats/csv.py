@@ -1,4 +1,4 @@
-"""csv: long form, one number a row, in the digits that read back the same."""
+"""csv: long form, one number per row, with digits that round-trip."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rnncli.renderers.visible import visible
 TRAITS = Traits(only_values=True, incremental=True, for_programs=True)
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 AT_ONCE = 2**14
-"""So many rows become text in one go."""
+"""Rows converted to text at a time."""
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
-    """A header and the records; decimals only if a precision is asked for."""
+    """Write a header and the records; rounded only if a precision is given."""
     header, found = answer.records(view)
     rows = iter(found)
     if view.precision is not None and header[-1] == "value":
@@ -34,7 +34,7 @@ def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
 
 
 def _shown(text: str) -> str:
-    """Names of features may hold control characters; numbers never do."""
+    """Escape control characters, which feature names may contain; numbers never do."""
     return text if text.isascii() and not CONTROLS.search(text) else visible(text, keep="\n")
 
 

@@ -1,4 +1,4 @@
-"""html: a page that needs nothing but itself, dark where the reader's screen is dark."""
+"""html: a self-contained page, light or dark by the reader's setting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ THEMES = {
     "light": f":root {{ color-scheme: light; {LIGHT} }}\n",
     "dark": f":root {{ color-scheme: dark; {DARK} }}\n",
 }
-"""By View.theme; by default as the reader's screen is."""
+"""CSS by View.theme; the default follows the reader's setting."""
 STYLE = """\
 body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--paper);
        font: 15px/1.5 system-ui, sans-serif; }
@@ -50,11 +50,11 @@ HEAT = {
     "rise": ("#7c83b0", "#5a86b5", "#4f9bab", "#4aa58a", "#7bab5a", "#a9a83f", "#cf9f36", "#e8912d"),
     "pole": ("#1f7fe0", "#5589c9", "#6d8fb4", "#8389ab", "#a88a8f", "#bf7a78", "#d2695f", "#e05548"),
 }
-"""Colours from low to high, each to be read on dark and on light; of `pole`, blue is below zero."""
+"""Colors from low to high, readable on dark and on light; in `pole`, blue is below zero."""
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
-    """The whole document; no script, no link, no picture."""
+    """Write the whole document, without scripts, links or images."""
     page = answer.page(view)
     body = "\n".join(_body(page, view))
     title = escape("".join(span.text for span in page.title) or "rnncli")
@@ -67,14 +67,14 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 
 def fragment(answer: Answer, view: View) -> str:
-    """A part of somebody else's page, a notebook's: the styles hold inside it alone."""
+    """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
     body = "\n".join(_body(answer.page(view), view))
     style = re.sub(r"(:root|^body) \{", "& {", THEMES[view.theme] + STYLE, flags=re.MULTILINE)
     return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
 
 def _heat(body: str) -> str:
-    """The colours that are used."""
+    """Return the CSS of the colors used in `body`."""
     colors = {f"{kind}{level}": color for kind, scale in HEAT.items() for level, color in enumerate(scale)}
     rules = (f".{name} {{ color: {color}; }}\n" for name, color in colors.items() if f'"{name}"' in body)
     return "".join(rules)

@@ -12,6 +12,6 @@ TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
-    """The document; every digit unless a precision is asked for."""
+    """Write the document, with all digits unless a precision is given."""
     file.writelines(spread(answer.document(view), view.precision))
     file.write(b"\n")

@@ -1,4 +1,4 @@
-"""markdown: headings and tables that GitHub and a notebook show."""
+"""markdown: headings and tables for GitHub and notebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRAITS = Traits(separator=b"\n")
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
-    """The page; numbers as a table under the name of their tensor."""
+    """Write the page; numbers become a table below the name of their tensor."""
     text = "\n\n".join(_page(answer.page(view), view)) + "\n"
     file.write(text.encode())
 
@@ -50,7 +50,7 @@ def _table(table: Table, view: View) -> Iterator[str]:
 
 
 def _tensor(row: Sequence[Cell], view: View) -> Iterator[str]:
-    """A line of what is said before the numbers, the numbers, and what is said after them."""
+    """Yield a line with the texts before the numbers, the numbers, and the texts after them."""
     texts = [cell for cell in row if not has_numbers(cell)]
     firsts = [part for cell in texts for part in cell[:1]]
     others = [part for cell in texts for part in cell[1:]]

@@ -1,4 +1,4 @@
-"""ndjson: one object on one line, so that many runs can be appended to one file."""
+"""ndjson: one object per line, so that many runs can be appended to one file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TRAITS = Traits(incremental=True, separator=b"", for_programs=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
-    """The document on one line; an answer that has `lines` takes one for each of them."""
+    """Write the document on one line; an answer with `lines` is written as one line for each."""
     documents = answer.lines(view) if hasattr(answer, "lines") else (answer.document(view),)
     for document in documents:
         file.writelines(compact(document, view.precision))

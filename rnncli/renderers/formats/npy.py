@@ -13,7 +13,7 @@ TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
-    """What `numpy.load` reads; UsageError for more tensors than one."""
+    """Write a file for `numpy.load`.  Raises UsageError if there is more than one tensor."""
     tensors = answer.tensors()
     if len(tensors) != 1:
         raise UsageError(

@@ -13,8 +13,8 @@ TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
 def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
-    """What `numpy.load` reads; bfloat16 as float32, which holds the same numbers."""
-    tensors = answer.tensors()  # where there are none, not even an empty archive is written
+    """Write a file for `numpy.load`; bfloat16 is stored as float32, which is lossless."""
+    tensors = answer.tensors()  # raises before writing if there are none
     with ZipFile(file, "w") as archive:
         for name, array in tensors.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

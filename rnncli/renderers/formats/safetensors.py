@@ -14,5 +14,5 @@ TRAITS = Traits(binary=True, only_values=True)
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
-    """What `safetensors.numpy.load` reads."""
+    """Write a file for `safetensors.numpy.load`."""
     file.write(save({name: np.ascontiguousarray(array) for name, array in answer.tensors().items()}))

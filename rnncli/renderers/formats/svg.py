@@ -1,7 +1,7 @@
-"""svg: the table as a picture of a terminal, for a README; the same bytes for the same answer.
+"""svg: the table as a picture of a terminal, for a README; the same answer gives the same bytes.
 
-Rich draws it, and counts a Hangul syllable as one column where it takes two, and leaves it to the viewer
-to keep the blanks that put a number in its column: every piece of text gets its own place here.
+Rich counts a Hangul syllable as one column although it takes two, and relies on the viewer to keep
+the blanks that align numbers, so every piece of text is given its own position here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ FRAME = """\
 
 
 COLUMN = 12.2
-"""How wide Rich draws a column."""
+"""Width of a column in Rich's drawing."""
 TEXT = re.compile(r'<text class="([^"]*)" x="([^"]*)" y="([^"]*)" textLength="[^"]*"([^>]*)>([^<]*)</text>')
 LIGHT = TerminalTheme(
     (255, 255, 255),
@@ -57,12 +57,12 @@ LIGHT = TerminalTheme(
         (9, 105, 218), (138, 63, 252), (10, 108, 116), (101, 109, 118),
     ],
 )  # fmt: skip
-"""The colours of the light page of html."""
+"""Colors of the light html page."""
 RIM = {"light": 'stroke="rgba(31,35,40,0.35)"', "dark": 'stroke="rgba(255,255,255,0.35)"'}
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
-    """A terminal as wide as the table, never wider than the view asks for."""
+    """Draw a terminal as wide as the table, limited to the view's width."""
     widest = view._replace(color=True, width=view.width or WIDTH)
     page = answer.page(widest)
     measured = StringIO()
@@ -78,7 +78,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 
 def _placed(found: re.Match[str]) -> str:
-    """The pieces of a text that two blanks or more part, each with its own place and its own length."""
+    """Split a text at two or more blanks; each piece gets its own position and length."""
     name, left, down, rest, inner = found.groups()
     text = unescape(inner).replace("\xa0", " ").rstrip("\n")
     return "".join(

@@ -1,4 +1,4 @@
-"""table: for the eye, in as many columns as there are."""
+"""table: text for the terminal, in the available width."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAITS = Traits(separator=b"\n")
 
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
-    """The page as text, with escape codes only where colour is welcome; no line ends in spaces."""
+    """Write the page as text, with escape codes only if color is enabled and without trailing spaces."""
     page = StringIO()
     console(page, view).print(drawn(answer.page(view), view))
     text = "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
@@ -24,7 +24,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 
 class Drawing:
-    """An answer for a Rich console, in as many columns as that has."""
+    """An answer for a Rich console, in that console's width."""
 
     def __init__(self, answer: Answer, view: View) -> None:
         self.answer, self.view = answer, view
