@@ -194,7 +194,7 @@ def _end_before(error: BaseException) -> int | None:
 
 
 def _unwritten(error: OSError) -> RnncliError:
-    """Handle an OSError from stdout, such as a full disk; code that reads or writes files handles its own."""
+    """Convert an OSError, usually a full disk on stdout; code that uses other files reports its own errors."""
     if error.filename:
         return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
     return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
