@@ -194,7 +194,7 @@ def _end_before(error: BaseException) -> int | None:
 
 
 def _unwritten(error: OSError) -> RnncliError:
-    """Convert an OSError, usually a full disk on stdout; code that uses other files reports its own errors."""
+    """Convert an OSError, usually a full disk on stdout; other file errors are handled where they occur."""
     if error.filename:
         return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
     return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
