@@ -72,7 +72,7 @@ def imports(file: Path) -> set[str]:
 
 
 def test_private_files_and_names_stay_in_their_folder() -> None:
-    """A name with a leading underscore may be used only in its folder (of a package: in its parent folder)."""
+    """A name with a leading underscore may be used only in its folder (a package's: in the parent folder)."""
     for file in sorted((ROOT / "rnncli").rglob("*.py")):
         room = ".".join(file.parent.relative_to(ROOT).parts)
         for imported in imports(file):
