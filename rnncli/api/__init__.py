@@ -42,10 +42,8 @@ def run(
     inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.
     all_calls: with calls=N, return the tensors of every call, `r["call 1/hidden_state"]`.
     select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
-    check: also run TensorFlow.  Raises DisagreementError if the numbers differ by more than atol and rtol
-        allow (default 1e-6 and 1e-5).
-    stats: also compute statistics of every tensor, in `r.stats`.
-    fail_on_nan: raises DisagreementError if the output contains NaN.
+    check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
+    stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
@@ -125,7 +123,7 @@ def trace(
     """Return every gate and state at every time step: `t["forget/activation"]`, (batch, steps, units).
 
     step, unit, batch, gate: keep only these indices, or the gates of these names.
-    check, atol, rtol, stats, fail_on_nan: same as for `run`.
+    check, atol, rtol, fail_on_nan: same as for `run`.  stats: add statistics to the printed answer.
     """
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import compare
