@@ -1,4 +1,4 @@
-"""rnncli: an explorer of the shapes and states of recurrent layers.
+"""rnncli: explore the shapes and states of recurrent layers.
 
 In Python: `h, s, c = rnncli.run(x, "LSTM(3, return_sequences=True, return_state=True)", seed=42)`.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
-    # The command is loading: until it has handlers, an interrupt ends it without Python's traceback.
-    # `signal` itself, and `typing` below, take longer to load than all of this.
+    # While the command loads, before it installs its handlers, an interrupt ends it without a traceback.
+    # `signal`, and `typing` below, take longer to load than everything else here.
     import _signal  # type: ignore[import-not-found]
 
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
@@ -26,7 +26,7 @@ __all__ = ["Report", "Result", "__version__", "explain", "gradients", "matrix", 
 
 
 def __getattr__(name: str) -> Any:
-    """The functions for Python, loaded when one of them is wanted."""
+    """Load a public function on first access."""
     if name in __all__:
         from rnncli import api
 

@@ -1,4 +1,4 @@
-"""`rnncli` and `python -m rnncli`."""
+"""Entry point of `rnncli` and `python -m rnncli`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rnncli.errors import INTERRUPTED
 from rnncli.signals import ended
 
 SOON = "20"
-"""After 2**20 ticks, some 0.4 ms, the idle threads of NumPy's products sleep.
+"""Put the idle threads of NumPy's matrix products to sleep after 2**20 ticks, about 0.4 ms.
 
-By themselves they keep a processor busy for 30 ms and more, first of all while NumPy is loading, which slows
-the loading down by a tenth.  To be woken costs them little beside a product that lets them wait as long.
+By default they keep a processor busy for 30 ms or more, starting while NumPy loads, which slows loading
+by a tenth.  Waking them costs little compared with a product large enough to leave them idle that long.
 """
 
 
 def main() -> NoReturn:
-    """Answer the command line and leave with its exit code."""
-    gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
+    """Run the command line and exit with its exit code."""
+    gc.disable()  # Loading allocates many objects that stay; garbage collection takes time and frees nothing.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
-    if not os.environ.get("RNNCLI_DEBUG"):  # what a signal left half closed complains when it is let go
+    if not os.environ.get("RNNCLI_DEBUG"):  # hide errors from closing interrupted code
         sys.unraisablehook = lambda _: None
     try:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -32,20 +32,20 @@ def main() -> NoReturn:
         from rnncli.cli.app import main as answer
 
         code = answer(sys.argv[1:])
-    except KeyboardInterrupt:  # while the modules above were still loading
+    except KeyboardInterrupt:  # the signal came while the modules above were loading
         code = INTERRUPTED
-    except SystemExit as leaving:  # a signal, after what it interrupted was cleaned up
+    except SystemExit as leaving:  # a signal, raised after the interrupted code was cleaned up
         code = int(leaving.code or 0)
     _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
-    """Everything is written and closed, and taking the modules apart takes longer than most answers.
+    """Exit at once: all output is written and closed, and a normal shutdown takes longer than most commands.
 
-    What was interrupted has nothing more to say: nobody may be there to read it.
+    If interrupted, print nothing more: there may be no reader.
     """
     for stream in (sys.stdout, sys.stderr) if code < INTERRUPTED - signal.SIGINT else ():
-        with suppress(AttributeError, OSError, ValueError):  # closed, or gone
+        with suppress(AttributeError, OSError, ValueError):  # stdout is closed, or its reader has gone
             stream.flush()
     os._exit(code)
 

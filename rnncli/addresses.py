@@ -1,4 +1,4 @@
-"""Text that names a tensor and a part of it: `hidden_states[0, -1, 3:]`."""
+"""Parse text that names a tensor and a part of it: `hidden_states[0, -1, 3:]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnncli.errors import UsageError, did_you_mean, listed
 from rnncli.result import Label, TensorInfo
 
 Index = tuple["int | slice", ...]
-"""What NumPy takes between brackets, an axis each; axes that are left out are whole."""
+"""A NumPy index, one item per axis; omitted trailing axes are taken in full."""
 
 _TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
 _NAME = re.compile(
@@ -23,22 +23,22 @@ _NUMBER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
 class Address(NamedTuple):
-    """A tensor and a part of it.  texts: the index as it is written, a text an axis."""
+    """A tensor and a part of it.  texts: the index as typed, one text per axis."""
 
     label: Label
     texts: tuple[str, ...] = ()
 
     @property
     def numpy_index(self) -> Index:
-        """As NumPy takes it.  Raises ValueError where a text is no number and no slice."""
+        """Return the index in NumPy's form.  Raises ValueError if a text is neither a number nor a slice."""
         return _index(self.texts)
 
 
 @cache
 def parse(text: str) -> Address:
-    """`1/hidden_states[0, -1]`; remembered, because a stream asks for the same ones line after line.
+    """Parse `1/hidden_states[0, -1]`; cached, because a stream asks for the same ones for every line.
 
-    Raises ValueError where text is not of that form.
+    Raises ValueError if the text does not have that form.
     """
     found = _TEXT.fullmatch(text)
     if found is None:
@@ -48,7 +48,7 @@ def parse(text: str) -> Address:
 
 
 def label(name: str) -> Label:
-    """What the tensor of this name is: `forward_last_cell_state`, or in a trace `forward/cell`."""
+    """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
     found = _NAME.fullmatch(name)
     if found is None:
         return Label(name, traced=True)
@@ -68,9 +68,9 @@ def label(name: str) -> Label:
 
 
 def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[TensorInfo, tuple[str, ...]]:
-    """Which of `infos` it is, and its index as texts for `number` or `part`, an axis each.
+    """Find the tensor that `text` names; return it and its index, one text per axis for `number` or `part`.
 
-    before: what an error begins with.  Raises UsageError where there is no such tensor.
+    before: prefix of error messages.  Raises UsageError if there is no such tensor.
     """
     try:
         found = parse(text)
@@ -85,7 +85,7 @@ def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[Ten
 
 
 def instead_of(name: str, known: Sequence[str]) -> str:
-    """What to do where a tensor of this name is asked for, and others are returned."""
+    """Advice for a request for a tensor that is not among those returned (`known`)."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
         return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
     stateless = not any("last_" in other for other in known)
@@ -95,12 +95,12 @@ def instead_of(name: str, known: Sequence[str]) -> str:
 
 
 def last_of(info: TensorInfo) -> str:
-    """An example, the last number of a tensor: `hidden_states[0,3,2]`."""
+    """Example address of the last number of a tensor: `hidden_states[0,3,2]`."""
     return f"{info.name}[{','.join(str(int(str(size)) - 1) for size in info.shape)}]"
 
 
 def part(text: str) -> int | slice:
-    """`-1` or `3:` of one axis.  Raises ValueError for anything else."""
+    """Parse `-1` or `3:`, the index of one axis.  Raises ValueError for anything else."""
     if ":" not in text:
         return number(text)
     start, stop = (number(bound) if bound.strip() else None for bound in text.split(":"))
@@ -108,7 +108,7 @@ def part(text: str) -> int | slice:
 
 
 def number(text: str) -> int:
-    """`-1`.  Raises ValueError for anything else."""
+    """Parse an integer such as `-1`.  Raises ValueError for anything else."""
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
@@ -120,6 +120,6 @@ def _index(texts: tuple[str, ...]) -> Index:
 
 
 def cell_number(name: str) -> int:
-    """1 of `cell_1/hidden`, a name of what belongs to one of RNN's cells; 0 where there is no such cell."""
+    """Return 1 for `cell_1/hidden`, a name that belongs to a cell of RNN; 0 for a name without a cell."""
     place = name.rpartition("/")[0].rpartition("cell_")[2]
     return int(place) if place.isdigit() else 0

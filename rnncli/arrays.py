@@ -1,4 +1,4 @@
-"""Arrays that are never whole in memory: those that stay in their file, and those that come in parts."""
+"""Arrays that are never fully in memory: those read from a file on demand, and those that arrive in parts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 2**20
-"""So many numbers are looked at in one go, about."""
+"""Approximate number of elements to process at a time."""
 
 NEAR = 2**16
-"""Bytes of a file that are read in one go, whatever of them is wanted."""
+"""Number of bytes to read from a file at a time, however few of them are needed."""
 
 PLACES = (int, np.integer, slice)
 
 MOST = 2**30
-"""Bytes that one call reads at most; the system has a limit near 2**31."""
+"""Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
 class Growing(NamedTuple):
-    """An array that comes part after part along its first axis; the parts are taken once."""
+    """An array that arrives in parts along its first axis; the parts can be iterated over only once."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -36,13 +36,13 @@ class Growing(NamedTuple):
 
 
 class Filed:
-    """An array in a file, whose numbers are read where an index asks for them.
+    """An array in a file; indexing reads the numbers it needs.
 
-    A file that another program cuts short meanwhile is an InputError; memory mapped to it would end the
-    process.
+    If another program truncates the file meanwhile, reading raises InputError; accessing a memory map would
+    end the process.
 
-    view: laid over a mapping of the file, for its shape and its addresses alone.
-    start: the address of the file's first byte there.
+    view: an array over a mapping of the file, used only for its shape and addresses.
+    start: address of the first byte of the file in that mapping.
     """
 
     def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, where: str) -> None:
@@ -51,7 +51,10 @@ class Filed:
 
     @classmethod
     def opened(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> Filed:
-        """over: the array whose numbers are in a buffer, from an offset on: where the file is read next."""
+        """Open the array in `file`.
+
+        over: called with a buffer and the current offset of the file, returns the array over the buffer.
+        """
         offset = file.tell()
         try:
             view = over(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), offset)
@@ -67,18 +70,18 @@ class Filed:
         if not all(one is None or one is ... or isinstance(one, PLACES) for one in whole):
             return self[whole[0]][whole[1:]] if isinstance(whole[0], PLACES[:2]) else self[...][index]
         elliptic = any(one is ... for one in whole)
-        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # without, one number is read
+        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # else a scalar comes back
         return found if found.ndim or elliptic else found[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
 
     def seen(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Filed:
-        """The array with its axes in another order, or more of them; `change` gives a view."""
+        """Return the array with its axes reordered or with axes added; `change` must return a view."""
         return Filed(self._file, change(self._view), self._start, self._where)
 
     def _read(self, view: NDArray[Any]) -> NDArray[Any]:
-        """What `view` would show; where its numbers lie far apart, part for part along the longest axis."""
+        """Read the elements of `view`; if they are far apart, read part by part along the longest axis."""
         if not view.size:
             return np.empty(view.shape, view.dtype)
         spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
@@ -113,7 +116,7 @@ def _shorter(where: str) -> InputError:
 
 
 class Cast:
-    """An array as another dtype sees it.  An index, or NumPy itself, casts just what it takes."""
+    """An array converted to another dtype.  Only the elements that are indexed are converted."""
 
     def __init__(self, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
         self.array, self.dtype = array, dtype
@@ -131,17 +134,17 @@ class Cast:
 
 
 def is_mapped(array: Any) -> bool:
-    """Whether the numbers are in a file and not in memory."""
+    """Return whether the numbers are in a file rather than in memory."""
     return isinstance(array.array if isinstance(array, Cast) else array, Filed) or _map(array) is not None
 
 
 def seen(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
-    """A view of an array, as `change` makes it, wherever the numbers are."""
+    """Return `change(array)`, a view, whether the numbers are in memory or in a file."""
     return array.seen(change) if isinstance(array, Filed) else change(array)
 
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
-    """The array along its first axis, some megabytes at a time; of a mapped one they leave memory again."""
+    """Iterate over the first axis, a few megabytes at a time; release blocks of a mapped array after use."""
     if isinstance(array, Growing):
         for part in array.parts:
             yield from blocks(part, numbers)
@@ -156,7 +159,7 @@ def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
 
 
 def release(array: Any) -> None:
-    """Let go of what was read of a mapped array; it is read again when it is asked for again."""
+    """Release the pages read from a mapped array; they are read again when needed."""
     found = _map(array)
     if found is not None and hasattr(mmap, "MADV_DONTNEED"):
         with suppress(OSError, ValueError):
@@ -164,7 +167,7 @@ def release(array: Any) -> None:
 
 
 def _map(array: Any) -> mmap.mmap | None:
-    """What is at the root of a chain of views."""
+    """Return the array at the root of a chain of views."""
     if isinstance(array, Cast):
         array = array.array
     while isinstance(array, (np.ndarray, memoryview)):

@@ -1,4 +1,4 @@
-"""The Case: everything that is asked, frozen.  Readers and the command line fill it, engines answer it."""
+"""The Case: the complete, frozen request.  Readers and the command line fill it, engines compute it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
 
 Array: TypeAlias = "NDArray[Any]"
-"""Of any dtype.  A name alone: NumPy is not loaded for it."""
+"""An array of any dtype.  A forward reference, so that NumPy is not loaded for it."""
 
 Dimension = int | str | None
-"""A known size, a name such as `batch`, or None where nothing is known."""
+"""A known size, a name such as `batch`, or None if unknown."""
 
 Shape = tuple[Dimension, ...]
 
 HIGHEST_SEED = 2**32 - 1
-"""NumPy takes no higher one, and so neither does keras.utils.set_random_seed."""
+"""The highest seed that NumPy, and so keras.utils.set_random_seed, accepts."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A Keras object as it is asked for, a layer or an initializer: `LSTM(3, use_bias=False)`.
+    """A requested Keras object, a layer or an initializer: `LSTM(3, use_bias=False)`.
 
-    class_name: Keras's own name.
-    config: Keras's own arguments, those that were given first, in the order in which they were given
-        (Keras draws seeds in that order), then the defaults.
-    deferred: made by the layer that holds it, out of a config, and not before that layer.
+    class_name: Keras's class name.
+    config: Keras's arguments: the given ones first, in the order given (Keras draws seeds in that order),
+        then the defaults.
+    deferred: whether the enclosing layer makes it from a config, and only after that layer itself is made.
     """
 
     class_name: str
@@ -42,16 +42,16 @@ class Spec:
 class Case:
     """One experiment.
 
-    stack: the layers, made and checked once.
-    inputs: (batch, timesteps, features), of the dtype that the first layer computes in; more axes
+    stack: the layers, created and validated once.
+    inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
         for a convolutional layer.
-    mask: (batch, timesteps) of bool, True where a step counts.
-    initial_state: tensors in Keras's order, of the whole stack.
+    mask: shape (batch, timesteps), bool, True for the steps to process.
+    initial_state: tensors in Keras's order, for the whole stack.
     weights: every weight by its path (`kernel`, `forward/kernel`, `0/forward/kernel`); None to draw
         them from `seed`.
-    seed: what `keras.utils.set_random_seed` would get.
-    calls: how often the same inputs are given to the same layers.
-    all_calls: every call's tensors are returned, and not only the last one's.
+    seed: same as for `keras.utils.set_random_seed`.
+    calls: number of times the layers are called with the same inputs.
+    all_calls: whether to return the tensors of every call, rather than of the last one.
     """
 
     stack: Stack
@@ -69,14 +69,14 @@ class Case:
 
     @property
     def layers(self) -> tuple[Spec, ...]:
-        """First to last."""
+        """The layers, first to last."""
         return self.stack.specs
 
 
 class SavedLayer(NamedTuple):
     """One layer of a saved model.
 
-    what: its class and size as far as the file says, `LSTM(3)`; else the shapes of its weights.
+    what: class and size if the file states them, `LSTM(3)`; otherwise the shapes of its weights.
     weights: in Keras's order.
     """
 
@@ -86,11 +86,11 @@ class SavedLayer(NamedTuple):
 
 
 class Document(NamedTuple):
-    """What a reader found in one source; every part but `inputs` may be missing.
+    """Contents of one source; every field but `inputs` may be missing.
 
-    inputs: an array of any rank, or a tuple of arrays where sequences differ in length.
-    layer: raw, as it stood there: an expression, a config, or a list of either.
-    mask, initial_state, weights: raw, as nested lists or arrays.
+    inputs: an array of any rank, or a tuple of arrays if the sequences differ in length.
+    layer: unparsed, as in the source: an expression, a config, or a list of either.
+    mask, initial_state, weights: unparsed, as nested lists or arrays.
     """
 
     inputs: Array | tuple[Array, ...] | None = None
@@ -105,13 +105,13 @@ class Document(NamedTuple):
 
 
 def format_shape(shape: Iterable[Dimension]) -> str:
-    """As Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
+    """Format a shape as Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
     parts = [str(dimension) for dimension in shape]
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def walk(spec: Spec) -> Iterator[Spec]:
-    """`spec` and every spec inside it, outermost first."""
+    """Yield `spec` and every spec inside it, outermost first."""
     yield spec
     for value in spec.config.values():
         for item in value if isinstance(value, (tuple, list)) else (value,):

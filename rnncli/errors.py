@@ -1,7 +1,7 @@
-"""Everything that can go wrong, and the exit code of each; nothing else knows an exit code.
+"""Every error and its exit code; exit codes are defined only here.
 
-An error says three things: what was tried, what came instead, and what to do.  The first two are
-`what`, the last is `advice`.  Only `rnncli.cli.app` catches them.
+An error says three things: what was attempted, what was found instead, and what to do.  The first two
+are `what`, the last is `advice`.  Only `rnncli.cli.app` catches them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 INTERRUPTED = 130
-"""The exit code of Ctrl-C, which is no error."""
+"""The exit code of Ctrl-C, which is not an error."""
 
 
 class RnncliError(Exception):
-    """The root of the tree.  `what`: one sentence; `advice`: what to do, may be empty."""
+    """Base class of all errors.  `what`: one sentence; `advice`: what to do, may be empty."""
 
     exit_code = 2
 
@@ -25,19 +25,19 @@ class RnncliError(Exception):
 
 
 class UsageError(RnncliError):
-    """The command line asks for something that cannot be meant."""
+    """The command line is invalid."""
 
 
 class InputError(RnncliError):
-    """What was read is not a tensor, a layer, a mask, a state or weights; names the place."""
+    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where."""
 
 
 class LayerError(RnncliError):
-    """A layer, an option of it, an activation or an initializer that Keras would not take."""
+    """A layer, option, activation or initializer that Keras would reject."""
 
 
 class DisagreementError(RnncliError):
-    """It ran, and what was asked to hold does not."""
+    """The run succeeded, but a requested check failed."""
 
     exit_code = 1
 
@@ -50,16 +50,16 @@ class EngineError(RnncliError):
 
 @contextmanager
 def inside(where: str) -> Iterator[None]:
-    """Puts `where`, such as `notes.json: `, in front of what is wrong with an input or a layer."""
+    """Prefix the messages of input and layer errors with `where`, such as `notes.json: `."""
     try:
         yield
     except (InputError, LayerError) as error:
-        what = error.what.removeprefix(where)  # a file that is read here names itself
+        what = error.what.removeprefix(where)  # an error from reading a file already names the file
         raise type(error)(f"{where}{what}", error.advice) from None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """'Did you mean `lstm`?' where one of `choices` is near `word`, else 'It is one of a, b, c.'"""
+    """Return 'Did you mean `lstm`?' if one of `choices` is close to `word`, else 'It is one of a, b, c.'"""
     import difflib
 
     names = list(choices)
@@ -75,7 +75,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
-    """`a, b, c`; of a long list the first ones, and how many there are more."""
+    """Format `a, b, c`; of a long list, the first `most` and the number of the rest."""
     if len(names) <= most:
         return ", ".join(names)
     shown = names[: most - 2]

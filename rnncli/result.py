@@ -1,4 +1,4 @@
-"""The Result: everything that came back, frozen."""
+"""The Result: everything that an engine returned, frozen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class Label(NamedTuple):
-    """What a tensor is.  Its text is its name, and no other place makes one: `0/forward_last_hidden_state`.
+    """Identity of a tensor.  Its text is the tensor's name, made only here: `0/forward_last_hidden_state`.
 
-    part: `hidden`, `cell`, `output` or a gate.  sequence: it has a row a time step.  last: of a last state.
-    cell: which one of RNN's list.  layer, call: where all of them are shown.
-    traced: a number inside of the loop, `forward/cell_0/forget`, and no returned tensor.
+    part: `hidden`, `cell`, `output` or a gate.  sequence: whether it has one row per time step.
+    last: whether it is a last state.  cell: index in RNN's list of cells.
+    layer, call: set if all layers or all calls are shown.
+    traced: whether it is a value inside the loop, `forward/cell_0/forget`, rather than a returned tensor.
     """
 
     part: str
@@ -43,22 +44,22 @@ class Label(NamedTuple):
 
     @property
     def in_call(self) -> Label:
-        """The same where no other call is shown."""
+        """The same label without the call."""
         return self._replace(call=None)
 
     @property
     def in_layer(self) -> Label:
-        """The same where no other layer is shown."""
+        """The same label without the layer."""
         return self._replace(layer=None)
 
     @property
     def in_trace(self) -> Label:
-        """What a trace calls the part of the state: `cell_0/hidden`."""
+        """Name of this part of the state in a trace: `cell_0/hidden`."""
         return Label(self.part, cell=self.cell, direction=self.direction, layer=self.layer, traced=True)
 
 
 class TensorInfo(NamedTuple):
-    """What a returned tensor is before anything is computed: `hidden_states`, (batch, timesteps, units)."""
+    """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units)."""
 
     label: Label
     axes: tuple[str, ...]
@@ -70,14 +71,14 @@ class TensorInfo(NamedTuple):
         return str(self.label)
 
     def placed(self, **place: Any) -> TensorInfo:
-        """The same with another call, layer, direction or cell."""
+        """Return a copy with another call, layer, direction or cell."""
         return self._replace(label=self.label._replace(**place))
 
 
 class NamedTensor(NamedTuple):
-    """A returned tensor.  `equals`: claims that were checked, e.g. `hidden_states[:, -1, :]`.
+    """A returned tensor.  `equals`: verified equalities, e.g. `hidden_states[:, -1, :]`.
 
-    time: the input's index of each row of a sequence, where that is not the row's own; else empty.
+    time: input index of each row of a sequence, if it differs from the row's own index; else empty.
     """
 
     label: Label
@@ -93,7 +94,7 @@ class NamedTensor(NamedTuple):
 
 
 class GrowingTensor(NamedTuple):
-    """A returned tensor whose values come part after part."""
+    """A returned tensor whose values arrive in parts."""
 
     label: Label
     axes: tuple[str, ...]
@@ -107,9 +108,9 @@ class GrowingTensor(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """One gate at one time step, arrays of (batch, units).
+    """One gate at one time step, arrays of shape (batch, units).
 
-    recurrent: of a GRU's candidate with reset_after, its recurrent part before the reset gate.
+    recurrent: for the candidate of a GRU with reset_after, its recurrent part before the reset gate.
     """
 
     preactivation: Array
@@ -118,21 +119,21 @@ class Gate(NamedTuple):
 
 
 STATUSES = ("computed", "held", "zeroed")
-"""What a step's status may be; in arrays it is the index here.  held: masked, state and output of before."""
+"""Statuses of a step; arrays store the index here.  held: masked, state and output carried over."""
 
 
 class LoopTrace(NamedTuple):
-    """One layer in one direction over its time steps, in the order of processing.
+    """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
     path: prefix of its names, `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere.
-    cells: the configs of its cells by the prefix of their parts: "", or `cell_0/`, ... of RNN.
-    times: (steps,), the input's own index of each step.  status: int8 of (batch, steps), see STATUSES.
-    parts: (batch, steps, units) by name: `input.preactivation`, `candidate.recurrent`,
+    cells: the configs of its cells by the prefix of their parts: "", or `cell_0/`, ... for RNN.
+    times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, see STATUSES.
+    parts: arrays of shape (batch, steps, units) by name: `input.preactivation`, `candidate.recurrent`,
     `input.activation`, ..., then the states `hidden` and `cell`, then `output`.
-    start: the states before the first step, (batch, units).
-    dropout: the masks of the call, as the cell takes them, see layers._cell.Dropout.
-    batch, units: the indices that are left of the input's sequences and the layer's units; None for all.
+    start: the states before the first step, shape (batch, units).
+    dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.Dropout.
+    batch, units: the selected indices of the sequences and of the units; None for all.
     """
 
     layer: int
@@ -149,7 +150,7 @@ class LoopTrace(NamedTuple):
 
     @property
     def gates(self) -> dict[str, list[str]]:
-        """By gate the names of its parts: `preactivation`, `activation`."""
+        """Names of each gate's parts, by gate: `preactivation`, `activation`."""
         found: dict[str, list[str]] = {}
         for name in self.parts:
             gate, _, part = name.rpartition(".")
@@ -159,7 +160,7 @@ class LoopTrace(NamedTuple):
 
     @property
     def states(self) -> list[str]:
-        """The names of the states."""
+        """Names of the states."""
         return [name for name in self.parts if "." not in name and name != "output"]
 
     @property
@@ -168,19 +169,19 @@ class LoopTrace(NamedTuple):
         return self.path.endswith(f"{self.direction}/")
 
     def entry(self, place: int) -> int:
-        """The input's own index of the sequence at `place`."""
+        """Index in the input of the sequence at `place`."""
         return self.batch[place] if self.batch is not None else place
 
     def unit(self, place: int) -> int:
-        """The layer's own index of the unit at `place`."""
+        """Index in the layer of the unit at `place`."""
         return self.units[place] if self.units is not None else place
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What an engine returned for a Case; `differences` is filled by --check: per tensor the largest one.
+    """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
 
-    conditions: what was asked for beside layers and inputs, such as `training`, or `calls` with their number.
+    conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
     """
 
     engine: str
@@ -196,16 +197,16 @@ class Result:
 
     @property
     def layers(self) -> tuple[Spec, ...]:
-        """First to last."""
+        """The layers, first to last."""
         return self.stack.specs
 
 
 class LayerShapes(NamedTuple):
-    """One layer, in shapes alone.
+    """Shapes of one layer.
 
-    path: "" for the only layer, else its place in the stack, `0`, `1`, ...
-    weights: by name, in Keras's order.  parameters: None where the features are not a number.
-    outputs: what this layer returns.
+    path: "" for an only layer, else its index in the stack, `0`, `1`, ...
+    weights: by name, in Keras's order.  parameters: None if the number of features is unknown.
+    outputs: the tensors that this layer returns.
     """
 
     path: str
@@ -216,9 +217,9 @@ class LayerShapes(NamedTuple):
 
 
 class ShapeReport(NamedTuple):
-    """What `shape` answers: every layer's weights, and the tensors that come back in the end.
+    """Answer of `shape`: the weights of every layer, and the tensors that the stack returns.
 
-    claims: by tensor name, what holds of it whatever the numbers are.
+    claims: by tensor name, the equalities that hold for any numbers.
     """
 
     stack: Stack
@@ -230,6 +231,6 @@ class ShapeReport(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """return_sequences x return_state: the four results, keyed by (return_sequences, return_state)."""
+    """The four results of return_sequences x return_state, keyed by (return_sequences, return_state)."""
 
     results: Mapping[tuple[bool, bool], Result]

@@ -1,4 +1,4 @@
-"""Signals: what ends the process once, and waits while a library loads."""
+"""Signal handling: end the process once, and defer signals while a library loads."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from time import monotonic
 from types import FrameType
 
 ENDING = ("SIGTERM", "SIGHUP")
-"""What ends a process without a word; not every system has both."""
+"""Signals that end the process; not every system has both."""
 
 PATIENCE = 1.0
-"""Seconds in which another signal says nothing new, while what the first one left is cleaned up."""
+"""Seconds in which further signals are ignored, while the first one's cleanup runs."""
 
 Handler = Callable[[int, FrameType | None], None]
 
 
 class Ending:
-    """A handler that leaves what is running: by KeyboardInterrupt, or by SystemExit with 128 + the number."""
+    """Handler that interrupts the running code: raises KeyboardInterrupt, or SystemExit(128 + number)."""
 
     def __init__(self) -> None:
         self.last = -PATIENCE
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Once, however often it comes."""
+        """Raise once, however often the signal arrives."""
         now = monotonic()
         if now - self.last < PATIENCE:
             return
@@ -33,19 +33,19 @@ class Ending:
 
 
 ended = Ending()
-"""Of this process."""
+"""The handler of this process."""
 
 
 @contextmanager
 def tidily_ended() -> Iterator[None]:
-    """A signal that ends the process leaves the block as an error does, and does not skip the cleaning up."""
+    """Let a signal leave the block as an exception does, so that cleanup runs."""
     with answered(("SIGINT", *ENDING), ended):
         yield
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """What comes while the block runs is raised after it: a library half loaded would break the process."""
+    """Defer signals until the block ends: a partly loaded library would crash the process."""
     came: list[int] = []
     try:
         with answered(("SIGINT", *ENDING), lambda number, _: came.append(number)):
@@ -57,12 +57,12 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def answered(names: Sequence[str], handler: Handler) -> Iterator[None]:
-    """These signals by `handler`, but for those that whoever started the process wants ignored."""
+    """Handle these signals with `handler`, except those that the parent process set to be ignored."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     try:
         before = {number: signal.signal(number, handler) for number in heard}
-    except ValueError:  # not the main thread, and no other gets signals
+    except ValueError:  # only the main thread can set signal handlers, and only it receives signals
         yield
         return
     try:

@@ -1,3 +1,3 @@
-"""The version, where neither the command line nor an answer has to load more than this to say it."""
+"""The version, in a module of its own so that reading it loads nothing else."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Ways to call the real command."""
+"""Helpers that run the real command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Run = Callable[..., Completed]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's own, without what changes how an answer looks."""
+    """Return this process's environment without the variables that change how an answer looks."""
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     return kept | {"LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)} | dict(extra or {})
 
@@ -47,7 +47,7 @@ def loaded_by(*args: str) -> set[str]:
 
 
 def in_a_terminal(columns: int, *args: str, **env: str) -> str:
-    """What `rnncli ARGS` shows in a terminal so wide."""
+    """Return what `rnncli ARGS` prints in a terminal of `columns` columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown = b""

@@ -1,6 +1,6 @@
-"""For every test: random cases are the same at every run, so that a failure is the change's own.
+"""Shared by all tests: random cases are the same in every run, so a failure comes from the change.
 
-HYPOTHESIS_PROFILE=search looks for new ones; what it finds becomes a test of its own.
+HYPOTHESIS_PROFILE=search looks for new cases; each failure it finds becomes a test.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile("same", derandomize=True, **PATIENT)
 settings.register_profile("search", **PATIENT)
-# A shell that starts something in the background has it ignore interrupts, and all that it starts in turn.
+# A shell makes its background jobs ignore interrupts, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -28,7 +28,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 @pytest.fixture
 def rnncli() -> Run:
-    """`rnncli ARGS` in a process of its own; stdin is the null device unless `input` or `stdin` says more."""
+    """Run `rnncli ARGS` in its own process; stdin is the null device unless `input` or `stdin` is given."""
 
     def run(*args: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
         if "input" not in more:
@@ -44,7 +44,7 @@ def rnncli() -> Run:
 
 @pytest.fixture
 def shell() -> Run:
-    """A line of bash, in which `rnncli` is the command under test."""
+    """Run a line of bash in which `rnncli` is the command under test."""
 
     def run(line: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
         define = f'rnncli() {{ "{sys.executable}" -m rnncli "$@"; }}\n'

@@ -1,4 +1,4 @@
-"""Gradients made by hand, for tests of what is said of them and how they are drawn; no engine is needed."""
+"""Gradients made by hand, for tests of their descriptions and charts; these need no engine."""
 
 from __future__ import annotations
 

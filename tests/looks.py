@@ -1,4 +1,4 @@
-"""Answers as they are drawn, and the files that say how they looked."""
+"""Expected appearance of printed answers, stored in golden files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drawn(answer: Any, format: str = "table", **view: Any) -> str:
 
 
 def matches_golden(command: str, name: str, text: str) -> bool:
-    """WRITE_GOLDEN=1 writes the file anew; look at it before committing it."""
+    """Compare with the golden file; WRITE_GOLDEN=1 rewrites it.  Look at it before committing."""
     path = GOLDEN / command / name
     if os.environ.get("WRITE_GOLDEN"):
         path.write_text(text, encoding="utf-8")

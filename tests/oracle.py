@@ -1,7 +1,7 @@
-"""Keras called as a user's script would call it, and rnncli asked the same: what the tests hold side by side.
+"""Reference answers: calls Keras as a user's script would, and rnncli with the same case.
 
-Nothing of rnncli takes part in what Keras answers: layers come from their expression by `eval`, weights
-are set variable by variable, and tensors are read in the order in which the call returned them.
+The Keras side uses no code of rnncli: layers are made from their expressions by `eval`, weights are set
+variable by variable, and tensors are read in the order in which the call returned them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from rnncli.case import Case
 from rnncli.result import Result
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
-"""The names that `from keras.layers import *` and `from keras.initializers import *` bring."""
+"""The names that `from keras.layers import *` and `from keras.initializers import *` define."""
 
 NEAR = {"float32": 1e-6, "float64": 1e-12}
-"""The most that two engines may differ by, for numbers of order one."""
+"""Largest allowed difference between two engines, for numbers of order one."""
 
 
 def made(*expressions: Any) -> list[Any]:
-    """Keras layers: an expression as it stands in a script, or a config for `keras.layers.deserialize`."""
+    """Make Keras layers, from an expression as in a script or a config for `keras.layers.deserialize`."""
     return [
         eval(text, dict(SCRIPT)) if isinstance(text, str) else keras.layers.deserialize(deepcopy(text))
         for text in expressions
@@ -37,7 +37,7 @@ def made(*expressions: Any) -> list[Any]:
 
 
 def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
-    """The layers after one call, so that every weight is there; states are as they were before."""
+    """Call the layers once so that every weight exists; restore their states."""
     called(layers, inputs)
     for layer in layers:
         for part in (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)):
@@ -48,7 +48,7 @@ def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
 
 
 def variables(layers: Sequence[Any]) -> dict[str, Any]:
-    """Every weight by the path that rnncli gives it: `kernel`, `forward/kernel`, `0/forward/kernel`."""
+    """Return every weight by the path that rnncli uses: `kernel`, `forward/kernel`, `0/forward/kernel`."""
     found = {}
     for index, layer in enumerate(layers):
         prefix = f"{index}/" if len(layers) > 1 else ""
@@ -71,7 +71,7 @@ def _parts(layer: Any) -> dict[str, Any]:
 
 
 def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) -> dict[str, np.ndarray]:
-    """The weights, each number of which has been replaced by a random one."""
+    """Replace every number of the weights by a random one; return the weights."""
     weights = {}
     for path, variable in variables(layers).items():
         weights[path] = (scale * rng.standard_normal(variable.shape)).astype(variable.dtype)
@@ -80,7 +80,7 @@ def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) 
 
 
 def initializers(layers: Sequence[Any]) -> dict[str, Any]:
-    """The Keras initializer of every weight, by the weight's path."""
+    """Return the Keras initializer of every weight, by the weight's path."""
     found = {}
     for index, layer in enumerate(layers):
         prefix = f"{index}/" if len(layers) > 1 else ""
@@ -98,7 +98,7 @@ def _drawing(layer: Any) -> Iterator[tuple[str, Any]]:
 
 
 def values(layers: Sequence[Any]) -> dict[str, np.ndarray]:
-    """The weights as they are."""
+    """Return the current weights."""
     return {path: variable.numpy() for path, variable in variables(layers).items()}
 
 
@@ -110,10 +110,10 @@ def called(
     training: bool = False,
     calls: int = 1,
 ) -> list[list[np.ndarray]]:
-    """Every layer's tensors, flat, at the last of `calls` calls.
+    """Return the tensors of every layer, flat, from the last of `calls` calls.
 
-    mask: for the first layer that takes one; from there, masks go from layer to layer by themselves.
-    states: flat, of the whole stack, as many as each layer's `get_initial_state` has.
+    mask: given to the first layer that takes one; Keras passes it on to later layers.
+    states: flat, for the whole stack, as many as each layer's `get_initial_state` returns.
     """
     returned: list[list[np.ndarray]] = []
     for _ in range(calls):
@@ -135,38 +135,38 @@ def called(
 
 
 def state_of(layer: Any) -> list[Any]:
-    """Zeros in the form in which the layer takes its initial state; [] for a layer that has none."""
+    """Return zeros in the structure of the layer's initial state; [] if the layer has no state."""
     if hasattr(layer, "forward_layer"):
         return [*state_of(layer.forward_layer), *state_of(layer.backward_layer)]
     return layer.get_initial_state(1) if isinstance(layer, keras.layers.RNN) else []
 
 
 def takes_states(layers: Sequence[Any]) -> bool:
-    """Whether Keras can be given an initial state: Bidirectional halves it, however it is made up."""
+    """Return whether Keras accepts an initial state; Bidirectional always splits the list in half."""
     both = [layer for layer in layers if hasattr(layer, "forward_layer")]
     return all(len(state_of(layer.forward_layer)) == len(state_of(layer.backward_layer)) for layer in both)
 
 
 def some_states(layers: Sequence[Any], batch: int, rng: np.random.Generator, dtype: str) -> list[np.ndarray]:
-    """A random initial state of the whole stack, flat."""
+    """Return a random initial state for the whole stack, flat."""
     flat = [state for layer in layers for state in keras.tree.flatten(state_of(layer))]
     return [rng.standard_normal((batch, state.shape[-1])).astype(dtype) for state in flat]
 
 
 def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
-    """The same, as rnncli is asked."""
+    """Return the Case for rnncli."""
     if rest.get("initial_state") is not None:
         rest["initial_state"] = tuple(rest["initial_state"])
     return Case(specs.from_flags(list(expressions), {}), inputs, **rest)
 
 
 def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:
-    """What rnncli answers."""
+    """Return the answer of rnncli."""
     return compute.run(case(expressions, inputs, **rest), engine)
 
 
 def alike(result: Result, tensors: Sequence[np.ndarray], atol: float | None = None) -> None:
-    """Holds every tensor, in order: shape, dtype, and numbers within `atol` (of the largest, above 1)."""
+    """Assert that all tensors, in order, agree in shape, dtype and values (see `near`)."""
     assert [tensor.values.shape for tensor in result.outputs] == [tensor.shape for tensor in tensors]
     assert [tensor.values.dtype for tensor in result.outputs] == [tensor.dtype for tensor in tensors]
     for mine, theirs in zip(result.outputs, tensors, strict=True):
@@ -174,7 +174,10 @@ def alike(result: Result, tensors: Sequence[np.ndarray], atol: float | None = No
 
 
 def near(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> None:
-    """Holds two arrays within `atol` (else what their dtype allows) times the largest number above 1."""
+    """Assert that two arrays differ by at most `atol` times the largest number (or 1, if larger).
+
+    atol: default NEAR, by dtype.
+    """
     theirs = np.asarray(theirs)
     size = max(1.0, float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0)))
     limit = NEAR[str(theirs.dtype)] if atol is None else atol
@@ -182,7 +185,7 @@ def near(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> N
 
 
 def pairwise(dimensions: Mapping[str, Sequence[Any]], seed: int = 0) -> list[dict[str, Any]]:
-    """Rows in which every two values of two different dimensions meet at least once (greedy, repeatable)."""
+    """Return rows that cover every pair of values of two dimensions at least once (greedy, repeatable)."""
     rng = np.random.default_rng(seed)
     names = list(dimensions)
     sizes = [len(dimensions[name]) for name in names]

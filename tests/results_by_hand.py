@@ -1,4 +1,4 @@
-"""Results made by hand, for tests of what is said and how it is drawn; no engine is needed."""
+"""Results made by hand, for tests of their descriptions and tables; these need no engine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def result(*outputs: NamedTensor, **changes: Any) -> Result:
 
 
 def sentence(**changes: Any) -> Result:
-    """The LSTM of the lesson, with return_sequences and return_state."""
+    """Return the result of the lesson's LSTM, with return_sequences and return_state."""
     return result(
         NamedTensor(label("hidden_states"), SEQUENCE, HIDDEN),
         NamedTensor(label("last_hidden_state"), STATE, HIDDEN[:, -1], ("hidden_states[:, -1, :]",)),
@@ -70,7 +70,7 @@ def of_size(
     scale: float = 1.0,
     odd: bool = False,
 ) -> Result:
-    """Waves of numbers between -scale and scale; odd: NaN and infinities among them."""
+    """Return waves of numbers between -scale and scale; odd: include NaN and infinities."""
     count = batch * timesteps * units
     states = (np.sin(np.arange(count, dtype=np.float64)) * scale).astype(np.float32)
     states = states.reshape(batch, timesteps, units)
@@ -91,7 +91,7 @@ def of_size(
 
 
 def both_ways() -> Result:
-    """A Bidirectional LSTM with return_sequences and return_state."""
+    """Return the result of a Bidirectional LSTM with return_sequences and return_state."""
     states = np.concatenate([HIDDEN, HIDDEN[:, ::-1] / 2], axis=-1)
     return result(
         NamedTensor(label("hidden_states"), SEQUENCE, states),
@@ -108,7 +108,7 @@ def both_ways() -> Result:
 
 
 def report() -> ShapeReport:
-    """An LSTM whose batch is a name."""
+    """Return the shapes of an LSTM whose batch size is a name."""
     outputs = (
         TensorInfo(label("hidden_states"), SEQUENCE, ("batch", 4, 3)),
         TensorInfo(label("last_hidden_state"), STATE, ("batch", 3)),
@@ -122,7 +122,7 @@ def report() -> ShapeReport:
 
 
 def stack_report() -> ShapeReport:
-    """Two layers, and features that nobody knows."""
+    """Return the shapes of two layers with an unknown number of features."""
     first = (TensorInfo(label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
     last = (TensorInfo(label("1/hidden_state"), STATE, (None, 3)),)
     stack = Stack((*layers("gru", return_sequences=True), *layers("lstm")))
@@ -140,7 +140,7 @@ def stack_report() -> ShapeReport:
 
 
 def matrix(spoilt: bool = False) -> Matrix:
-    """The four of the LSTM; spoilt: one of them has other numbers."""
+    """Return the four results of the LSTM; spoilt: change the numbers of one of them."""
     results = {}
     for sequences in (False, True):
         for state in (False, True):

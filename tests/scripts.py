@@ -1,4 +1,4 @@
-"""Random Keras scripts: layers as a user could have written them."""
+"""Random Keras scripts: layers as a user might write them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 
 @dataclass(frozen=True)
 class Script:
-    """layers: expressions, or Keras configs; the rest as rnncli and the oracle take it."""
+    """layers: expressions, or Keras configs; the other fields in the form that rnncli and the oracle take."""
 
     layers: list[Any]
     inputs: np.ndarray
@@ -53,7 +53,7 @@ class Script:
 
 
 class Writer:
-    """Writes one script; every choice comes from `source`."""
+    """Writes one script; `source` makes every choice."""
 
     def __init__(self, source: random.Random) -> None:
         self.random = source
@@ -82,7 +82,7 @@ class Writer:
         return Script(self.saved(layers), inputs, self.one((0, 1, 42, self.random.randrange(2**32))), rest)
 
     def saved(self, layers: list[str]) -> list[Any]:
-        """Now and then Keras's own configs, out of which a layer makes its initializers itself."""
+        """Sometimes return Keras's own configs, from which a layer makes its initializers itself."""
         if not self.chance(0.2):
             return list(layers)
         return [oracle.keras.layers.serialize(oracle.made(text)[0]) for text in layers]
@@ -103,7 +103,7 @@ class Writer:
 
     def recurrent(self, loop: list[str], units: int) -> str:
         if self.chance(0.25):
-            # Keras wants one cell without a list where there is a mask, and stacks them in float32 alone.
+            # With a mask, Keras needs a single cell outside a list; it stacks cells only in float32.
             count = self.one((0, 1, 2)) if self.dtype == "float32" else 0
             cells = [self.recurrent_cell(self.units()) for _ in range(count)]
             held = ", ".join([*cells, self.recurrent_cell(units)])
@@ -163,5 +163,5 @@ class Writer:
 
 
 def script(number: int) -> Script:
-    """The script of that number, the same at every run."""
+    """Return the script of that number, the same in every run."""
     return Writer(random.Random(number)).script()

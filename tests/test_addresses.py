@@ -1,4 +1,4 @@
-"""What a text names: a tensor and a part of it, as NumPy would take it."""
+"""Parsing of addresses: a tensor and a part of it, with NumPy's indexing."""
 
 from __future__ import annotations
 

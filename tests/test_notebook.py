@@ -1,4 +1,4 @@
-"""The lesson that rnncli grew from, step by step, with the numbers that its notebook prints."""
+"""The notebook lesson that rnncli grew out of, step by step, with the numbers that it prints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BACKWARD = [0.7038734, 0.58863586, 0.3951699, 0.21942244]
 
 
 def run(layer: str, engine: str) -> Result:
-    """As the notebook does it: a fresh layer, called once, and held against Keras for the same seed."""
+    """Run as the notebook does: a new layer, called once, compared with Keras for the same seed."""
     inputs = SENTENCE[None]
     result = oracle.asked([layer], inputs, engine, seed=3)
     oracle.keras.utils.set_random_seed(3)

@@ -1,4 +1,4 @@
-"""The habits of the house, held by its tools: lint, format, types, and the direction of imports."""
+"""Code quality checks: lint, format, types, and the direction of imports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FOUND_BY_NAME = (
 
 @pytest.mark.parametrize("folder", FOUND_BY_NAME)
 def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
-    """Each of these is one addition: it must be possible to take it out again."""
+    """It must be possible to remove any one of these files."""
     package = f"rnncli.{folder.replace('/', '.')}"
     own = {f"{package}.{path.stem}" for path in (ROOT / "rnncli" / folder).glob("[!_]*")}
     for file in sorted((ROOT / "rnncli" / folder).rglob("*.py")):
@@ -61,7 +61,7 @@ def test_files_found_by_name_do_not_import_each_other(folder: str) -> None:
 
 
 def imports(file: Path) -> set[str]:
-    """Every module, and every name of a module, that a file imports."""
+    """Return every module, and every name of a module, that a file imports."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -72,7 +72,7 @@ def imports(file: Path) -> set[str]:
 
 
 def test_private_files_and_names_stay_in_their_folder() -> None:
-    """A name that begins with an underscore is for its own folder (or, in a package, for its parent's)."""
+    """A name with a leading underscore may be used only in its folder (a package's: in the parent folder)."""
     for file in sorted((ROOT / "rnncli").rglob("*.py")):
         room = ".".join(file.parent.relative_to(ROOT).parts)
         for imported in imports(file):

@@ -1,4 +1,4 @@
-"""README's examples, run as they are written there."""
+"""Runs README's examples as written."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
 ROUNDING = re.compile(r"(?<=TensorFlow )\S+|(?<=remainder )\S+")
-"""What float32 rounds in the last place: another number on another processor, or none."""
+"""Text that depends on float32 rounding in the last place, and so on the processor."""
 
 
 def examples() -> list[tuple[str, str]]:
-    """Every command of a console block, with what README says that it prints."""
+    """Return every command of the console blocks, with the output that README shows."""
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     parts = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     return [(command, shown.strip()) for command, _, shown in (part.partition("\n") for part in parts)]
@@ -42,7 +42,7 @@ def test_example_prints_what_readme_shows(command: str, shown: str) -> None:
     )
     printed, shown = (ROUNDING.sub("~", text) for text in (done.stdout.strip(), shown))
     assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
-    # Processors differ in the last place of a float32; a printed number ends at its fourth decimal.
+    # Processors differ in the last place of a float32; printed numbers have four decimals.
     numbers = [[float(number) for number in NUMBER.findall(text)] for text in (printed, shown)]
     assert numbers[0] == pytest.approx(numbers[1], abs=1.01e-4 if "json" not in command else 1e-6)
 

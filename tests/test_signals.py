@@ -1,4 +1,4 @@
-"""Signals that wait, and those that clean up first."""
+"""Signals that are deferred, and signals that clean up first."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_cleaning_up_is_not_interrupted(first: str, code: int | None) -> Non
 
 
 def test_later_a_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the first one raised may have been swallowed."""
+    """The exception of the first signal may have been swallowed."""
     monkeypatch.setattr(signals, "PATIENCE", 0.0)
     with tidily_ended():
         for _ in range(2):
@@ -88,7 +88,7 @@ def test_later_a_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_what_is_ignored_stays_ignored(name: str) -> None:
-    """As under nohup, or of a job that a shell put into the background."""
+    """As with nohup, or for a background job of a shell."""
     number, done = getattr(signal, name), []
     before = signal.signal(number, signal.SIG_IGN)
     try:
@@ -115,7 +115,7 @@ def test_another_thread_is_left_alone() -> None:
 
 @pytest.mark.parametrize(("program", "loading"), [("/bin/rnncli", True), ("-m", True), ("other.py", False)])
 def test_an_interrupt_of_a_command_that_loads_says_nothing(program: str, loading: bool) -> None:
-    """Python's own handler would end it with a traceback; who imports the package keeps his handlers."""
+    """Python's own handler would print a traceback; a program that imports the package keeps its handlers."""
     code = (
         f"import sys; sys.argv = [{program!r}]; import rnncli, signal\n"
         "print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"

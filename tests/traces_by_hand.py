@@ -1,4 +1,4 @@
-"""Traces made by hand, for tests of what is said of them and how they are drawn; no engine is needed."""
+"""Traces made by hand, for tests of their descriptions and tables; these need no engine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ GRU = ("update", "reset", "candidate")
 
 
 def wave(batch: int, units: int, phase: float, low: float = -1.0) -> np.ndarray:
-    """Numbers between `low` and 1."""
+    """Return numbers between `low` and 1."""
     numbers = np.sin(np.arange(batch * units, dtype=np.float64).reshape(batch, units) * 1.3 + phase)
     return (numbers if low < 0 else (numbers + 1) / 2).astype(np.float32)
 
 
 def step(names: tuple[str, ...], timestep: int, status: tuple[str, ...], units: int) -> dict[str, np.ndarray]:
-    """The parts of one step, (batch, units)."""
+    """Return the parts of one step, shape (batch, units)."""
     batch, phase = len(status), timestep * 0.7
     parts = {}
     for number, name in enumerate(names):
@@ -46,7 +46,7 @@ def loop(
     direction: str = "forward",
     **place: Any,
 ) -> LoopTrace:
-    """status: of every time step in the order of the input."""
+    """status: status of every time step, in the order of the input."""
     order = range(len(status))[:: -1 if direction == "backward" else 1]
     steps = [step(names, time, status[time], units) for time in order]
     return LoopTrace(
@@ -67,27 +67,27 @@ def traced(
 
 
 def lstm(units: int = 3, batch: int = 1, timesteps: int = 4) -> Result:
-    """Every step computed."""
+    """Return the trace of an LSTM; every step is computed."""
     made = loop(LSTM, [("computed",) * batch] * timesteps, units)
     return traced("lstm", [made], (batch, timesteps, 5), units)
 
 
 def masked() -> Result:
-    """A GRU over two sequences, the first masked at its end, the second at its beginning."""
+    """Return the trace of a GRU over two sequences, masked at the end and at the beginning."""
     made = loop(GRU, [("computed", "held"), ("computed", "computed"), ("held", "computed")])
     made.parts["output"][1, 0] = 0
     return traced("gru", [made], (2, 3, 5))
 
 
 def both_ways() -> Result:
-    """A Bidirectional LSTM; its outputs of masked steps are zeros."""
+    """Return the traces of a Bidirectional LSTM whose outputs at masked steps are zeros."""
     status = [("computed",), ("computed",), ("computed",), ("zeroed",)]
     loops = [loop(LSTM, status, direction=one, path=f"{one}/") for one in ("forward", "backward")]
     return traced("bilstm", loops, (1, 4, 5), return_sequences=True)
 
 
 def stack() -> Result:
-    """Two layers, of three units and one."""
+    """Return the traces of two layers, with three units and one unit."""
     both = Stack((*layers("lstm", return_sequences=True), *layers("gru", units=1)))
     first = loop(LSTM, [("computed",)] * 2, layer=0, path="0/")
     second = loop(GRU, [("computed",)] * 2, 1, layer=1, path="1/")
@@ -95,7 +95,7 @@ def stack() -> Result:
 
 
 def odd() -> Result:
-    """A NaN in a gate of the second step, and an infinity in the last cell state."""
+    """Return a trace with NaN in a gate of the second step and infinity in the last cell state."""
     made = lstm()
     made.trace[0].parts["forget.activation"][0, 1, 2] = np.nan
     made.trace[0].parts["cell"][0, 3, 0] = np.inf

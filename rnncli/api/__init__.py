@@ -1,8 +1,9 @@
-"""The commands for Python: plain values through the same stages as the command line's flags.
+"""The commands as Python functions; they share all processing with the command line.
 
-Each takes `inputs` (numbers, the path of a file or the name of a built-in sample; left out: the sample
-`sentence`), `layer` (a name, an expression, a Keras config, or a list of these for a stack), and the
-command line's flags as keywords.  Raises rnncli.errors.RnncliError, which says what came and what to do.
+Each function takes `inputs` (numbers, the path of a file or the name of a built-in sample; default: the
+sample `sentence`), `layer` (a name, an expression, a Keras config, or a list of these for a stack), and
+the command line's flags as keywords.  Raises rnncli.errors.RnncliError, whose message says what is wrong
+and what to do.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ def run(
     memory: int | str | None = None,
     **options: Unpack[Options],
 ) -> Result:
-    """What a layer returns, with arrays by name and in Keras's order.
+    """Compute what a layer returns; the result has arrays by name, in Keras's order.
 
-    inputs: (batch, timesteps, features); one sequence may leave the batch axis out.
-    all_calls: with calls=N every call's tensors, `r["call 1/hidden_state"]`.
-    check: run tensorflow too; DisagreementError where the numbers differ by more than atol and rtol.
-    memory: for the work on one chunk of the batch, in bytes or as "256MB".
+    inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.
+    all_calls: with calls=N, return the tensors of every call, `r["call 1/hidden_state"]`.
+    select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
+    check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
+    stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
+    memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
     from rnncli.commands.run.answer import first_nan, stats_of
@@ -70,7 +73,7 @@ def run(
 def shape(
     inputs: Any = None, layer: Any = None, *, all_layers: bool = False, **options: Unpack[Options]
 ) -> Report:
-    """Tensors, shapes and parameter counts, without computing.
+    """Return tensors, shapes and parameter counts without computing any numbers.
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     """
@@ -90,7 +93,7 @@ def shape(
 
 @spelled
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
-    """return_sequences x return_state, all four: `found.results[True, False]` is one of them."""
+    """Run all four combinations of return_sequences and return_state: `found.results[True, False]`."""
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
     for name in ("return_sequences", "return_state"):
@@ -117,7 +120,11 @@ def trace(
     fail_on_nan: bool = False,
     **options: Unpack[Options],
 ) -> Report:
-    """Every gate and state at every time step: `t["forget/activation"]` is (batch, steps, units)."""
+    """Return every gate and state at every time step: `t["forget/activation"]`, (batch, steps, units).
+
+    step, unit, batch, gate: keep only these indices, or the gates of these names.
+    check, atol, rtol, fail_on_nan: same as for `run`.  stats: add statistics to the printed answer.
+    """
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import compare
     from rnncli.compute import trace as tracing
@@ -146,9 +153,10 @@ def explain(
     terms: int | None = 10,
     **options: Unpack[Options],
 ) -> Report:
-    """Where one number comes from, `explain("last_cell_state[0,1]")`: `found.value` is that number.
+    """Explain how one number is computed, `explain("last_cell_state[0,1]")`; `found.value` is the number.
 
-    terms: list the largest of a sum; None lists all.  depth: follow the states depth - 1 steps back.
+    terms: number of largest terms of a sum to list; None lists all.
+    depth: number of time steps to explain; 1 does not follow the states back.
     """
     from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
@@ -168,9 +176,10 @@ def gradients(
     against: Sequence[Any] = (),
     **options: Unpack[Options],
 ) -> Report:
-    """How far back the output sees: norms per time step, through Keras; `found` has one for each layer.
+    """Compute how far back the output depends on the input: gradient norms per time step, using Keras.
 
-    against: other layers, side by side, with the same options.
+    `found` has one item per layer.
+    against: other layers to compare with, run with the same options.
     """
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
@@ -215,7 +224,7 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
 
 
 def _several(one: Any) -> Any:
-    """`3` or `"forget"` as a list of it."""
+    """Wrap a single value such as `3` or `"forget"` in a list."""
     return [one] if isinstance(one, (str, int)) else one
 
 

@@ -1,4 +1,4 @@
-"""Python values -> a Case, as the command line makes one of flags and files."""
+"""Build a Case from Python values, as the command line does from flags and files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from rnncli.specs.shapes import parse_shape
 
 
 class Asked(NamedTuple):
-    """A Case, and what is to be said of its input."""
+    """A Case, and the remarks about its input."""
 
     case: Case
     remarks: tuple[str, ...]
 
 
 def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
-    """The experiment.  more: further parts of the Case."""
+    """Build the experiment.  more: further fields of the Case."""
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         _demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
@@ -52,20 +52,20 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
 
 
 def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
-    """The layers, first to last.  written: what a case document says, where no layer is given."""
+    """Return the layers, first to last.  written: the layers in a case document, used if `layer` is None."""
     texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
     flags = {name: options.get(name) for name in LayerOptions.__annotations__}
     return specs.from_flags(texts, flags, written)
 
 
 def shape_of(options: Options) -> Shape:
-    """The input_shape that was given."""
+    """Return the given input_shape."""
     shape = options.get("input_shape")
     return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
 
 
 def with_batch(shape: Shape, stack: Stack) -> Shape:
-    """As `arrange` does with numbers: one sequence gets a batch axis of 1."""
+    """Add a batch axis of 1 to the shape of a single sequence, as `arrange` does for arrays."""
     return (1, *shape) if len(shape) == stack.input_rank - 1 else shape
 
 
@@ -94,7 +94,7 @@ def _made(inputs: Any, options: Options, seed: int) -> Document:
 
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:
-    """A file; or a built-in sample, where no file has its name."""
+    """Read a file, or a built-in sample if there is no file of that name."""
     path, name = Path(inputs).expanduser(), str(inputs)
     if name in builtin.names() and not path.exists():
         path = builtin.path(builtin.get(name))
@@ -111,7 +111,7 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
 
 
 def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
-    """One array, or an array a sequence where they differ in length."""
+    """Return one array, or one array per sequence if their lengths differ."""
     try:
         return array(inputs, "inputs")
     except InputError:
@@ -173,7 +173,7 @@ def _file(path: str | PathLike[str], what: str) -> Source:
 
 
 def array(value: Any, name: str) -> Array:
-    """Numbers, or an InputError that names them."""
+    """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
     try:
         found = np.asarray(value)
     except ValueError as error:

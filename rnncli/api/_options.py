@@ -1,4 +1,4 @@
-"""The keywords that the functions of rnncli share: the command line's flags, under the same names."""
+"""Keywords shared by the functions of rnncli: the command line's flags, under the same names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class InputOptions(TypedDict, total=False):
-    """What goes into the layer.
+    """Options of the input.
 
-    input_shape: of an input that is made, `(2, 10, 8)` or "2,10,8", filled with `fill`.
-    input_format, batch_column, delimiter, decimal: how a file is read.
-    mask: (batch, timesteps), or a file of it.
+    input_shape: shape of a generated input, `(2, 10, 8)` or "2,10,8"; `fill` sets its values.
+    input_format, batch_column, delimiter, decimal: how to read a file.
+    mask: shape (batch, timesteps), or the path of a file that holds it.
     """
 
     input_shape: Sequence[int | str | None] | str | None
@@ -32,7 +32,7 @@ class InputOptions(TypedDict, total=False):
 
 
 class LayerOptions(TypedDict, total=False):
-    """Keras's own options, for the layers that are given by name."""
+    """Keras's own options, for layers given by name."""
 
     units: int | None
     return_sequences: bool | None
@@ -56,11 +56,12 @@ class LayerOptions(TypedDict, total=False):
 
 
 class RunOptions(TypedDict, total=False):
-    """How the layer is run.
+    """Options of the run.
 
-    seed: as of keras.utils.set_random_seed; drawn, and kept in the result, where it is left out.
-    weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or a file of them.
-    initial_state: each (batch, units), in Keras's order or by name (`last_hidden_state`), or a file.
+    seed: same as for keras.utils.set_random_seed; default: random, stored in the result.
+    weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or the path of a file that holds them.
+    initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`), or the
+        path of a file that holds them.
     """
 
     seed: int | None
@@ -72,7 +73,7 @@ class RunOptions(TypedDict, total=False):
 
 
 class ViewOptions(TypedDict, total=False):
-    """How the answer is shown where it is printed."""
+    """Options of the printed answer."""
 
     precision: int | None
     full: bool
@@ -81,13 +82,13 @@ class ViewOptions(TypedDict, total=False):
 
 
 class Options(InputOptions, LayerOptions, RunOptions, ViewOptions, total=False):
-    """All of them."""
+    """All options."""
 
 
 def spelled(function: Function) -> Function:
-    """`function`, whose `**options: Unpack[Options]` its signature spells out, for help and completion.
+    """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
 
-    An option that is not one of them is a TypeError that names the nearest.
+    The function raises TypeError for an unknown option, and suggests the nearest one.
     """
     from functools import wraps
 
@@ -115,5 +116,5 @@ def spelled(function: Function) -> Function:
 
 
 def _text(annotation: Any) -> Any:
-    """What was written, without the wrapper that TypedDict puts around it."""
+    """Return the annotation as written, without the wrapper that TypedDict adds."""
     return getattr(annotation, "__forward_arg__", annotation)

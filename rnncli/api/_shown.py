@@ -1,4 +1,4 @@
-"""What the functions of rnncli return: arrays to go on with, and the same tables as the command line's."""
+"""Return types of the functions of rnncli: arrays, and the same tables that the command line prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = View()
 
 
 def view_of(options: Options) -> View:
-    """How the options want the answer shown."""
+    """Return the display settings in the options."""
     return View(
         lang=options.get("lang") or "en",
         precision=options.get("precision"),
@@ -37,7 +37,7 @@ def view_of(options: Options) -> View:
 
 
 class _Tables:
-    """Shown as the command line shows it: by print, by Rich, and in a notebook."""
+    """Displays an answer as the command line does: in print, in Rich and in a notebook."""
 
     view: View
 
@@ -45,7 +45,7 @@ class _Tables:
         raise NotImplementedError
 
     def document(self) -> dict[str, Any]:
-        """What `--format json` writes, with arrays in it."""
+        """Return the document that `--format json` writes, with arrays in it."""
         return self._answer().document(self.view)
 
     def __str__(self) -> str:
@@ -67,9 +67,9 @@ class _Tables:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result(_Tables, result.Result):
-    """What a layer returned: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
+    """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
 
-    stats: by the tensor's name, where they were asked for.  remarks: what is to be said of the input.
+    stats: statistics by tensor name, if requested.  remarks: notes about the input.
     """
 
     stats: Mapping[str, Stats] = field(default_factory=dict)
@@ -78,12 +78,12 @@ class Result(_Tables, result.Result):
 
     @classmethod
     def of(cls, found: result.Result, **more: Any) -> Result:
-        """`found`, with more of this class's own fields."""
+        """Make a Result from `found`, with values for the fields that this class adds."""
         held = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
         return cls(**{**held, **more})
 
     def keys(self) -> tuple[str, ...]:
-        """The names of the tensors, in Keras's order."""
+        """Return the names of the tensors, in Keras's order."""
         return tuple(tensor.name for tensor in self.outputs)
 
     def __getitem__(self, key: str | int) -> Array:
@@ -95,7 +95,7 @@ class Result(_Tables, result.Result):
         raise KeyError(f"there is no tensor {key!r}. {did_you_mean(key, self.keys())}")
 
     def __getattr__(self, name: str) -> Array:
-        if not name.startswith("_"):  # copy and pickle ask for those before there are any outputs
+        if not name.startswith("_"):  # copy and pickle look up these names before `outputs` is set
             for tensor in self.outputs:
                 if tensor.name == name:
                     return tensor.values
@@ -129,7 +129,7 @@ class Result(_Tables, result.Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(_Tables):
-    """Any other answer of the command line.  found: what it is made of."""
+    """Result of any other command.  found: the underlying data."""
 
     command: str
     stack: Stack
@@ -140,11 +140,11 @@ class Report(_Tables):
 
     @property
     def layers(self) -> tuple[Spec, ...]:
-        """First to last."""
+        """The layers, first to last."""
         return self.stack.specs
 
     def tensors(self) -> dict[str, Any]:
-        """Every array, by the name that it has in an .npz file.  UsageError where there are none."""
+        """Return every array, by its name in an .npz file.  Raises UsageError if there are none."""
         return dict(self.answer.tensors())
 
     def __getitem__(self, name: str) -> Array:

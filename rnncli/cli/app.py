@@ -1,4 +1,4 @@
-"""The whole command line: its commands, loaded when they are called, and the only error boundary."""
+"""The command line application: loads each command when it is called, and handles all errors."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ rnncli shape --input-shape batch,None,8 --layer gru --units 64
 
 
 class Commands(TyperGroup):
-    """A group that imports a command's file when that command is called, and not before."""
+    """Command group that imports the file of a command only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in the order of the help."""
+        """Return the command names, in the order of the help."""
         return list(catalog.names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """Return the command of that name."""
         return load(cmd_name) if cmd_name in catalog.names() else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; no command at all asks for the help, as does `help`, alone or of a command."""
+        """Parse as click does; show the help for no arguments and for `help`, with or without a command."""
         if not args:
             args = ["--help"]
         elif args[0] == "help":
@@ -47,34 +47,34 @@ class Commands(TyperGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but a word that is no command is told which one it may have meant."""
+        """Resolve as click does, but suggest the nearest command for an unknown one."""
         names = catalog.names()
         if args[0] not in names:
             raise UsageError(f"there is no command {args[0]!r}.", _instead_of(args[0], names))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands under their headings, then the flags."""
+        """Write the commands under their headings, then the flags."""
         for heading, summaries in catalog.sections().items():
             with formatter.section(heading):
                 formatter.write_dl(list(summaries.items()))
         write_flags(self.get_params(ctx), ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A first taste."""
+        """Write a first example."""
         write_examples(EXAMPLES, formatter)
         formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
 
 
 def _instead_of(word: str, names: Sequence[str]) -> str:
-    """What to type instead of a word that is no command, and may be what a command takes."""
+    """Suggest what to type instead of an unknown command, which may be the argument of one."""
     import shlex
     from pathlib import Path
 
     from rnncli import specs
     from rnncli.errors import LayerError
 
-    with suppress(OSError):  # JSON may be too long for a name
+    with suppress(OSError):  # JSON may be too long for a file name
         if word[:1] in ("[", "{", "-") or Path(word).is_file():
             return f"A command comes first: rnncli run {shlex.quote(word)}"
     with suppress(LayerError, UsageError):
@@ -85,9 +85,9 @@ def _instead_of(word: str, names: Sequence[str]) -> str:
 
 
 def load(name: str) -> click.Command:
-    """The command of `rnncli.commands.<name>`, see there.
+    """Load the command of `rnncli.commands.<name>`.
 
-    It may have REFUSED, flags of a shared group that it answers with an error: its help leaves them out.
+    The module may define REFUSED, flags of a shared group that it rejects; its help omits them.
     """
     from rnncli.cli.flags import expanded
 
@@ -128,9 +128,9 @@ def rnncli(
 
 
 def main(args: Sequence[str]) -> int:
-    """Answer `args` (without the program's name); returns the exit code.
+    """Run the command line `args` (without the program's name); returns the exit code.
 
-    Raises SystemExit alone, where a signal ends it and something had to be cleaned up.
+    Raises only SystemExit, if a signal ends it and cleanup was needed.
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -144,7 +144,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _failed(error: Exception) -> int:
-    """Say what is wrong; returns the exit code."""
+    """Print the error; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         terminal.silence_stdout()
         return 0
@@ -172,7 +172,7 @@ def _answer(args: list[str]) -> int:
     try:
         with command.make_context("rnncli", args) as context:
             command.invoke(context)
-    except typer.Exit as leaving:  # the help or the version was asked for
+    except typer.Exit as leaving:  # the help or the version was shown
         terminal.demand_stdout("There is nowhere to write the output.")
         terminal.flush()
         return leaving.exit_code
@@ -184,7 +184,7 @@ def _answer(args: list[str]) -> int:
 
 
 def _end_before(error: BaseException) -> int | None:
-    """The exit code of a signal that came first: what it interrupts, a library may close with an error."""
+    """Return the exit code of an earlier signal: a library that it interrupts may raise another error."""
     before = error.__context__
     while before is not None and not isinstance(before, (KeyboardInterrupt, SystemExit)):
         before = before.__context__
@@ -194,7 +194,7 @@ def _end_before(error: BaseException) -> int | None:
 
 
 def _unwritten(error: OSError) -> RnncliError:
-    """Readers and writers of files say their own errors; what is left is stdout, to a full disk."""
+    """Convert an OSError, usually a full disk on stdout; other file errors are handled where they occur."""
     if error.filename:
         return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
     return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")

@@ -1,4 +1,4 @@
-"""Which commands there are: the files and folders of `rnncli/commands`, loaded when they are called."""
+"""List of commands: the files and folders of `rnncli/commands`, loaded when they are called."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ PACKAGE = "rnncli.commands"
 FOLDER = Path(__file__).parents[1] / "commands"
 
 FIRST = "run"
-"""Stands first in the help; the others follow in alphabetical order."""
+"""The first command in the help; the others follow in alphabetical order."""
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every command."""
+    """Return the names of all commands."""
     found = (module.name for module in iter_modules([str(FOLDER)]) if not module.name.startswith("_"))
     return tuple(sorted(found, key=lambda name: (name != FIRST, name)))
 
 
 def load(name: str) -> ModuleType:
-    """The module of a command."""
+    """Load the module of a command."""
     return import_module(f"{PACKAGE}.{name}")
 
 
 def sections() -> dict[str, dict[str, str]]:
-    """Headings, and under each its commands with their summaries.
+    """Return the headings with their commands and summaries.
 
-    Read from the source text: importing every command would take longer than showing the help.
+    Parsed from the source text: importing every command would take longer than showing the help.
     """
     found: dict[str, dict[str, str]] = {}
     for name in names():

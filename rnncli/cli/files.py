@@ -1,4 +1,4 @@
-"""A file that appears whole or not at all; a device or a named pipe is written to, and never replaced."""
+"""Write files atomically; write to devices and named pipes in place, never replacing them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rnncli.signals import tidily_ended
 
 
 def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
-    """UsageError where --output names nothing, a folder, a place in no folder, or what is read.
+    """Raise UsageError if --output is empty, a folder, in a missing folder, or one of the files being read.
 
-    read: paths, or words that may be some, and the numbers of open files.
+    read: paths, or words that may be paths, and the numbers of open files.
     """
     if output is None or output == "-":
         return
@@ -26,9 +26,9 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     path = expanded(output)
     try:
         place = path.resolve(), path.is_dir()
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that is too long
+    except (OSError, RuntimeError, ValueError) as error:  # a symlink loop, or a name that is too long
         raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
-    if place[1] or os.path.basename(output) in ("", ".", ".."):  # noqa: PTH119 - Path drops a slash at the end
+    if place[1] or os.path.basename(output) in ("", ".", ".."):  # noqa: PTH119 - Path drops a trailing slash
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
@@ -39,7 +39,7 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
 
 
 def expanded(text: str) -> Path:
-    """The path with a user's home in place of `~`.  UsageError where there is no such user."""
+    """Return the path with `~` expanded.  Raises UsageError if there is no such user."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -58,16 +58,16 @@ def _is(path: Path, other: str | int) -> bool:
     try:
         found = os.fstat(other) if isinstance(other, int) else Path(other).expanduser().stat()
         return os.path.samestat(path.stat(), found)
-    except (OSError, ValueError, RuntimeError):  # JSON may be too long for a name
+    except (OSError, ValueError, RuntimeError):  # JSON may be too long for a file name
         return False
 
 
 @contextmanager
 def opened(output: str) -> Iterator[IO[bytes]]:
-    """The file that --output names; it takes its place when the block has ended well.
+    """Open the file that --output names; it replaces the old one when the block ends without an error.
 
-    UsageError where it cannot be opened, written or put in its place; BrokenPipeError where it is a pipe
-    whose reader has gone.
+    Raises UsageError if it cannot be opened, written or moved into place, and BrokenPipeError if it is a
+    pipe whose reader has gone.
     """
     path = expanded(output)
     aside = not path.exists() or path.is_file()
@@ -82,20 +82,20 @@ def opened(output: str) -> Iterator[IO[bytes]]:
 
 
 def write(output: str, data: str | bytes) -> None:
-    """`data` as the file that --output names."""
+    """Write `data` to the file that --output names."""
     content = data.encode() if isinstance(data, str) else data
     with suppress(BrokenPipeError), opened(output) as file:
         file.write(content)
 
 
 class _File:
-    """A file that says what its disk refuses."""
+    """File wrapper that reports write errors of the disk as UsageError."""
 
     def __init__(self, file: IO[bytes], output: str, *, seeks: bool) -> None:
         self._file, self._output, self._seeks = file, output, seeks
 
     def tell(self) -> int:
-        """Of a device OSError: it says 0 wherever it is."""
+        """Return the position.  Raises OSError for a device, which always reports 0."""
         if not self._seeks:
             raise UnsupportedOperation
         return self._file.tell()
@@ -125,7 +125,7 @@ def _said_of(output: str) -> Iterator[None]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place at the end, and is gone if the end is not reached."""
+    """Yield a temporary path beside `path` that replaces it at the end, and is removed after an error."""
     place = path.resolve()
     part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
     with tidily_ended():

@@ -1,10 +1,10 @@
-"""The flags that commands share, a named tuple a group, and `expanded`, which spells them out for Typer.
+"""Flags that commands share, one named tuple per group, and `expanded`, which lists them for Typer.
 
-A flag that was not given is None (or False where there is no `--no-`), so that what a case document
-says holds until a flag says otherwise.
+A flag that was not given is None (or False if it has no `--no-` form), so that the value in a case
+document applies unless a flag overrides it.
 """
 
-# Annotations are objects here and not text, because evaluating the text of every flag takes milliseconds.
+# Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
 import inspect
 import math
@@ -19,18 +19,18 @@ from rnncli.errors import EngineError, UsageError, did_you_mean
 ATOL, RTOL = 1e-6, 1e-5
 
 LATER = ("torch",)
-"""Names of engines that are kept for a later version."""
+"""Engine names reserved for a later version."""
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
 
 def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    """A flag under the heading `panel` of the help."""
+    """Define a flag under the heading `panel` of the help."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 
 def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
-    """A flag that takes one of a few words."""
+    """Define a flag that takes one of a few words."""
     shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
     return _registered(panel, name, metavar=metavar, choices=lambda: choices, help=shown)
 
@@ -43,9 +43,9 @@ def _registered(
     help: str,
     refuse: Callable[[str], None] = lambda _: None,
 ) -> Any:
-    """A flag whose value is one of `choices()`, which are looked up when they are needed.
+    """Define a flag whose value is one of `choices()`, which is called when it is needed.
 
-    refuse: may raise what is to be said of a word that is none of them.
+    refuse: may raise a specific error for a word that is not among them.
     """
 
     def chosen(word: str) -> str:
@@ -85,7 +85,7 @@ def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
 
 
 class InputFlags(NamedTuple):
-    """What goes into the layer."""
+    """Flags of the input."""
 
     input: Annotated[
         str | None,
@@ -152,7 +152,7 @@ class InputFlags(NamedTuple):
 
 
 class LayerFlags(NamedTuple):
-    """Which layer; all but `layer` carry the name of Keras's own option."""
+    """Flags of the layer; all but `layer` have the name of a Keras option."""
 
     layer: Annotated[
         list[str] | None,
@@ -251,7 +251,7 @@ class LayerFlags(NamedTuple):
 
 
 class RunFlags(NamedTuple):
-    """How the layer is run."""
+    """Flags of the run."""
 
     seed: Annotated[
         int | None,
@@ -295,11 +295,11 @@ class RunFlags(NamedTuple):
 
 
 ReadingFlags = InputFlags | LayerFlags | RunFlags
-"""Those that may name a file to be read."""
+"""Flag groups that may name a file to read."""
 
 
 class CheckFlags(NamedTuple):
-    """Whether the numbers are held against Keras itself."""
+    """Flags of the comparison with Keras."""
 
     check: Annotated[
         bool, flag(RUN, "--check", help="Also run tensorflow; exit 1 if the numbers differ.")
@@ -314,7 +314,7 @@ class CheckFlags(NamedTuple):
     ] = None
 
     def demand_sense(self) -> None:
-        """UsageError where a tolerance is no number, or has nothing to tolerate."""
+        """Raise UsageError if a tolerance is not a valid number, or if it is given without --check."""
         for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
             if value is not None and not self.check:
                 raise UsageError(f"{name} needs --check.", "Add --check.")
@@ -325,12 +325,12 @@ class CheckFlags(NamedTuple):
 
     @property
     def tolerances(self) -> tuple[float, float]:
-        """Absolute and relative, as given or by default."""
+        """Absolute and relative tolerance, given or default."""
         return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
 
 
 class OutputFlags(NamedTuple):
-    """How the answer is shown, and where."""
+    """Flags of the output: format, appearance and file."""
 
     format: Annotated[
         str | None,
@@ -397,7 +397,7 @@ AllLayers = Annotated[
 
 
 class Shown(NamedTuple):
-    """What is shown of a stack, and of several calls."""
+    """Flags that select what to show of a stack and of several calls."""
 
     all_layers: AllLayers = False
     all_calls: Annotated[
@@ -405,18 +405,18 @@ class Shown(NamedTuple):
     ] = False
 
     def demand_calls(self, run: RunFlags) -> None:
-        """UsageError where there is one call alone."""
+        """Raise UsageError if there is only one call."""
         if self.all_calls and run.calls == 1:
             raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")
 
 
 def given(flags: Any) -> dict[str, Any]:
-    """The flags of a group that the command line named, by field."""
+    """Return the flags of a group that the command line set, by field."""
     return {name: value for name, value in flags._asdict().items() if value is not None}
 
 
 def expanded(function: Callable[..., None]) -> Callable[..., None]:
-    """`function`, with every group in its signature replaced by the flags of that group.
+    """Return `function` with every group in its signature replaced by the flags of that group.
 
     A group may have `demand_sense`, which raises UsageError before the function is called.
     """

@@ -1,7 +1,7 @@
-"""Commands and their help: headed sections, one line a flag, examples; and what a misspelt flag is told.
+"""Commands and their help: sections, one line per flag, examples; and errors for misspelt flags.
 
-Typer draws panels with Rich alone, which takes longer than a whole `rnncli shape`; this is the same in
-plain text.
+Typer draws panels only with Rich, which takes longer to load than a whole `rnncli shape` takes to run;
+this module writes the same in plain text.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ NAMES_WIDTH = 28
 class Command(TyperCommand):
     """A command whose flags are shown under the headings of their panels.
 
-    Its epilog holds examples, one a line.
+    Its epilog holds examples, one per line.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but a flag is never taken for the value of the flag before it."""
-        if not ctx.resilient_parsing:  # completion, where the last word may well be missing
+        """Parse as click does, but never take a flag as the value of the flag before it."""
+        if not ctx.resilient_parsing:  # shell completion, where the last word may be missing
             refuse_swallowed_flags(self.get_params(ctx), args)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The flags, section by section."""
+        """Write the flags, section by section."""
         write_flags(self.get_params(ctx), ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The examples, each on a line of its own, never wrapped."""
+        """Write the examples, one per line, unwrapped."""
         write_examples(self.epilog or "", formatter)
 
 
 def write_flags(
     params: Iterable[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter
 ) -> None:
-    """Every argument and flag that is not hidden, under the heading of its panel."""
+    """Write every argument and flag that is not hidden, under the heading of its panel."""
     sections: dict[str, list[tuple[str, str]]] = {section: [] for section in SECTIONS}
     for param in params:
         if isinstance(param, TyperArgument):
@@ -59,7 +59,7 @@ def write_flags(
 
 
 def write_examples(lines: str, formatter: click.HelpFormatter) -> None:
-    """`lines`, as they stand, under a heading."""
+    """Write `lines` unchanged under a heading."""
     if lines:
         with formatter.section("Examples"):
             for line in lines.splitlines():
@@ -76,7 +76,7 @@ def _names(param: TyperOption, ctx: click.Context) -> str:
 
 
 def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -> None:
-    """`--bias-initializer --return-sequences`: the first lacks its value."""
+    """Raise an error for `--bias-initializer --return-sequences`, where the first flag has no value."""
     options = [param for param in params if isinstance(param, TyperOption)]
     known = {name for param in options for name in (*param.opts, *param.secondary_opts)}
     valued = {name for param in options if not param.is_flag for name in param.opts}
@@ -96,7 +96,7 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
 
 
 def usage_error(error: click.ClickException, command: str) -> UsageError:
-    """What click says of a command line, in the form of every other message of rnncli."""
+    """Convert an error of click to the form of rnncli's other messages."""
     advice = f"`{command} --help` lists the flags."
     if isinstance(error, click.exceptions.NoSuchOption):
         near = _near(error)
@@ -117,7 +117,7 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
 
 
 def _near(error: click.exceptions.NoSuchOption) -> str:
-    """The flag that begins so, or is spelt nearly so; never the opposite of what was typed."""
+    """Return the flag with this prefix or with similar spelling; never the opposite of the one typed."""
     import difflib
 
     word = error.option_name

@@ -1,4 +1,4 @@
-"""An answer, to stdout or to a file that appears whole or not at all."""
+"""Write an answer to stdout or, atomically, to a file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from rnncli.renderers import formats
 from rnncli.renderers.page import UNICODE, Answer, GrowingAnswer, View
 
 AT_ONCE = 2**20
-"""Bytes that are sent together."""
+"""Number of bytes to send at a time."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
-"""Every sign that a table may hold: one that cannot be shown, and all are said in ASCII."""
+"""Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
 
 
 class Delivery(Protocol):
-    """Shows an answer, and before it the remarks, which nobody wants to read if no answer comes."""
+    """Shows an answer, with the remarks first; if there is no answer, shows no remarks."""
 
     def __call__(self, answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None: ...
 
 
 def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
-    """What shows an answer.  UsageError now, before anything is computed, where the flags cannot be meant.
+    """Return the function that shows an answer.  Raises UsageError before any computation if flags conflict.
 
-    reading: the flags that say what is read, and is not to be written over.
+    reading: the flags that name files to read, which must not be overwritten.
     """
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
@@ -61,9 +61,9 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
 
 @contextmanager
 def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[Answer], None]]:
-    """What shows one answer after the other, each at once; a file is there when the last has been shown.
+    """Yield a function that shows each answer at once; an output file appears after the last one.
 
-    Raises BrokenPipeError where the reader of stdout has gone: nobody wants the rest.
+    Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
@@ -87,14 +87,14 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
 
 
 def send(data: bytes, output: str | None) -> None:
-    """`data` to the file that --output names, else to stdout."""
+    """Write `data` to the file that --output names, else to stdout."""
     with _quiet_end(output), _place(output) as file:
         file.write(data)
         file.flush()
 
 
 class _Buffer:
-    """A file that is opened when a megabyte is to be written: an error until then leaves nothing behind."""
+    """File that is opened at the first megabyte, so that an error before then leaves nothing behind."""
 
     def __init__(self, start: Callable[[], IO[bytes]]) -> None:
         self._start = start
@@ -125,14 +125,14 @@ class _Buffer:
         self._file.write(data)
 
     def __getattr__(self, name: str) -> Any:
-        """Tell and seek, which an archive asks for."""
+        """Return tell and seek, which archive writers need."""
         self._send()
         return getattr(self._file, name)
 
 
 @contextmanager
 def _quiet_end(output: str | None) -> Iterator[None]:
-    """A reader that has gone away is no error; nothing more is made for it."""
+    """Ignore a broken pipe, and write nothing more to stdout."""
     try:
         yield
     except BrokenPipeError:
@@ -147,24 +147,24 @@ def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
 
 
 def is_stdout(output: str | None) -> bool:
-    """Whether --output, left out or `-`, means stdout."""
+    """Return whether --output means stdout: not given, or `-`."""
     return output in (None, "-")
 
 
 def format_of(flags: OutputFlags) -> str:
-    """--format, else what the suffix of --output says, else table."""
+    """Return --format, else the format of --output's suffix, else table."""
     if flags.format is not None:
         return flags.format
     return "table" if is_stdout(flags.output) else formats.for_output(flags.output or "")
 
 
 def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
-    """A remark about a file whose suffix means another format than it holds."""
+    """Return a remark if the suffix of the file means a format other than the one it holds."""
     if flags.format is None or is_stdout(flags.output):
         return ()
     try:
         meant = formats.for_output(flags.output or "")
-    except UsageError:  # a suffix of no format
+    except UsageError:  # the suffix belongs to no format
         return ()
     if meant == flags.format:
         return ()
@@ -172,7 +172,7 @@ def _mismatch(flags: OutputFlags) -> tuple[str, ...]:
 
 
 def view_of(flags: OutputFlags, format: str) -> View:
-    """How to show it: a file takes everything, a terminal what it can."""
+    """Return the display settings: a file gets everything, a terminal what it can show."""
     environment, stdout = os.environ, sys.stdout
     english = formats.get(format).TRAITS.for_programs
     view = View(

@@ -1,4 +1,4 @@
-"""How far a long run has come, on stderr, where somebody watches."""
+"""Progress bar of a long run, on stderr if it is a terminal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
-    """A bar while the block runs; what comes through the function that it gives is counted to `batch`.
+    """Show a bar while the block runs; the yielded function wraps the results and counts them.
 
-    wanted: where stderr is a terminal; else nothing is shown.
+    batch: total number of sequences.  wanted: show the bar, if stderr is a terminal.
     """
     if not wanted or sys.stderr is None or not sys.stderr.isatty():
         yield lambda results: results
@@ -35,7 +35,7 @@ def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
 
 
 def _drawn() -> Any:
-    """Sequences done, how many a second, and the time that is left; gone in the end."""
+    """Return a bar of sequences done, sequences per second and time left; it is erased at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

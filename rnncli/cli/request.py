@@ -1,4 +1,4 @@
-"""Flags and a document -> a Case.  What the flags say wins over the document."""
+"""Build a Case from flags and a document.  Flags override the document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import Source
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""The options of what is drawn anew at every call in training."""
+"""Options whose random numbers are drawn anew at every call in training."""
 
 Remarks = tuple[str, ...]
 
@@ -32,7 +32,7 @@ Remarks = tuple[str, ...]
 def case(
     input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
 ) -> tuple[Case, Remarks]:
-    """The experiment that is asked for, and what is to be said of its input."""
+    """Build the requested experiment; return it with the remarks about its input."""
     from rnncli.readers import build
 
     sources.demand_one_reader(input, layer, run)
@@ -60,7 +60,7 @@ def case(
 def given_of(
     input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
 ) -> Given:
-    """What the flags say, their files read.  seed: where neither they nor the input say one."""
+    """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
     from rnncli.readers.build import Given, Part
 
     def read(word: str | None, reader: Callable[[Source], Any]) -> Part:
@@ -82,7 +82,7 @@ def given_of(
 
 
 def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
-    """UsageError where initializers are asked for, and every weight is given."""
+    """Raise UsageError if an initializer is given but every weight is supplied."""
     idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
     if weights and idle is not None:
         where = "the input" if run.weights is None else "--weights"
@@ -93,9 +93,10 @@ def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool)
 
 
 def _made(input: InputFlags, stack: Stack, run: RunFlags, seed: int) -> tuple[tuple[Document, str], Remarks]:
-    """An input that --input-shape asks for, and what is to be said of it.
+    """Generate the input that --input-shape requests; return it with remarks.
 
-    Before a number is drawn: UsageError where the layers take no such shape, InputError without the memory.
+    Raises, before drawing numbers, UsageError if the layers reject the shape, and InputError if memory is
+    too small.
     """
     import numpy as np
 
@@ -109,7 +110,7 @@ def _made(input: InputFlags, stack: Stack, run: RunFlags, seed: int) -> tuple[tu
 
 
 def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
-    """What is missing for a stateful layer, or for several calls, to show anything."""
+    """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = any(inner.config.get("stateful") for spec in stack for inner in walk(spec))
     if stateful and run.calls == 1 and not stream:
         return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
@@ -126,7 +127,7 @@ def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bo
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]:
-    """Layers and input shape; an input is read for its shape alone, and not without need."""
+    """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
     sources.demand_one_reader(input, layer)
     if input.input_shape is not None:
         stack = stack_of(layer, Document())
@@ -145,7 +146,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]
 
 
 def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
-    """The layers, first to last; `name` is what errors call the document."""
+    """Return the layers, first to last; `name` is the document's name in error messages."""
     texts = [text for word in flags.layer or () for text in _readable(word)]
     options = {name: value for name, value in given(flags).items() if name != "layer"}
     if not texts and document.layer is not None:
@@ -155,7 +156,7 @@ def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
 
 
 def _readable(word: str) -> list[Any]:
-    """What a --layer says; the file that `@` names is looked through before flags are put into it."""
+    """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
     texts = sources.layer(word)
     if word.startswith("@"):
         with inside(f"{word[1:]}: "):
@@ -164,12 +165,12 @@ def _readable(word: str) -> list[Any]:
 
 
 def left_out(flags: LayerFlags) -> Remarks:
-    """What the --layers leave out of the models that they name."""
+    """Return remarks on the parts of saved models that the --layers omit."""
     return tuple(filter(None, map(sources.left_out, flags.layer or ())))
 
 
 def newly_drawn(flags: LayerFlags) -> Remarks:
-    """What is to be said where a --layer names a model, whose weights are not asked for."""
+    """Return a remark if a --layer names a model but its weights are not loaded."""
     models = [word[1:] for word in flags.layer or () if sources.is_model(word)]
     if not models:
         return ()
@@ -183,11 +184,11 @@ def newly_drawn(flags: LayerFlags) -> Remarks:
 
 
 def selected(result: Result, names: Sequence[str] | None) -> Result:
-    """`result` with those tensors alone, in Keras's order."""
+    """Return `result` with only those tensors, in Keras's order."""
     if not names:
         return result
     known = [tensor.name for tensor in result.outputs]
-    # A name alone means that tensor of every call.
+    # A name without a call selects that tensor of every call.
     short = [str(tensor.label.in_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
@@ -201,7 +202,7 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
 
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
-    """What --check found, to be said where `format`, or one of `elsewhere`, has no place for it."""
+    """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
     if result.differences and result.engine == "tensorflow":
         return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
     if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
@@ -215,7 +216,7 @@ def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remark
 
 
 def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
-    """Raises DisagreementError where a tensor that was shown disagrees."""
+    """Raise DisagreementError if a tensor that was shown disagrees."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
         atol, rtol = check.tolerances
@@ -226,7 +227,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
 
 
 def demand_steps(run: RunFlags) -> None:
-    """UsageError for an engine that keeps no steps."""
+    """Raise UsageError for an engine that does not record steps."""
     if run.engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {run.engine}: this engine does not record steps.",
@@ -235,7 +236,7 @@ def demand_steps(run: RunFlags) -> None:
 
 
 def demand_numbers(place: str | None) -> None:
-    """DisagreementError for a NaN at `place`."""
+    """Raise DisagreementError for a NaN at `place`."""
     if place is not None:
         raise DisagreementError(
             f"the output contains NaN, first in {place}.",
@@ -244,7 +245,7 @@ def demand_numbers(place: str | None) -> None:
 
 
 def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
-    """How the flags want an input arranged for these layers."""
+    """Return the options of the flags for arranging an input for these layers."""
     from rnncli.readers.arrange import ArrangeOptions
 
     if flags.pad_value is not None and flags.pad is None:
@@ -263,7 +264,7 @@ def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
 
 
 def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
-    """As `arrange` does with numbers."""
+    """Add a batch axis to a shape, as `arrange` does for arrays."""
     if len(shape) == rank:
         return shape, ()
     if len(shape) == rank - 1:
@@ -281,7 +282,7 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
 
 
 def _remedy(shape: Shape, rank: int) -> str:
-    """A shape of the right rank, of the same sizes as far as possible."""
+    """Suggest a shape of the right rank that keeps as many of the sizes as possible."""
     if rank != 3:
         return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
     wanted = "A recurrent layer needs (batch, timesteps, features)"

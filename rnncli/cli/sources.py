@@ -1,4 +1,4 @@
-"""Which input is meant: a file, stdin, JSON on the command line, a built-in sample, or a made one."""
+"""Choose the input: a file, stdin, JSON on the command line, a built-in sample, or a generated one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
-    """The document that the flags, or stdin, hold, and what errors call it."""
+    """Read the document from the flags or stdin; return it with its name in error messages."""
     source, remarks = chosen(flags)
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
@@ -38,7 +38,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 
 
 def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
-    """The same of an input of `shape`, which --input-shape asks for, drawn from `seed` where it is drawn."""
+    """Return the same for a generated input of `shape` (--input-shape); `seed` is for random fills."""
     from rnncli.readers import arrange
 
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -54,7 +54,7 @@ def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
 
 
 def shape_of(flags: InputFlags) -> Shape:
-    """--input-shape, which goes with no INPUT."""
+    """Return --input-shape, which cannot be combined with INPUT."""
     if flags.input is not None:
         raise UsageError(
             f"both an input, {flags.input[:40]!r}, and --input-shape are given.", "Leave one of them out."
@@ -73,12 +73,12 @@ def shape_of(flags: InputFlags) -> Shape:
 
 
 def is_bare(flags: InputFlags) -> bool:
-    """No input, and none on stdin: the built-in sample."""
+    """Return whether there is no input, not even on stdin, so that the built-in sample is used."""
     return flags.input is None and flags.input_shape is None and not stdin_holds_data()
 
 
 def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
-    """Where the input comes from, and what is to be said of that."""
+    """Return the source of the input, with remarks on it."""
     if flags.fill is not None:
         raise UsageError(
             f"--fill {flags.fill} applies only to a generated input.", "Give its shape: --input-shape 2,10,8."
@@ -98,9 +98,9 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
 
 
 def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
-    """The same for lines, as they come, and what errors begin with: a file is named, a pipe is not.
+    """Open the input for reading lines as they arrive; return it with the prefix of error messages.
 
-    A read gives what a pipe has, and waits where it has nothing.
+    The prefix names a file; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
     """
     word = flags.input
     if word in (None, "-"):
@@ -123,7 +123,7 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
 
 
 def read_by(*flags: ReadingFlags) -> list[str | int]:
-    """What these flags have read: words of the command line that may be paths, and 0 for standard input."""
+    """Return what these flags read: words that may be paths, and 0 for standard input."""
     words: list[str | None] = []
     for one in flags:
         if isinstance(one, InputFlags):
@@ -136,7 +136,7 @@ def read_by(*flags: ReadingFlags) -> list[str | int]:
 
 
 def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None = None) -> None:
-    """UsageError where standard input is to be read twice: the second reader would find nothing."""
+    """Raise UsageError if standard input would be read twice: the second reader would find nothing."""
     named = {"INPUT": input.input, "--mask": input.mask}
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
     if run is not None:
@@ -167,7 +167,7 @@ def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
 
 
 def named(text: str) -> Source:
-    """The source that a word of the command line means: `-`, JSON itself, or a path."""
+    """Return the source that a command line word names: `-`, JSON text, or a path."""
     if not text.strip():
         raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON itself.")
     if text == "-":
@@ -177,13 +177,13 @@ def named(text: str) -> Source:
     path = files.expanded(text)
     if is_pipe(path):
         with _said_of(text):
-            return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
+            return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): read like stdin
     return Source(text, path=path)
 
 
 @contextmanager
 def _said_of(name: str) -> Iterator[None]:
-    """What the system refuses is said of the input."""
+    """Convert an OSError to an InputError that names the input."""
     try:
         yield
     except OSError as error:
@@ -191,20 +191,20 @@ def _said_of(name: str) -> Iterator[None]:
 
 
 def is_pipe(path: Path) -> bool:
-    """Something that is read once, from the front: /dev/stdin, <(a command)."""
+    """Return whether the path can be read only once, from the start: /dev/stdin, <(a command)."""
     try:
         return not path.suffix and path.exists() and not path.is_file() and not path.is_dir()
-    except (OSError, ValueError):  # JSON may be too long for a name
+    except (OSError, ValueError):  # JSON may be too long for a file name
         return False
 
 
 def sample(name: str) -> Source:
-    """A built-in sample's file."""
+    """Return the source of a built-in sample."""
     return Source(f"the sample {name}", path=builtin.path(builtin.get(name)))
 
 
 def stdin() -> Source:
-    """Standard input, read to its end."""
+    """Read standard input to its end."""
     if sys.stdin is None:
         raise _closed()
     _wait_for_stdin()
@@ -215,7 +215,7 @@ def stdin() -> Source:
 
 
 def _wait_for_stdin() -> None:
-    """Somebody may have said that nobody waits here; a read would then find an end that is none."""
+    """Make stdin blocking: another process may have made it non-blocking, and a read would end early."""
     with suppress(OSError):
         os.set_blocking(0, True)
 
@@ -225,7 +225,7 @@ def _closed() -> InputError:
 
 
 def stdin_holds_data() -> bool:
-    """A pipe, a file or a socket; not a terminal, the null device, or nothing at all."""
+    """Return whether stdin is a pipe, a file or a socket, not a terminal, the null device or closed."""
     if sys.stdin is None:
         return False
     try:
@@ -236,7 +236,7 @@ def stdin_holds_data() -> bool:
 
 
 def layer(text: str) -> list[Any]:
-    """A --layer: a name or an expression as it stands, or the configs in the file that `@` names."""
+    """Return the layers of a --layer: a name or an expression unchanged, or the configs in the `@` file."""
     if not text.startswith("@"):
         _demand_no_file(text)
         return [text]
@@ -258,19 +258,19 @@ def _demand_no_file(text: str) -> None:
 
 
 def left_out(text: str) -> str | None:
-    """What is to be said of a --layer that takes less than the whole of a model."""
+    """Return a remark on a --layer that takes only a part of a model."""
     left = readers.left_out(named(text[1:])) if is_model(text) else []
     return f"{text[1:]}: running only the recurrent layers; skipped: {listed(left)}" if left else None
 
 
 def is_model(text: str) -> bool:
-    """Whether a --layer names a saved model, or some of its layers behind a #."""
-    names = (text, text.rpartition("#")[0])  # a layer may have a # or a dot in its name, and so may a file
+    """Return whether a --layer names a saved model, or some of its layers after a #."""
+    names = (text, text.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
     return text.startswith("@") and any(Path(name).suffix.lower() in MODEL_SUFFIXES for name in names)
 
 
 def _existing(source: Source) -> None:
-    """A file that is not there is said before a suffix that is not known; a word may be meant as a layer."""
+    """Report a missing file before an unknown suffix; the word may have been meant as a layer."""
     try:
         source.file()
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Time steps as they are typed: `7`, `-1`, or `A:B` as Python means it."""
+"""Parse time steps: `7`, `-1`, or `A:B` as in Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rnncli.errors import UsageError
 
 
 def part(text: str) -> slice:
-    """One time step, or those from A up to, not including, B.  UsageError for anything else."""
+    """Parse one time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
     found = re.fullmatch(r"(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if found is None or "-" in found.groups():
         raise UsageError(
@@ -21,7 +21,7 @@ def part(text: str) -> slice:
 
 
 def indices(texts: list[str] | None, count: int) -> list[int] | None:
-    """Every time step that is named, of `count`; a single one is left for who knows what there is."""
+    """Return every named time step of `count`; a single one is not checked against `count` here."""
     if not texts:
         return None
     found: list[int] = []

@@ -13,31 +13,31 @@ from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers.visible import visible
 
 KEPT = 100
-"""Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
+"""Characters to keep at either end of a much longer word, such as a path or mistyped input."""
 
 LONG = re.compile(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})")
-"""A word that is."""
+"""Matches such a long word."""
 
 MOST = 1500
-"""Signs of a message, whatever it quotes."""
+"""Maximum number of characters of a message, including quotes."""
 LINES = 18
-"""Lines of one."""
+"""Maximum number of lines of a message."""
 
 
 def complain(error: RnncliError) -> None:
-    """`rnncli: <what>`, then the advice, on stderr."""
+    """Print `rnncli: <what>`, then the advice, on stderr."""
     text = f"{error.what}\n{error.advice}".rstrip()
     _say(f"rnncli: {_visible(text)}", style="\x1b[1;31m")
 
 
 def remark(remarks: Iterable[str], quiet: bool) -> None:
-    """`rnncli: note: ...` on stderr, one line each, unless `quiet`."""
+    """Print `rnncli: note: ...` on stderr, one line each, unless `quiet`."""
     for text in () if quiet else remarks:
         _say(f"rnncli: note: {_visible(text)}")
 
 
 def _visible(text: str) -> str:
-    """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
+    """Make control characters visible and shorten long text; names and values may hold anything."""
     shown = visible(_ends(LONG.sub(r"\1…\2", text), 3 * MOST), keep="\n")
     lines = _ends(LONG.sub(r"\1…\2", shown), MOST).split("\n")
     if len(lines) > LINES:
@@ -46,14 +46,14 @@ def _visible(text: str) -> str:
 
 
 def _ends(text: str, most: int) -> str:
-    """Of a long text the beginning, and the end, which says what to do."""
+    """Shorten a long text to its beginning and its end, which says what to do."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 3 :]}"
 
 
 def _say(text: str, style: str = "") -> None:
-    """`text`, the program's name in `style` where there is colour.
+    """Print `text`, with the program's name in `style` if stderr has colour.
 
-    A message that cannot be written is lost, and nothing else: neither the data nor the exit code.
+    If the message cannot be written, it is lost; the data and the exit code are unaffected.
     """
     stream = sys.stderr
     if stream is None:
@@ -72,9 +72,9 @@ def _say(text: str, style: str = "") -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    """`text` broken between words; a quoted line and its carets stand as they are, as does a long word.
+    """Wrap `text` between words; quoted lines with carets and long words are left unchanged.
 
-    A shape is one word.
+    A shape counts as one word.
     """
     import textwrap
 
@@ -91,7 +91,7 @@ def _unbroken(shape: re.Match[str]) -> str:
 
 
 def write(data: str | bytes) -> None:
-    """`data` on stdout; a reader that has gone away is no error.  OSError where the disk is full."""
+    """Write `data` to stdout; ignore a reader that has gone.  Raises OSError if the disk is full."""
     try:
         put(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
     except BrokenPipeError:
@@ -99,15 +99,16 @@ def write(data: str | bytes) -> None:
 
 
 def put(data: bytes) -> None:
-    """`data` on stdout.  BrokenPipeError where its reader has gone away, OSError where the disk is full."""
+    """Write `data` to stdout.  Raises BrokenPipeError if its reader has gone, OSError if the disk is full."""
     Stdout().write(data)
     flush()
 
 
 class Stdout:
-    """Stdout for bytes; never seeks: what it is redirected to may be appended to.
+    """Binary stdout; never seeks, because it may be redirected to append to a file.
 
-    UsageError where it is closed.  Who holds it too may have said that nobody waits there: here one does.
+    Raises UsageError if it is closed.  Makes it blocking: another process that shares it may have made it
+    non-blocking.
     """
 
     def __init__(self) -> None:
@@ -118,44 +119,44 @@ class Stdout:
         sys.stdout.flush()
 
     def write(self, data: bytes) -> int:
-        """All of it; nothing more once that was interrupted, however the writer then ends what it began."""
+        """Write all of `data`; after an interrupted write, discard whatever follows."""
         if self._ended:
             return len(data)
         rest, self._ended = memoryview(data), True
-        while rest:  # an unbuffered stream may take only a part
+        while rest:  # an unbuffered stream may write only a part
             rest = rest[sys.stdout.buffer.write(rest) :]
         self._ended = False
         return len(data)
 
     def flush(self) -> None:
-        """Send it on its way."""
+        """Flush the stream."""
         flush()
 
 
 def is_watched() -> bool:
-    """Whether stdout is a terminal."""
+    """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def demand_stdout(advice: str) -> None:
-    """UsageError where standard output was closed before the program began."""
+    """Raise UsageError if standard output was closed before the program began."""
     if sys.stdout is None:
         raise UsageError("standard output is closed.", advice)
 
 
 def encoding() -> str:
-    """What characters become on stdout."""
+    """Return the encoding of stdout."""
     return (sys.stdout and sys.stdout.encoding) or "utf-8"
 
 
 def flush() -> None:
-    """Send what was written on its way; a full disk may show only here."""
+    """Flush stdout; a full disk may show up only here."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def silence_stdout() -> None:
-    """Send the rest nowhere, so that the interpreter does not complain of it when it leaves."""
+    """Discard further output, so that the interpreter does not report an error at exit."""
     _silence(1)
 
 
@@ -167,7 +168,10 @@ def _silence(descriptor: int) -> None:
 
 
 def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Only a terminal has, unless FORCE_COLOR; NO_COLOR or FORCE_COLOR=0 take it away.  Empty is not set."""
+    """Return whether to use colour: on a terminal, or with FORCE_COLOR.
+
+    NO_COLOR and FORCE_COLOR=0 turn it off.  An empty variable counts as not set.
+    """
     forced = environment.get("FORCE_COLOR", "").casefold()
     if environment.get("NO_COLOR") or forced in ("0", "false"):
         return False
@@ -177,7 +181,7 @@ def has_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 def depth(environment: Mapping[str, str]) -> Literal["truecolor", "256", "none"]:
-    """How many colours a terminal that has some can show; none where they are too few for a heat map."""
+    """Return how many colours a colour terminal can show; none if they are too few for a heat map."""
     if environment.get("COLORTERM", "").casefold() in ("truecolor", "24bit"):
         return "truecolor"
     term = environment.get("TERM", "")
@@ -185,7 +189,7 @@ def depth(environment: Mapping[str, str]) -> Literal["truecolor", "256", "none"]
 
 
 def columns(stream: TextIO, environment: Mapping[str, str]) -> int | None:
-    """The terminal's width, else a COLUMNS that is a width, else None: never cut."""
+    """Return the terminal's width, else a valid COLUMNS, else None: do not cut lines."""
     try:
         if stream.isatty() and (width := os.get_terminal_size(stream.fileno()).columns) > 0:
             return width
@@ -196,7 +200,7 @@ def columns(stream: TextIO, environment: Mapping[str, str]) -> int | None:
 
 
 def encodes(stream: TextIO, text: str) -> bool:
-    """Whether `text` can be written to `stream`."""
+    """Return whether `text` can be encoded for `stream`."""
     try:
         text.encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -205,7 +209,7 @@ def encodes(stream: TextIO, text: str) -> bool:
 
 
 def language(environment: Mapping[str, str]) -> str:
-    """`ko` where the first set of LC_ALL, LC_MESSAGES and LANG says so, else `en`."""
+    """Return `ko` if the first set of LC_ALL, LC_MESSAGES and LANG says so, else `en`."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(name):
             return "ko" if value.lower().startswith("ko") else "en"

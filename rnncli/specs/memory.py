@@ -1,4 +1,4 @@
-"""How much memory this machine has, so that what cannot fit is refused before it is allocated."""
+"""Memory of this machine, so that requests that cannot fit are refused before allocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 
 def refuse_beyond(needed: int, what: str = "the layers") -> None:
-    """Raises InputError where the `needed` bytes of `what` are more than the machine has."""
+    """Raise InputError if `what` needs more bytes (`needed`) than the machine has."""
     have = total()
     if needed > have:
         raise InputError(
@@ -24,7 +24,7 @@ def refuse_beyond(needed: int, what: str = "the layers") -> None:
 
 
 def total() -> int:
-    """Bytes of memory, or the limit of the container that this runs in, where that is smaller."""
+    """Bytes of memory of the machine, or the limit of the container if that is smaller."""
     try:
         found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (ValueError, OSError, AttributeError):
@@ -38,12 +38,12 @@ def total() -> int:
 
 
 def spare() -> int:
-    """Bytes that the work on one chunk may take where nobody says how many: a quarter of the memory."""
+    """Default number of bytes for processing one chunk: a quarter of the memory."""
     return total() // 4
 
 
 def parse(text: str) -> int:
-    """`256MB`, `1.5G`, `64 MiB`, `4096` in bytes; K, M and G are powers of 1024."""
+    """Parse `256MB`, `1.5G`, `64 MiB` or `4096` into bytes; K, M and G are powers of 1024."""
     match = _SIZE.fullmatch(text.strip())
     size = float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper() or " ") if match else 0
     if not match or not 1 <= size < 2**63:
@@ -52,7 +52,7 @@ def parse(text: str) -> int:
 
 
 def shown(size: float) -> str:
-    """A size for the eye: `3.0 GiB`."""
+    """Format a size for display: `3.0 GiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024 or unit == "PiB":
             return f"{size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,6 +1,6 @@
-"""Every benchmark in one run, one table: python tests/benchmarks/all.py
+"""Run every benchmark and print one table: python tests/benchmarks/all.py
 
-Some minutes.  Nothing is judged here: machines differ, and ratios within one run less so.
+Takes a few minutes.  Nothing is checked: times differ between machines; ratios within one run differ less.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from importlib import import_module
 from figures import Sections, show
 
 ROUNDS = {"cold_start": 7, "peak_memory": 1, "reading": 3, "streaming": 1, "engines": 3}
-"""Whole processes come first, while this one is small and no library of it keeps threads."""
+"""Whole processes come first, while this one is small and none of its libraries keeps threads."""
 
 
 def sections() -> Sections:
-    """Every subject's, its libraries loaded when its turn comes."""
+    """Yield the sections of every benchmark; load its libraries only when it runs."""
     for subject, rounds in ROUNDS.items():
         yield from import_module(subject).sections(rounds)
 

@@ -1,7 +1,7 @@
-"""Cold start, side by side in one run: python tests/benchmarks/cold_start.py [ROUNDS]
+"""Cold start, compared in one run: python tests/benchmarks/cold_start.py [ROUNDS]
 
-Whole commands beside the bare imports of numpy, typer and rich (aim for `rnncli run`: at most 1.2), and
-beside the same as a Keras script (aim: a 1/18 of its time, a 1/12 of its memory).
+Compares whole commands with the bare imports of numpy, typer and rich (aim for `rnncli run`: at most 1.2
+times), and with the same work as a Keras script (aim: 1/18 of its time, 1/12 of its memory).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COMMANDS = {
 
 
 def sections(rounds: int) -> Sections:
-    """Seconds, then peak memory, of whole processes."""
+    """Yield seconds, then peak memory, of whole processes."""
     found = measure(COMMANDS, rounds)
     found |= measure({"the same Keras script": [PYTHON, "-c", SCRIPT]}, max(1, rounds // 5))
     seconds = tuple(Row(name, one.median) for name, one in found.items())

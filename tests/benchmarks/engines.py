@@ -1,7 +1,7 @@
-"""The loop over time, side by side in one run: python tests/benchmarks/engines.py [ROUNDS]
+"""The loop over time, compared in one run: python tests/benchmarks/engines.py [ROUNDS]
 
-Every layer in several sizes: by rnncli's engines, by Keras in three ways, by ONNX Runtime and PyTorch used
-directly, and the matrix products alone.  Layers are made, compiled and called once before the clock runs.
+Every layer in several sizes: rnncli's engines, Keras in three ways, ONNX Runtime and PyTorch used directly,
+and the matrix products alone.  Layers are made, compiled and called once before timing starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 
 
 class Size(NamedTuple):
-    """What is computed."""
+    """Sizes of one measured case."""
 
     batch: int
     timesteps: int
@@ -44,13 +44,13 @@ SIZES = (
     Size(128, 50, 512, 1024),
 )
 ENOUGH = {"Keras eager": 200, "Keras tf.function": 10_000}
-"""So many steps are measured, and the time of the others reckoned from theirs."""
+"""Maximum number of steps to measure; times of longer runs are extrapolated from these."""
 
 Call = Callable[[], object]
 
 
 def sections(rounds: int) -> Sections:
-    """Seconds a call; the ratios stand to the engine that `auto` takes."""
+    """Yield seconds per call; ratios are relative to the engine that `auto` chooses."""
     for size in SIZES:
         for kind in GATES:
             case = _case(kind, size)
@@ -105,7 +105,7 @@ def _keras(kind: str, size: Size, compiled: bool | None) -> Call:
 
 
 def _onnxruntime(kind: str, size: Size) -> Call:
-    """One node with a bias, as the layers have one, given its inputs as it wants them: time first."""
+    """One node with a bias, as in the layers; its input is time-major, as it requires."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -142,7 +142,7 @@ def _torch(kind: str, size: Size) -> Call:
 
 
 def _products(kind: str, size: Size) -> Call:
-    """All inputs times the kernel at once, then a state times the recurrent kernel at every step."""
+    """Multiply all inputs by the kernel at once, then a state by the recurrent kernel at every step."""
     rng, width = np.random.default_rng(0), GATES[kind] * size.units
     inputs = _inputs(size).reshape(-1, size.features)
     kernel = rng.standard_normal((size.features, width)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: functions timed in turn, and the table that is printed."""
+"""Shared by the benchmarks: timing of functions in turn, and the printed table."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from importlib import metadata
 from typing import NamedTuple
 
 SHORTEST = 0.05
-"""What takes less than so many seconds is called several times in a row."""
+"""A function that takes fewer seconds than this is called several times in a row."""
 REST = 0.2
-"""Seconds before the clock runs: the threads of who ran last keep the processors busy a while longer."""
+"""Seconds to wait before timing: the previous contestant's threads keep the processors busy for a while."""
 
 
 class Row(NamedTuple):
-    """One line: what was measured, in the section's unit, and beside the section's first or named line."""
+    """One line: the measurement, in the section's unit, and its ratio to the first or named line."""
 
     name: str
     value: float
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One block.  against: the name of the row that the ratios stand to."""
+    """One block of the table.  against: name of the row that ratios are relative to."""
 
     title: str
     unit: str
@@ -38,7 +38,7 @@ Sections = Iterator[Section]
 
 
 def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of one call: A B C A B C ..., after a first call of each that is not counted."""
+    """Return median seconds of one call: A B C A B C ..., after a first call of each that is not counted."""
     repeats = {name: _repeats(call) for name, call in contestants.items()}
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
@@ -61,7 +61,7 @@ def _timed(call: Callable[[], object], times: int) -> float:
 
 
 def show(sections: Sections) -> None:
-    """Print every section as soon as it is there, then the machine."""
+    """Print every section as soon as it is complete, then the machine."""
     for title, unit, against, rows in sections:
         base = next(row.value for row in rows if row.name == against)
         print(f"\n{title:44}{unit:>12}   ratio to {against}")
@@ -71,7 +71,7 @@ def show(sections: Sections) -> None:
 
 
 def machine() -> str:
-    """Where the figures come from."""
+    """Describe the machine that the measurements come from."""
     packages = ("numpy", "tensorflow", "keras", "onnxruntime", "torch", "orjson")
     found = [f"{name} {version}" for name in packages if (version := _version(name))]
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
@@ -93,5 +93,5 @@ def _version(package: str) -> str:
 
 
 def alone(sections: Callable[[int], Sections], rounds: int) -> None:
-    """A subject's own command: FILE.py [ROUNDS]."""
+    """Run one benchmark as a command: FILE.py [ROUNDS]."""
     show(sections(int(sys.argv[1]) if len(sys.argv) > 1 else rounds))

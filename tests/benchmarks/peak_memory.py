@@ -1,7 +1,7 @@
 """Peak memory of whole processes: python tests/benchmarks/peak_memory.py [ROUNDS]
 
-Tensors of 200 MB from a file into a file (aim: below 300 MB), and the same by NumPy alone, which does
-nothing but read and write.
+Processes tensors of 200 MB from file to file (aim: below 300 MB), and compares with NumPy only reading
+and writing them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ COPY = "import sys, numpy; numpy.save(sys.argv[2], numpy.load(sys.argv[1]))"
 
 
 def sections(rounds: int) -> Sections:
-    """MB, then the seconds of the same."""
+    """Yield MB, then seconds, of the same processes."""
     with TemporaryDirectory() as folder:
         big, out = Path(folder, "big.npy"), Path(folder, "out.npy")
-        # Not made here: what a process starts counts this one's memory as its own.
+        # Made in another process: a child process's peak memory includes that of its parent.
         subprocess.run([sys.executable, "-c", MAKE.format(SHAPE), str(big)], check=True)
         gru = [*RNNCLI, str(big), "--layer", "gru", "--units", "4", "--return-sequences", "-o", str(out)]
         commands = {

@@ -1,4 +1,4 @@
-"""Whole processes, timed in turn: A B C A B C ..., so that a drifting machine drifts for all of them."""
+"""Whole processes, timed in turn: A B C A B C ..., so that changes in machine speed affect all of them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one command: seconds and peak MB of each run."""
+    """Seconds and peak MB of each run of one command."""
 
     seconds: tuple[float, ...]
     megabytes: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Median seconds."""
         return statistics.median(self.seconds)
 
 
 def measure(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Figures]:
-    """Every command `rounds` times in turn, after one round that warms the caches and is not counted."""
+    """Run every command `rounds` times in turn, after one round that warms the caches and is not counted."""
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():

@@ -1,6 +1,6 @@
-"""Files into arrays, side by side in one run: python tests/benchmarks/reading.py [ROUNDS]
+"""Reading files into arrays, compared in one run: python tests/benchmarks/reading.py [ROUNDS]
 
-The same numbers as JSON, CSV and npy: by rnncli's readers, and by the libraries that they use, alone.
+Reads the same numbers as JSON, CSV and npy, with rnncli's readers and with only the libraries they use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHAPE = (10_000, 100)
 
 
 def sections(rounds: int) -> Sections:
-    """MB a second, beside the library alone."""
+    """Yield MB per second, compared with the library alone."""
     with TemporaryDirectory() as folder:
         for path, title, library in _files(Path(folder)):
             source = formats.Source(path.name, path=path)

@@ -1,7 +1,7 @@
-"""Records a second, side by side in one run: python tests/benchmarks/streaming.py [ROUNDS]
+"""Records per second, compared in one run: python tests/benchmarks/streaming.py [ROUNDS]
 
-(1, 4, 5) tensors through an LSTM: a loop in Keras, and `rnncli run --stream`, which gets all of them at
-once, or each only after the answer to the one before.  Starting up is not counted.
+Runs (1, 4, 5) tensors through an LSTM: a loop in Keras, and `rnncli run --stream`, which gets all of them
+at once, or each only after the previous answer.  Startup is not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "rnncli", "run", "--stream", *FLAGS]
 
 
 def sections(rounds: int) -> Sections:
-    """Records a second, beside Keras called in a loop."""
+    """Yield records per second, compared with Keras called in a loop."""
     contestants: dict[str, Callable[[], float]] = {
         "Keras eager, a loop": lambda: _keras(300, compiled=False),
         "Keras tf.function, a loop": lambda: _keras(300, compiled=True),
@@ -72,7 +72,7 @@ def _ahead(count: int) -> float:
 
 
 def _whole(count: int) -> float:
-    """Seconds of a whole process, from start to end."""
+    """Return the seconds of a whole process, from start to end."""
     lines = b"".join(_lines(count))
     begun = time.perf_counter()
     subprocess.run(COMMAND, input=lines, stdout=subprocess.DEVNULL, check=True)

@@ -1,8 +1,8 @@
-"""From how many steps ONNX Runtime is sooner than NumPy: python tests/benchmarks/thresholds.py [ROUNDS]
+"""Number of steps from which ONNX Runtime beats NumPy: python tests/benchmarks/thresholds.py [ROUNDS]
 
-The seconds that loading its packages takes, divided by what it saves in a step.  Use an idle machine: other
-work slows NumPy's products of wide layers most.  Copy the steps into
-OPERATORS in rnncli/compute/engines/onnx.py, whose numbers are those of a state, batch * units.
+Divides the seconds that loading its packages takes by the seconds that it saves per step.  Use an idle
+machine: other work slows NumPy's products of wide layers most.  Copy the steps into OPERATORS in
+rnncli/compute/engines/onnx.py, whose sizes are the numbers in a state, batch * units.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from rnncli.compute import call as calling
 from rnncli.compute.engines.onnx import OPERATORS
 
 SIZES = ((1, 3), (1, 50), (2, 64), (1, 1000), (8, 250), (32, 300), (64, 1000))
-"""Batch and units; as many features as units."""
+"""Batch and units; the number of features equals the units."""
 STEPS = 100_000
-"""About so many numbers of states are computed, and 20 steps at least."""
+"""Approximate number of state values to compute, in at least 20 steps."""
 LOAD = "import time; t = time.perf_counter(); import onnx, onnxruntime; print(time.perf_counter() - t)"
 
 
 def loading(rounds: int) -> float:
-    """Seconds to import the packages in a new process."""
+    """Return the seconds to import the packages in a new process."""
     command = [sys.executable, "-c", LOAD]
     times = [float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(rounds)]
     return sorted(times)[rounds // 2]
 
 
 def saved(kind: str, batch: int, units: int, rounds: int) -> tuple[float, float]:
-    """Seconds that a step takes less than with NumPy, and those of making the graph more than with it."""
+    """Return the seconds saved per step compared with NumPy, and the extra seconds to build the graph."""
     steps = max(20, min(2000, STEPS // (batch * units)))
     case = Case(
         specs.from_flags([f"{kind}({units})"], {}), np.zeros((batch, steps, units), np.float32), seed=1
@@ -52,9 +52,9 @@ def saved(kind: str, batch: int, units: int, rounds: int) -> tuple[float, float]
 
 
 def main(rounds: int) -> None:
-    """A line a layer and size."""
+    """Print one line per layer and size."""
     load = loading(rounds)
-    import onnxruntime  # noqa: F401 - loaded, so that no call is timed with it
+    import onnxruntime  # noqa: F401 - imported here, so that no timed call includes the import
 
     print(f"loading {load:.3f} s\n{'':12}{'numbers':>10}{'steps':>12}{'now':>12}")
     for kind, operator in OPERATORS.items():
