@@ -44,8 +44,9 @@ def case(
         (document, name), said = _made(input, stack_of(layer, Document()), run, seed)
     stack = stack_of(layer, document, name)
     given = given_of(input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls)
+    supplied = run.weights is not None or document.weights is not None
+    demand_something_to_fill(layer, run, weights=supplied)
     asked, remarks = build.build(document, stack, given)
-    demand_something_to_fill(layer, run, weights=asked.weights is not None)
     unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
     return asked, (
         *said,

@@ -242,7 +242,7 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
     lost = sum(np.count_nonzero(np.isinf(cast) & np.isfinite(given)) for cast, given in pairs)
     if lost > 0:
         numbers = "1 number is" if lost == 1 else f"{lost} numbers are"
-        remarks.append(f"{numbers} too large for {target} and become infinite")
+        remarks.append(f"{numbers} too large for {target}: stored as infinity")
     return inputs  # type: ignore[no-any-return]
 
 

@@ -97,21 +97,33 @@ REFUSED = [
     (["run", "-o", "."], ".: it is a folder.", "Name a file in it."),
     (["run", "-f", "json", "-o", "."], ".: it is a folder.", "Name a file in it."),
     (["plot", "-o", ""], "--output: the file name is empty.", ""),
-    (["run", INLINE, "--batch-column", "a"], "--batch-column is for CSV, and the command line is json.", ""),
-    (["run", "sentence", "--delimiter", ";"], "--delimiter is for CSV, and the sample sentence is json.", ""),
-    (["run", "--input-shape", "1,2,3", "--delimiter", ";"], "--delimiter is for an input that is read", ""),
+    (
+        ["run", INLINE, "--batch-column", "a"],
+        "--batch-column applies to CSV, but the command line is json.",
+        "",
+    ),
+    (
+        ["run", "sentence", "--delimiter", ";"],
+        "--delimiter applies to CSV, but the sample sentence is json.",
+        "",
+    ),
+    (
+        ["run", "--input-shape", "1,2,3", "--delimiter", ";"],
+        "--delimiter applies to an input that is read",
+        "",
+    ),
     (["run", "--atol", "1"], "--atol needs --check.", "Add --check."),
     (["trace", "--rtol", "1"], "--rtol needs --check.", "Add --check."),
     (["run", "--check", "--atol", "nan"], "--atol nan: a tolerance must be a finite number.", ""),
     (["run", "--check", "--rtol", "inf"], "--rtol inf: a tolerance must be a finite number.", ""),
     (["matrix", "--return-sequences"], "matrix does not take --return-sequences", "rnncli run"),
     (["matrix", "--no-return-state"], "matrix does not take --no-return-state", "rnncli run"),
-    (["run", "--weights", '{"kernel": [[1]]}', "--bias-initializer", "ones"], "--weights gives every", ""),
+    (["run", "--weights", '{"kernel": [[1]]}', "--bias-initializer", "ones"], "--weights supplies every", ""),
     (["samples", "sensors", "-f", "json"], "--format json: the sample sensors is csv", "-o sensors.csv"),
     (["samples", "sensors", "-o", "se.json"], "--output se.json: the sample sensors is csv", ""),
-    (["run", "-", "--mask", "-"], "- is given twice, for INPUT and for --mask", "into a file"),
+    (["run", "-", "--mask", "-"], "- is given twice, for INPUT and --mask", "into a file"),
     (["run", "--weights", "-", "--initial-state", "-"], "for --weights and --initial-state", ""),
-    (["run", "-l", "@-", "-"], "- is given twice, for INPUT and for --layer @-", ""),
+    (["run", "-l", "@-", "-"], "- is given twice, for INPUT and --layer @-", ""),
 ]
 
 
@@ -137,7 +149,7 @@ def test_what_cannot_be_meant_is_refused(
 def test_standard_input_has_one_reader(rnncli: Run) -> None:
     done = rnncli("run", "--mask", "-", input="[[true, false]]")
     assert done.returncode == 2
-    assert done.stderr.startswith("rnncli: standard input is the input, as no other is named; --mask cannot")
+    assert done.stderr.startswith("rnncli: standard input is already the input; --mask cannot")
 
 
 def test_a_mask_from_standard_input_beside_a_named_input(rnncli: Run) -> None:

@@ -313,7 +313,7 @@ def test_a_model_that_is_no_stack_is_refused(rnncli: Run, tmp_path: Path, suffix
 def test_a_file_with_layers_is_named_behind_an_at(rnncli: Run, name: str) -> None:
     done = rnncli("run", "--layer", name)
     assert done.returncode == 2
-    assert f"A file with layers is named @{name}." in done.stderr
+    assert f"For a file that contains layers, write @{name}." in done.stderr
 
 
 def test_weights_are_taken_as_given(rnncli: Run, tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ class TestMapped:
         array[0, 0, 0], array[8, 4, 3], array[4, 0, 0] = 1e300, -1e300, np.inf
         np.save(tmp_path / "a.npy", array)
         said = arrange(read(Source("a.npy", path=tmp_path / "a.npy"))).remarks
-        assert said == ("2 numbers are too large for float32, and become infinite",)
+        assert said == ("2 numbers are too large for float32: stored as infinity",)
 
     def test_what_was_read_is_let_go_and_comes_back(self, tmp_path: Path) -> None:
         array = RANDOM.standard_normal((9, 5, 4))

@@ -195,7 +195,7 @@ class TestRefusals:
     def test_a_mask_or_a_state_of_another_shape(self, engine: str) -> None:
         with pytest.raises(InputError, match="mask has shape"):
             oracle.asked(["LSTM(2)"], X, engine, mask=np.ones((2, 3), bool))
-        with pytest.raises(InputError, match="last_hidden_state has the shape"):
+        with pytest.raises(InputError, match="last_hidden_state has shape"):
             oracle.asked(["GRU(2)"], X, engine, initial_state=[np.zeros((2, 3), "float32")])
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow", "gradients"])

@@ -198,7 +198,7 @@ class TestDtype:
     def test_what_overflows_is_remarked(self) -> None:
         found = arranged(np.array([[[1e300, np.inf, 1.0]]]))
         assert np.isinf(found.inputs).tolist() == [[[True, True, False]]]
-        assert found.remarks == ("1 number is too large for float32, and become infinite",)
+        assert found.remarks == ("1 number is too large for float32: stored as infinity",)
         assert arranged(np.array([[[1e300, np.inf]]]), dtype="float64").remarks == ()
         assert arranged(np.array([[[1e5, 7e4]]]), dtype="float16").remarks[0].startswith("2 numbers are")
 

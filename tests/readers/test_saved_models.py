@@ -72,7 +72,7 @@ def test_what_does_not_fit_says_what_is_there() -> None:
     with pytest.raises(InputError) as caught:
         fitted(["LSTM(3)", "Dense(2)"], held)
     assert caught.value.what == (
-        "m.keras: no layer in it fits layer 1 (Dense), which wants kernel (3, 2), bias (2,)."
+        "m.keras: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
     )
     assert caught.value.advice == "It holds lstm = lstm!, out = out!."
     with pytest.raises(InputError, match=r"layer 0 \(Dense\)"):

@@ -28,8 +28,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._inputs import fit_inputs
 from rnncli.compute.models._recurrent import case_of, masks_after
-from rnncli.compute.operations import Call, UnknownLayerError, time_distributed
-from rnncli.compute.operations._operation import KERAS_2, TODAY, dtype_of
+from rnncli.compute.operations import KERAS_2, TODAY, Call, UnknownLayerError, dtype_of, time_distributed
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
 

@@ -21,8 +21,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.models.keras import ModelRun, Part
-from rnncli.compute.operations import Call, is_operation, merging
-from rnncli.compute.operations._operation import TODAY
+from rnncli.compute.operations import TODAY, Call, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 

@@ -376,8 +376,8 @@ def test_what_a_text_names(text: Any, shown: Any, entries: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no tensor"),
-        ("hidden_states[0", "no tensor"),
+        ("", "not a tensor"),
+        ("hidden_states[0", "not a tensor"),
         ("hidden_state", "there is no tensor 'hidden_state'"),
         ("hidden_states[2]", "batch has 2, but the index is 2"),
         ("hidden_states[0,0,0,0]", "3 axes, but 4 indices"),

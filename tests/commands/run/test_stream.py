@@ -215,7 +215,7 @@ def test_a_closed_stdin_is_said() -> None:
 
 def test_remarks_on_the_first_line_are_shown_once_and_not_when_quiet() -> None:
     text = lines(RECORDS[0], RECORDS[1])
-    assert named(text=text).stderr.count("note: one sequence: added a batch axis") == 1
+    assert named(text=text).stderr.count("note: added a batch axis") == 1
     assert named("--quiet", text=text).stderr == ""
     assert "note" not in named(text="foo\n").stderr
 
