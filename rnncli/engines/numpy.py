@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,9 @@ class _Run(Running):
         super().__init__(case, weights)
         self.training, self.traced, self.seeds = case.training, case.traced, seeds
         self.drawn: dict[str, dict[str, int]] = {}
+        self.by_layer: dict[str, dict[str, int]] = {}
+        for path, seed in seeds.items():
+            self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
 
     def __call__(self, case: Case) -> Computed:
         """See Running."""
@@ -64,12 +67,16 @@ class _Run(Running):
         """See Running."""
         return _Loop(layer, call, self._dropout(layer, call), self.traced).run(state, self.steps)
 
+    def seeds_of(self, path: str) -> Iterable[tuple[str, int]]:
+        """Those below a path, and perhaps others; looking through those of every layer takes too long."""
+        return (self.by_layer.get(path.partition("/")[0], {}) if path else self.seeds).items()
+
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
-        path, dtype = call.place.path, str(call.inputs.dtype)
-        seeds = {name[len(path) :]: seed for name, seed in self.seeds.items() if name.startswith(path)}
-        shape = (call.inputs.shape[0], call.inputs.shape[-1])
         if not self.training:
             return layer.cell.no_dropout()
+        path, dtype = call.place.path, str(call.inputs.dtype)
+        seeds = {name[len(path) :]: seed for name, seed in self.seeds_of(path) if name.startswith(path)}
+        shape = (call.inputs.shape[0], call.inputs.shape[-1])
         return layer.cell.dropout_of(shape, dtype, seeds, self.drawn.setdefault(path, {}))
 
 

@@ -183,6 +183,15 @@ def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
+def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """All the parts of `within` at once: those of a deep stack one by one would take its depth squared."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, value in weights.items():
+        part, _, rest = path.partition("/")
+        found.setdefault(part, {})[rest] = value
+    return found
+
+
 def prefixed(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The entries with `part/` in front."""
     return ((f"{part}/{name}", value) for name, value in weights.items())

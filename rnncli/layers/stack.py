@@ -10,7 +10,7 @@ from rnncli import initializers, layers
 from rnncli.case import Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
-from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, prefixed, within
+from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_part, prefixed
 from rnncli.result import TensorInfo
 
 if TYPE_CHECKING:
@@ -132,8 +132,9 @@ class Stack:
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
         """Every weight by path; each layer's in its own dtype."""
         weights: dict[str, Array] = {}
+        parts = self._parts(seeds)
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            own = within(seeds, str(index)) if self.prefix(index) else seeds
+            own = parts.get(index, {})
             drawn = layer.draw_weights(shape, own, layer.config["dtype"])
             weights.update({self.prefix(index) + name: weight for name, weight in drawn.items()})
         return weights
@@ -152,8 +153,9 @@ class Stack:
         """
         returned: list[Returned] = []
         explicit = mask is not None
+        parts = self._parts(weights)
         for index, layer in enumerate(self.layers):
-            own = within(weights, str(index)) if self.prefix(index) else weights
+            own = parts.get(index, {})
             count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
@@ -165,6 +167,12 @@ class Stack:
             mask = returned[-1].mask if passed_over is None else passed_over
             explicit = explicit and not layer.takes_mask
         return returned
+
+    def _parts(self, weights: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
+        """What belongs to each layer, by its own names."""
+        if len(self.layers) == 1:
+            return {0: weights}
+        return {int(index): own for index, own in by_part(weights).items()}
 
     def _collect(self, input_shape: Shape, what: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -223,6 +223,10 @@ def each(written: Any) -> Iterable[Any]:
     elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
         inner = written.get("config", {})
         held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+        if not isinstance(held, (list, tuple)) or not all(isinstance(item, Mapping) for item in held):
+            raise LayerError(
+                "the config of Sequential has no list of layers.", "Save it again: model.save('m.keras')"
+            )
         yield from each([item for item in held if item.get("class_name") != "InputLayer"])
     elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
         yield written.name if isinstance(written, Name) else written

@@ -27,6 +27,16 @@ def from_flags(
     case document says, used where `texts` is empty; flags win over it, and meet an expression or a
     config in `texts` as `meeting.met` says.
     """
+    try:
+        return _stack(texts, flags, document_layer)
+    except RecursionError:
+        raise LayerError(
+            "the layer is nested too deeply.", "Write a stack as a list of layers: [LSTM(3), GRU(2)]"
+        ) from None
+
+
+def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) -> tuple[Spec, ...]:
+    """See from_flags."""
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
