@@ -5,6 +5,16 @@ In Python: `h, s, c = rnncli.run(x, "LSTM(3, return_sequences=True, return_state
 
 from __future__ import annotations
 
+import sys
+
+if "".join(getattr(sys, "argv", ())[:1]).rpartition("/")[2] in ("rnncli", "-m"):
+    # The command is loading: until it has handlers, an interrupt ends it without Python's traceback.
+    # `signal` itself, and `typing` below, take longer to load than all of this.
+    import _signal  # type: ignore[import-not-found]
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from typing import TYPE_CHECKING, Any
 
 from rnncli.version import __version__

@@ -147,6 +147,8 @@ def _failed(error: Exception) -> int:
         said = _unwritten(error)
     elif isinstance(error, MemoryError):
         said = UsageError("there is not enough memory for this.", "Make the input smaller.")
+    elif isinstance(error, RecursionError):
+        said = UsageError("this is nested too deep.", "Put fewer lists, objects or calls into each other.")
     else:
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exception(error)
@@ -185,8 +187,9 @@ def _end_before(error: BaseException) -> int | None:
 
 def _unwritten(error: OSError) -> RnncliError:
     """Readers and writers of files say their own errors; what is left is stdout, to a full disk."""
-    where = error.filename or "standard output"
-    return UsageError(f"{where}: {error.strerror or error}.", "The answer is not complete.")
+    if error.filename:
+        return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
+    return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
 
 
 def _bug(error: Exception) -> RnncliError:

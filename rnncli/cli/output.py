@@ -43,7 +43,10 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
 
+    unlike = _unlike(flags)
+
     def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
+        remarks = (*remarks, *unlike)
         renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
         if hasattr(renderer, "write"):
             fill(flags.output, lambda file: renderer.write(answer, file))
@@ -143,6 +146,19 @@ def format_of(flags: OutputFlags) -> str:
     if flags.format is not None:
         return flags.format
     return "table" if is_stdout(flags.output) else renderers.for_output(flags.output or "")
+
+
+def _unlike(flags: OutputFlags) -> tuple[str, ...]:
+    """What is to be said of a file whose suffix means another format than it holds."""
+    if flags.format is None or is_stdout(flags.output):
+        return ()
+    try:
+        meant = renderers.for_output(flags.output or "")
+    except UsageError:  # a suffix of no format
+        return ()
+    if meant == flags.format:
+        return ()
+    return (f"{flags.output} holds {flags.format}, not {meant}, as --format says",)
 
 
 def view_of(flags: OutputFlags, *, to_file: bool) -> View:

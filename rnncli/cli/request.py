@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -37,7 +38,11 @@ def case(
 
     sources.demand_one_reader(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
-    document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
+    said: Remarks = ()
+    if input.input_shape is None:
+        document, name = sources.read(input)
+    else:
+        (document, name), said = _made(input, layers_of(layer, Document()), run, seed)
     if run.seed is None and document.seed is not None:
         if document.seed > HIGHEST_SEED:
             raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
@@ -58,7 +63,25 @@ def case(
         feature_names=arranged.feature_names,
     )
     unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
-    return asked, (*arranged.remarks, *left_out(layer), *unanswered)
+    return asked, (*said, *arranged.remarks, *left_out(layer), *unanswered)
+
+
+def _made(
+    input: InputFlags, layers: tuple[Spec, ...], run: RunFlags, seed: int
+) -> tuple[tuple[Document, str], Remarks]:
+    """An input that --input-shape asks for, and what is to be said of it.
+
+    Before a number is drawn: UsageError where the layers take no such shape, InputError without the memory.
+    """
+    import numpy as np
+
+    shape, said = _with_batch(sources.shape_of(input), rank_of(layers))
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
+        wide = pipeline.dtype_of(layers) == "float64"
+        nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
+        fitting.demand_room(Case(layers=layers, inputs=nothing), 1)
+    return sources.made(input, shape, seed), said
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
@@ -204,11 +227,30 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     if len(shape) == rank - 1:
         new = (1, *shape)
         old = f"{format_shape(shape)} -> {format_shape(new)}"
-        return new, (f"one sequence: a batch axis of 1 was put in front, {old}",)
+        said = f"one sequence: a batch axis of 1 was put in front, {old}"
+        if rank == 3 and 1 not in shape[1:]:
+            one = (*shape, 1)
+            said += f"; for one feature in {format_shape(one)}, write --input-shape {_typed(one)}"
+        return new, (said,)
+    axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
     raise UsageError(
-        f"--input-shape {format_shape(shape)} has {len(shape)} axes, and this layer wants {rank}.",
-        "A recurrent layer wants (batch, timesteps, features).",
+        f"--input-shape {format_shape(shape)} has {axes}, and this layer wants {rank}.", _remedy(shape, rank)
     )
+
+
+def _remedy(shape: Shape, rank: int) -> str:
+    """A shape of the right rank, of the same sizes as far as possible."""
+    if rank != 3:
+        return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
+    wanted = "A recurrent layer wants (batch, timesteps, features)"
+    if len(shape) == 1:
+        steps, features = _typed((1, *shape, 1)), _typed((1, 1, *shape))
+        return f"{wanted}: {steps} is a series of one feature, {features} one time step."
+    return f"{wanted}, such as {_typed(shape[:3])}."
+
+
+def _typed(shape: Shape) -> str:
+    return ",".join(map(str, shape))
 
 
 class GivenWeights(NamedTuple):

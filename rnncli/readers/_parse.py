@@ -18,6 +18,9 @@ KEY = re.compile(rb'"\s*:')
 BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 """Texts as wholes, so that a bracket in one is not counted."""
 
+LARGE = 2**22
+"""Bytes of a text from which on it is parsed in pieces."""
+
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
@@ -26,7 +29,19 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
 
     data: UTF-8 without a mark.  where: what an error begins with, `notes.json: `.
     line: which line of a file `data` is, where it is one and not the whole file.
+    Long lists of numbers in a large text are Packed; see nested.
     """
+    if len(data) >= LARGE:
+        from rnncli.readers import _packed
+
+        short, packed = _packed.shortened(data)
+        with suppress(InputError):  # the whole text says where the fault is
+            return _packed.filled(_parsed(short, where, line), packed)
+        del packed
+    return _parsed(data, where, line)
+
+
+def _parsed(data: bytes, where: str, line: int | None) -> Any:
     orjson = needed("orjson", "JSON")
     try:
         value = orjson.loads(data)

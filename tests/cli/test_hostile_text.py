@@ -58,3 +58,76 @@ class TestDepth:
         assert len(done.stdout.splitlines()) == 2
         assert "line 2, column 385: it is nested deeper" in done.stderr
         assert "line 3, column 65: it is nested deeper" in done.stderr
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        "word", ["INPUT", "--mask", "--weights", "--initial-state", "--layer", "--output"]
+    )
+    @pytest.mark.parametrize(
+        "name", ["loop.json", "~nosuch/x.json", "a" * 5000 + ".json", "~nosuch", "x.json/"]
+    )
+    def test_that_lead_nowhere(self, rnncli: Run, tmp_path: Path, word: str, name: str) -> None:
+        (tmp_path / "loop.json").symlink_to("loop.json")
+        at = "@" * (word == "--layer") + name
+        words = [name] if word == "INPUT" else [INPUT, word, at]
+        refused(rnncli("run", *words, cwd=tmp_path))
+        assert [file.name for file in tmp_path.iterdir()] == ["loop.json"]
+
+    def test_a_stream_too(self, rnncli: Run, tmp_path: Path) -> None:
+        refused(rnncli("run", "~nosuch/x.ndjson", "--stream"))
+
+    @pytest.mark.parametrize("format", ["npz", "npy", "safetensors", "json", "csv", "html"])
+    def test_the_null_device_takes_everything(self, rnncli: Run, format: str) -> None:
+        done = rnncli("run", INPUT, "--seed", "1", "-f", format, "-o", "/dev/null")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_what_cannot_be_read_is_not_called_incomplete(self, rnncli: Run, tmp_path: Path) -> None:
+        for word in (str(tmp_path), str(tmp_path / "none.json"), "/proc/self/mem"):
+            assert "not complete" not in refused(rnncli("run", word))
+
+    def test_a_format_that_the_suffix_does_not_mean(self, rnncli: Run, tmp_path: Path) -> None:
+        done = rnncli("run", INPUT, "-f", "json", "-o", str(tmp_path / "o.csv"))
+        assert (done.returncode, "o.csv holds json, not csv" in done.stderr) == (0, True)
+        done = rnncli("run", INPUT, "-f", "json", "-o", str(tmp_path / "o.log"))
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("sign", [" ", "\t", "x", "\n", "[", "a\n", "\x1b", "가"])
+def test_a_message_stays_short_whatever_it_quotes(rnncli: Run, tmp_path: Path, sign: str) -> None:
+    long = sign * (100_000 // len(sign.encode()))
+    for words in (
+        [f"x{long}"],
+        [INPUT, "--layer", f"LSTM({long}"],
+        [INPUT, f"--{long}"],
+        [INPUT, "--select", long],
+    ):
+        refused(rnncli("run", *words))
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps({"inputs": [[1]], f"k{long}": 1}))
+    refused(rnncli("run", str(file)))
+    file.write_text(json.dumps({"inputs": [[1]], "layer": f"LSTM(3, {long})"}))
+    refused(rnncli("run", str(file)))
+
+
+class TestMadeShapes:
+    @pytest.mark.parametrize(
+        ("shape", "said"),
+        [
+            ("900000000", "1,900000000,1 is a series of one feature"),
+            ("60", "1,60,1 is a series of one feature, 1,1,60 one time step."),
+            ("900,1000,100,10", "has 4 axes, and this layer wants 3"),
+            ("1,900000000,2", "of memory"),
+            ("40000,40000", ""),
+        ],
+    )
+    def test_are_refused_before_a_number_is_drawn(self, shell: Run, shape: str, said: str) -> None:
+        done = shell(
+            f"ulimit -v 2500000; rnncli run --input-shape {shape} --layer 'LSTM(300)' --engine numpy"
+        )
+        assert said in refused(done)
+
+    def test_two_sizes_may_mean_two_things(self, rnncli: Run) -> None:
+        said = rnncli("run", "--input-shape", "1,60").stderr
+        assert "(1, 60) -> (1, 1, 60); for one feature in (1, 60, 1), write --input-shape 1,60,1" in said
+        assert "note" not in rnncli("run", "--input-shape", "1,60,1").stderr
