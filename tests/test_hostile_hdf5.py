@@ -233,11 +233,37 @@ def assert_no_child() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_the_command_says_one_thing(tmp_path: Path) -> None:
-    path = written(tmp_path / "w.h5", external)
-    done = subprocess.run(
-        [sys.executable, "-m", "rnncli", "run", "--weights", str(path)],
+def run(path: Path) -> subprocess.CompletedProcess[str]:
+    args = ["run", "--weights", str(path), "-l", "lstm", "--quiet", "-f", "csv"]
+    return subprocess.run(
+        [sys.executable, "-m", "rnncli", *args],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_the_command_says_one_thing(tmp_path: Path) -> None:
+    done = run(written(tmp_path / "w.h5", external))
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_the_command_reads_what_is_right(tmp_path: Path) -> None:
+    """In a process that has imported nothing before; the child imports nothing either."""
+    path = written(tmp_path / "v.h5", lambda group, _: group.__setitem__("0", KERNEL))
+    done = run(path)
+    assert (done.returncode, done.stderr) == (0, "")
+    other(tmp_path)
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["layer_names"], file.attrs["model_config"] = [b"lstm"], '{"config": {"layers": []}}'
+        file["lstm/a"], file["lstm/b"], file["lstm/c"] = KERNEL, RECURRENT, BIAS
+        file["lstm"].attrs["weight_names"] = ["a", "b", "c"]
+    assert run(tmp_path / "old.h5").stdout == done.stdout
+
+
+def test_one_large_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the library may take beyond it."""
+    monkeypatch.setattr(_hdf5, "SPACE", 2**24)
+    kernel = np.zeros(10_000_000, "f4")
+    path = written(tmp_path / "w.h5", lambda group, _: group.create_dataset("0", data=kernel) and None)
+    (layer,) = keras_model.load(Source("w", path=path))
+    assert layer.weights[0].shape == kernel.shape

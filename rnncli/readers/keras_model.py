@@ -114,6 +114,8 @@ def _held(source: Source, *, numbers: bool) -> tuple[Any, _hdf5.Held]:
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
         text, data = _unpacked(data, source.name)
+    if text is not None and not numbers:
+        return _config(source, text), _hdf5.Held(None, ())
     held = _hdf5.read(data, source.name, ADVICE, numbers=numbers)
     return _config(source, held.config if text is None else text), held
 
