@@ -260,6 +260,27 @@ def test_the_command_reads_what_is_right(tmp_path: Path) -> None:
     assert run(tmp_path / "old.h5").stdout == done.stdout
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the children of a process are known otherwise elsewhere")
+def test_an_interrupted_command_leaves_no_child() -> None:
+    """A file on which the HDF5 library never comes back."""
+    path = Path(__file__).parent / "corpus" / "binary" / "loop-1.h5"
+    with subprocess.Popen(
+        [sys.executable, "-m", "rnncli", "run", "--weights", str(path)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until = time.monotonic() + 30
+        while not (child := children.read_text().split()) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)  # to the parent alone; a terminal tells both
+        assert process.communicate(timeout=30) == (b"", b"")
+        assert time.monotonic() - start < 3
+    assert process.returncode == 130
+    assert not Path(f"/proc/{child[0]}").exists()
+
+
 def test_one_large_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the library may take beyond it."""
     monkeypatch.setattr(_hdf5, "SPACE", 2**24)

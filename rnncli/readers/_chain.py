@@ -52,7 +52,8 @@ def _chain(model: Any, depth: int) -> Iterator[dict[str, Any]]:
     """The layers that are no models themselves, from the input on."""
     layers = layers_of(model)
     if layers is None:
-        yield model
+        if isinstance(model, dict):
+            yield model
         return
     if depth > DEPTH:
         raise RefusedError(f"its models are nested more than {DEPTH} deep")
@@ -89,8 +90,8 @@ def _inside(value: Any) -> Iterable[Any]:
 
 def _demand_link(layer: dict[str, Any], before: str | None) -> None:
     """RefusedError where a layer of a functional model does not get just what the one before it puts out."""
-    calls = layer["inbound_nodes"]
-    entered = [name for call in calls for name in _parents(call)] if isinstance(calls, list) else []
+    calls = layer["inbound_nodes"] if isinstance(layer["inbound_nodes"], list) else ()
+    entered = [name for call in calls for name in _parents(call)]
     wanted = [] if before is None else [before]
     if entered != wanted or len(calls) > 1:
         raise RefusedError(f"its layers are not a chain: {name_of(layer)} has other inputs, or several uses")

@@ -45,7 +45,10 @@ def _name(entry: zipfile.ZipInfo) -> str:
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     with archive.open(entry) as file:
         try:
-            return _npy.read(file, entry.file_size)
+            array = _npy.read(file, entry.file_size)
+            if file.read(1):  # at its end, and not before, zipfile has compared the checksum
+                raise _npy.RefusedError("it has more bytes than its header promises")
+            return array
         except _npy.RefusedError as error:
             reason = str(error).removeprefix("it ")
             raise _npy.RefusedError(f"{_name(entry)[:100]} in it {reason}") from None
