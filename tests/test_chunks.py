@@ -256,6 +256,25 @@ class TestMapped:
         assert sum(len(block) for block in mapped.blocks(found)) == 9
         assert np.array_equal(found, array)
 
+    @pytest.mark.parametrize("order", ["C", "F"])
+    @pytest.mark.parametrize("turned", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+    def test_any_index_is_that_of_numpy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, turned: tuple[int, ...]
+    ) -> None:
+        monkeypatch.setattr(mapped, "NEAR", 8)
+        array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype("f4", order=order)
+        np.save(tmp_path / "a.npy", array)
+        filed: Any = read(Source("a.npy", path=tmp_path / "a.npy")).inputs
+        filed, array = mapped.seen(filed, lambda view: view.transpose(turned)), array.transpose(turned)
+        whole = slice(None)
+        for index in (
+            ..., 0, -1, np.int64(2), slice(1, 3), slice(None, None, -2), (0, 1), (whole, 1), (0, 1, 2),
+            (..., 3), (whole, None, slice(3, 0, -1)), [0, 2], (0, [1, 2]), (whole, [0, 1]), slice(3, 3),
+        ):  # fmt: skip
+            assert np.array_equal(filed[index], array[index]), index
+        with pytest.raises(IndexError):
+            filed[99]
+
 
 @pytest.mark.parametrize(
     ("text", "size"),

@@ -34,7 +34,7 @@ class Records:
         self.weights = request.given_weights(run, layer, Document(), "")
         self.states = request.given_states(run, Document(), "")
         self.first: Case | None = None
-        self.remarks = list(request.left_out(layer))
+        self.remarks = [*request.left_out(layer), *request.drawn(layer, self.weights)]
         self._remarked: set[str] = set()
 
     def __call__(self, line: Line) -> Case:

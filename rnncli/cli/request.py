@@ -50,12 +50,13 @@ def case(
     layers = layers_of(layer, document, name)
     arranged = _arranged(input, document, layers, name)
     shape = arranged.inputs.shape
+    weights = given_weights(run, layer, document, name)
     asked = Case(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
         initial_state=given_states(run, document, name).fitted(layers, shape),
-        weights=given_weights(run, layer, document, name).fitted(layers, shape),
+        weights=weights.fitted(layers, shape),
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
@@ -63,7 +64,7 @@ def case(
         feature_names=arranged.feature_names,
     )
     unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
-    return asked, (*said, *arranged.remarks, *left_out(layer), *unanswered)
+    return asked, (*said, *arranged.remarks, *left_out(layer), *drawn(layer, weights), *unanswered)
 
 
 def _made(
@@ -128,6 +129,12 @@ def _demand_layers(texts: list[Any], place: str) -> None:
 def left_out(flags: LayerFlags) -> Remarks:
     """What the --layers leave out of the models that they name."""
     return tuple(filter(None, map(sources.left_out, flags.layer or ())))
+
+
+def drawn(flags: LayerFlags, weights: GivenWeights) -> Remarks:
+    """What is to be said where a --layer names a model, whose weights are not asked for."""
+    models = [word[1:] for word in flags.layer or () if sources.is_model(word)] if weights.raw is None else []
+    return tuple(f"{name}: its weights are not used, but new ones; add --weights {name}" for name in models)
 
 
 def rank_of(layers: tuple[Spec, ...]) -> int:

@@ -18,6 +18,9 @@ from rnncli import signals
 
 Work = Callable[[BinaryIO], None]
 
+_begun: list[int] = []
+"""In a child, bytes of address space that it began with, where the system says so."""
+
 
 class BrokenOffError(Exception):
     """The child ended, or was ended, before it had written everything."""
@@ -59,6 +62,8 @@ def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
         seconds: how long the child may take.
         memory: bytes that the child may take beyond what this process has; see `allow`.
     """
+    import resource  # noqa: F401 - for every child
+
     reading, writing = os.pipe()
     child = 0
     try:
@@ -79,9 +84,9 @@ def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
 
 
 def allow(memory: int) -> None:
-    """From here on the child may take so many bytes more than it has."""
-    with suppress(OSError, ValueError, ImportError):
-        _limit("RLIMIT_AS", _taken() + memory)
+    """From here on the child may take so many bytes more than it began with."""
+    if _begun:
+        _limit("RLIMIT_AS", _begun[0] + memory)
 
 
 def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
@@ -95,6 +100,8 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
         for descriptor in (1, 2):  # what a crashing library says is said by the parent
             os.dup2(nowhere, descriptor)
         with open(writing, "wb") as file:
+            with suppress(OSError, ValueError):
+                _begun.append(_taken())
             allow(memory)
             for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds) + 1), ("NOFILE", 0)):
                 _limit(f"RLIMIT_{resource}", most)
@@ -107,7 +114,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
 
 
 def _limit(name: str, most: int) -> None:
-    import resource
+    import resource  # not every system has it; `working` has imported it before the child cannot
 
     with suppress(OSError, ValueError):
         number = getattr(resource, name)

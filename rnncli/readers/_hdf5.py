@@ -7,9 +7,11 @@ out of the file are refused.
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """What reading may take, with a second more for every SPEED bytes."""
-SPEED = 2**26
+SPEED = 2**24
 SPACE = 2**28
 """Bytes that the library may take beyond the largest dataset, and its copies of that."""
 
@@ -73,7 +75,8 @@ class Found(NamedTuple):
 def read(data: bytes, name: str, advice: str, *, numbers: bool) -> Held:
     """What is in the file.  numbers: False for the config alone.  Raises InputError, named `name`."""
     needed("h5py", "Keras's files")
-    needed("orjson", "JSON")  # the child can import nothing
+    needed("orjson", "JSON")
+    codecs.lookup("ascii")  # the child can import nothing
 
     def work(file: BinaryIO) -> None:
         _answer(data, file, numbers)
@@ -128,22 +131,23 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
 def _answer(data: bytes, out: BinaryIO, numbers: bool) -> None:
     """What the child does."""
     h5py = needed("h5py", "Keras's files")
-    head: dict[str, Any] = {"refused": None, "config": None, "arrays": []}
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+    with ExitStack() as stack:
+        found: list[Any] = []
+        head: dict[str, Any] = {"refused": None, "config": None, "arrays": []}
+        try:
+            file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head["config"] = _config(file)
             found = _Walk(h5py, file).found() if numbers else []
-            arrays = [(one, *_described(h5py, one)) for one in found]
-            _demand_room((one.dataset.nbytes for one, _, _ in arrays), len(data))
-            head["arrays"] = [(*one[:-1], dtype, shape) for one, dtype, shape in arrays]
-            _write_head(out, head)
-            _child.allow(SPACE + 2 * max((one.dataset.nbytes for one, _, _ in arrays), default=0))
-            for one, _, _ in arrays:
-                _write(out, one.dataset)
-    except RefusedError as error:
-        _write_head(out, head | {"refused": str(error)})
-    except Exception:
-        _write_head(out, head | {"refused": "it is no Keras file, or cut short"})
+            head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
+            _demand_room((one.dataset.nbytes for one in found), len(data))
+        except RefusedError as error:
+            found, head["refused"] = [], str(error)
+        except Exception:  # of whatever kind: h5py raises many for broken files
+            found, head["refused"] = [], "it is no Keras file, or cut short"
+        _write_head(out, head)
+        _child.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
+        for one in found:
+            _write(out, one.dataset)
 
 
 def _write_head(out: BinaryIO, head: dict[str, Any]) -> None:

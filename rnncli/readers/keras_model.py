@@ -11,7 +11,7 @@ from rnncli import nested
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
-from rnncli.readers import _hdf5, _zip
+from rnncli.readers import _chain, _hdf5, _zip
 from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
@@ -54,16 +54,25 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
     for name in names:
         if name not in known:
             raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
+    try:
+        _chain.demand_stack(config, recurrent(), names)
+    except _chain.RefusedError as error:
+        first = next((name for name, leaf in known.items() if _kind(leaf) in recurrent()), "LAYER")
+        advice = f"Name one layer to be run alone behind a #: @{source.name}#{first}."
+        raise InputError(f"{source.name}: {error}.", advice) from None
     if names:
         return [leaf for name, leaf in known.items() if name in names]
-    return [leaf for leaf in known.values() if leaf.get("class_name") in recurrent()]
+    found = [leaf for leaf in known.values() if _kind(leaf) in recurrent()]
+    if not found:
+        raise InputError(f"{source.name}: there is no recurrent layer in it.", did_you_mean("", known))
+    return found
 
 
 def left_out(source: Source) -> list[str]:
     """What `layers` leaves out where none are named: the others that compute something, `Dense(1)`."""
     leaves = list(_leaves(_held(source, numbers=False)[0]))
     kept = (*recurrent(), "InputLayer")
-    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if leaf.get("class_name") not in kept]
+    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if _kind(leaf) not in kept]
 
 
 def _config(source: Source, text: str | bytes | None) -> Any:
@@ -83,9 +92,8 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
     """The configs of all layers that are no models themselves."""
     if not isinstance(config, dict):
         return
-    inner = config.get("config")
-    held = inner.get("layers") if isinstance(inner, dict) else inner
-    if not isinstance(held, list):
+    held = _chain.layers_of(config)
+    if held is None:
         yield config
         return
     for layer in held:
@@ -93,8 +101,11 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _name(config: dict[str, Any]) -> str:
-    inner = config.get("config")
-    return str(inner.get("name") if isinstance(inner, dict) else config.get("name"))
+    return _chain.name_of(config)
+
+
+def _kind(config: dict[str, Any]) -> str:
+    return str(config.get("class_name"))
 
 
 def _title(config: Any, arrays: tuple[Array, ...]) -> str:
@@ -102,7 +113,7 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         inner = config["config"]
         held = [inner[key] for key in ("layer", "cell") if isinstance(inner.get(key), dict)]
-        held += inner.get("cells") or ()
+        held += inner["cells"] if isinstance(inner.get("cells"), list) else ()
         sizes = [inner[key] for key in ("units", "filters", "output_dim") if key in inner]
         inside = [_title(part, ()) for part in held] or list(map(str, sizes))
         return f"{config.get('class_name')}({', '.join(inside)})"
@@ -119,6 +130,8 @@ def _held(source: Source, *, numbers: bool) -> tuple[Any, _hdf5.Held]:
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
         text, data = _unpacked(data, source.name)
+    if text is not None and not numbers:
+        return _config(source, text), _hdf5.Held(None, ())
     held = _hdf5.read(data, source.name, ADVICE, numbers=numbers)
     return _config(source, held.config if text is None else text), held
 
