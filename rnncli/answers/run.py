@@ -15,6 +15,7 @@ from rnncli.answers._parts import (
     note_of,
     records_header,
     rows_of,
+    short_head_of,
     small,
     tensor_document,
     tensor_head,
@@ -36,15 +37,18 @@ class RunAnswer:
     """Every returned tensor with its name, shape, meaning and numbers.
 
     stats: by the tensor's name; empty where they were not asked for.
+    line: which line of a stream this answers; None outside a stream.
     """
 
     result: Result
     stats: dict[str, Stats] = field(default_factory=dict)
+    line: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object; `differences` only where they were asked for."""
+        """The contract's object, short in a stream; `differences` only where they were asked for."""
         outputs = [self._document(tensor, view) for tensor in self.result.outputs]
-        document = {**head_of(self.result), "outputs": outputs}
+        head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
+        document = {**head, "outputs": outputs}
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return document
@@ -52,7 +56,7 @@ class RunAnswer:
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
         parts = (table_of(self.result, view), *_statistics.parts(self.stats, view))
-        return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
+        return Page(title(self.result.layers, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""

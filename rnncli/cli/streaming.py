@@ -50,12 +50,12 @@ def run(
     file, where = sources.opened(input)
     with file, flowing(output, input, layer, run) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
-            for answer in stream.answers(lines):
+            for line, answer in zip(lines, stream.answers(lines), strict=True):
                 empty = False
                 if not isinstance(answer, RnncliError):
                     terminal.remark(records.remarks, output.quiet)
                     records.remarks.clear()
-                    show(RunAnswer(request.selected(answer, select)))
+                    show(RunAnswer(request.selected(answer, select), line=line.number))
                 elif keep_going:
                     terminal.complain(answer)
                     bad += 1
