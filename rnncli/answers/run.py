@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.answers import _statistics
@@ -21,6 +22,7 @@ from rnncli.answers._parts import (
     tensor_head,
     title,
 )
+from rnncli.indexing import without_call
 from rnncli.page import Cell, Column, Later, Line, Numbers, Page, Records, Table, View, cell, line, shape_text
 from rnncli.result import NamedTensor, Result
 from rnncli.wording import brief, say
@@ -45,10 +47,16 @@ class RunAnswer:
     line: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object, short in a stream; `differences` only where they were asked for."""
-        outputs = [self._document(tensor, view) for tensor in self.result.outputs]
+        """The contract's object, short in a stream; `differences` only where they were asked for.
+
+        `outputs` are those of the last call; where all were asked for, `calls` has the outputs of each.
+        """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
-        document = {**head, "outputs": outputs}
+        calls = _by_call(self.result.outputs)
+        last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
+        document = {**head, "outputs": last}
+        if any(tensor.name.startswith("call ") for tensor in calls[-1]):
+            document["calls"] = [{"outputs": [self._document(one, view) for one in call]} for call in calls]
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return document
@@ -66,10 +74,21 @@ class RunAnswer:
         """What was returned, by name."""
         return {tensor.name: tensor.values for tensor in self.result.outputs}
 
-    def _document(self, tensor: NamedTensor, view: View) -> dict[str, Any]:
+    def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
+        """alone: under the names that it has where no other call is shown."""
         figures = self.stats.get(tensor.name)
+        if alone:
+            call = tensor.name.removesuffix(without_call(tensor.name))
+            equals = tuple(claim.removeprefix(call) for claim in tensor.equals)
+            tensor = tensor._replace(name=without_call(tensor.name), equals=equals)
         own = {} if figures is None else {"stats": _statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
+
+
+def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
+    """The tensors of each call; of one alone, where not every call is shown."""
+    calls = groupby(tensors, key=lambda tensor: tensor.name.removesuffix(without_call(tensor.name)))
+    return [list(call) for _, call in calls] or [[]]
 
 
 class GrowingRunAnswer:
@@ -111,8 +130,10 @@ def stats_of(result: Result) -> dict[str, Stats]:
     """The figures of every tensor."""
     from rnncli import stats, tracing
 
-    bounds = tracing.bounds_of(result)
-    return {tensor.name: stats.of(tensor.values, bounds[tensor.name]) for tensor in result.outputs}
+    plain = {tensor.name: without_call(tensor.name) for tensor in result.outputs}
+    once = replace(result, outputs=tuple(one._replace(name=plain[one.name]) for one in result.outputs))
+    bounds = tracing.bounds_of(once)
+    return {one.name: stats.of(one.values, bounds[plain[one.name]]) for one in result.outputs}
 
 
 def first_nan(result: Result) -> str | None:

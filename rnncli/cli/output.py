@@ -81,7 +81,6 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
     view = view_of(flags, name, to_file=to_file)
     code = terminal.encoding() if name == "table" and not to_file else "utf-8"
     with _place(flags.output) as file:
-
         between = b""
 
         def show(answer: Answer) -> None:

@@ -46,10 +46,13 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
         used = {path: variable.numpy() for path, variable in variables.items()}
 
     def call(one: Case) -> Computed:
+        calls: list[tuple[tuple[Array, ...], ...]] = []
         with _guarded():
             for _ in range(one.calls):
-                returned = called(keras, one, layers)
-        return Computed(tuple(returned), used)
+                if not one.all_calls:
+                    calls.clear()
+                calls.append(tuple(called(keras, one, layers)))
+        return Computed(calls[-1], used, earlier=tuple(calls[:-1]))
 
     return call
 
