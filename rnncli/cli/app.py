@@ -84,13 +84,20 @@ class Commands(TyperGroup):
 
 
 def load(name: str) -> click.Command:
-    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES."""
+    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES.
+
+    It may have REFUSED, flags of a shared group that it answers with an error: its help leaves them out.
+    """
     from rnncli.cli.options import expanded
 
     module = importlib.import_module(f"rnncli.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name, cls=Command, epilog=module.EXAMPLES)(expanded(getattr(module, name)))
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    for param in command.params:
+        if param.name in getattr(module, "REFUSED", ()):
+            param.hidden = True  # type: ignore[attr-defined]
+    return command
 
 
 app = typer.Typer(

@@ -1,0 +1,70 @@
+"""What a newcomer types first: both spellings of a flag, help that offers what works, advice that helps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rnncli import engines
+from rnncli.cli.app import main
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Any:
+    def asked(*args: str, code: int = 0) -> tuple[str, str]:
+        assert main(list(args)) == code
+        done = capsys.readouterr()
+        return done.out, done.err
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        (["--step", "1"], [1]),
+        (["--steps", "1"], [1]),
+        (["--step", "1:3"], [1, 2]),
+        (["--steps", "-2:"], [2, 3]),
+        (["--steps", ":1", "--step", "-1"], [0, 3]),
+    ],
+)
+def test_trace_takes_steps_as_plot_does(steps: list[str], kept: list[int], ask: Any) -> None:
+    document = json.loads(ask("trace", "sentence", "--seed", "1", "-f", "json", *steps)[0])
+    assert [step["timestep"] for step in document["trace"]] == kept
+
+
+@pytest.mark.parametrize("flag", ["--step", "--steps"])
+@pytest.mark.parametrize("steps", ["-2:", "0:2", "3"])
+def test_plot_takes_steps_as_trace_does(flag: str, steps: str, ask: Any) -> None:
+    assert ask("plot", "sentence", "--terminal", "--seed", "1", flag, steps)[0]
+
+
+@pytest.mark.parametrize("command", [("trace",), ("plot", "--terminal")])
+@pytest.mark.parametrize("steps", ["x", "1:2:3", "-", "", "9" * 30])
+def test_what_is_not_a_step_is_said(command: tuple[str, ...], steps: str, ask: Any) -> None:
+    out, said = ask(*command, "sentence", f"--steps={steps}", code=2)
+    assert "not a time step" in said
+    assert out == ""
+
+
+def test_a_range_without_steps_says_which_there_are(ask: Any) -> None:
+    assert "there are 4, 0 to 3" in ask("trace", "sentence", "--steps", "7:", code=2)[1]
+
+
+def test_matrix_does_not_offer_what_it_refuses(ask: Any) -> None:
+    text = ask("matrix", "--help")[0]
+    assert "--[no-]return-sequences" not in text
+    assert "--[no-]return-state" not in text
+    assert "--[no-]return-state" in ask("run", "--help")[0]
+    said = ask("matrix", "--no-return-state", code=2)[1]
+    assert "matrix does not take --no-return-state" in said
+
+
+def test_what_engines_says_to_install_is_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_version", lambda package: "")
+    notes = {engine.name: engine.note for engine in engines.available()}
+    assert notes["onnx"].endswith("pip install 'rnncli[onnx]'")
+    assert notes["tensorflow"].endswith("pip install tensorflow keras")
