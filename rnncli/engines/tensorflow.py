@@ -19,7 +19,7 @@ from rnncli.layers.stack import Stack
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-ABOUT = About(("tensorflow", "keras"), "real Keras layers: the truth that the others are held against")
+ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
 
 
 def refusal(case: Case) -> str | None:

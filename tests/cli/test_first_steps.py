@@ -68,3 +68,38 @@ def test_what_engines_says_to_install_is_a_package(monkeypatch: pytest.MonkeyPat
     notes = {engine.name: engine.note for engine in engines.available()}
     assert notes["onnx"].endswith("pip install 'rnncli[onnx]'")
     assert notes["tensorflow"].endswith("pip install tensorflow keras")
+
+
+@pytest.mark.parametrize(
+    "command", [("shape",), ("engines",), ("samples",), ("explain", "hidden_state[0,0]")]
+)
+def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfdbinary: Any) -> None:
+    assert main([*command, "-f", "npz"]) == 2
+    done = capfdbinary.readouterr()
+    assert done.out == b""
+    assert b"has no tensors to store" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "advice"),
+    [
+        (
+            ("run", "sentence", "-l", "gru", "-l", "ConvLSTM1D(4, 3)"),
+            "layer 1 (ConvLSTM1D) needs an input of 4 axes, and layer 0 (GRU) has 3: (1, 4, 3).",
+            "Leave layer 1 out, or give it an input of 4 axes.",
+        ),
+        (
+            ("run", "sentence", "--select", "foo"),
+            "--select: there is no tensor 'foo'.",
+            "There is only hidden_state.",
+        ),
+        (
+            ("run", "sentence", "--kernel-initializer", "constant"),
+            "--kernel-initializer: constant needs a value.",
+            "Give it after a colon: constant:0.1",
+        ),
+    ],
+)
+def test_the_advice_is_one_that_works(args: tuple[str, ...], said: str, advice: str, ask: Any) -> None:
+    lines = ask(*args, code=2)[1].splitlines()
+    assert lines[-2:] == [f"rnncli: {said}", advice]
