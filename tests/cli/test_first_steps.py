@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,3 +104,30 @@ def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfd
 def test_the_advice_is_one_that_works(args: tuple[str, ...], said: str, advice: str, ask: Any) -> None:
     lines = ask(*args, code=2)[1].splitlines()
     assert lines[-2:] == [f"rnncli: {said}", advice]
+
+
+def test_help_is_a_word_too(ask: Any) -> None:
+    assert ask("help") == ask("--help")
+    assert ask("help", "run") == ask("run", "--help")
+
+
+@pytest.mark.parametrize(
+    ("args", "advice"),
+    [
+        (("lstm",), "A command comes first: rnncli run --layer lstm"),
+        (("GRU(4)",), "A command comes first: rnncli run --layer 'GRU(4)'"),
+        (("[[1, 2]]",), "A command comes first: rnncli run '[[1, 2]]'"),
+        (("README.md",), "A command comes first: rnncli run README.md"),
+        (("version",), "Did you mean --version?"),
+        (("nosuch",), "It is one of run, shape"),
+        (("x" * 5000,), "It is one of run, shape"),
+        (("run", "--return-sequences=True"), "Write --return-sequences alone, or leave it out."),
+    ],
+)
+def test_what_stands_in_place_of_a_command_is_told_where_it_goes(
+    args: tuple[str, ...], advice: str, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    said = ask(*args, code=2)[1]
+    assert advice in said
+    assert len(said) < 1000
