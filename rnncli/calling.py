@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rnncli import claims, engines, fitting
 from rnncli.case import Case
 from rnncli.errors import EngineError, UsageError
+from rnncli.indexing import without_call
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
@@ -43,6 +44,7 @@ class _Opened:
         stack, all_layers = Stack(case.layers), case.all_layers
         self.claims = said_of(case)
         self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
+        self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
@@ -60,6 +62,7 @@ class _Opened:
             for prefix in prefixes(case)
             for info in self.infos(case.inputs.shape)
         ]
+        times = self.times(case.inputs.shape)
         kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
         arrays = [tensor for layer in kept for tensor in layer]
         tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
@@ -73,7 +76,10 @@ class _Opened:
             layers=case.layers,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
-            outputs=tuple(NamedTensor(name, axes, tensors[name], equal[name]) for name, axes, _ in infos),
+            outputs=tuple(
+                NamedTensor(name, axes, tensors[name], equal[name], times.get(without_call(name), ()))
+                for name, axes, _ in infos
+            ),
             trace=computed.trace,
             weights=computed.weights,
             conditions=conditions(case),
@@ -142,8 +148,7 @@ def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
         equal = claims.holding(said, own)
         outputs = tuple(
-            NamedTensor(tensor.name, tensor.axes, own[tensor.name], equal[tensor.name])
-            for tensor in result.outputs
+            tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """The most axes that an array of NumPy 1 can have."""
 
+MOST_NESTED = 64
+"""Lists and objects in each other: more than any config has, and far fewer than Python can walk through."""
+
 TIME_AXIS = 1
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """What JSON has no number for, written as text."""
@@ -69,6 +72,24 @@ def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)
     return _cast(value)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other more than MOST_NESTED deep; does not recurse."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
+        level = [item for items in inner if not _HOLDING.isdisjoint(map(type, items)) for item in items]
+        if not level:
+            return False
+    return any(map(_holds, level))
+
+
+_HOLDING = frozenset({list, dict})
+
+
+def _holds(node: Any) -> bool:
+    return isinstance(node, (list, dict))
 
 
 def path_text(place: Iterable[int]) -> str:

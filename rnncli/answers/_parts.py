@@ -134,6 +134,7 @@ def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any
     return {
         "name": tensor.name,
         "axes": list(tensor.axes),
+        **({"time": list(tensor.time)} if tensor.time else {}),
         "shape": list(tensor.values.shape),
         "dtype": str(tensor.values.dtype),
         "meaning": meaning(tensor.name, lang),
@@ -165,6 +166,8 @@ def rows_of(
     for block in mapped.blocks(tensor.values, 2**16):
         places = np.unravel_index(np.arange(start, start + block.size), tensor.values.shape)
         by_axis = dict(zip(tensor.axes, places, strict=True))
+        if tensor.time:
+            by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
         indices: list[Iterable[Any]] = [
             by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
         ]

@@ -163,5 +163,5 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     return (
         (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
         cell(shape_text(tensor.values.shape)),
-        (Numbers(tensor.values, tensor.axes), *known),
+        (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

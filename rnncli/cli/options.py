@@ -119,6 +119,9 @@ class InputFlags(NamedTuple):
     delimiter: Annotated[
         str | None, _flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
     ] = None
+    decimal: Annotated[
+        str | None, _flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
+    ] = None
     pad: Annotated[
         str | None,
         _choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import fitting, indexing, pipeline, readers, specs
+from rnncli import beyond, fitting, indexing, pipeline, readers, specs
 from rnncli import layers as registry
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec, walk
 from rnncli.cli import sources
@@ -61,7 +61,8 @@ def case(
         all_calls=all_calls,
         feature_names=arranged.feature_names,
     )
-    return asked, (*arranged.remarks, *left_out(layer), *missing(layers, run, asked))
+    unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
+    return asked, (*arranged.remarks, *left_out(layer), *unanswered, *missing(layers, run, asked))
 
 
 def missing(

@@ -75,9 +75,10 @@ def run(
         result = chunks.joined(watch(results), batch)
     apart: list[str] = []
     if check.check:
-        from rnncli import comparing
+        from rnncli import beyond, comparing
 
         result, apart = comparing.held(case, result, *check.tolerances, budget)
+        remarks += beyond.denormals(case, result)
     result = request.selected(result, select)
     remarks += request.unseen(result, format_of(output))
     deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)

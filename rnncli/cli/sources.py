@@ -32,7 +32,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
     """The document that the flags, or stdin, hold, and what errors call it."""
     source, remarks = chosen(flags)
     _refuse_idle_csv_flags(flags, source)
-    options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
+    options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
     document = readers.read(source, flags.input_format, options)
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
@@ -61,7 +61,7 @@ def shape_of(flags: InputFlags) -> Shape:
         )
     if flags.input_axes is not None:
         raise UsageError("--input-axes is for an input that is read.", "Give --input-shape in Keras's order.")
-    for name in ("input_format", "batch_column", "delimiter", "pad"):
+    for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
         if getattr(flags, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} is for an input that is read, not for --input-shape.", "Leave it out.")
@@ -150,8 +150,11 @@ def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None
 
 
 def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
-    name = "--batch-column" if flags.batch_column is not None else "--delimiter"
-    if flags.batch_column is None and flags.delimiter is None:
+    given = {
+        "--batch-column": flags.batch_column, "--delimiter": flags.delimiter, "--decimal": flags.decimal
+    }  # fmt: skip
+    name = next((name for name, value in given.items() if value is not None), None)
+    if name is None:
         return
     format = readers.format_name(source, flags.input_format)
     if format != "csv":

@@ -72,7 +72,7 @@ def _demand_lines(input: InputFlags) -> None:
     """UsageError where the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError("--stream reads lines, and --input-shape makes an input.", "Leave one of them out.")
-    for name in ("fill", "batch_column", "delimiter"):
+    for name in ("fill", "batch_column", "delimiter", "decimal"):
         if getattr(input, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} is not for --stream, which reads lines of JSON.", "Leave it out.")

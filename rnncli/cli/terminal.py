@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
+from rnncli.visible import visible
 
 KEPT = 100
 """Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
@@ -29,10 +30,7 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
+    shown = visible(text, keep="\n")
     return re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown)
 
 

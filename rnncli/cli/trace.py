@@ -56,7 +56,7 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
-    from rnncli import comparing, pipeline, tracing
+    from rnncli import beyond, comparing, pipeline, tracing
     from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
     from rnncli.cli import request, steps
     from rnncli.cli.output import delivery, format_of
@@ -71,6 +71,7 @@ def trace(
     apart: list[str] = []
     if check.check:
         result, apart = comparing.held(case, result, *check.tolerances)
+        remarks += beyond.denormals(case, result)
     whole = tracing.of(result)
     wanted = steps.indices(step, len(whole.loops[0].steps))
     kept = tracing.narrowed(whole, tracing.Kept(wanted, unit, batch, gate))

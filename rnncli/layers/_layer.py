@@ -123,6 +123,11 @@ class Layer(ABC):
         self.config = spec.config
 
     @property
+    def turns(self) -> bool:
+        """Whether the rows of the sequence that it returns stand in the reverse order of its input's."""
+        return bool(self.config.get("go_backwards"))
+
+    @property
     def loops(self) -> Mapping[str, Layer]:
         """What steps through time in it, by direction: itself under "", or both parts of Bidirectional."""
         return {"": self} if self.recurrent else {}

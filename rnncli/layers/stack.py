@@ -81,6 +81,19 @@ class Stack:
             for info in layer.outputs(shape)
         )
 
+    def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[str, range]:
+        """By name of a returned tensor the input's index of each row, where go_backwards turned it round."""
+        found: dict[str, range] = {}
+        turned = False
+        steps, last = input_shape[1], len(self.layers) - 1
+        for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
+            turned = turned != layer.turns
+            if turned and isinstance(steps, int) and (all_layers or index == last):
+                prefix = self.prefix(index) if all_layers else ""
+                timed = (info.name for info in layer.outputs(shape) if "timesteps" in info.axes)
+                found.update({prefix + name: range(steps - 1, -1, -1) for name in timed})
+        return found
+
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """What an initial state of every layer consists of, in order."""
         return tuple(

@@ -58,10 +58,12 @@ class ReadOptions(NamedTuple):
     """What the command line says about a text format.
 
     delimiter: between two cells of a CSV row, a character or its name (`tab`, `comma`); None to find it.
+    decimal: the decimal sign of its numbers, `.` or `,`; None to find it.
     batch_column: the CSV column whose value says to which sequence a row belongs.
     """
 
     delimiter: str | None = None
+    decimal: str | None = None
     batch_column: str | None = None
 
 

@@ -80,13 +80,7 @@ def options_of(class_name: str) -> Mapping[str, Option]:
 
 
 def _from_call(call: Call) -> Spec:
-    inner = inside(call.name)
-    if inner:
-        own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
-        outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
-        return _complete(
-            "Bidirectional", {"layer": _from_call(replace(call, name=inner, kwargs=own)), **outer}
-        )
+    call = unfolded(call)
     try:
         class_name = find(call.name)
     except LayerError as error:
@@ -115,6 +109,22 @@ def _from_call(call: Call) -> Spec:
         return _complete(class_name, given)
     except LayerError as error:
         raise error if "^" in error.what else expressions.fault(call.span, error.what, error.advice) from None
+
+
+def unfolded(call: Call) -> Call:
+    """`bilstm(3, merge_mode='sum')` as `Bidirectional(LSTM(3), merge_mode='sum')`; another call as it is."""
+    inner = inside(call.name)
+    if not inner:
+        return call
+    own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
+    outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
+    spans = {**call.spans, 0: call.span}
+    return Call("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
+
+
+def positional(call: Call) -> list[str]:
+    """The options that a call's arguments without a name are for, in their order."""
+    return _positional(options_of(find(call.name)))
 
 
 def _from_config(config: Mapping[str, Any]) -> Spec:
