@@ -15,6 +15,8 @@ WORDS: dict[str, dict[str, str]] = {
         "meaning": "meaning",
         "input": "input",
         "seed": "seed",
+        "line": "line",
+        "call": "call {}",
         "engine": "engine",
         "layer": "layer",
         "weight": "weight",
@@ -129,6 +131,8 @@ WORDS: dict[str, dict[str, str]] = {
         "meaning": "의미",
         "input": "입력",
         "seed": "시드",
+        "line": "줄",
+        "call": "{}번째 호출",
         "engine": "엔진",
         "layer": "층",
         "weight": "가중치",
@@ -245,7 +249,11 @@ def brief(name: str, lang: str = "en") -> str:
 
 
 def _of_tensor(name: str, prefix: str, lang: str) -> str:
-    path, _, base = name.rpartition("/")
     words = WORDS.get(lang, WORDS["en"])
+    if name.startswith("call "):
+        call, _, rest = name.partition("/")
+        text = _of_tensor(rest, prefix, lang)
+        return f"{words['call'].format(call.removeprefix('call '))}: {text}" if text and not prefix else text
+    path, _, base = name.rpartition("/")
     text = words.get(prefix + base, "")
     return f"{words['layer']} {path}: {text}" if path and text else text

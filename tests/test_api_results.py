@@ -73,7 +73,7 @@ def test_a_result_is_copied() -> None:
 def test_the_flags_of_a_layer_and_of_a_run_are_keywords(function: Any) -> None:
     keywords = set(inspect.signature(function).parameters)
     assert (set(LayerFlags._fields) | set(RunFlags._fields)) <= keywords
-    assert (set(InputFlags._fields) - {"input", "decimal"}) <= keywords
+    assert (set(InputFlags._fields) - {"input"}) <= keywords
     assert "inputs" in keywords
 
 

@@ -70,7 +70,7 @@ def test_bars_rise_with_values():
 
 def test_document_is_the_contract_s():
     document = answer(lstm()).document(View())
-    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "trace"]
+    assert list(document) == ["schema", "version", "engine", "seed", "expression", "layer", "input", "trace"]
     step = document["trace"][2]
     assert list(step) == ["layer", "direction", "timestep", "status", "gates", "state", "output"]
     assert step["timestep"] == 2

@@ -26,6 +26,7 @@ def run(
     layer: Any = None,
     *,
     all_layers: bool = False,
+    all_calls: bool = False,
     select: str | Sequence[str] | None = None,
     check: bool = False,
     atol: float | None = None,
@@ -38,6 +39,7 @@ def run(
     """What a layer returns, with arrays by name and in Keras's order.
 
     inputs: (batch, timesteps, features); one sequence may leave the batch axis out.
+    all_calls: with calls=N every call's tensors, `r["call 1/hidden_state"]`.
     check: run tensorflow too; DisagreementError where the numbers differ by more than atol and rtol.
     memory: for the work on one chunk of the batch, in bytes or as "256MB".
     """
@@ -45,7 +47,9 @@ def run(
     from rnncli import memory as sizes
     from rnncli.answers.run import first_nan, stats_of
 
-    asked = _case.asked(inputs, layer, options, all_layers=all_layers)
+    if all_calls and (options.get("calls") or 1) == 1:
+        raise UsageError("all_calls needs calls=N, with N above 1.", "Add calls=2.")
+    asked = _case.asked(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     found = pipeline.run(asked.case, options.get("engine") or "auto", budget)
     apart: list[str] = []
@@ -193,9 +197,16 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
 
     names = _several(select)
     for name in names:
-        if name not in found:
+        if name not in found and name not in map(indexing.without_call, found.keys()):
             raise UsageError(f"select: there is no tensor {name!r}.", indexing.instead_of(name, found.keys()))
-    return replace(found, outputs=tuple(tensor for tensor in found.outputs if tensor.name in names))
+    return replace(
+        found,
+        outputs=tuple(
+            tensor
+            for tensor in found.outputs
+            if tensor.name in names or indexing.without_call(tensor.name) in names
+        ),
+    )
 
 
 def _several(one: Any) -> Any:

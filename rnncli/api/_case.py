@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli import arrange, builtin, fitting, pipeline, readers, specs
+from rnncli import arrange, beyond, builtin, fitting, pipeline, readers, specs
 from rnncli.api._options import LayerOptions, Options
 from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
 from rnncli.errors import InputError, UsageError, did_you_mean
@@ -58,7 +58,8 @@ def asked(inputs: Any, layer: Any, options: Options, **more: Any) -> Asked:
         feature_names=arranged.feature_names,
         **more,
     )
-    return Asked(case, arranged.remarks)
+    unanswered = () if options.get("engine") == "tensorflow" else beyond.unanswered(case)
+    return Asked(case, (*arranged.remarks, *unanswered))
 
 
 def layers_of(layer: Any, options: Options, written: Any = None) -> tuple[Spec, ...]:
@@ -114,7 +115,8 @@ def _read(inputs: str | PathLike[str], options: Options) -> Document:
             f"inputs: there is no file {name!r}.",
             f"Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
         )
-    reading = ReadOptions(delimiter=options.get("delimiter"), batch_column=options.get("batch_column"))
+    said: dict[str, Any] = {name: dict(options).get(name) for name in ReadOptions._fields}
+    reading = ReadOptions(**said)
     return readers.read(source, options.get("input_format"), reading)
 
 

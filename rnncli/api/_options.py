@@ -14,7 +14,7 @@ class InputOptions(TypedDict, total=False):
     """What goes into the layer.
 
     input_shape: of an input that is made, `(2, 10, 8)` or "2,10,8", filled with `fill`.
-    input_format, batch_column, delimiter: how a file is read.
+    input_format, batch_column, delimiter, decimal: how a file is read.
     mask: (batch, timesteps), or a file of it.
     """
 
@@ -24,6 +24,7 @@ class InputOptions(TypedDict, total=False):
     input_axes: Sequence[str] | str | None
     batch_column: str | None
     delimiter: str | None
+    decimal: str | None
     pad: Literal["pre", "post"] | None
     pad_value: float | None
     mask: Any

@@ -39,19 +39,23 @@ class Running(ABC):
         self.steps: list[Step] = []
 
     def __call__(self, case: Case) -> Computed:
-        """Every layer's tensors of the last of the calls, and its steps where a trace is asked for."""
+        """Every layer's tensors of the last of the calls, or of all; and its steps for a trace."""
         import numpy as np
 
         kept = dict(self.states)
+        calls: list[tuple[tuple[Array, ...], ...]] = []
         try:
             with np.errstate(all="ignore"):
                 for _ in range(case.calls):
                     self.steps = []
                     returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+                    if not case.all_calls:
+                        calls.clear()
+                    calls.append(tuple(layer.tensors for layer in returned))
         except RnncliError:
             self.states = kept  # no layer goes on from what another, or a later call, refused
             raise
-        return Computed(tuple(layer.tensors for layer in returned), self.weights, tuple(self.steps))
+        return Computed(calls[-1], self.weights, tuple(self.steps), tuple(calls[:-1]))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""

@@ -12,6 +12,7 @@ from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
 from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_part, prefixed
 from rnncli.result import TensorInfo
+from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -57,9 +58,11 @@ class Stack:
                 f"({before}) returns (batch, units).",
                 f"Give layer {index - 1} return_sequences=True.",
             )
+        before = f"layer {index - 1} ({self.layers[index - 1].spec.class_name})" if index else "the input"
         raise LayerError(
-            f"layer {index} ({name}) wants {layer.input_rank} axes, and gets {len(shape)}.",
-            "Look at the shapes layer by layer: rnncli shape --all-layers",
+            f"layer {index} ({name}) needs an input of {layer.input_rank} axes, and {before} has "
+            f"{len(shape)}: {format_shape(shape)}.",
+            f"Leave layer {index} out, or give it an input of {layer.input_rank} axes.",
         )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:

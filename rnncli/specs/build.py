@@ -136,7 +136,7 @@ def _from_config(config: Mapping[str, Any]) -> Spec:
     ):
         raise LayerError(
             "this is what layer.get_config() gives, which does not say of which class the layer is.",
-            "Write keras.layers.serialize(layer) into the file.",
+            "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise LayerError(
