@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,7 +75,7 @@ class Result:
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
