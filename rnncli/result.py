@@ -79,7 +79,7 @@ class Result:
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)

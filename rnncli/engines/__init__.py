@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +32,7 @@ class Computed(NamedTuple):
 
     tensors: tuple[tuple[Array, ...], ...]
     weights: Mapping[str, Array]
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
     earlier: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 
