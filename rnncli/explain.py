@@ -266,9 +266,9 @@ class _Spread:
             return self._before(row, place, f"{row} {place} {{}}")
         if isinstance(node, Returned):
             return self._input((*node.indices[:-1], place))
-        if node.cell not in ("", "0/"):
-            below = int(node.cell.rstrip("/")) - 1
-            other = node._replace(name=f"{below}/hidden", unit=place)
+        if node.cell_key not in ("", "0"):
+            below = int(node.cell_key) - 1
+            other = node._replace(name=f"cell_{below}/hidden", unit=place)
             return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
         return self._input((node.batch, self.source.step(node).timestep, place))
 

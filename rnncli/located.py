@@ -33,7 +33,7 @@ class Inner(NamedTuple):
     """A number of a loop over time: a gate, a part of the state, or the output, of one unit.
 
     direction: of Bidirectional, else "".  position: of the step, in the order of processing.
-    name: `forget`, `0/cell`, `candidate.recurrent`, RETURNED.
+    name: `forget`, `cell_0/cell`, `candidate.recurrent`, RETURNED.
     """
 
     layer: int
@@ -45,8 +45,13 @@ class Inner(NamedTuple):
 
     @property
     def cell(self) -> str:
-        """`0/` in front of what belongs to one of RNN's cells, else ""."""
+        """`cell_0/` in front of what belongs to one of RNN's cells, else ""."""
         return "".join(self.name.rpartition("/")[:2])
+
+    @property
+    def cell_key(self) -> str:
+        """`0`: the cell's own name among the cells and in front of its weights, else ""."""
+        return self.cell.rstrip("/").removeprefix("cell_")
 
 
 Node = Returned | Inner
@@ -160,13 +165,13 @@ class Source:
         layer = self.layer_of(node)
         if not isinstance(node, Inner):
             return layer
-        return layer.cell.cells[node.cell.rstrip("/")] if node.cell else layer.cell
+        return layer.cell.cells[node.cell_key] if node.cell else layer.cell
 
     def weights_of(self, node: Node) -> Mapping[str, Array]:
         """Of its cell or layer, by their own names."""
         parts = [self.stack.prefix(node.layer)]
         if isinstance(node, Inner):
-            parts += [f"{node.direction}/" if node.direction else "", node.cell]
+            parts += [f"{node.direction}/" if node.direction else "", node.cell_key]
         found: Mapping[str, Array] = self.weights
         for part in filter(None, parts):
             found = within(found, part.rstrip("/"))
@@ -175,7 +180,7 @@ class Source:
     def dropout(self, node: Inner, row: str) -> tuple[Array, ...]:
         """The masks of its cell for the `inputs`, or for the state."""
         masks = self.step(node).dropout
-        masks = masks[node.cell.rstrip("/")] if node.cell else masks
+        masks = masks[node.cell_key] if node.cell else masks
         found: tuple[Array, ...] = masks.inputs if row == "inputs" else masks.recurrent
         return found
 
