@@ -148,6 +148,8 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
+    if node.name != RETURNED and node.name not in source.step(node).state:
+        return None  # a gate is computed at a masked step too, and not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
     name = source.output_of(node) if node.name == RETURNED else node.name

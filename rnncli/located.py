@@ -63,6 +63,35 @@ def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
     return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
 
 
+class Part(NamedTuple):
+    """A gate or a part of the state of one loop over time."""
+
+    layer: int
+    direction: str
+    name: str
+    units: int
+
+
+def parts(stack: Stack) -> dict[str, Part]:
+    """What else may be named: `forget`, `forward/forget`, `1/cell_0/reset`; alone, of the last layer."""
+    found: dict[str, Part] = {}
+    for index, layer in enumerate(stack.layers):
+        for direction, loop in layer.loops.items():
+            made: Any = getattr(loop, "cell", None)
+            if made is None:
+                continue
+            cells = getattr(made, "cells", None)
+            named = {f"cell_{key}/": cell for key, cell in cells.items()} if cells else {"": made}
+            for place, cell in named.items():
+                for name in (*cell.gates, *cell.State._fields):
+                    path = f"{direction}/{place}{name}" if direction else place + name
+                    part = Part(index, direction, place + name, cell.units)
+                    found[stack.prefix(index) + path] = part
+                    if index == len(stack.layers) - 1:
+                        found[path] = part
+    return found
+
+
 class Source:
     """A case and its trace, with every layer's outputs and states in it."""
 
@@ -82,8 +111,19 @@ class Source:
         own = {info.name for info in self.stack.layers[last].outputs(self.shapes[last])}
         if target.name in own:
             return Returned(last, target.name, target.indices)
+        part = parts(self.stack).get(target.name)
+        if part is not None and target.name not in self.tensors:
+            return self._inner(part, target.indices)
         layer, _, name = target.name.partition("/")
         return Returned(int(layer), name, target.indices)
+
+    def _inner(self, part: Part, indices: tuple[int, ...]) -> Inner:
+        """A number of a gate: at the input's time, or without one at the last step that was processed."""
+        steps = self.loops[part.layer, part.direction]
+        position = len(steps) - 1
+        if len(indices) == 3:
+            position = next(place for place, step in enumerate(steps) if step.timestep == indices[1])
+        return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
     def settled(self, node: Node) -> Node:
         """The same number where it was computed, as far as it was only handed on."""
