@@ -148,6 +148,8 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
+    if node.name != RETURNED and node.name not in source.step(node).state:
+        return None  # a gate is computed at a masked step too, and not used
     if node.name == RETURNED and source.status(node) == "zeroed":
         return Note("zeroed"), ()
     name = source.output_of(node) if node.name == RETURNED else node.name
@@ -266,9 +268,9 @@ class _Spread:
             return self._before(row, place, f"{row} {place} {{}}")
         if isinstance(node, Returned):
             return self._input((*node.indices[:-1], place))
-        if node.cell not in ("", "0/"):
-            below = int(node.cell.rstrip("/")) - 1
-            other = node._replace(name=f"{below}/hidden", unit=place)
+        if node.cell_key not in ("", "0"):
+            below = int(node.cell_key) - 1
+            other = node._replace(name=f"cell_{below}/hidden", unit=place)
             return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
         return self._input((node.batch, self.source.step(node).timestep, place))
 

@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 class Curve:
     """A norm a time step.
 
-    part: `input`, or a part of the state, `hidden`, `cell`, `0/hidden`.  direction: forward or backward;
+    part: `input`, or a part of the state, `hidden`, `cell`, `cell_0/hidden`.  direction: forward or backward;
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
     skipped: (timesteps,) of bool, True where the mask left a step out.

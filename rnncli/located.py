@@ -34,7 +34,7 @@ class Inner(NamedTuple):
     """A number of a loop over time: a gate, a part of the state, or the output, of one unit.
 
     direction: of Bidirectional, else "".  position: of the step, in the order of processing.
-    name: `forget`, `0/cell`, `candidate.recurrent`, RETURNED.
+    name: `forget`, `cell_0/cell`, `candidate.recurrent`, RETURNED.
     """
 
     layer: int
@@ -46,8 +46,13 @@ class Inner(NamedTuple):
 
     @property
     def cell(self) -> str:
-        """`0/` in front of what belongs to one of RNN's cells, else ""."""
+        """`cell_0/` in front of what belongs to one of RNN's cells, else ""."""
         return "".join(self.name.rpartition("/")[:2])
+
+    @property
+    def cell_key(self) -> str:
+        """`0`: the cell's own name among the cells and in front of its weights, else ""."""
+        return self.cell.rstrip("/").removeprefix("cell_")
 
 
 Node = Returned | Inner
@@ -57,6 +62,35 @@ def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
     """What may be named: the last layer's tensors, then every layer's with its number in front."""
     named = {info.name: info for info in stack.outputs(input_shape, all_layers=True)}
     return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
+
+
+class Part(NamedTuple):
+    """A gate or a part of the state of one loop over time."""
+
+    layer: int
+    direction: str
+    name: str
+    units: int
+
+
+def parts(stack: Stack) -> dict[str, Part]:
+    """What else may be named: `forget`, `forward/forget`, `1/cell_0/reset`; alone, of the last layer."""
+    found: dict[str, Part] = {}
+    for index, layer in enumerate(stack.layers):
+        for direction, loop in layer.loops.items():
+            made: Any = getattr(loop, "cell", None)
+            if made is None:
+                continue
+            cells = getattr(made, "cells", None)
+            named = {f"cell_{key}/": cell for key, cell in cells.items()} if cells else {"": made}
+            for place, cell in named.items():
+                for name in (*cell.gates, *cell.State._fields):
+                    path = f"{direction}/{place}{name}" if direction else place + name
+                    part = Part(index, direction, place + name, cell.units)
+                    found[stack.prefix(index) + path] = part
+                    if index == len(stack.layers) - 1:
+                        found[path] = part
+    return found
 
 
 class Source:
@@ -79,8 +113,19 @@ class Source:
         own = {info.name for info in self.stack.layers[last].outputs(self.shapes[last])}
         if target.name in own:
             return Returned(last, target.name, target.indices)
+        part = parts(self.stack).get(target.name)
+        if part is not None and target.name not in self.tensors:
+            return self._inner(part, target.indices)
         layer, _, name = target.name.partition("/")
         return Returned(int(layer), name, target.indices)
+
+    def _inner(self, part: Part, indices: tuple[int, ...]) -> Inner:
+        """A number of a gate: at the input's time, or without one at the last step that was processed."""
+        steps = self.loops[part.layer, part.direction]
+        position = len(steps) - 1
+        if len(indices) == 3:
+            position = next(place for place, step in enumerate(steps) if step.timestep == indices[1])
+        return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
     def settled(self, node: Node) -> Node:
         """The same number where it was computed, as far as it was only handed on."""
@@ -162,13 +207,13 @@ class Source:
         layer = self.layer_of(node)
         if not isinstance(node, Inner):
             return layer
-        return layer.cell.cells[node.cell.rstrip("/")] if node.cell else layer.cell
+        return layer.cell.cells[node.cell_key] if node.cell else layer.cell
 
     def weights_of(self, node: Node) -> Mapping[str, Array]:
         """Of its cell or layer, by their own names."""
         parts = [self.stack.prefix(node.layer)]
         if isinstance(node, Inner):
-            parts += [f"{node.direction}/" if node.direction else "", node.cell]
+            parts += [f"{node.direction}/" if node.direction else "", node.cell_key]
         found: Mapping[str, Array] = self.weights
         for part in filter(None, parts):
             found = within(found, part.rstrip("/"))
@@ -177,7 +222,7 @@ class Source:
     def dropout(self, node: Inner, row: str) -> tuple[Array, ...]:
         """The masks of its cell for the `inputs`, or for the state."""
         masks = self.step(node).dropout
-        masks = masks[node.cell.rstrip("/")] if node.cell else masks
+        masks = masks[node.cell_key] if node.cell else masks
         found: tuple[Array, ...] = masks.inputs if row == "inputs" else masks.recurrent
         return found
 

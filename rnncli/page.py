@@ -198,6 +198,12 @@ def idea(name: str) -> str:
     return "cell" if "cell_state" in base else "hidden" if "hidden_state" in base else ""
 
 
+def cell_number(name: str) -> int:
+    """1 of `cell_1/hidden`, a name of what belongs to one of RNN's cells; 0 where there is no such cell."""
+    place = name.rpartition("/")[0].rpartition("cell_")[2]
+    return int(place) if place.isdigit() else 0
+
+
 def shape_text(shape: Shape) -> str:
     """`(1, 4, 3)`, as Python writes it; a dimension that has a name is written as its name."""
     inner = ", ".join(str(size) for size in shape)

@@ -81,12 +81,45 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     from rnncli import explain as explaining
     from rnncli import explanation, located
 
-    wide = witnessed(case)
+    wide = _with_sequences(witnessed(case), text)
     fitting.refuse_the_impossible(wide)
-    target = explanation.target(text, located.infos(Stack(wide.layers), wide.inputs.shape))
+    stack, shape = Stack(wide.layers), wide.inputs.shape
+    infos = located.infos(stack, shape)
+    target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
     result = trace(wide)
     found = explaining.explained(case, result, target, depth, terms)
     return found, dataclasses.replace(result, layers=case.layers)
+
+
+def _with_sequences(case: Case, text: str) -> Case:
+    """The last layer with its sequence where a number of that is asked for; its other numbers stay."""
+    name = text.partition("[")[0].strip().rpartition("/")[2]
+    last = make(case.layers[-1])
+    if not name.endswith("hidden_states") or not last.recurrent:
+        return case
+    return dataclasses.replace(case, layers=(*case.layers[:-1], last.with_returns(return_sequences=True)))
+
+
+def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
+    """The gate that is asked for, with time or without, as the index says."""
+    from rnncli import located
+
+    name, _, index = text.partition("[")
+    part = located.parts(stack).get(name.strip())
+    if part is None or name.strip() in known:
+        return ()
+    if index.count(",") == 1:
+        return (TensorInfo(name.strip(), ("batch", "units"), (shape[0], part.units)),)
+    return (TensorInfo(name.strip(), ("batch", "timesteps", "units"), (*shape[:2], part.units)),)
+
+
+def example(layers: tuple[Spec, ...]) -> str:
+    """A number that `explain` can explain whatever the sizes: `last_cell_state[0,0]`."""
+    last = make(layers[-1])
+    if not last.recurrent or last.input_rank != 3:
+        return "last_cell_state[0,0]"
+    info = last.states((1, 1, 1))[-1]
+    return f"{info.name}[{','.join('0' for _ in info.axes)}]"
 
 
 def gradients(case: Case, of: str | None = None) -> Gradients:

@@ -9,6 +9,7 @@ from rnncli import activations
 from rnncli.case import Spec
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
+from rnncli.page import cell_number
 from rnncli.recorded import Recorded, quantities, runs
 from rnncli.result import Result
 
@@ -31,7 +32,7 @@ class Loop(NamedTuple):
     """One layer, in one direction, over its time steps in the order of processing.
 
     path: in front of its names, `0/` in a stack, `forward/` inside Bidirectional, "" elsewhere.
-    cells: the configs of its cells by what stands before their gates: "", or `0/`, `1/`, ... of RNN.
+    cells: the configs of its cells by what stands before their gates: "", or `cell_0/`, ... of RNN.
     """
 
     layer: int
@@ -97,7 +98,9 @@ def _loop(stack: Stack, steps: Recorded) -> Loop:
     if len(layer.loops) > 1:
         layer, path = layer.loops[direction], f"{path}{direction}/"
     cells = getattr(layer.cell, "cells", None)
-    configs = {f"{key}/": cell.config for key, cell in cells.items()} if cells else {"": layer.cell.config}
+    configs = (
+        {f"cell_{key}/": cell.config for key, cell in cells.items()} if cells else {"": layer.cell.config}
+    )
     return Loop(index, path, direction, steps, configs)
 
 
@@ -136,7 +139,7 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
 
 
 def _named(wanted: Sequence[str] | None, trace: Trace) -> frozenset[str] | None:
-    """The gates that are meant; `input` means it in every cell of RNN, `1/input` in one."""
+    """The gates that are meant; `input` means it in every cell of RNN, `cell_1/input` in one."""
     if not wanted:
         return None
     known = dict.fromkeys(name for loop in trace.loops for name in loop.steps[0].gates)
@@ -168,8 +171,7 @@ def _bounds(spec: Spec, name: str) -> tuple[float, float] | None:
         return _bounds(own or config["layer"], name.removeprefix("forward_").removeprefix("backward_"))
     cell = config.get("cell")
     if isinstance(cell, tuple):
-        place = name.partition("/")[0]
-        cell = cell[int(place) if place.isdigit() else -1]
+        cell = cell[cell_number(name) if "/" in name else -1]
     config = cell.config if cell else config
     return activations.bounds(config["activation"]) if "activation" in config else None
 

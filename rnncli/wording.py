@@ -19,6 +19,7 @@ WORDS: dict[str, dict[str, str]] = {
         "call": "call {}",
         "engine": "engine",
         "layer": "layer",
+        "cell": "cell",
         "weight": "weight",
         "parameters": "parameters",
         "total": "total",
@@ -136,6 +137,7 @@ WORDS: dict[str, dict[str, str]] = {
         "call": "{}번째 호출",
         "engine": "엔진",
         "layer": "층",
+        "cell": "셀",
         "weight": "가중치",
         "parameters": "매개변수 수",
         "total": "합계",
@@ -251,11 +253,17 @@ def brief(name: str, lang: str = "en") -> str:
 
 
 def _of_tensor(name: str, prefix: str, lang: str) -> str:
+    """`0/forward_cell_1/last_hidden_state`: the layer, the cell of RNN, then what it is."""
     words = WORDS.get(lang, WORDS["en"])
     if name.startswith("call "):
         call, _, rest = name.partition("/")
         text = _of_tensor(rest, prefix, lang)
         return f"{words['call'].format(call.removeprefix('call '))}: {text}" if text and not prefix else text
-    path, _, base = name.rpartition("/")
+    *path, base = name.split("/")
+    parts = []
+    for part in path:
+        direction, is_cell, number = part.partition("cell_")
+        parts.append(f"{words['cell']} {number}" if is_cell else f"{words['layer']} {part}")
+        base = direction + base if is_cell else base
     text = words.get(prefix + base, "")
-    return f"{words['layer']} {path}: {text}" if path and text else text
+    return f"{', '.join(parts)}: {text}" if parts and text else text

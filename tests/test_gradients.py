@@ -275,7 +275,8 @@ def test_cells_one_on_the_other():
     )
     found = pipeline.gradients(single)
     again = Restarted(case, found.target, 0)
-    assert [curve.part for curve in found.curves] == ["0/hidden", "0/cell", "1/hidden", "input"]
+    parts = [curve.part for curve in found.curves]
+    assert parts == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden", "input"]
     for part, curve in enumerate(found.curves[:3]):
         for time, kept in again.states("").items():
             jacobian = slopes(lambda value, t=time, p=part: again.run("", t, p, value), kept[part][0])

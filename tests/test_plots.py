@@ -353,7 +353,7 @@ def test_cells_too_small_for_an_edge_have_none():
 
 def test_cells_of_an_rnn_come_one_after_the_other():
     (_, row) = titles(sheet(case("RNN([LSTMCell(2), GRUCell(3)])")))
-    assert [title.partition("/")[0] for title in row] == ["0"] * 6 + ["1"] * 4
+    assert [title.partition("/")[0] for title in row] == ["cell_0"] * 6 + ["cell_1"] * 4
 
 
 def test_names_of_features_are_no_formulas_and_may_be_korean():

@@ -448,5 +448,5 @@ class TestClaims:
 
     def test_of_rnn_the_last_cell(self) -> None:
         found = equals("RNN([LSTMCell(2), GRUCell(3)], return_state=True)")
-        assert found["1/last_hidden_state"] == ("hidden_state",)
-        assert found["0/last_hidden_state"] == ()
+        assert found["cell_1/last_hidden_state"] == ("hidden_state",)
+        assert found["cell_0/last_hidden_state"] == ()

@@ -315,7 +315,11 @@ def test_the_rule_of_saturation_is_that_of_the_activation():
             "backward_hidden_state",
             (0, 1),
         ),
-        ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "0/last_hidden_state", None),
+        (
+            "RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)",
+            "cell_0/last_hidden_state",
+            None,
+        ),
         ("RNN([LSTMCell(2, activation='relu'), GRUCell(3)], return_state=True)", "hidden_state", (-1, 1)),
         ("Dense(2, activation='sigmoid')", "hidden_state", (0, 1)),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.answers import _statistics
 from rnncli.answers._parts import note_of, small, title
-from rnncli.page import Cell, Column, Line, Page, Span, Table, View, bar, cell, line, marks, room
+from rnncli.page import Cell, Column, Line, Page, Span, Table, View, bar, cell, cell_number, line, marks, room
 from rnncli.wording import say
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class _LoopTables:
         shown = [name for name in stacked if _is_shown(name)]
         states = [name for name in reversed(shown) if "." not in name]
         gates = [name for name in shown if name not in states]
-        ordered = sorted((*gates, *states), key=lambda name: int(name.rpartition("/")[0] or 0))
+        ordered = sorted((*gates, *states), key=cell_number)
         return [self._quantity(name, stacked[name]) for name in ordered]
 
     def _quantity(self, name: str, values: Array) -> Quantity:

@@ -50,11 +50,13 @@ def explain(
     """
     from rnncli import pipeline
     from rnncli.answers.explain import ExplainAnswer
+    from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
 
     if tensor is None or not tensor.strip():
-        raise UsageError("no number was named.", "Begin with one: rnncli explain 'last_cell_state[0,1]'")
+        example = pipeline.example(request.layers_of(layer, Document()))
+        raise UsageError("no number was named.", f"Begin with one: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)

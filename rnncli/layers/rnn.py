@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class StackedCells:
-    """Cells of which each gets the output of the one before it; its names begin with `0/`, `1/`, ..."""
+    """Cells of which each gets the output of the one before it.
+
+    States and gates begin with `cell_0/`, `cell_1/`, ..., so that in a stack nobody takes a cell for a layer;
+    weights with `0/`, `1/`, ..., as in Keras.
+    """
 
     def __init__(self, specs: tuple[Spec, ...]) -> None:
         self.cells: dict[str, Cell] = {str(i): layers.make_cell(spec) for i, spec in enumerate(specs)}
         self.units = self.cells[str(len(specs) - 1)].units
-        self.output_state = f"{len(specs) - 1}/last_hidden_state"
+        self.output_state = f"cell_{len(specs) - 1}/last_hidden_state"
         self.state_sizes = {
-            name: units for key, cell in self.cells.items() for name, units in prefixed(key, cell.state_sizes)
+            name: units
+            for key, cell in self.cells.items()
+            for name, units in prefixed(f"cell_{key}", cell.state_sizes)
         }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -72,9 +78,13 @@ class StackedCells:
         return tuple(packed)
 
     def unpack(self, state: State) -> dict[str, Array]:
-        """Every part of the state by its name, `0/hidden`."""
+        """Every part of the state by its name, `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
-        return {name: part for (key, cell), own in pairs for name, part in prefixed(key, cell.unpack(own))}
+        return {
+            name: part
+            for (key, cell), own in pairs
+            for name, part in prefixed(f"cell_{key}", cell.unpack(own))
+        }
 
     def output(self, state: State) -> Array:
         """The last cell's hidden state."""
@@ -99,7 +109,8 @@ class StackedCells:
             states.append(after)
 
         def gates() -> dict[str, Gate]:
-            return {name: gate for key, own in gates_of.items() for name, gate in prefixed(key, own())}
+            pairs = (prefixed(f"cell_{key}", own()) for key, own in gates_of.items())
+            return {name: gate for own in pairs for name, gate in own}
 
         return tuple(states), gates
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Case
 from rnncli.errors import UsageError, did_you_mean
+from rnncli.page import cell_number
 from rnncli.specs import describe
 from rnncli.visible import visible
 
@@ -120,7 +121,9 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
         raise UsageError("--gate is for a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[str, list[Panel]] = {}
     for tensor in result.outputs:
-        path, _, name = tensor.name.rpartition("/")
+        path = tensor.name.partition("/")[0]
+        path = path if path.isdigit() else ""
+        name = tensor.name.removeprefix(f"{path}/")
         tensors.setdefault(path, []).append(_returned(case, tensor, name, wanted))
     rows = [Row(f"layer {path}" if path else "", tuple(panels)) for path, panels in tensors.items()]
     times = _times(case, wanted)
@@ -172,7 +175,7 @@ def _traced(steps: Sequence[Step], wanted: Wanted) -> Iterator[Panel]:
     times = tuple(step.timestep for step in steps)
     first = steps[0]
     names = [name for name in (*first.gates, *reversed(tuple(first.state))) if _asked(name, wanted)]
-    for name in sorted(names, key=lambda name: int(name.rpartition("/")[0] or 0)):  # cell by cell
+    for name in sorted(names, key=cell_number):  # cell by cell
         if name in first.state:
             kind = OF_STATE[name.rpartition("/")[2]]
             yield panel(f"{name} state", kind, (step.state[name] for step in steps))

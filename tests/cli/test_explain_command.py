@@ -54,7 +54,7 @@ def test_how_many_terms(rnncli):
     ("words", "code", "said"),
     [
         (("hidden_state[0,3]",), 2, "there is no 3 on the axis units: hidden_state is (1, 3)"),
-        (("hidden_states[0,3,1]",), 2, "With return_sequences there is one"),
+        (("hidden_states[0,3]",), 2, "2 indices, but hidden_states is (1, 4, 3)"),
         (("hidden_state[0,0]", "--depth", "0"), 2, "--depth"),
         (("hidden_state[0,0]", "--engine", "tensorflow"), 2, "Leave --engine out; rnncli trace --check"),
         (("hidden_state[0,0,0]", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,2"), 2, "ConvLSTM1D"),
