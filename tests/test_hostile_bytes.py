@@ -43,8 +43,9 @@ SEEDS = {
         b'"return_sequences": true}}, "lstm"], "weights": {"0/kernel": [[1, 2], [3, 4]], "bias": [1]}}',
         b'{"schema": "rnncli/1", "outputs": [{"name": "hidden_states", "shape": [1, 1, 2], '
         b'"values": [[[1, 2]]]}]}',
-        b'{"class_name": "Bidirectional", "config": {"merge_mode": "sum", "layer": {"class_name": "LSTM", "config": '
-        b'{"units": 3, "kernel_initializer": {"class_name": "Constant", "config": {"value": 0.1}}}}}}',
+        b'{"class_name": "Bidirectional", "config": {"merge_mode": "sum", "layer": {"class_name": '
+        b'"LSTM", "config": {"units": 3, "kernel_initializer": '
+        b'{"class_name": "Constant", "config": {"value": 0.1}}}}}}',
         b'{"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": [{'
         b'"class_name": "GRUCell", "config": {"units": 2}}]}}, "dtype": {"config": {"name": "float32"}}}}',
         b'{"class_name": "Sequential", "config": {"layers": [{"class_name": "InputLayer", "config": {}}, {'
