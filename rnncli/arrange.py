@@ -185,6 +185,8 @@ def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     """Axes in the order of AXES; those that were not named get size 1."""
     import numpy as np
 
+    from rnncli import mapped
+
     if ndim != len(AXES):
         raise UsageError(f"--input-axes names three axes, and this layer takes {ndim}.", "Leave it out.")
     if array.ndim != len(axes):
@@ -193,8 +195,10 @@ def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
             f"{', '.join(axes)}.",
             "Name every axis of the input, in its order.",
         )
-    ordered = np.transpose(array, [axes.index(axis) for axis in AXES if axis in axes])
-    return np.expand_dims(ordered, [place for place, axis in enumerate(AXES) if axis not in axes])
+    order = [axes.index(axis) for axis in AXES if axis in axes]
+    missing = [place for place, axis in enumerate(AXES) if axis not in axes]
+    moved: Array = mapped.seen(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
+    return moved
 
 
 def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
@@ -203,7 +207,9 @@ def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
     if array.ndim == ndim:
         return array
     if array.ndim == ndim - 1 and array.ndim > 1:
-        with_batch = array[None]
+        from rnncli import mapped
+
+        with_batch: Array = mapped.seen(array, lambda view: view[None])
         new = format_shape(with_batch.shape)
         remarks.append(f"one sequence: a batch axis of 1 was put in front, {shape} -> {new}")
         return with_batch
@@ -223,7 +229,7 @@ def _dtype(name: str) -> Any:
 
 
 def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
-    """A mapped array is cast where it is read, and not here."""
+    """An array in a file is cast where it is read, and not here."""
     import numpy as np
 
     from rnncli import mapped

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
+
+from rnncli.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 2**20
 """So many numbers are looked at in one go, about."""
+
+NEAR = 2**16
+"""Bytes of a file that are read in one go, whatever of them is wanted."""
+
+PLACES = (int, np.integer, slice)
+
+MOST = 2**30
+"""Bytes that one call reads at most; the system has a limit near 2**31."""
 
 
 class Growing(NamedTuple):
@@ -22,6 +33,81 @@ class Growing(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     parts: Iterator[NDArray[Any]]
+
+
+class Filed:
+    """An array in a file, whose numbers are read where an index asks for them.
+
+    A file that another program cuts short meanwhile is an InputError; memory mapped to it would end the
+    process.
+
+    view: laid over a mapping of the file, for its shape and its addresses alone.
+    start: the address of the file's first byte there.
+    """
+
+    def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, where: str) -> None:
+        self._file, self._view, self._start, self._where = file, view, start, where
+        self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
+
+    @classmethod
+    def opened(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> Filed:
+        """over: the array whose numbers are in a buffer, from an offset on: where the file is read next."""
+        offset = file.tell()
+        try:
+            view = over(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), offset)
+        except (TypeError, ValueError):
+            raise _shorter(where) from None
+        return cls(file, view, view.ctypes.data - offset, where)
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __getitem__(self, index: Any) -> Any:
+        whole: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
+        if not all(one is None or one is ... or isinstance(one, PLACES) for one in whole):
+            return self[whole[0]][whole[1:]] if isinstance(whole[0], PLACES[:2]) else self[...][index]
+        elliptic = any(one is ... for one in whole)
+        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # without, one number is read
+        return found if found.ndim or elliptic else found[()]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[...], dtype=dtype)
+
+    def seen(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Filed:
+        """The array with its axes in another order, or more of them; `change` gives a view."""
+        return Filed(self._file, change(self._view), self._start, self._where)
+
+    def _read(self, view: NDArray[Any]) -> NDArray[Any]:
+        """What `view` would show; where its numbers lie far apart, part for part along the longest axis."""
+        if not view.size:
+            return np.empty(view.shape, view.dtype)
+        spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
+        first = view.ctypes.data + sum(span for span in spans if span < 0)
+        extent = sum(map(abs, spans)) + view.itemsize
+        if extent <= max(2 * view.nbytes, NEAR):
+            buffer = np.empty(extent, np.uint8)
+            self._fill(buffer.data, first - self._start)
+            return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)
+        axis = max(range(view.ndim), key=lambda place: abs(spans[place]))
+        found = np.empty(view.shape, view.dtype)
+        for place in range(view.shape[axis]):
+            index: Any = (*[slice(None)] * axis, place, ...)
+            found[index] = self._read(view[index])
+        return found
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        while buffer:
+            try:
+                came = os.preadv(self._file.fileno(), [buffer[:MOST]], offset)
+            except OSError as error:
+                raise InputError(f"{self._where}it cannot be read: {error.strerror or error}.") from None
+            if not came:
+                raise _shorter(self._where)
+            buffer, offset = buffer[came:], offset + came
+
+
+def _shorter(where: str) -> InputError:
+    return InputError(f"{where}it became shorter while it was read.", "Write the file, then run this again.")
 
 
 class Cast:
@@ -44,7 +130,12 @@ class Cast:
 
 def is_mapped(array: Any) -> bool:
     """Whether the numbers are in a file and not in memory."""
-    return _map(array) is not None
+    return isinstance(array.array if isinstance(array, Cast) else array, Filed) or _map(array) is not None
+
+
+def seen(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+    """A view of an array, as `change` makes it, wherever the numbers are."""
+    return array.seen(change) if isinstance(array, Filed) else change(array)
 
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:

@@ -18,7 +18,7 @@ def refuse_beyond(needed: int, what: str = "the layers") -> None:
     have = total()
     if needed > have:
         raise InputError(
-            f"{what} would need {_shown(needed)} of memory, and this machine has {_shown(have)}.",
+            f"{what} would need {shown(needed)} of memory, and this machine has {shown(have)}.",
             "Take fewer units, or a smaller input.",
         )
 
@@ -51,7 +51,8 @@ def parse(text: str) -> int:
     return int(size)
 
 
-def _shown(size: float) -> str:
+def shown(size: float) -> str:
+    """A size for the eye: `3.0 GiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024 or unit == "PiB":
             return f"{size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"

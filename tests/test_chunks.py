@@ -141,7 +141,7 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
         assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
@@ -194,7 +194,7 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = unfolding.Unfolded(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
@@ -255,6 +255,25 @@ class TestMapped:
         found = np.load(tmp_path / "a.npy", mmap_mode="r")
         assert sum(len(block) for block in mapped.blocks(found)) == 9
         assert np.array_equal(found, array)
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    @pytest.mark.parametrize("turned", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+    def test_any_index_is_that_of_numpy(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, turned: tuple[int, ...]
+    ) -> None:
+        monkeypatch.setattr(mapped, "NEAR", 8)
+        array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype("f4", order=order)
+        np.save(tmp_path / "a.npy", array)
+        filed: Any = read(Source("a.npy", path=tmp_path / "a.npy")).inputs
+        filed, array = mapped.seen(filed, lambda view: view.transpose(turned)), array.transpose(turned)
+        whole = slice(None)
+        for index in (
+            ..., 0, -1, np.int64(2), slice(1, 3), slice(None, None, -2), (0, 1), (whole, 1), (0, 1, 2),
+            (..., 3), (whole, None, slice(3, 0, -1)), [0, 2], (0, [1, 2]), (whole, [0, 1]), slice(3, 3),
+        ):  # fmt: skip
+            assert np.array_equal(filed[index], array[index]), index
+        with pytest.raises(IndexError):
+            filed[99]
 
 
 @pytest.mark.parametrize(

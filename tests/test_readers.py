@@ -730,6 +730,9 @@ def _models(keras) -> dict:
     }
 
 
+STACKS = ("lstm", "no_bias", "bidirectional", "functional", "nested", "convolutional")
+"""Of these the recurrent layers come first, one after the other."""
+
 NAMES = (
     "lstm", "no_bias", "bidirectional", "stack", "functional", "nested", "convolutional", "cells", "words",
 )  # fmt: skip
@@ -812,7 +815,18 @@ class TestKerasModel:
             read_layers(Source("m", path=models / "functional.keras#beta"))
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize(
+        ("name", "other"), [("stack", "dense"), ("cells", "time_d"), ("words", "embedd")]
+    )
+    def test_layers_that_are_no_stack(self, models, name, other, suffix):
+        path = models / f"{name}{suffix}"
+        with pytest.raises(
+            InputError, match=rf"(?s)the layer {other}.* comes before .* alone behind a #: @m#"
+        ):
+            read_layers(Source("m", path=path))
+
+    @pytest.mark.parametrize("suffix", [".keras", ".h5"])
+    @pytest.mark.parametrize("name", STACKS)
     def test_layers_are_keras_own(self, keras, models, name, suffix):
         path = models / f"{name}{suffix}"
         configs = read_layers(Source(path.name, path=path))

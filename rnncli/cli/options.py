@@ -350,6 +350,20 @@ FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN
 AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
 
 
+class Shown(NamedTuple):
+    """What is shown of a stack, and of several calls."""
+
+    all_layers: AllLayers = False
+    all_calls: Annotated[
+        bool, _flag(OUTPUT, "--all-calls", help="Every call of --calls N, not only the last.")
+    ] = False
+
+    def demand_calls(self, run: RunFlags) -> None:
+        """UsageError where there is one call alone."""
+        if self.all_calls and run.calls == 1:
+            raise UsageError("--all-calls needs --calls N, with N above 1.", "Add --calls 2.")
+
+
 def given(flags: Any) -> dict[str, Any]:
     """The flags of a group that the command line named, by field."""
     return {name: value for name, value in flags._asdict().items() if value is not None}

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import fitting, indexing, pipeline, readers, specs
+from rnncli import beyond, fitting, indexing, pipeline, readers, specs
 from rnncli import layers as registry
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec, walk
 from rnncli.cli import sources
 from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.result import Result
 
+DRAWN = ("dropout", "recurrent_dropout", "rate")
+"""The options of what is drawn anew at every call in training."""
+
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""
 
@@ -31,7 +34,7 @@ Remarks = tuple[str, ...]
 
 
 def case(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False
+    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
 ) -> tuple[Case, Remarks]:
     """The experiment that is asked for, and what is to be said of its input."""
     import random
@@ -50,19 +53,29 @@ def case(
     layers = layers_of(layer, document, name)
     arranged = _arranged(input, document, layers, name)
     shape = arranged.inputs.shape
+    weights = given_weights(run, layer, document, name)
     asked = Case(
         layers=layers,
         inputs=arranged.inputs,
         mask=arranged.mask,
         initial_state=given_states(run, document, name).fitted(layers, shape),
-        weights=given_weights(run, layer, document, name).fitted(layers, shape),
+        weights=weights.fitted(layers, shape),
         seed=seed,
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
         all_layers=all_layers,
+        all_calls=all_calls,
         feature_names=arranged.feature_names,
     )
-    return asked, (*said, *arranged.remarks, *left_out(layer))
+    unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
+    return asked, (
+        *said,
+        *arranged.remarks,
+        *left_out(layer),
+        *drawn(layer, weights),
+        *unanswered,
+        *missing(layers, run, asked),
+    )
 
 
 def _made(
@@ -81,6 +94,25 @@ def _made(
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
         fitting.demand_room(Case(layers=layers, inputs=nothing), 1)
     return sources.made(input, shape, seed), said
+
+
+def missing(
+    layers: tuple[Spec, ...], run: RunFlags, case: Case | None = None, *, stream: bool = False
+) -> Remarks:
+    """What is missing for a stateful layer, or for several calls, to show anything."""
+    stateful = any(inner.config.get("stateful") for spec in layers for inner in walk(spec))
+    if stateful and run.calls == 1 and not stream:
+        return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
+    started = run.initial_state is not None or (case is not None and case.initial_state is not None)
+    if stateful and run.calls > 1 and started and not stream:
+        return ("every call begins with the initial state given: leave it out to see what the layer keeps",)
+    training = run.training if case is None else case.training
+    drawn = training and any(
+        inner.config.get(name) for spec in layers for inner in walk(spec) for name in DRAWN
+    )
+    if run.calls > 1 and not stateful and not drawn:
+        return (f"all {run.calls} calls return the same numbers: add --stateful to keep the state",)
+    return ()
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
@@ -129,6 +161,12 @@ def left_out(flags: LayerFlags) -> Remarks:
     return tuple(filter(None, map(sources.left_out, flags.layer or ())))
 
 
+def drawn(flags: LayerFlags, weights: GivenWeights) -> Remarks:
+    """What is to be said where a --layer names a model, whose weights are not asked for."""
+    models = [word[1:] for word in flags.layer or () if sources.is_model(word)] if weights.raw is None else []
+    return tuple(f"{name}: its weights are not used, but new ones; add --weights {name}" for name in models)
+
+
 def rank_of(layers: tuple[Spec, ...]) -> int:
     """How many axes the first layer's input has; a layer that takes any gets a sequence."""
     return registry.make(layers[0]).input_rank or 3
@@ -139,10 +177,15 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     if not names:
         return result
     known = [tensor.name for tensor in result.outputs]
+    short = list(map(indexing.without_call, known))  # a name alone means that tensor of every call
     for name in names:
-        if name not in known:
+        if name not in (*known, *short):
             raise UsageError(f"--select: there is no tensor {name!r}.", indexing.instead_of(name, known))
-    kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
+    kept = tuple(
+        tensor
+        for tensor, plain in zip(result.outputs, short, strict=True)
+        if tensor.name in names or plain in names
+    )
     return replace(result, outputs=kept)
 
 

@@ -236,7 +236,7 @@ def layer(text: str) -> list[Any]:
         _demand_no_file(text)
         return [text]
     source = named(text[1:])
-    if _is_model(text):
+    if is_model(text):
         return list(readers.read_layers(source))
     from rnncli.readers import json
 
@@ -252,11 +252,11 @@ def _demand_no_file(text: str) -> None:
 
 def left_out(text: str) -> str | None:
     """What is to be said of a --layer that takes less than the whole of a model."""
-    left = readers.left_out(named(text[1:])) if _is_model(text) else []
+    left = readers.left_out(named(text[1:])) if is_model(text) else []
     return f"{text[1:]}: its recurrent layers alone; left out: {listed(left)}" if left else None
 
 
-def _is_model(text: str) -> bool:
+def is_model(text: str) -> bool:
     """Whether a --layer names a saved model, or some of its layers behind a #."""
     names = (text, text.rpartition("#")[0])  # a layer may have a # or a dot in its name, and so may a file
     return text.startswith("@") and any(Path(name).suffix.lower() in MODEL_SUFFIXES for name in names)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
+from rnncli.visible import visible
 
 KEPT = 100
 """Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
@@ -35,10 +36,7 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in _ends(text, 3 * MOST)
-    )
+    shown = visible(_ends(text, 3 * MOST), keep="\n")
     lines = _ends(re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown), MOST).split("\n")
     if len(lines) > LINES:
         lines = [*lines[: LINES - 4], "…", *lines[-3:]]

@@ -30,7 +30,7 @@ def parse(text: str) -> str | Spec:
     initializer = find(text)
     if initializer.needed:
         raise LayerError(
-            f"Keras does not take {snake_case(initializer)} without a {initializer.needed}.",
+            f"{snake_case(initializer)} needs a {initializer.needed}.",
             f"Give it after a colon: {snake_case(initializer)}:0.1",
         )
     return snake_case(initializer)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from rnncli import nested
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
+from rnncli.readers import _chain, _hdf5, _zip
 from rnncli.readers._packages import needed
 
 if TYPE_CHECKING:
@@ -23,10 +20,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Write it with model.save or model.save_weights."
-PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
-"""The groups of which one layer consists."""
-
-SEEDS = frozenset({"seed_generator", "generator"})
 PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 
 
@@ -39,11 +32,12 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - th
 
 def load(source: Source) -> tuple[SavedLayer, ...]:
     """Every layer that has weights, in the model's order; of models inside it too."""
-    with _opened(source) as (file, text):
-        configs = {_name(config): config for config in _leaves(_config(source, file, text))}
-        legacy = file.get("model_weights", file)
-        held = _legacy(legacy, configs) if "layer_names" in legacy.attrs else _current(file)
-        found = tuple(SavedLayer(name, _title(configs.get(name), arrays), arrays) for name, arrays in held)
+    config, held = _held(source, numbers=True)
+    configs = {_name(leaf): leaf for leaf in _leaves(config)}
+    found = tuple(
+        SavedLayer(name, _title(configs.get(name), arrays), arrays)
+        for name, arrays in _by_layer(held.weights, configs)
+    )
     if not found:
         raise InputError(
             f"{source.name}: no layer with weights is in it.", "Build the model, and save it again."
@@ -53,30 +47,36 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
 
 def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """The Keras configs of the layers called so, else of the recurrent ones, in the model's order."""
-    with _opened(source) as (file, text):
-        config = _config(source, file, text)
+    config, _ = _held(source, numbers=False)
     if config is None:
         raise InputError(f"{source.name}: it holds weights and no config.", "Save the model as .keras.")
     known = {_name(leaf): leaf for leaf in _leaves(config)}
     for name in names:
         if name not in known:
             raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
+    try:
+        _chain.demand_stack(config, recurrent(), names)
+    except _chain.RefusedError as error:
+        first = next((name for name, leaf in known.items() if _kind(leaf) in recurrent()), "LAYER")
+        advice = f"Name one layer to be run alone behind a #: @{source.name}#{first}."
+        raise InputError(f"{source.name}: {error}.", advice) from None
     if names:
         return [leaf for name, leaf in known.items() if name in names]
-    return [leaf for leaf in known.values() if leaf.get("class_name") in recurrent()]
+    found = [leaf for leaf in known.values() if _kind(leaf) in recurrent()]
+    if not found:
+        raise InputError(f"{source.name}: there is no recurrent layer in it.", did_you_mean("", known))
+    return found
 
 
 def left_out(source: Source) -> list[str]:
     """What `layers` leaves out where none are named: the others that compute something, `Dense(1)`."""
-    with _opened(source) as (file, text):
-        leaves = list(_leaves(_config(source, file, text)))
+    leaves = list(_leaves(_held(source, numbers=False)[0]))
     kept = (*recurrent(), "InputLayer")
-    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if leaf.get("class_name") not in kept]
+    return [_title(leaf, ()).removesuffix("()") for leaf in leaves if _kind(leaf) not in kept]
 
 
-def _config(source: Source, file: Any, text: bytes | None) -> Any:
+def _config(source: Source, text: str | bytes | None) -> Any:
     """The model's config, of config.json or of the older form's attribute; None where there is none."""
-    text = text or file.attrs.get("model_config")
     orjson = needed("orjson", "JSON")
     try:
         config = None if text is None else orjson.loads(text)
@@ -92,9 +92,8 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
     """The configs of all layers that are no models themselves."""
     if not isinstance(config, dict):
         return
-    inner = config.get("config")
-    held = inner.get("layers") if isinstance(inner, dict) else inner
-    if not isinstance(held, list):
+    held = _chain.layers_of(config)
+    if held is None:
         yield config
         return
     for layer in held:
@@ -102,8 +101,11 @@ def _leaves(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _name(config: dict[str, Any]) -> str:
-    inner = config.get("config")
-    return str(inner.get("name") if isinstance(inner, dict) else config.get("name"))
+    return _chain.name_of(config)
+
+
+def _kind(config: dict[str, Any]) -> str:
+    return str(config.get("class_name"))
 
 
 def _title(config: Any, arrays: tuple[Array, ...]) -> str:
@@ -111,7 +113,7 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         inner = config["config"]
         held = [inner[key] for key in ("layer", "cell") if isinstance(inner.get(key), dict)]
-        held += inner.get("cells") or ()
+        held += inner["cells"] if isinstance(inner.get("cells"), list) else ()
         sizes = [inner[key] for key in ("units", "filters", "output_dim") if key in inner]
         inside = [_title(part, ()) for part in held] or list(map(str, sizes))
         return f"{config.get('class_name')}({', '.join(inside)})"
@@ -122,84 +124,42 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     return " ".join(str(array.shape) for array in arrays)
 
 
-@contextmanager
-def _opened(source: Source) -> Iterator[tuple[Any, bytes | None]]:
-    """The HDF5 file, and config.json where there is one."""
-    h5py = needed("h5py", "Keras's files")
-    data, config = source.content(ADVICE), None
+def _held(source: Source, *, numbers: bool) -> tuple[Any, _hdf5.Held]:
+    """The model's config, None where there is none, and what the HDF5 file holds."""
+    needed("h5py", "Keras's files")
+    data, text = source.content(ADVICE), None
+    if data.startswith(b"PK"):
+        text, data = _unpacked(data, source.name)
+    if text is not None and not numbers:
+        return _config(source, text), _hdf5.Held(None, ())
+    held = _hdf5.read(data, source.name, ADVICE, numbers=numbers)
+    return _config(source, held.config if text is None else text), held
+
+
+def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """config.json and the HDF5 file of a .keras file."""
     try:
-        if data.startswith(b"PK"):
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                config = archive.read("config.json")
-                data = archive.read("model.weights.h5")
-        with h5py.File(io.BytesIO(data), "r") as file:
-            yield file, config
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        _raise_broken(source, error)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _zip.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
+            return archive.read("config.json"), archive.read("model.weights.h5")
+    except _zip.RefusedError as error:
+        raise InputError(f"{name}: {error}.", ADVICE) from None
+    except KeyError:
+        raise InputError(f"{name}: it is a zip file, but no Keras model.", ADVICE) from None
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        raise InputError(f"{name}: it is no Keras file, or cut short.", ADVICE) from None
 
 
-def _raise_broken(source: Source, error: Exception) -> NoReturn:
-    missing = isinstance(error, KeyError) and "archive" in str(error)
-    reason = "it is a zip file, but no Keras model" if missing else "it is no Keras file, or cut short"
-    raise InputError(f"{source.name}: {reason}.", ADVICE) from None
-
-
-def _current(file: Any) -> list[tuple[str, tuple[Array, ...]]]:
-    """Keras 3: `layers/lstm/cell/vars/0`.  Names are sorted there; addresses are in the model's order."""
-    found = ((_shown_name(group), tuple(_arrays(group))) for group in _layer_groups(file))
-    return [(name, arrays) for name, arrays in found if arrays]
-
-
-def _layer_groups(group: Any) -> Iterator[Any]:
-    """The groups of one layer each; a group with other parts than a layer's is a model."""
-    children = _children(group)
-    if "layers" in children:
-        children = {"layers": children["layers"]}
-    inside = [name for name in children if name not in PARTS | SEEDS | {"optimizer"}]
-    if not inside:
-        yield group
-    for name in inside:
-        yield from _layer_groups(children[name])
-
-
-def _arrays(group: Any) -> Iterator[Array]:
-    """The weights in Keras's order: its own, then its parts', forward before backward."""
-    children = _children(group)
-    own = children.pop("vars", {})
-    yield from (np.asarray(own[number]) for number in sorted(own, key=int))
-    for name in sorted(children, key="backward_layer".__eq__):
-        if name not in SEEDS:
-            yield from _arrays(children[name])
-
-
-def _children(group: Any) -> dict[str, Any]:
-    """The groups in a group, in the order in which they were written."""
-    h5py = needed("h5py", "Keras's files")
-    found = {name: child for name, child in group.items() if isinstance(child, h5py.Group)}
-    return dict(sorted(found.items(), key=lambda item: int(h5py.h5o.get_info(item[1].id).addr)))
-
-
-def _shown_name(group: Any) -> str:
-    """As the script says it; older files have only the class, `lstm_1`."""
-    own = group.get("vars")
-    name = None if own is None else own.attrs.get("name")
-    return str(group.name).rpartition("/")[2] if name is None else _text(name)
-
-
-def _legacy(root: Any, configs: dict[str, Any]) -> list[tuple[str, tuple[Array, ...]]]:
-    """The older HDF5 form: `lstm/lstm/lstm_cell/kernel:0`, with the order of layers in an attribute."""
-    found: dict[str, list[Array]] = {}
-    for group in map(_text, root.attrs["layer_names"]):
-        for path in map(_text, root[group].attrs["weight_names"]):
-            if not SEEDS & set(path.split("/")):
-                found.setdefault(_owner(group, path, configs), []).append(np.asarray(root[group][path]))
-    return [(name, tuple(arrays)) for name, arrays in found.items()]
+def _by_layer(
+    weights: Sequence[_hdf5.Weight], configs: dict[str, Any]
+) -> list[tuple[str, tuple[Array, ...]]]:
+    """Every layer's name and weights."""
+    found: dict[tuple[int, str], list[Array]] = {}
+    for place, layer, path, array in weights:
+        found.setdefault((place, _owner(layer, path, configs)), []).append(array)
+    return [(name, tuple(arrays)) for (_, name), arrays in found.items()]
 
 
 def _owner(group: str, path: str, configs: dict[str, Any]) -> str:
     """The layer that a weight belongs to: the group, or where that is a model the layer inside it."""
     return group if group in configs else next((part for part in path.split("/") if part in configs), group)
-
-
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)

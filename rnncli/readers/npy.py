@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Document
 from rnncli.errors import InputError
+from rnncli.readers import _npy
 from rnncli.readers._values import numeric
 
 if TYPE_CHECKING:
@@ -16,38 +15,38 @@ if TYPE_CHECKING:
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".npy",)
-MAGIC = b"\x93NUMPY"
 MAPPED_FROM = 2**24
 """Bytes of a file from which on it is not read into memory."""
 
+ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float32')."
+
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
-    """The array as inputs, of any rank."""
-    return Document(inputs=numeric(load(source), f"{source.name}: "))
+    """The array as inputs, of any rank; that of a large file stays in the file."""
+    size = 0 if source.data is not None else source.file().stat().st_size
+    array = load(source) if size < MAPPED_FROM else _filed(source, size)
+    return Document(inputs=numeric(array, f"{source.name}: "))
 
 
 def load(source: Source) -> Array:
-    """The array as it is; that of a large file stays in the file."""
+    """The array as it is."""
+    data = source.content("Write one with numpy.save.")
     try:
-        if source.data is None and source.file().stat().st_size >= MAPPED_FROM:
-            return np.lib.format.open_memmap(source.file(), mode="r")
-        data = source.content("Write one with numpy.save.")
-        if not data.startswith(MAGIC):
-            raise InputError(f"{source.name}: it is not a .npy file.", "Write one with numpy.save.")
-        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TypeError) as error:
-        advice = "Write numbers of one type with numpy.save, such as array.astype('float32')."
-        raise InputError(f"{source.name}: {_reason(error)}.", advice) from None
-    return array
+        return _npy.read(io.BytesIO(data), len(data))
+    except _npy.RefusedError as error:
+        raise InputError(f"{source.name}: {error}.", ADVICE) from None
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).lower()
-    if isinstance(error, PermissionError):
-        return "there is no permission to read it"
-    if "pickle" in text or "python objects" in text:
-        return "it holds Python objects, not numbers"
-    short = any(sign in text for sign in ("reshape", "mmap length", "eof"))
-    if short or isinstance(error, (EOFError, MemoryError)):
-        return "it is cut short: its header promises more numbers"
-    return "it is not a valid .npy file"
+def _filed(source: Source, size: int) -> Any:
+    from rnncli import mapped
+
+    try:
+        file = source.file().open("rb", buffering=0)
+        header = _npy.header(file, size)
+        return mapped.Filed.opened(file, header.over, f"{source.name}: ")
+    except _npy.RefusedError as error:
+        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+    except PermissionError:
+        raise InputError(f"{source.name}: there is no permission to read it.", "Check its mode.") from None
+    except OSError as error:
+        raise InputError(f"{source.name}: it cannot be read: {error.strerror or error}.") from None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rnncli.errors import InputError
+from rnncli.readers import _npy, _zip
 from rnncli.readers._named import inputs_of
 
 if TYPE_CHECKING:
@@ -17,19 +15,7 @@ if TYPE_CHECKING:
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".npz",)
-BROKEN = (
-    ValueError,
-    EOFError,
-    OSError,
-    MemoryError,
-    KeyError,
-    SyntaxError,
-    TypeError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+ADVICE = "Write it again with numpy.savez."
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers
@@ -43,14 +29,26 @@ def load(source: Source) -> dict[str, Array]:
     if not data.startswith(b"PK"):
         raise InputError(f"{source.name}: it is not a .npz file.", "Write one with numpy.savez.")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except BROKEN as error:
-        reason = (
-            "an array in it holds Python objects" if "pickle" in str(error) else "it is broken or cut short"
-        )
-        raise InputError(f"{source.name}: {reason}.", "Write it again with numpy.savez.") from None
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{source.name}: {name} in it is no array.", "Write it with numpy.savez.")
-    return arrays
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _zip.demand_room(archive, len(data))
+            return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
+    except (_zip.RefusedError, _npy.RefusedError) as error:
+        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        raise InputError(f"{source.name}: it is broken or cut short.", ADVICE) from None
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.removesuffix(".npy")
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    with archive.open(entry) as file:
+        try:
+            array = _npy.read(file, entry.file_size)
+            if file.read(1):  # at its end, and not before, zipfile has compared the checksum
+                raise _npy.RefusedError("it has more bytes than its header promises")
+            return array
+        except _npy.RefusedError as error:
+            reason = str(error).removeprefix("it ")
+            raise _npy.RefusedError(f"{_name(entry)[:100]} in it {reason}") from None

@@ -249,15 +249,63 @@ def test_a_layer_is_read_from_a_config(rnncli: Run, tmp_path: Path) -> None:
 
 def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
-    layers = [keras.layers.LayerNormalization(), keras.layers.LSTM(3, name="own.1"), keras.layers.Dense(1)]
+    layers = [keras.layers.LSTM(3, name="own.1"), keras.layers.Dense(1)]
     model, path = keras.Sequential([keras.Input((4, 5)), *layers]), tmp_path / "model.keras"
     model.save(path)
     shown = rnncli("run", "--layer", f"@{path}", "--weights", str(path), "-f", "json")
     assert answer(shown)["layer"][0]["class_name"] == "LSTM"
-    note = f"note: {path}: its recurrent layers alone; left out: LayerNormalization, Dense(1)\n"
+    note = f"note: {path}: its recurrent layers alone; left out: Dense(1)\n"
     assert note in shown.stderr
+    assert "its weights are not used" not in shown.stderr
     assert note in rnncli("shape", "--layer", f"@{path}").stderr
-    assert "left out" not in rnncli("run", "--layer", f"@{path}#own.1", "--seed", "1").stderr
+    alone = rnncli("run", "--layer", f"@{path}#own.1", "--seed", "1")
+    assert "left out" not in alone.stderr
+    drawn = f"note: {path}#own.1: its weights are not used, but new ones; add --weights {path}#own.1\n"
+    assert drawn in alone.stderr
+    assert drawn in rnncli("run", "--layer", f"@{path}#own.1", "--stream", input="[[[1,2,3,4,5]]]\n").stderr
+
+
+def models(keras: Any) -> dict[str, Any]:
+    """Models that are no stack of recurrent layers."""
+    own, entry = keras.layers, keras.Input((4, 5))
+    first = own.LSTM(3, return_sequences=True, name="first")
+    shared = own.LSTM(5, return_sequences=True, name="first")
+    branches = [own.LSTM(3, name="first")(entry), own.LSTM(3, name="second")(entry)]
+    words = keras.Input((4,))
+    masked = own.LSTM(3, name="first")(own.Embedding(9, 5, mask_zero=True)(words))
+    return {
+        "branches": keras.Model(entry, own.Add()(branches)),
+        "two outputs": keras.Model(entry, branches),
+        "a state": keras.Model(entry, own.LSTM(3, name="second")(entry, initial_state=[branches[0]] * 2)),
+        "twice": keras.Model(entry, shared(shared(entry))),
+        "two inputs": keras.Model([entry, words], [branches[1], masked]),
+        "mask_zero": keras.Model(words, masked),
+        "scaled": keras.Sequential([entry, own.LayerNormalization(), own.LSTM(3, name="first")]),
+        "between": keras.Sequential([entry, first, own.Dense(2), own.GRU(2, name="second")]),
+        "inside": keras.Sequential(
+            [entry, keras.Sequential([first, own.Dense(2)]), own.GRU(2, name="second")]
+        ),
+    }
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_model_that_is_no_stack_is_refused(rnncli: Run, tmp_path: Path, suffix: str) -> None:
+    keras = pytest.importorskip("keras")
+    path = tmp_path / f"model{suffix}"
+    from rnncli import readers
+    from rnncli.errors import InputError
+
+    for what, model in models(keras).items():
+        model.save(path)
+        for names in ("", "#first,second"):
+            if names and what not in ("branches", "two outputs", "between", "inside"):
+                continue
+            with pytest.raises(InputError, match=r"alone behind a #: .*#(first|second)\.") as caught:
+                readers.read_layers(readers.Source(str(path), path=path.with_name(path.name + names)))
+            assert str(caught.value).startswith(f"{path}: ")
+        assert readers.read_layers(readers.Source("m", path=path.with_name(f"{path.name}#first")))
+    refused = rnncli("run", "--layer", f"@{path}", "--weights", str(path))
+    assert (refused.returncode, refused.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("name", ["model.keras", "layer.json"])

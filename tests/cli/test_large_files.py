@@ -93,7 +93,7 @@ class TestMemory:
         assert peak(*some) < nothing + 60
 
 
-DOCUMENT = ("schema", "version", "seed", "layer", "input")
+DOCUMENT = ("schema", "version", "seed", "expression", "layer", "input")
 
 
 @pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
@@ -221,6 +221,27 @@ class TestProgress:
 
     def test_not_in_a_pipe(self, large: Path, rnncli: Run) -> None:
         assert rnncli("run", str(large), *self.args, "-o", os.devnull).stderr == ""
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05, 0.1])
+def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path, late: float) -> None:
+    """Exit 2, and not the end of a process that has read a page that is gone."""
+    path, folder = tmp_path / "in.npy", tmp_path / "out"
+    path.write_bytes(large.read_bytes())
+    folder.mkdir()
+    args = ["run", str(path), "--memory", "1", "--engine", "numpy", "-o", str(folder / "out.npz")]
+    with subprocess.Popen(
+        [*COMMAND, *args], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
+    ) as process:
+        until = time.monotonic() + 30
+        while not list(folder.iterdir()) and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(late)
+        os.truncate(path, 2**20)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "in.npy: it became shorter while it was read.\n" in said
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""The form of a .npy file, alone or in a .npz: a header, and the numbers after it."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"\x93NUMPY"
+VERSIONS = ((1, 0), (2, 0), (3, 0))
+MAX_NDIM = 32
+PIECE = 2**20
+
+
+class RefusedError(Exception):
+    """What is not read, in words that follow the name of the file."""
+
+
+class Header(NamedTuple):
+    """What stands before the numbers."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Of the numbers."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def over(self, buffer: Any, offset: int = 0) -> NDArray[Any]:
+        """The array whose numbers are in `buffer`."""
+        order = "F" if self.fortran else "C"
+        return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
+
+
+def header(file: IO[bytes], size: int) -> Header:
+    """What the header says; the numbers are known to be there, in a file of `size` bytes.
+
+    Raises RefusedError; what `file` itself raises goes through.
+    """
+    start = file.read(len(MAGIC) + 2)
+    if not start.startswith(MAGIC):
+        raise RefusedError("it is not a .npy file")
+    version = tuple(start[len(MAGIC) :])
+    if version not in VERSIONS:
+        raise RefusedError("it is not a valid .npy file")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(file)
+    except OSError:
+        raise
+    except Exception:  # ast, tokenize and numpy.dtype raise many kinds for what is broken
+        raise RefusedError("it is not a valid .npy file") from None
+    found = Header(dtype, shape, fortran)
+    if dtype.hasobject:
+        raise RefusedError("it holds Python objects, not numbers")
+    if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
+        raise RefusedError("it is not a valid .npy file")
+    if found.nbytes > size - file.tell():
+        raise RefusedError("it is cut short: its header promises more numbers")
+    if not found.nbytes and len(shape) > 1:  # a zero beside what overflows
+        found = found._replace(shape=tuple(min(length, 1) for length in shape))
+    return found
+
+
+def read(file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a file, or an entry of a zip file, of `size` bytes.  Raises as `header`."""
+    found = header(file, size)
+    array = np.empty(found.shape, found.dtype, order="F" if found.fortran else "C")
+    flat = array.T if found.fortran else array
+    buffer, done = flat.reshape(-1).view(np.uint8).data if array.size else memoryview(b""), 0
+    while done < len(buffer):
+        came = file.readinto(buffer[done : done + PIECE])  # type: ignore[attr-defined]
+        if not came:
+            raise RefusedError("it is cut short: its header promises more numbers")
+        done += came
+    return array
