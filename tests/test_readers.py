@@ -347,10 +347,10 @@ class TestCsv:
 
     @pytest.mark.parametrize("sign", ['"', "'", '",', "a,", "a\n", '"a'])
     def test_the_search_for_a_delimiter_is_short(self, sign):
-        begun = time.monotonic()
+        begun = time.process_time()
         with suppress(InputError):
             read(source(sign * (200_000 // len(sign))), "csv")
-        assert time.monotonic() - begun < 2
+        assert time.process_time() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch, tmp_path):
         from rnncli.readers import _text

@@ -15,6 +15,8 @@ from rnncli.visible import visible
 KEPT = 100
 """Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
 
+LONG = re.compile(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})")
+"""A word that is."""
 
 MOST = 1500
 """Signs of a message, whatever it quotes."""
@@ -36,8 +38,8 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
-    shown = visible(_ends(text, 3 * MOST), keep="\n")
-    lines = _ends(re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown), MOST).split("\n")
+    shown = visible(_ends(LONG.sub(r"\1…\2", text), 3 * MOST), keep="\n")
+    lines = _ends(LONG.sub(r"\1…\2", shown), MOST).split("\n")
     if len(lines) > LINES:
         lines = [*lines[: LINES - 4], "…", *lines[-3:]]
     return "\n".join(lines)
