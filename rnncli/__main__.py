@@ -24,11 +24,11 @@ def main() -> NoReturn:
     """Answer the command line and leave with its exit code."""
     gc.disable()  # Loading makes much that stays; looking for garbage in it takes time and finds none.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, ended)
     if not os.environ.get("RNNCLI_DEBUG"):  # what a signal left half closed complains when it is let go
         sys.unraisablehook = lambda _: None
     try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, ended)
         from rnncli.cli.app import main as answer
 
         code = answer(sys.argv[1:])

@@ -47,12 +47,17 @@ def _gelu(np: Any, x: Any) -> Any:
     return 0.5 * x * tails.reshape(scaled.shape).astype(x.dtype)
 
 
+def _elu(np: Any, x: Any) -> Any:
+    """exp(x) - 1 as TensorFlow computes it, which is 0 at -1e-20."""
+    return np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x)
+
+
 def _selu(np: Any, x: Any) -> Any:
-    return np.where(x > 0, _SELU_SCALE * x, _SELU_BELOW * np.expm1(np.minimum(x, 0)))
+    return np.where(x < 0, _SELU_BELOW * (np.exp(np.minimum(x, 0)) - 1), _SELU_SCALE * x)
 
 
 def _soft_shrink(np: Any, x: Any) -> Any:
-    return np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0 * x))
+    return np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0))
 
 
 def _softmax(np: Any, x: Any) -> Any:
@@ -67,13 +72,39 @@ def _log_softmax(np: Any, x: Any) -> Any:
 
 def _sparsemax(np: Any, x: Any) -> Any:
     """Martins and Astudillo, "From softmax to sparsemax", 2016, algorithm 1."""
-    falling = np.sort(x, axis=-1)[..., ::-1]
+    falling = _falling(np, x)
     sums = np.cumsum(falling, axis=-1, dtype=x.dtype)
     counts = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     support = falling - (sums - 1) / counts > 0
     total = np.where(support, sums, 0).sum(axis=-1, keepdims=True)
     size = support.sum(axis=-1, keepdims=True).astype(x.dtype)
     return np.maximum(x - (total - 1) / size, 0)
+
+
+def _falling(np: Any, x: Any) -> Any:
+    """Every row from its largest number to its smallest.
+
+    NaN is neither larger nor smaller, so it matters how TensorFlow sorts: rows of at most 16 numbers by
+    insertion.  In longer rows NaN is put last, and TensorFlow may have it elsewhere.
+    """
+    falling = -np.sort(-x, axis=-1)
+    broken = np.isnan(x).any(axis=-1)
+    if x.shape[-1] <= 16 and broken.any():
+        falling[broken] = [_inserted(row) for row in x[broken].tolist()]
+    return falling
+
+
+def _inserted(row: list[float]) -> list[float]:
+    """std::sort's insertion: a number larger than the first goes to the front, past every NaN."""
+    found: list[float] = []
+    for number in row:
+        place = len(found)
+        if found and number > found[0]:
+            place = 0
+        while place and number > found[place - 1]:
+            place -= 1
+        found.insert(place, number)
+    return found
 
 
 _FORMULAS: Mapping[str, Formula] = {
@@ -84,7 +115,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "relu": lambda np, x: np.maximum(x, 0),
     "relu6": lambda np, x: _between(np, x, 0, 6),
     "leaky_relu": lambda np, x: np.where(x > 0, x, _LEAK * x),
-    "elu": lambda np, x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "elu": _elu,
     "selu": _selu,
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
     "gelu": _gelu,
@@ -97,9 +128,9 @@ _FORMULAS: Mapping[str, Formula] = {
     "exponential": lambda np, x: np.exp(x),
     "hard_tanh": lambda np, x: _between(np, x, -1, 1),
     "tanh_shrink": lambda np, x: x - np.tanh(x),
-    "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0 * x),
+    "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0),
     "soft_shrink": _soft_shrink,
-    "sparse_plus": lambda np, x: np.where(x <= -1, 0 * x, np.where(x < 1, 0.25 * np.square(x + 1), x)),
+    "sparse_plus": lambda np, x: np.where(x <= -1, 0, np.where(x < 1, 0.25 * np.square(x + 1), x)),
     "sparse_sigmoid": lambda np, x: _between(np, 0.5 * (x + 1), 0, 1),
     "log_sigmoid": lambda np, x: -np.logaddexp(-x, 0),
     "softmax": _softmax,

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnncli import nested
+from rnncli import memory, nested
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.shapes import format_shape
 
@@ -128,6 +128,7 @@ def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str
         size *= length
     if size > 2**31:
         raise UsageError(f"an input of {format_shape(shape)} is {size} numbers.", "Make it smaller.")
+    memory.refuse_beyond(size * (8 + 8 * (fill != "zeros")), f"an input of {format_shape(shape)}")
     random = np.random.default_rng(seed)
     if fill == "normal":
         array = random.standard_normal(shape)

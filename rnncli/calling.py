@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rnncli import claims, engines, fitting
 from rnncli.case import Case
 from rnncli.errors import EngineError, UsageError
+from rnncli.indexing import without_call
 from rnncli.initializers import SeedStream
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
@@ -41,8 +42,9 @@ class _Opened:
         self.engine = engine
         self.call = engines.get(engine).opened(case, *weights_and_seeds(case, engine))
         stack, all_layers = Stack(case.layers), case.all_layers
-        self.claims = stack.claims(all_layers=all_layers)
+        self.claims = said_of(case)
         self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
+        self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
         self.dtype = str(case.inputs.dtype)
 
     def __call__(self, one: Case) -> Result:
@@ -54,8 +56,14 @@ class _Opened:
 
     def _named(self, case: Case, computed: engines.Computed) -> Result:
         """Raises EngineError where a tensor has not the shape that it should have."""
-        infos = self.infos(case.inputs.shape)
-        kept = computed.tensors if case.all_layers else computed.tensors[-1:]
+        calls = (*computed.earlier, computed.tensors)
+        infos = [
+            info._replace(name=prefix + info.name)
+            for prefix in prefixes(case)
+            for info in self.infos(case.inputs.shape)
+        ]
+        times = self.times(case.inputs.shape)
+        kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
         arrays = [tensor for layer in kept for tensor in layer]
         tensors = {info.name: array for info, array in zip(infos, arrays, strict=True)}
         for name, _, shape in infos:
@@ -68,7 +76,10 @@ class _Opened:
             layers=case.layers,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
-            outputs=tuple(NamedTensor(name, axes, tensors[name], equal[name]) for name, axes, _ in infos),
+            outputs=tuple(
+                NamedTensor(name, axes, tensors[name], equal[name], times.get(without_call(name), ()))
+                for name, axes, _ in infos
+            ),
             trace=computed.trace,
             weights=computed.weights,
             conditions=conditions(case),
@@ -102,18 +113,42 @@ def _ready(case: Case) -> Case:
     return dataclasses.replace(case, inputs=inputs, initial_state=states)
 
 
-def parted(result: Result, sizes: Sequence[int], *, all_layers: bool = False) -> Iterator[Result]:
-    """The results of the cases whose inputs were joined along the batch, `sizes` sequences each."""
+def prefixes(case: Case) -> tuple[str, ...]:
+    """What stands before the names: `call 1/`, `call 2/`, ... where every call is asked for, else ""."""
+    return tuple(f"call {number}/" for number in range(1, case.calls + 1)) if case.all_calls else ("",)
+
+
+def said_of(case: Case) -> dict[str, tuple[str, ...]]:
+    """By name what ought to hold of a tensor; of a later call also that it is as the one before."""
+    own = Stack(case.layers).claims(all_layers=case.all_layers)
+    if not case.all_calls:
+        return own
+    names = [info.name for info in Stack(case.layers).outputs(case.inputs.shape, all_layers=case.all_layers)]
+    calls = prefixes(case)
+    return {
+        prefix + name: (
+            *(f"{prefix}{claim}" for claim in own.get(name, ())),
+            *([f"{calls[place - 1]}{name}"] if place else []),
+        )
+        for place, prefix in enumerate(calls)
+        for name in names
+    }
+
+
+def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
+    """The results of the cases whose inputs were joined along the batch, `sizes` sequences each.
+
+    case: one of them.
+    """
     if len(sizes) == 1:
         yield result
         return
-    said, start = Stack(result.layers).claims(all_layers=all_layers), 0
+    said, start = said_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
         equal = claims.holding(said, own)
         outputs = tuple(
-            NamedTensor(tensor.name, tensor.axes, own[tensor.name], equal[tensor.name])
-            for tensor in result.outputs
+            tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )
         shape = (size, *result.input_shape[1:])
         yield dataclasses.replace(result, input_shape=shape, outputs=outputs)

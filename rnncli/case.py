@@ -50,6 +50,7 @@ class Case:
         them from `seed`.
     seed: what `keras.utils.set_random_seed` would get.
     calls: how often the same inputs are given to the same layers.
+    all_calls: every call's tensors are returned, and not only the last one's.
     """
 
     layers: tuple[Spec, ...]
@@ -60,6 +61,7 @@ class Case:
     seed: int = 0
     training: bool = False
     calls: int = 1
+    all_calls: bool = False
     all_layers: bool = False
     traced: bool = False
     feature_names: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from math import prod
 from rnncli import memory
 from rnncli.case import Case, walk
 from rnncli.layers.stack import Stack
-from rnncli.result import NamedTensor, Result
+from rnncli.result import Result
 
 COMFORTABLE = 64 * 2**20
 """Bytes beyond which a larger chunk is no faster."""
@@ -72,7 +72,7 @@ def joined(results: Iterator[Result], batch: int) -> Result:
             array[done:end] = tensor.values
         done = end
     outputs = tuple(
-        NamedTensor(tensor.name, tensor.axes, array, agreed.equals[tensor.name])
+        tensor._replace(values=array, equals=agreed.equals[tensor.name])
         for tensor, array in zip(first.outputs, arrays, strict=True)
     )
     shape = (batch, *first.input_shape[1:])

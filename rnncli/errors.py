@@ -58,6 +58,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     )
     if near:
         return f"Did you mean {folded[near[0]]}?"
+    if len(names) == 1:
+        return f"There is only {names[0]}."
     return f"It is one of {listed(names)}." if names else ""
 
 

@@ -65,6 +65,7 @@ def _needed(stack: Stack, case: Case, input_shape: Shape) -> int:
         [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
         for shapes in (stack.weight_shapes(input_shape), _output_shapes(stack, input_shape))
     )
+    outputs *= case.calls if case.all_calls else 1
     drawn = 24 * max(weights, default=0) if case.weights is None else 0
     return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + sum(outputs)) + drawn
 

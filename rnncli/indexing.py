@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Index = tuple["int | slice", ...]
 """What NumPy takes between brackets, an axis each; axes that are left out are whole."""
 
-_TEXT = re.compile(r"\s*(?P<name>[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
+_TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
 _NUMBER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
@@ -56,6 +56,11 @@ def instead_of(name: str, known: Sequence[str]) -> str:
     if "last_" in name and stateless and any("hidden_state" in other for other in known):
         return f"States come with return_state; without, there is {listed(known)}."
     return did_you_mean(name, known)
+
+
+def without_call(name: str) -> str:
+    """`call 2/hidden_state`, where every call is shown, as `hidden_state`."""
+    return name.partition("/")[2] if name.startswith("call ") else name
 
 
 def last_of(info: TensorInfo) -> str:

@@ -9,6 +9,7 @@ from rnncli.explanation import Place, Target
 from rnncli.layers._equations import Entry, Now, Product, Sum
 from rnncli.layers._layer import within
 from rnncli.layers.stack import Stack
+from rnncli.recorded import Recorded, runs
 from rnncli.result import Step, TensorInfo
 
 if TYPE_CHECKING:
@@ -66,10 +67,11 @@ class Source:
         self.stack = Stack(result.layers)
         self.shapes: list[Any] = [shape for _, shape in self.stack.input_shapes(result.input_shape)]
         self.tensors = {tensor.name: tensor.values for tensor in result.outputs}
-        self.loops: dict[tuple[int, str], list[Step]] = {}
-        for step in result.trace:
-            both = len(self.stack.layers[step.layer].loops) > 1
-            self.loops.setdefault((step.layer, step.direction if both else ""), []).append(step)
+        self.loops: dict[tuple[int, str], Recorded] = {}
+        for steps in runs(result.trace):
+            layer, direction = steps[0].layer, steps[0].direction
+            both = len(self.stack.layers[layer].loops) > 1
+            self.loops[layer, direction if both else ""] = steps
 
     def node(self, target: Target) -> Node:
         """The number that `target` names."""
@@ -103,7 +105,7 @@ class Source:
         *_, name = (part for part in self.step(node).state if part.rpartition("/")[2] == "hidden")
         return name
 
-    def steps(self, node: Inner) -> list[Step]:
+    def steps(self, node: Inner) -> Recorded:
         """Of the node's loop, in the order of processing."""
         return self.loops[node.layer, node.direction]
 

@@ -13,12 +13,12 @@ _UNITS = " KMGT"
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def refuse_beyond(needed: int) -> None:
-    """Raises InputError where `needed` bytes are more than the machine has."""
+def refuse_beyond(needed: int, what: str = "the layers") -> None:
+    """Raises InputError where the `needed` bytes of `what` are more than the machine has."""
     have = total()
     if needed > have:
         raise InputError(
-            f"the layers would need {shown(needed)} of memory, and this machine has {shown(have)}.",
+            f"{what} would need {shown(needed)} of memory, and this machine has {shown(have)}.",
             "Take fewer units, or a smaller input.",
         )
 

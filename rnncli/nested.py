@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """The most axes that an array of NumPy 1 can have."""
 
+MOST_NESTED = 64
+"""Lists and objects in each other: more than any config has, and far fewer than Python can walk through."""
+
 TIME_AXIS = 1
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """What JSON has no number for, written as text."""
@@ -54,8 +57,13 @@ FLAGS = Kind(
 def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
     """Nested lists of numbers to a float64 array of the same rank.
 
+    value: may also be an array already, or a list of arrays, as a large text is read.
     where: what an error begins with, and the index path follows: `notes.json: ` or `notes.json: inputs`.
     """
+    if hasattr(value, "dtype"):
+        return _cast(value)
+    if _is_packed(value):
+        value = [item.tolist() for item in value]
     lengths = _outline(value, where, kind)
     _Check(where, lengths, kind).walk(value, ())
     return _cast(value)
@@ -63,12 +71,38 @@ def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
 
 def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
     """The same; where only the time axis differs in length, one (timesteps, features) array a sequence."""
+    if hasattr(value, "dtype"):
+        return _cast(value)
+    if _is_packed(value):
+        return tuple(map(_cast, value))
     lengths = _outline(value, where, INPUTS)
     check = _Check(where, lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
     check.walk(value, ())
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)
     return _cast(value)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other more than MOST_NESTED deep; does not recurse."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
+        level = [item for items in inner if not _HOLDING.isdisjoint(map(type, items)) for item in items]
+        if not level:
+            return False
+    return any(map(_holds, level))
+
+
+_HOLDING = frozenset({list, dict})
+
+
+def _holds(node: Any) -> bool:
+    return isinstance(node, (list, dict))
+
+
+def _is_packed(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and hasattr(value[0], "dtype")
 
 
 def path_text(place: Iterable[int]) -> str:
@@ -84,7 +118,7 @@ def describe(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f'the text "{value if len(value) <= 30 else value[:29] + "…"}"'
-    if isinstance(value, list):
+    if isinstance(value, list) or hasattr(value, "dtype"):
         return f"a list of {len(value)}"
     return "an object" if isinstance(value, dict) else f"the number {value}"
 

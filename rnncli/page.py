@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from rnncli.visible import visible
+
 if TYPE_CHECKING:
     from rnncli.case import Array, Shape
     from rnncli.mapped import Growing
@@ -60,11 +62,19 @@ def histogram(counts: Sequence[int], view: View) -> str:
     return "".join(bars[-(-count * (len(bars) - 1) // highest)] for count in counts)
 
 
-class Span(NamedTuple):
-    """A piece of text of one style."""
-
+class _Span(NamedTuple):
     text: str
-    style: str = ""
+    style: str
+
+
+class Span(_Span):
+    """A piece of text of one style, with no control character in it, whatever a file calls its columns."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, style: str = "") -> Span:
+        """`text` as every renderer may show it."""
+        return super().__new__(cls, visible(text), style)
 
 
 Line: TypeAlias = tuple[Span, ...]
@@ -82,10 +92,14 @@ class Later:
 
 
 class Numbers(NamedTuple):
-    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows."""
+    """The values of a tensor, one axis name an axis; a renderer decides how many of them it shows.
+
+    time: as in result.NamedTensor.
+    """
 
     values: Array
     axes: tuple[str, ...]
+    time: Sequence[int] = ()
 
 
 Cell: TypeAlias = tuple[Line | Numbers, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,12 +22,16 @@ class TensorInfo(NamedTuple):
 
 
 class NamedTensor(NamedTuple):
-    """A returned tensor.  `equals`: claims that were checked, e.g. `hidden_states[:, -1, :]`."""
+    """A returned tensor.  `equals`: claims that were checked, e.g. `hidden_states[:, -1, :]`.
+
+    time: the input's index of each row of a sequence, where that is not the row's own; else empty.
+    """
 
     name: str
     axes: tuple[str, ...]
     values: Array
     equals: tuple[str, ...] = ()
+    time: Sequence[int] = ()
 
 
 class Gate(NamedTuple):
@@ -75,7 +79,7 @@ class Result:
     input_shape: tuple[int, ...]
     input_dtype: str
     outputs: tuple[NamedTensor, ...]
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)

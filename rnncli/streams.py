@@ -144,7 +144,7 @@ class Stream:
             return
         self._begun = True
         sizes = [len(case.inputs) for case in cases]
-        yield from calling.parted(result, sizes, all_layers=cases[0].all_layers)
+        yield from calling.parted(result, sizes, cases[0])
 
     def _joined(self, cases: list[Case]) -> Case:
         """As one.  A stateful layer begins where it is told to, and goes on from where it was left."""

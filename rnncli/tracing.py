@@ -9,14 +9,11 @@ from rnncli import activations
 from rnncli.case import Spec
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
-from rnncli.result import Gate, Result, Step
+from rnncli.recorded import Recorded, quantities, runs
+from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-
-STATUSES = ("computed", "held", "zeroed")
-"""What a step's status may be; its place here is its number where only numbers can be stored."""
-
 
 DIRECTIONS = ("forward_", "backward_")
 
@@ -40,7 +37,7 @@ class Loop(NamedTuple):
     layer: int
     path: str
     direction: str
-    steps: tuple[Step, ...]
+    steps: Recorded
     cells: Mapping[str, Mapping[str, Any]]
 
     def bounds(self, quantity: str) -> tuple[float, float] | None:
@@ -60,20 +57,11 @@ class Loop(NamedTuple):
 
     def stacked(self) -> dict[str, Array]:
         """Every quantity by name, (batch, steps, units), in the order of processing."""
-        import numpy as np
-
-        found: dict[str, list[Array]] = {}
-        for step in self.steps:
-            for name, values in quantities(step):
-                found.setdefault(name, []).append(values)
-        return {name: np.stack(parts, axis=1) for name, parts in found.items()}
+        return {name: self.steps.column(name) for name in self.steps.names()}
 
     def status(self) -> Array:
         """Each step's place in STATUSES, (batch, steps)."""
-        import numpy as np
-
-        rows = [[STATUSES.index(status) for status in step.status] for step in self.steps]
-        return np.array(rows, np.uint8).T
+        return self.steps.status()
 
 
 class Trace(NamedTuple):
@@ -92,30 +80,18 @@ class Trace(NamedTuple):
         return self.batch[place] if self.batch is not None else place
 
 
-def quantities(step: Step) -> Iterator[tuple[str, Array]]:
-    """`input.preactivation`, `input.activation`, ..., `hidden`, `cell`, `output`, each (batch, units)."""
-    for name, gate in step.gates.items():
-        yield f"{name}.preactivation", gate.preactivation
-        if gate.recurrent is not None:
-            yield f"{name}.recurrent", gate.recurrent
-        yield f"{name}.activation", gate.activation
-    yield from step.state.items()
-    yield "output", step.output
-
-
 def of(result: Result) -> Trace:
     """The steps of `result`, each with those of its own loop.  Raises UsageError where there are none."""
     stack = Stack(result.layers)
-    steps: dict[tuple[int, str], list[Step]] = {}
-    for step in result.trace:
-        steps.setdefault((step.layer, step.direction), []).append(step)
-    if not steps:
+    found = runs(result.trace)
+    if not found:
         names = ", ".join(dict.fromkeys(spec.class_name for spec in result.layers))
         raise UsageError(f"{names} has no time steps to trace.", "Trace a recurrent layer, such as lstm.")
-    return Trace(tuple(_loop(stack, *key, tuple(own)) for key, own in steps.items()))
+    return Trace(tuple(_loop(stack, steps) for steps in found))
 
 
-def _loop(stack: Stack, index: int, direction: str, steps: tuple[Step, ...]) -> Loop:
+def _loop(stack: Stack, steps: Recorded) -> Loop:
+    index, direction = steps[0].layer, steps[0].direction
     layer: Any = stack.layers[index]
     path = stack.prefix(index)
     if len(layer.loops) > 1:
@@ -137,10 +113,8 @@ def narrowed(trace: Trace, kept: Kept) -> Trace:
     loops = []
     for loop in trace.loops:
         steps = _indices("--step", kept.steps, [len(loop.steps)], "time steps")
-        left = tuple(
-            _step(step, batch, units, gates) for step in loop.steps if steps is None or step.timestep in steps
-        )
-        loops.append(loop._replace(steps=left))
+        left = loop.steps if steps is None else loop.steps.only(steps)
+        loops.append(loop._replace(steps=left.cut(batch, units, gates)))
     return Trace(tuple(loops), batch, units)
 
 
@@ -173,30 +147,6 @@ def _named(wanted: Sequence[str] | None, trace: Trace) -> frozenset[str] | None:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
         found.update(meant)
     return frozenset(found)
-
-
-def _step(
-    step: Step,
-    batch: tuple[int, ...] | None,
-    units: tuple[int, ...] | None,
-    gates: frozenset[str] | None,
-) -> Step:
-    def cut(values: Any) -> Any:
-        if values is None:
-            return None
-        values = values if batch is None else values[list(batch)]
-        return values if units is None else values[:, list(units)]
-
-    return step._replace(
-        status=step.status if batch is None else tuple(step.status[index] for index in batch),
-        gates={
-            name: Gate(*map(cut, (gate.preactivation, gate.activation, gate.recurrent)))
-            for name, gate in step.gates.items()
-            if gates is None or name in gates
-        },
-        state={name: cut(values) for name, values in step.state.items()},
-        output=cut(step.output),
-    )
 
 
 def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
@@ -259,12 +209,7 @@ def _is_every_layer(stack: Stack, result: Result) -> bool:
 
 def _ends(layer: Any, loops: Sequence[Loop]) -> Iterator[Array]:
     """Outputs, then states, in Keras's order."""
-    import numpy as np
-
-    outputs = [
-        np.stack([step.output for step in loop.steps], axis=1) if layer.sequences else loop.steps[-1].output
-        for loop in loops
-    ]
+    outputs = [loop.steps.column("output") if layer.sequences else loop.steps[-1].output for loop in loops]
     if len(loops) == 1:
         yield outputs[0]
     else:

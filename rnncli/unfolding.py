@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ class GrowingTensor(NamedTuple):
     name: str
     axes: tuple[str, ...]
     values: mapped.Growing
+    time: Sequence[int] = ()
 
 
 class Unfolded:
@@ -52,6 +53,7 @@ class Unfolded:
                 tensor.name,
                 tensor.axes,
                 mapped.Growing((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
+                tensor.time,
             )
             for tensor, own in zip(first.outputs, parts, strict=True)
         )

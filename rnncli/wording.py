@@ -15,6 +15,8 @@ WORDS: dict[str, dict[str, str]] = {
         "meaning": "meaning",
         "input": "input",
         "seed": "seed",
+        "line": "line",
+        "call": "call {}",
         "engine": "engine",
         "layer": "layer",
         "weight": "weight",
@@ -55,6 +57,7 @@ WORDS: dict[str, dict[str, str]] = {
         "backward": "backward",
         "bars": "bars",
         "numbers": "every number: --full, or --unit N",
+        "single numbers": "a single number is that of unit {unit}",
         "held": "masked: state held, output repeated",
         "first": "masked: state held, output zero as none came before",
         "zeroed": "masked: state held, output zeroed",
@@ -129,6 +132,8 @@ WORDS: dict[str, dict[str, str]] = {
         "meaning": "의미",
         "input": "입력",
         "seed": "시드",
+        "line": "줄",
+        "call": "{}번째 호출",
         "engine": "엔진",
         "layer": "층",
         "weight": "가중치",
@@ -165,6 +170,7 @@ WORDS: dict[str, dict[str, str]] = {
         "backward": "역방향",
         "bars": "막대",
         "numbers": "모든 값: --full 또는 --unit N",
+        "single numbers": "숫자가 하나면 유닛 {unit}의 값",
         "held": "마스크: 상태 유지, 출력 반복",
         "first": "마스크: 상태 유지, 앞선 출력이 없어 출력은 0",
         "zeroed": "마스크: 상태 유지, 출력은 0",
@@ -245,7 +251,11 @@ def brief(name: str, lang: str = "en") -> str:
 
 
 def _of_tensor(name: str, prefix: str, lang: str) -> str:
-    path, _, base = name.rpartition("/")
     words = WORDS.get(lang, WORDS["en"])
+    if name.startswith("call "):
+        call, _, rest = name.partition("/")
+        text = _of_tensor(rest, prefix, lang)
+        return f"{words['call'].format(call.removeprefix('call '))}: {text}" if text and not prefix else text
+    path, _, base = name.rpartition("/")
     text = words.get(prefix + base, "")
     return f"{words['layer']} {path}: {text}" if path and text else text

@@ -67,11 +67,33 @@ def test_nothing_warns_and_nothing_changes_shape(name: str, x: np.ndarray) -> No
     assert y.dtype == x.dtype
 
 
-def test_infinities_and_nan_go_where_keras_sends_them() -> None:
-    x = np.asarray([[math.inf, -math.inf, math.nan]], "float32")
-    for name in ("sigmoid", "tanh", "relu", "linear", "softplus", "exponential", "hard_sigmoid"):
-        theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
-        np.testing.assert_array_equal(activations.get(name)(x), theirs, err_msg=name)
+SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 0.5, -0.5, 1, -1, -1.5, 3, -3, 1e-20, -1e-20]
+
+
+def as_keras(name: str, x: np.ndarray) -> None:
+    """NaN, infinities and the signs of zeros too; what is below 1e-37 Keras makes 0."""
+    theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
+    ours = activations.get(name)(x)
+    np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7, err_msg=f"{name} of {x}")
+    kept = ~np.isnan(theirs) & (np.abs(ours) > 1e-37) | (theirs == 0) & (ours == 0)
+    np.testing.assert_array_equal(np.signbit(ours[kept]), np.signbit(theirs[kept]), err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
+def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: str) -> None:
+    largest = float(np.finfo(dtype).max)
+    as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 16])
+@pytest.mark.parametrize("name", sorted(ROWWISE))
+def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int) -> None:
+    random = np.random.default_rng(width)
+    x = random.standard_normal((400, width)).astype("float32")
+    picked = random.random(x.shape) < 1.5 / width
+    x[picked] = random.choice([*SPECIAL, 3.4e38, -3.4e38], picked.sum())
+    as_keras(name, x)
 
 
 def test_sigmoid_keeps_small_values_apart() -> None:

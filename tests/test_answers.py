@@ -71,7 +71,16 @@ def test_shapes_are_written_as_python_writes_them(shape, text):
 
 def test_run_document_is_the_contract_s_in_its_order():
     document = RunAnswer(sentence()).document(VIEW)
-    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "outputs"]
+    assert list(document) == [
+        "schema",
+        "version",
+        "engine",
+        "seed",
+        "expression",
+        "layer",
+        "input",
+        "outputs",
+    ]
     assert document["schema"] == "rnncli/1"
     assert document["version"] == __version__
     assert document["input"] == {"shape": [1, 4, 5], "dtype": "float32"}
@@ -142,7 +151,16 @@ def test_what_computes_nothing_has_no_tensors(name):
 
 def test_shape_document():
     document = ShapeAnswer(report()).document(VIEW)
-    assert list(document) == ["schema", "version", "layer", "input", "weights", "parameters", "outputs"]
+    assert list(document) == [
+        "schema",
+        "version",
+        "expression",
+        "layer",
+        "input",
+        "weights",
+        "parameters",
+        "outputs",
+    ]
     assert document["weights"][1] == {"name": "recurrent_kernel", "shape": [3, 12], "parameters": 36}
     assert document["parameters"] == 108
     assert document["outputs"][1] == {
@@ -166,7 +184,17 @@ def test_shape_of_a_stack_names_weights_by_their_path_and_admits_what_it_does_no
 
 def test_matrix_document():
     document = MatrixAnswer(matrix()).document(VIEW)
-    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "matrix", "identities"]
+    assert list(document) == [
+        "schema",
+        "version",
+        "engine",
+        "seed",
+        "expression",
+        "layer",
+        "input",
+        "matrix",
+        "identities",
+    ]
     assert document["identities"] == [["hidden_states[:, -1, :]", "hidden_state", "last_hidden_state"]]
     choices = [(entry["return_sequences"], entry["return_state"]) for entry in document["matrix"]]
     assert choices == [(False, False), (False, True), (True, False), (True, True)]

@@ -142,7 +142,7 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = pipeline.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
         assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
@@ -195,7 +195,7 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = pipeline.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(calling.parted(whole, [2, 2]))
+        halves = list(calling.parted(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = unfolding.Unfolded(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4

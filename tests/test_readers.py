@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,9 +112,12 @@ class TestJson:
             ("[[1, 2], [3", "notes.json: line 1, column 12: it ends too early."),
             ("[[1]]\n[[2]]", "--input-format ndjson"),
             ("[" * 33 + "1" + "]" * 33, "is nested deeper than 32 lists"),
-            ("[" * 900 + "1" + "]" * 900, "is nested deeper than 32 lists"),
-            ("[[1], " + "[" * 900 + "]" * 900 + "]", "notes.json: [1][0] is a list of 1, not a number."),
-            ("[" * 100_000, "nested too deep"),
+            ("[" * 64 + "1" + "]" * 64, "is nested deeper than 32 lists"),
+            ("[" * 65 + "1" + "]" * 65, "notes.json: line 1, column 65: it is nested deeper than 64 lists"),
+            ('{"inputs":\n"a[\\"[", "a": ' + '{"a": ' * 900 + "1" + "}" * 901, "notes.json: line 2, column "),
+            ("[" * 900 + "1" + "]" * 900, "notes.json: line 1, column 65: it is nested deeper"),
+            ("[[1], " + "[" * 60 + "]" * 60 + "]", "notes.json: [1][0] is a list of 1, not a number."),
+            ("[" * 100_000, "line 1, column 65: it is nested deeper than 64"),
             ("[[1]]".encode("utf-16"), "UTF-16"),
             ("[[1]]".encode("utf-16-le"), "UTF-16"),
             (b'[["\xff"]]', "UTF-8"),
@@ -181,7 +186,7 @@ class TestCaseDocument:
             ('{"inputs": [[1]], "seed": 1.0}', "notes.json: seed is the number 1.0."),
             ('{"inputs": [[1]], "training": 1}', "notes.json: training is the number 1."),
             ('{"inputs": [[1]], "layer": 3}', "notes.json: layer is the number 3."),
-            ('{"inputs": [[1]], "layer": ' + "[" * 500 + "]" * 500 + "}", "layer is nested deeper"),
+            ('{"inputs": [[1]], "layer": ' + "[" * 50 + "]" * 50 + "}", "layer is nested deeper"),
             ('{"inputs": [[1]], "weights": [1]}', "notes.json: weights is not an object"),
             ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
             ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
@@ -292,7 +297,9 @@ class TestCsv:
             ("1,2\n\n \n3,4", (2, 2), ()),
             ('"x, y",z\n1,2\n', (1, 2), ("x, y", "z")),
             ('"1","2"\n"3","4"\n', (2, 2), ()),
-            ("t,2020,2021\n1,2,3\n", (1, 3), ("t", "2020", "2021")),
+            ("1;2,5\n3;4,5\n", (2, 2), ()),
+            ("1,5\t2\n3\t4\n", (2, 2), ()),
+            ("a;b\n1;2\n3,5;4\n", (2, 2), ("a", "b")),
         ],
     )
     def test_header_or_not(self, text, shape, names):
@@ -300,8 +307,69 @@ class TestCsv:
         assert document.inputs.shape == shape
         assert document.feature_names == names
 
-    def test_a_header_with_numbers_in_it_is_remarked(self):
-        assert "line 1 as the header" in read(source("t,2020\n1,2\n"), "csv").remarks[0]
+    def test_a_row_with_a_number_is_no_header(self):
+        said = complaint("t,2020\n1,2\n", "csv")
+        assert "line 1, column 1: 't' is not a number." in said
+        assert "A first row with a number in it is data" in said
+
+    @pytest.mark.parametrize(
+        ("text", "options", "array"),
+        [
+            ("1;2,5\n3;4,5\n", {}, [[1, 2.5], [3, 4.5]]),
+            ("2,5;-1\n,5;1,5e1\n", {}, [[2.5, -1], [0.5, 15]]),
+            ("1,5|2\n3|4\n", {}, [[1.5, 2], [3, 4]]),
+            ("id;x\ns.1;1,5\ns.1;2\n", {"batch_column": "id"}, [[[1.5], [2]]]),
+            ("2,5\n3\n", {"decimal": ","}, [[2.5], [3]]),
+            ("1 2,5\n3 4\n", {"decimal": ",", "delimiter": "space"}, [[1, 2.5], [3, 4]]),
+            ("1;2\n" * 30 + "1,5;2\n", {}, [[1, 2]] * 30 + [[1.5, 2]]),
+        ],
+    )
+    def test_decimal_commas(self, text, options, array):
+        assert inputs(text, "csv", **options).tolist() == array
+
+    def test_decimal_commas_are_remarked_where_nobody_said_them(self):
+        assert "comma as the decimal sign" in read(source("1;2,5\n"), "csv").remarks[0]
+        assert read(source("1;2,5\n"), "csv", ReadOptions(decimal=",")).remarks == ()
+
+    @pytest.mark.parametrize(
+        ("text", "options", "said"),
+        [
+            ("1;2,5\n3;4.5\n", {}, "line 1, column 2: '2,5' is not a number."),
+            ("1;1.234,5\n", {}, "line 1, column 2: '1.234,5' is not a number."),
+            ("1;2.5\n3;4,5\n", {"decimal": ","}, "line 1, column 2: '2.5' has a point"),
+            ("1;2,5\n", {"decimal": "."}, "'2,5' is not a number"),
+            ("1,2\n", {"decimal": ",", "delimiter": ","}, "--decimal , and --delimiter , are both given"),
+            ("1,2\n", {"decimal": "x"}, "--decimal 'x' is no decimal sign"),
+        ],
+    )
+    def test_what_is_no_decimal_comma(self, text, options, said):
+        assert said in complaint(text, "csv", **options)
+
+    @pytest.mark.parametrize("sign", ['"', "'", '",', "a,", "a\n", '"a'])
+    def test_the_search_for_a_delimiter_is_short(self, sign):
+        begun = time.monotonic()
+        with suppress(InputError):
+            read(source(sign * (200_000 // len(sign))), "csv")
+        assert time.monotonic() - begun < 2
+
+    def test_a_large_file_is_read_in_pieces(self, monkeypatch, tmp_path):
+        from rnncli.readers import _text
+
+        monkeypatch.setattr(_text, "AT_ONCE", 40)
+        rows = [[index, index / 8] for index in range(50)]
+        file = tmp_path / "rows.csv"
+        file.write_text("\ufeffa;b\r\n" + "".join(f"{a};{b}\r\n".replace(".", ",") for a, b in rows))
+        document = read(Source("rows.csv", path=file))
+        assert (document.inputs.tolist(), document.feature_names) == (rows, ("a", "b"))
+        found = read(Source("rows.csv", path=file), options=ReadOptions(batch_column="a"))
+        assert found.inputs.tolist() == [[[b]] for _, b in rows]
+        with file.open("a") as more:
+            more.write("1;x\n")
+        with pytest.raises(InputError, match=r"line 52, column 2 \(b\): 'x'"):
+            read(Source("rows.csv", path=file))
+        file.write_text(file.read_text() + "1\n")
+        with pytest.raises(InputError, match="line 53 has 1 column, the lines before have 2"):
+            read(Source("rows.csv", path=file))
 
     @pytest.mark.parametrize("name", ["space", " "])
     def test_a_delimiter_by_name(self, name):
@@ -327,6 +395,8 @@ class TestCsv:
             ("a,b\n1,2,3\n", "line 2 has 3 columns, the header has 2."),
             ("1,2,\n3,4,\n", "line 1, column 3: '' is not a number."),
             ("a,b\n", "it has the header a, b and no rows."),
+            ('a,b\nx"y,"2\n3,4\n', "line 2 has a quote that is not closed."),
+            ("1,inf\n1e,1\n", "line 2, column 1: '1e' is not a number."),
             ('a,b\n1,"2\n3",4\n', "line 2 has a quote that is not closed."),
             ('a,b\n"1,5","2,5"\n', "Write a decimal point"),
             ("a b\n1 2\n", "--delimiter"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -109,3 +111,16 @@ def test_another_thread_is_left_alone() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+@pytest.mark.parametrize(
+    ("program", "loading"), [("/usr/bin/rnncli", True), ("-m", True), ("other.py", False)]
+)
+def test_an_interrupt_of_a_command_that_loads_says_nothing(program: str, loading: bool) -> None:
+    """Python's own handler would end it with a traceback; who imports the package keeps his handlers."""
+    code = (
+        f"import sys; sys.argv = [{program!r}]; import rnncli, signal\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.SIG_DFL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{loading}\n"

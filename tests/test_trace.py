@@ -13,7 +13,7 @@ from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import pipeline, renderers, specs, stats, tracing
 from rnncli.answers import run as run_answer
-from rnncli.answers.trace import first_nan, stats_of
+from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
 from rnncli.case import Case
 from rnncli.errors import EngineError, UsageError
 from rnncli.page import View, bar, heat, marks
@@ -70,7 +70,7 @@ def test_bars_rise_with_values():
 
 def test_document_is_the_contract_s():
     document = answer(lstm()).document(View())
-    assert list(document) == ["schema", "version", "engine", "seed", "layer", "input", "trace"]
+    assert list(document) == ["schema", "version", "engine", "seed", "expression", "layer", "input", "trace"]
     step = document["trace"][2]
     assert list(step) == ["layer", "direction", "timestep", "status", "gates", "state", "output"]
     assert step["timestep"] == 2
@@ -355,3 +355,14 @@ def test_a_nan_that_a_mask_shuts_out_is_none():
     assert first_nan(tracing.of(pipeline.trace(replace(shut_out, mask=None)))).startswith(
         "update.preactivation"
     )
+
+
+@pytest.mark.parametrize(("layer", "units"), [("LSTM", 3), ("LSTM", 64), ("GRU", 8), ("SimpleRNN", 5)])
+def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units: int) -> None:
+    asked = Case(layers=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
+    result = pipeline.trace(asked)
+    text = renderers.render(TraceAnswer(result, tracing.of(result)), "table", View(width=80))
+    for step in result.trace:
+        for gate in step.gates.values():
+            assert f" {gate.activation[0, 0]:.4f}" in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -34,8 +34,21 @@ def head_of(result: Result | Gradients) -> dict[str, Any]:
         **head(),
         "engine": result.engine,
         "seed": result.seed,
+        "expression": expression(result.layers),
         "layer": configs(result.layers),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
+        **({"conditions": dict(result.conditions)} if result.conditions else {}),
+    }
+
+
+def short_head_of(result: Result, line: int) -> dict[str, Any]:
+    """The same of a line of a stream, of which all have the same layers.  line: counted from 1."""
+    return {
+        "schema": SCHEMA,
+        "line": line,
+        "engine": result.engine,
+        "seed": result.seed,
+        "expression": expression(result.layers),
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
     }
 
@@ -65,6 +78,19 @@ def _configs(same: _Same) -> list[dict[str, Any]]:
     return Written(to_config(spec) for spec in same.layers)
 
 
+def expression(layers: Sequence[Spec]) -> str | list[str]:
+    """`LSTM(3)`; of a stack a list of them.  A case document takes either as its layer."""
+    return _expression(_Same(layers))
+
+
+@lru_cache(maxsize=4)
+def _expression(same: _Same) -> str | list[str]:
+    from rnncli.specs import describe
+
+    written = Written(describe(spec) for spec in same.layers)
+    return written if len(written) > 1 else str(written[0])
+
+
 def title(layers: Sequence[Spec], view: View) -> Line:
     """`LSTM(3, return_sequences=True)`; a stack from first to last."""
     from rnncli.specs import describe
@@ -82,9 +108,13 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
     return f"{say('input', view.lang)} {shape_text(shape)} {dtype}"
 
 
-def note_of(result: Result | Gradients, view: View) -> Line:
-    """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`."""
-    pieces = [input_text(result.input_shape, result.input_dtype, view)]
+def note_of(result: Result | Gradients, view: View, line: int | None = None) -> Line:
+    """`input (1, 4, 5) float32 · seed 42 · engine numpy`, and what else was asked for: `training`.
+
+    line: of a stream, said first.
+    """
+    pieces = [] if line is None else [f"{say('line', view.lang)} {line}"]
+    pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{say('seed', view.lang)} {result.seed}")
     pieces.append(f"{say('engine', view.lang)} {result.engine}")
@@ -104,6 +134,7 @@ def tensor_head(tensor: NamedTensor | GrowingTensor, lang: str) -> dict[str, Any
     return {
         "name": tensor.name,
         "axes": list(tensor.axes),
+        **({"time": list(tensor.time)} if tensor.time else {}),
         "shape": list(tensor.values.shape),
         "dtype": str(tensor.values.dtype),
         "meaning": meaning(tensor.name, lang),
@@ -135,6 +166,8 @@ def rows_of(
     for block in mapped.blocks(tensor.values, 2**16):
         places = np.unravel_index(np.arange(start, start + block.size), tensor.values.shape)
         by_axis = dict(zip(tensor.axes, places, strict=True))
+        if tensor.time:
+            by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
         indices: list[Iterable[Any]] = [
             by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
         ]

@@ -40,11 +40,15 @@ class Row(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """The rows, how many time steps there are, and the letter of each (row, time) that has an equal."""
+    """The rows, how many time steps there are, and the letter of each (row, place) that has an equal.
+
+    time: the input's index of each place.
+    """
 
     rows: tuple[Row, ...]
     steps: int
     letters: Mapping[tuple[int, int], str]
+    time: Sequence[int]
 
     def identities(self) -> list[list[str]]:
         """Every set of entries that are the same numbers, each entry as NumPy takes it."""
@@ -57,11 +61,12 @@ class Scheme(NamedTuple):
 def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
     """The scheme of the four results of a matrix: each tensor from where most is returned."""
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
-    steps = next(tensor.values.shape[1] for tensor in tensors.values() if "timesteps" in tensor.axes)
+    timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
+    steps = timed.values.shape[1]
     units = _forward_units(results[True, True])
     ordered = sorted(tensors.values(), key=lambda tensor: ("last_" in tensor.name, -len(tensor.axes)))
     rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, units))
-    return Scheme(rows, steps, _letters(rows))
+    return Scheme(rows, steps, _letters(rows), timed.time or range(steps))
 
 
 def _forward_units(result: Result) -> int | None:
@@ -109,7 +114,7 @@ def parts(scheme: Scheme, view: View) -> tuple[Table | Line, ...]:
     dot = marks(view).dot.strip().replace(",", ".")
     said = line(say("letters", view.lang).format(dot=dot), "dim")
     for halves in (True, False):
-        taken = max(room(_name(row)) for row in scheme.rows) + BETWEEN
+        taken = max(room(_name(row)) for row in scheme.rows) + BETWEEN + (len("-1-") if scheme.time[0] else 0)
         if halves and any(row.half for row in scheme.rows):
             taken += max(room(line(_half(row, view))) for row in scheme.rows) + BETWEEN
         shown = _shown(scheme, None if view.width is None else view.width - taken)
@@ -133,13 +138,16 @@ def _shown(scheme: Scheme, left: int | None) -> tuple[int, ...]:
 
 def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Table:
     halves = halves and any(row.half for row in scheme.rows)
-    times = (marks(view).ellipsis if place == GAP else f"t={place}" for place in shown)
+    times = (marks(view).ellipsis if place == GAP else f"t={scheme.time[place]}" for place in shown)
     columns = [Column(say("tensor", view.lang)), *([Column("")] if halves else []), *map(Column, times)]
     rows = []
     for number, row in enumerate(scheme.rows):
         half = (cell(_half(row, view), "dim"),) if halves else ()
         cells = (_entry(scheme, number, place, view) for place in shown)
-        rows.append(((_name(row),), *half, *cells))
+        name = _name(
+            row if scheme.time[0] == 0 else row._replace(subscript=row.subscript.replace("t", "-1-t"))
+        )
+        rows.append(((name,), *half, *cells))
     return Table(tuple(columns), tuple(rows), line(say("scheme", view.lang), "dim"))
 
 

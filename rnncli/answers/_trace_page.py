@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ MOST_ROWS = 24
 EDGE = 3
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
+MOST_TABLES = 2
+"""Where one table has no room for a number of every gate, so many have; more would be a page of fragments."""
 GAP = -1
 """Stands in a list of indices for those that are left out."""
 
@@ -83,12 +85,22 @@ class Field:
     numbers: tuple[int, ...]
     heading: str
 
+    @property
+    def between(self) -> int:
+        """The blanks in front of a number: a single one stands close to its bars."""
+        return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
+
     def width(self, view: View) -> int:
         """The columns it takes."""
         ellipsis = len(marks(view).ellipsis)
         bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
-        numbers = sum(BETWEEN + (ellipsis if unit == GAP else self.quantity.widest) for unit in self.numbers)
+        each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
+        numbers = sum(self.between + columns for columns in each)
         return max(room(line(self.heading)), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
+
+    def with_numbers(self, units: tuple[int, ...]) -> Field:
+        """The same with these units in numbers too."""
+        return replace(self, numbers=units)
 
 
 class _LoopTables:
@@ -233,10 +245,12 @@ class _LoopTables:
 
     def _groups(self) -> Iterator[list[Field]]:
         """The columns, as many of them a table as fit."""
-        fields, width = self._fields(), self.left
+        yield from self._grouped(self._fields())
+
+    def _grouped(self, fields: Sequence[Field]) -> Iterator[list[Field]]:
         group: list[Field] = []
         for one in fields:
-            if group and width is not None and self._taken([*group, one]) > width:
+            if group and not self._fits([*group, one]):
                 yield group
                 group = []
             group.append(one)
@@ -251,23 +265,44 @@ class _LoopTables:
             return [Field(quantity, (), (0,), quantity.label) for quantity in self.quantities]
         if self.view.full:
             return [one for quantity in self.quantities for one in self._every_number(quantity)]
-        fields = [Field(quantity, self._bars(quantity), (), quantity.label) for quantity in self.quantities]
+        fields = self._first_units()
         states = [place for place, one in enumerate(fields) if "." not in one.quantity.name]
         gates = [place for place in range(len(fields)) if place not in states]
         for places in (*([place] for place in reversed(states)), gates):
             more = [
-                Field(one.quantity, one.bars, _numbers(one.quantity), one.heading) if place in places else one
+                one.with_numbers(_numbers(one.quantity)) if place in places else one
                 for place, one in enumerate(fields)
             ]
-            if self.left is not None and self._taken(more) > self.left:
+            if not self._fits(more):
                 break
             fields = more
         return fields
 
+    def _first_units(self) -> list[Field]:
+        """Bars, and the first unit's number beside those of every gate, as far as there is room."""
+        fields = [Field(quantity, self._bars(quantity), (), quantity.label) for quantity in self.quantities]
+        first = [one.with_numbers((0,)) for one in fields]
+        without_cell = [one.with_numbers(()) if _is_cell(one) else one for one in first]
+        gates = [one if "." in one.quantity.name else one.with_numbers(()) for one in first]
+        for wanted in (first, without_cell, gates):
+            if self._fits(wanted):
+                return wanted
+        few = [replace(one, bars=_within(one.quantity.units, FEWEST_BARS)) for one in first]
+        return few if len(list(self._grouped(few))) <= MOST_TABLES else fields
+
+    def _fits(self, fields: Sequence[Field]) -> bool:
+        """Whether one table holds all of them."""
+        return self.left is None or self._taken(fields) <= self.left
+
     @property
     def lacks_numbers(self) -> bool:
-        """Whether some quantity is shown in bars alone."""
-        return any(not one.numbers for one in self._fields())
+        """Whether some quantity is shown in bars alone, or in the number of one unit of several."""
+        return self.shows_first or any(not one.numbers for one in self._fields())
+
+    @property
+    def shows_first(self) -> bool:
+        """Whether the first unit alone of some quantity is shown in numbers."""
+        return any(len(one.numbers) == 1 < one.quantity.units for one in self._fields())
 
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
         if self.left is None:
@@ -313,7 +348,7 @@ class _LoopTables:
         for unit in one.bars:
             spans.append(Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, values[unit], row))
         for place, unit in enumerate(one.numbers):
-            between = " " * (BETWEEN if one.bars or place else 0)
+            between = " " * (one.between if one.bars or place else 0)
             text = ellipsis if unit == GAP else texts[unit].rjust(quantity.widest)
             spans.append(Span(between + text, self._look(quantity, text, row)))
         return (tuple(spans),)
@@ -356,8 +391,15 @@ def _scales(loops: Sequence[_LoopTables], view: View) -> tuple[Line, ...]:
         else:
             lines[-1:] = [joined]
     if any(loop.lacks_numbers for loop in loops):
-        lines.append(say("numbers", view.lang))
+        pieces = [say("numbers", view.lang)]
+        if any(loop.shows_first for loop in loops):
+            pieces.insert(0, say("single numbers", view.lang).format(unit=loops[0].trace.unit(0)))
+        lines.append(marks(view).dot.join(pieces))
     return tuple(line(text, "dim") for text in lines)
+
+
+def _is_cell(one: Field) -> bool:
+    return one.quantity.name.rpartition("/")[2] == "cell"
 
 
 def _numbers(quantity: Quantity) -> tuple[int, ...]:

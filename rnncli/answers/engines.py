@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnncli.answers._parts import head, no_tensors
-from rnncli.page import Column, Page, Records, Table, View, cell
+from rnncli.page import Column, Page, Records, Table, View, cell, line
 from rnncli.wording import say
 
 if TYPE_CHECKING:
@@ -26,14 +26,13 @@ class EnginesAnswer:
         return {**head(), "engines": [engine._asdict() for engine in self.engines]}
 
     def page(self, view: View) -> Page:
-        """One engine a row; those that are missing step back."""
-        headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version", "note"))
+        """One engine a row, its note under its version; those that are missing step back."""
+        headings = tuple(Column(say(key, view.lang)) for key in ("engine", "available", "version"))
         rows = tuple(
             (
                 cell(engine.name, "strong" if engine.available else "dim"),
                 cell(say("yes" if engine.available else "no", view.lang)),
-                cell(engine.version),
-                cell(engine.note, "dim"),
+                (*(cell(engine.version) if engine.version else ()), line(engine.note, "dim")),
             )
             for engine in self.engines
         )

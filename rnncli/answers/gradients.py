@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
-from rnncli.answers._parts import configs, head_of, note_of, title
+from rnncli.answers._parts import configs, expression, head_of, note_of, title
 from rnncli.gradients import EXPLODED, VANISHED, Curve, Gradients
 from rnncli.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line, room
 from rnncli.wording import say
@@ -36,7 +36,7 @@ class GradientsAnswer:
 
         of: tensor, batch, text and how many `entries`.  rule: `vanishes_below` and `explodes_above`, both
         as ratios to the norm at the last processed step that the output depends on.  Each of the layers
-        has its `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
+        has its `expression`, `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
         `direction` (forward, backward, or "" where both read it), `norms` (a number a time step of the
         input, the Frobenius norm of d(of)/d(part)), `masked` (true where a step was left out), and
         `verdict`: `kind` (vanishes, explodes, steady, independent, undefined), `timestep`, `ratio`,
@@ -45,7 +45,7 @@ class GradientsAnswer:
         first = self.found[0]
         target = first.target
         common = head_of(first)
-        del common["layer"]  # each of the layers has its own
+        del common["layer"], common["expression"]  # each of the layers has its own
         return {
             **common,
             "of": {
@@ -56,7 +56,11 @@ class GradientsAnswer:
             },
             "rule": {"vanishes_below": VANISHED, "explodes_above": EXPLODED},
             "layers": [
-                {"layer": configs(found.layers), "curves": [_curve(curve) for curve in found.curves]}
+                {
+                    "expression": expression(found.layers),
+                    "layer": configs(found.layers),
+                    "curves": [_curve(curve) for curve in found.curves],
+                }
                 for found in self.found
             ],
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.answers import _statistics
@@ -15,11 +16,13 @@ from rnncli.answers._parts import (
     note_of,
     records_header,
     rows_of,
+    short_head_of,
     small,
     tensor_document,
     tensor_head,
     title,
 )
+from rnncli.indexing import without_call
 from rnncli.page import Cell, Column, Later, Line, Numbers, Page, Records, Table, View, cell, line, shape_text
 from rnncli.result import NamedTensor, Result
 from rnncli.wording import brief, say
@@ -36,15 +39,24 @@ class RunAnswer:
     """Every returned tensor with its name, shape, meaning and numbers.
 
     stats: by the tensor's name; empty where they were not asked for.
+    line: which line of a stream this answers; None outside a stream.
     """
 
     result: Result
     stats: dict[str, Stats] = field(default_factory=dict)
+    line: int | None = None
 
     def document(self, view: View) -> dict[str, Any]:
-        """The contract's object; `differences` only where they were asked for."""
-        outputs = [self._document(tensor, view) for tensor in self.result.outputs]
-        document = {**head_of(self.result), "outputs": outputs}
+        """The contract's object, short in a stream; `differences` only where they were asked for.
+
+        `outputs` are those of the last call; where all were asked for, `calls` has the outputs of each.
+        """
+        head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
+        calls = _by_call(self.result.outputs)
+        last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
+        document = {**head, "outputs": last}
+        if any(tensor.name.startswith("call ") for tensor in calls[-1]):
+            document["calls"] = [{"outputs": [self._document(one, view) for one in call]} for call in calls]
         if self.result.differences:
             document["differences"] = dict(self.result.differences)
         return document
@@ -52,7 +64,7 @@ class RunAnswer:
     def page(self, view: View) -> Page:
         """One table, a row a tensor; figures, where they were asked for, in another."""
         parts = (table_of(self.result, view), *_statistics.parts(self.stats, view))
-        return Page(title(self.result.layers, view), (note_of(self.result, view),), parts)
+        return Page(title(self.result.layers, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
         """name, batch, timestep, unit, value; an axis that a tensor lacks stays empty."""
@@ -62,10 +74,21 @@ class RunAnswer:
         """What was returned, by name."""
         return {tensor.name: tensor.values for tensor in self.result.outputs}
 
-    def _document(self, tensor: NamedTensor, view: View) -> dict[str, Any]:
+    def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
+        """alone: under the names that it has where no other call is shown."""
         figures = self.stats.get(tensor.name)
+        if alone:
+            call = tensor.name.removesuffix(without_call(tensor.name))
+            equals = tuple(claim.removeprefix(call) for claim in tensor.equals)
+            tensor = tensor._replace(name=without_call(tensor.name), equals=equals)
         own = {} if figures is None else {"stats": _statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
+
+
+def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
+    """The tensors of each call; of one alone, where not every call is shown."""
+    calls = groupby(tensors, key=lambda tensor: tensor.name.removesuffix(without_call(tensor.name)))
+    return [list(call) for _, call in calls] or [[]]
 
 
 class GrowingRunAnswer:
@@ -107,8 +130,10 @@ def stats_of(result: Result) -> dict[str, Stats]:
     """The figures of every tensor."""
     from rnncli import stats, tracing
 
-    bounds = tracing.bounds_of(result)
-    return {tensor.name: stats.of(tensor.values, bounds[tensor.name]) for tensor in result.outputs}
+    plain = {tensor.name: without_call(tensor.name) for tensor in result.outputs}
+    once = replace(result, outputs=tuple(one._replace(name=plain[one.name]) for one in result.outputs))
+    bounds = tracing.bounds_of(once)
+    return {one.name: stats.of(one.values, bounds[plain[one.name]]) for one in result.outputs}
 
 
 def first_nan(result: Result) -> str | None:
@@ -138,5 +163,5 @@ def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[C
     return (
         (*name_cell(tensor.name), *((line(under, "dim"),) if under else ())),
         cell(shape_text(tensor.values.shape)),
-        (Numbers(tensor.values, tensor.axes), *known),
+        (Numbers(tensor.values, tensor.axes, tensor.time), *known),
     )

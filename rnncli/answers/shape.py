@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli.answers._parts import claim_lines, configs, head, input_text, name_cell, no_tensors, note, title
+from rnncli.answers._parts import (
+    claim_lines,
+    configs,
+    expression,
+    head,
+    input_text,
+    name_cell,
+    no_tensors,
+    note,
+    title,
+)
 from rnncli.case import Shape
 from rnncli.page import Column, Line, Page, Records, Span, Table, View, cell, line, shape_text
 from rnncli.result import LayerShapes, ShapeReport
@@ -26,9 +36,11 @@ class ShapeAnswer:
     def document(self, view: View) -> dict[str, Any]:
         """Weights, parameters and outputs; a size that nobody knows is null, a named one its name."""
         report = self.report
+        layers = tuple(layer.spec for layer in report.layers)
         return {
             **head(),
-            "layer": configs(tuple(layer.spec for layer in report.layers)),
+            "expression": expression(layers),
+            "layer": configs(layers),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
                 {"name": name, "shape": list(shape), "parameters": _parameters(shape)}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.answers import _statistics
 from rnncli.answers._parts import head, head_of
 from rnncli.page import Page, Records, View
+from rnncli.recorded import quantities
 from rnncli.result import Gate, Result, Step
-from rnncli.tracing import Loop, Trace, quantities
+from rnncli.tracing import Loop, Trace
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -56,9 +57,11 @@ class Commands(TyperGroup):
         return load(cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does; no command at all asks for the help."""
+        """As click does; no command at all asks for the help, as does `help`, alone or of a command."""
         if not args:
             args = ["--help"]
+        elif args[0] == "help":
+            args = [*args[1:2], "--help"]
         return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -67,7 +70,7 @@ class Commands(TyperGroup):
         """As click does, but a word that is no command is told which one it may have meant."""
         names = self.list_commands(ctx)
         if args[0] not in names:
-            raise UsageError(f"there is no command {args[0]!r}.", did_you_mean(args[0], names))
+            raise UsageError(f"there is no command {args[0]!r}.", _instead_of(args[0], names))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -83,14 +86,39 @@ class Commands(TyperGroup):
         formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
 
 
+def _instead_of(word: str, names: Sequence[str]) -> str:
+    """What to type instead of a word that is no command, and may be what a command takes."""
+    import shlex
+    from pathlib import Path
+
+    from rnncli import specs
+    from rnncli.errors import LayerError
+
+    with suppress(OSError):  # JSON may be too long for a name
+        if word[:1] in ("[", "{", "-") or Path(word).is_file():
+            return f"A command comes first: rnncli run {shlex.quote(word)}"
+    with suppress(LayerError, UsageError):
+        specs.from_flags([word], {})
+        return f"A command comes first: rnncli run --layer {shlex.quote(word)}"
+    near = did_you_mean(word, [*names, "--help", "--version"])
+    return near if near.startswith("Did") else did_you_mean(word, names)
+
+
 def load(name: str) -> click.Command:
-    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES."""
+    """`rnncli/cli/<name>.py` holds a function of that name, and EXAMPLES.
+
+    It may have REFUSED, flags of a shared group that it answers with an error: its help leaves them out.
+    """
     from rnncli.cli.options import expanded
 
     module = importlib.import_module(f"rnncli.cli.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name, cls=Command, epilog=module.EXAMPLES)(expanded(getattr(module, name)))
-    return typer.main.get_command(single)
+    command = typer.main.get_command(single)
+    for param in command.params:
+        if param.name in getattr(module, "REFUSED", ()):
+            param.hidden = True  # type: ignore[attr-defined]
+    return command
 
 
 app = typer.Typer(
@@ -147,6 +175,8 @@ def _failed(error: Exception) -> int:
         said = _unwritten(error)
     elif isinstance(error, MemoryError):
         said = UsageError("there is not enough memory for this.", "Make the input smaller.")
+    elif isinstance(error, RecursionError):
+        said = UsageError("this is nested too deep.", "Put fewer lists, objects or calls into each other.")
     else:
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exception(error)
@@ -185,8 +215,9 @@ def _end_before(error: BaseException) -> int | None:
 
 def _unwritten(error: OSError) -> RnncliError:
     """Readers and writers of files say their own errors; what is left is stdout, to a full disk."""
-    where = error.filename or "standard output"
-    return UsageError(f"{where}: {error.strerror or error}.", "The answer is not complete.")
+    if error.filename:
+        return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")
+    return UsageError(f"standard output: {error.strerror or error}.", "The answer is not complete.")
 
 
 def _bug(error: Exception) -> RnncliError:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,8 +23,12 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         return
     if not output.strip():
         raise UsageError("--output: the name of a file is empty.", "Name a file, or leave --output out.")
-    path = Path(output).expanduser()
-    if path.is_dir():
+    path = expanded(output)
+    try:
+        place = path.resolve(), path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name that is too long
+        raise UsageError(f"{output}: cannot be written: {_reason(error)}.", "Name another file.") from None
+    if place[1] or os.path.basename(output) in ("", ".", ".."):  # noqa: PTH119 - Path drops a slash at the end
         raise UsageError(f"{output}: it is a folder.", "Name a file in it.")
     if not path.parent.is_dir():
         raise UsageError(f"{output}: cannot be written.", f"There is no folder {path.parent}.")
@@ -31,11 +36,27 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         raise UsageError(f"{output}: it is read here, and would be lost.", "Name another file.")
 
 
+def expanded(text: str) -> Path:
+    """The path with a user's home in place of `~`.  UsageError where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = text.partition("/")[0]
+        what = f"{text}: there is no home folder {user}."
+        raise UsageError(what, f"A file of that name is ./{text}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "its links lead in a circle" if isinstance(error, RuntimeError) else "that is no name of a file"
+
+
 def _is(path: Path, other: str | int) -> bool:
     try:
         found = os.fstat(other) if isinstance(other, int) else Path(other).expanduser().stat()
         return os.path.samestat(path.stat(), found)
-    except (OSError, ValueError):  # JSON may be too long for a name
+    except (OSError, ValueError, RuntimeError):  # JSON may be too long for a name
         return False
 
 
@@ -46,13 +67,13 @@ def opened(output: str) -> Iterator[IO[bytes]]:
     UsageError where it cannot be opened, written or put in its place; BrokenPipeError where it is a pipe
     whose reader has gone.
     """
-    path = Path(output).expanduser()
+    path = expanded(output)
     aside = not path.exists() or path.is_file()
     with _whole(path) if aside else nullcontext(path) as part:
         with _said_of(output):
             file = part.open("wb")
         try:
-            yield cast("IO[bytes]", _File(file, output))
+            yield cast("IO[bytes]", _File(file, output, seeks=aside))
         finally:
             with _said_of(output):
                 file.close()
@@ -68,8 +89,14 @@ def write(output: str, data: str | bytes) -> None:
 class _File:
     """A file that says what its disk refuses."""
 
-    def __init__(self, file: IO[bytes], output: str) -> None:
-        self._file, self._output = file, output
+    def __init__(self, file: IO[bytes], output: str, *, seeks: bool) -> None:
+        self._file, self._output, self._seeks = file, output, seeks
+
+    def tell(self) -> int:
+        """Of a device OSError: it says 0 wherever it is."""
+        if not self._seeks:
+            raise UnsupportedOperation
+        return self._file.tell()
 
     def write(self, data: bytes) -> int:
         with _said_of(self._output):

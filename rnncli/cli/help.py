@@ -107,6 +107,9 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         return UsageError(
             f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
         )
+    if isinstance(error, click.exceptions.BadOptionUsage) and "does not take a value" in error.message:
+        name = error.option_name
+        return UsageError(f"{name} does not take a value.", f"Write {name} alone, or leave it out.")
     if isinstance(error, typer.BadParameter) and error.param is not None:
         names = getattr(error.param, "opts", [])
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
@@ -131,4 +134,6 @@ def _near(error: click.exceptions.NoSuchOption) -> str:
 def _sentence(text: str) -> str:
     text = re.sub(r"\bint( range)?$", "integer", text.strip().rstrip("."))
     text = re.sub(r"\bfloat( range)?$", "number", text)
+    text = re.sub(r"is not in the range x>=(\S+)", r"is less than \1", text)
+    text = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is not between \1 and \2", text)
     return f"{text[:1].lower()}{text[1:]}." if text else "not understood."

@@ -10,6 +10,8 @@ rnncli matrix --layer lstm
 rnncli matrix --layer bigru --units 2 --seed 42 --format json
 """
 
+REFUSED = ("return_sequences", "return_state")
+
 
 def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFlags) -> None:
     """return_sequences x return_state, all four side by side, and which entries are equal."""
@@ -25,9 +27,10 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
 
 
 def _refuse_the_varied(layer: LayerFlags) -> None:
-    for name in ("return_sequences", "return_state"):
+    for name in REFUSED:
         if (value := getattr(layer, name)) is not None:
+            flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"
             raise UsageError(
-                f"--{'' if value else 'no-'}{name.replace('_', '-')}: matrix shows every combination of it.",
-                "Leave it out, or ask `rnncli run`.",
+                f"matrix does not take {flag}: it shows the layer with and without {name}.",
+                f"Leave {flag} out, or use rnncli run {flag}.",
             )

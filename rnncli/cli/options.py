@@ -119,6 +119,9 @@ class InputFlags(NamedTuple):
     delimiter: Annotated[
         str | None, _flag(INPUT, "--delimiter", metavar="CHAR", help="CSV: , ; | or tab (default: sniffed).")
     ] = None
+    decimal: Annotated[
+        str | None, _flag(INPUT, "--decimal", metavar="CHAR", help="CSV: the decimal sign, . or ,")
+    ] = None
     pad: Annotated[
         str | None,
         _choice(INPUT, "--pad", "END", ("post", "pre"), "Pad and mask shorter sequences."),
@@ -345,6 +348,20 @@ Memory = Annotated[
 ]
 FailOnNan = Annotated[bool, _flag(RUN, "--fail-on-nan", help="Exit 1 where a NaN comes out.")]
 AllLayers = Annotated[bool, _flag(OUTPUT, "--all-layers", help="Every layer of a stack, not only the last.")]
+
+
+class Shown(NamedTuple):
+    """What is shown of a stack, and of several calls."""
+
+    all_layers: AllLayers = False
+    all_calls: Annotated[
+        bool, _flag(OUTPUT, "--all-calls", help="Every call of --calls N, not only the last.")
+    ] = False
+
+    def demand_calls(self, run: RunFlags) -> None:
+        """UsageError where there is one call alone."""
+        if self.all_calls and run.calls == 1:
+            raise UsageError("--all-calls needs --calls N, with N above 1.", "Add --calls 2.")
 
 
 def given(flags: Any) -> dict[str, Any]:

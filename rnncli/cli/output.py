@@ -16,7 +16,9 @@ from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, GrowingAnswer, View
 
 BINARY = ("npz", "npy", "safetensors")
+FOR_EYES = ("table", "markdown")
 FLOWING = ("ndjson", "json", "table", "markdown")
+FOR_PROGRAMS = ("json", "ndjson", "csv")
 AT_ONCE = 2**20
 """Bytes that are sent together."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
@@ -43,8 +45,11 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
         )
 
+    unlike = _unlike(flags)
+
     def deliver(answer: Answer | GrowingAnswer, remarks: Sequence[str] = ()) -> None:
-        renderer, view = renderers.get(name), view_of(flags, to_file=to_file)
+        remarks = (*remarks, *unlike)
+        renderer, view = renderers.get(name), view_of(flags, name, to_file=to_file)
         if hasattr(renderer, "write"):
             fill(flags.output, lambda file: renderer.write(answer, file))
             terminal.remark(remarks, flags.quiet)
@@ -76,14 +81,17 @@ def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[An
         what = f"--stream: {name} cannot be written a record at a time."
         raise UsageError(what, "Take ndjson, or a table.")
     to_file = not is_stdout(flags.output)
-    view = view_of(flags, to_file=to_file)
+    view = view_of(flags, name, to_file=to_file)
     code = terminal.encoding() if name == "table" and not to_file else "utf-8"
     with _place(flags.output) as file:
+        between = b""
 
         def show(answer: Answer) -> None:
+            nonlocal between
             text = cast("str", renderers.render(answer, name, view))
-            file.write(text.encode(code, "backslashreplace"))
+            file.write(between + text.encode(code, "backslashreplace"))
             file.flush()
+            between = b"\n" if name in FOR_EYES else b""
 
         yield show
 
@@ -145,10 +153,26 @@ def format_of(flags: OutputFlags) -> str:
     return "table" if is_stdout(flags.output) else renderers.for_output(flags.output or "")
 
 
-def view_of(flags: OutputFlags, *, to_file: bool) -> View:
-    """How to show it: a file takes everything, a terminal what it can."""
+def _unlike(flags: OutputFlags) -> tuple[str, ...]:
+    """What is to be said of a file whose suffix means another format than it holds."""
+    if flags.format is None or is_stdout(flags.output):
+        return ()
+    try:
+        meant = renderers.for_output(flags.output or "")
+    except UsageError:  # a suffix of no format
+        return ()
+    if meant == flags.format:
+        return ()
+    return (f"{flags.output} holds {flags.format}, not {meant}, as --format says",)
+
+
+def view_of(flags: OutputFlags, format: str, *, to_file: bool) -> View:
+    """How to show it: a file takes everything, a terminal what it can.
+
+    What programs read is English on every machine, unless --lang is given.
+    """
     environment, stdout = os.environ, sys.stdout
-    lang = flags.lang or terminal.language(environment)
+    lang = flags.lang or ("en" if format in FOR_PROGRAMS else terminal.language(environment))
     if to_file or stdout is None:
         return View(lang=lang, precision=flags.precision, full=flags.full, width=flags.width)
     if flags.lang is None and not terminal.encodes(stdout, "한"):

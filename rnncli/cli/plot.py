@@ -45,7 +45,10 @@ class PlotFlags(NamedTuple):
         flag(RUN, "--batch", metavar="N", help="Which sequence (default 0); -1 is the last."),
     ] = 0
     steps: Annotated[
-        str | None, flag(RUN, "--steps", metavar="A:B", help="Time steps from A up to, not including, B.")
+        str | None,
+        flag(
+            RUN, "--steps", "--step", metavar="A:B", help="Time steps from A up to, not including, B; or one."
+        ),
     ] = None
     output: Annotated[
         str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")
@@ -71,9 +74,11 @@ def plot(
     -1 to 1, wider where they go beyond; steps that the mask left out are hatched.
     """
     from rnncli.cli import request, terminal
+    from rnncli.cli.steps import part
     from rnncli.plots.sheet import Wanted
 
-    size, steps = _size(plot), _steps(plot.steps)
+    size = _size(plot)
+    steps = slice(None) if plot.steps is None else part(plot.steps)
     format = _format(plot, input, layer, run)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
     sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ())))
@@ -167,16 +172,3 @@ def _size(plot: PlotFlags) -> tuple[float, float] | None:
             "Sizes are in inches, or with px in pixels: 1600x900px",
         )
     return sides[0], sides[1]
-
-
-def _steps(text: str | None) -> slice:
-    """A:B as Python means it; one number is one step."""
-    if text is None:
-        return slice(None)
-    found = re.fullmatch(r"(-?\d*):(-?\d*)|(-?\d+)", text.strip())
-    if found is None or "-" in found.groups():
-        raise UsageError(f"--steps {text}: those are no time steps.", "Write A:B, such as 0:50 or -20: or 7.")
-    if found[3]:
-        only = int(found[3])
-        return slice(only, only + 1 or None)
-    return slice(*(int(side) if side else None for side in found.groups()[:2]))

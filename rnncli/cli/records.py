@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.arrange import arrange
 from rnncli.case import Case, Document, SavedLayer
 from rnncli.cli import request
-from rnncli.cli.options import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.options import InputFlags, LayerFlags, RunFlags, Shown
 from rnncli.errors import InputError, UsageError
 from rnncli.readers import ndjson
 from rnncli.streams import Line
@@ -26,15 +26,19 @@ class Records:
     remarks: what is to be said of the lines that came since they were taken.
     """
 
-    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, all_layers: bool) -> None:
-        self.run, self.all_layers = run, all_layers
+    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
+        self.run, self.shown = run, shown
         self.seed = random.randrange(request.SEEDS) if run.seed is None else run.seed
         self.layers = request.layers_of(layer, Document())
         self.options = request.arranging(input, self.layers)
         self.weights = request.given_weights(run, layer, Document(), "")
         self.states = request.given_states(run, Document(), "")
         self.first: Case | None = None
-        self.remarks = [*request.left_out(layer), *request.drawn(layer, self.weights)]
+        self.remarks = [
+            *request.left_out(layer),
+            *request.drawn(layer, self.weights),
+            *request.missing(self.layers, run, stream=True),
+        ]
         self._remarked: set[str] = set()
 
     def __call__(self, line: Line) -> Case:
@@ -60,7 +64,8 @@ class Records:
             seed=self.seed,
             training=bool(self.run.training),
             calls=self.run.calls,
-            all_layers=self.all_layers,
+            all_layers=self.shown.all_layers,
+            all_calls=self.shown.all_calls,
         )
 
     def _fitted(self, given: Any, shapes: list[Shape]) -> Any:

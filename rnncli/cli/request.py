@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import fitting, indexing, pipeline, readers, specs
+from rnncli import beyond, fitting, indexing, pipeline, readers, specs
 from rnncli import layers as registry
-from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec, walk
 from rnncli.cli import sources
 from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags, given
 from rnncli.errors import DisagreementError, InputError, LayerError, UsageError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.result import Result
 
+DRAWN = ("dropout", "recurrent_dropout", "rate")
+"""The options of what is drawn anew at every call in training."""
+
 SEEDS = 1_000_000_000
 """Seeds are drawn below this: short enough to be typed again."""
 
@@ -30,14 +34,18 @@ Remarks = tuple[str, ...]
 
 
 def case(
-    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False
+    input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
 ) -> tuple[Case, Remarks]:
     """The experiment that is asked for, and what is to be said of its input."""
     import random
 
     sources.demand_one_reader(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
-    document, name = sources.read(input) if input.input_shape is None else sources.made(input, seed)
+    said: Remarks = ()
+    if input.input_shape is None:
+        document, name = sources.read(input)
+    else:
+        (document, name), said = _made(input, layers_of(layer, Document()), run, seed)
     if run.seed is None and document.seed is not None:
         if document.seed > HIGHEST_SEED:
             raise InputError(f"{name}: seed is {document.seed}.", f"The highest seed is {HIGHEST_SEED}.")
@@ -56,9 +64,55 @@ def case(
         training=bool(run.training if run.training is not None else document.training),
         calls=run.calls,
         all_layers=all_layers,
+        all_calls=all_calls,
         feature_names=arranged.feature_names,
     )
-    return asked, (*arranged.remarks, *left_out(layer), *drawn(layer, weights))
+    unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
+    return asked, (
+        *said,
+        *arranged.remarks,
+        *left_out(layer),
+        *drawn(layer, weights),
+        *unanswered,
+        *missing(layers, run, asked),
+    )
+
+
+def _made(
+    input: InputFlags, layers: tuple[Spec, ...], run: RunFlags, seed: int
+) -> tuple[tuple[Document, str], Remarks]:
+    """An input that --input-shape asks for, and what is to be said of it.
+
+    Before a number is drawn: UsageError where the layers take no such shape, InputError without the memory.
+    """
+    import numpy as np
+
+    shape, said = _with_batch(sources.shape_of(input), rank_of(layers))
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
+        wide = pipeline.dtype_of(layers) == "float64"
+        nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
+        fitting.demand_room(Case(layers=layers, inputs=nothing), 1)
+    return sources.made(input, shape, seed), said
+
+
+def missing(
+    layers: tuple[Spec, ...], run: RunFlags, case: Case | None = None, *, stream: bool = False
+) -> Remarks:
+    """What is missing for a stateful layer, or for several calls, to show anything."""
+    stateful = any(inner.config.get("stateful") for spec in layers for inner in walk(spec))
+    if stateful and run.calls == 1 and not stream:
+        return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
+    started = run.initial_state is not None or (case is not None and case.initial_state is not None)
+    if stateful and run.calls > 1 and started and not stream:
+        return ("every call begins with the initial state given: leave it out to see what the layer keeps",)
+    training = run.training if case is None else case.training
+    drawn = training and any(
+        inner.config.get(name) for spec in layers for inner in walk(spec) for name in DRAWN
+    )
+    if run.calls > 1 and not stateful and not drawn:
+        return (f"all {run.calls} calls return the same numbers: add --stateful to keep the state",)
+    return ()
 
 
 def shapes(input: InputFlags, layer: LayerFlags) -> tuple[tuple[Spec, ...], Shape, str, Remarks]:
@@ -123,10 +177,15 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     if not names:
         return result
     known = [tensor.name for tensor in result.outputs]
+    short = list(map(indexing.without_call, known))  # a name alone means that tensor of every call
     for name in names:
-        if name not in known:
+        if name not in (*known, *short):
             raise UsageError(f"--select: there is no tensor {name!r}.", indexing.instead_of(name, known))
-    kept = tuple(tensor for tensor in result.outputs if tensor.name in names)
+    kept = tuple(
+        tensor
+        for tensor, plain in zip(result.outputs, short, strict=True)
+        if tensor.name in names or plain in names
+    )
     return replace(result, outputs=kept)
 
 
@@ -210,11 +269,30 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     if len(shape) == rank - 1:
         new = (1, *shape)
         old = f"{format_shape(shape)} -> {format_shape(new)}"
-        return new, (f"one sequence: a batch axis of 1 was put in front, {old}",)
+        said = f"one sequence: a batch axis of 1 was put in front, {old}"
+        if rank == 3 and 1 not in shape[1:]:
+            one = (*shape, 1)
+            said += f"; for one feature in {format_shape(one)}, write --input-shape {_typed(one)}"
+        return new, (said,)
+    axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
     raise UsageError(
-        f"--input-shape {format_shape(shape)} has {len(shape)} axes, and this layer wants {rank}.",
-        "A recurrent layer wants (batch, timesteps, features).",
+        f"--input-shape {format_shape(shape)} has {axes}, and this layer wants {rank}.", _remedy(shape, rank)
     )
+
+
+def _remedy(shape: Shape, rank: int) -> str:
+    """A shape of the right rank, of the same sizes as far as possible."""
+    if rank != 3:
+        return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
+    wanted = "A recurrent layer wants (batch, timesteps, features)"
+    if len(shape) == 1:
+        steps, features = _typed((1, *shape, 1)), _typed((1, 1, *shape))
+        return f"{wanted}: {steps} is a series of one feature, {features} one time step."
+    return f"{wanted}, such as {_typed(shape[:3])}."
+
+
+def _typed(shape: Shape) -> str:
+    return ",".join(map(str, shape))
 
 
 class GivenWeights(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rnncli.cli.options import (
-    AllLayers,
     CheckFlags,
     FailOnNan,
     InputFlags,
@@ -13,6 +12,7 @@ from rnncli.cli.options import (
     OutputFlags,
     RunFlags,
     Select,
+    Shown,
     Streaming,
     WithStats,
 )
@@ -32,7 +32,7 @@ def run(
     run: RunFlags,
     check: CheckFlags,
     output: OutputFlags,
-    all_layers: AllLayers = False,
+    shown: Shown,
     select: Select = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
@@ -44,11 +44,12 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
+    shown.demand_calls(run)
     if stream or keep_going:
         from rnncli.cli import streaming
 
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
-        streaming.run(input, layer, run, output, select, all_layers=all_layers, keep_going=keep_going)
+        streaming.run(input, layer, run, output, select, shown=shown, keep_going=keep_going)
         return
     from rnncli import chunks, pipeline, renderers
     from rnncli.answers.run import GrowingRunAnswer, RunAnswer, first_nan, stats_of
@@ -57,10 +58,10 @@ def run(
     from rnncli.memory import parse
 
     deliver, budget = delivery(output, input, layer, run), None if memory is None else parse(memory)
-    case, remarks = request.case(input, layer, run, all_layers=all_layers)
+    case, remarks = request.case(input, layer, run, all_layers=shown.all_layers, all_calls=shown.all_calls)
     batch, plan = len(case.inputs), pipeline.plan(case, budget)
     results = pipeline.parts(case, run.engine, plan)
-    looked_at = check.check or stats or fail_on_nan
+    looked_at = check.check or stats or fail_on_nan or shown.all_calls
     growing = len(plan) > 1 and renderers.grows(format_of(output)) and not looked_at
     among_numbers = growing and is_stdout(output.output) and terminal.is_watched()
     wanted = len(plan) > 1 and not output.quiet and not among_numbers
@@ -68,15 +69,16 @@ def run(
         if growing:
             from rnncli.unfolding import Unfolded
 
-            shown = (request.selected(each, select) for each in watch(results))
-            deliver(GrowingRunAnswer(Unfolded(shown, batch)), remarks)
+            kept = (request.selected(each, select) for each in watch(results))
+            deliver(GrowingRunAnswer(Unfolded(kept, batch)), remarks)
             return
         result = chunks.joined(watch(results), batch)
     apart: list[str] = []
     if check.check:
-        from rnncli import comparing
+        from rnncli import beyond, comparing
 
         result, apart = comparing.held(case, result, *check.tolerances, budget)
+        remarks += beyond.denormals(case, result)
     result = request.selected(result, select)
     remarks += request.unseen(result, format_of(output))
     deliver(RunAnswer(result, stats_of(result) if stats else {}), remarks)

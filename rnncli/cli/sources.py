@@ -7,12 +7,14 @@ import os
 import re
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from rnncli import builtin, readers
 from rnncli.case import Document
+from rnncli.cli import files
 from rnncli.cli.options import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.readers import ReadOptions, Source
@@ -32,16 +34,15 @@ def read(flags: InputFlags) -> tuple[Document, str]:
     """The document that the flags, or stdin, hold, and what errors call it."""
     source, remarks = chosen(flags)
     _refuse_idle_csv_flags(flags, source)
-    options = ReadOptions(delimiter=flags.delimiter, batch_column=flags.batch_column)
+    options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
     document = readers.read(source, flags.input_format, options)
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
-def made(flags: InputFlags, seed: int) -> tuple[Document, str]:
-    """The same of an input of --input-shape, drawn from `seed` where it is drawn."""
+def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
+    """The same of an input of `shape`, which --input-shape asks for, drawn from `seed` where it is drawn."""
     from rnncli import arrange
 
-    shape = shape_of(flags)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
         unknown = next(size for size in shape if not isinstance(size, int))
@@ -61,7 +62,7 @@ def shape_of(flags: InputFlags) -> Shape:
         )
     if flags.input_axes is not None:
         raise UsageError("--input-axes is for an input that is read.", "Give --input-shape in Keras's order.")
-    for name in ("input_format", "batch_column", "delimiter", "pad"):
+    for name in ("input_format", "batch_column", "delimiter", "decimal", "pad"):
         if getattr(flags, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} is for an input that is read, not for --input-shape.", "Leave it out.")
@@ -102,8 +103,9 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
             raise _closed()
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
-    if is_pipe(path := Path(word or "").expanduser()):
-        return cast("BinaryIO", path.open("rb", buffering=0)), ""
+    if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expanded(word)):
+        with _said_of(word):
+            return cast("BinaryIO", path.open("rb", buffering=0)), ""
     source, remarks = chosen(flags)
     if remarks:
         raise UsageError(
@@ -111,10 +113,8 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
-    try:
+    with _said_of(source.name):
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
-    except OSError as error:
-        raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def read_by(*flags: ReadingFlags) -> list[str | int]:
@@ -150,8 +150,11 @@ def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None
 
 
 def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
-    name = "--batch-column" if flags.batch_column is not None else "--delimiter"
-    if flags.batch_column is None and flags.delimiter is None:
+    given = {
+        "--batch-column": flags.batch_column, "--delimiter": flags.delimiter, "--decimal": flags.decimal
+    }  # fmt: skip
+    name = next((name for name, value in given.items() if value is not None), None)
+    if name is None:
         return
     format = readers.format_name(source, flags.input_format)
     if format != "csv":
@@ -166,10 +169,20 @@ def named(text: str) -> Source:
         return stdin()
     if text.lstrip()[0] in "[{":
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
-    path = Path(text).expanduser()
+    path = files.expanded(text)
     if is_pipe(path):
-        return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
+        with _said_of(text):
+            return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): sniffed, as stdin is
     return Source(text, path=path)
+
+
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """What the system refuses is said of the input."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
 def is_pipe(path: Path) -> bool:

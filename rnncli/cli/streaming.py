@@ -8,7 +8,7 @@ from pathlib import Path
 from rnncli import readers
 from rnncli.answers.run import RunAnswer
 from rnncli.cli import request, sources, terminal
-from rnncli.cli.options import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.options import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import flowing
 from rnncli.cli.records import Records
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
@@ -38,24 +38,24 @@ def run(
     output: OutputFlags,
     select: Sequence[str] | None,
     *,
-    all_layers: bool,
+    shown: Shown,
     keep_going: bool,
 ) -> None:
     """Read, answer, show; without keep_going the first bad line ends it, with what came before shown."""
     sources.demand_one_reader(input, layer, run)
     _demand_lines(input)
-    records = Records(input, layer, run, all_layers)
+    records = Records(input, layer, run, shown)
     stream = Stream(records, run.engine)
     bad, empty = 0, True
     file, where = sources.opened(input)
     with file, flowing(output, input, layer, run) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
-            for answer in stream.answers(lines):
+            for line, answer in zip(lines, stream.answers(lines), strict=True):
                 empty = False
                 if not isinstance(answer, RnncliError):
                     terminal.remark(records.remarks, output.quiet)
                     records.remarks.clear()
-                    show(RunAnswer(request.selected(answer, select)))
+                    show(RunAnswer(request.selected(answer, select), line=line.number))
                 elif keep_going:
                     terminal.complain(answer)
                     bad += 1
@@ -72,7 +72,7 @@ def _demand_lines(input: InputFlags) -> None:
     """UsageError where the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError("--stream reads lines, and --input-shape makes an input.", "Leave one of them out.")
-    for name in ("fill", "batch_column", "delimiter"):
+    for name in ("fill", "batch_column", "delimiter", "decimal"):
         if getattr(input, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} is not for --stream, which reads lines of JSON.", "Leave it out.")

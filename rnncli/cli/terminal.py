@@ -10,9 +10,16 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
+from rnncli.visible import visible
 
 KEPT = 100
 """Signs at either end of a word that is far longer: a path's, or what somebody took for a key."""
+
+
+MOST = 1500
+"""Signs of a message, whatever it quotes."""
+LINES = 18
+"""Lines of one."""
 
 
 def complain(error: RnncliError) -> None:
@@ -29,11 +36,16 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """A name or a value may hold anything: no control character reaches the terminal, nor a whole page."""
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-    return re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown)
+    shown = visible(_ends(text, 3 * MOST), keep="\n")
+    lines = _ends(re.sub(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})", r"\1…\2", shown), MOST).split("\n")
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 4], "…", *lines[-3:]]
+    return "\n".join(lines)
+
+
+def _ends(text: str, most: int) -> str:
+    """Of a long text the beginning, and the end, which says what to do."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 3 :]}"
 
 
 def _say(text: str, style: str = "") -> None:

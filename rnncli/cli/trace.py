@@ -18,9 +18,13 @@ rnncli trace --layer lstm -f ndjson | jq '.gates.forget.activation'
 PANEL = "Narrow"
 
 
-def _kept(name: str, metavar: str, what: str) -> Any:
+def _kept(*names: str, metavar: str, what: str) -> Any:
     return typer.Option(
-        name, metavar=metavar, help=f"{what} Several keep several.", rich_help_panel=PANEL, show_default=False
+        *names,
+        metavar=metavar,
+        help=f"{what} Several keep several.",
+        rich_help_panel=PANEL,
+        show_default=False,
     )
 
 
@@ -31,11 +35,20 @@ def trace(
     check: CheckFlags,
     output: OutputFlags,
     step: Annotated[
-        list[int] | None, _kept("--step", "N", "Keep this time step of the input; -1 is the last.")
+        list[str] | None,
+        _kept(
+            "--step", "--steps", metavar="N", what="Keep this time step of the input, or A:B; -1 is the last."
+        ),
     ] = None,
-    unit: Annotated[list[int] | None, _kept("--unit", "N", "Keep this unit, on an axis of 1.")] = None,
-    batch: Annotated[list[int] | None, _kept("--batch", "N", "Keep this sequence of the batch.")] = None,
-    gate: Annotated[list[str] | None, _kept("--gate", "NAME", "Keep this gate, beside the states.")] = None,
+    unit: Annotated[
+        list[int] | None, _kept("--unit", metavar="N", what="Keep this unit, on an axis of 1.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, _kept("--batch", metavar="N", what="Keep this sequence of the batch.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, _kept("--gate", metavar="NAME", what="Keep this gate, beside the states.")
+    ] = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
 ) -> None:
@@ -43,11 +56,13 @@ def trace(
 
     Steps are in the order in which the layer took them; t is the input's own index.
     """
-    from rnncli import comparing, pipeline, tracing
+    from rnncli import beyond, comparing, pipeline, tracing
     from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
-    from rnncli.cli import request
+    from rnncli.cli import request, steps
     from rnncli.cli.output import delivery, format_of
 
+    for text in step or ():
+        steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     case, remarks = request.case(input, layer, run)
@@ -56,8 +71,10 @@ def trace(
     apart: list[str] = []
     if check.check:
         result, apart = comparing.held(case, result, *check.tolerances)
+        remarks += beyond.denormals(case, result)
     whole = tracing.of(result)
-    kept = tracing.narrowed(whole, tracing.Kept(step, unit, batch, gate))
+    wanted = steps.indices(step, len(whole.loops[0].steps))
+    kept = tracing.narrowed(whole, tracing.Kept(wanted, unit, batch, gate))
     remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
     deliver(TraceAnswer(request.as_asked(result, asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,11 +25,15 @@ class InexactError(EngineError):
 
 
 class Computed(NamedTuple):
-    """What an engine returns: every layer's tensors in Keras's order, and the weights it used."""
+    """What an engine returns: every layer's tensors in Keras's order, and the weights it used.
+
+    earlier: the tensors of the calls before the last, first to last, where all calls are asked for.
+    """
 
     tensors: tuple[tuple[Array, ...], ...]
     weights: Mapping[str, Array]
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
+    earlier: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 
 class EngineInfo(NamedTuple):
@@ -71,7 +75,8 @@ def _info(name: str) -> EngineInfo:
     about: About = get(name).ABOUT
     versions = {package: _version(package) for package in about.packages}
     missing = [package for package, version in versions.items() if not version]
-    note = f"needs {', '.join(missing)}: pip install 'rnncli[{about.extra}]'" if missing else about.note
+    wanted = f"'rnncli[{about.extra}]'" if about.extra else " ".join(missing)
+    note = f"needs {', '.join(missing)}: pip install {wanted}" if missing else about.note
     text = ", ".join(f"{package} {version}" for package, version in versions.items() if version)
     return EngineInfo(name, not missing, text, note)
 

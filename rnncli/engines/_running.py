@@ -11,12 +11,12 @@ from rnncli.engines import Computed
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
 from rnncli.layers.stack import Stack
+from rnncli.recorded import Recording
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.layers._layer import Call
     from rnncli.layers._recurrent import Recurrent
-    from rnncli.result import Step
 
 
 def without_step(case: Case) -> str | None:
@@ -36,22 +36,26 @@ class Running(ABC):
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
         self.stack, self.weights = Stack(case.layers), weights
         self.states: dict[str, Any] = {}
-        self.steps: list[Step] = []
+        self.steps = Recording()
 
     def __call__(self, case: Case) -> Computed:
-        """Every layer's tensors of the last of the calls, and its steps where a trace is asked for."""
+        """Every layer's tensors of the last of the calls, or of all; and its steps for a trace."""
         import numpy as np
 
         kept = dict(self.states)
+        calls: list[tuple[tuple[Array, ...], ...]] = []
         try:
             with np.errstate(all="ignore"):
                 for _ in range(case.calls):
-                    self.steps = []
+                    self.steps = Recording()
                     returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+                    if not case.all_calls:
+                        calls.clear()
+                    calls.append(tuple(layer.tensors for layer in returned))
         except RnncliError:
             self.states = kept  # no layer goes on from what another, or a later call, refused
             raise
-        return Computed(tuple(layer.tensors for layer in returned), self.weights, tuple(self.steps))
+        return Computed(calls[-1], self.weights, self.steps, tuple(calls[:-1]))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from rnncli.case import Case, walk
 from rnncli.engines import About, Computed
 from rnncli.engines._running import Running, without_step
 from rnncli.errors import RnncliError
+from rnncli.recorded import Recorded
 from rnncli.result import Step
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class _Run(Running):
         super().__init__(case, weights)
         self.training, self.traced, self.seeds = case.training, case.traced, seeds
         self.drawn: dict[str, dict[str, int]] = {}
+        self.by_layer: dict[str, dict[str, int]] = {}
+        for path, seed in seeds.items():
+            self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
 
     def __call__(self, case: Case) -> Computed:
         """See Running."""
@@ -62,26 +66,32 @@ class _Run(Running):
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         """See Running."""
-        return _Loop(layer, call, self._dropout(layer, call), self.traced).run(state, self.steps)
+        loop = _Loop(layer, call, self._dropout(layer, call))
+        return loop.run(state, self.steps.of(call.place.layer, loop.direction) if self.traced else None)
+
+    def seeds_of(self, path: str) -> Iterable[tuple[str, int]]:
+        """Those below a path, and perhaps others; looking through those of every layer takes too long."""
+        return (self.by_layer.get(path.partition("/")[0], {}) if path else self.seeds).items()
 
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
-        path, dtype = call.place.path, str(call.inputs.dtype)
-        seeds = {name[len(path) :]: seed for name, seed in self.seeds.items() if name.startswith(path)}
-        shape = (call.inputs.shape[0], call.inputs.shape[-1])
         if not self.training:
             return layer.cell.no_dropout()
+        path, dtype = call.place.path, str(call.inputs.dtype)
+        seeds = {name[len(path) :]: seed for name, seed in self.seeds_of(path) if name.startswith(path)}
+        shape = (call.inputs.shape[0], call.inputs.shape[-1])
         return layer.cell.dropout_of(shape, dtype, seeds, self.drawn.setdefault(path, {}))
 
 
 class _Loop:
     """One layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any, traced: bool) -> None:
-        self.layer, self.call, self.dropout, self.traced = layer, call, dropout, traced
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any) -> None:
+        self.layer, self.call, self.dropout = layer, call, dropout
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroing: bool = layer.config["zero_output_for_mask"]
+        self.direction: str = call.place.direction or ("backward" if self.backwards else "forward")
 
-    def run(self, state: Any, steps: list[Step]) -> tuple[Array, Any]:
+    def run(self, state: Any, steps: Recorded | None) -> tuple[Array, Any]:
         """(outputs, last state); outputs (batch, timesteps, units), or (batch, units) of the last step."""
         import numpy as np
 
@@ -101,7 +111,7 @@ class _Loop:
                 output = _where(counts, computed, np.zeros_like(output) if self.zeroing else output)
                 state = _where(counts, after, state)
             outputs[:, processed if sequences else 0] = output
-            if self.traced:
+            if steps is not None:
                 steps.append(self._step(timestep, counts, gates(), (before, state), output))
         return (outputs if sequences else outputs[:, 0]), state
 
@@ -124,14 +134,12 @@ class _Loop:
     ) -> Step:
         """states: before and after."""
         skipped = "zeroed" if self.zeroing else "held"
-        status = ["computed"] * len(output)
+        status = ("computed",) * len(output)
         if counts is not None:
-            status = ["computed" if count else skipped for count in counts]
-        place = self.call.place
-        direction = "backward" if self.backwards else "forward"
+            status = tuple("computed" if count else skipped for count in counts)
         before, state = map(self.layer.cell.unpack, states)
         return Step(
-            place.layer, place.direction or direction, timestep, tuple(status), gates, state, output,
+            self.call.place.layer, self.direction, timestep, status, gates, state, output,
             before, self.dropout,
         )  # fmt: skip
 

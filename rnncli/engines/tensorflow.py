@@ -19,7 +19,7 @@ from rnncli.layers.stack import Stack
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-ABOUT = About(("tensorflow", "keras"), "real Keras layers: the truth that the others are held against")
+ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference for the others")
 
 
 def refusal(case: Case) -> str | None:
@@ -46,10 +46,13 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
         used = {path: variable.numpy() for path, variable in variables.items()}
 
     def call(one: Case) -> Computed:
+        calls: list[tuple[tuple[Array, ...], ...]] = []
         with _guarded():
             for _ in range(one.calls):
-                returned = called(keras, one, layers)
-        return Computed(tuple(returned), used)
+                if not one.all_calls:
+                    calls.clear()
+                calls.append(tuple(called(keras, one, layers)))
+        return Computed(calls[-1], used, earlier=tuple(calls[:-1]))
 
     return call
 

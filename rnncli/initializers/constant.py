@@ -30,10 +30,10 @@ def _ones(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa
 def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
     import numpy as np
 
-    value = np.asarray(config["value"])
-    if value.dtype.kind == "f":  # Keras makes every Python float a float32 first, 0.1 in float64 too
-        value = value.astype(np.float32)
     try:
+        value = np.asarray(config["value"])
+        if value.dtype.kind == "f":  # Keras makes every Python float a float32 first, 0.1 in float64 too
+            value = value.astype(np.float32)
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
         raise LayerError(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Check = Callable[[Any], str]
 """Gives the reason why a value is refused, or nothing."""
 
+DEEPEST = 8
+"""No weight has as many axes as this."""
+
 _LARGEST = 3.4028234663852886e38
 
 
@@ -62,7 +65,15 @@ def numbers(value: Any) -> str:
     """A number, or nested lists of numbers."""
     if not isinstance(value, (list, tuple)):
         return number(value)
-    return "" if not any(map(numbers, value)) else "has to be a number, or lists of numbers"
+    level = list(value)
+    for _ in range(DEEPEST):
+        nested = [item for item in level if isinstance(item, (list, tuple))]
+        if any(number(item) for item in level if not isinstance(item, (list, tuple))):
+            return "has to be a number, or lists of numbers"
+        if not nested:
+            return ""
+        level = [item for one in nested for item in one]
+    return f"has to be a number, or lists of numbers at most {DEEPEST} deep"
 
 
 def boolean(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli import expressions
+from rnncli import expressions, nested
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.expressions import Call, Name, Span
@@ -30,7 +30,7 @@ def parse(text: str) -> str | Spec:
     initializer = find(text)
     if initializer.needed:
         raise LayerError(
-            f"Keras does not take {snake_case(initializer)} without a {initializer.needed}.",
+            f"{snake_case(initializer)} needs a {initializer.needed}.",
             f"Give it after a colon: {snake_case(initializer)}:0.1",
         )
     return snake_case(initializer)
@@ -186,14 +186,15 @@ def _json(text: str) -> Mapping[str, Any]:
 
     try:
         value = json.loads(text)
+        deep = nested.is_too_deep(value)
     except RecursionError:
-        raise LayerError(
-            "The initializer's JSON is nested too deeply.", "Keras's own configs are flat."
-        ) from None
+        deep = True
     except ValueError as error:
         raise LayerError(
             f"The initializer's JSON cannot be read: {error}.", "Check its quotes and commas."
         ) from None
+    if deep:
+        raise LayerError("The initializer's JSON is nested too deeply.", "Keras's own configs are flat.")
     if isinstance(value, dict):
         return value
     raise LayerError(

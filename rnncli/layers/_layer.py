@@ -123,6 +123,11 @@ class Layer(ABC):
         self.config = spec.config
 
     @property
+    def turns(self) -> bool:
+        """Whether the rows of the sequence that it returns stand in the reverse order of its input's."""
+        return bool(self.config.get("go_backwards"))
+
+    @property
     def loops(self) -> Mapping[str, Layer]:
         """What steps through time in it, by direction: itself under "", or both parts of Bidirectional."""
         return {"": self} if self.recurrent else {}
@@ -176,6 +181,15 @@ class Layer(ABC):
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The entries below `part/`, without that prefix."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
+
+
+def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """All the parts of `within` at once: those of a deep stack one by one would take its depth squared."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, value in weights.items():
+        part, _, rest = path.partition("/")
+        found.setdefault(part, {})[rest] = value
+    return found
 
 
 def prefixed(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

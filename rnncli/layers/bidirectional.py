@@ -56,6 +56,11 @@ class Bidirectional(Layer):
         """See Layer."""
         return {"forward": self.forward, "backward": self.backward}
 
+    @property
+    def turns(self) -> bool:
+        """See Layer.  The second half is flipped, whichever way it ran."""
+        return self.forward.turns
+
     @staticmethod
     def _agree(inner: Spec, own: Spec | None) -> None:
         if (

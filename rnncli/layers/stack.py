@@ -10,8 +10,9 @@ from rnncli import initializers, layers
 from rnncli.case import Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
-from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, prefixed, within
+from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_part, prefixed
 from rnncli.result import TensorInfo
+from rnncli.shapes import format_shape
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -57,9 +58,11 @@ class Stack:
                 f"({before}) returns (batch, units).",
                 f"Give layer {index - 1} return_sequences=True.",
             )
+        before = f"layer {index - 1} ({self.layers[index - 1].spec.class_name})" if index else "the input"
         raise LayerError(
-            f"layer {index} ({name}) wants {layer.input_rank} axes, and gets {len(shape)}.",
-            "Look at the shapes layer by layer: rnncli shape --all-layers",
+            f"layer {index} ({name}) needs an input of {layer.input_rank} axes, and {before} has "
+            f"{len(shape)}: {format_shape(shape)}.",
+            f"Leave layer {index} out, or give it an input of {layer.input_rank} axes.",
         )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -77,6 +80,19 @@ class Stack:
             for index, (layer, shape) in enumerate(pairs)
             for info in layer.outputs(shape)
         )
+
+    def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[str, range]:
+        """By name of a returned tensor the input's index of each row, where go_backwards turned it round."""
+        found: dict[str, range] = {}
+        turned = False
+        steps, last = input_shape[1], len(self.layers) - 1
+        for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
+            turned = turned != layer.turns
+            if turned and isinstance(steps, int) and (all_layers or index == last):
+                prefix = self.prefix(index) if all_layers else ""
+                timed = (info.name for info in layer.outputs(shape) if "timesteps" in info.axes)
+                found.update({prefix + name: range(steps - 1, -1, -1) for name in timed})
+        return found
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """What an initial state of every layer consists of, in order."""
@@ -119,8 +135,9 @@ class Stack:
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
         """Every weight by path; each layer's in its own dtype."""
         weights: dict[str, Array] = {}
+        parts = self._parts(seeds)
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            own = within(seeds, str(index)) if self.prefix(index) else seeds
+            own = parts.get(index, {})
             drawn = layer.draw_weights(shape, own, layer.config["dtype"])
             weights.update({self.prefix(index) + name: weight for name, weight in drawn.items()})
         return weights
@@ -139,8 +156,9 @@ class Stack:
         """
         returned: list[Returned] = []
         explicit = mask is not None
+        parts = self._parts(weights)
         for index, layer in enumerate(self.layers):
-            own = within(weights, str(index)) if self.prefix(index) else weights
+            own = parts.get(index, {})
             count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
@@ -152,6 +170,12 @@ class Stack:
             mask = returned[-1].mask if passed_over is None else passed_over
             explicit = explicit and not layer.takes_mask
         return returned
+
+    def _parts(self, weights: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
+        """What belongs to each layer, by its own names."""
+        if len(self.layers) == 1:
+            return {0: weights}
+        return {int(index): own for index, own in by_part(weights).items()}
 
     def _collect(self, input_shape: Shape, what: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import Case, Spec
+from rnncli.case import Case
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.specs import describe
+from rnncli.visible import visible
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -202,26 +203,11 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
     kind = "cell" if "cell_state" in name else "state"
     if values.ndim == 1:
         return Panel(name, kind, values[:, None])
-    times = _order(case, tensor)
+    times = tensor.time or range(len(values))
     kept = [place for place, time in enumerate(times) if time in _times(case, wanted)]
     mask = case.mask
     skipped = () if mask is None else tuple(not mask[wanted.batch, times[place]] for place in kept)
     return Panel(name, kind, values[kept].T, times=tuple(times[place] for place in kept), skipped=skipped)
-
-
-def _order(case: Case, tensor: NamedTensor) -> list[int]:
-    """The input's index of every row of a sequence: go_backwards returns it turned round."""
-    path = tensor.name.rpartition("/")[0]
-    until = int(path) + 1 if path else len(case.layers)
-    turned = sum(_turns(spec) for spec in case.layers[:until]) % 2
-    if tensor.name.rpartition("/")[2].startswith("backward_"):
-        turned = False  # Bidirectional turns its backward half back
-    times = list(range(case.inputs.shape[1]))
-    return times[::-1] if turned else times
-
-
-def _turns(spec: Spec) -> bool:
-    return bool(spec.config.get("go_backwards"))
 
 
 def _sheet(
@@ -230,14 +216,15 @@ def _sheet(
     if case.inputs.ndim == 3:
         times = tuple(_times(case, wanted))
         values = case.inputs[wanted.batch, list(times)].T
+        names = tuple(map(visible, case.feature_names))
         rows = [
-            Row("", (Panel("input", "input", values, "feature", case.feature_names, times, skipped),)),
+            Row("", (Panel("input", "input", values, "feature", names, times, skipped),)),
             *rows,
         ]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [Row(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(
-        title=" → ".join(describe(spec) for spec in case.layers),
+        title=visible(" → ".join(describe(spec) for spec in case.layers)),
         note=_note(case, result, wanted),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels]),

@@ -47,9 +47,16 @@ class Source(NamedTuple):
         """The path, which is known to be a file."""
         if self.path is None:
             raise InputError(f"{self.name}: there is nothing to read.")
-        if not self.path.exists():
+        try:
+            found, folder = self.path.exists(), self.path.is_dir()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "that is no name of a file"
+            raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
+        if not found and self.path.is_symlink():
+            raise InputError(f"{self.name}: this link leads to no file.", "Check where it leads.")
+        if not found:
             raise InputError(f"{self.name}: there is no such file.", _near(self.path))
-        if self.path.is_dir():
+        if folder:
             raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
         return self.path
 
@@ -58,10 +65,12 @@ class ReadOptions(NamedTuple):
     """What the command line says about a text format.
 
     delimiter: between two cells of a CSV row, a character or its name (`tab`, `comma`); None to find it.
+    decimal: the decimal sign of its numbers, `.` or `,`; None to find it.
     batch_column: the CSV column whose value says to which sequence a row belongs.
     """
 
     delimiter: str | None = None
+    decimal: str | None = None
     batch_column: str | None = None
 
 

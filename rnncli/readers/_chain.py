@@ -9,9 +9,6 @@ ENTRY = "InputLayer"
 DEPTH = 32
 """Models in models."""
 
-MOST = 200
-"""Lists and objects in each other."""
-
 
 class RefusedError(Exception):
     """Why they are not, in words that follow the name of the file."""
@@ -72,14 +69,6 @@ def layers_of(model: Any) -> list[Any] | None:
     inner = model.get("config") if isinstance(model, dict) else None
     held = inner.get("layers") if isinstance(inner, dict) else inner
     return held if isinstance(held, list) else None
-
-
-def is_deep(config: Any) -> bool:
-    """Whether the config is nested deeper than any model that Keras writes."""
-    level = [config]
-    for _ in range(MOST):
-        level = [inner for outer in level for inner in _inside(outer)]
-    return bool(level)
 
 
 def _inside(value: Any) -> Iterable[Any]:

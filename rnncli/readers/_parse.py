@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from rnncli import nested
 from rnncli.errors import InputError
 from rnncli.readers._packages import needed
 
@@ -13,6 +14,12 @@ BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 KEY = re.compile(rb'"\s*:')
 """What stands after every key, and in few texts."""
+
+BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+"""Texts as wholes, so that a bracket in one is not counted."""
+
+LARGE = 2**22
+"""Bytes of a text from which on it is parsed in pieces."""
 
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
@@ -22,18 +29,47 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
 
     data: UTF-8 without a mark.  where: what an error begins with, `notes.json: `.
     line: which line of a file `data` is, where it is one and not the whole file.
+    Long lists of numbers in a large text are Packed; see nested.
     """
+    if len(data) >= LARGE:
+        from rnncli.readers import _packed
+
+        short, packed = _packed.shortened(data)
+        with suppress(InputError):  # the whole text says where the fault is
+            return _packed.filled(_parsed(short, where, line), packed)
+        del packed
+    return _parsed(data, where, line)
+
+
+def _parsed(data: bytes, where: str, line: int | None) -> Any:
     orjson = needed("orjson", "JSON")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        if "depth" in error.msg:
+            raise _too_deep(data, where, line or 1) from None
         text = data.decode("utf-8", errors="replace")
         bad = _explained(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
         raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
+    if nested.is_too_deep(value):
+        raise _too_deep(data, where, line or 1)
     if _keys(value) < len(KEY.findall(data)):
         _refuse_twice(data, where if line is None else f"{where}line {line}: ")
     return value
+
+
+def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
+    """What to say of a value that orjson could read, or gave up on for its depth."""
+    text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
+    for token in BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > nested.MOST_NESTED:
+            position = token.start()
+            break
+    what = f"it is nested deeper than {nested.MOST_NESTED} lists and objects"
+    advice = "Inputs are three lists in each other: [[[0.1, 4.2], [1.0, 3.1]]]."
+    return InputError(f"{where}{_place(text, position, first_line)}: {what}.", advice)
 
 
 def _keys(value: Any) -> int:
@@ -75,8 +111,6 @@ def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Faul
     """
     if "UTF-8" in message:
         return _Fault(max(text.find("\ufffd"), 0), "this is not UTF-8 text", "Save it as UTF-8.")
-    if "depth" in message:
-        return _Fault(position, "it is nested too deep", "Three lists in each other are enough.")
     bare = BARE.match(text, position - (text[position - 1 : position] == "-"))
     if bare:
         return _Fault(bare.start(), f"JSON has no {bare.group()}", WORDS)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
 
 from rnncli.errors import InputError
 
@@ -13,22 +16,52 @@ UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
+AT_ONCE = 2**21
+"""Bytes of a large text that are converted together."""
+
+
 def utf8(source: Source) -> bytes:
     """The bytes of a UTF-8 text without the mark; InputError where they are UTF-16 or no text."""
     data = source.content()
-    if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
-        raise InputError(f"{source.name}: it is UTF-16 or UTF-32.", "Save it as UTF-8.")
+    _demand_utf8(data, source.name)
     return data.removeprefix(UTF8_MARK)
 
 
-def decode(source: Source) -> str:
-    """The text; InputError with the line of the first byte that is not UTF-8."""
-    data = utf8(source)
+def pieces(source: Source) -> Iterator[tuple[int, str]]:
+    """The text, some whole lines at a time, each piece with the number of its first line; a file is not held.
+
+    InputError with the line of the first byte that is not UTF-8.
+    """
+    first = 1
+    with _opened(source) as file:
+        while data := file.read(AT_ONCE):
+            data += file.readline()
+            if first == 1:
+                _demand_utf8(data, source.name)
+                data = data.removeprefix(UTF8_MARK)
+            yield first, _decoded(data, first, source.name)
+            first += data.count(b"\n")
+
+
+def _opened(source: Source) -> IO[bytes]:
+    """A large file as it is, anything else as the bytes that were read."""
+    if source.data is None and source.file().stat().st_size > AT_ONCE:
+        with suppress(OSError):  # content() says what is wrong
+            return source.file().open("rb")
+    return io.BytesIO(source.content())
+
+
+def _demand_utf8(data: bytes, name: str) -> None:
+    if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
+        raise InputError(f"{name}: it is UTF-16 or UTF-32.", "Save it as UTF-8.")
+
+
+def _decoded(data: bytes, first: int, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = data.count(b"\n", 0, error.start) + first
         raise InputError(
-            f"{source.name}: line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
+            f"{name}: line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
             "Save it as UTF-8, or name its format with --input-format.",
         ) from None

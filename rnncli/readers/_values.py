@@ -16,6 +16,10 @@ STATE_WORD = "last_"
 SCHEMA = "rnncli/1"
 
 
+class Packed(np.ndarray[Any, Any]):
+    """Nested lists of numbers of a large JSON text, which are no lists any more; float64."""
+
+
 def weights(value: Any, where: str) -> dict[str, Array]:
     """Arrays by path.  value: an object of nested lists or of objects, or arrays by name."""
     if not isinstance(value, dict) or not value:
@@ -52,6 +56,8 @@ def tensor(value: Any, where: str) -> Any:
 
 def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
     """Initial states, of a list in its order, of an object by name; of rnncli's own output the last ones."""
+    if isinstance(value, Packed):
+        return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
         return [value]
     if isinstance(value, dict):
@@ -105,9 +111,9 @@ def _flat(value: dict[str, Any], where: str, prefix: str) -> list[tuple[str, Arr
 
 
 def _array(item: Any, where: str) -> Array:
-    return (
-        numeric(item, where) if isinstance(item, np.ndarray) else nested.to_array(item, where, nested.TENSOR)
-    )
+    if isinstance(item, np.ndarray):
+        return numeric(np.asarray(item), where)
+    return nested.to_array(item, where, nested.TENSOR)
 
 
 def _place(where: str) -> str:

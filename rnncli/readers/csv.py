@@ -2,160 +2,193 @@
 
 from __future__ import annotations
 
-import csv
-import re
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from rnncli.case import Document
-from rnncli.errors import InputError, UsageError, did_you_mean
-from rnncli.readers._text import decode
+from rnncli.errors import InputError, did_you_mean
+from rnncli.readers import _table
+from rnncli.readers._table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
+from rnncli.readers._text import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from rnncli.case import Array
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".csv", ".tsv")
-DELIMITERS = ",;\t|"
-NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
-MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
-SAMPLE_LINES = 20
-DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The rows as text, each with its line in the file; blank lines are left out."""
-
-    name: str
-    delimiter: str
-    header: tuple[str, ...]
-    lines: tuple[str, ...]
-    numbers: tuple[int, ...]
-
-    def cells(self) -> Iterable[tuple[int, list[str]]]:
-        return zip(self.numbers, csv.reader(self.lines, delimiter=self.delimiter), strict=True)
-
-    def column(self, index: int) -> str:
-        return f"column {index + 1}" + (f" ({self.header[index]})" if index < len(self.header) else "")
 
 
 def read(source: Source, options: ReadOptions) -> Document:
-    """(rows, columns); with a batch column one sequence for each of its values, in order of appearance."""
-    table, remarks = _table(source, options)
-    if options.batch_column is None:
-        return Document(inputs=_numbers(table, None), feature_names=table.header, remarks=remarks)
-    by = _batch_index(table, options.batch_column)
-    names = tuple(name for index, name in enumerate(table.header) if index != by)
-    return Document(inputs=_grouped(table, by), feature_names=names, remarks=remarks)
+    """(rows, columns); with a batch column one sequence for each of its values, in order of appearance.
 
-
-def _table(source: Source, options: ReadOptions) -> tuple[_Table, tuple[str, ...]]:
-    every = decode(source).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    numbered = [(number, line) for number, line in enumerate(every, start=1) if line.strip()]
-    if not numbered:
+    A large file is converted some lines at a time: its text is never whole in memory.
+    """
+    rows = _Rows(options)
+    table: Table | None = None
+    for first, text in pieces(source):
+        every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
+        if numbered:
+            table = rows.take(_filled(table, source.name, numbered, options))
+    if table is None:
         raise InputError(f"{source.name}: it has no rows.", "Give a row for each time step.")
+    if not rows.width:
+        raise InputError(f"{source.name}: it has the header {', '.join(table.header)} and no rows.")
+    return rows.document(table)
+
+
+def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
+    """The same table with these rows."""
     numbers, lines = zip(*numbered, strict=True)
-    _check_lines(source.name, numbered)
-    delimiter = _delimiter(options.delimiter, lines[:SAMPLE_LINES])
-    first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=delimiter))]
-    if not _is_header(first, options.batch_column):
-        return _Table(source.name, delimiter, (), lines, numbers), ()
-    if len(lines) == 1:
-        raise InputError(f"{source.name}: it has the header {', '.join(first)} and no rows.")
-    mixed = any(map(_is_number, first))
-    remarks = (f"took line {numbers[0]} as the header: {', '.join(first)}",) if mixed else ()
-    return _Table(source.name, delimiter, tuple(first), lines[1:], numbers[1:]), remarks
+    if before is not None:
+        table = replace(before, lines=lines, numbers=numbers)
+        _table.check_lines(table)
+        return table
+    table = _table.begun(name, lines, numbers, options.delimiter, options.decimal)
+    _table.check_lines(replace(table, lines=lines, numbers=numbers))
+    skipped = 1 if table.header else 0
+    return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])
 
 
-def _check_lines(name: str, numbered: list[tuple[int, str]]) -> None:
-    """No line that would be read together with the next one, or not at all."""
-    for number, line in numbered:
-        if line.count('"') % 2:
-            raise InputError(f"{name}: line {number} has a quote that is not closed.", "A row is one line.")
-        if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
-            raise InputError(f"{name}: line {number} has a cell of more than 1000 characters.")
+class _Rows:
+    """What has been read: the numbers, and to which sequence each row belongs."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        self._batch_column = options.batch_column
+        self._by: int | None = None
+        self._held = bytearray()  # it grows in place, where arrays would be copied to be joined
+        self._sequences: dict[str, int] = {}
+        self._members: list[Array] = []
+        self.width = 0
+        self._commas = False
+
+    def take(self, table: Table) -> Table:
+        """Convert a table's rows; returns what is known for the next ones."""
+        if not table.lines:
+            return table
+        columns = None
+        if self._batch_column is not None:
+            columns = self._grouped(table, self._batch_column)
+        numbers, decimal = _numbers(table, columns)
+        self._commas = self._commas or (decimal == "," and table.decimal is None)
+        self.width = numbers.shape[1]
+        self._held += np.ascontiguousarray(numbers).data.cast("B")
+        width = table.width or numbers.shape[1] + (self._by is not None)
+        return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
+
+    def _grouped(self, table: Table, batch_column: str) -> list[int]:
+        """Note every row's sequence; the columns that are left."""
+        if self._by is None:
+            self._by = _batch_index(table, batch_column)
+        _check_widths(table)
+        keys = [cells[self._by].strip() for _, cells in table.cells()]
+        width = len(next(iter(table.cells()))[1])
+        if width == 1:
+            raise InputError(f"{table.name}: it has no column beside the batch column.")
+        known = self._sequences
+        members = (known.setdefault(key, len(known)) for key in keys)
+        self._members.append(np.fromiter(members, np.int64, len(keys)))
+        return [index for index in range(width) if index != self._by]
+
+    def document(self, table: Table) -> Document:
+        """All of it."""
+        array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
+        names = tuple(name for index, name in enumerate(table.header) if index != self._by)
+        remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
+        inputs = array if self._by is None else self._parted(array)
+        return Document(inputs=inputs, feature_names=names, remarks=remarks)
+
+    def _parted(self, array: Array) -> Array | tuple[Array, ...]:
+        """(batch, rows, columns), or a tuple of (rows, columns) where sequences differ in length."""
+        members = np.concatenate(self._members)
+        order = np.argsort(members, kind="stable")
+        lengths = np.bincount(members)
+        if (lengths == lengths[0]).all():
+            return array[order].reshape(len(lengths), -1, self.width)
+        return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
 
 
-def _delimiter(said: str | None, lines: tuple[str, ...]) -> str:
-    if said is not None:
-        found = NAMED.get(said.casefold(), said)
-        if len(found) != 1 or found in '"\r\n':
-            raise UsageError(
-                f"the delimiter {said!r} is not one character.", f"Or its name: {', '.join(NAMED)}."
-            )
-        return found
+def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None]:
+    """(rows, columns) as NumPy reads them, and the decimal sign, None where neither has been met.
+
+    The slow search for the bad cell begins where it refuses.
+    """
+    decimal = table.decimal
     try:
-        sniffed = csv.Sniffer().sniff("\n".join(lines), delimiters=DELIMITERS).delimiter
-    except csv.Error:
-        sniffed = ""
-    if len(sniffed) == 1 and sniffed in DELIMITERS:
-        return sniffed
-    return max(DELIMITERS, key=lambda character: min(line.count(character) for line in lines))
-
-
-def _is_header(cells: list[str], batch_column: str | None) -> bool:
-    """Whether the first row is names: no number in it, or numbers beside names (not beside a gap)."""
-    if batch_column is not None and batch_column in cells and not batch_column.isdecimal():
-        return True
-    if batch_column is not None and batch_column.isdecimal() and int(batch_column) < len(cells):
-        cells = cells[: int(batch_column)] + cells[int(batch_column) + 1 :]
-    words = [cell for cell in cells if not _is_number(cell)]
-    if len(words) == len(cells):
-        return bool(words)
-    return any(cell.casefold() not in MISSING for cell in words)
-
-
-def _is_number(cell: str) -> bool:
-    """As NumPy sees it: no digits of other scripts, and no underscores, which Python takes."""
-    text = cell.strip()
-    try:
-        float(text)
+        array = _converted(table, columns, decimal)
     except ValueError:
-        return False
-    return text.isascii() and "_" not in text
-
-
-def _numbers(table: _Table, columns: list[int] | None) -> Array:
-    """(rows, columns) as NumPy reads them; the slow search for the bad cell only where it refuses."""
-    try:
-        array: Array = np.loadtxt(
-            table.lines,
-            delimiter=table.delimiter,
-            comments=None,
-            quotechar='"',
-            ndmin=2,
-            usecols=columns,
-        )
-    except ValueError:
+        if decimal is not None or not _has_commas(table, columns):
+            _raise_first_fault(table, columns)
+        table, decimal = replace(table, decimal=","), ","
+        try:
+            array = _converted(table, columns, decimal)
+        except ValueError:
+            _raise_first_fault(table, columns)
+    width = table.width or len(table.header)
+    if width and columns is None and array.shape[1] != width:
         _raise_first_fault(table, columns)
-    if table.header and columns is None and array.shape[1] != len(table.header):
-        _raise_first_fault(table, columns)
+    if decimal == "," and any("." in line for line in table.lines):
+        _refuse_points(table, columns)
     if np.isinf(array).any():
         _refuse_too_large(table, columns)
+    if decimal is None and any("." in line for line in table.lines):
+        decimal = "."
+    return array, decimal
+
+
+def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> Array:
+    lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
+    array: Array = np.loadtxt(
+        lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
+    )
     return array
 
 
-def _raise_first_fault(table: _Table, columns: list[int] | None) -> NoReturn:
+def _has_commas(table: Table, columns: list[int] | None) -> bool:
+    """Whether there are decimal commas, and no point that would be the decimal sign."""
+    _check_widths(table)
+    found = False
+    for _, cell in _places(table, columns):
+        if "." in cell and is_number(cell):
+            return False
+        found = found or DECIMAL_COMMA.fullmatch(cell) is not None
+    return found
+
+
+def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
     _check_widths(table)
     for place, cell in _places(table, columns):
-        if not _is_number(cell):
-            raise InputError(f"{place}: {cell.strip()!r} is not a number.", _cell_advice(table, cell))
+        if not is_number(cell, table.decimal or "."):
+            advice = _cell_advice(table, cell)
+            if not table.header and f": line {table.first}, " in place:
+                advice = f"{advice} A first row with a number in it is data, not names."
+            raise InputError(f"{place}: {_short(cell)!r} is not a number.", advice)
     raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
 
 
-def _refuse_too_large(table: _Table, columns: list[int] | None) -> None:
+def _refuse_points(table: Table, columns: list[int] | None) -> None:
+    """Where the comma is the decimal sign, a point is none."""
+    for place, cell in _places(table, columns):
+        if "." in cell:
+            raise InputError(
+                f"{place}: {_short(cell)!r} has a point, and the decimal sign is the comma.",
+                "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
+            )
+
+
+def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
     """A number beyond all floats is no infinity; the word `inf` is."""
     for place, cell in _places(table, columns):
-        if abs(float(cell)) == np.inf and any(map(str.isdigit, cell)):
+        text = cell.replace(",", ".") if table.decimal == "," else cell
+        if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
             raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
 
 
-def _places(table: _Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
+def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
     """Every cell that is to be a number, and where it stands."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
@@ -167,12 +200,12 @@ def _short(cell: str) -> str:
     return text if len(text) <= 20 else f"{text[:19]}…"
 
 
-def _check_widths(table: _Table) -> None:
+def _check_widths(table: Table) -> None:
     """Every row is as wide as the header, or as the first row."""
-    width, before = len(table.header), "the header has"
+    width = table.width or len(table.header)
+    before = "the lines before have" if table.width or not table.header else "the header has"
     for number, cells in table.cells():
-        if not width:
-            width, before = len(cells), "the lines before have"
+        width = width or len(cells)
         if len(cells) != width:
             columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
@@ -182,7 +215,7 @@ def _check_widths(table: _Table) -> None:
         before = "the lines before have"
 
 
-def _cell_advice(table: _Table, cell: str) -> str:
+def _cell_advice(table: Table, cell: str) -> str:
     if not cell.isascii() and any(map(str.isdigit, cell)):
         return "Write its digits as 0 to 9."
     if DECIMAL_COMMA.fullmatch(cell):
@@ -194,7 +227,7 @@ def _cell_advice(table: _Table, cell: str) -> str:
     return "Text can only tell sequences apart: --batch-column names its column."
 
 
-def _batch_index(table: _Table, batch_column: str) -> int:
+def _batch_index(table: Table, batch_column: str) -> int:
     """The index of the column; a number counts from 0 where there is no header."""
     if batch_column in table.header:
         return table.header.index(batch_column)
@@ -209,18 +242,3 @@ def _batch_index(table: _Table, batch_column: str) -> int:
         f"{table.name}: there is no header, so no column {batch_column!r}.",
         f"Give its number, counted from 0: 0 to {width - 1}.",
     )
-
-
-def _grouped(table: _Table, by: int) -> Array | tuple[Array, ...]:
-    """(batch, rows, columns), or a tuple of (rows, columns) where groups differ in length."""
-    _check_widths(table)
-    keys = [cells[by].strip() for _, cells in table.cells()]
-    width = len(next(iter(table.cells()))[1])
-    if width == 1:
-        raise InputError(f"{table.name}: it has no column beside the batch column.")
-    numbers = _numbers(table, [index for index in range(width) if index != by])
-    rows: dict[str, list[int]] = {}
-    for index, key in enumerate(keys):
-        rows.setdefault(key, []).append(index)
-    groups = tuple(numbers[places] for places in rows.values())
-    return np.stack(groups) if len({len(group) for group in groups}) == 1 else groups

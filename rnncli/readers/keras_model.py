@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli import nested
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
@@ -79,9 +80,10 @@ def _config(source: Source, text: str | bytes | None) -> Any:
     orjson = needed("orjson", "JSON")
     try:
         config = None if text is None else orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise InputError(f"{source.name}: its config is not JSON.", "Save the model again.") from None
-    if _chain.is_deep(config):
+    except orjson.JSONDecodeError as error:
+        fault = "nested too deep" if "depth" in error.msg else "not JSON"
+        raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.") from None
+    if nested.is_too_deep(config):
         raise InputError(f"{source.name}: its config is nested too deep.", "Save the model again.")
     return config
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from rnncli.page import Later, Written
+from rnncli.visible import json_escaped
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -102,4 +103,4 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
 
 
 def _dumps(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json_escaped(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))

@@ -54,7 +54,7 @@ def block(numbers: Numbers, view: View) -> Block:
     values = np.atleast_1d(numbers.values)
     kept = _kept(values.shape[:-1], view.full)
     style = style_for(values, view.precision)
-    rows = tuple(_rows(values, numbers.axes, kept, style, view))
+    rows = tuple(_rows(values, numbers, kept, style, view))
     gaps = any(GAP in indices for indices in kept)
     return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
 
@@ -122,14 +122,14 @@ def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
 
 
 def _rows(
-    values: Array, axes: Sequence[str], kept: Sequence[tuple[int, ...]], style: str, view: View
+    values: Array, numbers: Numbers, kept: Sequence[tuple[int, ...]], style: str, view: View
 ) -> Iterator[Row]:
     before: tuple[int, ...] = ()
     for place in _places(kept):
         changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
         labels = {
-            axis: marks(view).ellipsis if index == GAP else _label(axis, index, view.lang)
-            for axis, index in list(zip(axes, place, strict=False))[changed:]
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view.lang)
+            for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
         texts = () if GAP in place else tuple(written(value, style) for value in values[place])
@@ -137,10 +137,10 @@ def _rows(
         before = place
 
 
-def _label(axis: str, index: int, lang: str) -> str:
+def _label(axis: str, index: int, time: Sequence[int], lang: str) -> str:
     match axis:
         case "timesteps":
-            return f"t={index}"
+            return f"t={time[index] if time else index}"
         case "batch":
             return f"{say('batch', lang)} {index}"
         case "rows":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from io import StringIO
 from itertools import islice
 
 from rnncli.page import Answer, GrowingAnswer, View
+from rnncli.visible import visible
 
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 AT_ONCE = 2**14
 """So many rows become text in one go."""
 
@@ -24,8 +27,13 @@ def pieces(answer: Answer | GrowingAnswer, view: View) -> Iterator[bytes]:
     while some:
         file = StringIO()
         csv.writer(file, lineterminator="\n").writerows(some)
-        yield file.getvalue().encode()
+        yield _shown(file.getvalue()).encode()
         some = list(islice(rows, AT_ONCE))
+
+
+def _shown(text: str) -> str:
+    """Names of features may hold control characters; numbers never do."""
+    return text if text.isascii() and not CONTROLS.search(text) else visible(text, keep="\n")
 
 
 def _rounded(text: str, decimals: int) -> str:

@@ -50,6 +50,13 @@ def render(answer: Answer, view: View) -> str:
     )
 
 
+def fragment(answer: Answer, view: View) -> str:
+    """A part of somebody else's page, a notebook's: the styles hold inside it alone."""
+    body = "\n".join(_body(answer.page(view), view))
+    style = STYLE.replace(":root {", "& {").replace("\nbody {", "\n& {")
+    return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
+
+
 def _heat(body: str) -> str:
     """The colours that are used."""
     colors = {f"{kind}{level}": color for kind, scale in HEAT.items() for level, color in enumerate(scale)}

@@ -11,7 +11,8 @@ from rnncli.renderers._npy_file import write_npy
 
 def write(answer: Answer | GrowingAnswer, file: IO[bytes]) -> None:
     """What `numpy.load` reads; bfloat16 as float32, which holds the same numbers."""
+    tensors = answer.tensors()  # where there are none, not even an empty archive is written
     with ZipFile(file, "w") as archive:
-        for name, array in answer.tensors().items():
+        for name, array in tensors.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 write_npy(member, array)

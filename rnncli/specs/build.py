@@ -80,13 +80,7 @@ def options_of(class_name: str) -> Mapping[str, Option]:
 
 
 def _from_call(call: Call) -> Spec:
-    inner = inside(call.name)
-    if inner:
-        own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
-        outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
-        return _complete(
-            "Bidirectional", {"layer": _from_call(replace(call, name=inner, kwargs=own)), **outer}
-        )
+    call = unfolded(call)
     try:
         class_name = find(call.name)
     except LayerError as error:
@@ -117,6 +111,22 @@ def _from_call(call: Call) -> Spec:
         raise error if "^" in error.what else expressions.fault(call.span, error.what, error.advice) from None
 
 
+def unfolded(call: Call) -> Call:
+    """`bilstm(3, merge_mode='sum')` as `Bidirectional(LSTM(3), merge_mode='sum')`; another call as it is."""
+    inner = inside(call.name)
+    if not inner:
+        return call
+    own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
+    outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
+    spans = {**call.spans, 0: call.span}
+    return Call("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
+
+
+def positional(call: Call) -> list[str]:
+    """The options that a call's arguments without a name are for, in their order."""
+    return _positional(options_of(find(call.name)))
+
+
 def _from_config(config: Mapping[str, Any]) -> Spec:
     name, given = config.get("class_name"), config.get("config", {})
     if (
@@ -126,7 +136,7 @@ def _from_config(config: Mapping[str, Any]) -> Spec:
     ):
         raise LayerError(
             "this is what layer.get_config() gives, which does not say of which class the layer is.",
-            "Write keras.layers.serialize(layer) into the file.",
+            "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise LayerError(
@@ -213,6 +223,10 @@ def each(written: Any) -> Iterable[Any]:
     elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
         inner = written.get("config", {})
         held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
+        if not isinstance(held, (list, tuple)) or not all(isinstance(item, Mapping) for item in held):
+            raise LayerError(
+                "the config of Sequential has no list of layers.", "Save it again: model.save('m.keras')"
+            )
         yield from each([item for item in held if item.get("class_name") != "InputLayer"])
     elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
         yield written.name if isinstance(written, Name) else written

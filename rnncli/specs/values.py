@@ -9,10 +9,13 @@ from typing import Any
 from rnncli import activations, initializers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.expressions import Call, Name
-from rnncli.layers._layer import Option
+from rnncli.expressions import Call, Name, fault
+from rnncli.layers._layer import INERT, Option
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+STACKED = "StackedRNNCells"
+_CELLS = "For example StackedRNNCells([LSTMCell(3), GRUCell(2)])."
 
 Build = Callable[[Any], Spec]
 """Makes a Spec of what is written about a layer that stands inside another."""
@@ -74,7 +77,10 @@ def _initializer(value: Any) -> str | Spec:
 def _dtype(value: Any) -> str:
     value = value.name if isinstance(value, Name) else value
     if isinstance(value, Mapping):
-        value = value.get("config", {}).get("name")
+        policy = value.get("config")
+        if not isinstance(policy, Mapping) or not isinstance(policy.get("name"), str):
+            raise LayerError("the dtype's config has no name.", "Write 'float32' instead of a policy.")
+        value = policy["name"]
     if value is None:
         return "float32"
     if value not in DTYPES:
@@ -85,13 +91,10 @@ def _dtype(value: Any) -> str:
 def _inner(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
     if option.kind == "backward" and value is None:
         return None
+    value = _unstacked(value) if option.kind == "cells" else value
     several = option.kind == "cells" and isinstance(value, (list, tuple))
     if several and not value:
         raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
-    if option.kind == "cells" and isinstance(value, Mapping) and value.get("class_name") == "StackedRNNCells":
-        value, several = value.get("config", {}).get("cells", []), True
-    if isinstance(value, Call) and value.name == "StackedRNNCells" and option.kind == "cells":
-        value, several = value.args[0] if value.args else value.kwargs.get("cells", []), True
     made = tuple(_built(item, build, name) for item in value) if several else _built(value, build, name)
     wanted = "a cell such as LSTMCell(3)" if option.kind == "cells" else "a layer such as LSTM(3)"
     for spec in made if isinstance(made, tuple) else (made,):
@@ -100,6 +103,46 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
                 f"{class_name}: {name} wants {wanted}, not {spec.class_name}.", f"Give it {wanted}."
             )
     return made
+
+
+def _unstacked(value: Any) -> Any:
+    """The list of cells in StackedRNNCells; any other value as it is.
+
+    Raises LayerError, with a caret in an expression, for whatever else it is given that means something.
+    """
+    if isinstance(value, Call) and value.name == STACKED:
+        if len(value.args) > 1:
+            raise fault(value.spans[1], f"{STACKED} takes one argument without a name: the list of cells", "")
+        pairs = [("cells", cells, value.spans.get(0)) for cells in value.args]
+        pairs += [(name, item, value.spans.get(name)) for name, item in value.kwargs.items()]
+    elif isinstance(value, Mapping) and value.get("class_name") == STACKED:
+        if not isinstance(value.get("config"), Mapping):
+            raise LayerError(f"the config of {STACKED} is not an object.", _CELLS)
+        pairs = [(name, item, None) for name, item in value["config"].items()]
+    else:
+        return value
+    found: dict[str, Any] = {}
+    for name, item, span in pairs:
+        what = _refused(name, item, found)
+        if what:
+            raise fault(span, what, _CELLS) if span else LayerError(f"{what}.", _CELLS)
+        found[name] = item
+    if "cells" not in found:
+        raise LayerError(f"{STACKED} needs a list of cells.", _CELLS)
+    return found["cells"]
+
+
+def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
+    """Why StackedRNNCells cannot have this argument; "" where it can."""
+    if name in before:
+        return f"{name} is given twice"
+    if name == "cells" and not isinstance(value, (list, tuple)):
+        return f"{STACKED} needs a list of cells, not {shown(value)}"
+    if name == "dtype" and _dtype(value) != "float32":
+        return f"{STACKED}: dtype is {_dtype(value)}, and rnncli knows only float32 there"
+    if name not in ("cells", "dtype", *INERT):
+        return f"{STACKED} has no argument '{name}'"
+    return ""
 
 
 def _built(value: Any, build: Build, name: str) -> Spec:
@@ -111,7 +154,7 @@ def _built(value: Any, build: Build, name: str) -> Spec:
 def shown(value: Any) -> str:
     """A value in a message: short, and as people wrote it."""
     if isinstance(value, (list, tuple)):
-        inner = ", ".join(map(shown, value))
+        inner = ", ".join([*map(shown, value[:5]), *(["..."] if len(value) > 5 else [])])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     if isinstance(value, Call):
         return f"{value.name}(...)"

@@ -100,7 +100,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--format", "jsn"], "--format: there is no 'jsn'.", "Did you mean json?"),
         (["run", "--engine", "tensorflw"], "tensorflw", "Did you mean tensorflow?"),
         (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
-        (["run", "--calls", "0"], "--calls: 0 is not in the range", "rnncli run --help"),
+        (["run", "--calls", "0"], "--calls: 0 is less than 1.", "rnncli run --help"),
         (["run", "[[1]]", "[[2]]"], "got unexpected extra argument", "rnncli run --help"),
     ],
 )  # fmt: skip

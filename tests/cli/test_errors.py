@@ -35,7 +35,7 @@ BAD = [
     (["run", INLINE, "--input-axes", "batch,tme,features"], "tme", "Did you mean time?"),
     (["run", "--input-shape", "2,3,4", "--input-axes", "time,batch,features"], "--input-axes is for", ""),
     (["run", INLINE, "--pad-value", "1"], "--pad-value is for --pad.", "--pad post"),
-    (["run", INLINE, "--seed", "-1"], "--seed: -1 is not in the range", ""),
+    (["run", INLINE, "--seed", "-1"], "--seed: -1 is not between 0 and 4294967295.", ""),
     (["run", '{"inputs": [[[1]]], "seed": 5000000000}'], "seed is 5000000000.", "4294967295"),
     (["run", INLINE, "--mask", "[[true]]"], "the mask is (1, 1), and the input is (1, 2, 2).", "(1, 2)"),
     (["run", INLINE, "--layer", "lstn"], "lstn", "Did you mean"),

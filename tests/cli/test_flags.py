@@ -80,7 +80,13 @@ REFUSED = [
     (["run", "--activation", ""], "--activation: it is empty.", ""),
     (["run", "--kernel-initializer", "foo"], "--kernel-initializer: there is no initializer", " more."),
     (["run", "--units", "0"], "--units: 0 is not a whole number above 0.", ""),
-    (["run", "-l", "LSTM(3)", "--no-return-sequences"], "rnncli: --no-return-sequences has no layer", ""),
+    (
+        ["run", "-l", "LSTM(3, return_sequences=False)", "--return-sequences"],
+        "--return-sequences conflicts with return_sequences=False",
+        "  LSTM(3, return_sequences=False)\n          ^^^^^^^^^^^^^^^^\nLeave one of them out.",
+    ),
+    (["run", "-l", "@lstm.json", "--units", "4"], "--units 4 conflicts with units=3 in the config of", ""),
+    (["run", "-l", "Bidirectional(LSTM(3))", "--no-bidirectional"], "conflicts with Bidirectional(", ""),
     (["run", "-l", "bilstm", "--no-bidirectional"], "--no-bidirectional: bilstm is", "--layer LSTM"),
     (["run", "-l", "@layer.json"], "layer.json: there is no layer 'LSTN'.", "Did you mean"),
     (["run", "document.json"], "document.json: LSTM has no argument 'unit'.", "Did you mean units?"),
@@ -118,13 +124,14 @@ def test_what_cannot_be_meant_is_refused(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "layer.json").write_text('{"class_name": "LSTN", "config": {"units": 3}}')
+    (tmp_path / "lstm.json").write_text('{"class_name": "LSTM", "config": {"units": 3}}')
     (tmp_path / "document.json").write_text(case(layer="LSTM(unit=3)"))
     assert main(args) == 2
     streams = capfd.readouterr()
     assert streams.out == ""
     assert what in streams.err
     assert advice in streams.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["document.json", "layer.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["document.json", "layer.json", "lstm.json"]
 
 
 def test_standard_input_has_one_reader(rnncli: Run) -> None:

@@ -93,7 +93,7 @@ class TestMemory:
         assert peak(*some) < nothing + 60
 
 
-DOCUMENT = ("schema", "version", "seed", "layer", "input")
+DOCUMENT = ("schema", "version", "seed", "expression", "layer", "input")
 
 
 @pytest.mark.parametrize("format", ["json", "ndjson", "csv"])

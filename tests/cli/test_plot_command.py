@@ -37,7 +37,7 @@ def test_size_in_pixels(rnncli, tmp_path):
         (["-o", "a.png", "--size", "big"], "no width and height"),
         (["-o", "a.png", "--size", "0x4"], "nothing at all"),
         (["-o", "a.png", "--size", "1x1"], "too small"),
-        (["--terminal", "--steps", "one"], "no time steps"),
+        (["--terminal", "--steps", "one"], "--steps one: this is not a time step"),
         (["--terminal", "--steps", "9:"], "no time step is left"),
         (["--terminal", "--batch", "4"], "--batch 4"),
         (["--terminal", "--gate", "forgit"], "--gate"),

@@ -1,0 +1,232 @@
+"""The commands for Python: plain values through the same stages as the command line's flags.
+
+Each takes `inputs` (numbers, the path of a file or the name of a built-in sample; left out: the sample
+`sentence`), `layer` (a name, an expression, a Keras config, or a list of these for a stack), and the
+command line's flags as keywords.  Raises rnncli.errors.RnncliError, which says what came and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+from rnncli.api import _case
+from rnncli.api._options import Options, spelled
+from rnncli.api._shown import Report, Result, view_of
+from rnncli.case import Case
+from rnncli.errors import DisagreementError, UsageError
+
+__all__ = ["Report", "Result", "explain", "gradients", "matrix", "run", "shape", "trace"]
+
+
+@spelled
+def run(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    all_layers: bool = False,
+    all_calls: bool = False,
+    select: str | Sequence[str] | None = None,
+    check: bool = False,
+    atol: float | None = None,
+    rtol: float | None = None,
+    stats: bool = False,
+    fail_on_nan: bool = False,
+    memory: int | str | None = None,
+    **options: Unpack[Options],
+) -> Result:
+    """What a layer returns, with arrays by name and in Keras's order.
+
+    inputs: (batch, timesteps, features); one sequence may leave the batch axis out.
+    all_calls: with calls=N every call's tensors, `r["call 1/hidden_state"]`.
+    check: run tensorflow too; DisagreementError where the numbers differ by more than atol and rtol.
+    memory: for the work on one chunk of the batch, in bytes or as "256MB".
+    """
+    from rnncli import comparing, pipeline
+    from rnncli import memory as sizes
+    from rnncli.answers.run import first_nan, stats_of
+
+    if all_calls and (options.get("calls") or 1) == 1:
+        raise UsageError("all_calls needs calls=N, with N above 1.", "Add calls=2.")
+    asked = _case.asked(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+    budget = sizes.parse(memory) if isinstance(memory, str) else memory
+    found = pipeline.run(asked.case, options.get("engine") or "auto", budget)
+    apart: list[str] = []
+    if check:
+        found, apart = comparing.held(asked.case, found, *_tolerances(atol, rtol), budget)
+    found = _selected(Result.of(found), select)
+    _demand(apart, first_nan(found) if fail_on_nan else None)
+    return Result.of(
+        found,
+        stats=stats_of(found) if stats else {},
+        remarks=asked.remarks,
+        view=view_of(options),
+    )
+
+
+@spelled
+def shape(
+    inputs: Any = None, layer: Any = None, *, all_layers: bool = False, **options: Unpack[Options]
+) -> Report:
+    """Which tensors, which shapes, how many parameters, without computing.
+
+    input_shape: a size may be None or a name, `("batch", None, 8)`.
+    """
+    from rnncli import outline, pipeline
+    from rnncli.answers.shape import ShapeAnswer
+
+    if options.get("input_shape") is not None and inputs is None:
+        layers = _case.layers_of(layer, options)
+        sizes = _case.with_batch(_case.shape_of(options), layers)
+        remarks: tuple[str, ...] = ()
+    else:
+        case, remarks = _case.asked(inputs, layer, options)
+        layers, sizes = case.layers, case.inputs.shape
+    found = outline.outline(layers, sizes, pipeline.dtype_of(layers), all_layers=all_layers)
+    return Report("shape", layers, found, ShapeAnswer(found), remarks, view_of(options))
+
+
+@spelled
+def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
+    """return_sequences x return_state, all four: `found.results[True, False]` is one of them."""
+    from rnncli import pipeline
+    from rnncli.answers.matrix import MatrixAnswer
+
+    for name in ("return_sequences", "return_state"):
+        if dict(options).get(name) is not None:
+            raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
+    case, remarks = _case.asked(inputs, layer, options)
+    found = pipeline.matrix(case, options.get("engine") or "auto")
+    return Report("matrix", case.layers, found, MatrixAnswer(found), remarks, view_of(options))
+
+
+@spelled
+def trace(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    step: int | Sequence[int] | None = None,
+    unit: int | Sequence[int] | None = None,
+    batch: int | Sequence[int] | None = None,
+    gate: str | Sequence[str] | None = None,
+    check: bool = False,
+    atol: float | None = None,
+    rtol: float | None = None,
+    stats: bool = False,
+    fail_on_nan: bool = False,
+    **options: Unpack[Options],
+) -> Report:
+    """Every gate and state at every time step: `t["forget/activation"]` is (batch, steps, units)."""
+    from rnncli import comparing, pipeline, tracing
+    from rnncli.answers.trace import TraceAnswer, first_nan, stats_of
+
+    _demand_steps(options)
+    case, remarks = _case.asked(inputs, layer, options)
+    wide = pipeline.witnessed(case)
+    found = pipeline.trace(wide)
+    apart: list[str] = []
+    if check:
+        found, apart = comparing.held(wide, found, *_tolerances(atol, rtol))
+    wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
+    kept = tracing.narrowed(tracing.of(found), wanted)
+    _demand(apart, first_nan(kept) if fail_on_nan else None)
+    answer = TraceAnswer(replace(found, layers=case.layers), kept, stats_of(kept) if stats else {})
+    return Report("trace", case.layers, kept, answer, remarks, view_of(options))
+
+
+@spelled
+def explain(
+    tensor: str,
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    depth: int = 1,
+    terms: int | None = 10,
+    **options: Unpack[Options],
+) -> Report:
+    """Where one number comes from, `explain("last_cell_state[0,1]")`: `found.value` is that number.
+
+    terms: list the largest of a sum; None lists all.  depth: follow the states depth - 1 steps back.
+    """
+    from rnncli import pipeline
+    from rnncli.answers.explain import ExplainAnswer
+
+    _demand_steps(options)
+    case, remarks = _case.asked(inputs, layer, options)
+    found, result = pipeline.explain(case, tensor, depth, None if options.get("full") else terms)
+    return Report("explain", case.layers, found, ExplainAnswer(found, result), remarks, view_of(options))
+
+
+@spelled
+def gradients(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    of: str | None = None,
+    against: Sequence[Any] = (),
+    **options: Unpack[Options],
+) -> Report:
+    """How far back the output sees: norms per time step, through Keras; `found` has one for each layer.
+
+    against: other layers, side by side, with the same options.
+    """
+    from rnncli import pipeline
+    from rnncli.answers.gradients import GradientsAnswer
+
+    if options.get("engine") not in (None, "auto", "tensorflow") or options.get("training"):
+        raise UsageError("gradients come from tensorflow, of one call without dropout.", "Leave engine out.")
+    case, remarks = _case.asked(inputs, layer, options)
+    if case.calls > 1:
+        raise UsageError("gradients are of one call.", "Leave calls out.")
+    cases = [case, *_against(case, against, options)]
+    found = tuple(pipeline.gradients(one, of) for one in cases)
+    return Report("gradients", case.layers, found, GradientsAnswer(found), remarks, view_of(options))
+
+
+def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
+    if others and (case.weights is not None or case.initial_state is not None):
+        raise UsageError("against draws the weights of each layer, and begins at zero.", "Leave weights out.")
+    return [replace(case, layers=_case.layers_of(other, options)) for other in others]
+
+
+def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
+    if select is None:
+        return found
+    from rnncli import indexing
+
+    names = _several(select)
+    for name in names:
+        if name not in found and name not in map(indexing.without_call, found.keys()):
+            raise UsageError(f"select: there is no tensor {name!r}.", indexing.instead_of(name, found.keys()))
+    return replace(
+        found,
+        outputs=tuple(
+            tensor
+            for tensor in found.outputs
+            if tensor.name in names or indexing.without_call(tensor.name) in names
+        ),
+    )
+
+
+def _several(one: Any) -> Any:
+    """`3` or `"forget"` as a list of it."""
+    return [one] if isinstance(one, (str, int)) else one
+
+
+def _tolerances(atol: float | None, rtol: float | None) -> tuple[float, float]:
+    return 1e-6 if atol is None else atol, 1e-5 if rtol is None else rtol
+
+
+def _demand(apart: Sequence[str], nan: str | None) -> None:
+    if apart:
+        raise DisagreementError(
+            f"{', '.join(apart)} differs from TensorFlow by more than atol and rtol allow."
+        )
+    if nan is not None:
+        raise DisagreementError(f"the output contains NaN, first in {nan}.")
+
+
+def _demand_steps(options: Options) -> None:
+    if options.get("engine") not in (None, "auto", "numpy"):
+        raise UsageError(f"engine={options.get('engine')!r}: this engine keeps no steps.", "Leave it out.")

@@ -1,0 +1,209 @@
+"""Python values -> a Case, as the command line makes one of flags and files."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from rnncli import arrange, beyond, builtin, fitting, pipeline, readers, specs
+from rnncli.api._options import LayerOptions, Options
+from rnncli.case import HIGHEST_SEED, Case, Document, Shape, Spec
+from rnncli.errors import InputError, UsageError, did_you_mean
+from rnncli.layers.stack import Stack
+from rnncli.readers import ReadOptions, Source
+from rnncli.shapes import parse_shape
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+SEEDS = 1_000_000_000
+"""Seeds are drawn below this: short enough to be typed again."""
+
+
+class Asked(NamedTuple):
+    """A Case, and what is to be said of its input."""
+
+    case: Case
+    remarks: tuple[str, ...]
+
+
+def asked(inputs: Any, layer: Any, options: Options, **more: Any) -> Asked:
+    """The experiment.  more: further parts of the Case."""
+    for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
+        _demand_whole(name, options.get(name), lowest, highest)
+    given_seed = options.get("seed")
+    seed = random.randrange(SEEDS) if given_seed is None else given_seed
+    document = _document(inputs, options, seed)
+    if given_seed is None and document.seed is not None:
+        _demand_whole("seed", document.seed, 0, HIGHEST_SEED)
+        seed = document.seed
+    layers = layers_of(layer, options, document.layer)
+    stack = Stack(layers)
+    arranged = arrange.arrange(document, _arranging(options, layers, stack))
+    training = options.get("training")
+    case = Case(
+        layers=layers,
+        inputs=arranged.inputs,
+        mask=arranged.mask,
+        initial_state=_states(_or(options, "initial_state", document), stack, arranged.inputs.shape),
+        weights=_weights(_or(options, "weights", document), stack, arranged.inputs.shape),
+        seed=seed,
+        training=bool(document.training if training is None else training),
+        calls=options.get("calls") or 1,
+        feature_names=arranged.feature_names,
+        **more,
+    )
+    unanswered = () if options.get("engine") == "tensorflow" else beyond.unanswered(case)
+    return Asked(case, (*arranged.remarks, *unanswered))
+
+
+def layers_of(layer: Any, options: Options, written: Any = None) -> tuple[Spec, ...]:
+    """The stack, first to last.  written: what a case document says, where no layer is given."""
+    texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
+    flags = {name: options.get(name) for name in LayerOptions.__annotations__}
+    return specs.from_flags(texts, flags, written)
+
+
+def shape_of(options: Options) -> Shape:
+    """The input_shape that was given."""
+    shape = options.get("input_shape")
+    return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
+
+
+def with_batch(shape: Shape, layers: tuple[Spec, ...]) -> Shape:
+    """As `arrange` does with numbers: one sequence gets a batch axis of 1."""
+    rank = Stack(layers).layers[0].input_rank or 3
+    return (1, *shape) if len(shape) == rank - 1 else shape
+
+
+def _document(inputs: Any, options: Options, seed: int) -> Document:
+    if options.get("input_shape") is not None:
+        return _made(inputs, options, seed)
+    if options.get("fill") is not None:
+        raise UsageError(f"fill={options.get('fill')!r} is for a made input.", "Give its input_shape.")
+    if inputs is None:
+        inputs = builtin.names()[0]
+    if isinstance(inputs, (str, PathLike)):
+        return _read(inputs, options)
+    return Document(inputs=_sequences(inputs))
+
+
+def _made(inputs: Any, options: Options, seed: int) -> Document:
+    if inputs is not None:
+        raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
+    shape = shape_of(options)
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if len(sizes) != len(shape):
+        raise UsageError(f"input_shape {shape} has a size that is not a number.", "Give every size.")
+    return Document(inputs=arrange.made(sizes, options.get("fill") or "normal", seed, "float64"))
+
+
+def _read(inputs: str | PathLike[str], options: Options) -> Document:
+    """A file; or a built-in sample, where no file has its name."""
+    path, name = Path(inputs).expanduser(), str(inputs)
+    if name in builtin.names() and not path.exists():
+        path = builtin.path(builtin.get(name))
+    source = Source(f"inputs: {name}", path=path)
+    if not path.exists():
+        samples = ", ".join(builtin.names())
+        raise InputError(
+            f"inputs: there is no file {name!r}.",
+            f"Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
+        )
+    said: dict[str, Any] = {name: dict(options).get(name) for name in ReadOptions._fields}
+    reading = ReadOptions(**said)
+    return readers.read(source, options.get("input_format"), reading)
+
+
+def _sequences(inputs: Any) -> Array | tuple[Array, ...]:
+    """One array, or an array a sequence where they differ in length."""
+    try:
+        return array(inputs, "inputs")
+    except InputError:
+        if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
+            raise
+    several = tuple(array(one, "inputs") for one in inputs)
+    if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
+        raise InputError("inputs: its sequences do not fit together.", "Give each (timesteps, features).")
+    return several
+
+
+def _arrays(inputs: Sequence[Any]) -> list[Any]:
+    try:
+        return [np.asarray(one) for one in inputs]
+    except ValueError:
+        return []
+
+
+def _arranging(options: Options, layers: tuple[Spec, ...], stack: Stack) -> arrange.ArrangeOptions:
+    axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
+    if pad not in (None, "pre", "post"):
+        raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
+    if options.get("pad_value") is not None and pad is None:
+        raise UsageError("pad_value is for pad.", "Add pad='post'.")
+    if isinstance(mask, (str, PathLike)):
+        mask = readers.read_tensor(_file(mask, "mask"))
+    return arrange.ArrangeOptions(
+        axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
+        pad=pad,
+        pad_value=options.get("pad_value") or 0.0,
+        mask=None if mask is None else np.asarray(mask),
+        mask_value=options.get("mask_value"),
+        dtype=pipeline.dtype_of(layers),
+        ndim=stack.layers[0].input_rank or 3,
+        where="inputs: ",
+    )
+
+
+def _or(options: Options, name: str, document: Document) -> Any:
+    given = dict(options).get(name)
+    return getattr(document, name) if given is None else given
+
+
+def _weights(given: Any, stack: Stack, shape: tuple[int, ...]) -> Mapping[str, Array] | None:
+    if given is None:
+        return None
+    if isinstance(given, (str, PathLike)):
+        given = readers.read_weights(_file(given, "weights"))
+    if isinstance(given, Mapping):
+        given = {path: array(value, path) for path, value in given.items()}
+    return fitting.fitted(given, stack, shape, "weights: ")
+
+
+def _states(given: Any, stack: Stack, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
+    if given is None:
+        return None
+    if isinstance(given, (str, PathLike)):
+        given = readers.read_states(_file(given, "initial_state"))
+    wanted, where = stack.states(shape), "initial_state: "
+    ordered = fitting.by_name(given, wanted, where) if isinstance(given, Mapping) else list(given)
+    return fitting.fitted_states([array(state, "initial_state") for state in ordered], wanted, where)
+
+
+def _file(path: str | PathLike[str], what: str) -> Source:
+    return Source(f"{what}: {path}", path=Path(path).expanduser())
+
+
+def array(value: Any, name: str) -> Array:
+    """Numbers, or an InputError that names them."""
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}.", "Give an array, or lists of equal length.") from None
+    if found.dtype.kind not in "fiu" or not found.ndim:
+        raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
+    return found
+
+
+def _demand_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")
+    if not lowest <= value <= highest:
+        raise InputError(f"{name} is {value!r}.", f"It is a whole number from {lowest} to {highest}.")

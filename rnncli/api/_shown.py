@@ -1,0 +1,159 @@
+"""What the functions of rnncli return: arrays to go on with, and the same tables as the command line's."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rnncli import result
+from rnncli.api._options import Options
+from rnncli.errors import did_you_mean
+from rnncli.page import View, shape_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rnncli.case import Array
+    from rnncli.page import Answer
+    from rnncli.stats import Stats
+
+
+PLAIN = View()
+
+
+def view_of(options: Options) -> View:
+    """How the options want the answer shown."""
+    return View(
+        lang=options.get("lang") or "en",
+        precision=options.get("precision"),
+        full=bool(options.get("full")),
+        width=options.get("width"),
+    )
+
+
+class _Tables:
+    """Shown as the command line shows it: by print, by Rich, and in a notebook."""
+
+    view: View
+
+    def _answer(self) -> Answer:
+        raise NotImplementedError
+
+    def document(self) -> dict[str, Any]:
+        """What `--format json` writes, with arrays in it."""
+        return self._answer().document(self.view)
+
+    def __str__(self) -> str:
+        from rnncli import renderers
+
+        width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
+        return str(renderers.render(self._answer(), "table", self.view._replace(width=width))).rstrip("\n")
+
+    def __rich__(self) -> RenderableType:
+        from rnncli.renderers.table import Drawing
+
+        return Drawing(self._answer(), self.view)
+
+    def _repr_html_(self) -> str:
+        from rnncli.renderers.html import fragment
+
+        return fragment(self._answer(), self.view)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(_Tables, result.Result):
+    """What a layer returned: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
+
+    stats: by the tensor's name, where they were asked for.  remarks: what is to be said of the input.
+    """
+
+    stats: Mapping[str, Stats] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    view: View = PLAIN
+
+    @classmethod
+    def of(cls, found: result.Result, **more: Any) -> Result:
+        """`found`, with more of this class's own fields."""
+        held = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+        return cls(**{**held, **more})
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the tensors, in Keras's order."""
+        return tuple(tensor.name for tensor in self.outputs)
+
+    def __getitem__(self, key: str | int) -> Array:
+        if not isinstance(key, str):
+            return self.outputs[key].values
+        for tensor in self.outputs:
+            if tensor.name == key:
+                return tensor.values
+        raise KeyError(f"there is no tensor {key!r}. {did_you_mean(key, self.keys())}")
+
+    def __getattr__(self, name: str) -> Array:
+        if not name.startswith("_"):  # copy and pickle ask for those before there are any outputs
+            for tensor in self.outputs:
+                if tensor.name == name:
+                    return tensor.values
+            raise AttributeError(f"the result has no {name!r}. {did_you_mean(name, self.keys())}")
+        raise AttributeError(name)
+
+    def __iter__(self) -> Iterator[Array]:
+        return (tensor.values for tensor in self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in self.keys() if name.isidentifier())]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.keys())
+
+    def __repr__(self) -> str:
+        tensors = ", ".join(f"{tensor.name} {shape_text(tensor.values.shape)}" for tensor in self.outputs)
+        return f"<rnncli.Result {_written(self.layers)}, seed {self.seed}: {tensors}>"
+
+    def _answer(self) -> Answer:
+        from rnncli.answers.run import RunAnswer
+
+        return RunAnswer(self, dict(self.stats))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report(_Tables):
+    """Any other answer of the command line.  found: what it is made of."""
+
+    command: str
+    layers: tuple[Any, ...]
+    found: Any
+    answer: Any
+    remarks: tuple[str, ...] = ()
+    view: View = PLAIN
+
+    def tensors(self) -> dict[str, Any]:
+        """Every array, by the name that it has in an .npz file.  UsageError where there are none."""
+        return dict(self.answer.tensors())
+
+    def __getitem__(self, name: str) -> Array:
+        held: dict[str, Array] = self.tensors()
+        if name not in held:
+            raise KeyError(f"there is no array {name!r}. {did_you_mean(name, held)}")
+        return held[name]
+
+    def __repr__(self) -> str:
+        return f"<rnncli.{self.command} {_written(self.layers)}>"
+
+    def _answer(self) -> Answer:
+        return self.answer  # type: ignore[no-any-return]
+
+
+def _written(layers: tuple[Any, ...]) -> str:
+    from rnncli.specs import describe
+
+    return " -> ".join(describe(spec) for spec in layers)

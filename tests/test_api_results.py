@@ -1,0 +1,233 @@
+"""What rnncli.run and its companions give back in Python: arrays by name, and the command line's tables."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import rnncli
+from rnncli import api
+from rnncli.cli.app import main
+from rnncli.cli.options import CheckFlags, InputFlags, LayerFlags, RunFlags
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+
+BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
+NAMES = ("hidden_states", "last_hidden_state", "last_cell_state")
+
+
+def printed(capsys: pytest.CaptureFixture[str], keywords: set[str], *args: str) -> str:
+    sample = [] if {"inputs", "input_shape"} & keywords else ["sentence"]
+    assert main(["run", *sample, *args, "--quiet"]) == 0
+    return capsys.readouterr().out
+
+
+def test_without_arguments_the_sample_with_a_seed_that_repeats_it() -> None:
+    first, second = rnncli.run(), rnncli.run()
+    assert first.input_shape == (1, 4, 5)
+    assert first.seed != second.seed
+    np.testing.assert_array_equal(rnncli.run(seed=first.seed).hidden_state, first.hidden_state)
+
+
+def test_tensors_by_name_by_attribute_and_in_the_order_of_keras() -> None:
+    result = rnncli.run(seed=42, **BOTH)
+    sequence, hidden, cell = result
+    assert len(result) == 3
+    assert result.keys() == NAMES
+    for array, name in zip((sequence, hidden, cell), NAMES, strict=True):
+        assert array is result[name]
+        assert array is getattr(result, name)
+    assert result[-1] is cell
+    assert dict(result)["last_cell_state"] is cell
+    assert "last_cell_state" in result
+    assert "cell" not in result
+    assert set(NAMES) <= set(dir(result))
+    np.testing.assert_array_equal(sequence[:, -1], hidden)
+
+
+def test_a_name_that_is_not_there_is_told_which_one_is() -> None:
+    result = rnncli.run(seed=1)
+    with pytest.raises(KeyError, match="Did you mean hidden_state"):
+        result["hidden_states"]
+    with pytest.raises(AttributeError, match="Did you mean hidden_state"):
+        result.hidden_states  # noqa: B018
+    with pytest.raises(TypeError, match="Did you mean units"):
+        rnncli.run(unit=3)
+
+
+def test_a_result_is_copied() -> None:
+    result = rnncli.run(seed=1)
+    for other in (copy.copy(result), copy.deepcopy(result)):
+        np.testing.assert_array_equal(other.hidden_state, result.hidden_state)
+
+
+@pytest.mark.parametrize("function", [api.run, api.shape, api.matrix, api.trace, api.explain, api.gradients])
+def test_the_flags_of_a_layer_and_of_a_run_are_keywords(function: Any) -> None:
+    keywords = set(inspect.signature(function).parameters)
+    assert (set(LayerFlags._fields) | set(RunFlags._fields)) <= keywords
+    assert (set(InputFlags._fields) - {"input"}) <= keywords
+    assert "inputs" in keywords
+
+
+def test_run_takes_the_flags_of_the_command_run() -> None:
+    keywords = set(inspect.signature(rnncli.run).parameters)
+    assert {*CheckFlags._fields, "all_layers", "select", "stats", "fail_on_nan", "memory"} <= keywords
+    assert {"precision", "full", "width", "lang"} <= keywords
+
+
+@pytest.mark.parametrize(
+    ("keywords", "args"),
+    [
+        ({"units": 2, "return_state": True}, ["--units", "2", "--return-state"]),
+        ({"layer": "bilstm", "merge_mode": "sum"}, ["-l", "bilstm", "--merge-mode", "sum"]),
+        ({"layer": ["gru", "lstm"], "all_layers": True}, ["-l", "gru", "-l", "lstm", "--all-layers"]),
+        ({"input_shape": (2, 3, 4), "fill": "arange"}, ["--input-shape", "2,3,4", "--fill", "arange"]),
+        ({"inputs": "ragged", "pad": "pre"}, ["ragged", "--pad", "pre"]),
+        ({"inputs": "sensors", "batch_column": "sensor"}, ["sensors", "--batch-column", "sensor"]),
+        ({"inputs": "case"}, ["case"]),
+        ({"kernel_initializer": "constant:0.1"}, ["--kernel-initializer", "constant:0.1"]),
+        ({"use_bias": False, "go_backwards": True}, ["--no-use-bias", "--go-backwards"]),
+        ({"stats": True, "lang": "ko", "precision": 2}, ["--stats", "--lang", "ko", "--precision", "2"]),
+        (
+            {"select": "last_cell_state", "return_state": True},
+            ["--select", "last_cell_state", "--return-state"],
+        ),
+    ],
+)
+def test_prints_the_table_of_the_command_line(
+    keywords: dict[str, Any], args: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeded = {"seed": 7} if keywords.get("inputs") != "case" else {}
+    table = printed(capsys, set(keywords), *args, *(["--seed", "7"] if seeded else []))
+    assert f"{rnncli.run(**keywords, **seeded)}\n" == table
+
+
+def test_rich_draws_the_same_table_in_its_own_width() -> None:
+    result = rnncli.run(seed=42, **BOTH)
+    for width in (40, 100):
+        console = Console(width=width, color_system=None, force_terminal=False)
+        with console.capture() as captured:
+            console.print(result)
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        expected = str(rnncli.run(seed=42, width=width, **BOTH)).splitlines()
+        assert lines == expected
+
+
+def test_a_notebook_gets_tables_and_styles_that_stay_inside() -> None:
+    html = rnncli.run(seed=42, **BOTH)._repr_html_()
+    assert "<td>0.2131</td>" in html
+    assert "<html" not in html
+    assert "\nbody {" not in html
+    assert ":root" not in html
+    style = html.partition("<style>")[2].partition("</style>")[0].strip()
+    assert style.startswith(".rnncli {")
+    assert style.endswith("}")
+
+
+def test_the_repr_is_one_short_line() -> None:
+    text = repr(rnncli.run(seed=42, **BOTH))
+    assert text == (
+        "<rnncli.Result LSTM(3, return_sequences=True, return_state=True), seed 42: "
+        "hidden_states (1, 4, 3), last_hidden_state (1, 3), last_cell_state (1, 3)>"
+    )
+
+
+def test_check_fills_the_differences_and_raises_where_they_are_too_large() -> None:
+    result = rnncli.run(seed=1, check=True)
+    assert set(result.differences) == {"hidden_state"}
+    with pytest.raises(DisagreementError, match="hidden_state"):
+        rnncli.run(seed=1, units=64, input_shape=(2, 50, 8), check=True, atol=0.0, rtol=0.0)
+
+
+def test_files_are_read_as_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "s.json").write_text("[[0.5, 0.5, 0.5]]")
+    result = rnncli.run(tmp_path / "x.csv", "gru", initial_state=str(tmp_path / "s.json"), seed=1)
+    np.testing.assert_array_equal(
+        result.hidden_state,
+        rnncli.run([[1, 2], [3, 4]], "gru", initial_state=[[[0.5] * 3]], seed=1).hidden_state,
+    )
+    assert "batch axis" in result.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"inputs": "nosuch.csv"}, "nosuch.csv"),
+        ({"inputs": [[[1.0]]], "input_shape": (1, 2, 3)}, "input_shape"),
+        ({"input_shape": (None, 4, 3)}, "input_shape"),
+        ({"fill": "ones"}, "input_shape"),
+        ({"pad": "both"}, "pad"),
+        ({"pad_value": 1.0}, "pad"),
+        ({"inputs": [[[1.0]], [[1.0], [2.0]]]}, "differ in length"),
+        ({"select": "cell"}, "select"),
+        ({"units": "three"}, "units"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(keywords: dict[str, Any], said: str) -> None:
+    with pytest.raises(RnncliError, match=said):
+        rnncli.run(**keywords)
+
+
+class TestTheOthers:
+    def test_shape_needs_no_numbers(self) -> None:
+        report = rnncli.shape(input_shape=("batch", None, 8), layer="gru", units=4)
+        assert report.found.outputs[0].shape == ("batch", 4)
+        assert "hidden_state  (batch, 4)" in str(report)
+        assert rnncli.shape(input_shape="4,5").found.input_shape == (1, 4, 5)
+
+    def test_matrix_has_the_four_results(self) -> None:
+        report = rnncli.matrix(seed=1)
+        assert len(report.found.results[True, True].outputs) == 3
+        with pytest.raises(UsageError, match="return_state"):
+            rnncli.matrix(return_state=True)
+
+    def test_trace_gives_arrays_of_gates(self) -> None:
+        report = rnncli.trace(seed=42, unit=0, gate="forget")
+        assert report["forget/activation"].shape == (1, 4, 1)
+        assert repr(report) == "<rnncli.trace LSTM(3)>"
+        with pytest.raises(KeyError, match="forget/activation"):
+            report["forget/activations"]
+
+    def test_explain_gives_the_number(self) -> None:
+        report = api.explain("last_cell_state[0,0]", seed=42)
+        np.testing.assert_allclose(report.found.value, 0.3901, atol=1e-4)
+        assert json.dumps(report.document()["explanation"]["index"]) == "[0, 0]"
+        assert "<table" in report._repr_html_()
+
+    def test_explain_and_trace_keep_steps_on_numpy_alone(self) -> None:
+        with pytest.raises(UsageError, match="engine"):
+            rnncli.trace(engine="tensorflow")
+
+    def test_gradients_of_several_layers(self) -> None:
+        report = api.gradients(layer="lstm", against=["gru"], seed=1)
+        assert [found.layers[0].class_name for found in report.found] == ["LSTM", "GRU"]
+
+    def test_an_explanation_has_no_arrays(self) -> None:
+        with pytest.raises(RnncliError):
+            api.explain("hidden_state[0,0]", seed=1).tensors()
+
+
+def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:
+    program = """
+import sys, rnncli
+assert "numpy" not in sys.modules
+result = rnncli.run(seed=1)
+assert not {"rich", "tensorflow", "rnncli.renderers.html"} & set(sys.modules)
+assert isinstance(result, rnncli.Result)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_input_file_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="built-in sample: sentence"):
+        rnncli.run("sentense")

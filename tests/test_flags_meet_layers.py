@@ -1,0 +1,126 @@
+"""Flags beside an expression or a config: they fill in what it does not say, and say nothing otherwise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.cli.app import main
+from rnncli.errors import LayerError
+
+keras = oracle.keras
+X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+BOTH = "Bidirectional(LSTM(3), backward_layer=GRU(2, go_backwards=True))"
+CONFIG: dict[str, Any] = {"class_name": "LSTM", "config": {"units": 3, "use_bias": False, "dtype": None}}
+
+MET = [
+    ("LSTM(3)", {"return_sequences": True}, "LSTM(3, return_sequences=True)"),
+    ("LSTM(3)", {"units": 3}, "LSTM(3)"),
+    ("LSTM(3, return_sequences=True)", {"return_sequences": True}, "LSTM(3, return_sequences=True)"),
+    ("LSTM(3)", {"bidirectional": True, "merge_mode": "sum"}, "Bidirectional(LSTM(3), merge_mode='sum')"),
+    (
+        "bilstm(2)",
+        {"merge_mode": "mul", "stateful": True},
+        "Bidirectional(LSTM(2, stateful=True), merge_mode='mul')",
+    ),
+    (
+        BOTH,
+        {"return_state": True},
+        "Bidirectional(LSTM(3, return_state=True), "
+        "backward_layer=GRU(2, go_backwards=True, return_state=True))",
+    ),
+    (
+        "RNN([LSTMCell(3), GRUCell(2)])",
+        {"return_sequences": True, "go_backwards": True},
+        "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True, go_backwards=True)",
+    ),
+    (
+        "RNN(StackedRNNCells([LSTMCell(3)]))",
+        {"dtype": "float64"},
+        "RNN([LSTMCell(3, dtype='float64')], dtype='float64')",
+    ),
+    (CONFIG, {"return_sequences": True}, "LSTM(3, use_bias=False, return_sequences=True)"),
+    (CONFIG, {"dtype": "float64"}, "LSTM(3, use_bias=False, dtype='float64')"),
+    (
+        "GRU(2, kernel_initializer=Constant(0.1))",
+        {"kernel_initializer": "constant:0.1", "reset_after": False},
+        "GRU(2, kernel_initializer=Constant(0.1), reset_after=False)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "flags", "text"), MET)
+def test_a_flag_fills_in_what_a_layer_does_not_say(written: Any, flags: dict[str, Any], text: str) -> None:
+    (spec,) = specs.from_flags([written], flags)
+    assert specs.describe(spec) == text
+
+
+def test_flags_go_to_every_recurrent_layer_of_a_stack_and_to_no_other() -> None:
+    stack = specs.from_flags(["Masking()", "LSTM(3)", "gru", "Dense(1)"], {"return_sequences": True})
+    assert [specs.describe(spec) for spec in stack[1:]] == [
+        "LSTM(3, return_sequences=True)",
+        "GRU(3, return_sequences=True)",
+        "Dense(1)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "script"),
+    [
+        (
+            "LSTM(3, recurrent_initializer=RandomNormal())",
+            {"kernel_initializer": "RandomUniform()", "return_sequences": True},
+            "LSTM(3, recurrent_initializer=RandomNormal(), kernel_initializer=RandomUniform(), "
+            "return_sequences=True)",
+        ),
+        (
+            BOTH,
+            {"return_sequences": True},
+            "Bidirectional(LSTM(3, return_sequences=True), "
+            "backward_layer=GRU(2, go_backwards=True, return_sequences=True))",
+        ),
+    ],
+)
+def test_the_numbers_are_those_of_the_layer_written_whole(
+    text: str, flags: dict[str, Any], script: str
+) -> None:
+    keras.utils.set_random_seed(5)
+    theirs = oracle.called(oracle.made(script), X)[-1]
+    oracle.alike(pipeline.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)
+
+
+SAYS_OTHERWISE = [
+    ("LSTM(3, return_sequences=False)", {"return_sequences": True}, "--return-sequences conflicts with"),
+    ("LSTM(3)", {"units": 4}, "--units 4 conflicts with units=3"),
+    ("Bidirectional(LSTM(3), merge_mode='sum')", {"merge_mode": "ave"}, "--merge-mode ave conflicts with"),
+    ("Bidirectional(LSTM(3, use_bias=True))", {"use_bias": False}, "--no-use-bias conflicts with use_bias="),
+    ("bigru(2)", {"units": 3}, "--units 3 conflicts with units=2"),
+    (CONFIG, {"use_bias": True}, "--use-bias conflicts with use_bias=False in the config of LSTM"),
+    ("RNN(LSTMCell(3, dtype='float32'))", {"dtype": "float64"}, "--dtype float64 conflicts with dtype="),
+]
+
+
+@pytest.mark.parametrize(("written", "flags", "message"), SAYS_OTHERWISE)
+def test_a_flag_that_says_otherwise_is_refused(written: Any, flags: Any, message: str) -> None:
+    with pytest.raises(LayerError) as caught:
+        specs.from_flags([written], flags)
+    assert message in caught.value.what
+
+
+def test_the_second_step_of_a_learner(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["run", "[[1,2],[3,4]]", "--seed", "1", "-f", "json", "--quiet"]
+    assert main([*asked, "-l", "LSTM(3, return_sequences=True)"]) == 0
+    whole = capfd.readouterr().out
+    assert main([*asked, "-l", "LSTM(3)", "--return-sequences"]) == 0
+    assert capfd.readouterr().out == whole
+    file = tmp_path / "layer.json"
+    file.write_text(json.dumps({"class_name": "LSTM", "config": {"units": 3}}))
+    assert main([*asked, "-l", f"@{file}", "--return-sequences"]) == 0
+    assert json.loads(capfd.readouterr().out)["outputs"] == json.loads(whole)["outputs"]

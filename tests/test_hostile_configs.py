@@ -1,0 +1,168 @@
+"""Any value at any place of a layer's config ends in an answer or in an error of rnncli's own, exit 2."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnncli import outline, pipeline, specs
+from rnncli.case import Case
+from rnncli.cli.app import main
+from rnncli.errors import RnncliError
+
+LAYERS = (
+    "LSTM(3)",
+    "GRU(2)",
+    "SimpleRNN(2)",
+    "Bidirectional(LSTM(2))",
+    "Bidirectional(LSTM(2), backward_layer=GRU(2, go_backwards=True))",
+    "RNN([LSTMCell(2), GRUCell(2)])",
+    "RNN(SimpleRNNCell(2))",
+    "Dense(2)",
+    "Masking()",
+    "Dropout(0.1)",
+    "TimeDistributed(Dense(2))",
+    "ConvLSTM1D(2, 3)",
+    "ConvLSTM2D(2, 3)",
+    "LSTM(3, kernel_initializer=Constant(0.1), bias_initializer=VarianceScaling(2.0, 'fan_out', 'uniform'))",
+)
+
+
+def nested(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def wrapped(depth: int) -> Any:
+    config: Any = {"class_name": "LSTM", "config": {"units": 2}}
+    for _ in range(depth):
+        config = {"class_name": "Bidirectional", "config": {"layer": config}}
+    return config
+
+
+VALUES: tuple[Any, ...] = (
+    None, True, False, 0, -1, 5, 2**31, 2**63, 2**70, 1.5, -0.0, 1e308, float("nan"), float("inf"), "", "x",
+    "tanh", "float32", "LSTM", "\udc80", "a" * 5000, [], [[]], [1], [1, 2], [None], ["a"], [1] * 1000,
+    {}, {"config": 5}, {"class_name": 5}, {"class_name": "LSTM"}, {"class_name": "LSTM", "config": None},
+    {"class_name": "LSTM", "config": []}, {"config": []}, {"class_name": [], "config": {}},
+    {"class_name": "LSTMCell", "config": {"units": 2}},
+    {"class_name": "DTypePolicy", "config": {"name": 5}},
+    {"class_name": "DTypePolicy", "config": {"name": []}},
+    {"class_name": "StackedRNNCells", "config": []}, {"class_name": "StackedRNNCells", "config": {}},
+    {"class_name": "StackedRNNCells", "config": {"cells": 5}},
+    {"class_name": "StackedRNNCells", "config": {"cells": {"a": 1}}},
+    {"class_name": "Constant", "config": {"value": nested(5, 70)}},
+    {"class_name": "Constant", "config": {"value": nested(5, 2000)}},
+    {"class_name": "Constant", "config": {"value": [[1], [2, 3]]}},
+    {"class_name": "Constant", "config": {"value": {}}},
+    {"class_name": "function", "config": 5}, {"class_name": "function", "config": ["tanh"]},
+    {"class_name": "Sequential", "config": {"layers": [5]}}, {"class_name": "Sequential", "config": 5},
+)  # fmt: skip
+
+CORPUS: tuple[Any, ...] = (
+    {"class_name": "Sequential", "config": {"layers": [5]}},
+    {"class_name": "Sequential", "config": {"layers": 5}},
+    {"class_name": "LSTM", "config": {"units": 3, "dtype": {"config": 5}}},
+    {"class_name": "LSTM", "config": {"units": 3, "dtype": {"class_name": "DTypePolicy"}}},
+    {"class_name": "RNN", "config": {"cell": {"config": []}}},
+    {"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": []}}},
+    {"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": 5}}}},
+    {"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": None}}}},
+    {"class_name": "LSTM", "config": {"units": 3, "kernel_initializer": VALUES[-8]}},
+    {"class_name": "LSTM", "config": {"units": 3, "kernel_initializer": VALUES[-7]}},
+    wrapped(400),
+    nested({"class_name": "LSTM", "config": {"units": 2}}, 2000),
+)
+"""What once ended otherwise."""
+
+REFUSED = (
+    ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells needs a list of cells, not LSTMCell(...)"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes one argument without a name"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], foo=3))", "StackedRNNCells has no argument 'foo'"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], cells=[]))", "cells is given twice"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
+    ("RNN(StackedRNNCells())", "StackedRNNCells needs a list of cells"),
+)
+
+
+def is_deep(tree: Any) -> bool:
+    """Too deep for json.dumps, which would write the file."""
+    try:
+        json.dumps(tree)
+    except RecursionError:
+        return True
+    return False
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    tree = copy.deepcopy(tree)
+    inner = tree
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return tree
+
+
+def answered(config: Any) -> None:
+    """Anything but an error of rnncli's own, with exit code 2, is a failure."""
+    for flags in ({}, {"return_state": True}):
+        try:
+            run(config, flags)
+        except RnncliError as error:
+            if error.exit_code != 2:
+                raise
+
+
+def run(config: Any, flags: dict[str, Any]) -> None:
+    stack = specs.from_flags([config], flags)
+    outline.outline(stack, (1, 3, 2))
+    [specs.describe(spec) for spec in stack]
+    json.dumps([specs.to_config(spec) for spec in stack])
+    if pipeline.dtype_of(stack) == "float32":
+        pipeline.run(Case(stack, np.ones((1, 3, 2), np.float32)), "numpy")
+
+
+@pytest.mark.parametrize("config", CORPUS, ids=range(len(CORPUS)))
+def test_what_once_broke(config: Any, capfd: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    answered(config)
+    if not is_deep(config):
+        file = tmp_path / "layer.json"
+        file.write_text(json.dumps(config))
+        assert main(["run", "[[1, 2]]", "-l", f"@{file}"]) == 2
+        streams = capfd.readouterr()
+        assert streams.out == ""
+        assert "internal" not in streams.err
+        assert len(streams.err) < 2000
+
+
+@pytest.mark.parametrize(("expression", "message"), REFUSED)
+def test_cells_in_a_stack_drop_nothing(
+    expression: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "[[1, 2]]", "-l", expression]) == 2
+    assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_any_value_at_any_place(layer: str) -> None:
+    config = json.loads(json.dumps(specs.to_config(specs.build(layer))))
+    extra = [("config", name) for name in ("extra", "name", "dtype", "kernel_regularizer", "seed")]
+    every = [(path, value) for path in (*places(config), *extra) for value in VALUES]
+    for path, value in random.Random(layer).sample(every, 150):
+        answered(put(config, path, value))

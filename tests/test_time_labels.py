@@ -1,0 +1,94 @@
+"""A sequence returned in the reverse order of its input says so, wherever its rows have labels."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnncli import pipeline, specs
+from rnncli.case import Case
+from rnncli.cli.app import main
+
+X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+BACK = "LSTM(2, go_backwards=True, return_sequences=True)"
+SWAPPED = f"Bidirectional({BACK}, backward_layer=LSTM(2, return_sequences=True), merge_mode=%r)"
+
+ORDERS = [
+    ([BACK], [3, 2, 1, 0]),
+    (["LSTM(2, return_sequences=True)"], []),
+    (["Bidirectional(LSTM(2, return_sequences=True), merge_mode=None)"], []),
+    ([SWAPPED % None], [3, 2, 1, 0]),
+    ([SWAPPED % "concat"], [3, 2, 1, 0]),
+    ([BACK, "Dense(1)"], [3, 2, 1, 0]),
+    ([BACK, "GRU(2, return_sequences=True)"], [3, 2, 1, 0]),
+    ([BACK, BACK], []),
+    (["RNN([GRUCell(2)], go_backwards=True, return_sequences=True)"], [3, 2, 1, 0]),
+]
+
+
+def result(layers: list[str], inputs: np.ndarray = X) -> Any:
+    return pipeline.run(Case(specs.from_flags(layers, {}), inputs, seed=1), "numpy")
+
+
+@pytest.mark.parametrize(("layers", "order"), ORDERS, ids=[" ".join(one) for one, _ in ORDERS])
+def test_each_row_is_named_by_the_input_that_it_saw_last(layers: list[str], order: list[int]) -> None:
+    """Row 0 of a layer that runs backwards changes with the input of its own label alone."""
+    plain = result(layers)
+    for tensor in plain.outputs:
+        assert list(tensor.time) == order
+        if len(layers) > 1 or tensor.name.startswith("backward_") or "concat" in layers[0]:
+            continue
+        times = order or [0, 1, 2, 3]
+        changed = X.copy()
+        changed[:, times[0]] += 1
+        other = next(one.values for one in result(layers, changed).outputs if one.name == tensor.name)
+        assert not np.array_equal(other[:, 0], tensor.values[:, 0])
+        changed = X.copy()
+        changed[:, times[1] :] += 1 if times[1] > times[0] else 0
+        changed[:, : times[1] + 1] += 1 if times[1] < times[0] else 0
+        other = next(one.values for one in result(layers, changed).outputs if one.name == tensor.name)
+        assert np.array_equal(other[:, 0], tensor.values[:, 0])
+
+
+def said(capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    assert main([*args, "--seed", "1", "--quiet"]) == 0
+    return capfd.readouterr().out
+
+
+ASKED = ("run", "--go-backwards", "--return-sequences", "--return-state")
+
+
+def test_json_has_time_beside_axes(capfd: pytest.CaptureFixture[str]) -> None:
+    first, *others = json.loads(said(capfd, *ASKED, "-f", "json"))["outputs"]
+    assert list(first)[1:3] == ["axes", "time"]
+    assert first["time"] == [3, 2, 1, 0]
+    assert all("time" not in tensor for tensor in others)
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
+def test_tables_label_the_rows(capfd: pytest.CaptureFixture[str], format: str) -> None:
+    text = said(capfd, *ASKED, "-f", format)
+    places = [text.index(f"t={time}") for time in (3, 2, 1, 0)]
+    assert places == sorted(places)
+
+
+def test_csv_counts_the_inputs_time(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [line.split(",") for line in said(capfd, *ASKED, "-f", "csv").splitlines()]
+    assert [row[2] for row in rows if row[0] == "hidden_states"][::3] == ["3", "2", "1", "0"]
+
+
+def test_matrix_labels_its_columns(capfd: pytest.CaptureFixture[str]) -> None:
+    text = said(capfd, "matrix", "--go-backwards")
+    line = next(line for line in text.splitlines() if "t=3" in line)
+    assert line.split()[1:] == ["t=3", "t=2", "t=1", "t=0"]
+    assert "hidden_states[:, -1-t, :]" in text
+
+
+def test_a_run_and_a_trace_say_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    steps = json.loads(said(capfd, "trace", "--go-backwards", "--return-sequences", "-f", "json"))["trace"]
+    first = json.loads(said(capfd, *ASKED, "-f", "json"))["outputs"][0]
+    assert first["time"] == [step["timestep"] for step in steps]
+    assert first["values"][0] == [step["output"][0] for step in steps]
