@@ -252,6 +252,19 @@ def test_configs(config: str, tmp_path: Path) -> None:
     attempted(path)
 
 
+# -- more than there is memory ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".h5", ".keras"])
+def test_a_file_of_holes(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"large{suffix}"
+    with path.open("wb") as file:
+        file.truncate(2**42)
+    attempted(path)
+    with bounded(), pytest.raises(InputError, match=r"^in: it does not fit in memory"):
+        read_weights(Source("in", path=path))
+
+
 # -- any bytes ----------------------------------------------------------------------------------------
 
 
