@@ -97,7 +97,8 @@ def _said_of(where: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{where}{error.what}", error.advice) from None
+        what = error.what.removeprefix(where)  # a file that is read here names itself
+        raise InputError(f"{where}{what}", error.advice) from None
 
 
 def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,16 @@ class TestMapped:
         found = np.load(tmp_path / "a.npy", mmap_mode="r")
         assert sum(len(block) for block in mapped.blocks(found)) == 9
         assert np.array_equal(found, array)
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    def test_a_file_that_became_shorter_names_itself_once(self, tmp_path: Path, dtype: str) -> None:
+        path = tmp_path / "a.npy"
+        np.save(path, RANDOM.standard_normal((99, 5, 4)).astype(dtype))
+        document = read(Source("a.npy", path=path))
+        os.truncate(path, 200)
+        options = ArrangeOptions(where="a.npy: ", mask_value=3)
+        with pytest.raises(InputError, match=r"^a\.npy: it became shorter"):
+            np.asarray(arrange(document, options).inputs)
 
     @pytest.mark.parametrize("order", ["C", "F"])
     @pytest.mark.parametrize("turned", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])

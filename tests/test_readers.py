@@ -861,5 +861,5 @@ class TestKerasModel:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("a.txt", "a")
-        with pytest.raises(InputError, match="no Keras model"):
+        with pytest.raises(InputError, match="not a Keras model"):
             read_weights(Source("m", buffer.getvalue()), "keras_model")

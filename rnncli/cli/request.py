@@ -164,7 +164,15 @@ def left_out(flags: LayerFlags) -> Remarks:
 def drawn(flags: LayerFlags, weights: GivenWeights) -> Remarks:
     """What is to be said where a --layer names a model, whose weights are not asked for."""
     models = [word[1:] for word in flags.layer or () if sources.is_model(word)] if weights.raw is None else []
-    return tuple(f"{name}: its weights are not used, but new ones; add --weights {name}" for name in models)
+    if not models:
+        return ()
+    import shlex
+
+    return tuple(
+        f"{name}: the weights are newly drawn, not the saved ones; to use those, add --weights "
+        f"{shlex.quote(name)}"
+        for name in models
+    )
 
 
 def rank_of(layers: tuple[Spec, ...]) -> int:

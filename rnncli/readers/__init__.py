@@ -207,8 +207,14 @@ def _by_suffix() -> dict[str, str]:
 
 
 def _bytes_of(path: Path, name: str) -> bytes:
+    from rnncli import memory
+
     try:
+        if path.stat().st_size > memory.total():
+            raise MemoryError
         return path.read_bytes()
+    except MemoryError:
+        raise InputError(f"{name}: it does not fit in memory.", "Read a part of it, as a file.") from None
     except PermissionError:
         raise InputError(f"{name}: there is no permission to read it.", "Check its mode and owner.") from None
     except OSError as error:

@@ -38,10 +38,10 @@ class Answer:
         while done < len(buffer):
             ready, _, _ = select.select([self._descriptor], [], [], max(0.0, self._end - monotonic()))
             if not ready:
-                raise BrokenOffError("it took too long")
+                raise BrokenOffError("reading it took too long")
             read = os.readv(self._descriptor, [buffer[done:]])
             if not read:
-                raise BrokenOffError("the library that reads it failed")
+                raise BrokenOffError("the HDF5 library could not read it")
             done += read
 
     def take(self, size: int) -> bytes:

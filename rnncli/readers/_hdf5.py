@@ -24,8 +24,8 @@ from rnncli.readers._packages import needed
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-SECONDS = 10.0
-"""What reading may take, with a second more for every SPEED bytes."""
+SECONDS = 8.0
+"""What reading may take, with a second more for every SPEED bytes; the command ends within 10."""
 SPEED = 2**24
 SPACE = 2**28
 """Bytes that the library may take beyond the largest dataset, and its copies of that."""
@@ -93,12 +93,12 @@ def read(data: bytes, name: str, advice: str, *, numbers: bool) -> Held:
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
     except _child.BrokenOffError as error:
-        raise InputError(f"{name}: it is no Keras file, or broken: {error}.", advice) from None
+        raise InputError(f"{name}: it is not a Keras file, or it is damaged: {error}.", advice) from None
 
 
 def _copy(file: BinaryIO, buffer: memoryview) -> None:
     if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise _child.BrokenOffError("the library that reads it failed")
+        raise _child.BrokenOffError("the HDF5 library could not read it")
 
 
 def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
@@ -125,7 +125,7 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
     """RefusedError where the file declares more bytes than can be in it."""
     size = sum(sizes)
     if size > _room.most(packed):
-        raise RefusedError(f"its datasets declare {_room.shown(size)}; the file has {_room.shown(packed)}")
+        raise RefusedError(f"its datasets declare {_room.shown(size)}, but the file is {_room.shown(packed)}")
 
 
 def _answer(data: bytes, out: BinaryIO, numbers: bool) -> None:
@@ -143,7 +143,7 @@ def _answer(data: bytes, out: BinaryIO, numbers: bool) -> None:
         except RefusedError as error:
             found, head["refused"] = [], str(error)
         except Exception:  # of whatever kind: h5py raises many for broken files
-            found, head["refused"] = [], "it is no Keras file, or cut short"
+            found, head["refused"] = [], "it is not a Keras file, or it is damaged"
         _write_head(out, head)
         _child.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
         for one in found:

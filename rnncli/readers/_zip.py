@@ -24,6 +24,12 @@ def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | No
     size = sum(entry.file_size for entry in entries)
     for entry in entries:
         if entry.compress_type not in PLAIN:
-            raise RefusedError(f"{entry.filename[:100]} in it is packed in a way that is not read")
+            name = entry.filename[:100]
+            raise RefusedError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
     if size > _room.most(packed):
-        raise RefusedError(f"it has {_room.shown(packed)} and unpacks to {_room.shown(size)}")
+        raise RefusedError(f"it would expand from {_room.shown(packed)} to {_room.shown(size)}")
+
+
+def _method(entry: zipfile.ZipInfo) -> str:
+    names = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA"}
+    return names.get(entry.compress_type, f"method {entry.compress_type}")

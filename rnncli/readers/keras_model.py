@@ -145,9 +145,9 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
     except _zip.RefusedError as error:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except KeyError:
-        raise InputError(f"{name}: it is a zip file, but no Keras model.", ADVICE) from None
+        raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
     except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
-        raise InputError(f"{name}: it is no Keras file, or cut short.", ADVICE) from None
+        raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
 def _by_layer(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.readers import ReadOptions, Source
 
 SUFFIXES = (".npz",)
-ADVICE = "Write it again with numpy.savez."
+ADVICE = "Write it again, uncompressed, with numpy.savez."
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - the contract of readers

@@ -256,11 +256,12 @@ def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> Non
     assert answer(shown)["layer"][0]["class_name"] == "LSTM"
     note = f"note: {path}: its recurrent layers alone; left out: Dense(1)\n"
     assert note in shown.stderr
-    assert "its weights are not used" not in shown.stderr
+    assert "newly drawn" not in shown.stderr
     assert note in rnncli("shape", "--layer", f"@{path}").stderr
     alone = rnncli("run", "--layer", f"@{path}#own.1", "--seed", "1")
     assert "left out" not in alone.stderr
-    drawn = f"note: {path}#own.1: its weights are not used, but new ones; add --weights {path}#own.1\n"
+    drawn = f"note: {path}#own.1: the weights are newly drawn, not the saved ones; "
+    drawn += f"to use those, add --weights '{path}#own.1'\n"
     assert drawn in alone.stderr
     assert drawn in rnncli("run", "--layer", f"@{path}#own.1", "--stream", input="[[[1,2,3,4,5]]]\n").stderr
 
