@@ -29,7 +29,7 @@ BAD = [
     (["run", INLINE, "--input-shape", "1,2,2"], "--input-shape are given.", "Leave one of them out."),
     (["run", "--input-shape", "batch,2,2"], "batch is no number", "rnncli shape"),
     (["run", "--input-shape", "1,0,2"], "the input shape '1,0,2' has '0'", ""),
-    (["shape", "--input-shape", "5"], "has 1 axes", "(batch, timesteps, features)"),
+    (["shape", "--input-shape", "5"], "has 1 axis", "(batch, timesteps, features)"),
     (["run", INLINE, "--fill", "ones"], "--fill ones is for a made input.", "--input-shape"),
     (["run", INLINE, "--input-format", "jsn"], "jsn", "Did you mean json?"),
     (["run", INLINE, "--input-axes", "batch,tme,features"], "tme", "Did you mean time?"),
