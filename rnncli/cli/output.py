@@ -16,6 +16,7 @@ from rnncli.errors import UsageError
 from rnncli.page import UNICODE, Answer, GrowingAnswer, View
 
 BINARY = ("npz", "npy", "safetensors")
+THEMED = ("svg", "html")
 FLOWING = ("ndjson", "json", "table", "markdown")
 AT_ONCE = 2**20
 """Bytes that are sent together."""
@@ -38,6 +39,8 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
     to_file = not is_stdout(flags.output)
+    if flags.theme is not None and name not in THEMED:
+        raise UsageError(f"--theme: {name} has no background.", "Use --format svg or html, or drop --theme.")
     if name in BINARY and not to_file and terminal.is_watched():
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
@@ -150,7 +153,13 @@ def view_of(flags: OutputFlags, *, to_file: bool) -> View:
     environment, stdout = os.environ, sys.stdout
     lang = flags.lang or terminal.language(environment)
     if to_file or stdout is None:
-        return View(lang=lang, precision=flags.precision, full=flags.full, width=flags.width)
+        return View(
+            lang=lang,
+            precision=flags.precision,
+            full=flags.full,
+            width=flags.width,
+            theme=flags.theme or "",
+        )
     if flags.lang is None and not terminal.encodes(stdout, "한"):
         lang = "en"
     return View(
@@ -160,4 +169,5 @@ def view_of(flags: OutputFlags, *, to_file: bool) -> View:
         width=flags.width or terminal.columns(stdout, environment),
         color=terminal.has_colour(stdout, environment),
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
+        theme=flags.theme or "",
     )
