@@ -26,6 +26,7 @@ class View(NamedTuple):
     full: every number, not only the edges of large tensors.
     width: columns of the terminal, None where lines may be as long as they like.
     color: escape codes are welcome.  ascii: the output takes no other characters.
+    theme: `light` or `dark` paper of svg and html; "" for what they have by default.
     """
 
     lang: str = "en"
@@ -34,6 +35,7 @@ class View(NamedTuple):
     width: int | None = None
     color: bool = False
     ascii: bool = False
+    theme: str = ""
 
 
 class Marks(NamedTuple):

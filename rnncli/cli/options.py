@@ -329,6 +329,10 @@ class OutputFlags(NamedTuple):
         _choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Of headings and meanings (default: the locale)."),
     ] = None
     quiet: Annotated[bool, _flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+    theme: Annotated[
+        str | None,
+        _choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background of svg (default dark) and html."),
+    ] = None
 
 
 Select = Annotated[

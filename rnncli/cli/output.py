@@ -17,6 +17,7 @@ from rnncli.page import UNICODE, Answer, GrowingAnswer, View
 
 BINARY = ("npz", "npy", "safetensors")
 FOR_EYES = ("table", "markdown")
+THEMED = ("svg", "html")
 FLOWING = ("ndjson", "json", "table", "markdown")
 FOR_PROGRAMS = ("json", "ndjson", "csv")
 AT_ONCE = 2**20
@@ -40,6 +41,8 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
     files.demand_place(flags.output, sources.read_by(*reading))
     name = format_of(flags)
     to_file = not is_stdout(flags.output)
+    if flags.theme is not None and name not in THEMED:
+        raise UsageError(f"--theme: {name} has no background.", "Use --format svg or html, or drop --theme.")
     if name in BINARY and not to_file and terminal.is_watched():
         raise UsageError(
             f"{name} is not for a terminal.", f"Write a file, --output FILE.{name}, or into a pipe."
@@ -174,7 +177,13 @@ def view_of(flags: OutputFlags, format: str, *, to_file: bool) -> View:
     environment, stdout = os.environ, sys.stdout
     lang = flags.lang or ("en" if format in FOR_PROGRAMS else terminal.language(environment))
     if to_file or stdout is None:
-        return View(lang=lang, precision=flags.precision, full=flags.full, width=flags.width)
+        return View(
+            lang=lang,
+            precision=flags.precision,
+            full=flags.full,
+            width=flags.width,
+            theme=flags.theme or "",
+        )
     if flags.lang is None and not terminal.encodes(stdout, "한"):
         lang = "en"
     return View(
@@ -184,4 +193,5 @@ def view_of(flags: OutputFlags, format: str, *, to_file: bool) -> View:
         width=flags.width or terminal.columns(stdout, environment),
         color=terminal.has_colour(stdout, environment),
         ascii=not terminal.encodes(stdout, BEYOND_ASCII),
+        theme=flags.theme or "",
     )

@@ -58,11 +58,38 @@ class PlotFlags(NamedTuple):
         str | None,
         flag(OUTPUT, "--size", metavar="WxH", help="Inches, 7x4, or pixels of a png, 1600x900px."),
     ] = None
-    style: Annotated[str, choice(OUTPUT, "--style", "STYLE", STYLES, "Colours (default light).")] = "light"
+    style: Annotated[str | None, choice(OUTPUT, "--style", "STYLE", STYLES, "Colours (default light).")] = (
+        None
+    )
+    theme: Annotated[
+        str | None, choice(OUTPUT, "--theme", "THEME", ("light", "dark"), "Background; the same as --style.")
+    ] = None
+    scale: Annotated[
+        str,
+        choice(
+            OUTPUT,
+            "--scale",
+            "SCALE",
+            ("fixed", "auto"),
+            "Colours span 0 to 1 and -1 to 1 (fixed, the default), or only what the values do (auto).",
+        ),
+    ] = "fixed"
     width: Annotated[int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="--terminal: columns.")] = (
         None
     )
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
+
+    @property
+    def colours(self) -> str:
+        """The style that --style or --theme names."""
+        return self.style or self.theme or "light"
+
+    def demand_sense(self) -> None:
+        """UsageError where --style and --theme differ."""
+        if self.style and self.theme and self.style != self.theme:
+            raise UsageError(
+                f"--style {self.style} and --theme {self.theme} do not go together.", "Leave out one of them."
+            )
 
 
 def plot(
@@ -81,14 +108,14 @@ def plot(
     steps = slice(None) if plot.steps is None else part(plot.steps)
     format = _format(plot, input, layer, run)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ())))
+    sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ()), plot.scale))
     if format is None:
         text = _in_terminal(sheet, plot)
         terminal.remark(remarks, plot.quiet)
         terminal.write(text)
     else:
-        _into_file(sheet, plot, format, size)
-        terminal.remark(remarks, plot.quiet)
+        missing = _into_file(sheet, plot, format, size)
+        terminal.remark([*remarks, *missing], plot.quiet)
 
 
 def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
@@ -108,13 +135,19 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     return sheet.of_trace(case, pipeline.trace(case), wanted)
 
 
-def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> None:
+def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
+    """Draws; what is to be said of letters that no font has."""
     from rnncli.cli import files
     from rnncli.plots import figure
     from rnncli.plots.palette import STYLES
 
-    data = figure.render(sheet, format, STYLES[plot.style], size)
+    data = figure.render(sheet, format, STYLES[plot.colours], size)
     files.write(plot.output or "", data)
+    letters = figure.undrawable(sheet)
+    if not letters:
+        return []
+    shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
+    return [f"no installed font has {shown}: names that hold them are replaced by feature 0, 1, ..."]
 
 
 def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
@@ -131,7 +164,7 @@ def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
     )
     depth = terminal.depth(environment) if terminal.has_colour(stdout, environment) else "none"
-    return render(sheet, STYLES[plot.style], view, depth)
+    return render(sheet, STYLES[plot.colours], view, depth)
 
 
 def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:

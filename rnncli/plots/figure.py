@@ -7,7 +7,9 @@ into the file, so that the same sheet is the same bytes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from itertools import groupby
 from typing import Any
@@ -46,7 +48,9 @@ UNDATED = {
 }
 FONTS = ("DejaVu Sans",)
 BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
-"""Fonts of the system, for the names of features; matplotlib's own has no such letters."""
+"""Fonts to look into first for the names of features; matplotlib's own has no such letters."""
+BOXES = "Last Resort"
+"""Fonts that have every letter, each as a box."""
 SETTINGS = {
     "text.parse_math": False,
     "font.size": 8,
@@ -73,9 +77,12 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     Raises EngineError where matplotlib is missing.
     """
     matplotlib = _matplotlib()
+    fonts, missing = _found_fonts(frozenset(_letters(sheet)))
+    if missing:
+        sheet = _in_letters_there_are(sheet, missing)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": _fonts(sheet)})
+        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": fonts})
         held = BytesIO()
         drawing = figure(sheet, style, size)
         drawing.savefig(held, format=format, dpi=DPI, metadata=UNDATED[format])
@@ -130,9 +137,58 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
-def _fonts(sheet: Sheet) -> list[str]:
-    latin = all(name.isascii() for row in sheet.rows for panel in row.panels for name in panel.names)
-    return [*FONTS, *(() if latin else BEYOND_LATIN)]
+def undrawable(sheet: Sheet) -> list[str]:
+    """The letters of names that no installed font has; `render` writes `feature 0` for such a name."""
+    return sorted(_found_fonts(frozenset(_letters(sheet)))[1])
+
+
+def _letters(sheet: Sheet) -> set[str]:
+    names = (shown_name(name) for row in sheet.rows for panel in row.panels for name in panel.names)
+    return {char for name in names for char in name if not char.isascii()}
+
+
+@cache
+def _found_fonts(wanted: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+    """Fonts that hold all of these letters together, as few as are needed, and the letters that none has."""
+    fonts, missing = list(FONTS), wanted
+    if not missing:
+        return fonts, missing
+    from matplotlib import font_manager
+
+    listed = reversed(font_manager.fontManager.ttflist)
+    by_name = {entry.name: entry.fname for entry in listed if not entry.name.startswith(BOXES)}
+    first = [name for name in (*FONTS, *BEYOND_LATIN) if name in by_name]
+    for name in dict.fromkeys((*first, *sorted(by_name))):
+        held = {char for char in missing if ord(char) in _glyphs(by_name[name])}
+        if held:
+            missing -= held
+            fonts += [] if name in fonts else [name]
+        if not missing:
+            break
+    return fonts, missing
+
+
+def _glyphs(path: str) -> Container[int]:
+    from matplotlib.font_manager import get_font
+
+    try:
+        charmap: Container[int] = get_font(path).get_charmap()
+    except (OSError, RuntimeError):  # a font that went away since matplotlib listed it, or is broken
+        return ()
+    return charmap
+
+
+def _in_letters_there_are(sheet: Sheet, missing: frozenset[str]) -> Sheet:
+    """The same, with `feature 0` for a name that cannot be drawn."""
+
+    def panel(one: Panel) -> Panel:
+        names = tuple(
+            f"{one.axis} {place}" if missing & set(name) else name for place, name in enumerate(one.names)
+        )
+        return replace(one, names=names)
+
+    rows = tuple(replace(row, panels=tuple(map(panel, row.panels))) for row in sheet.rows)
+    return replace(sheet, rows=rows)
 
 
 def _colours(style: Style) -> dict[str, str]:

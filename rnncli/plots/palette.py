@@ -77,9 +77,15 @@ def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
 
 
 def dark(colour: tuple[float, float, float]) -> bool:
-    """Whether light text is read better on `colour`, of 0 to 255."""
-    red, green, blue = colour
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 140
+    """Whether white text has more contrast on `colour`, of 0 to 255, than black text, as WCAG measures it."""
+    red, green, blue = map(_linear, colour)
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05
+
+
+def _linear(part: float) -> float:
+    """The light of one part of a colour, 0 to 255, as a share of the most."""
+    share = part / 255
+    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 
 
 def _parts(colour: str) -> tuple[int, int, int]:

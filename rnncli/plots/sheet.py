@@ -35,12 +35,13 @@ class Wanted(NamedTuple):
     """Which part of it.
 
     batch: of the input, -1 is the last.  steps: of the input's time.  gates: names of gates and states,
-    none for all.
+    none for all.  scale: `fixed`, or `auto`: the colours span what the values do.
     """
 
     batch: int = 0
     steps: slice = slice(None)
     gates: tuple[str, ...] = ()
+    scale: str = "fixed"
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def _sheet(
         title=visible(" → ".join(describe(spec) for spec in case.layers)),
         note=_note(case, result, wanted),
         rows=tuple(rows),
-        scales=_scales([panel for row in rows for panel in row.panels]),
+        scales=_scales([panel for row in rows for panel in row.panels], wanted.scale == "auto"),
         masked=masked,
     )
 
@@ -242,12 +243,15 @@ def _note(case: Case, result: Result, wanted: Wanted) -> str:
     return ", ".join(pieces)
 
 
-def _scales(panels: Sequence[Panel]) -> tuple[Scale, ...]:
-    """Gates from 0 to 1, states from -1 to 1, and wider where the values are; equal scales are one."""
+def _scales(panels: Sequence[Panel], auto: bool) -> tuple[Scale, ...]:
+    """Gates from 0 to 1, states from -1 to 1, and wider where the values are; equal scales are one.
+
+    auto: each kind from its lowest value to its highest one, states with zero in the middle.
+    """
     values: dict[str, list[Array]] = {}
     for panel in panels:
         values.setdefault(panel.kind, []).append(panel.values)
-    scales = {kind: _scale(kind, arrays) for kind, arrays in values.items()}
+    scales = {kind: _scale(kind, arrays, auto) for kind, arrays in values.items()}
     states = "candidate and states" if any("candidate" in panel.title for panel in panels) else "states"
     if "cell" in scales and scales.get("state", scales["cell"]).high == scales["cell"].high:
         scales["state"] = replace(scales.pop("cell"), kinds=("state", "cell"))
@@ -256,14 +260,16 @@ def _scales(panels: Sequence[Panel]) -> tuple[Scale, ...]:
     return tuple(scales.values())
 
 
-def _scale(kind: str, arrays: Sequence[Array]) -> Scale:
+def _scale(kind: str, arrays: Sequence[Array], auto: bool) -> Scale:
     """An input that is nowhere negative begins at 0; so does a gate, unless it goes below."""
     import numpy as np
 
     every = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
     finite = every[np.isfinite(every)]
+    if auto and kind == "gate" and finite.size and finite.min() < finite.max():
+        return Scale(LABELS[kind], (kind,), float(finite.min()), float(finite.max()), diverging=False)
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
-    least = 0.0 if kind == "input" else 1.0
+    least = 0.0 if kind == "input" or auto else 1.0
     furthest = max(-low, high, least) or 1.0
     diverging = kind in ("state", "cell") or low < 0
     return Scale(LABELS[kind], (kind,), -furthest if diverging else 0.0, furthest, diverging)

@@ -8,6 +8,7 @@ from io import StringIO
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.style import Style as RichStyle
 from rich.text import Text
@@ -73,7 +74,7 @@ def _wide(block: Sequence[Text]) -> int:
 def _margin(sheet: Sheet) -> int:
     names = [name for row in sheet.rows for panel in row.panels for name in panel.names]
     counts = [str(len(panel.values) - 1) for row in sheet.rows for panel in row.panels]
-    return min(max(map(len, names + counts)), 16)
+    return min(max(map(cell_len, names + counts)), 16)
 
 
 class _Drawing:
@@ -94,7 +95,8 @@ class _Drawing:
         values = _means(values.T, joined).T
         for first in range(0, len(values), 2 if self.halves else 1):
             name = panel.names[first * joined] if panel.names else str(first * joined)
-            line = Text(f"{name[:margin]:>{margin}} ")
+            name = set_cell_size(name, min(cell_len(name), margin))
+            line = Text(" " * (margin - cell_len(name)) + f"{name} ")
             for column in range(values.shape[1]):
                 pair = values[first : first + 2, column]
                 line.append_text(self.cell(pair, scale, width, skipped[column]))

@@ -7,13 +7,24 @@ from html import escape
 
 from rnncli.page import Answer, Cell, Grid, Line, Numbers, Page, Table, View, marks
 
-STYLE = """\
-:root { color-scheme: light dark; --ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
-        --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --paper: #0d1117; --dim: #8b949e; --rule: #30363d;
-          --hidden: #4fd1d9; --cell: #d2a8ff; --alarm: #ff7b72; }
+LIGHT = """\
+--ink: #1f2328; --paper: #ffffff; --dim: #656d76; --rule: #d1d9e0;
+        --hidden: #0a6c74; --cell: #8a3ffc; --alarm: #c6281f;"""
+DARK = """\
+--ink: #e6edf3; --paper: #0d1117; --dim: #8b949e; --rule: #30363d;
+          --hidden: #4fd1d9; --cell: #d2a8ff; --alarm: #ff7b72;"""
+THEMES = {
+    "": f"""\
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ {DARK} }}
+}}
+""",
+    "light": f":root {{ color-scheme: light; {LIGHT} }}\n",
+    "dark": f":root {{ color-scheme: dark; {DARK} }}\n",
 }
+"""By View.theme; by default as the reader's screen is."""
+STYLE = """\
 body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--paper);
        font: 15px/1.5 system-ui, sans-serif; }
 h1, h2 { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -46,7 +57,7 @@ def render(answer: Answer, view: View) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>\n{THEMES[view.theme]}{STYLE}{_heat(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
