@@ -61,6 +61,7 @@ class RunOptions(TypedDict, total=False):
     seed: as of keras.utils.set_random_seed; drawn, and kept in the result, where it is left out.
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or a file of them.
     initial_state: each (batch, units), in Keras's order or by name (`last_hidden_state`), or a file.
+    model: the file of a saved Keras model, instead of a layer; `model.keras#gru` for some of its layers.
     """
 
     seed: int | None
@@ -69,6 +70,7 @@ class RunOptions(TypedDict, total=False):
     training: bool | None
     calls: int
     engine: str
+    model: str | PathLike[str] | None
 
 
 class ViewOptions(TypedDict, total=False):

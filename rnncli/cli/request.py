@@ -40,6 +40,8 @@ def case(
     import random
 
     sources.demand_one_reader(input, layer, run)
+    if run.model is not None:
+        return _in_model(input, layer, run)
     seed = run.seed if run.seed is not None else random.randrange(SEEDS)
     said: Remarks = ()
     if input.input_shape is None:
@@ -76,6 +78,12 @@ def case(
         *unanswered,
         *missing(layers, run, asked),
     )
+
+
+def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:
+    from rnncli.cli import models
+
+    return models.case(input, layer, run)
 
 
 def _made(

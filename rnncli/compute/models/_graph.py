@@ -9,7 +9,7 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.compute import operations
-from rnncli.compute.operations._operation import KERAS_2, KERAS_3_0, TODAY
+from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from rnncli.case import Case, Spec
 from rnncli.compute.models._graph import flat
-from rnncli.compute.operations import Call, UnknownLayerError
-from rnncli.compute.operations._operation import dtype_of
+from rnncli.compute.operations import Call, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.model import Node
 

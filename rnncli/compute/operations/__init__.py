@@ -12,12 +12,31 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from rnncli.compute.operations._operation import Call, Returned, UnknownLayerError
+from rnncli.compute.operations._operation import (
+    KERAS_2,
+    KERAS_3_0,
+    TODAY,
+    Call,
+    Returned,
+    UnknownLayerError,
+    dtype_of,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Call", "Returned", "UnknownLayerError", "compute", "known", "names"]
+__all__ = [
+    "KERAS_2",
+    "KERAS_3_0",
+    "TODAY",
+    "Call",
+    "Returned",
+    "UnknownLayerError",
+    "compute",
+    "dtype_of",
+    "known",
+    "names",
+]
 
 OPERATIONS = "operation"
 """The file of Keras 3's operations, which are no layers: `keras.ops.add`."""

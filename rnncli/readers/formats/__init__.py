@@ -123,6 +123,31 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
     return document
 
 
+def read_raw(
+    source: Source, format: str | None = None, options: ReadOptions | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """What a model's inputs are given, and remarks: an array, or arrays by name.
+
+    A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
+    """
+    from rnncli.specs import nested
+
+    reader = _reader(source, format)
+    found = reader.load(source) if hasattr(reader, "load") else None
+    if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
+        document = reader.read(source, options or ReadOptions())
+        return document.inputs, document.remarks
+    where = f"{source.name}: "
+    if isinstance(found, dict):
+        given = found["inputs"] if set(found) == {"inputs"} else found
+        if isinstance(given, dict):
+            return {
+                name: nested.to_sequences(item, f"{where}{name}", (2, 3)) for name, item in given.items()
+            }, ()
+        found, where = given, f"{where}inputs"
+    return nested.to_sequences(found, where, (2, 3)), ()
+
+
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Weights by their path, `forward/kernel`; objects in objects are joined by a slash.
 
@@ -164,14 +189,14 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 def read_layers(source: Source) -> list[dict[str, Any]]:
     """The Keras configs of the recurrent layers in a saved model, in the model's order; or of those named."""
     source, names = _chosen(source)
-    layers: list[dict[str, Any]] = import_module("rnncli.readers.models.keras_model").layers(source, names)
+    layers: list[dict[str, Any]] = import_module("rnncli.readers.models._keras_saved").layers(source, names)
     return layers
 
 
 def left_out(source: Source) -> list[str]:
     """The layers of a saved model that `read_layers` does not take, unless those to take are named."""
     source, names = _chosen(source)
-    left: list[str] = [] if names else import_module("rnncli.readers.models.keras_model").left_out(source)
+    left: list[str] = [] if names else import_module("rnncli.readers.models._keras_saved").left_out(source)
     return left
 
 

@@ -12,7 +12,7 @@ from rnncli.errors import InputError, listed
 from rnncli.readers import zips
 from rnncli.readers.formats import Source
 from rnncli.readers.models import _hdf5
-from rnncli.readers.models import keras_model as files
+from rnncli.readers.models import _keras_saved as files
 from rnncli.readers.packages import needed
 
 if TYPE_CHECKING:
