@@ -19,7 +19,8 @@ class Label(NamedTuple):
 
     part: `hidden`, `cell`, `output` or a gate.  sequence: whether it has one row per time step.
     last: whether it is a last state.  cell: index in RNN's list of cells.
-    layer, call: set if all layers or all calls are shown.
+    layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
+    call: set if all calls are shown.
     traced: whether it is a value inside the loop, `forward/cell_0/forget`, rather than a returned tensor.
     """
 
@@ -28,7 +29,7 @@ class Label(NamedTuple):
     last: bool = False
     cell: int | None = None
     direction: str = ""
-    layer: int | None = None
+    layer: int | str | None = None
     call: int | None = None
     traced: bool = False
 

@@ -53,20 +53,40 @@ def run(
 
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
+    held = _tolerances(atol, rtol) if check else None
+    if options.get("model") is not None:
+        return _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
     asked = _case.asked(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     found = compute.run(asked.case, options.get("engine") or "auto", budget)
     apart: list[str] = []
-    if check:
-        found, apart = compare.held(asked.case, found, *_tolerances(atol, rtol), budget)
+    if held:
+        found, apart = compare.held(asked.case, found, *held, budget)
     found = _selected(Result.of(found), select)
     _demand(apart, first_nan(found) if fail_on_nan else None)
-    return Result.of(
-        found,
-        stats=stats_of(found) if stats else {},
-        remarks=asked.remarks,
-        view=view_of(options),
+    figures = stats_of(found) if stats else {}
+    return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
+
+
+def _of_model(
+    inputs: Any,
+    layer: Any,
+    options: Options,
+    everything: bool,
+    select: str | Sequence[str] | None,
+    tolerances: tuple[float, float] | None,
+    stats: bool,
+    fail_on_nan: bool,
+) -> Result:
+    from rnncli.api import _model
+    from rnncli.commands.run.answer import first_nan
+
+    found, apart = _model.run(
+        inputs, layer, options, everything=everything, stats=stats, tolerances=tolerances
     )
+    found = _selected(found, select)
+    _demand(apart, first_nan(found) if fail_on_nan else None)
+    return found
 
 
 @spelled

@@ -30,6 +30,10 @@ class Asked(NamedTuple):
 
 def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
     """Build the experiment.  more: further fields of the Case."""
+    if options.get("model") is not None:
+        from rnncli.api import _model
+
+        return Asked(*_model.case(inputs, layer, options))
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         _demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")

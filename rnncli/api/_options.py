@@ -62,6 +62,7 @@ class RunOptions(TypedDict, total=False):
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or the path of a file that holds them.
     initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`), or the
         path of a file that holds them.
+    model: the file of a saved Keras model, instead of a layer; `model.keras#gru` for some of its layers.
     """
 
     seed: int | None
@@ -70,6 +71,7 @@ class RunOptions(TypedDict, total=False):
     training: bool | None
     calls: int
     engine: str
+    model: str | PathLike[str] | None
 
 
 class ViewOptions(TypedDict, total=False):

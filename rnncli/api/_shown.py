@@ -70,11 +70,13 @@ class Result(_Tables, result.Result):
     """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
 
     stats: statistics by tensor name, if requested.  remarks: notes about the input.
+    answer: the table of a saved model; None for layers that were described.
     """
 
     stats: Mapping[str, Stats] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     view: View = PLAIN
+    answer: Any = None
 
     @classmethod
     def of(cls, found: result.Result, **more: Any) -> Result:
@@ -124,6 +126,10 @@ class Result(_Tables, result.Result):
     def _answer(self) -> Answer:
         from rnncli.commands.run.answer import RunAnswer
 
+        if self.answer is not None:
+            kept = {name: one for name, one in self.stats.items() if name in self}
+            shown: Answer = dataclasses.replace(self.answer, result=self, stats=kept)
+            return shown
         return RunAnswer(self, dict(self.stats))
 
 

@@ -292,6 +292,13 @@ class RunFlags(NamedTuple):
             help="auto, numpy, tensorflow, ... (see: rnncli engines).",
         ),
     ] = "auto"
+    model: Annotated[
+        str | None,
+        flag(
+            LAYER, "--model", metavar="FILE[#LAYERS]",
+            help="A saved Keras model, with its own weights and masks: model.keras#lstm,gru.",
+        ),
+    ] = None  # fmt: skip
 
 
 ReadingFlags = InputFlags | LayerFlags | RunFlags

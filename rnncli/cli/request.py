@@ -36,6 +36,8 @@ def case(
     from rnncli.readers import build
 
     sources.demand_one_reader(input, layer, run)
+    if run.model is not None:
+        return _in_model(input, layer, run)
     seed = build.draw_seed() if run.seed is None else run.seed
     said: Remarks = ()
     if input.input_shape is None:
@@ -56,6 +58,12 @@ def case(
         *unanswered,
         *missing(stack, run, asked),
     )
+
+
+def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:
+    from rnncli.cli import models
+
+    return models.case(input, layer, run)
 
 
 def given_of(

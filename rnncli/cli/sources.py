@@ -37,6 +37,43 @@ def read(flags: InputFlags) -> tuple[Document, str]:
     return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
 
+def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
+    """An array, or arrays by the names of a model's inputs, and what is to be said of it."""
+    source, remarks = chosen(flags)
+    _refuse_idle_csv_flags(flags, source)
+    options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
+    raw, more = readers.read_raw(source, flags.input_format, options)
+    return _padded(raw, flags, source.name), (*remarks, *more)
+
+
+def _padded(raw: Any, flags: InputFlags, name: str) -> Any:
+    """Sequences of different lengths, as --pad says.  Raises InputError where it says nothing."""
+    import numpy as np
+
+    if isinstance(raw, dict):
+        return {key: _padded(value, flags, f"{name}: {key}") for key, value in raw.items()}
+    if not isinstance(raw, tuple):
+        return raw
+    longest = max(map(len, raw))
+    if flags.pad is None:
+        first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
+        raise InputError(
+            f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
+            "Pad the shorter ones with --pad post; the model makes its own mask.",
+        )
+    value, post = flags.pad_value or 0.0, flags.pad == "post"
+    return np.stack(
+        [
+            np.pad(
+                one,
+                [(0, longest - len(one)) if post else (longest - len(one), 0), *[(0, 0)] * (one.ndim - 1)],
+                constant_values=value,
+            )
+            for one in raw
+        ]
+    )
+
+
 def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
     """Return the same for a generated input of `shape` (--input-shape); `seed` is for random fills."""
     from rnncli.readers import arrange
@@ -132,6 +169,7 @@ def read_by(*flags: ReadingFlags) -> list[str | int]:
             words += [word[1:].partition("#")[0] for word in one.layer or () if word.startswith("@")]
         else:
             words += [one.weights and one.weights.partition("#")[0], one.initial_state]
+            words += [one.model and one.model.partition("#")[0]]
     return [0 if word == "-" else word for word in words if word]
 
 

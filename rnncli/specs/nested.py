@@ -68,17 +68,18 @@ def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
     return _cast(value)
 
 
-def to_sequences(value: Any, where: str) -> Array | tuple[Array, ...]:
+def to_sequences(value: Any, where: str, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
     """Same as `to_array`, but the sequences of a batch may have different lengths.
 
     If they do, returns one (timesteps, features) array per sequence.
+    ranks: numbers of axes for which the lengths may differ; 2 is for sequences of ids.
     """
     if hasattr(value, "dtype"):
         return _cast(value)
     if _is_packed(value):
         return tuple(map(_cast, value))
     lengths = _outline(value, where, INPUTS)
-    check = _Check(where, lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) == 3 else None)
+    check = _Check(where, lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) in ranks else None)
     check.walk(value, ())
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)

@@ -428,10 +428,10 @@ def test_no_framework_is_loaded(tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from rnncli import pipeline
+from rnncli import compute
 from rnncli.compute.models import keras
 from rnncli.readers.formats import Source
-from rnncli.readers.formats.models import keras as reader
+from rnncli.readers.models import keras as reader
 path = Path({str(path)!r})
 graph = reader.read(Source("model", path=path))
 given = keras.fit_inputs(graph, [[1, 2, 0, 0]])

@@ -61,5 +61,9 @@ def explain(
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
+    if run.model is not None:
+        from rnncli.cli import models
+
+        run, tensor = models.addressed(run, tensor)
     case, remarks = request.case(input, layer, run)
     deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, None if output.full else terms)), remarks)

@@ -115,7 +115,7 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
     wanted = _entry(case, wanted)
     if wanted.gates:
         raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
-    tensors: dict[int | None, list[Panel]] = {}
+    tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
         tensors.setdefault(tensor.label.layer, []).append(panel)

@@ -47,6 +47,15 @@ def run(
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     shown.demand_calls(run)
+    if run.model is not None:
+        from rnncli.commands.run import model
+        from rnncli.commands.run.model import Wanted as WantedModel
+
+        model.demand(shown, stream=stream or keep_going, memory=memory)
+        model.answer(
+            WantedModel(input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan)
+        )
+        return
     if stream or keep_going:
         from rnncli.commands.run import stream as streaming
 

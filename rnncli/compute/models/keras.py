@@ -26,7 +26,7 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
-from rnncli.compute.models._inputs import fit_inputs
+from rnncli.compute.models._inputs import fit_inputs, wanted
 from rnncli.compute.models._recurrent import case_of, masks_after
 from rnncli.compute.operations import KERAS_2, TODAY, Call, UnknownLayerError, dtype_of, time_distributed
 from rnncli.errors import InputError, RnncliError
@@ -40,7 +40,18 @@ if TYPE_CHECKING:
 
     Compute = Callable[[Case], Result]
 
-__all__ = ["ModelRun", "Part", "UnknownLayerError", "fit_inputs", "recurrent_nodes", "run", "run_with_keras"]
+__all__ = [
+    "ModelRun",
+    "Part",
+    "UnknownLayerError",
+    "chosen",
+    "fit_inputs",
+    "recurrent_nodes",
+    "run",
+    "run_with_keras",
+    "wanted",
+    "with_modules",
+]
 
 
 class Part(NamedTuple):

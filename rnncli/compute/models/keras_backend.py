@@ -69,14 +69,17 @@ def run(
     return ModelRun(parts, dict(_others(graph, seen)) if everything else {}, inside_others(graph))
 
 
+def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
+    """What Keras itself returns for every use of a layer, by our name of the use.  Raises as `run`."""
+    return {call.name: call.outputs for call in _seen(with_modules(graph), path, inputs)}
+
+
 def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     """Every call of every layer, in the order of Keras."""
     import importlib
 
-    from rnncli.compute.engines.tensorflow import quiet
-
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with _guarded(graph), quiet():
+    with _guarded(graph), tensorflow.quiet():
         keras = tensorflow._keras()
         model = keras.saving.load_model(path, compile=False)
         names = list(_uses(model, "", 0))

@@ -132,6 +132,31 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
     return document
 
 
+def read_raw(
+    source: Source, format: str | None = None, options: ReadOptions | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """What a model's inputs are given, and remarks: an array, or arrays by name.
+
+    A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
+    """
+    from rnncli.specs import nested
+
+    reader = _reader(source, format)
+    found = reader.load(source) if hasattr(reader, "load") else None
+    if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
+        document = reader.read(source, options or ReadOptions())
+        return document.inputs, document.remarks
+    where = f"{source.name}: "
+    if isinstance(found, dict):
+        given = found["inputs"] if set(found) == {"inputs"} else found
+        if isinstance(given, dict):
+            return {
+                name: nested.to_sequences(item, f"{where}{name}", (2, 3)) for name, item in given.items()
+            }, ()
+        found, where = given, f"{where}inputs"
+    return nested.to_sequences(found, where, (2, 3)), ()
+
+
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 

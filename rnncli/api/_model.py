@@ -1,0 +1,101 @@
+"""Saved models in Python: what `--model` is on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnncli.api._case import array
+from rnncli.api._options import LayerOptions, Options
+from rnncli.api._shown import Result, view_of
+from rnncli.case import Case
+from rnncli.cli import models
+from rnncli.errors import UsageError
+from rnncli.readers.formats import ReadOptions, Source, read_raw
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import Model, Returns
+
+OWN = ("seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad")
+
+
+def run(
+    inputs: Any,
+    layer: Any,
+    options: Options,
+    *,
+    everything: bool,
+    stats: bool,
+    tolerances: tuple[float, float] | None,
+) -> tuple[Result, list[str]]:
+    """What every recurrent layer of the model returns, and the tensors that differ from Keras.
+
+    tolerances: absolute and relative; None where it is not to be held to Keras.
+    """
+    from rnncli.commands.run import model as answers
+
+    model, given, remarks = _opened(inputs, layer, options)
+    engine = options.get("engine") or "auto"
+    found = answers.computed(model, given, _returns(options), engine, everything=everything, stats=stats)
+    computed = found.result
+    apart: list[str] = []
+    if tolerances is not None:
+        from rnncli.commands.run import model_check
+
+        differences, apart = model_check.held(model, given, found, *tolerances)
+        computed = replace(computed, differences=differences)
+    answer = answers.ModelAnswer(
+        computed, dict(found.stats), None, model.graph, given, found.layers, found.masks
+    )
+    result = Result.of(
+        computed,
+        stats=found.stats,
+        remarks=(*remarks, *found.notes),
+        view=view_of(options),
+        answer=answer,
+    )
+    return result, apart
+
+
+def case(inputs: Any, layer: Any, options: Options) -> tuple[Case, tuple[str, ...]]:
+    """The Case of the one layer that the model is narrowed to, `model.keras#gru`."""
+    model, given, remarks = _opened(inputs, layer, options)
+    part, notes = models.only(model, given, _returns(options))
+    return part.case, (*remarks, *notes)
+
+
+def _returns(options: Options) -> Returns:
+    return models.Returns(options.get("return_sequences"), options.get("return_state"))
+
+
+def _opened(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
+    held = dict(options)
+    described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
+    named = ["layer"] if layer is not None else []
+    named += [name for name in (*described, *OWN) if held.get(name) is not None]
+    named += ["calls"] if (options.get("calls") or 1) > 1 else []
+    if named:
+        raise UsageError(
+            f"{named[0]} and model do not go together: a saved model has its own layers, weights and masks.",
+            f"Leave out {named[0]}, or describe a layer with layer=.",
+        )
+    if inputs is None:
+        raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
+    model = models.opened(str(options.get("model")))
+    raw, remarks = _raw(inputs, options)
+    given, notes = models.fitted(model, raw)
+    return model, given, (*remarks, *notes)
+
+
+def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
+    if isinstance(inputs, (str, PathLike)):
+        held: dict[str, Any] = dict(options)
+        reading = ReadOptions(**{name: held.get(name) for name in ReadOptions._fields})
+        path = Path(inputs).expanduser()
+        return read_raw(Source(f"inputs: {inputs}", path=path), options.get("input_format"), reading)
+    if isinstance(inputs, Mapping):
+        return {name: array(value, name) for name, value in inputs.items()}, ()
+    return array(inputs, "inputs"), ()

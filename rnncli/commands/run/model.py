@@ -1,0 +1,211 @@
+"""`rnncli run --model`: what every recurrent layer of a saved model returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.case import Array, Case, Spec, format_shape
+from rnncli.cli import models, request
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+from rnncli.cli.output import delivery, format_of
+from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
+from rnncli.errors import UsageError
+from rnncli.layers.stack import Stack
+from rnncli.renderers import statistics
+from rnncli.renderers.page import Page, Span, View, marks
+from rnncli.renderers.parts import head
+from rnncli.renderers.wording import say
+from rnncli.result import Label, NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import Model, Returns
+    from rnncli.compute.models.keras import ModelRun
+    from rnncli.renderers.statistics import Stats
+
+
+class Wanted(NamedTuple):
+    """The flags of one call of `rnncli run --model`."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    check: CheckFlags
+    output: OutputFlags
+    shown: Shown
+    select: tuple[str, ...]
+    stats: bool
+    fail_on_nan: bool
+
+
+class Cases(NamedTuple):
+    """One use of a layer: as the model calls it, and as it is shown, which may return more."""
+
+    model: Case
+    shown: Case
+
+
+class Computed(NamedTuple):
+    """What a model returned.
+
+    result: every tensor by `gru/hidden_state`.  layers: the recurrent ones by name.
+    stats: by tensor; empty where they were not asked for.  masks: the layers that masks come from.
+    """
+
+    result: Result
+    layers: Mapping[str, Spec]
+    stats: Mapping[str, Stats]
+    masks: tuple[str, ...]
+    notes: tuple[str, ...]
+    cases: Mapping[str, Cases]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelAnswer(RunAnswer):
+    """The tensors of a model's layers, under their names in the model."""
+
+    model: Any = None
+    inputs: Mapping[str, Array] = field(default_factory=dict)
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    masks: tuple[str, ...] = ()
+
+    def document(self, view: View) -> dict[str, Any]:
+        """As of a layer, with the model's file, inputs and layers instead of one input and one layer."""
+        from rnncli.specs import to_config
+
+        inputs = {
+            name: {"shape": list(array.shape), "dtype": str(array.dtype)}
+            for name, array in self.inputs.items()
+        }
+        document = {
+            **head(),
+            "engine": self.result.engine,
+            "model": {"file": self.model.file, "origin": self.model.origin},
+            "layers": {name: to_config(spec) for name, spec in self.specs.items()},
+            "inputs": inputs,
+            "masks": list(self.masks),
+            "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
+        }
+        if self.result.differences:
+            document["differences"] = dict(self.result.differences)
+        return document
+
+    def page(self, view: View) -> Page:
+        """One table, a row a tensor."""
+        dot = marks(view).dot
+        pieces = [
+            f"{say('input', view.lang)} {name} {format_shape(array.shape)} {array.dtype}"
+            for name, array in self.inputs.items()
+        ]
+        pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
+        if self.masks:
+            pieces.append(say("mask from", view.lang).format(", ".join(self.masks)))
+        title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
+        return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
+
+
+def demand(shown: Shown, *, stream: bool, memory: str | None) -> None:
+    """UsageError for a flag that does not go with --model."""
+    named = {"--stream": stream, "--memory": memory is not None, "--all-calls": shown.all_calls}
+    for flag, given in named.items():
+        if given:
+            raise UsageError(
+                f"{flag} is for layers that you describe, not for --model.", f"Leave out {flag}."
+            )
+
+
+def answer(wanted: Wanted) -> None:
+    """Compute and show what is wanted."""
+    models.demand_alone(wanted.input, wanted.layer, wanted.run)
+    deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
+    model = models.opened(wanted.run.model or "")
+    inputs, remarks = models.inputs_of(model, wanted.input)
+    returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
+    everything, check = wanted.shown.all_layers, wanted.check
+    found = computed(model, inputs, returns, wanted.run.engine, everything=everything, stats=wanted.stats)
+    result = found.result
+    apart: list[str] = []
+    if check.check:
+        from rnncli.commands.run import model_check
+
+        differences, apart = model_check.held(model, inputs, found, *check.tolerances)
+        result = replace(result, differences=differences)
+    result = request.selected(result, wanted.select)
+    kept = {tensor.name for tensor in result.outputs}
+    stats = {name: figures for name, figures in found.stats.items() if name in kept}
+    remarks = (*remarks, *found.notes, *request.unseen(result, format_of(wanted.output)))
+    deliver(ModelAnswer(result, stats, None, model.graph, inputs, found.layers, found.masks), remarks)
+    request.demand_agreement(apart, result, check)
+    request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
+
+
+def computed(
+    model: Model,
+    inputs: Mapping[str, Array],
+    returns: Returns,
+    engine: str = "auto",
+    *,
+    everything: bool = False,
+    stats: bool = False,
+) -> Computed:
+    """What every recurrent layer that is chosen returns; everything: the other layers too."""
+    run = models.ran(model, inputs, engine, everything=everything)
+    compute = models.computing(engine)
+    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in run.parts}
+    results = {
+        part.layer: part.result
+        if part.result and cases[part.layer].shown is part.case
+        else compute(cases[part.layer].shown)
+        for part in run.parts
+    }
+    tensors = {
+        f"{layer}/{tensor.name}": tensor._replace(
+            label=tensor.label._replace(layer=layer),
+            equals=tuple(f"{layer}/{claim}" for claim in tensor.equals),
+        )
+        for layer, result in results.items()
+        for tensor in result.outputs
+    }
+    figures: dict[str, Stats] = {}
+    if stats:
+        for layer, result in results.items():
+            figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
+    first = next(iter(results.values()))
+    engines = dict.fromkeys(result.engine for result in results.values())
+    joined = Result(
+        engine=", ".join(engines),
+        seed=None,
+        stack=Stack(spec for result in results.values() for spec in result.layers),
+        input_shape=next(iter(inputs.values())).shape,
+        input_dtype=first.input_dtype,
+        outputs=_ordered(model, tensors, run),
+    )
+    notes = tuple(f"{model.graph.file}: {note}" for note in (*model.graph.notes, *run.notes))
+    specs = {layer: result.layers[-1] for layer, result in results.items()}
+    return Computed(joined, specs, figures, models.masks_of(model, run), notes, cases)
+
+
+def _ordered(model: Model, tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+    """Of all layers in the order of the graph."""
+    others = {
+        name: NamedTensor(Label(part, layer=layer), _axes(array), array)
+        for name, array in run.others.items()
+        for layer, _, part in (name.rpartition("/"),)
+    }
+    places = {node.name: index for index, node in enumerate(model.graph.nodes)}
+
+    def place(tensor: NamedTensor) -> int:
+        layer = tensor.name.rpartition("/")[0]
+        while layer not in places:  # `rnn/cell_1/hidden_state`
+            layer = layer.rpartition("/")[0]
+        return places[layer]
+
+    return tuple(sorted((*tensors.values(), *others.values()), key=place))
+
+
+def _axes(array: Array) -> tuple[str, ...]:
+    """What the axes of a layer's output are called, as far as their number says."""
+    if array.ndim <= 3:
+        return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
+    return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")

@@ -1,0 +1,206 @@
+"""--model: saved models through the command line, held to Keras's own intermediate outputs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import keras
+
+import rnncli as package
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+L = keras.layers
+IDS = [[3, 1, 4, 1, 0, 0], [2, 7, 1, 0, 0, 0]]
+NUMBERS = np.random.default_rng(1).normal(size=(2, 5, 3)).round(3).tolist()
+
+
+def branches() -> Any:
+    a = keras.Input((5, 3), name="a")
+    one, two = (
+        L.LSTM(4, name="one", return_sequences=True)(a),
+        L.LSTM(4, name="two", return_sequences=True)(a),
+    )
+    normal = L.LayerNormalization(name="normal")(L.Add(name="sum")([one, two]))
+    return keras.Model(a, L.Dense(2, name="dense")(L.GRU(3, name="gru")(normal)))
+
+
+def tagger() -> Any:
+    a = keras.Input((6,), dtype="int32", name="ids")
+    x = L.Embedding(9, 3, mask_zero=True, name="embedding")(a)
+    x = L.Bidirectional(L.LSTM(2, return_sequences=True), name="bi")(x)
+    return keras.Model(a, L.Dense(2, name="dense")(L.GRU(3, name="gru")(x)))
+
+
+def translator() -> Any:
+    a, b = keras.Input((5, 3), name="source"), keras.Input((4, 2), name="target")
+    _, *states = L.LSTM(3, return_state=True, name="encoder")(a)
+    decoded = L.LSTM(3, return_sequences=True, name="decoder")(b, initial_state=states)
+    return keras.Model([a, b], L.Dense(2, name="dense")(decoded))
+
+
+def shared() -> Any:
+    inner_in = keras.Input((5, 3))
+    inner = keras.Model(inner_in, L.GRU(2, name="deep", return_sequences=True)(inner_in), name="inside")
+    a, b = keras.Input((5, 3), name="a"), keras.Input((5, 3), name="b")
+    rnn = L.SimpleRNN(2, name="rnn")
+    return keras.Model([a, b], L.Concatenate(name="join")([rnn(a), rnn(b), L.Flatten(name="flat")(inner(a))]))
+
+
+def chain() -> Any:
+    layers = [
+        keras.Input((5, 3)),
+        L.Masking(),
+        L.LSTM(3, return_sequences=True, name="lstm"),
+        L.GRU(2, name="g"),
+    ]
+    return keras.Sequential([*layers, L.Dense(2, name="dense")])
+
+
+OTHER = np.random.default_rng(2).normal(size=(2, 4, 2)).round(3).tolist()
+MODELS = {
+    "branches": (branches, NUMBERS),
+    "tagger": (tagger, IDS),
+    "translator": (translator, {"source": NUMBERS, "target": OTHER}),
+    "shared": (shared, {"a": NUMBERS, "b": (np.array(NUMBERS) / 2).tolist()}),
+    "chain": (chain, NUMBERS),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, Any, Path]]:
+    folder, found = tmp_path_factory.mktemp("models"), {}
+    for name, (build, given) in MODELS.items():
+        keras.utils.set_random_seed(3)
+        model = build()
+        for suffix in ("keras", "h5"):
+            model.save(folder / f"{name}.{suffix}")
+        (folder / f"{name}.json").write_text(json.dumps({"inputs": given}))
+        found[name] = (model, given, folder)
+    return found
+
+
+def expected(model: Any, given: Any) -> dict[str, np.ndarray]:
+    """Every top-level layer's first output, by Keras; a second use is `rnn@1`."""
+    tensors = {}
+    for layer in model.layers:
+        if not isinstance(layer, (L.InputLayer, keras.Model)):
+            for number, node in enumerate(layer._inbound_nodes):
+                name = layer.name + (f"@{number}" if number else "")
+                tensors[name] = node.output_tensors[0]
+    probe = keras.Model(model.inputs, tensors)
+    arrays = [
+        np.asarray(given[one.name] if isinstance(given, dict) else given, one.dtype) for one in model.inputs
+    ]
+    outputs = probe(arrays if len(arrays) > 1 else arrays[0])
+    return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_layer_is_as_keras_has_it(rnncli: Any, saved: Any, name: str, suffix: str) -> None:
+    model, given, folder = saved[name]
+    file = folder / f"{name}.{suffix}"
+    done = rnncli("run", str(folder / f"{name}.json"), "--model", str(file), "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, np.ndarray] = {}
+    for tensor in json.loads(done.stdout)["outputs"]:
+        shown.setdefault(tensor["name"].rpartition("/")[0], np.array(tensor["values"]))
+    theirs = expected(model, given)
+    assert set(theirs) <= set(shown)
+    for layer, values in theirs.items():
+        np.testing.assert_allclose(shown[layer], values, atol=1e-5, err_msg=layer)
+    if name == "shared":
+        assert "inside/deep" in shown
+
+
+def test_the_mask_of_the_embedding_is_said(rnncli: Any, saved: Any) -> None:
+    file = saved["tagger"][2] / "tagger.keras"
+    done = rnncli("run", json.dumps(IDS), "--model", f"{file}#gru", "--return-state")
+    assert done.returncode == 0, done.stderr
+    assert "input ids (2, 6) int32" in done.stdout
+    assert "mask from embedding" in done.stdout
+    assert "gru/last_hidden_state" in done.stdout
+    assert "bi/" not in done.stdout
+
+
+def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
+    folder = saved["branches"][2]
+    words = ("run", str(folder / "branches.json"), "--model", str(folder / "branches.keras"))
+    done = rnncli(*words, "--check", "--return-state", "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["differences"]) == {tensor["name"] for tensor in found["outputs"]}
+
+
+def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
+    model, given, folder = saved["branches"]
+    file, ids = folder / "branches.keras", str(folder / "branches.json")
+    done = rnncli("explain", "gru/last_hidden_state[0,2]", ids, "--model", str(file), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert abs(json.loads(done.stdout)["explanation"]["value"] - expected(model, given)["gru"][0, 2]) < 1e-5
+    assert rnncli("trace", ids, "--model", f"{file}#gru").returncode == 0
+    done = rnncli("trace", ids, "--model", str(file))
+    assert done.returncode == 2
+    assert "one, two, gru" in done.stderr
+    done = rnncli("plot", ids, "--model", f"{file}#gru", "--terminal")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--layer", "gru"), "--layer and --model do not go together"),
+        (("--seed", "1"), "--seed and --model do not go together"),
+        (("--calls", "2"), "--calls and --model do not go together"),
+        (("--stream",), "--stream is for layers"),
+    ],
+)
+def test_flags_that_describe_a_layer_are_refused(rnncli: Any, saved: Any, words: Any, said: str) -> None:
+    file = saved["chain"][2] / "chain.keras"
+    done = rnncli("run", json.dumps(NUMBERS), "--model", str(file), *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[[[1, 2], [3, 4]]]", "source"),
+        ('{"source": [[[1, 2, 3]]], "target": [[[1, 2]]]}', "source: the model expects (batch, 5, 3)"),
+        ('{"inputs": {"source": [[[1, 2, 3]]]}}', "missing input: target"),
+    ],
+)
+def test_wrong_inputs_are_said_by_name(rnncli: Any, saved: Any, given: str, said: str) -> None:
+    done = rnncli("run", given, "--model", str(saved["translator"][2] / "translator.keras"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_sequences_are_padded_and_one_gets_a_batch(rnncli: Any, saved: Any) -> None:
+    file = str(saved["tagger"][2] / "tagger.keras")
+    assert "--pad post" in rnncli("run", "[[1, 2, 3, 4, 5, 6], [1, 2]]", "--model", file).stderr
+    padded = rnncli("run", "[[1, 2, 3, 4, 5, 6], [1, 2]]", "--model", file, "--pad", "post")
+    assert padded.returncode == 0, padded.stderr
+    done = rnncli("run", "[1, 2, 3, 4, 5, 6]", "--model", file)
+    assert "(6,) -> (1, 6)" in done.stderr
+
+
+def test_python_has_it_too_without_tensorflow(saved: Any) -> None:
+    file = saved["tagger"][2] / "tagger.keras"
+    script = (
+        f"import sys, rnncli; r = rnncli.run({IDS}, model={str(file)!r}); print(list(r.keys()), "
+        "[n for n in ('tensorflow', 'keras') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['bi/hidden_states', 'gru/hidden_state'] []"
+    result = package.run(IDS, model=str(file))
+    model, given, _ = saved["tagger"]
+    np.testing.assert_allclose(result["gru/hidden_state"], expected(model, given)["gru"], atol=1e-5)
+    assert "mask from embedding" in str(result)
