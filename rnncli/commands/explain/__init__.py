@@ -51,6 +51,19 @@ def explain(
     before; the terms add up to the number, apart from the rounding that is shown.
     """
     from rnncli.case import Document
+
+    _show(input, layer, run, output, tensor, depth, None if output.full else terms)
+
+
+def _show(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    output: OutputFlags,
+    tensor: str | None,
+    depth: int,
+    terms: int | None,
+) -> None:
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain import terms as explaining
@@ -66,4 +79,4 @@ def explain(
 
         run, tensor = models.addressed(run, tensor)
     case, remarks = request.case(input, layer, run)
-    deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, None if output.full else terms)), remarks)
+    deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)
