@@ -50,7 +50,6 @@ def explain(
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
     before; the terms add up to the number, apart from the rounding that is shown.
     """
-    from rnncli.case import Document
 
     _show(input, layer, run, output, tensor, depth, None if output.full else terms)
 
@@ -64,6 +63,7 @@ def _show(
     depth: int,
     terms: int | None,
 ) -> None:
+    from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain import terms as explaining
