@@ -80,7 +80,7 @@ def _refuse_the_absent(name: str) -> None:
         )
 
 
-def _initializer(name: str, default: str, help: str = "Likewise") -> Any:
+def _initializer(name: str, help: str, default: str) -> Any:
     return flag(WEIGHTS, name, help=f"{help} (default {default}).", metavar="INIT")
 
 
@@ -242,12 +242,17 @@ class LayerFlags(NamedTuple):
         str | None,
         _initializer(
             "--kernel-initializer",
+            "Initializer of the kernel: zeros, constant:0.1, probe, 'Orthogonal(seed=7)', ...",
             "glorot_uniform",
-            "zeros, constant:0.1, probe, 'Orthogonal(seed=7)', ...",
         ),
     ] = None
-    recurrent_initializer: Annotated[str | None, _initializer("--recurrent-initializer", "orthogonal")] = None
-    bias_initializer: Annotated[str | None, _initializer("--bias-initializer", "zeros")] = None
+    recurrent_initializer: Annotated[
+        str | None,
+        _initializer("--recurrent-initializer", "Initializer of the recurrent kernel", "orthogonal"),
+    ] = None
+    bias_initializer: Annotated[
+        str | None, _initializer("--bias-initializer", "Initializer of the bias", "zeros")
+    ] = None
 
 
 class RunFlags(NamedTuple):

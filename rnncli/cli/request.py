@@ -229,9 +229,10 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
         atol, rtol = check.tolerances
+        verb = "differs" if len(shown) == 1 else "differ"
         raise DisagreementError(
-            f"{', '.join(shown)}differs from TensorFlow.",
-            f"They differ by more than --atol {atol:g} and --rtol {rtol:g} allow.",
+            f"{', '.join(shown)} {verb} from TensorFlow.",
+            f"The difference is larger than --atol {atol:g} and --rtol {rtol:g} allow.",
         )
 
 

@@ -135,7 +135,7 @@ def test_check_that_fails_still_prints_the_result(
     assert main(["run", INLINE, "--seed", "7", "--check"]) == 1
     streams = capfd.readouterr()
     assert "hidden_state" in streams.out
-    assert streams.err.startswith("rnncli: hidden_statediffers from TensorFlow.\n")
+    assert streams.err.startswith("rnncli: hidden_state differs from TensorFlow.\n")
     assert main(["run", INLINE, "--seed", "7", "--check", "--atol", "1e-3"]) == 0
 
 
