@@ -116,11 +116,7 @@ class Records:
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = [
-            *request.left_out(layer),
-            *(() if weights else request.newly_drawn(layer)),
-            *request.missing(self.stack, run, stream=True),
-        ]
+        self.remarks = list(request.missing(self.stack, run, stream=True))
         self._remarked: set[str] = set()
 
     def __call__(self, line: Line) -> Case:
