@@ -272,7 +272,7 @@ class RunFlags(NamedTuple):
     weights: Annotated[
         str | None,
         flag(
-            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors, .h5 or .keras."
+            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors or .weights.h5."
         ),
     ] = None
     initial_state: Annotated[

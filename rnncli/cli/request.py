@@ -53,8 +53,6 @@ def case(
     return asked, (
         *said,
         *remarks,
-        *left_out(layer),
-        *(newly_drawn(layer) if asked.weights is None else ()),
         *unanswered,
         *missing(stack, run, asked),
     )
@@ -151,7 +149,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]
         stack = stack_of(layer, document, name)
         arranged = arrange(document, _arranging(input, stack)._replace(where=f"{name}: "))
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return stack, shape, (*remarks, *left_out(layer))
+    return stack, shape, remarks
 
 
 def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
@@ -171,25 +169,6 @@ def _readable(word: str) -> list[Any]:
         with inside(f"{word[1:]}: "):
             specs.from_flags(texts, {})
     return texts
-
-
-def left_out(flags: LayerFlags) -> Remarks:
-    """Return remarks on the parts of saved models that the --layers omit."""
-    return tuple(filter(None, map(sources.left_out, flags.layer or ())))
-
-
-def newly_drawn(flags: LayerFlags) -> Remarks:
-    """Return a remark if a --layer names a model but its weights are not loaded."""
-    models = [word[1:] for word in flags.layer or () if sources.is_model(word)]
-    if not models:
-        return ()
-    import shlex
-
-    return tuple(
-        f"{name}: the weights are newly drawn, not the saved ones; to use those, add --weights "
-        f"{shlex.quote(name)}"
-        for name in models
-    )
 
 
 def selected(result: Result, names: Sequence[str] | None) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, LayerError, UsageError, listed
+from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.readers import formats as readers
 from rnncli.readers import samples as builtin
 from rnncli.readers.formats import ReadOptions, Source
@@ -25,7 +26,7 @@ SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
 _LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
@@ -166,7 +167,7 @@ def read_by(*flags: ReadingFlags) -> list[str | int]:
         if isinstance(one, InputFlags):
             words += ["-" if one.input is None else one.input, one.mask]
         elif isinstance(one, LayerFlags):
-            words += [word[1:].partition("#")[0] for word in one.layer or () if word.startswith("@")]
+            words += [word[1:] for word in one.layer or () if word.startswith("@")]
         else:
             words += [one.weights and one.weights.partition("#")[0], one.initial_state]
             words += [one.model and one.model.partition("#")[0]]
@@ -275,36 +276,34 @@ def stdin_holds_data() -> bool:
 
 def layer(text: str) -> list[Any]:
     """Return the layers of a --layer: a name or an expression unchanged, or the configs in the `@` file."""
+    _demand_no_model(text)
     if not text.startswith("@"):
-        _demand_no_file(text)
+        if Path(text).suffix.lower() == ".json" and "(" not in text:
+            raise LayerError(
+                f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
+            )
         return [text]
-    source = named(text[1:])
-    if is_model(text):
-        return list(readers.read_layers(source))
     from rnncli.readers.formats import json
 
-    config = json.load(source)
+    config = json.load(named(text[1:]))
     return config if isinstance(config, list) else [config]
 
 
-def _demand_no_file(text: str) -> None:
-    path = Path(text)
-    if path.suffix.lower() in (*MODEL_SUFFIXES, ".json") and "(" not in text:
-        raise LayerError(
-            f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
-        )
-
-
-def left_out(text: str) -> str | None:
-    """Return a remark on a --layer that takes only a part of a model."""
-    left = readers.left_out(named(text[1:])) if is_model(text) else []
-    return f"{text[1:]}: running only the recurrent layers; skipped: {listed(left)}" if left else None
-
-
-def is_model(text: str) -> bool:
-    """Return whether a --layer names a saved model, or some of its layers after a #."""
-    names = (text, text.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
-    return text.startswith("@") and any(Path(name).suffix.lower() in MODEL_SUFFIXES for name in names)
+def _demand_no_model(text: str) -> None:
+    """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
+    word = text.removeprefix("@")
+    names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
+    file = next((name for name in names if name.lower().endswith(MODEL_SUFFIXES)), None)
+    if file is None or "(" in file:
+        return
+    named(file).file()
+    if file.lower().endswith(".weights.h5"):
+        advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
+        raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
+    raise UsageError(
+        f"--layer {text}: it is a saved model, and --layer is for layers that you describe.",
+        f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(word)}",
+    )
 
 
 def _existing(source: Source) -> None:
@@ -314,8 +313,6 @@ def _existing(source: Source) -> None:
     except InputError as error:
         if not _LAYER_LIKE.fullmatch(source.name):
             raise
-        import shlex
-
         samples = ", ".join(builtin.names())
         advice = (
             f"Name the layer with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import count, takewhile
 from math import prod
@@ -55,6 +55,12 @@ class Weight(NamedTuple):
     path: str
     array: Array
 
+    def owner(self, known: Collection[str]) -> str:
+        """Return the layer it belongs to: its group, or the known layer inside it if that is a model."""
+        if self.layer in known:
+            return self.layer
+        return next((part for part in self.path.split("/") if part in known), self.layer)
+
 
 class Held(NamedTuple):
     """What is in the file.
@@ -68,6 +74,13 @@ class Held(NamedTuple):
     weights: tuple[Weight, ...]
     notes: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
+    def layers(self, known: Collection[str] = ()) -> list[tuple[str, tuple[Array, ...]]]:
+        """Return each layer's name and arrays.  known: names of layers, to find those in nested models."""
+        found: dict[tuple[int, str], list[Array]] = {}
+        for weight in self.weights:
+            found.setdefault((weight.place, weight.owner(known)), []).append(weight.array)
+        return [(name, tuple(arrays)) for (_, name), arrays in found.items()]
+
 
 class Found(NamedTuple):
     """A dataset to read; for the other fields see Weight."""
@@ -78,9 +91,9 @@ class Found(NamedTuple):
     dataset: Any
 
 
-def read(data: bytes, name: str, advice: str, *, numbers: bool) -> Held:
-    """What is in the file.  numbers: False for the config alone.  Raises InputError, named `name`."""
-    return _read(data, name, advice, _Walk.found if numbers else None)
+def read(data: bytes, name: str, advice: str) -> Held:
+    """What is in the file.  Raises InputError, named `name`."""
+    return _read(data, name, advice, _Walk.found)
 
 
 def read_all(data: bytes, name: str, advice: str) -> Held:
@@ -91,7 +104,7 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
     return _read(data, name, advice, _Walk.everything)
 
 
-def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Found]] | None) -> Held:
+def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Found]]) -> Held:
     needed("h5py", "Keras's files")
     needed("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
@@ -146,7 +159,7 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
         raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
 
 
-def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | None) -> None:
+def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]]) -> None:
     """What the child does."""
     h5py = needed("h5py", "Keras's files")
     with ExitStack() as stack:
@@ -156,7 +169,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | N
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head["config"] = _config(file)
             walked = _Walk(h5py, file)
-            found = [] if walk is None else walk(walked)
+            found = walk(walked)
             head["notes"] = walked.notes
             head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
             _demand_room((one.dataset.nbytes for one in found), len(data))

@@ -15,6 +15,7 @@ from rnncli.specs.expressions import Call, Name, Span
 from rnncli.specs.values import checked, shown
 
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
+MODELS = ("Sequential", "Functional", "Model")
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
 
 
@@ -221,8 +222,8 @@ def _span(text: str) -> Span:
 def each(written: Any) -> Iterable[Any]:
     """The layers of a stack, each as a name, a Call or a config.
 
-    written: a list, a Sequential or a single layer.
-    Raises LayerError if the config of a Sequential has no list of layers.
+    written: a list, a Sequential as an expression, or a single layer.
+    Raises LayerError for the config of a whole model.
     """
     if isinstance(written, str) and not named(written):
         written = expressions.parse(written)
@@ -231,14 +232,11 @@ def each(written: Any) -> Iterable[Any]:
     if isinstance(written, (list, tuple)):
         for item in written:
             yield from each(item)
-    elif isinstance(written, Mapping) and written.get("class_name") == "Sequential":
-        inner = written.get("config", {})
-        held = inner.get("layers", []) if isinstance(inner, Mapping) else inner
-        if not isinstance(held, (list, tuple)) or not all(isinstance(item, Mapping) for item in held):
-            raise LayerError(
-                "the config of Sequential has no list of layers.", "Save it again: model.save('m.keras')"
-            )
-        yield from each([item for item in held if item.get("class_name") != "InputLayer"])
+    elif isinstance(written, Mapping) and written.get("class_name") in MODELS:
+        raise LayerError(
+            f"{written['class_name']} is a whole model, not a layer.",
+            "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras",
+        )
     elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
         yield written.name if isinstance(written, Name) else written
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import h5py
 import pytest
 
 Run = Callable[..., CompletedProcess[str]]
@@ -41,10 +43,14 @@ class TestDepth:
         assert "deep.json: line 1, column 385: it is nested more than 64 levels deep." in said
 
     def test_is_limited_in_a_saved_model(self, rnncli: Run, tmp_path: Path) -> None:
+        weights = io.BytesIO()
+        h5py.File(weights, "w").close()
         with zipfile.ZipFile(tmp_path / "deep.keras", "w") as held:
             held.writestr("config.json", objects(900))
             held.writestr("metadata.json", "{}")
-        refused(rnncli("run", INPUT, "--layer", f"@{tmp_path / 'deep.keras'}"))
+            held.writestr("model.weights.h5", weights.getvalue())
+        for words in (["run", INPUT, "--model"], ["weights"]):
+            assert "nested too deeply" in refused(rnncli(*words, str(tmp_path / "deep.keras")))
 
     def test_is_limited_in_an_initializer(self, rnncli: Run) -> None:
         config = json.loads('{"class_name": "Constant", "config": {"value": 1}}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -247,73 +248,43 @@ def test_a_layer_is_read_from_a_config(rnncli: Run, tmp_path: Path) -> None:
     assert shown["outputs"][0]["shape"] == [1, 2, 2]
 
 
-def test_what_is_left_out_of_a_model_is_said(rnncli: Run, tmp_path: Path) -> None:
+def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = [keras.layers.LSTM(3, name="own.1"), keras.layers.Dense(1)]
-    model, path = keras.Sequential([keras.Input((4, 5)), *layers]), tmp_path / "model.keras"
-    model.save(path)
-    shown = rnncli("run", "--layer", f"@{path}", "--weights", str(path), "-f", "json")
-    assert answer(shown)["layer"][0]["class_name"] == "LSTM"
-    note = f"note: {path}: running only the recurrent layers; skipped: Dense(1)\n"
-    assert note in shown.stderr
-    assert "newly drawn" not in shown.stderr
-    assert note in rnncli("shape", "--layer", f"@{path}").stderr
-    alone = rnncli("run", "--layer", f"@{path}#own.1", "--seed", "1")
-    assert "left out" not in alone.stderr
-    drawn = f"note: {path}#own.1: the weights are newly drawn, not the saved ones; "
-    drawn += f"to use those, add --weights '{path}#own.1'\n"
-    assert drawn in alone.stderr
-    assert drawn in rnncli("run", "--layer", f"@{path}#own.1", "--stream", input="[[[1,2,3,4,5]]]\n").stderr
+    model, folder = keras.Sequential([keras.Input((4, 5)), *layers]), tmp_path / "a folder"
+    folder.mkdir()
+    for name in ("model.keras", "model.h5"):
+        model.save(folder / name)
+    model.save_weights(folder / "model.weights.h5")
+    words = (f"@{folder}/model.keras", f"{folder}/model.h5", f"@{folder}/model.keras#own.1")
+    asked = [("run", "sentence", "-l", word) for word in words]
+    asked += [("shape", "-l", words[0]), ("run", "sentence", "--stream", "-l", words[0])]
+    asked += [("run", "sentence", "--weights", f"{folder}/{name}") for name in ("model.keras", "model.h5")]
+    asked += [("run", f"{folder}/model.keras")]
+    states = model.layers[0](np.array(json.loads(SENTENCE.read_text()), np.float32)).numpy()
+    for one in asked:
+        done = rnncli(*one)
+        assert (done.returncode, done.stdout) == (2, ""), one
+        said, _, again = done.stderr.partition("Run the model as it was saved: rnncli run INPUT ")
+        assert len(said.splitlines()) == 1
+        saved = rnncli("run", "sentence", *shlex.split(again), "-f", "json")
+        np.testing.assert_allclose(values(saved), states, rtol=1e-5, atol=1e-6)
+    refused = rnncli("run", "-l", f"@{folder}/model.weights.h5")
+    again = refused.stderr.strip().rpartition(": ")[2]
+    assert values(rnncli("run", *shlex.split(again), "-f", "json"))
 
 
-def models(keras: Any) -> dict[str, Any]:
-    """Models that are no stack of recurrent layers."""
-    own, entry = keras.layers, keras.Input((4, 5))
-    first = own.LSTM(3, return_sequences=True, name="first")
-    shared = own.LSTM(5, return_sequences=True, name="first")
-    branches = [own.LSTM(3, name="first")(entry), own.LSTM(3, name="second")(entry)]
-    words = keras.Input((4,))
-    masked = own.LSTM(3, name="first")(own.Embedding(9, 5, mask_zero=True)(words))
-    return {
-        "branches": keras.Model(entry, own.Add()(branches)),
-        "two outputs": keras.Model(entry, branches),
-        "a state": keras.Model(entry, own.LSTM(3, name="second")(entry, initial_state=[branches[0]] * 2)),
-        "twice": keras.Model(entry, shared(shared(entry))),
-        "two inputs": keras.Model([entry, words], [branches[1], masked]),
-        "mask_zero": keras.Model(words, masked),
-        "scaled": keras.Sequential([entry, own.LayerNormalization(), own.LSTM(3, name="first")]),
-        "between": keras.Sequential([entry, first, own.Dense(2), own.GRU(2, name="second")]),
-        "inside": keras.Sequential(
-            [entry, keras.Sequential([first, own.Dense(2)]), own.GRU(2, name="second")]
-        ),
-    }
-
-
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_model_that_is_no_stack_is_refused(rnncli: Run, tmp_path: Path, suffix: str) -> None:
-    keras = pytest.importorskip("keras")
-    path = tmp_path / f"model{suffix}"
-    from rnncli.errors import InputError
-    from rnncli.readers import formats
-
-    for what, model in models(keras).items():
-        model.save(path)
-        for names in ("", "#first,second"):
-            if names and what not in ("branches", "two outputs", "between", "inside"):
-                continue
-            with pytest.raises(InputError, match=r"alone behind a #: .*#(first|second)\.") as caught:
-                formats.read_layers(formats.Source(str(path), path=path.with_name(path.name + names)))
-            assert str(caught.value).startswith(f"{path}: ")
-        assert formats.read_layers(formats.Source("m", path=path.with_name(f"{path.name}#first")))
-    refused = rnncli("run", "--layer", f"@{path}", "--weights", str(path))
-    assert (refused.returncode, refused.stdout) == (2, "")
-
-
-@pytest.mark.parametrize("name", ["model.keras", "layer.json"])
-def test_a_file_with_layers_is_named_behind_an_at(rnncli: Run, name: str) -> None:
+@pytest.mark.parametrize("name", ["model.keras", "@model.onnx", "@model.pt#lstm"])
+def test_a_model_that_is_not_there(rnncli: Run, name: str) -> None:
     done = rnncli("run", "--layer", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no such file" in done.stderr
+
+
+def test_a_file_with_layers_is_named_behind_an_at(rnncli: Run) -> None:
+    done = rnncli("run", "--layer", "layer.json")
     assert done.returncode == 2
-    assert f"For a file that contains layers, write @{name}." in done.stderr
+    assert "For a file that contains layers, write @layer.json." in done.stderr
 
 
 def test_weights_are_taken_as_given(rnncli: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -48,6 +49,23 @@ def test_where_keras_answers_nothing_is_said(
     flags: tuple[str, ...], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", INLINE, "--seed", "1", *flags, "--check"]) == 0
+    assert "Keras cannot compute" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"), [KERAS_RAISES[0], (("-l", "RNN([GRUCell(2)])"), KERAS_RAISES[2][1])]
+)
+def test_a_stream_says_so_once(
+    flags: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = [json.dumps({"inputs": json.loads(INLINE), "mask": [True, False]})] * 3
+    (tmp_path / "lines.ndjson").write_text("\n".join([INLINE, *lines]))
+    command = ["run", str(tmp_path / "lines.ndjson"), "--stream", "--seed", "1", *flags]
+    assert main(command) == 0
+    assert (
+        capfd.readouterr().err.replace("a stateful", "stateful").count(f"Keras cannot compute {message}") == 1
+    )
+    assert main([*command, "--engine", "tensorflow"]) == 3
     assert "Keras cannot compute" not in capfd.readouterr().err
 
 

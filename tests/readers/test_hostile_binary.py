@@ -23,13 +23,16 @@ from hypothesis import strategies as st
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
 from rnncli.readers import hdf5 as _hdf5
-from rnncli.readers.formats import Source, read, read_layers, read_states, read_tensor, read_weights
+from rnncli.readers.formats import Source, read, read_states, read_tensor, read_weights
+from rnncli.readers.models import keras as keras_models
+from rnncli.readers.models import weights_only
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"
 """What broke a reader once; the suffix says which."""
 
 SECONDS, MEMORY = 10.0, 1536 * 2**20
 READERS: tuple[Callable[[Source], Any], ...] = (read, read_weights, read_states, read_tensor)
+KERAS: tuple[Callable[[Source], Any], ...] = (read_weights, keras_models.read, weights_only.read)
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def bounded() -> Iterator[None]:
 def refused(data: bytes, suffix: str, reader: Callable[..., Any] = read_weights) -> str:
     """What is said of a file of these bytes."""
     with bounded(), pytest.raises(InputError) as caught:
-        reader(Source("in", data), suffix)
+        reader(Source("in", data), *([] if reader in KERAS[1:] else [suffix]))
     assert caught.value.exit_code == 2
     assert caught.value.what.startswith("in: ")
     assert len(str(caught.value)) < 2000
@@ -57,7 +60,7 @@ def refused(data: bytes, suffix: str, reader: Callable[..., Any] = read_weights)
 
 def attempted(path: Path) -> None:
     """Every reader, an answer or an InputError of two lines."""
-    for reader in (read_weights, read_layers) if path.suffix in (".h5", ".keras") else READERS:
+    for reader in KERAS if path.suffix in (".h5", ".keras") else READERS:
         try:
             with bounded():
                 reader(Source("in", path=path))
@@ -216,7 +219,7 @@ def test_a_truncated_model() -> None:
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         data = keras(hdf5(), method=method)
         for cut in range(1, len(data) - 1, 997):
-            refused(data[:cut], "keras")
+            refused(data[:cut], "keras", keras_models.read)
 
 
 def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,8 +228,10 @@ def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
         keras(b"\0" * 2**23, method=zipfile.ZIP_DEFLATED),
         keras(hdf5(), " " * 2**23, zipfile.ZIP_DEFLATED),
     ):
-        assert "to 8.0 MiB" in refused(data, "keras")
-    assert "compressed with LZMA" in refused(keras(hdf5(), method=zipfile.ZIP_LZMA), "keras")
+        assert "to 8.0 MiB" in refused(data, "keras", keras_models.read)
+    assert "compressed with LZMA" in refused(
+        keras(hdf5(), method=zipfile.ZIP_LZMA), "keras", keras_models.read
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,8 +258,9 @@ def test_a_file_of_holes(tmp_path: Path, suffix: str) -> None:
     with path.open("wb") as file:
         file.truncate(2**42)
     attempted(path)
-    with bounded(), pytest.raises(InputError, match=r"^in: it does not fit in memory"):
-        read_weights(Source("in", path=path))
+    for reader in KERAS if suffix in (".h5", ".keras") else (read_weights,):
+        with bounded(), pytest.raises(InputError, match=r"^in: it does not fit in memory"):
+            reader(Source("in", path=path))
 
 
 # -- any bytes ----------------------------------------------------------------------------------------

@@ -25,12 +25,13 @@ from rnncli.readers.formats import (
     format_of,
     formats,
     read,
-    read_layers,
     read_states,
     read_tensor,
     read_weights,
     sniff,
 )
+from rnncli.readers.models import _keras_file, weights_only
+from rnncli.readers.models import keras as keras_models
 
 
 def source(text: str | bytes, name: str = "notes.json") -> Source:
@@ -476,7 +477,7 @@ class TestArrays:
         assert "notes.json: " in complaint(npy_bytes(array), "npy")
         assert "inputs" in complaint(npz_bytes(inputs=array), "npz")
 
-    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
+    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "h5"])
     def test_an_empty_file_is_no_text(self, format: Any) -> None:
         with pytest.raises(InputError, match=r"(?s)it is empty.*Write.*with (numpy|safetensors|model)"):
             read_weights(source(b""), format)
@@ -485,7 +486,7 @@ class TestArrays:
         ("package", "format", "data"),
         [
             ("safetensors.numpy", "safetensors", b"x"),
-            ("h5py", "keras_model", b"x"),
+            ("h5py", "h5", b"x"),
             ("orjson", "json", b"[[1]]"),
         ],
     )
@@ -506,14 +507,14 @@ class TestArrays:
     def test_several_arrays_are_named(self) -> None:
         assert "a (2,), b (3,)" in complaint(npz_bytes(a=np.ones(2), b=np.ones(3)), "npz")
 
-    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "keras_model"])
+    @pytest.mark.parametrize("format", ["npy", "npz", "safetensors", "h5"])
     def test_broken_files(self, format: Any) -> None:
         from safetensors.numpy import save
 
         whole = {
             "npy": npy_bytes(np.ones(900)),
             "npz": npz_bytes(np.ones(900)),
-            "keras_model": npz_bytes(np.ones(9)),
+            "h5": npz_bytes(np.ones(9)),
         }
         data = whole.get(format) or save({"a": np.ones(900)})
         for cut in (1, 4, 8, 9, 12, 60, 130, len(data) // 2, len(data) - 1):
@@ -524,7 +525,7 @@ class TestArrays:
 
     @given(st.binary(min_size=1, max_size=200), st.sampled_from(formats()))
     def test_rubbish_is_refused_in_words(self, data: Any, format: Any) -> None:
-        starts = {"npy": b"\x93NUMPY\x01\x00", "npz": b"PK\x03\x04", "keras_model": b"\x89HDF\r\n\x1a\n"}
+        starts = {"npy": b"\x93NUMPY\x01\x00", "npz": b"PK\x03\x04", "h5": b"\x89HDF\r\n\x1a\n"}
         for content in (data, starts.get(format, b"[") + data):
             for reader in (read, read_weights, read_states, read_tensor):
                 try:
@@ -596,9 +597,9 @@ class TestRegistry:
             ".npy": "npy",
             ".npz": "npz",
             ".safetensors": "safetensors",
-            ".keras": "keras_model",
-            ".h5": "keras_model",
-            ".weights.h5": "keras_model",
+            ".keras": "h5",
+            ".h5": "h5",
+            ".weights.h5": "h5",
         }
         assert {suffix: format_of(Path(f"folder.x/name{suffix}")) for suffix in suffixes} == suffixes
         assert set(formats()) == set(suffixes.values())
@@ -673,7 +674,7 @@ class TestRegistry:
     def test_a_model_is_read_without_tensorflow(self, models: Any) -> None:
         program = (
             "import sys; from pathlib import Path; from rnncli.readers.formats import *; "
-            f"read_weights(Source('m', path=Path({str(models / 'stack.keras')!r}))); "
+            f"read_weights(Source('m', path=Path({str(models / 'stack.weights.h5')!r}))); "
             "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -734,22 +735,9 @@ def _models(keras: Any) -> dict:
     }
 
 
-STACKS = ("lstm", "no_bias", "bidirectional", "functional", "nested", "convolutional")
-"""Of these the recurrent layers come first, one after the other."""
-
 NAMES = (
     "lstm", "no_bias", "bidirectional", "stack", "functional", "nested", "convolutional", "cells", "words",
 )  # fmt: skip
-
-
-def _recurrent(keras: Any, model: Any) -> list:
-    found = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _recurrent(keras, layer)
-        elif hasattr(layer, "cell") or hasattr(layer, "forward_layer"):
-            found.append(layer)
-    return found
 
 
 def _weighted(keras: Any, model: Any) -> dict:
@@ -776,14 +764,12 @@ def models(keras: Any, tmp_path_factory: Any) -> Any:
         model.save(folder / f"{name}.keras")
         model.save_weights(folder / f"{name}.weights.h5")
         model.save(folder / f"{name}.h5")
-        layers = _recurrent(keras, model)
         arrays = {
             f"{layer}/{index}": array
             for layer, weights in _weighted(keras, model).items()
             for index, array in enumerate(weights)
         }
         np.savez(folder / f"{name}.npz", **arrays)
-        (folder / f"{name}.txt").write_text("\n".join(type(layer).__name__ for layer in layers))
     return folder
 
 
@@ -792,65 +778,47 @@ class TestKerasModel:
     @pytest.mark.parametrize("name", NAMES)
     def test_weights_are_keras_own(self, models: Any, name: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
-        layers = read_weights(Source(path.name, path=path))
-        found = {f"{one.name}/{index}": array for one in layers for index, array in enumerate(one.weights)}
+        layers = _keras_file.by_layer(Source(path.name, path=path))
+        found = {f"{name}/{index}": array for name, arrays in layers for index, array in enumerate(arrays)}
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
+        if suffix == ".weights.h5":
+            held = read_weights(Source(path.name, path=path))
+            assert [(one.name, len(one.weights)) for one in held] == [
+                (name, len(own)) for name, own in layers
+            ]
 
     def test_layers_say_what_they_are(self, models: Any) -> None:
-        for suffix, dense in ((".keras", "Dense(1)"), (".h5", "Dense(1)"), (".weights.h5", "(2, 1) (1,)")):
-            held = read_weights(Source("m", path=models / f"functional{suffix}"))
-            assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", dense]
+        held = read_weights(Source("m", path=models / "functional.weights.h5"))
+        assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", "(2, 1) (1,)"]
 
-    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
-    def test_layers_by_name(self, models: Any, suffix: Any) -> None:
-        path = models / f"functional{suffix}#alpha,zeta"
+    def test_layers_by_name(self, models: Any) -> None:
+        path = models / "functional.weights.h5#alpha,zeta"
         assert [layer.name for layer in read_weights(Source(path.name, path=path))] == ["zeta", "alpha"]
-        path = models / f"functional{suffix}#alhpa"
-        with pytest.raises(InputError, match=rf"(?s)^functional{suffix}: there is no layer.*mean alpha\?"):
+        path = models / "functional.weights.h5#alhpa"
+        with pytest.raises(
+            InputError, match=r"(?s)^functional\.weights\.h5: there is no layer.*mean alpha\?"
+        ):
             read_weights(Source(path.name, path=path))
 
-    def test_configs_by_name(self, models: Any) -> None:
-        path = models / "functional.keras#alpha"
-        assert [config["class_name"] for config in read_layers(Source("m", path=path))] == ["GRU"]
-        with pytest.raises(InputError, match="there is no layer 'beta'"):
-            read_layers(Source("m", path=models / "functional.keras#beta"))
-
-    @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-    @pytest.mark.parametrize(
-        ("name", "other"), [("stack", "dense"), ("cells", "time_d"), ("words", "embedd")]
-    )
-    def test_layers_that_are_no_stack(self, models: Any, name: Any, other: Any, suffix: Any) -> None:
-        path = models / f"{name}{suffix}"
+    @pytest.mark.parametrize("suffix", [".keras", ".h5", ".keras#alpha"])
+    def test_a_whole_model_is_run_as_such(self, models: Any, suffix: str) -> None:
+        path = models / f"functional{suffix}"
         with pytest.raises(
-            InputError, match=rf"(?s)the layer {other}.* comes before .* alone behind a #: @m#"
+            InputError, match=r"(?s)it is a whole model.*rnncli run INPUT --model .*functional"
         ):
-            read_layers(Source("m", path=path))
+            read_weights(Source(path.name, path=path))
 
-    @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-    @pytest.mark.parametrize("name", STACKS)
-    def test_layers_are_keras_own(self, keras: Any, models: Any, name: Any, suffix: Any) -> None:
-        path = models / f"{name}{suffix}"
-        configs = read_layers(Source(path.name, path=path))
-        assert [config["class_name"] for config in configs] == (models / f"{name}.txt").read_text().split()
-        assert all("name" in config["config"] for config in configs)
-        if suffix == ".keras":
-            again = [keras.layers.deserialize(config) for config in configs]
-            assert [layer.name for layer in again] == [config["config"]["name"] for config in configs]
-
-    def test_weights_alone_have_no_config(self, models: Any) -> None:
-        with pytest.raises(InputError, match="weights but no config"):
-            read_layers(Source("w", path=models / "lstm.weights.h5"))
-
-    def test_a_model_has_no_inputs(self, models: Any) -> None:
-        with pytest.raises(InputError, match="--weights"):
-            read(Source("lstm.keras", path=models / "lstm.keras"))
+    @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+    def test_a_model_has_no_inputs(self, models: Any, suffix: str) -> None:
+        with pytest.raises(InputError, match="--weights" if "weights" in suffix else "--model"):
+            read(Source(f"lstm{suffix}", path=models / f"lstm{suffix}"))
 
     def test_a_model_without_weights(self, keras: Any, tmp_path: Path) -> None:
-        path = tmp_path / "nothing.keras"
-        keras.Sequential([keras.Input((4, 5)), keras.layers.Dropout(0.5)]).save(path)
+        path = tmp_path / "nothing.weights.h5"
+        keras.Sequential([keras.Input((4, 5)), keras.layers.Dropout(0.5)]).save_weights(path)
         with pytest.raises(InputError, match="no layer with weights"):
             read_weights(Source(path.name, path=path))
 
@@ -858,12 +826,14 @@ class TestKerasModel:
         for name in ("lstm.keras", "lstm.weights.h5", "lstm.h5"):
             data = (models / name).read_bytes()
             for cut in (4, 100, len(data) // 2, len(data) - 10):
-                with pytest.raises(InputError, match=r"^m: "):
-                    read_weights(Source("m", data[:cut]), "keras_model")
+                for reader in (read_weights, keras_models.read, weights_only.read):
+                    with pytest.raises(InputError, match=r"^m: "):
+                        reader(Source("m", data[:cut], Path("m.h5")))
 
     def test_a_zip_that_is_no_model(self) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("a.txt", "a")
-        with pytest.raises(InputError, match="not a Keras model"):
-            read_weights(Source("m", buffer.getvalue()), "keras_model")
+        for reader in (keras_models.read, weights_only.read):
+            with pytest.raises(InputError, match="not a Keras model"):
+                reader(Source("m", buffer.getvalue()))

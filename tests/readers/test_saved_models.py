@@ -1,4 +1,4 @@
-"""Weights of saved models in the layers that are asked for: what Keras predicts, in every form of file."""
+"""Weights that Keras saved, in the layers that are asked for: they give what Keras predicts."""
 
 from __future__ import annotations
 
@@ -36,19 +36,18 @@ def saved(name: Any, *weights: Any) -> Any:
     return SavedLayer(name, f"{name}!", tuple(np.full(shape, 1.0) for shape in weights))
 
 
-def fitted(texts, held, where="m.keras: "):
+def fitted(texts, held, where="m.weights.h5: "):
     return fit.fitted(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), where)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any, suffix: Any) -> None:
+def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any) -> None:
     layers = [eval(text, vars(keras.layers)) for text in MODELS[name]]
     model = keras.Sequential([keras.Input(INPUTS.shape[1:]), *layers])
     for index, variable in enumerate(model.trainable_variables):
         variable.assign(np.random.default_rng(index).uniform(-0.5, 0.5, variable.shape))
-    path = tmp_path / f"m{suffix}"
-    (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+    path = tmp_path / "m.weights.h5"
+    model.save_weights(path)
     asked = specs.from_flags(MODELS[name], {})
     weights = fit.fitted(read_weights(Source("m", path=path)), asked, INPUTS.shape, "m: ")
     result = compute.run(Case(asked, INPUTS, weights=weights))
@@ -72,7 +71,7 @@ def test_what_does_not_fit_says_what_is_there() -> None:
     with pytest.raises(InputError) as caught:
         fitted(["LSTM(3)", "Dense(2)"], held)
     assert caught.value.what == (
-        "m.keras: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
+        "m.weights.h5: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
     )
     assert caught.value.advice == "It holds lstm = lstm!, out = out!."
     with pytest.raises(InputError, match=r"layer 0 \(Dense\)"):
@@ -81,7 +80,7 @@ def test_what_does_not_fit_says_what_is_there() -> None:
 
 def test_two_that_fit_are_to_be_named() -> None:
     held = [saved("one", *LSTM), saved("two", *LSTM)]
-    with pytest.raises(InputError, match=r"(?s)one and two in it both fit layer 0.*m\.keras#two"):
+    with pytest.raises(InputError, match=r"(?s)one and two in it both fit layer 0.*m\.weights\.h5#two"):
         fitted(["LSTM(3)"], held)
     assert fitted(["LSTM(3)"], held[1:])["kernel"] is held[1].weights[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -257,15 +258,14 @@ class TestConfigs:
         )
         same(numbers((specs.build(written),)), theirs)
 
-    def test_a_sequential_is_a_stack(self) -> None:
+    def test_the_config_of_a_whole_model_is_refused(self) -> None:
         model = keras.Sequential([keras.Input((4, 3)), *oracle.made(*STACK)])
-        config = keras.saving.serialize_keras_object(model)
-        stack = specs.from_flags([config], {})
-        assert [spec.class_name for spec in stack] == ["Masking", "LSTM", "Bidirectional", "Dense"]
-        configs = [item for item in config["config"]["layers"] if item["class_name"] != "InputLayer"]
-        same(numbers(stack), keras_numbers(lambda: oracle.made(*configs)))
-        bare = {"class_name": "Sequential", "config": model.get_config()}
-        assert [specs.describe(a) for a in specs.from_flags([bare], {})] == [specs.describe(b) for b in stack]
+        graph = keras.Model(model.inputs, model.outputs)
+        for one in (model, graph):
+            config = keras.saving.serialize_keras_object(one)
+            for written in (config, json.loads(one.to_json())):
+                with pytest.raises(LayerError, match=r"(?s)is a whole model.*run INPUT --model m\.keras"):
+                    specs.from_flags([written], {})
 
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, "ConvLSTM1D(2, 3)", "TimeDistributed(Dense(2))"])
     def test_ours_is_one_that_keras_reads(self, expression: str) -> None:

@@ -56,7 +56,6 @@ def gradients(
     first, *others = _layers(layer, against)
     case, remarks = request.case(input, first, run)
     cases = [case, *_others(case, others)]
-    remarks += tuple(text for one in others for text in request.left_out(one))
     deliver(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
 
 

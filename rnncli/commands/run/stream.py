@@ -14,6 +14,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Show
 from rnncli.cli.output import flowing
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
+from rnncli.compute import beyond
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
 from rnncli.readers import build, formats
 from rnncli.readers.arrange import arrange
@@ -116,12 +117,10 @@ class Records:
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = [
-            *request.left_out(layer),
-            *(() if weights else request.newly_drawn(layer)),
-            *request.missing(self.stack, run, stream=True),
-        ]
+        self.remarks = list(request.missing(self.stack, run, stream=True))
         self._remarked: set[str] = set()
+        # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
+        self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
@@ -135,7 +134,11 @@ class Records:
             self._demand_fit(arranged.inputs)
             self.first = build.case_of(arranged, self.stack, self.given)
         self._remark(arranged.remarks, line)
-        return dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
+        case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
+        if (case.mask is not None) not in self._compared:
+            self._compared.add(case.mask is not None)
+            self._remark(beyond.unanswered(case), line)
+        return case
 
     def _demand_fit(self, inputs: Array) -> None:
         """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""

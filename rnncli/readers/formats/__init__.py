@@ -160,7 +160,7 @@ def read_raw(
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
-    For a saved model, return its layers, or only those named after a #, as in `model.keras#lstm_1,dense`.
+    From a file that Keras saved, return the layers, or only those named after a #: `m.weights.h5#lstm,gru`.
     """
     from rnncli.readers.formats import _named_arrays
 
@@ -193,23 +193,6 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
     from rnncli.readers.formats import _named_arrays
 
     return _named_arrays.states(_load(source, format), f"{source.name}: ")
-
-
-def read_layers(source: Source) -> list[dict[str, Any]]:
-    """Return the Keras configs of a saved model's recurrent layers, or of the named layers.
-
-    The configs are in the model's order.
-    """
-    source, names = _chosen(source)
-    layers: list[dict[str, Any]] = import_module("rnncli.readers.formats.keras_model").layers(source, names)
-    return layers
-
-
-def left_out(source: Source) -> list[str]:
-    """Return the layers of a saved model that `read_layers` skips; empty if layers are named."""
-    source, names = _chosen(source)
-    left: list[str] = [] if names else import_module("rnncli.readers.formats.keras_model").left_out(source)
-    return left
 
 
 def _load(source: Source, format: str | None) -> Any:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from rnncli.errors import InputError, listed
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
-from rnncli.readers.formats import keras_model as files
 from rnncli.readers.packages import needed
+from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
+SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."
 
 
@@ -54,7 +55,7 @@ def stored(source: Source) -> Stored:
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
         version = _metadata(source, data)
-        text, data = files.unpacked(data, source.name)
+        text, data = _unpacked(data, source.name)
     held = hdf5.read_all(data, source.name, ADVICE)
     config = _parsed(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
@@ -66,20 +67,60 @@ def stored(source: Source) -> Stored:
     return Stored(config, version, backend, Group(), layers)
 
 
+def by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
+    """Each layer's name and arrays, for a file whose graph is not followed.  Errors: InputError."""
+    data, text = _content(source), None
+    if data.startswith(b"PK"):
+        text, data = _unpacked(data, source.name)
+    held = hdf5.read(data, source.name, ADVICE)
+    return held.layers(set(_names(_parsed(source, held.config if text is None else text))))
+
+
+def _names(config: Any) -> Iterator[str]:
+    """The names of all layers that are not models themselves."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else inner
+    if isinstance(layers, list):
+        for layer in layers:
+            yield from _names(layer)
+    elif isinstance(inner, dict):
+        yield str(inner.get("name"))
+
+
 def _parsed(source: Source, text: str | bytes | None) -> Any:
     """The config; Keras writes NaN and Infinity, which are no JSON, where an argument is that."""
-    try:
-        return files.config(source, text)
-    except InputError:
-        if text is None:
-            raise
-        import json
+    if text is None:
+        return None
+    import json
 
+    orjson = needed("orjson", "JSON")
+    try:
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-        raise
+            config = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            config = json.loads(text)
+        fault = "nested too deeply" if nested.is_too_deep(config) else None
+    except ValueError:
+        fault = "not JSON"
+    except RecursionError:
+        fault = "nested too deeply"
+    if fault:
+        raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.")
+    return config
+
+
+def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """config.json and the HDF5 file of a .keras file."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
+            return archive.read("config.json"), archive.read("model.weights.h5")
+    except zips.RefusedError as error:
+        raise InputError(f"{name}: {error}.", ADVICE) from None
+    except KeyError:
+        raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
+    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+        raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
 def _tree(held: hdf5.Held) -> Group:
@@ -150,7 +191,7 @@ def _raise_other(source: Source, data: bytes, names: list[str]) -> NoReturn:
 def _inside(name: str, data: bytes) -> str:
     """The models in a zip file, and how to name one."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        found = [item for item in archive.namelist() if item.endswith(files.SUFFIXES)]
+        found = [item for item in archive.namelist() if item.endswith(SUFFIXES)]
     folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}
     found = [item for item in found if not item.endswith(".weights.h5")]
     if found:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import listed
 from rnncli.model import Module, Modules, Node
-from rnncli.readers.formats import keras_model
 from rnncli.readers.models import _keras_file, _modules
 from rnncli.readers.models._keras_config import Origin, origin_of
 
@@ -28,13 +27,13 @@ def read(source: Source) -> Modules:
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
     origin, hard = origin_of(_keras_file.stored(source).version), []
-    for number, layer in enumerate(keras_model.load(source)):
-        module = _modules.layer_of(layer.name, layer.weights)
+    for number, (name, weights) in enumerate(_keras_file.by_layer(source)):
+        module = _modules.layer_of(name, weights)
         if module is None:
-            known = layer.name or str(number)
-            others.update({f"{known}/{place}": array.shape for place, array in enumerate(layer.weights)})
+            known = name or str(number)
+            others.update({f"{known}/{place}": array.shape for place, array in enumerate(weights)})
             continue
-        if _is_hard(origin, layer.weights, module.nodes[0]):
+        if _is_hard(origin, weights, module.nodes[0]):
             module = replace(module, nodes=tuple(map(_hard, module.nodes)))
             hard.append(module.name)
         found.append(module)

@@ -1,0 +1,62 @@
+"""Weights that Keras saved without a model: .weights.h5, and .h5 of Keras 1 and 2."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rnncli.case import Array, Document, SavedLayer
+from rnncli.errors import InputError
+from rnncli.readers import hdf5
+
+if TYPE_CHECKING:
+    from rnncli.readers.formats import ReadOptions, Source
+
+SUFFIXES = (".h5", ".hdf5", ".keras")
+ADVICE = "Write it with model.save_weights."
+PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
+"""Recurrent layers by their number of gates."""
+
+
+def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
+    """Always raises InputError, since neither a saved model nor its weights are inputs."""
+    if source.name.lower().endswith(".weights.h5"):
+        raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")
+    raise InputError(f"{source.name}: it is a saved model, not an input.", _run(source))
+
+
+def load(source: Source) -> tuple[SavedLayer, ...]:
+    """Return every layer that has weights, in the model's order.
+
+    Raises InputError if there is none, or if the file holds a whole model.
+    """
+    data = source.content(ADVICE)
+    held = None if data.startswith(b"PK") else hdf5.read(data, source.name, ADVICE)
+    if held is None or held.config is not None:
+        raise InputError(
+            f"{source.name}: it is a whole model, but --weights is for layers that you describe.",
+            _run(source),
+        )
+    found = tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in held.layers())
+    if not found:
+        raise InputError(
+            f"{source.name}: it contains no layer with weights.", "Build the model, and save it again."
+        )
+    return found
+
+
+def _run(source: Source) -> str:
+    return f"Run the model as it was saved: rnncli run INPUT --model {_file(source)}"
+
+
+def _file(source: Source) -> str:
+    return shlex.quote(str(source.path or source.name))
+
+
+def _title(arrays: tuple[Array, ...]) -> str:
+    """Return a title such as `GRU(2)` for a plain recurrent layer, otherwise the shapes of the weights."""
+    if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
+        units, wide = arrays[1].shape
+        if wide in {units * gates for gates in PLAIN}:
+            return f"{PLAIN[wide // units]}({units})"
+    return " ".join(str(array.shape) for array in arrays)
