@@ -40,7 +40,7 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
     seed = build.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
     stack = stack_of(layer, options, document.layer)
-    given = build.Given(
+    given = build.CaseOptions(
         arranging=_arranging(options, stack),
         drawn=seed,
         weights=_weights(options.get("weights")),
@@ -154,22 +154,22 @@ def _arranging(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     )
 
 
-def _weights(given: Any) -> build.Part:
+def _weights(given: Any) -> build.RawValue:
     if isinstance(given, (str, PathLike)):
         given = formats.read_weights(_file(given, "weights"))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
-    return build.Part(given, "weights: ")
+    return build.RawValue(given, "weights: ")
 
 
-def _states(given: Any) -> build.Part:
+def _states(given: Any) -> build.RawValue:
     if isinstance(given, (str, PathLike)):
         given = formats.read_states(_file(given, "initial_state"))
     if isinstance(given, Mapping):
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:
         given = [array(state, "initial_state") for state in given]
-    return build.Part(given, "initial_state: ")
+    return build.RawValue(given, "initial_state: ")
 
 
 def _file(path: str | PathLike[str], what: str) -> Source:

@@ -20,7 +20,7 @@ from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.readers.arrange import ArrangeOptions
-    from rnncli.readers.build import Given
+    from rnncli.readers.build import CaseOptions
     from rnncli.readers.formats import Source
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
@@ -68,17 +68,17 @@ def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case
 
 def given_of(
     input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
-) -> Given:
+) -> CaseOptions:
     """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
-    from rnncli.readers.build import Given, Part
+    from rnncli.readers.build import CaseOptions, RawValue
 
-    def read(word: str | None, reader: Callable[[Source], Any]) -> Part:
+    def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
         if word is None:
-            return Part()
+            return RawValue()
         source = sources.named(word)
-        return Part(reader(source), f"{source.name}: ")
+        return RawValue(reader(source), f"{source.name}: ")
 
-    return Given(
+    return CaseOptions(
         arranging=_arranging(input, stack)._replace(where=where),
         drawn=seed,
         weights=read(run.weights, formats.read_weights),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from rnncli.readers.refusal import RefusedError
+
 ENTRY = "InputLayer"
 DEPTH = 32
 """Maximum nesting of models."""
-
-
-class RefusedError(Exception):
-    """The layers cannot be run as a stack; the message completes a sentence starting with the file name."""
 
 
 def demand_stack(model: Any, recurrent: Sequence[str], names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from rnncli.layers import recurrent
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import _keras_chain
 from rnncli.readers.packages import needed
+from rnncli.readers.refusal import RefusedError
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
             raise InputError(f"{source.name}: there is no layer {name!r} in it.", did_you_mean(name, known))
     try:
         _keras_chain.demand_stack(config, recurrent(), names)
-    except _keras_chain.RefusedError as error:
+    except RefusedError as error:
         first = next((name for name, leaf in known.items() if _kind(leaf) in recurrent()), "LAYER")
         advice = f"Name one layer to be run alone behind a #: @{source.name}#{first}."
         raise InputError(f"{source.name}: {error}.", advice) from None
@@ -153,7 +154,7 @@ def unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
             return archive.read("config.json"), archive.read("model.weights.h5")
-    except zips.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None

@@ -13,6 +13,7 @@ from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
 from rnncli.readers.formats import keras_model as files
 from rnncli.readers.packages import needed
+from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -111,7 +112,7 @@ def _content(source: Source) -> bytes:
         with zipfile.ZipFile(io.BytesIO(held)) as archive:
             zips.demand_room(archive, len(held), [inner])
             return archive.read(inner)
-    except zips.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{outer}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{outer}: there is no file {inner} in it.", _inside(outer, held)) from None
