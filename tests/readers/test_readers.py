@@ -354,7 +354,7 @@ class TestCsv:
         assert time.process_time() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from rnncli.readers import text as _text
+        from rnncli.readers import encoding as _text
 
         monkeypatch.setattr(_text, "AT_ONCE", 40)
         rows = [[index, index / 8] for index in range(50)]
@@ -664,7 +664,7 @@ class TestRegistry:
         heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
         program = (
             "import sys, rnncli.readers.formats, rnncli.readers.arrange; "
-            "import rnncli.specs.shapes, rnncli.readers.samples; "
+            "import rnncli.specs.shapes, rnncli.readers.sample_files; "
             f"print([name for name in {heavy} if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -169,8 +169,8 @@ def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
 
 def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     from rnncli.cli import terminal
+    from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.palette import STYLES
-    from rnncli.commands.plot.terminal import render
     from rnncli.renderers.page import View
 
     stdout, environment = sys.stdout, os.environ

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
+from rnncli.compute.operations._activation_config import activated
 from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
 

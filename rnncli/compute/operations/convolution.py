@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
+from rnncli.compute.operations._activation_config import activated
 from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import around, padded, windows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
+from rnncli.compute.operations._activation_config import activated
 from rnncli.compute.operations._operation import OperationCall, OperationOutput
 
 NAMES = ("Dense",)

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean
+from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, CsvTable, is_number
-from rnncli.readers.text import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
+from rnncli.readers.encoding import UTF8_MARK, utf8
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
-from rnncli.readers.text import UTF8_MARK, utf8
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
