@@ -268,6 +268,8 @@ class TestNdjson:
             ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
             ("[1]\n", "line 1 is 1-D"),
             ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is its own record"),
+            ("\ufeff", "it is empty"),
+            ("\ufeff\ufeff\n", "it is empty"),
         ],
     )
     def test_the_line_is_named(self, text: Any, said: Any) -> None:
