@@ -133,7 +133,7 @@ class LoopTrace(NamedTuple):
     parts: arrays of shape (batch, steps, units) by name: `input.preactivation`, `candidate.recurrent`,
     `input.activation`, ..., then the states `hidden` and `cell`, then `output`.
     start: the states before the first step, shape (batch, units).
-    dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.Dropout.
+    dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 from results_by_hand import layers
 
 from rnncli.commands.gradients.answer import GradientsAnswer
-from rnncli.commands.gradients.curves import Curve, Gradients, Target
+from rnncli.commands.gradients.curves import Curve, Gradients, GradientTarget
 
 
 def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) -> Curve:
@@ -23,7 +23,7 @@ def decay(rate: float, steps: int = 5) -> np.ndarray:
 
 
 def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
-    target = Target(0, "hidden_state", 0, "hidden_state[0, :]", np.arange(3))
+    target = GradientTarget(0, "hidden_state", 0, "hidden_state[0, :]", np.arange(3))
     steps = len(curves[0].norms)
     return Gradients(layers(name), target, curves, 42, (batch, steps, 4), "float32")
 

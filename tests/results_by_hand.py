@@ -16,7 +16,7 @@ from rnncli.commands.samples import SamplesAnswer
 from rnncli.commands.shape.answer import ShapeAnswer
 from rnncli.compute.engines import EngineInfo
 from rnncli.layers.stack import Stack
-from rnncli.readers.samples import Sample
+from rnncli.readers.sample_files import Sample
 from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
 
 SEQUENCE = ("batch", "timesteps", "units")

@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 from rnncli.commands.matrix.answer import combinations
-from rnncli.readers import arrange, formats, samples
+from rnncli.readers import arrange, formats, sample_files
 from rnncli.result import Result
 
 SENTENCE = np.float32(
@@ -53,7 +53,7 @@ def values(result: Result) -> dict[str, Any]:
 
 def test_step_0_the_sentence_is_the_built_in_sample_with_a_batch_axis_in_front() -> None:
     np.testing.assert_array_equal(
-        read(samples.path(samples.get("sentence")).read_text()).inputs, SENTENCE[None]
+        read(sample_files.path(sample_files.get("sentence")).read_text()).inputs, SENTENCE[None]
     )
     arranged = read(str(SENTENCE.tolist()))
     np.testing.assert_array_equal(arranged.inputs, SENTENCE[None])

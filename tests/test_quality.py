@@ -82,6 +82,17 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 
+def test_a_class_name_has_one_meaning() -> None:
+    """Each class of the package has a name of its own."""
+    found: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "rnncli").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    both = {"Option"}  # an argument of a layer, and one of an initializer
+    assert {name: files for name, files in found.items() if len(files) > 1 and name not in both} == {}
+
+
 def test_root_and_functions_stay_small() -> None:
     """At most ten files at the package's root, and no function of more than 45 lines."""
     assert len(list((ROOT / "rnncli").glob("*.py"))) <= 10

@@ -14,7 +14,8 @@ from typing import Any, Unpack
 
 from rnncli.api import _case
 from rnncli.api._options import Options, spelled
-from rnncli.api._shown import Report, Result, view_of
+from rnncli.api._shown import Report, view_of
+from rnncli.api._shown import RunResult as Result
 from rnncli.case import Case
 from rnncli.errors import DisagreementError, UsageError
 

@@ -15,8 +15,8 @@ from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.compute import beyond
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.layers.stack import Stack
-from rnncli.readers import arrange, build, formats
-from rnncli.readers import samples as builtin
+from rnncli.readers import arrange, case_builder, formats
+from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 
@@ -37,10 +37,10 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         _demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
-    seed = build.draw_seed() if given_seed is None else given_seed
+    seed = case_builder.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
     stack = stack_of(layer, options, document.layer)
-    given = build.Given(
+    given = case_builder.CaseOptions(
         arranging=_arranging(options, stack),
         drawn=seed,
         weights=_weights(options.get("weights")),
@@ -50,7 +50,7 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
         calls=options.get("calls") or 1,
         **more,
     )
-    case, remarks = build.build(document, stack, given)
+    case, remarks = case_builder.build(document, stack, given)
     unanswered = () if options.get("engine") == "tensorflow" else beyond.unanswered(case)
     return Asked(case, (*remarks, *unanswered))
 
@@ -154,22 +154,22 @@ def _arranging(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     )
 
 
-def _weights(given: Any) -> build.Part:
+def _weights(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
         given = formats.read_weights(_file(given, "weights"))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
-    return build.Part(given, "weights: ")
+    return case_builder.RawValue(given, "weights: ")
 
 
-def _states(given: Any) -> build.Part:
+def _states(given: Any) -> case_builder.RawValue:
     if isinstance(given, (str, PathLike)):
         given = formats.read_states(_file(given, "initial_state"))
     if isinstance(given, Mapping):
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:
         given = [array(state, "initial_state") for state in given]
-    return build.Part(given, "initial_state: ")
+    return case_builder.RawValue(given, "initial_state: ")
 
 
 def _file(path: str | PathLike[str], what: str) -> Source:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.api._case import array
 from rnncli.api._options import LayerOptions, Options
-from rnncli.api._shown import Result, view_of
+from rnncli.api._shown import RunResult, view_of
 from rnncli.case import Case
 from rnncli.cli import models
 from rnncli.errors import UsageError
@@ -30,7 +30,7 @@ def run(
     everything: bool,
     stats: bool,
     tolerances: tuple[float, float] | None,
-) -> tuple[Result, list[str]]:
+) -> tuple[RunResult, list[str]]:
     """What every recurrent layer of the model returns, and the tensors that differ from Keras.
 
     tolerances: absolute and relative; None where it is not to be held to Keras.
@@ -50,7 +50,7 @@ def run(
     answer = answers.ModelAnswer(
         computed, dict(found.stats), None, model.graph, given, found.layers, found.masks
     )
-    result = Result.of(
+    result = RunResult.of(
         computed,
         stats=found.stats,
         remarks=(*remarks, *found.notes),

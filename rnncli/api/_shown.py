@@ -66,7 +66,7 @@ class _Tables:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Result(_Tables, result.Result):
+class RunResult(_Tables, result.Result):
     """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `h, s, c = r` in Keras's order.
 
     stats: statistics by tensor name, if requested.  remarks: notes about the input.
@@ -79,7 +79,7 @@ class Result(_Tables, result.Result):
     answer: Any = None
 
     @classmethod
-    def of(cls, found: result.Result, **more: Any) -> Result:
+    def of(cls, found: result.Result, **more: Any) -> RunResult:
         """Make a Result from `found`, with values for the fields that this class adds."""
         held = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
         return cls(**{**held, **more})

@@ -20,7 +20,7 @@ from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.readers.arrange import ArrangeOptions
-    from rnncli.readers.build import Given
+    from rnncli.readers.case_builder import CaseOptions
     from rnncli.readers.formats import Source
 
 DRAWN = ("dropout", "recurrent_dropout", "rate")
@@ -33,12 +33,12 @@ def case(
     input: InputFlags, layer: LayerFlags, run: RunFlags, *, all_layers: bool = False, all_calls: bool = False
 ) -> tuple[Case, Remarks]:
     """Build the requested experiment; return it with the remarks about its input."""
-    from rnncli.readers import build
+    from rnncli.readers import case_builder
 
     sources.demand_one_reader(input, layer, run)
     if run.model is not None:
         return _in_model(input, layer, run)
-    seed = build.draw_seed() if run.seed is None else run.seed
+    seed = case_builder.draw_seed() if run.seed is None else run.seed
     said: Remarks = ()
     if input.input_shape is None:
         document, name = sources.read(input)
@@ -48,7 +48,7 @@ def case(
     given = given_of(input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls)
     supplied = run.weights is not None or document.weights is not None
     demand_something_to_fill(layer, run, weights=supplied)
-    asked, remarks = build.build(document, stack, given)
+    asked, remarks = case_builder.build(document, stack, given)
     unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
     return asked, (
         *said,
@@ -66,17 +66,17 @@ def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case
 
 def given_of(
     input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
-) -> Given:
+) -> CaseOptions:
     """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
-    from rnncli.readers.build import Given, Part
+    from rnncli.readers.case_builder import CaseOptions, RawValue
 
-    def read(word: str | None, reader: Callable[[Source], Any]) -> Part:
+    def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
         if word is None:
-            return Part()
+            return RawValue()
         source = sources.named(word)
-        return Part(reader(source), f"{source.name}: ")
+        return RawValue(reader(source), f"{source.name}: ")
 
-    return Given(
+    return CaseOptions(
         arranging=_arranging(input, stack)._replace(where=where),
         drawn=seed,
         weights=read(run.weights, formats.read_weights),

@@ -18,7 +18,7 @@ from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.readers import formats as readers
-from rnncli.readers import samples as builtin
+from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 

@@ -12,7 +12,7 @@ import typer
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
-from rnncli.readers.samples import Sample
+from rnncli.readers.sample_files import Sample
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, no_tensors
 from rnncli.renderers.wording import say
@@ -35,7 +35,7 @@ def samples(
     Without a name they are listed; with one, its file is printed as it is.
     """
     from rnncli.cli.output import delivery, send
-    from rnncli.readers import samples as builtin
+    from rnncli.readers import sample_files as builtin
 
     if name is not None:
         sample = builtin.get(name)

@@ -50,7 +50,7 @@ class _Opened:
         one = _ready(one)
         return self._named(one, self.call(one))
 
-    def _named(self, case: Case, computed: engines.Computed) -> Result:
+    def _named(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         infos = [info.placed(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)]

@@ -24,7 +24,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
 
-class Stream(NamedTuple):
+class PhiloxStream(NamedTuple):
     """Where the words of one draw start: the Philox key and the upper half of the counter."""
 
     key: tuple[int, int]
@@ -41,12 +41,12 @@ class Stream(NamedTuple):
         return self.words(np.arange(n, dtype=np.uint64))
 
 
-def stream(seed: int, k: int = 0) -> Stream:
+def stream(seed: int, k: int = 0) -> PhiloxStream:
     """The stream for the pair [seed, k], where `k` counts the draws of a SeedGenerator."""
     pair = [np.full(1, value % _MODULUS, np.uint64) for value in (seed, k)]
     nothing = np.zeros(1, np.uint64)
     m0, m1, m2, m3 = philox([pair[0], nothing, pair[1], nothing], _SCRAMBLE)[0].tolist()
-    return Stream((m0, m1), (m2, m3))
+    return PhiloxStream((m0, m1), (m2, m3))
 
 
 def philox(counter: list[NDArray[np.uint64]], key: tuple[int, int]) -> Words:

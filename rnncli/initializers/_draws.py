@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.initializers._bits import Stream, stream, unit
+from rnncli.initializers._bits import PhiloxStream, stream, unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
     return pair.reshape(len(words), _values_a_block(dtype))
 
 
-def _truncated(source: Stream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
+def _truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
     """Standard normal numbers within two standard deviations, shape (groups, values per block).
 
     Each group draws from its own sequence of blocks until it is full.

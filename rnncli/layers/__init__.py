@@ -17,7 +17,7 @@ from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
-from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product, Sum
+from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
 from rnncli.layers._layer import INERT, Call, Layer, Option, within
 from rnncli.layers._recurrent import Recurrent
 
@@ -30,8 +30,8 @@ __all__ = [
     "Constant",
     "Entry",
     "Fan",
-    "Given",
     "Layer",
+    "LayerInput",
     "Now",
     "Option",
     "Product",

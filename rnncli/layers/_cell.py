@@ -47,7 +47,7 @@ MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""
 
 
-class Dropout(NamedTuple):
+class DropoutMasks(NamedTuple):
     """The dropout masks of one call: none, one shared by all gates, or one per gate.
 
     inputs: each (batch, features); recurrent: each (batch, units).
@@ -132,7 +132,7 @@ class Cell(ABC):
         return self.State(*parts)
 
     @abstractmethod
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """The part of the gates' inputs that does not depend on the state.
 
         inputs: (timesteps, batch, features) or (batch, features).
@@ -141,7 +141,7 @@ class Cell(ABC):
 
     @abstractmethod
     def step(
-        self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: Dropout
+        self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: DropoutMasks
     ) -> tuple[Any, Gates]:
         """One time step.  The caller must use `np.errstate(all="ignore")`.
 
@@ -168,13 +168,13 @@ class Cell(ABC):
         """The output of the cell: its hidden state."""
         return state.hidden  # type: ignore[no-any-return]
 
-    def no_dropout(self) -> Dropout:
+    def no_dropout(self) -> DropoutMasks:
         """The masks for a call outside training: none."""
-        return Dropout()
+        return DropoutMasks()
 
     def dropout_of(
         self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
-    ) -> Dropout:
+    ) -> DropoutMasks:
         """The masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
@@ -193,7 +193,7 @@ class Cell(ABC):
             made.append(tuple(masks))
             used += count
         drawn["dropout"] = used
-        return Dropout(*made)
+        return DropoutMasks(*made)
 
 
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:

@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     unit: int
 
 
-class Given(NamedTuple):
+class LayerInput(NamedTuple):
     """The layer's own input, at the same index as the number."""
 
 
@@ -48,7 +48,7 @@ class Constant(NamedTuple):
     value: float
 
 
-Factor = Now | Before | Entry | Given | Constant
+Factor = Now | Before | Entry | LayerInput | Constant
 
 
 class Product(NamedTuple):

@@ -78,7 +78,7 @@ class Call(NamedTuple):
     initial_state: tuple[Array, ...] | None = None
 
 
-class Returned(NamedTuple):
+class LayerOutput(NamedTuple):
     """The tensors that a layer returns, in Keras's order, and the mask for the next layer."""
 
     tensors: tuple[Array, ...]
@@ -177,7 +177,7 @@ class Layer(ABC):
         """
         raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """Compute everything that the layer returns.
 
         Raises NotImplementedError if only Keras can compute the layer.

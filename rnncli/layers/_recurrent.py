@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import addresses
 from rnncli.case import Array, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
 from rnncli.result import Label, TensorInfo
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class Recurrent(Layer):
         """The weights of the cell."""
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """The output of the loop and, with return_state, its last states."""
         output, states = run.loop(self, call)
         mask = call.mask if self.sequences else None
-        return Returned((output, *states) if self.returns_state else (output,), mask)
+        return LayerOutput((output, *states) if self.returns_state else (output,), mask)

@@ -10,7 +10,7 @@ from rnncli import addresses, layers
 from rnncli.case import Array, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run, prefixed, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import Label, TensorInfo
 
@@ -220,7 +220,7 @@ class Bidirectional(Layer):
             for path, weight in prefixed(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
         }
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
         parts = self._halves(call)
         forward, backward = (
@@ -233,7 +233,7 @@ class Bidirectional(Layer):
         first, second = forward.tensors[0], backward.tensors[0]
         second = second[:, ::-1] if self.sequences else second
         merged = self.merge(first, second)
-        return Returned((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
+        return LayerOutput((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
     def _halves(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
         """The initial states of the forward and the backward layer."""

@@ -10,7 +10,7 @@ from rnncli.case import Array, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -63,12 +63,12 @@ class Dense(Layer):
         bias = (Bias(),) if self.config["use_bias"] else ()
         return Sum((Fan("inputs", "kernel"), *bias), "activation")
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """activation(x W + b), and the mask unchanged."""
         product = call.inputs @ call.weights["kernel"]
         if self.config["use_bias"]:
             product = product + call.weights["bias"]
-        return Returned((_activations.get(self.config["activation"])(product),), call.mask)
+        return LayerOutput((_activations.get(self.config["activation"])(product),), call.mask)
 
 
 LAYERS: dict[str, type[Layer]] = {"Dense": Dense}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rnncli.case import Shape
-from rnncli.layers._equations import Given, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._equations import LayerInput, Sum, times
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -45,11 +45,11 @@ class Dropout(Layer):
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """The input itself."""
-        return Sum((times(Given()),))
+        return Sum((times(LayerInput()),))
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """The inputs and their mask, unchanged; not for training."""
-        return Returned((call.inputs,), call.mask)
+        return LayerOutput((call.inputs,), call.mask)
 
 
 LAYERS: dict[str, type[Layer]] = {"Dropout": Dropout}

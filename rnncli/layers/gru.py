@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split, together
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product, split, together
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -43,7 +43,7 @@ class GRUCell(Cell):
         width = 3 * self.units
         return (2, width) if self.config["reset_after"] else (width,)
 
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """x W + b, (..., 3 * units), in the order z, r, h."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
         if self.config["use_bias"]:
@@ -51,7 +51,7 @@ class GRUCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: Dropout
+        self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: DropoutMasks
     ) -> tuple[GRUState, Gates]:
         """One time step.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split, together
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product, split, together
 from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -52,7 +52,7 @@ class LSTMCell(Cell):
         )
         return np.concatenate([before, np.ones(units, before.dtype), after])
 
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """x W + b, (..., 4 * units), in the order i, f, c, o."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
         if self.config["use_bias"]:
@@ -60,7 +60,7 @@ class LSTMCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: Dropout
+        self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: DropoutMasks
     ) -> tuple[LSTMState, Gates]:
         """One time step.
 

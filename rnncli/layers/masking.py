@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rnncli.case import Shape
-from rnncli.layers._equations import Given, Sum, times
-from rnncli.layers._layer import Call, Layer, Option, Returned, Run
+from rnncli.layers._equations import LayerInput, Sum, times
+from rnncli.layers._layer import Call, Layer, LayerOutput, Option, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -30,14 +30,14 @@ class Masking(Layer):
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """The input itself; at a masked step the output is 0 instead, as its value shows."""
-        return Sum((times(Given()),))
+        return Sum((times(LayerInput()),))
 
-    def call(self, run: Run, call: Call) -> Returned:
+    def call(self, run: Run, call: Call) -> LayerOutput:
         """The inputs, with masked steps set to 0, and the mask, (batch, timesteps)."""
         import numpy as np
 
         mask = (call.inputs != self.config["mask_value"]).any(axis=-1)
-        return Returned((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
+        return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
 
 
 LAYERS: dict[str, type[Layer]] = {"Masking": Masking}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Shape, Spec
-from rnncli.layers._cell import Cell, Dropout, State
+from rnncli.layers._cell import Cell, DropoutMasks, State
 from rnncli.layers._layer import Draw, Layer, Option, prefixed, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
@@ -93,12 +93,18 @@ class StackedCells:
         *_, last = self.cells.values()
         return last.output(state[-1])
 
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]) -> Array:
+    def project(
+        self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
+    ) -> Array:
         """See Cell.  Applies to the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
-        self, projected: Array, state: State, weights: Mapping[str, Array], dropout: Mapping[str, Dropout]
+        self,
+        projected: Array,
+        state: State,
+        weights: Mapping[str, Array],
+        dropout: Mapping[str, DropoutMasks],
     ) -> tuple[State, Gates]:
         """One time step of all cells; `projected` is for the first cell."""
         states: list[Any] = []
@@ -116,15 +122,15 @@ class StackedCells:
 
         return tuple(states), gates
 
-    def no_dropout(self) -> dict[str, Dropout]:
+    def no_dropout(self) -> dict[str, DropoutMasks]:
         """The masks for a call outside training: none."""
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
         self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
-    ) -> dict[str, Dropout]:
+    ) -> dict[str, DropoutMasks]:
         """The masks of each cell, drawn from the cell's own generator."""
-        masks: dict[str, Dropout] = {}
+        masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
             counts = within(drawn, key)
             masks[key] = cell.dropout_of(shape, dtype, within(seeds, key), counts)

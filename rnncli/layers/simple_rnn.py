@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product
 from rnncli.layers._equations import Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -30,7 +30,7 @@ class SimpleRNNCell(Cell):
     seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
     options: ClassVar[Mapping[str, Option]] = CELL_OPTIONS
 
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: Dropout) -> Array:
+    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """x W + b, (..., units)."""
         projected = product(inputs, weights["kernel"], dropout.inputs)
         if self.config["use_bias"]:
@@ -38,7 +38,7 @@ class SimpleRNNCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: Dropout
+        self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: DropoutMasks
     ) -> tuple[SimpleRNNState, Gates]:
         """One time step: h' = tanh(x W + h U + b).
 

@@ -10,7 +10,7 @@ from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
-from rnncli.layers._layer import Call, Draw, Layer, Place, Returned, Run, by_part, prefixed
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, by_part, prefixed
 from rnncli.result import TensorInfo
 
 LAYERS: dict[str, type[Layer]] = {}
@@ -181,13 +181,13 @@ class Stack(Sequence[Spec]):
         mask: Array | None,
         initial_state: tuple[Array, ...] | None,
         weights: Mapping[str, Array],
-    ) -> list[Returned]:
+    ) -> list[LayerOutput]:
         """What each layer returns.
 
         Keras does not pass a mask from an earlier layer to a layer that also gets an initial state, but it
         still passes that mask on to later layers.
         """
-        returned: list[Returned] = []
+        returned: list[LayerOutput] = []
         explicit = mask is not None
         parts = self._parts(weights)
         for index, layer in enumerate(self.layers):

@@ -26,7 +26,7 @@ class BrokenOffError(Exception):
     """The child exited, or was killed, before it wrote everything."""
 
 
-class Answer:
+class ChildOutput:
     """The output of the child.  Reading raises BrokenOffError if it ends too early or the time runs out."""
 
     def __init__(self, descriptor: int, seconds: float) -> None:
@@ -52,7 +52,7 @@ class Answer:
 
 
 @contextmanager
-def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
+def working(work: Work, seconds: float, memory: int) -> Iterator[ChildOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot
@@ -74,7 +74,7 @@ def working(work: Work, seconds: float, memory: int) -> Iterator[Answer]:
             if not child:
                 _work(work, writing, seconds, memory)
             os.close(writing)
-        yield Answer(reading, seconds)
+        yield ChildOutput(reading, seconds)
     finally:
         os.close(reading)
         if child:

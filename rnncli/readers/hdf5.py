@@ -22,6 +22,7 @@ from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
 from rnncli.readers.packages import needed
+from rnncli.readers.refusal import RefusedError
 
 SECONDS = 8.0
 """Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
@@ -36,10 +37,6 @@ PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_
 """Names of the groups inside one layer's group."""
 
 SEEDS = frozenset({"seed_generator", "generator"})
-
-
-class RefusedError(Exception):
-    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 class Weight(NamedTuple):
@@ -93,7 +90,7 @@ class Found(NamedTuple):
 
 def read(data: bytes, name: str, advice: str) -> Held:
     """What is in the file.  Raises InputError, named `name`."""
-    return _read(data, name, advice, _Walk.found)
+    return _read(data, name, advice, _WeightWalk.found)
 
 
 def read_all(data: bytes, name: str, advice: str) -> Held:
@@ -101,10 +98,10 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
 
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
     """
-    return _read(data, name, advice, _Walk.everything)
+    return _read(data, name, advice, _WeightWalk.everything)
 
 
-def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Found]]) -> Held:
+def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> Held:
     needed("h5py", "Keras's files")
     needed("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
@@ -159,7 +156,7 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
         raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
 
 
-def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]]) -> None:
+def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found]]) -> None:
     """What the child does."""
     h5py = needed("h5py", "Keras's files")
     with ExitStack() as stack:
@@ -168,7 +165,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]]) ->
         try:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
             head["config"] = _config(file)
-            walked = _Walk(h5py, file)
+            walked = _WeightWalk(h5py, file)
             found = walk(walked)
             head["notes"] = walked.notes
             head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
@@ -223,7 +220,7 @@ def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
     return dtype.str, list(dataset.shape)
 
 
-class _Walk:
+class _WeightWalk:
     """Finds the weights of every layer, in the model's order."""
 
     def __init__(self, h5py: Any, file: Any) -> None:

@@ -6,13 +6,10 @@ import zipfile
 from collections.abc import Iterable
 
 from rnncli.readers import room
+from rnncli.readers.refusal import RefusedError
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
-
-
-class RefusedError(Exception):
-    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:

@@ -25,7 +25,7 @@ SCHEMA = "rnncli/1"
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 
 
-class Computed(Protocol):
+class ResultHeader(Protocol):
     """What every computed answer says about its case; see Result."""
 
     @property
@@ -52,7 +52,7 @@ def head() -> dict[str, Any]:
     return {"schema": SCHEMA, "version": __version__}
 
 
-def head_of(result: Computed) -> dict[str, Any]:
+def head_of(result: ResultHeader) -> dict[str, Any]:
     """Return the first entries of the document of a computed result."""
     return {
         **head(),
@@ -65,7 +65,7 @@ def head_of(result: Computed) -> dict[str, Any]:
     }
 
 
-def short_head_of(result: Computed, line: int) -> dict[str, Any]:
+def short_head_of(result: ResultHeader, line: int) -> dict[str, Any]:
     """Same for a line of a stream, whose lines all have the same layers.  line: counted from 1."""
     return {
         "schema": SCHEMA,
@@ -111,7 +111,7 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
     return f"{say('input', view.lang)} {format_shape(shape)} {dtype}"
 
 
-def note_of(result: Computed, view: View, line: int | None = None) -> Line:
+def note_of(result: ResultHeader, view: View, line: int | None = None) -> Line:
     """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, and options such as `training`.
 
     line: of a stream, shown first.

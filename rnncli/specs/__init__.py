@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.specs.build import build
-from rnncli.specs.flags import from_flags
+from rnncli.specs.layer_flags import from_flags
 from rnncli.specs.text import describe, to_config
 
 __all__ = ["build", "describe", "from_flags", "to_config"]

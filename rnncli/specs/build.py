@@ -11,7 +11,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers import INERT, Option
 from rnncli.specs import expressions
-from rnncli.specs.expressions import Call, Name, Span
+from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 from rnncli.specs.values import checked, shown
 
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
@@ -22,7 +22,7 @@ _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
 def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
     """The Spec of a layer.
 
-    written: a name (`lstm`, `bigru`), an expression, a parsed Call or Name, or a Keras config.
+    written: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, or a Keras config.
     given: options, used only if `written` is a name.
     Raises LayerError if the layer is invalid; for an expression, with a caret under the error.
     """
@@ -30,7 +30,7 @@ def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
         written = Name(written, _span(written)) if named(written) else expressions.parse(written)
     if isinstance(written, Spec):
         return written
-    if isinstance(written, Call):
+    if isinstance(written, CallExpression):
         return _from_call(written)
     if isinstance(written, Name):
         return _named(written.name, given or {})
@@ -81,7 +81,7 @@ def options_of(class_name: str) -> Mapping[str, Option]:
     return layers.class_of(class_name).options
 
 
-def _from_call(call: Call) -> Spec:
+def _from_call(call: CallExpression) -> Spec:
     call = unfolded(call)
     try:
         class_name = find(call.name)
@@ -95,7 +95,7 @@ def _from_call(call: Call) -> Spec:
             f"{class_name} takes {len(positional)} positional arguments",
             f"They are {', '.join(positional)}; give the others by name.",
         )
-    pairs: list[tuple[str, Any, Span]] = [
+    pairs: list[tuple[str, Any, TokenSpan]] = [
         (positional[index], value, call.spans[index]) for index, value in enumerate(call.args)
     ]
     pairs += [(name, value, call.spans[name]) for name, value in call.kwargs.items()]
@@ -113,7 +113,7 @@ def _from_call(call: Call) -> Spec:
         raise error if "^" in error.what else expressions.fault(call.span, error.what, error.advice) from None
 
 
-def unfolded(call: Call) -> Call:
+def unfolded(call: CallExpression) -> CallExpression:
     """Expand a short name: `bilstm(3, merge_mode='sum')` -> `Bidirectional(LSTM(3), merge_mode='sum')`.
 
     Other calls are returned unchanged.
@@ -124,10 +124,10 @@ def unfolded(call: Call) -> Call:
     own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
     outer = {name: value for name, value in call.kwargs.items() if name in ("merge_mode", "dtype")}
     spans = {**call.spans, 0: call.span}
-    return Call("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
+    return CallExpression("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
 
 
-def positional(call: Call) -> list[str]:
+def positional(call: CallExpression) -> list[str]:
     """The names of the options that a call can set by position, in order."""
     return _positional(options_of(find(call.name)))
 
@@ -215,8 +215,8 @@ def _positional(options: Mapping[str, Option]) -> list[str]:
     return names
 
 
-def _span(text: str) -> Span:
-    return Span(text, 1, 0, len(text))
+def _span(text: str) -> TokenSpan:
+    return TokenSpan(text, 1, 0, len(text))
 
 
 def each(written: Any) -> Iterable[Any]:
@@ -227,7 +227,7 @@ def each(written: Any) -> Iterable[Any]:
     """
     if isinstance(written, str) and not named(written):
         written = expressions.parse(written)
-    if isinstance(written, Call) and written.name == "Sequential" and len(written.args) == 1:
+    if isinstance(written, CallExpression) and written.name == "Sequential" and len(written.args) == 1:
         written = written.args[0]
     if isinstance(written, (list, tuple)):
         for item in written:
@@ -237,7 +237,7 @@ def each(written: Any) -> Iterable[Any]:
             f"{written['class_name']} is a whole model, not a layer.",
             "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras",
         )
-    elif not (isinstance(written, Call) and written.name in ("Input", "InputLayer")):
+    elif not (isinstance(written, CallExpression) and written.name in ("Input", "InputLayer")):
         yield written.name if isinstance(written, Name) else written
 
 

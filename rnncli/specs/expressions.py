@@ -60,7 +60,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
 }
 
 
-class Span(NamedTuple):
+class TokenSpan(NamedTuple):
     """Position of a token: `line` counts from 1; `start` and `end` are character offsets in it, from 0."""
 
     text: str
@@ -84,11 +84,11 @@ class Name:
     """A bare name, such as `LSTM` or `normal`."""
 
     name: str
-    span: Span = field(compare=False, repr=False)
+    span: TokenSpan = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
-class Call:
+class CallExpression:
     """A call, such as `LSTM(3, use_bias=False)`, with its arguments in the given order.
 
     span: position of the called name.
@@ -98,8 +98,8 @@ class Call:
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    span: Span = field(compare=False, repr=False)
-    spans: dict[str | int, Span] = field(compare=False, repr=False, default_factory=dict)
+    span: TokenSpan = field(compare=False, repr=False)
+    spans: dict[str | int, TokenSpan] = field(compare=False, repr=False, default_factory=dict)
 
 
 def parse(text: str, where: str = "") -> Any:
@@ -118,13 +118,13 @@ def parse(text: str, where: str = "") -> Any:
     except SyntaxError as error:
         raise fault(_span_of_error(text, error), _reason(error), where=where) from None
     except (RecursionError, MemoryError):
-        raise fault(Span(text, 1, 0, 1), "it is nested too deeply", where=where) from None
+        raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply", where=where) from None
     except ValueError:
-        raise fault(Span(text, 1, 0, 1), "it contains an invalid character", where=where) from None
+        raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character", where=where) from None
     return _Reader(text, where).value(tree.body)
 
 
-def fault(span: Span, reason: str, advice: str = ADVICE, where: str = "") -> LayerError:
+def fault(span: TokenSpan, reason: str, advice: str = ADVICE, where: str = "") -> LayerError:
     """A LayerError with this reason that points at `span`."""
     place = f"{where}: " if where else ""
     return LayerError(f"{place}{reason.rstrip('.?')}.\n{span.caret()}", advice)
@@ -184,9 +184,9 @@ class _Reader:
                 raise self.fault(whole, f"the name begins with {part}, which is not part of Keras")
         return parts[0]
 
-    def call(self, node: ast.Call) -> Call:
+    def call(self, node: ast.Call) -> CallExpression:
         name = self.name(node.func)
-        spans: dict[str | int, Span] = {index: self.span(item) for index, item in enumerate(node.args)}
+        spans: dict[str | int, TokenSpan] = {index: self.span(item) for index, item in enumerate(node.args)}
         kwargs: dict[str, Any] = {}
         args = tuple(self.value(item) for item in node.args)
         for keyword in node.keywords:
@@ -196,21 +196,21 @@ class _Reader:
                 raise fault(self.keyword_span(keyword), f"{keyword.arg} is given twice", where=self.where)
             spans[keyword.arg] = self.keyword_span(keyword)
             kwargs[keyword.arg] = self.value(keyword.value)
-        return Call(name, args, kwargs, self.span(node.func), spans)
+        return CallExpression(name, args, kwargs, self.span(node.func), spans)
 
-    def keyword_span(self, node: ast.keyword) -> Span:
+    def keyword_span(self, node: ast.keyword) -> TokenSpan:
         whole = self.span(node)
         token = re.compile(r"\w+").match(self.lines[whole.line - 1], whole.start)
-        return Span(self.text, whole.line, whole.start, token.end() if token else whole.end)
+        return TokenSpan(self.text, whole.line, whole.start, token.end() if token else whole.end)
 
-    def span(self, node: Any) -> Span:
+    def span(self, node: Any) -> TokenSpan:
         """Convert Python's UTF-8 byte offsets to characters; a span covers only the first line of a node."""
         source = self.lines[node.lineno - 1]
         encoded = source.encode()
         start = len(encoded[: node.col_offset].decode())
         if node.end_lineno != node.lineno:
-            return Span(self.text, node.lineno, start, len(source))
-        return Span(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
+            return TokenSpan(self.text, node.lineno, start, len(source))
+        return TokenSpan(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
 
     def fault(self, node: ast.AST, reason: str) -> LayerError:
         return fault(self.span(node), reason, where=self.where)
@@ -245,12 +245,12 @@ def _reason(error: SyntaxError) -> str:
     return error.msg
 
 
-def _span_of_error(text: str, error: SyntaxError) -> Span:
+def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:
     lines = text.split("\n")
     line = min(max(error.lineno or 1, 1), len(lines))
     start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
     same_line = error.end_lineno == line and error.end_offset is not None
-    return Span(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
+    return TokenSpan(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
 
 
 def _columns(text: str) -> int:

@@ -9,7 +9,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.initializers import Initializer, Option, find, snake_case
 from rnncli.specs import expressions, nested
-from rnncli.specs.expressions import Call, Name, Span
+from rnncli.specs.expressions import CallExpression, Name, TokenSpan
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
@@ -38,7 +38,7 @@ def parse(text: str) -> str | Spec:
     return snake_case(initializer)
 
 
-def from_call(call: Call) -> Spec:
+def from_call(call: CallExpression) -> Spec:
     """The Spec of a call such as `Constant(0.1)`, an initializer that is created before its layer.
 
     Raises LayerError, with a caret, if the call is invalid.
@@ -106,7 +106,9 @@ def _rest(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in defaults.items() if name not in given}
 
 
-def _add(config: dict[str, Any], initializer: Initializer, name: str, value: Any, span: Span | None) -> None:
+def _add(
+    config: dict[str, Any], initializer: Initializer, name: str, value: Any, span: TokenSpan | None
+) -> None:
     """Check one argument and add it to `config`.
 
     span: its position in an expression.
@@ -129,11 +131,11 @@ def _add(config: dict[str, Any], initializer: Initializer, name: str, value: Any
 
 
 def _unevaluated(value: Any) -> str:
-    return "has to be a plain value" if isinstance(value, (Call, Name)) else ""
+    return "has to be a plain value" if isinstance(value, (CallExpression, Name)) else ""
 
 
 def _shown(value: Any) -> str:
-    text = value.name if isinstance(value, (Call, Name)) else repr(value)
+    text = value.name if isinstance(value, (CallExpression, Name)) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -141,7 +143,7 @@ def _example(option: Option) -> str:
     return f"Leave it out for {option.name}={option.default!r}."
 
 
-def _refusal(reason: str, advice: str, span: Span | None) -> LayerError:
+def _refusal(reason: str, advice: str, span: TokenSpan | None) -> LayerError:
     return expressions.fault(span, reason, advice) if span else LayerError(f"{reason}.", advice)
 
 
@@ -157,7 +159,7 @@ def _too_many(initializer: Initializer) -> str:
 
 def _from_expression(text: str) -> str | Spec:
     value = expressions.parse(text)
-    if isinstance(value, Call):
+    if isinstance(value, CallExpression):
         return from_call(value)
     if isinstance(value, Name):
         return parse(value.name)

@@ -13,7 +13,7 @@ from rnncli.initializers import settings
 from rnncli.layers import Option
 from rnncli.specs import expressions
 from rnncli.specs.build import build, options_of, positional, unfolded
-from rnncli.specs.expressions import Call, Span
+from rnncli.specs.expressions import CallExpression, TokenSpan
 from rnncli.specs.values import checked, shown
 
 _OUTER = ("merge_mode", "dtype")
@@ -120,9 +120,9 @@ def _filled(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool)
     return made
 
 
-def _said(written: Any) -> dict[str, tuple[Any, Span | None]]:
+def _said(written: Any) -> dict[str, tuple[Any, TokenSpan | None]]:
     """The options written in an expression or a config: name -> (value, position)."""
-    if isinstance(written, Call):
+    if isinstance(written, CallExpression):
         call = unfolded(written)
         names = dict(enumerate(positional(call)))
         pairs = [(index, value) for index, value in enumerate(call.args)]
@@ -136,14 +136,14 @@ def _said(written: Any) -> dict[str, tuple[Any, Span | None]]:
 
 def _each_cell(written: Any) -> Sequence[Any]:
     """The written cells in an RNN's `cell` argument, which has been checked."""
-    if isinstance(written, Call) and written.name == "StackedRNNCells":
+    if isinstance(written, CallExpression) and written.name == "StackedRNNCells":
         written = written.args[0] if written.args else written.kwargs["cells"]
     elif isinstance(written, Mapping) and written["class_name"] == "StackedRNNCells":
         written = written["config"]["cells"]
     return written if isinstance(written, (list, tuple)) else [written]
 
 
-def _conflict(spec: Spec, name: str, flag: Any, place: tuple[Any, Span | None]) -> LayerError:
+def _conflict(spec: Spec, name: str, flag: Any, place: tuple[Any, TokenSpan | None]) -> LayerError:
     value, span = place
     text = typed(name, flag) + ("" if isinstance(flag, bool) else f" {flag}")
     what = f"{text} conflicts with {name}={shown(value)}"

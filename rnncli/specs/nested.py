@@ -86,10 +86,10 @@ def to_sequences(value: Any, where: str, ranks: tuple[int, ...] = (3,)) -> Array
     return _cast(value)
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether lists and objects are nested more than MOST_NESTED deep.  Does not recurse."""
+def is_too_deep(value: Any, most: int = MOST_NESTED) -> bool:
+    """Whether lists and objects are nested more than `most` deep.  Does not recurse."""
     level = [value]
-    for _ in range(MOST_NESTED):
+    for _ in range(most):
         inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
         level = [item for items in inner if not _HOLDING.isdisjoint(map(type, items)) for item in items]
         if not level:

@@ -10,7 +10,7 @@ from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
 from rnncli.layers import INERT, Option, activations
 from rnncli.specs import initializers
-from rnncli.specs.expressions import Call, Name, fault
+from rnncli.specs.expressions import CallExpression, Name, fault
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -56,7 +56,7 @@ def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
 
 
 def _activation(value: Any) -> str:
-    if isinstance(value, Call):
+    if isinstance(value, CallExpression):
         raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
     name = value.name if isinstance(value, Name) else value
     if not isinstance(name, (str, Mapping, type(None))):
@@ -67,7 +67,7 @@ def _activation(value: Any) -> str:
 def _initializer(value: Any) -> str | Spec:
     if isinstance(value, (Spec,)):
         return value
-    if isinstance(value, Call):
+    if isinstance(value, CallExpression):
         return initializers.from_call(value)
     if isinstance(value, Mapping):
         return initializers.from_config(value)
@@ -113,7 +113,7 @@ def _unstacked(value: Any) -> Any:
 
     Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
     """
-    if isinstance(value, Call) and value.name == STACKED:
+    if isinstance(value, CallExpression) and value.name == STACKED:
         if len(value.args) > 1:
             raise fault(value.spans[1], f"{STACKED} takes one positional argument: the list of cells", "")
         pairs = [("cells", cells, value.spans.get(0)) for cells in value.args]
@@ -149,7 +149,7 @@ def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
 
 
 def _built(value: Any, build: Build, name: str) -> Spec:
-    if not isinstance(value, (Call, Mapping, Spec)):
+    if not isinstance(value, (CallExpression, Mapping, Spec)):
         raise LayerError(
             f"{name} needs a layer with arguments such as LSTM(3), not {shown(value)}.",
             "For example LSTM(3).",
@@ -162,7 +162,7 @@ def shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         inner = ", ".join([*map(shown, value[:5]), *(["..."] if len(value) > 5 else [])])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
-    if isinstance(value, Call):
+    if isinstance(value, CallExpression):
         return f"{value.name}(...)"
     if isinstance(value, Name):
         return value.name

@@ -10,7 +10,7 @@ import pytest
 from oracle import keras, made
 
 from rnncli.compute import operations
-from rnncli.compute.operations import Call, UnknownLayerError
+from rnncli.compute.operations import OperationCall, UnknownLayerError
 from rnncli.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
@@ -206,7 +206,7 @@ def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> No
     layer(given)  # builds it
     weights = weights_of(layer)
     theirs = layer([with_mask(*pair) for pair in zip(inputs, masks, strict=True)] if several else given)
-    call = Call(
+    call = OperationCall(
         config=config_of(layer),
         weights=weights,
         inputs=inputs,
@@ -250,7 +250,7 @@ def test_embedding(mask_zero: bool) -> None:
 
 
 def test_embedding_names_an_id_that_it_does_not_have() -> None:
-    call = Call(
+    call = OperationCall(
         {}, {"embeddings": np.zeros((4, 2), "float32")}, np.array([[1, 4]]), class_name="Embedding", layer="e"
     )
     with pytest.raises(InputError, match=r"0 to 3; the id at \[0, 1\] is 4"):
@@ -285,8 +285,8 @@ def test_what_is_not_known_is_named() -> None:
     x = np.zeros((1, 2, 3), "float32")
     for class_name, module in [("Lambda", "keras.layers"), ("Dense", "mine.layers"), ("Custom>Dense", "")]:
         with pytest.raises(UnknownLayerError, match="odd") as raised:
-            operations.compute(Call({}, {}, x, class_name=class_name, layer="odd"), module)
+            operations.compute(OperationCall({}, {}, x, class_name=class_name, layer="odd"), module)
         assert raised.value.layer == "odd"
-    call = Call({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
+    call = OperationCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
     with pytest.raises(UnknownLayerError, match="my_own"):
         operations.compute(call)

@@ -269,6 +269,8 @@ class TestNdjson:
             ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
             ("[1]\n", "line 1 is 1-D"),
             ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is its own record"),
+            ("\ufeff", "it is empty"),
+            ("\ufeff\ufeff\n", "it is empty"),
         ],
     )
     def test_the_line_is_named(self, text: Any, said: Any) -> None:
@@ -355,7 +357,7 @@ class TestCsv:
         assert time.process_time() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from rnncli.readers import text as _text
+        from rnncli.readers import encoding as _text
 
         monkeypatch.setattr(_text, "AT_ONCE", 40)
         rows = [[index, index / 8] for index in range(50)]
@@ -665,7 +667,7 @@ class TestRegistry:
         heavy = "numpy", "h5py", "orjson", "safetensors", "tensorflow"
         program = (
             "import sys, rnncli.readers.formats, rnncli.readers.arrange; "
-            "import rnncli.specs.shapes, rnncli.readers.samples; "
+            "import rnncli.specs.shapes, rnncli.readers.sample_files; "
             f"print([name for name in {heavy} if name in sys.modules])"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rnncli.errors import InputError
-from rnncli.readers import samples
+from rnncli.readers import sample_files
 from rnncli.readers.arrange import ArrangeOptions, arrange
 from rnncli.readers.formats import ReadOptions, Source, read
 
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def loaded(name: str) -> Any:
-    sample = samples.get(name)
-    path = samples.path(sample)
+    sample = sample_files.get(name)
+    path = sample_files.path(sample)
     words = sample.hint.split()
     flags = dict(zip(words[::2], words[1::2], strict=True))
     document = read(
@@ -34,16 +34,16 @@ def loaded(name: str) -> Any:
     return document, found
 
 
-@pytest.mark.parametrize("name", samples.names())
+@pytest.mark.parametrize("name", sample_files.names())
 def test_it_is_what_its_title_says(name: Any) -> None:
     _, found = loaded(name)
-    shape = re.search(r"\(([\d, ]+)\)$", samples.get(name).title)
+    shape = re.search(r"\(([\d, ]+)\)$", sample_files.get(name).title)
     assert found.inputs.shape == tuple(map(int, shape.group(1).split(",")))
     assert np.isfinite(found.inputs).all()
 
 
 def test_the_first_is_the_sentence() -> None:
-    assert samples.names()[0] == "sentence"
+    assert sample_files.names()[0] == "sentence"
     expected = [
         [0.1, 4.2, 1.5, 1.1, 2.8],
         [1.0, 3.1, 2.5, 0.7, 1.1],
@@ -65,18 +65,18 @@ def test_parts_beside_the_numbers() -> None:
 def test_the_hints_are_needed() -> None:
     for name in ("sensors", "ragged"):
         with pytest.raises(InputError):
-            arrange(read(Source(name, path=samples.path(samples.get(name)))))
+            arrange(read(Source(name, path=sample_files.path(sample_files.get(name)))))
 
 
 def test_every_file_is_a_sample() -> None:
     assert sorted(path.name for path in (ROOT / "samples").iterdir()) == sorted(
-        sample.file for sample in samples.SAMPLES
+        sample.file for sample in sample_files.SAMPLES
     )
 
 
 def test_an_unknown_name() -> None:
     with pytest.raises(InputError, match=r"(?s)no sample 'sentense'.*Did you mean sentence"):
-        samples.get("sentense")
+        sample_files.get("sentense")
 
 
 def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    for sample in samples.SAMPLES:
+    for sample in sample_files.SAMPLES:
         carried = tmp_path / "installed" / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
-    program = "from rnncli.readers import samples; print(samples.path(samples.get('case')))"
+    program = "from rnncli.readers import sample_files as files; print(files.path(files.get('case')))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path / "installed",

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.errors import LayerError
-from rnncli.specs.expressions import Call, Name, Span, fault, parse
+from rnncli.specs.expressions import CallExpression, Name, TokenSpan, fault, parse
 
-NOWHERE = Span("", 1, 0, 0)
+NOWHERE = TokenSpan("", 1, 0, 0)
 
 
-def call(name: str, /, *args: Any, **kwargs: Any) -> Call:
-    return Call(name, args, kwargs, NOWHERE)
+def call(name: str, /, *args: Any, **kwargs: Any) -> CallExpression:
+    return CallExpression(name, args, kwargs, NOWHERE)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_calls_are_read_back(args: list[Any], kwargs: dict[str, Any]) -> None:
 
 
 def test_wide_letters_take_two_columns() -> None:
-    assert Span("ab한국cd", 1, 4, 6).caret() == "  ab한국cd\n        ^^"
-    assert Span("ab한국cd", 1, 2, 4).caret() == "  ab한국cd\n    ^^^^"
+    assert TokenSpan("ab한국cd", 1, 4, 6).caret() == "  ab한국cd\n        ^^"
+    assert TokenSpan("ab한국cd", 1, 2, 4).caret() == "  ab한국cd\n    ^^^^"
 
 
 def test_a_long_line_is_shown_around_the_token() -> None:
@@ -211,11 +211,11 @@ def test_a_long_line_is_shown_around_the_token() -> None:
 
 
 def test_control_characters_are_not_shown() -> None:
-    assert "\x1b" not in Span("a\x1b[31m\tb", 1, 0, 1).caret()
+    assert "\x1b" not in TokenSpan("a\x1b[31m\tb", 1, 0, 1).caret()
 
 
 def test_a_fault_can_name_its_place() -> None:
-    error = fault(Span("LSTM(3)", 1, 5, 6), "units is odd", "Take 4.", "layer.json")
+    error = fault(TokenSpan("LSTM(3)", 1, 5, 6), "units is odd", "Take 4.", "layer.json")
     assert error.what == "layer.json: units is odd.\n  LSTM(3)\n       ^"
     assert error.advice == "Take 4."
 

@@ -27,7 +27,7 @@ class Target(NamedTuple):
         return f"{self.name}{list(self.indices)}"
 
 
-class Place(NamedTuple):
+class NumberLocation(NamedTuple):
     """Location of a number.
 
     direction: forward or backward, "" outside a loop over time.  timestep: the input's index.
@@ -94,7 +94,7 @@ class Equation:
 
     key: str
     name: str
-    place: Place
+    place: NumberLocation
     value: float
     total: float
     function: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
-from rnncli.commands.explain.explanation import Place, Target
+from rnncli.commands.explain.explanation import NumberLocation, Target
 from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack
 from rnncli.result import STATUSES, LoopTrace, Result, TensorInfo
@@ -17,7 +17,7 @@ RETURNED = "returned"
 """Output of a step: the hidden state, or the output of a masked step; `output` is a gate of an LSTM."""
 
 
-class Returned(NamedTuple):
+class OutputEntry(NamedTuple):
     """An entry of a tensor that a layer returned, under the layer's own tensor name."""
 
     layer: int
@@ -50,7 +50,7 @@ class Inner(NamedTuple):
         return self.cell.rstrip("/").removeprefix("cell_")
 
 
-Node = Returned | Inner
+Node = OutputEntry | Inner
 
 
 def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
@@ -59,7 +59,7 @@ def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
     return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
 
 
-class Part(NamedTuple):
+class LoopPart(NamedTuple):
     """A gate or a part of the state of one loop over time."""
 
     layer: int
@@ -68,9 +68,9 @@ class Part(NamedTuple):
     units: int
 
 
-def parts(stack: Stack) -> dict[str, Part]:
+def parts(stack: Stack) -> dict[str, LoopPart]:
     """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
-    found: dict[str, Part] = {}
+    found: dict[str, LoopPart] = {}
     for index, layer in enumerate(stack.layers):
         for direction, loop in layer.loops.items():
             made: Any = getattr(loop, "cell", None)
@@ -81,14 +81,14 @@ def parts(stack: Stack) -> dict[str, Part]:
             for place, cell in named.items():
                 for name in (*cell.gates, *cell.State._fields):
                     path = f"{direction}/{place}{name}" if direction else place + name
-                    part = Part(index, direction, place + name, cell.units)
+                    part = LoopPart(index, direction, place + name, cell.units)
                     found[stack.prefix(index) + path] = part
                     if index == len(stack.layers) - 1:
                         found[path] = part
     return found
 
 
-class Source:
+class CaseTrace:
     """A case and its trace, with every layer's outputs and states."""
 
     def __init__(self, case: Case, result: Result) -> None:
@@ -103,14 +103,14 @@ class Source:
         last = len(self.stack.layers) - 1
         own = {info.name for info in self.stack.layers[last].outputs(self.shapes[last])}
         if target.name in own:
-            return Returned(last, target.name, target.indices)
+            return OutputEntry(last, target.name, target.indices)
         part = parts(self.stack).get(target.name)
         if part is not None and target.name not in self.tensors:
             return self._inner(part, target.indices)
         layer, _, name = target.name.partition("/")
-        return Returned(int(layer), name, target.indices)
+        return OutputEntry(int(layer), name, target.indices)
 
-    def _inner(self, part: Part, indices: tuple[int, ...]) -> Inner:
+    def _inner(self, part: LoopPart, indices: tuple[int, ...]) -> Inner:
         """Return a number of a gate: at the input's time, or without a time at the last processed step."""
         times = self.loops[part.layer, part.direction].times.tolist()
         position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
@@ -118,7 +118,7 @@ class Source:
 
     def settled(self, node: Node) -> Node:
         """Return the node where this number was computed, following nodes that only pass it on."""
-        if isinstance(node, Returned):
+        if isinstance(node, OutputEntry):
             equation = self.stack.layers[node.layer].equation(
                 node.name, node.indices, self.shapes[node.layer]
             )
@@ -129,7 +129,7 @@ class Source:
             return node._replace(name=self.output_of(node))
         return node
 
-    def at(self, node: Returned, entry: Entry) -> Inner:
+    def at(self, node: OutputEntry, entry: Entry) -> Inner:
         """Return the number in the node's loop that this entry was taken from."""
         name = entry.part or RETURNED
         return Inner(node.layer, entry.direction, entry.position, name, node.indices[0], entry.unit)
@@ -160,7 +160,7 @@ class Source:
 
     def value(self, node: Node) -> float:
         """Return the layer's own number."""
-        if isinstance(node, Returned):
+        if isinstance(node, OutputEntry):
             return float(self.tensors[self.stack.prefix(node.layer) + node.name][node.indices])
         return float(self.row(node)[node.unit])
 
@@ -177,18 +177,20 @@ class Source:
     def key(self, node: Node) -> str:
         """Return a unique name for the node."""
         prefix = self.stack.prefix(node.layer)
-        if isinstance(node, Returned):
+        if isinstance(node, OutputEntry):
             return f"{prefix}{node.name}{list(node.indices)}"
         path = f"{prefix}{node.direction}/" if node.direction else prefix
         return f"{path}{node.name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
-    def place(self, node: Node) -> Place:
+    def place(self, node: Node) -> NumberLocation:
         """Return where the node is, in the terms of a trace."""
         if isinstance(node, Inner):
             direction = self.loop(node).direction
-            return Place(node.layer, direction, self.timestep(node), node.position, node.batch, node.unit)
+            return NumberLocation(
+                node.layer, direction, self.timestep(node), node.position, node.batch, node.unit
+            )
         timestep = node.indices[1] if len(node.indices) == 3 else None
-        return Place(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
+        return NumberLocation(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
     def layer_of(self, node: Node) -> Any:
         """Return the layer; for Bidirectional, the layer of the node's direction."""
@@ -230,7 +232,7 @@ class Source:
 
     def equation(self, node: Node) -> tuple[Sum, str]:
         """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
-        if isinstance(node, Returned):
+        if isinstance(node, OutputEntry):
             said = self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
             return said, ""
         known: dict[str, Sum] = self.maker(node).equations()

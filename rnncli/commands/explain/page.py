@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli import addresses
-from rnncli.commands.explain.explanation import Equation, Factor, Place, Term
+from rnncli.commands.explain.explanation import Equation, Factor, NumberLocation, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.parts import claim_lines, note_of, small, title
 from rnncli.renderers.wording import meaning, say
@@ -30,7 +30,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
         note_of(answer.result, view),
     ]
     parts: list[Table | Line] = []
-    together: dict[Place, list[Equation]] = {}
+    together: dict[NumberLocation, list[Equation]] = {}
     for equation in found.equations:
         together.setdefault(equation.place, []).append(equation)
     for place, equations in together.items():
@@ -40,7 +40,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     return Page(head, tuple(notes), tuple(parts))
 
 
-def _place(place: Place, answer: ExplainAnswer, view: View) -> Iterator[str]:
+def _place(place: NumberLocation, answer: ExplainAnswer, view: View) -> Iterator[str]:
     """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
     lang, result = view.lang, answer.result
     if len(result.layers) > 1:

@@ -12,15 +12,15 @@ from rnncli import addresses
 from rnncli.case import Array, Case, Shape
 from rnncli.commands.explain import explanation, locate
 from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
-from rnncli.commands.explain.locate import RETURNED, Inner, Node, Returned, Source
+from rnncli.commands.explain.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
-from rnncli.layers import Before, Bias, Constant, Entry, Fan, Given, Now, Product, activations
+from rnncli.layers import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Result, TensorInfo
 
 
-class Link(NamedTuple):
+class FactorLink(NamedTuple):
     """A factor and what it refers to.  further: whether that is a step back or a layer down."""
 
     factor: Factor
@@ -31,7 +31,7 @@ class Link(NamedTuple):
 IDENTITY = (None, "linear")
 """Activations that are not shown."""
 
-Links = tuple[Link, ...]
+FactorLinks = tuple[FactorLink, ...]
 """Links of a product, or of a whole equation."""
 
 
@@ -44,7 +44,7 @@ def explained(
     the states before and at the layer below; each further level follows the listed ones once more.
     terms: how many terms of a sum to list, None for all.
     """
-    source = Source(case, result)
+    source = CaseTrace(case, result)
     level: list[Node] = [source.node(target)]
     found: dict[str, Equation] = {}
     for _ in range(depth):
@@ -72,7 +72,7 @@ def _linked(equation: Equation, found: dict[str, Equation]) -> Equation:
     return replace(equation, terms=terms)
 
 
-def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, list[Link]]:
+def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation, list[FactorLink]]:
     """Return the equation of one number, and the links of its listed terms."""
     name = node.name if isinstance(node, Inner) else source.key(node)
     value = source.value(node)
@@ -98,8 +98,8 @@ def _equation(source: Source, node: Node, most: int | None) -> tuple[Equation, l
 
 
 def _with_terms(
-    equation: Equation, products: list[Links], most: int | None, source: Source
-) -> tuple[Equation, list[Link]]:
+    equation: Equation, products: list[FactorLinks], most: int | None, source: CaseTrace
+) -> tuple[Equation, list[FactorLink]]:
     """Add the products as terms, and their difference from the total."""
     valued = [(_multiplied(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
@@ -111,23 +111,23 @@ def _with_terms(
     return made, [link for _, links in listed for link in links]
 
 
-def _multiplied(links: Links) -> float:
+def _multiplied(links: FactorLinks) -> float:
     return prod(link.factor.value for link in links)
 
 
-def _size(links: Links) -> tuple[bool, float]:
+def _size(links: FactorLinks) -> tuple[bool, float]:
     """Sort key: non-finite products first, since they make the sum non-finite, then the largest."""
     value = _multiplied(links)
     return value == value, -abs(value)
 
 
-def _factor(link: Link, source: Source) -> Factor:
+def _factor(link: FactorLink, source: CaseTrace) -> Factor:
     if link.node is None:
         return link.factor
     return replace(link.factor, explained=source.key(source.settled(link.node)))
 
 
-def _totals(source: Source, node: Node, gate: str) -> Array:
+def _totals(source: CaseTrace, node: Node, gate: str) -> Array:
     """Return the arguments of the function for all units, since softmax needs them together."""
     if isinstance(node, Inner):
         return source.row(node._replace(name=node.cell + gate), "preactivation")
@@ -141,9 +141,9 @@ def _spelled(function: Any) -> str:
     return str(function) if isinstance(function, str) else str(getattr(function, "class_name", function))
 
 
-def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | None:
+def _masked(source: CaseTrace, node: Node, value: float) -> tuple[Note, FactorLinks] | None:
     """Return the note on a number that was not computed because of the mask; None for any other."""
-    if isinstance(node, Returned):
+    if isinstance(node, OutputEntry):
         return _blanked(source, node, value)
     if source.status(node) == "computed":
         return None
@@ -157,17 +157,17 @@ def _masked(source: Source, node: Node, value: float) -> tuple[Note, Links] | No
     if earlier is not None:
         timestep = source.timestep(earlier)
         said = f"{name.removeprefix(node.cell)} at t={timestep}"
-        return Note("held", timestep), (Link(Factor(said, source.value(earlier)), earlier),)
+        return Note("held", timestep), (FactorLink(Factor(said, source.value(earlier)), earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
     start = source.before(node._replace(position=0), name, node.unit)
-    return Note("start"), (Link(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
+    return Note("start"), (FactorLink(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
 
 
-def _blanked(source: Source, node: Returned, value: float) -> tuple[Note, Links] | None:
+def _blanked(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
     """Same for Masking: an input that was not passed on."""
     said, _ = source.equation(node)
-    if said.terms != (Product((Given(),)),):
+    if said.terms != (Product((LayerInput(),)),):
         return None
     given = float(source.inputs(node.layer)[node.indices])
     return (Note("masked"), ()) if given != value and value == 0 else None
@@ -176,12 +176,12 @@ def _blanked(source: Source, node: Returned, value: float) -> tuple[Note, Links]
 class _Spread:
     """Terms of an equation as products of numbers, for one node."""
 
-    def __init__(self, source: Source, node: Node) -> None:
+    def __init__(self, source: CaseTrace, node: Node) -> None:
         self.source, self.node = source, node
         self.weights = source.weights_of(node)
         self.maker = source.maker(node)
 
-    def term(self, term: Product | Fan | Bias) -> Iterator[Links]:
+    def term(self, term: Product | Fan | Bias) -> Iterator[FactorLinks]:
         """Yield the product; for a fan, one product per entry of its row."""
         match term:
             case Product():
@@ -190,7 +190,7 @@ class _Spread:
                 yield from self._fan(term)
             case Bias(gate, line):
                 place = (self._column(gate),) if line is None else (line, self._column(gate))
-                yield (Link(Factor(f"bias{list(place)}", float(self.weights["bias"][place]))),)
+                yield (FactorLink(Factor(f"bias{list(place)}", float(self.weights["bias"][place]))),)
 
     def symbol(self, term: Product | Fan | Bias) -> str:
         """Return the term in textbook notation."""
@@ -204,25 +204,25 @@ class _Spread:
                 return f"({' · '.join(parts)}) {kernel}" if len(parts) > 1 else f"{row} {kernel}"
         return "b" if term.line is None else f"b[{term.line}]"
 
-    def _single(self, factor: Any) -> Link:
+    def _single(self, factor: Any) -> FactorLink:
         source, node = self.source, self.node
         match factor:
             case Constant(value):
-                return Link(Factor(f"{value:g}", value))
-            case Given():
-                assert isinstance(node, Returned)
+                return FactorLink(Factor(f"{value:g}", value))
+            case LayerInput():
+                assert isinstance(node, OutputEntry)
                 return self._input(node.indices)
             case Entry():
-                assert isinstance(node, Returned)
+                assert isinstance(node, OutputEntry)
                 inner = source.at(node, factor)
                 name = f"{factor.direction} {factor.part or 'output'}"
-                return Link(Factor(name, source.value(inner)), inner)
+                return FactorLink(Factor(name, source.value(inner)), inner)
         assert isinstance(node, Inner)
         if isinstance(factor, Before):
             return self._before(factor.name, node.unit, f"{factor.name} {{}}")
         return self._now(node, factor)
 
-    def _now(self, node: Inner, factor: Now) -> Link:
+    def _now(self, node: Inner, factor: Now) -> FactorLink:
         other = node._replace(name=node.cell + factor.name)
         value, name = self.source.value(other), factor.name.removeprefix("candidate.")
         if factor.complement:
@@ -232,57 +232,59 @@ class _Spread:
             row = self.source.row(other).astype("float64")
             value = float(activations.get(function)(row[None])[0, node.unit])
             name = f"{_spelled(function)}({name})"
-        return Link(Factor(name, value), other)
+        return FactorLink(Factor(name, value), other)
 
-    def _before(self, part: str, unit: int, name: str) -> Link:
+    def _before(self, part: str, unit: int, name: str) -> FactorLink:
         """name: `hidden 1 {}`, where {} is replaced with the time."""
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
         value = self.source.before(node, full, unit)
         if node.position == 0:
-            return Link(Factor(name.format("at start"), value))
+            return FactorLink(Factor(name.format("at start"), value))
         earlier = node._replace(position=node.position - 1, name=full, unit=unit)
-        return Link(Factor(name.format("before"), value), earlier, further=True)
+        return FactorLink(Factor(name.format("before"), value), earlier, further=True)
 
-    def _fan(self, fan: Fan) -> Iterator[Links]:
+    def _fan(self, fan: Fan) -> Iterator[FactorLinks]:
         kernel, column, mask = self.weights[fan.kernel], self._column(fan.gate), self._mask(fan)
         for place in range(len(kernel)):
             links = [self._times(fan.by, place)] if fan.by else []
             links.append(self._entry(fan.row, place))
             if mask is not None:
-                links.append(Link(Factor("dropout", float(mask[place]))))
+                links.append(FactorLink(Factor("dropout", float(mask[place]))))
             weight = Factor(f"{fan.kernel}{[place, column]}", float(kernel[place, column]))
-            yield (*links, Link(weight))
+            yield (*links, FactorLink(weight))
 
-    def _times(self, gate: str, unit: int) -> Link:
+    def _times(self, gate: str, unit: int) -> FactorLink:
         assert isinstance(self.node, Inner)
         other = self.node._replace(name=self.node.cell + gate, unit=unit)
-        return Link(Factor(f"{gate} {unit}", self.source.value(other)), other)
+        return FactorLink(Factor(f"{gate} {unit}", self.source.value(other)), other)
 
-    def _entry(self, row: str, place: int) -> Link:
+    def _entry(self, row: str, place: int) -> FactorLink:
         """Return one entry of the row that a kernel is multiplied by."""
         node = self.node
         if row != "inputs":
             return self._before(row, place, f"{row} {place} {{}}")
-        if isinstance(node, Returned):
+        if isinstance(node, OutputEntry):
             return self._input((*node.indices[:-1], place))
         if node.cell_key not in ("", "0"):
             below = int(node.cell_key) - 1
             other = node._replace(name=f"cell_{below}/hidden", unit=place)
-            return Link(Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True)
+            return FactorLink(
+                Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True
+            )
         return self._input((node.batch, self.source.timestep(node), place))
 
-    def _input(self, index: tuple[int, ...]) -> Link:
+    def _input(self, index: tuple[int, ...]) -> FactorLink:
         """Return an entry of the layer's input: a feature, or an output of the layer below."""
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
             base = str(self.source.below(layer).label)
-            node = Returned(layer - 1, base, index)
-            return Link(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
+            node = OutputEntry(layer - 1, base, index)
+            return FactorLink(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
         place = index[-1]
-        return Link(Factor(names[place] if place < len(names) else f"feature {place}", value))
+        return FactorLink(Factor(names[place] if place < len(names) else f"feature {place}", value))
 
     def _column(self, gate: str) -> int:
         """Return the index of the gate's column for this unit in a kernel."""
@@ -300,7 +302,7 @@ class _Spread:
         return own[self.node.batch]  # type: ignore[no-any-return]
 
 
-def _symbol(factor: Any, link: Link) -> str:
+def _symbol(factor: Any, link: FactorLink) -> str:
     """Return the symbol of a factor; a state is `before` even at the first step."""
     return link.factor.name if not isinstance(factor, Before) else f"{factor.name} before"
 

@@ -21,7 +21,7 @@ VANISHED, EXPLODED = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
 
 
-class Target(NamedTuple):
+class GradientTarget(NamedTuple):
     """The numbers to differentiate.
 
     position, name: of the tensor among those returned.  batch: the sequence.  text: `hidden_states[0, 3, :]`.
@@ -80,7 +80,7 @@ class Gradients:
     """
 
     stack: Stack
-    target: Target
+    target: GradientTarget
     curves: tuple[Curve, ...]
     seed: int | None
     input_shape: tuple[int, ...]
@@ -116,7 +116,7 @@ def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     return Verdict("steady", None, ratios[0], steps[last])
 
 
-def target_of(text: str | None, infos: Sequence[TensorInfo]) -> Target:
+def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     """Parse `hidden_states[0,3,1]`; the default is the output of the last time step.
 
     Each axis takes a number or a slice, batch first; an omitted axis is taken whole, except that
@@ -151,7 +151,7 @@ def units_of(case: Case) -> int:
 
 
 def judge(
-    case: Case, target: Target, states: Mapping[str, Array], inputs: Array, skipped: Array
+    case: Case, target: GradientTarget, states: Mapping[str, Array], inputs: Array, skipped: Array
 ) -> Gradients:
     """Convert what an engine found to curves; states by `forward/hidden`."""
     curves = []
@@ -197,14 +197,14 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
     return one
 
 
-def _placed(position: int, info: TensorInfo, index: addresses.Index) -> Target:
+def _placed(position: int, info: TensorInfo, index: addresses.Index) -> GradientTarget:
     import numpy as np
 
     batch = index[0] if isinstance(index[0], int) else 0
     shape = tuple(int(str(size)) for size in info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
     shown = [_written(part) for part in index] + [":"] * (len(info.axes) - len(index))
-    return Target(position, info.name, batch, f"{info.name}[{', '.join(shown)}]", entries)
+    return GradientTarget(position, info.name, batch, f"{info.name}[{', '.join(shown)}]", entries)
 
 
 def _written(part: int | slice) -> str:

@@ -46,7 +46,7 @@ def norms(
     """
     one = _one_sequence(case, batch)
     with engine.ready(one, weights) as (keras, layers):
-        walk = _Walk(keras, one, layers, layer)
+        walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
         totals: dict[str, Any] = {}
         together = walk.together()
@@ -94,7 +94,7 @@ class _Stepped:
     watched: dict[int, list[Any]]
 
 
-class _Walk:
+class _RepeatedRun:
     """The layers of a case, run on one repeated sequence."""
 
     def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int) -> None:

@@ -19,7 +19,7 @@ COLORS = 4
 MOST_COLUMNS, FEWEST_COLUMNS = 7, 3
 
 
-class Row(NamedTuple):
+class SchemeRow(NamedTuple):
     """A tensor, or one half of it: `hidden_states[:, t, 3:]`.
 
     half: `forward half`, `backward half` or "".  entries: by their index in the sequence; a tensor
@@ -42,7 +42,7 @@ class Scheme(NamedTuple):
     time: the input's index for each place.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[SchemeRow, ...]
     steps: int
     letters: Mapping[tuple[int, int], str]
     time: Sequence[int]
@@ -73,7 +73,7 @@ def _forward_units(result: Result) -> int | None:
     return int(layer.forward.cell.units) if halved else None
 
 
-def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
+def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[SchemeRow]:
     """Yield the tensor, or both halves of an output that has two."""
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
@@ -86,10 +86,10 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Row]:
         backward = half == "backward half" or tensor.label.direction == "backward"
         cut = values[..., part]
         entries = {t: cut[:, t] for t in range(steps)} if timed else {0 if backward else steps - 1: cut}
-        yield Row(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
+        yield SchemeRow(tensor.label, f"[{', '.join(index[1:])}]" if timed or half else "", half, entries)
 
 
-def _letters(rows: Sequence[Row]) -> dict[tuple[int, int], str]:
+def _letters(rows: Sequence[SchemeRow]) -> dict[tuple[int, int], str]:
     """Assign a letter to every entry that equals another bit for bit, in reading order."""
     places: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for number, row in enumerate(rows):
@@ -144,11 +144,11 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
     return Table(tuple(columns), tuple(rows), line(say("scheme", view.lang), "dim"))
 
 
-def _name(row: Row) -> Line:
+def _name(row: SchemeRow) -> Line:
     return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
 
 
-def _half(row: Row, view: View) -> str:
+def _half(row: SchemeRow, view: View) -> str:
     return say(row.half, view.lang) if row.half else ""
 
 

@@ -114,13 +114,15 @@ def plot(
     """
     from rnncli.cli import request, terminal
     from rnncli.cli.steps import part
-    from rnncli.commands.plot.sheet import Wanted
+    from rnncli.commands.plot.sheet import SheetSelection
 
     size = _size(plot)
     steps = slice(None) if plot.steps is None else part(plot.steps)
     format = _format(plot, input, layer, run)
     case, remarks = request.case(input, layer, run, all_layers=all_layers)
-    sheet = _sheet(case, run.engine, plot, Wanted(plot.batch, steps, tuple(plot.gate or ()), plot.scale))
+    sheet = _sheet(
+        case, run.engine, plot, SheetSelection(plot.batch, steps, tuple(plot.gate or ()), plot.scale)
+    )
     if format is None:
         text = _in_terminal(sheet, plot)
         terminal.remark(remarks, plot.quiet)
@@ -167,8 +169,8 @@ def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
 
 def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     from rnncli.cli import terminal
+    from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.palette import STYLES
-    from rnncli.commands.plot.terminal import render
     from rnncli.renderers.page import View
 
     stdout, environment = sys.stdout, os.environ

@@ -27,7 +27,7 @@ from rnncli.commands.plot.layout import (
     shows_ticks,
 )
 from rnncli.commands.plot.palette import Style, dark
-from rnncli.commands.plot.sheet import Panel, Row, Scale, Sheet
+from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
 from rnncli.errors import EngineError
 
 APART = 0.06
@@ -253,7 +253,7 @@ def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _label_rows(axes: Any, panel: Panel, row: Row, box: Box, *, first: bool) -> None:
+def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, *, first: bool) -> None:
     """Draw the title and, on the first heat map of a row, the row labels."""
     alone = len(row.panels) == 1 and row.label
     axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")

@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rnncli.commands.plot.sheet import Row, Scale, Sheet
+from rnncli.commands.plot.sheet import MapRow, Scale, Sheet
 from rnncli.errors import UsageError
 
 DPI = 200
@@ -114,7 +114,7 @@ def _heights(sheet: Sheet) -> list[float]:
     return [min(max(0.21 * _units(row), 0.24), most) for row in sheet.rows]
 
 
-def _units(row: Row) -> int:
+def _units(row: MapRow) -> int:
     return max(len(panel.values) for panel in row.panels)
 
 

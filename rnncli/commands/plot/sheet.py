@@ -27,7 +27,7 @@ OF_STATE = {"hidden": "state", "cell": "cell", "output": "state"}
 LABELS = {"input": "input", "gate": "gates", "state": "states", "cell": "cell state"}
 
 
-class Wanted(NamedTuple):
+class SheetSelection(NamedTuple):
     """Which part to draw.
 
     batch: index in the input, -1 is the last.  steps: of the input's time.  gates: names of gates and
@@ -60,7 +60,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class MapRow:
     """Heat maps side by side, of one layer and direction."""
 
     label: str
@@ -84,7 +84,7 @@ class Sheet:
 
     title: str
     note: str
-    rows: tuple[Row, ...]
+    rows: tuple[MapRow, ...]
     scales: tuple[Scale, ...]
     masked: str = ""
 
@@ -93,7 +93,7 @@ class Sheet:
         return next(scale for scale in self.scales if panel.kind in scale.kinds)
 
 
-def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
+def of_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     wanted = _entry(case, wanted)
     if not result.trace:
@@ -102,7 +102,7 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     rows, skipped = [], set()
     for loop in result.trace:
         places = _places(case, loop, wanted)
-        rows.append(Row(_label(case, loop), tuple(_traced(loop, places, wanted))))
+        rows.append(MapRow(_label(case, loop), tuple(_traced(loop, places, wanted))))
         skipped.update(loop.status[wanted.batch, places].tolist())
     masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
     loop = result.trace[0]
@@ -110,7 +110,7 @@ def of_trace(case: Case, result: Result, wanted: Wanted) -> Sheet:
     return _sheet(case, result, wanted, rows, first, masked and f"masked, {masked}")
 
 
-def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
+def of_result(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
     wanted = _entry(case, wanted)
     if wanted.gates:
@@ -120,14 +120,14 @@ def of_result(case: Case, result: Result, wanted: Wanted) -> Sheet:
         panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
         tensors.setdefault(tensor.label.layer, []).append(panel)
     rows = [
-        Row("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
+        MapRow("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
     ]
     times = _times(case, wanted)
     mask = () if case.mask is None else tuple(not case.mask[wanted.batch, time] for time in times)
     return _sheet(case, result, wanted, rows, mask, "masked" if any(mask) else "")
 
 
-def _entry(case: Case, wanted: Wanted) -> Wanted:
+def _entry(case: Case, wanted: SheetSelection) -> SheetSelection:
     """Return `wanted` with a non-negative batch index."""
     count = len(case.inputs)
     if not -count <= wanted.batch < count:
@@ -141,11 +141,11 @@ def _entry(case: Case, wanted: Wanted) -> Wanted:
     return wanted._replace(batch=wanted.batch % count)
 
 
-def _times(case: Case, wanted: Wanted) -> range:
+def _times(case: Case, wanted: SheetSelection) -> range:
     return range(case.inputs.shape[1])[wanted.steps]
 
 
-def _places(case: Case, loop: LoopTrace, wanted: Wanted) -> list[int]:
+def _places(case: Case, loop: LoopTrace, wanted: SheetSelection) -> list[int]:
     """Return the loop indices of the wanted steps, in the order of the input's time."""
     times = _times(case, wanted)
     return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
@@ -165,7 +165,7 @@ def _label(case: Case, loop: LoopTrace) -> str:
     return ", ".join(filter(None, (layer, loop.direction if directed else "")))
 
 
-def _traced(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> Iterator[Panel]:
+def _traced(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
     skipped = _skipped(loop, places, wanted)
@@ -185,15 +185,15 @@ def _traced(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> Iterator[
         yield panel("output", "state", "output")
 
 
-def _asked(name: str, wanted: Wanted) -> bool:
+def _asked(name: str, wanted: SheetSelection) -> bool:
     return not wanted.gates or name in wanted.gates
 
 
-def _skipped(loop: LoopTrace, places: Sequence[int], wanted: Wanted) -> tuple[bool, ...]:
+def _skipped(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> tuple[bool, ...]:
     return tuple((loop.status[wanted.batch, places] != 0).tolist())
 
 
-def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Panel:
+def _returned(case: Case, tensor: NamedTensor, name: str, wanted: SheetSelection) -> Panel:
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
         raise UsageError(
@@ -212,18 +212,23 @@ def _returned(case: Case, tensor: NamedTensor, name: str, wanted: Wanted) -> Pan
 
 
 def _sheet(
-    case: Case, result: Result, wanted: Wanted, rows: list[Row], skipped: tuple[bool, ...], masked: str
+    case: Case,
+    result: Result,
+    wanted: SheetSelection,
+    rows: list[MapRow],
+    skipped: tuple[bool, ...],
+    masked: str,
 ) -> Sheet:
     if case.inputs.ndim == 3:
         times = tuple(_times(case, wanted))
         values = case.inputs[wanted.batch, list(times)].T
         names = tuple(map(visible, case.feature_names))
         rows = [
-            Row("", (Panel("input", "input", values, "feature", names, times, skipped),)),
+            MapRow("", (Panel("input", "input", values, "feature", names, times, skipped),)),
             *rows,
         ]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
-        rows = [Row(row.label, (panel,)) for row in rows for panel in row.panels]
+        rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(
         title=visible(" → ".join(describe(spec) for spec in case.layers)),
         note=_note(case, result, wanted),
@@ -233,7 +238,7 @@ def _sheet(
     )
 
 
-def _note(case: Case, result: Result, wanted: Wanted) -> str:
+def _note(case: Case, result: Result, wanted: SheetSelection) -> str:
     pieces = [f"batch {wanted.batch} of 0..{len(case.inputs) - 1}"] if len(case.inputs) > 1 else []
     if case.weights is None and result.seed is not None:
         pieces.append(f"seed {result.seed}")

@@ -47,23 +47,20 @@ def run(
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     shown.demand_calls(run)
-    if run.model is not None:
-        from rnncli.commands.run import model
-        from rnncli.commands.run.model import Wanted as WantedModel
-
-        model.demand(shown, stream=stream or keep_going, memory=memory)
-        model.answer(
-            WantedModel(input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan)
-        )
-        return
-    if stream or keep_going:
+    if run.model is None and (stream or keep_going):
         from rnncli.commands.run import stream as streaming
 
         streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
         streaming.run(input, layer, run, output, select, shown=shown, keep_going=keep_going)
         return
     from rnncli.commands.run import batch
-    from rnncli.commands.run.batch import Wanted
 
-    wanted = Wanted(input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan, memory)
-    batch.answer(wanted)
+    names = tuple(select or ())
+    request = batch.RunRequest(input, layer, run, check, output, shown, names, stats, fail_on_nan, memory)
+    if run.model is None:
+        batch.answer(request)
+        return
+    from rnncli.commands.run import model
+
+    model.demand(shown, stream=stream or keep_going, memory=memory)
+    model.answer(request)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rnncli.cli.request import Remarks
 
 
-class Wanted(NamedTuple):
+class RunRequest(NamedTuple):
     """The flags of one call of `rnncli run`."""
 
     input: InputFlags
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
         return whole or not formats.get(format_of(self.output)).TRAITS.incremental
 
 
-def answer(wanted: Wanted) -> None:
+def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
     budget = None if wanted.memory is None else parse(wanted.memory)
@@ -55,7 +55,7 @@ def answer(wanted: Wanted) -> None:
 
 
 def _in_chunks(
-    wanted: Wanted, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
+    wanted: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
     from rnncli.compute.growing import GrowingResult
 
@@ -68,7 +68,7 @@ def _in_chunks(
 
 
 def _whole(
-    wanted: Wanted,
+    wanted: RunRequest,
     case: Case,
     plan: tuple[slice, ...],
     deliver: Delivery,

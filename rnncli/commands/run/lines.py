@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rnncli.case import Case, Shape, walk
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, RnncliError
-from rnncli.readers.text import UTF8_MARK
+from rnncli.readers.encoding import UTF8_MARK
 from rnncli.result import Result
 
 MOST_AT_ONCE = 4096

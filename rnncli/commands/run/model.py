@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, format_shape
 from rnncli.cli import models, request
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+from rnncli.cli.flags import Shown
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.errors import UsageError
@@ -21,22 +21,9 @@ from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
+    from rnncli.commands.run.batch import RunRequest
     from rnncli.compute.models.keras import ModelRun
     from rnncli.renderers.statistics import Stats
-
-
-class Wanted(NamedTuple):
-    """The flags of one call of `rnncli run --model`."""
-
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    check: CheckFlags
-    output: OutputFlags
-    shown: Shown
-    select: tuple[str, ...]
-    stats: bool
-    fail_on_nan: bool
 
 
 class Cases(NamedTuple):
@@ -46,7 +33,7 @@ class Cases(NamedTuple):
     shown: Case
 
 
-class Computed(NamedTuple):
+class ModelResult(NamedTuple):
     """What a model returned.
 
     result: every tensor by `gru/hidden_state`.  layers: the recurrent ones by name.
@@ -115,7 +102,7 @@ def demand(shown: Shown, *, stream: bool, memory: str | None) -> None:
             )
 
 
-def answer(wanted: Wanted) -> None:
+def answer(wanted: RunRequest) -> None:
     """Compute and show what is wanted."""
     models.demand_alone(wanted.input, wanted.layer, wanted.run)
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
@@ -148,7 +135,7 @@ def computed(
     *,
     everything: bool = False,
     stats: bool = False,
-) -> Computed:
+) -> ModelResult:
     """What every recurrent layer that is chosen returns; everything: the other layers too."""
     run = models.ran(model, inputs, engine, everything=everything)
     compute = models.computing(engine)
@@ -183,7 +170,7 @@ def computed(
     )
     notes = tuple(f"{model.graph.file}: {note}" for note in (*model.graph.notes, *run.notes))
     specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return Computed(joined, specs, figures, models.masks_of(model, run), notes, cases)
+    return ModelResult(joined, specs, figures, models.masks_of(model, run), notes, cases)
 
 
 def _ordered(model: Model, tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:

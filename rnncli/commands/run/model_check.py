@@ -11,11 +11,11 @@ from rnncli.errors import EngineError
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model
-    from rnncli.commands.run.model import Computed
+    from rnncli.commands.run.model import ModelResult
 
 
 def held(
-    model: Model, inputs: Mapping[str, Array], found: Computed, atol: float, rtol: float
+    model: Model, inputs: Mapping[str, Array], found: ModelResult, atol: float, rtol: float
 ) -> tuple[dict[str, float], list[str]]:
     """By tensor the largest difference from what Keras returns for the whole model, and those too far.
 
@@ -36,7 +36,7 @@ def held(
     return compare.differences(result, keras), compare.disagreeing(result, keras, atol, rtol)
 
 
-def _tensors(model: Model, inputs: Mapping[str, Array], found: Computed) -> dict[str, Array]:
+def _tensors(model: Model, inputs: Mapping[str, Array], found: ModelResult) -> dict[str, Array]:
     """Every shown tensor as Keras has it: of its run of the model, else of the layer asked to return more."""
     from rnncli import compute
     from rnncli.compute.models import keras_backend

@@ -16,7 +16,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.compute import beyond
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
-from rnncli.readers import build, formats
+from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
 
@@ -111,7 +111,7 @@ class Records:
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
-        seed = build.draw_seed() if run.seed is None else run.seed
+        seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
         self.given = request.given_of(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
@@ -132,7 +132,7 @@ class Records:
         arranged = arrange(document, options._replace(where=where, mask_where=where + options.mask_where))
         if self.first is None:
             self._demand_fit(arranged.inputs)
-            self.first = build.case_of(arranged, self.stack, self.given)
+            self.first = case_builder.case_of(arranged, self.stack, self.given)
         self._remark(arranged.remarks, line)
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
@@ -145,8 +145,8 @@ class Records:
         states, weights = self.given.initial_state, self.given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
-        self._demand(lambda n: build.states(states, self.stack, (n, *inputs.shape[1:])), batches)
-        self._demand(lambda n: build.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
+        self._demand(lambda n: case_builder.states(states, self.stack, (n, *inputs.shape[1:])), batches)
+        self._demand(lambda n: case_builder.weights(weights, self.stack, (*inputs.shape[:-1], n)), features)
 
     def _demand(self, fit: Callable[[int], object], sizes: list[int]) -> None:
         """Fit to the first size, the line's; raise UsageError if none of the other sizes fits either."""

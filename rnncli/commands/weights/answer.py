@@ -9,7 +9,7 @@ from typing import Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights import contents
-from rnncli.commands.weights.contents import Contents, Figures, Gate, Layer
+from rnncli.commands.weights.contents import Contents, Figures, GateSummary, LayerSummary
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -92,7 +92,7 @@ class WeightsAnswer:
                         yield (*place, part.norm, low, high, stats.mean, stats.std, part.radius)
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+def _layer(layer: LayerSummary) -> dict[str, Any]:
     return {
         "name": layer.name,
         "class_name": layer.class_name,
@@ -120,7 +120,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _direction(layer: Layer) -> str:
+def _direction(layer: LayerSummary) -> str:
     if layer.class_name.startswith("Bidirectional"):
         return "bidirectional"
     return layer.cells[0].direction if layer.cells else "forward"
@@ -166,14 +166,14 @@ def _layers(found: Contents, view: View) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def _class(layer: Layer) -> str:
+def _class(layer: LayerSummary) -> str:
     inner = layer.config.get("layer")
     config = inner.get("config", {}) if isinstance(inner, dict) else layer.config
     extra = [name for name in ("reset_after", "go_backwards") if config.get(name)]
     return ", ".join([layer.class_name, *extra])
 
 
-def _gates(one: contents.Cell, view: View) -> Table:
+def _gates(one: contents.CellSummary, view: View) -> Table:
     keys = ("gate", "weight", "shape", "norm", "min", "max", "histogram", "bias", "radius")
     right = ("norm", "min", "max", "bias", "radius")
     columns = tuple(Column(say(key, view.lang), right=key in right) for key in keys)
@@ -181,7 +181,7 @@ def _gates(one: contents.Cell, view: View) -> Table:
     return Table(columns, rows, line(one.name, "strong"))
 
 
-def _rows(gate: Gate, view: View) -> Iterator[tuple[Cell, ...]]:
+def _rows(gate: GateSummary, view: View) -> Iterator[tuple[Cell, ...]]:
     """The kernel in the first row, the recurrent kernel in the second."""
     parts = {part.name: part for part in gate.parts}
     for name, title, words in (

@@ -40,7 +40,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateSummary:
     """kernel and recurrent_kernel, then the bias, or input_bias and recurrent_bias, of one gate."""
 
     name: str
@@ -48,7 +48,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellSummary:
     """One direction of a layer, or one cell of RNN.
 
     name: `bi/forward`.  units: filters of a convolutional one.  features: of its input.
@@ -58,11 +58,11 @@ class Cell:
     direction: str
     units: int
     features: int
-    gates: tuple[Gate, ...]
+    gates: tuple[GateSummary, ...]
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSummary:
     """A recurrent layer.
 
     returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
@@ -74,7 +74,7 @@ class Layer:
     config: Mapping[str, Any]
     returned: str
     parameters: int
-    cells: tuple[Cell, ...]
+    cells: tuple[CellSummary, ...]
     weights: Mapping[str, Array]
     note: str = ""
 
@@ -91,7 +91,7 @@ class Contents:
     origin: str
     count: int | None
     recurrent: int
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSummary, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
 
@@ -142,10 +142,10 @@ def _is_layer(node: Node) -> bool:
     return ".ops." not in f"{node.module}." and not node.class_name.endswith("OpLambda")
 
 
-def _layer(node: Node, *, graph: bool, note: str = "") -> Layer:
+def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
     both = node.class_name == "Bidirectional"
     inner = _inside(node.config, "layer") if both else node.config
-    return Layer(
+    return LayerSummary(
         name=node.name,
         class_name=class_text(node.class_name, node.config),
         config=node.config,
@@ -177,7 +177,7 @@ def _returned(config: Mapping[str, Any]) -> str:
     return f"{text} + state" if inner.get("return_state") else text
 
 
-def _cells(node: Node) -> Iterator[Cell]:
+def _cells(node: Node) -> Iterator[CellSummary]:
     inner = _inside(node.config, "layer") or node.config
     for path, recurrent in node.weights.items():
         prefix, _, base = path.rpartition("/")
@@ -190,7 +190,7 @@ def _cells(node: Node) -> Iterator[Cell]:
         parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))
         where = prefix.removeprefix("layer").strip("/")
-        yield Cell(
+        yield CellSummary(
             name=f"{node.name}/{where}" if where else node.name,
             direction="backward" if backwards else "forward",
             units=units,
@@ -205,12 +205,12 @@ def _biases(bias: Array | None) -> dict[str, Array]:
     return {"bias": bias} if bias.ndim == 1 else {"input_bias": bias[0], "recurrent_bias": bias[1]}
 
 
-def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> Gate:
+def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
     def own(array: Array) -> Array:
         size = array.shape[-1] // count
         return array[..., place * size : (place + 1) * size]
 
-    return Gate(name, tuple(_figures(key, own(array)) for key, array in parts.items()))
+    return GateSummary(name, tuple(_figures(key, own(array)) for key, array in parts.items()))
 
 
 def _figures(name: str, array: Array) -> Figures:

@@ -24,7 +24,7 @@ class InexactError(EngineError):
     """During the computation, the engine met numbers for which its results differ from Keras."""
 
 
-class Computed(NamedTuple):
+class EngineOutput(NamedTuple):
     """The result of an engine: every layer's tensors in Keras's order, and the weights it used.
 
     earlier: the tensors of the earlier calls, in order, if all calls are requested.

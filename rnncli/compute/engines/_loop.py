@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
-from rnncli.compute.engines import Computed
+from rnncli.compute.engines import EngineOutput
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
 from rnncli.result import LoopTrace
@@ -35,7 +35,7 @@ class Running(ABC):
         self.states: dict[str, Any] = {}
         self.traces: list[LoopTrace] = []
 
-    def __call__(self, case: Case) -> Computed:
+    def __call__(self, case: Case) -> EngineOutput:
         """Return every layer's tensors from the last call, or from all calls, and the trace of the last.
 
         If a call fails, the states of stateful layers are restored.
@@ -55,7 +55,7 @@ class Running(ABC):
         except RnncliError:
             self.states = kept  # do not keep the states of a failed call
             raise
-        return Computed(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
+        return EngineOutput(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
         """See layers._layer.Run."""

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
-from rnncli.compute.engines import About, Computed
+from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
@@ -39,12 +39,14 @@ def refusal(case: Case) -> str | None:
     return without_step(case)
 
 
-def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:
+def opened(
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
+) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them."""
-    return _Run(case, weights, seeds)
+    return _NumpyRun(case, weights, seeds)
 
 
-class _Run(Running):
+class _NumpyRun(Running):
     """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
@@ -55,7 +57,7 @@ class _Run(Running):
         for path, seed in seeds.items():
             self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
 
-    def __call__(self, case: Case) -> Computed:
+    def __call__(self, case: Case) -> EngineOutput:
         """See Running."""
         before = deepcopy(self.drawn)
         try:

@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, Computed, InexactError
+from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
 from rnncli.layers import activations
@@ -129,13 +129,17 @@ def _loops(layer: Spec) -> list[Spec]:
     return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
-def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
+def opened(
+    case: Case,
+    weights: Mapping[str, Array],
+    seeds: Mapping[str, int],  # noqa: ARG001
+) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them.
 
     Raises EngineError if a package is missing; a call raises it for numbers that ONNX Runtime mishandles.
     """
     _packages()
-    return _Run(case, weights)
+    return _OnnxRun(case, weights)
 
 
 @cache
@@ -152,7 +156,7 @@ def _packages() -> tuple[Any, Any]:
     return onnx, onnxruntime
 
 
-class _Run(Running):
+class _OnnxRun(Running):
     """Keeps one session per recurrent layer, with and without a mask, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

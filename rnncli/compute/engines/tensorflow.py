@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, Computed
+from rnncli.compute.engines import About, EngineOutput
 from rnncli.errors import EngineError
 
 ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that the others are checked against")
@@ -31,7 +31,11 @@ def refusal(case: Case) -> str | None:
     return None
 
 
-def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> Callable[[Case], Computed]:  # noqa: ARG001
+def opened(
+    case: Case,
+    weights: Mapping[str, Array],
+    seeds: Mapping[str, int],  # noqa: ARG001
+) -> Callable[[Case], EngineOutput]:
     """Create and build the layers of `case` once; return a function that calls them.
 
     weights: weights to set; Keras draws the others from the seed.
@@ -42,14 +46,14 @@ def opened(case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -
         variables = _variables(case, layers)
         used = {path: variable.numpy() for path, variable in variables.items()}
 
-    def call(one: Case) -> Computed:
+    def call(one: Case) -> EngineOutput:
         calls: list[tuple[tuple[Array, ...], ...]] = []
         with _guarded():
             for _ in range(one.calls):
                 if not one.all_calls:
                     calls.clear()
                 calls.append(tuple(called(keras, one, layers)))
-        return Computed(calls[-1], used, earlier=tuple(calls[:-1]))
+        return EngineOutput(calls[-1], used, earlier=tuple(calls[:-1]))
 
     return call
 

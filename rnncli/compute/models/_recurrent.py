@@ -7,13 +7,13 @@ from typing import Any
 
 from rnncli.case import Case, Spec
 from rnncli.compute.models._graph import flat
-from rnncli.compute.operations import Call, UnknownLayerError, dtype_of
+from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.model import Node
 
 
-def case_of(node: Node, call: Call) -> Case:
+def case_of(node: Node, call: OperationCall) -> Case:
     """The Case of one use of a recurrent layer.  Raises UnknownLayerError where ours is another layer."""
     import numpy as np
 
@@ -68,7 +68,7 @@ def _needful(written: Any) -> Any:
     return [_needful(item) for item in written] if isinstance(written, (list, tuple)) else written
 
 
-def _parted(call: Call) -> tuple[Any, list[Any]]:
+def _parted(call: OperationCall) -> tuple[Any, list[Any]]:
     """The sequence and the initial state, which Keras 2 also takes in one list with it."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
@@ -90,7 +90,7 @@ def _draws(config: Any) -> bool:
     return any(map(_draws, config)) if isinstance(config, (list, tuple)) else False
 
 
-def masks_after(case: Case, call: Call, count: int) -> tuple[Any, ...]:
+def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
     """The masks that its outputs carry: a sequence has that of the inputs, a state none."""
     spec, previous = case.layers[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous

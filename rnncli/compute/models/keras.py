@@ -28,7 +28,14 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._inputs import fit_inputs, wanted
 from rnncli.compute.models._recurrent import case_of, masks_after
-from rnncli.compute.operations import KERAS_2, TODAY, Call, UnknownLayerError, dtype_of, time_distributed
+from rnncli.compute.operations import (
+    KERAS_2,
+    TODAY,
+    OperationCall,
+    UnknownLayerError,
+    dtype_of,
+    time_distributed,
+)
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
 
@@ -193,7 +200,7 @@ class _Walk:
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
-    def _distributed(self, inner: Graph, call: Call) -> Value:
+    def _distributed(self, inner: Graph, call: OperationCall) -> Value:
         """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
@@ -206,7 +213,7 @@ class _Walk:
         return Value((time_distributed.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
     @staticmethod
-    def _entry_mask(call: Call) -> Any:
+    def _entry_mask(call: OperationCall) -> Any:
         """The mask of every entry; one number for each is no mask that Keras could use."""
         mask = time_distributed.entries(call.mask)
         if mask is not None and mask.ndim < 2:
@@ -221,7 +228,7 @@ class _Walk:
                 self._visit(node, wanted=True, taken=True)
         return self.values[name]
 
-    def _call(self, node: Node) -> Call:
+    def _call(self, node: Node) -> OperationCall:
         """What Keras's `__call__` makes of the arguments: see `_masks`."""
         args, kwargs = self._given(node.args), {name: self._given(arg) for name, arg in node.kwargs.items()}
         mask, previous = self._masks(node)
@@ -233,7 +240,7 @@ class _Walk:
         cast = (lambda arg: arg) if plain else (lambda arg: _autocast(arg, dtype))
         if not args:
             raise UnknownLayerError(node.name, f"the layer {node.name} ({node.class_name}) has no inputs.")
-        return Call(
+        return OperationCall(
             config=node.config,
             weights=node.weights,
             inputs=mapped(cast, args[0]),
@@ -292,7 +299,7 @@ class _Walk:
             tensors = tuple(tensor.values for tensor in result.outputs)
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
 
-    def _recur_inside(self, node: Node, call: Call, wanted: bool, taken: bool) -> None:
+    def _recur_inside(self, node: Node, call: OperationCall, wanted: bool, taken: bool) -> None:
         """A recurrent layer inside TimeDistributed: what follows gets what it returns for every entry."""
         if wanted:
             self.parts[node.name] = Part(node.name, case_of(node, call))

@@ -21,7 +21,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.models.keras import ModelRun, Part
-from rnncli.compute.operations import TODAY, Call, is_operation, merging
+from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 
@@ -169,7 +169,7 @@ def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
     """The layer's Case, computed and held to Keras."""
     kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
     mask = call.kwargs.get("mask")
-    given = Call(
+    given = OperationCall(
         node.config, node.weights, call.inputs, mask, mask, (), kwargs, TODAY, node.class_name, node.name
     )
     case = case_of(node, given)

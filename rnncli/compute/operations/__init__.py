@@ -16,8 +16,8 @@ from rnncli.compute.operations._operation import (
     KERAS_2,
     KERAS_3_0,
     TODAY,
-    Call,
-    Returned,
+    OperationCall,
+    OperationOutput,
     UnknownLayerError,
     dtype_of,
 )
@@ -29,8 +29,8 @@ __all__ = [
     "KERAS_2",
     "KERAS_3_0",
     "TODAY",
-    "Call",
-    "Returned",
+    "OperationCall",
+    "OperationOutput",
     "UnknownLayerError",
     "compute",
     "dtype_of",
@@ -47,12 +47,12 @@ def known(class_name: str, module: str = "") -> bool:
     return _find(class_name, module) is not None
 
 
-def compute(call: Call, module: str = "") -> Returned:
+def compute(call: OperationCall, module: str = "") -> OperationOutput:
     """The output and the mask.  Raises UnknownLayerError where the layer, or its config, is not known."""
     found = _find(call.class_name, module)
     if found is None:
         raise call.refuse("is not supported")
-    returned: Returned = found.compute(call)
+    returned: OperationOutput = found.compute(call)
     return (returned[0], None) if module.startswith("keras.src.activations") else returned
 
 

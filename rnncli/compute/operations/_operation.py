@@ -31,7 +31,7 @@ class UnknownLayerError(LayerError):
         self.layer = layer
 
 
-class Call(NamedTuple):
+class OperationCall(NamedTuple):
     """What a layer gets when it is called.
 
     config, weights: as in model.Node; class_name, layer: for messages.
@@ -64,7 +64,7 @@ class Call(NamedTuple):
         return UnknownLayerError(self.layer, f"the layer {self.layer} ({self.class_name}) {what}.")
 
 
-Returned = tuple[Any, Any]
+OperationOutput = tuple[Any, Any]
 """The output, an array or a tuple of arrays, and its mask: an array or None."""
 
 

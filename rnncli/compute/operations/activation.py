@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
-from rnncli.compute.operations._operation import KERAS_2, Call, Returned, axes_of
+from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The function of the inputs; their mask goes on."""
     with np.errstate(all="ignore"):
         return _LAYERS[call.class_name](call, call.floats()), call.previous
 
 
-def _activation(call: Call, x: Array) -> Array:
+def _activation(call: OperationCall, x: Array) -> Array:
     return activated(call, x, call.config.get("activation"))
 
 
-def _relu(call: Call, x: Array) -> Array:
+def _relu(call: OperationCall, x: Array) -> Array:
     """Keras's order of work: the threshold, the ceiling, then the slope of what is below."""
     number, config = x.dtype.type, call.config
     slope, threshold = config.get("negative_slope") or 0.0, number(config.get("threshold") or 0.0)
@@ -38,29 +38,29 @@ def _relu(call: Call, x: Array) -> Array:
     return np.asarray(found)
 
 
-def _leaky_relu(call: Call, x: Array) -> Array:
+def _leaky_relu(call: OperationCall, x: Array) -> Array:
     slope = call.config.get("negative_slope", call.config.get("alpha", 0.3))
     return np.asarray(np.where(x > 0, x, x * x.dtype.type(slope)))
 
 
-def _thresholded_relu(call: Call, x: Array) -> Array:
+def _thresholded_relu(call: OperationCall, x: Array) -> Array:
     found: Array = x * (x > x.dtype.type(call.config.get("theta", 1.0)))
     return found
 
 
-def _elu(call: Call, x: Array) -> Array:
+def _elu(call: OperationCall, x: Array) -> Array:
     alpha = call.config.get("alpha", 1.0)
     if call.config.get("is_gated"):
         raise call.refuse("is gated")
     return np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0)))
 
 
-def _prelu(call: Call, x: Array) -> Array:
+def _prelu(call: OperationCall, x: Array) -> Array:
     found: Array = np.maximum(x, 0) - call.weights["alpha"] * np.maximum(-x, 0)
     return found
 
 
-def _softmax(call: Call, x: Array) -> Array:
+def _softmax(call: OperationCall, x: Array) -> Array:
     """Over one axis or several; what the mask leaves out is 0."""
     axes = axes_of(call.config)
     if call.mask is None:
@@ -76,7 +76,7 @@ def _softmax(call: Call, x: Array) -> Array:
     return np.asarray(np.where(mask, powers / powers.sum(axis=axes, keepdims=True), x.dtype.type(0)))
 
 
-_LAYERS: Mapping[str, Callable[[Call, Any], Any]] = {
+_LAYERS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
     "Activation": _activation,
     "ReLU": _relu,
     "LeakyReLU": _leaky_relu,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAMES = ("Attention", "AdditiveAttention")
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """[query, value, key] -> (batch, query steps, dim); the query's mask goes on.
 
     With return_attention_scores the scores, (batch, query steps, value steps), are a second output.
@@ -37,7 +37,7 @@ def compute(call: Call) -> Returned:
     return ((output, shares) if both else output), masks[0]
 
 
-def _scores(call: Call, query: Array, key: Array) -> Array:
+def _scores(call: OperationCall, query: Array, key: Array) -> Array:
     scale: Any = call.weights.get("scale")
     if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
         scores: Array = query @ np.swapaxes(key, -2, -1)
@@ -50,7 +50,7 @@ def _scores(call: Call, query: Array, key: Array) -> Array:
     return np.asarray(call.weights["concat_score_weight"] * np.tanh(inner).sum(axis=-1))
 
 
-def _counts(call: Call, scores: Array, mask: Any) -> Any:
+def _counts(call: OperationCall, scores: Array, mask: Any) -> Any:
     """Which values each query may look at: (batch or 1, query steps or 1, value steps)."""
     counts = None if mask is None else mask[:, None, :]
     if call.kwargs.get("use_causal_mask") or call.config.get("causal"):

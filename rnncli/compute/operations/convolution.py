@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
-from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import around, padded, windows
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NAMES = (
 )
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """(batch, *space, channels) -> (batch, *places, filters)."""
     x, config, weights = call.floats(), call.config, call.weights
     x = np.moveaxis(x, 1, -1) if channels_first(config) else x
@@ -45,7 +45,7 @@ def compute(call: Call) -> Returned:
     return activated(call, found, config.get("activation")), None
 
 
-def _seen(call: Call, x: Array) -> Array:
+def _seen(call: OperationCall, x: Array) -> Array:
     """The windows that the kernel sees, (batch, *places, channels, *sizes)."""
     rank = x.ndim - 2
     sizes, strides, dilations = (
@@ -55,7 +55,7 @@ def _seen(call: Call, x: Array) -> Array:
     return windows(padded(x, pads), sizes, strides, dilations)
 
 
-def _convolved(call: Call, x: Array, kernel: Array, groups: int) -> Array:
+def _convolved(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:
     rank = x.ndim - 2
     seen = _seen(call, x)
     parts = zip(np.split(seen, groups, axis=1 + rank), np.split(kernel, groups, axis=-1), strict=True)
@@ -64,7 +64,7 @@ def _convolved(call: Call, x: Array, kernel: Array, groups: int) -> Array:
     return np.concatenate(found, axis=-1)
 
 
-def _depthwise(call: Call, x: Array, kernel: Array) -> Array:
+def _depthwise(call: OperationCall, x: Array, kernel: Array) -> Array:
     """Each channel by its own kernels; kernel: (*sizes, channels, multiplier)."""
     seen = _seen(call, x)
     space = "xyz"[: x.ndim - 2]

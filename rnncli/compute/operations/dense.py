@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnncli.compute.operations._activations import activated
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 
 NAMES = ("Dense",)
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """(..., features) -> (..., units); the mask goes on."""
     kernel, x = call.weights["kernel"], np.asarray(call.inputs)
     x = x.astype(kernel.dtype) if x.dtype.kind != "f" else x

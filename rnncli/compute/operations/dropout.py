@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 
 NAMES = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
@@ -10,7 +10,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The inputs and their mask."""
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which draws random numbers")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 from rnncli.errors import InputError
 
 NAMES = ("Embedding",)
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """(...) of ids -> (..., output_dim); with mask_zero the mask is where the id is not 0.
 
     Raises InputError for an id that is not in the table.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 
 NAMES = ("TFOpLambda", "SlicingOpLambda")
 
@@ -32,7 +32,7 @@ _NAMES: Mapping[str, str] = {"perm": "axes", "shape": "newshape", "slice_spec": 
 _SECOND = ("y", "x2")
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The same operation of Keras 3, called with the same arguments; without a mask."""
     from rnncli.compute.operations import operation
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import KERAS_2, KERAS_3_0, TODAY, Call, Returned, axis_of
+from rnncli.compute.operations._operation import (
+    KERAS_2,
+    KERAS_3_0,
+    TODAY,
+    OperationCall,
+    OperationOutput,
+    axis_of,
+)
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     Arrays = Sequence[Array]
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """One array of several, and the mask that they have together."""
     arrays = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     masks = list(call.previous) if isinstance(call.previous, (list, tuple)) else [call.previous] * len(arrays)
@@ -66,7 +73,7 @@ def _one_rank(arrays: Arrays) -> Arrays:
     return [array.reshape(len(array), *[1] * (rank - array.ndim), *array.shape[1:]) for array in arrays]
 
 
-def _together(call: Call, masks: Sequence[Any]) -> Any:
+def _together(call: OperationCall, masks: Sequence[Any]) -> Any:
     """Keras 3: where any counts, and no mask unless all have one.  Before: where all that have one count."""
     held = [mask for mask in masks if mask is not None]
     if call.rules == KERAS_2:
@@ -74,7 +81,7 @@ def _together(call: Call, masks: Sequence[Any]) -> Any:
     return reduce(np.logical_or, held) if len(held) == len(masks) else None
 
 
-def _side_by_side(call: Call, arrays: Arrays, masks: Sequence[Any]) -> Any:
+def _side_by_side(call: OperationCall, arrays: Arrays, masks: Sequence[Any]) -> Any:
     """Joined as the arrays are; then a step counts in Keras 3 where any feature does, before where all do."""
     if all(mask is None for mask in masks):
         return None
@@ -90,11 +97,11 @@ def _side_by_side(call: Call, arrays: Arrays, masks: Sequence[Any]) -> Any:
     return joined.any(axis=-1) if call.rules != KERAS_2 else joined.all(axis=-1)
 
 
-def _concatenated(call: Call, arrays: Arrays) -> Array:
+def _concatenated(call: OperationCall, arrays: Arrays) -> Array:
     return np.concatenate(arrays, axis=axis_of(call.config))
 
 
-def _dot(call: Call, arrays: Arrays) -> Array:
+def _dot(call: OperationCall, arrays: Arrays) -> Array:
     """Summed along one axis of each: (batch, ..., n) and (batch, n, ...) -> (batch, ..., ...)."""
     first, second = arrays
     axes = call.config["axes"]
@@ -108,7 +115,7 @@ def _dot(call: Call, arrays: Arrays) -> Array:
     return found.reshape(shape if len(shape) > 1 else (*shape, 1))
 
 
-def _normalized(call: Call, x: Array, axis: int) -> Array:
+def _normalized(call: OperationCall, x: Array, axis: int) -> Array:
     squares = np.square(x).sum(axis=axis, keepdims=True)
     if call.rules == KERAS_2:  # tf.nn.l2_normalize
         return np.asarray(x / np.sqrt(np.maximum(squares, x.dtype.type(1e-12))), x.dtype)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned, axes_of, axis_of
+from rnncli.compute.operations._operation import OperationCall, OperationOutput, axes_of, axis_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -16,7 +16,7 @@ EPSILON = 1e-7
 """keras.backend.epsilon()."""
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The inputs normalized; their mask goes on, where Keras lets it."""
     x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
     with np.errstate(all="ignore"):
@@ -24,7 +24,7 @@ def compute(call: Call) -> Returned:
     return output, None if call.class_name == "RMSNormalization" else call.previous
 
 
-def _batch(call: Call, x: Array) -> Array:
+def _batch(call: OperationCall, x: Array) -> Array:
     """With the moving statistics: that is what it does unless it trains."""
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which takes the statistics of the batch")
@@ -38,7 +38,7 @@ def _batch(call: Call, x: Array) -> Array:
     return np.asarray(x * inverse.reshape(shape) + offset.reshape(shape), x.dtype)
 
 
-def _layer(call: Call, x: Array) -> Array:
+def _layer(call: OperationCall, x: Array) -> Array:
     """Over one axis or several of each sequence."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
@@ -53,12 +53,12 @@ def _layer(call: Call, x: Array) -> Array:
     return np.asarray(x * inverse + offset, x.dtype)
 
 
-def _unit(call: Call, x: Array) -> Array:
+def _unit(call: OperationCall, x: Array) -> Array:
     squares = np.square(x).sum(axis=axes_of(call.config), keepdims=True)
     return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e12)), x.dtype)
 
 
-def _rms(call: Call, x: Array) -> Array:
+def _rms(call: OperationCall, x: Array) -> Array:
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     squares = np.square(x).mean(axis=axes, keepdims=True)
@@ -66,7 +66,7 @@ def _rms(call: Call, x: Array) -> Array:
     return np.asarray(x * inverse * call.weights["scale"].reshape(shape), x.dtype)
 
 
-def _standardize(call: Call, x: Array) -> Array:
+def _standardize(call: OperationCall, x: Array) -> Array:
     """Normalization: by the mean and variance that were learned, or that stand in the config."""
     config, axis = call.config, call.config.get("axis", -1)
     kept = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
@@ -82,12 +82,12 @@ def _standardize(call: Call, x: Array) -> Array:
     return np.asarray(mean + x * deviation if config.get("invert") else (x - mean) / deviation, x.dtype)
 
 
-def _rescale(call: Call, x: Array) -> Array:
+def _rescale(call: OperationCall, x: Array) -> Array:
     scale, offset = (np.asarray(call.config.get(name, 0.0), x.dtype) for name in ("scale", "offset"))
     return np.asarray(x * scale + offset, x.dtype)
 
 
-_LAYERS: Mapping[str, Callable[[Call, Any], Any]] = {
+_LAYERS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
     "BatchNormalization": _batch,
     "LayerNormalization": _layer,
     "UnitNormalization": _unit,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned
+from rnncli.compute.operations._operation import OperationCall, OperationOutput
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Formula = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The result, without a mask.
 
     Keras keeps what an operation was made with in its config, what it was called with in the arguments.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import around, padded, windows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NAMES = tuple(
 )
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """(batch, *space, channels) -> (batch, *places, channels), or of a global one (batch, channels)."""
     x = np.moveaxis(call.floats(), 1, -1) if channels_first(call.config) else call.floats()
     if call.class_name.startswith("Global"):
@@ -30,7 +30,7 @@ def compute(call: Call) -> Returned:
     return np.moveaxis(found, -1, 1) if channels_first(call.config) else found, None
 
 
-def _over_all(call: Call, x: Array) -> Array:
+def _over_all(call: OperationCall, x: Array) -> Array:
     space, kept = tuple(range(1, x.ndim - 1)), bool(call.config.get("keepdims"))
     if "Max" in call.class_name:
         found = x.max(axis=space, keepdims=kept)
@@ -44,7 +44,7 @@ def _over_all(call: Call, x: Array) -> Array:
     return np.moveaxis(found, -1, 1) if kept and channels_first(call.config) else found
 
 
-def _pooled(call: Call, x: Array) -> Array:
+def _pooled(call: OperationCall, x: Array) -> Array:
     """Padding counts neither for the largest nor for the average."""
     rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)

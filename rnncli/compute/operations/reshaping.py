@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import Call, Returned, channels_first, sizes_of
+from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """The numbers in their new places, without a mask."""
     return _LAYERS[call.class_name](call, call.inputs), None
 
 
-def _reshape(call: Call, x: Array) -> Array:
+def _reshape(call: OperationCall, x: Array) -> Array:
     shape = [-1 if size is None else int(size) for size in call.config["target_shape"]]
     return x.reshape(len(x), *shape)
 
 
-def _permute(call: Call, x: Array) -> Array:
+def _permute(call: OperationCall, x: Array) -> Array:
     return x.transpose(0, *call.config["dims"])
 
 
-def _flatten(call: Call, x: Array) -> Array:
+def _flatten(call: OperationCall, x: Array) -> Array:
     if channels_first(call.config) and x.ndim > 1:
         x = x.transpose(0, *range(2, x.ndim), 1)
     size = 1
@@ -36,22 +36,22 @@ def _flatten(call: Call, x: Array) -> Array:
     return x.reshape(len(x), size)
 
 
-def _repeat_vector(call: Call, x: Array) -> Array:
+def _repeat_vector(call: OperationCall, x: Array) -> Array:
     return x[:, None].repeat(call.config["n"], axis=1)
 
 
-def _zero_padding(call: Call, x: Array) -> Array:
+def _zero_padding(call: OperationCall, x: Array) -> Array:
     return np.pad(x, _sides(call, x, "padding"))
 
 
-def _cropping(call: Call, x: Array) -> Array:
+def _cropping(call: OperationCall, x: Array) -> Array:
     sides = list(zip(_sides(call, x, "cropping"), x.shape, strict=True))
     if any(first + last >= size for (first, last), size in sides if size):
         raise ValueError("it crops everything")
     return x[tuple(slice(first, size - last) for (first, last), size in sides)]
 
 
-def _up_sampling(call: Call, x: Array) -> Array:
+def _up_sampling(call: OperationCall, x: Array) -> Array:
     if call.config.get("interpolation", "nearest") != "nearest":
         raise call.refuse(f"interpolates by {call.config['interpolation']}")
     rank = x.ndim - 2
@@ -61,7 +61,7 @@ def _up_sampling(call: Call, x: Array) -> Array:
     return x
 
 
-def _sides(call: Call, x: Array, option: str) -> list[tuple[int, int]]:
+def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
     """How much is added or taken before and after each axis: `2`, `(1, 2)`, or of more axes one each."""
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
@@ -75,7 +75,7 @@ def _two(value: Any) -> tuple[int, int]:
     return (value[0], value[-1]) if isinstance(value, (list, tuple)) else (value, value)
 
 
-_LAYERS: Mapping[str, Callable[[Call, Any], Any]] = {
+_LAYERS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
     "Reshape": _reshape,
     "Permute": _permute,
     "Flatten": _flatten,

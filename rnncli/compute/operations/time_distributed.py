@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.operations._operation import KERAS_2, Call, Returned, dtype_of
+from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, dtype_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -18,7 +18,7 @@ _ON_ITS_OWN = ("Masking", "Embedding")
 _LOOKS_AT_MASKS = ("Softmax", "GlobalAveragePooling1D", "TimeDistributed", "Attention", "AdditiveAttention")
 
 
-def compute(call: Call) -> Returned:
+def compute(call: OperationCall) -> OperationOutput:
     """(batch, timesteps, ...) -> (batch, timesteps, ...); for the mask see `mask_after`."""
     from rnncli.compute.operations import compute as computed
 
@@ -30,7 +30,7 @@ def compute(call: Call) -> Returned:
     mask = entries(call.mask)
     if mask is not None and mask.ndim < 2 and inner.get("class_name") in _LOOKS_AT_MASKS:
         raise call.refuse(f"gives a mask of {call.mask.shape} to {inner.get('class_name')}")
-    one = Call(
+    one = OperationCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},
         kwargs={"training": call.kwargs.get("training")},
@@ -55,7 +55,7 @@ def steps(output: Array, inputs: Array) -> Array:
     return output.reshape(*inputs.shape[:2], *output.shape[1:])
 
 
-def mask_after(call: Call, after: Any) -> Any:
+def mask_after(call: OperationCall, after: Any) -> Any:
     """Keras 3 hands its own mask on.  Keras 2 takes that behind the inner layer, or what counts at all.
 
     after: the mask behind the inner layer, of all entries.

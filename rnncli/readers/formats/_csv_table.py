@@ -23,7 +23,7 @@ DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.A
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """Rows as text, without blank lines.
 
     lines, numbers: the text of each row, and its line number in the file.
@@ -52,7 +52,7 @@ class Table:
 
 def begun(
     name: str, lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
-) -> Table:
+) -> CsvTable:
     """Return the Table, without rows, for a text that starts with `lines`.
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
@@ -66,7 +66,7 @@ def begun(
     decimal = "." if found == "," else decimal
     first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=found))]
     header = tuple(first) if is_header(first, decimal) else ()
-    return Table(name, found, decimal, header)
+    return CsvTable(name, found, decimal, header)
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
@@ -89,7 +89,7 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
     return text.isascii() and "_" not in text and not (decimal == "," and "." in text)
 
 
-def check_lines(table: Table) -> None:
+def check_lines(table: CsvTable) -> None:
     """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
     _demand_short(table.name, table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):

@@ -8,14 +8,12 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnncli.readers.refusal import RefusedError
+
 MAGIC = b"\x93NUMPY"
 VERSIONS = ((1, 0), (2, 0), (3, 0))
 MAX_NDIM = 32
 PIECE = 2**20
-
-
-class RefusedError(Exception):
-    """The file is rejected; the message completes a sentence that starts with the file name."""
 
 
 class Header(NamedTuple):

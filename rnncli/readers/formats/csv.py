@@ -9,9 +9,9 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean
+from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import _csv_table
-from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
-from rnncli.readers.text import pieces
+from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, CsvTable, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def read(source: Source, options: ReadOptions) -> Document:
     Raises InputError if the text has no rows, a row of another width, or a cell that is not a number.
     """
     rows = _Rows(options)
-    table: Table | None = None
+    table: CsvTable | None = None
     for first, text in pieces(source):
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
@@ -41,7 +41,9 @@ def read(source: Source, options: ReadOptions) -> Document:
     return rows.document(table)
 
 
-def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
+def _filled(
+    before: CsvTable | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions
+) -> CsvTable:
     """Return the table `before` with these rows; if it is None, a new table that starts with them."""
     numbers, lines = zip(*numbered, strict=True)
     if before is not None:
@@ -66,7 +68,7 @@ class _Rows:
         self.width = 0
         self._commas = False
 
-    def take(self, table: Table) -> Table:
+    def take(self, table: CsvTable) -> CsvTable:
         """Convert a table's rows; return the table without rows, with the width and decimal sign found."""
         if not table.lines:
             return table
@@ -80,7 +82,7 @@ class _Rows:
         width = table.width or numbers.shape[1] + (self._by is not None)
         return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
 
-    def _grouped(self, table: Table, batch_column: str) -> list[int]:
+    def _grouped(self, table: CsvTable, batch_column: str) -> list[int]:
         """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
             self._by = _batch_index(table, batch_column)
@@ -94,7 +96,7 @@ class _Rows:
         self._members.append(np.fromiter(members, np.int64, len(keys)))
         return [index for index in range(width) if index != self._by]
 
-    def document(self, table: Table) -> Document:
+    def document(self, table: CsvTable) -> Document:
         """Return the Document with all rows read."""
         array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
@@ -112,7 +114,7 @@ class _Rows:
         return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
 
 
-def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None]:
+def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
     """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
 
     NumPy parses the rows; the slow search for a bad cell starts only if NumPy rejects them.
@@ -140,7 +142,7 @@ def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None
     return array, decimal
 
 
-def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> Array:
+def _converted(table: CsvTable, columns: list[int] | None, decimal: str | None) -> Array:
     lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
     array: Array = np.loadtxt(
         lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
@@ -148,7 +150,7 @@ def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> 
     return array
 
 
-def _has_commas(table: Table, columns: list[int] | None) -> bool:
+def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
     """Whether the cells have decimal commas and no decimal points."""
     _check_widths(table)
     found = False
@@ -159,7 +161,7 @@ def _has_commas(table: Table, columns: list[int] | None) -> bool:
     return found
 
 
-def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
+def _raise_first_fault(table: CsvTable, columns: list[int] | None) -> NoReturn:
     _check_widths(table)
     for place, cell in _places(table, columns):
         if not is_number(cell, table.decimal or "."):
@@ -170,7 +172,7 @@ def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
     raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
 
 
-def _refuse_points(table: Table, columns: list[int] | None) -> None:
+def _refuse_points(table: CsvTable, columns: list[int] | None) -> None:
     """Raises InputError if a cell has a point although the decimal sign is the comma."""
     for place, cell in _places(table, columns):
         if "." in cell:
@@ -180,7 +182,7 @@ def _refuse_points(table: Table, columns: list[int] | None) -> None:
             )
 
 
-def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
+def _refuse_too_large(table: CsvTable, columns: list[int] | None) -> None:
     """Raises InputError if a number is too large for a float; the word `inf` is allowed."""
     for place, cell in _places(table, columns):
         text = cell.replace(",", ".") if table.decimal == "," else cell
@@ -188,7 +190,7 @@ def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
             raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
 
 
-def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
+def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, str]]:
     """Yield every cell that must be a number: its place for errors, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
@@ -200,7 +202,7 @@ def _short(cell: str) -> str:
     return text if len(text) <= 20 else f"{text[:19]}…"
 
 
-def _check_widths(table: Table) -> None:
+def _check_widths(table: CsvTable) -> None:
     """Raises InputError if a row is not as wide as the header, or as the rows before it."""
     width = table.width or len(table.header)
     before = "the lines before have" if table.width or not table.header else "the header has"
@@ -215,7 +217,7 @@ def _check_widths(table: Table) -> None:
         before = "the lines before have"
 
 
-def _cell_advice(table: Table, cell: str) -> str:
+def _cell_advice(table: CsvTable, cell: str) -> str:
     if not cell.isascii() and any(map(str.isdigit, cell)):
         return "Write its digits as 0 to 9."
     if DECIMAL_COMMA.fullmatch(cell):
@@ -227,7 +229,7 @@ def _cell_advice(table: Table, cell: str) -> str:
     return "Text may only identify sequences: name its column with --batch-column."
 
 
-def _batch_index(table: Table, batch_column: str) -> int:
+def _batch_index(table: CsvTable, batch_column: str) -> int:
     """Return the index of the batch column.
 
     batch_column: a name in the header; without a header, a number counted from 0.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Document
+from rnncli.readers.encoding import utf8
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
-from rnncli.readers.text import utf8
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions, Source

@@ -9,9 +9,9 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
+from rnncli.readers.encoding import UTF8_MARK, utf8
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
-from rnncli.readers.text import UTF8_MARK, utf8
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
@@ -55,10 +55,13 @@ def load(source: Source) -> Any:
 
 
 def _lines(source: Source) -> list[tuple[int, bytes]]:
-    """Return the lines that are not blank, each with its line number."""
+    """Return the lines that are not blank, each with its line number.  Raises InputError if all are."""
     lines = enumerate(utf8(source).split(b"\n"), start=1)
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
-    return [(number, text) for number, text in texts if text.strip()]
+    found = [(number, text) for number, text in texts if text.strip()]
+    if not found:
+        raise InputError(f"{source.name}: it is empty.", "Write one sequence per line.")
+    return found
 
 
 def _values(lines: list[tuple[int, bytes]], name: str) -> Iterator[tuple[int, Any]]:

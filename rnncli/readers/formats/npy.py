@@ -9,6 +9,7 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named_arrays import numeric
+from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions, Source
@@ -32,7 +33,7 @@ def load(source: Source) -> Array:
     data = source.content("Write one with numpy.save.")
     try:
         return _npy_headers.read(io.BytesIO(data), len(data))
-    except _npy_headers.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
 
 
@@ -43,7 +44,7 @@ def _filed(source: Source, size: int) -> Any:
         file = source.file().open("rb", buffering=0)
         header = _npy_headers.header(file, size)
         return arrays.Filed.opened(file, header.over, f"{source.name}: ")
-    except _npy_headers.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
     except PermissionError:
         raise InputError(f"{source.name}: permission denied.", "Check its permissions.") from None

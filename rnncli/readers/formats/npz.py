@@ -11,6 +11,7 @@ from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import _npy_headers
 from rnncli.readers.formats._named import inputs_of
+from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions, Source
@@ -33,7 +34,7 @@ def load(source: Source) -> dict[str, Array]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data))
             return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
-    except (zips.RefusedError, _npy_headers.RefusedError) as error:
+    except RefusedError as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
     except Exception:  # zipfile and zlib raise many types of exception for broken files
         raise InputError(f"{source.name}: it is damaged or truncated.", ADVICE) from None
@@ -48,8 +49,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
         try:
             array = _npy_headers.read(file, entry.file_size)
             if file.read(1):  # zipfile compares the checksum only at the end
-                raise _npy_headers.RefusedError("it has more bytes than its header declares")
+                raise RefusedError("it has more bytes than its header declares")
             return array
-        except _npy_headers.RefusedError as error:
+        except RefusedError as error:
             reason = str(error).removeprefix("it ")
-            raise _npy_headers.RefusedError(f"{_name(entry)[:100]} in it {reason}") from None
+            raise RefusedError(f"{_name(entry)[:100]} in it {reason}") from None

@@ -28,7 +28,7 @@ class Link(NamedTuple):
     tensor: int
 
 
-class Call(NamedTuple):
+class CallArguments(NamedTuple):
     """What one call of a layer gets: Links, maybe nested, and constants."""
 
     args: tuple[Any, ...]
@@ -76,16 +76,18 @@ class Plan:
                 shift[name] = int(_begins_with_input(entry))
         return shift
 
-    def _call(self, entry: Entry, node: Any) -> Call:
+    def _call(self, entry: Entry, node: Any) -> CallArguments:
         if _is_grouped(node):
             args = tuple(self._decoded(item) for item in node.get("args", ()))
-            return Call(args, {key: self._decoded(item) for key, item in node.get("kwargs", {}).items()})
+            return CallArguments(
+                args, {key: self._decoded(item) for key, item in node.get("kwargs", {}).items()}
+            )
         kwargs: dict[str, Any] = {}
         first = self._listed(node, kwargs)
         single = isinstance(first, list) and len(first) == 1
         if single and entry["class_name"] not in OPERATIONS:
             first = first[0]
-        return Call((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
+        return CallArguments((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
 
     def _listed(self, node: Any, kwargs: dict[str, Any]) -> Any:
         """Keras 2: `["lstm", 0, 0, {...}]`, or lists and objects of these; puts kwargs into `kwargs`."""
@@ -222,13 +224,13 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _links(call: Call) -> Iterator[Link]:
+def _links(call: CallArguments) -> Iterator[Link]:
     for item in leaves([*call.args, call.kwargs]):
         if isinstance(item, Link):
             yield item
 
 
-def resolved(call: Call, outputs: Outputs) -> Call:
+def resolved(call: CallArguments, outputs: Outputs) -> CallArguments:
     """The call with Refs where links were."""
 
     def filled(value: Any) -> Any:
@@ -240,7 +242,9 @@ def resolved(call: Call, outputs: Outputs) -> Call:
             return type(value)(filled(item) for item in value)
         return value
 
-    return Call(tuple(map(filled, call.args)), {key: filled(item) for key, item in call.kwargs.items()})
+    return CallArguments(
+        tuple(map(filled, call.args)), {key: filled(item) for key, item in call.kwargs.items()}
+    )
 
 
 def resolve(link: Link, outputs: Outputs) -> Ref:

@@ -12,6 +12,7 @@ from rnncli.errors import InputError, listed
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
 from rnncli.readers.packages import needed
+from rnncli.readers.refusal import RefusedError
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."
+MOST_NESTED = 400
+"""Models in models nest deeper than layers do; still far below Python's recursion limit."""
 
 
 @dataclass
@@ -99,7 +102,7 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
             config = orjson.loads(text)
         except orjson.JSONDecodeError:
             config = json.loads(text)
-        fault = "nested too deeply" if nested.is_too_deep(config) else None
+        fault = "nested too deeply" if nested.is_too_deep(config, MOST_NESTED) else None
     except ValueError:
         fault = "not JSON"
     except RecursionError:
@@ -115,7 +118,7 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
             return archive.read("config.json"), archive.read("model.weights.h5")
-    except zips.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
@@ -152,7 +155,7 @@ def _content(source: Source) -> bytes:
         with zipfile.ZipFile(io.BytesIO(held)) as archive:
             zips.demand_room(archive, len(held), [inner])
             return archive.read(inner)
-    except zips.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{outer}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{outer}: there is no file {inner} in it.", _inside(outer, held)) from None

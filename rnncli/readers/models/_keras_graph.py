@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.model import Node, Port, Ref
-from rnncli.readers.models._keras_calls import ADVICE, Call, Plan, flat, leaves, resolve, resolved
+from rnncli.readers.models._keras_calls import ADVICE, CallArguments, Plan, flat, leaves, resolve, resolved
 from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Flattener:
         return Ref(name)
 
     def _called(
-        self, entry: Entry, path: str, number: int, call: Call, passed: Mapping[str, Any]
+        self, entry: Entry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
         """The nodes of one call, and a model's outputs; of a layer its first, whatever it returns."""
         self.count += 1

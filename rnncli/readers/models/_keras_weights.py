@@ -42,7 +42,7 @@ _FROZEN = frozenset({"moving_mean", "moving_variance"})
 _WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
 
 
-class Part(NamedTuple):
+class Sublayer(NamedTuple):
     """A layer inside a layer.
 
     prefix: of its variables' names, `forward/`.
@@ -62,30 +62,30 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
     return [name for name, option in pairs if not option or config.get(option, option != "bias_axes")]
 
 
-def parts(class_name: str, config: Mapping[str, Any]) -> list[Part]:
+def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
     """The layers that hold variables for it, in the order of `layer.weights`."""
     if class_name == "Bidirectional":
         layer = config["layer"]
         backward = config.get("backward_layer") or layer
         return [
-            Part("forward/", ("forward_layer",), layer),
-            Part("backward/", ("backward_layer",), backward),
+            Sublayer("forward/", ("forward_layer",), layer),
+            Sublayer("backward/", ("backward_layer",), backward),
         ]
     if class_name in _WRAPPERS:
-        return [Part("layer/", ("layer",), config["layer"])]
+        return [Sublayer("layer/", ("layer",), config["layer"])]
     if class_name == "RNN":
-        return [Part("", ("cell",), config["cell"])]
+        return [Sublayer("", ("cell",), config["cell"])]
     if class_name == "StackedRNNCells":
         names = unique(group_name(cell) for cell in config["cells"])
         return [
-            Part(f"{number}/", ("cells", name), cell)
+            Sublayer(f"{number}/", ("cells", name), cell)
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
     if class_name in ("Sequential", "Functional"):
         held = layers_of(config)
         names = unique(group_name(entry) for entry in held)
         return [
-            Part(f"{name_of(entry)}/", ("layers", name), entry)
+            Sublayer(f"{name_of(entry)}/", ("layers", name), entry)
             for name, entry in zip(names, held, strict=True)
         ]
     return []

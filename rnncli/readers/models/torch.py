@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import EngineError, InputError
 from rnncli.readers import zips
 from rnncli.readers.models import _modules
+from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.model import Modules
@@ -38,7 +39,7 @@ def _refuse_others(data: bytes, name: str) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data))
             files = archive.namelist()
-    except zips.RefusedError as error:
+    except RefusedError as error:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except Exception:  # of whatever kind: zipfile raises many for broken files
         raise InputError(f"{name}: it is a broken or truncated zip file.", ADVICE) from None

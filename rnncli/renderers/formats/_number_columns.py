@@ -18,7 +18,7 @@ ENOUGH_UNITS = 6
 """If fewer fit beside the names, numbers move below them when more fit there."""
 
 
-class Layout(NamedTuple):
+class ColumnLayout(NamedTuple):
     """Layout of the numbers of one table, which aligns those of different tensors.
 
     blocks: by the id of their Numbers.  gutter: width of each axis's labels.
@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     widths: Mapping[str, int]
 
     @classmethod
-    def of(cls, table: Table, view: View) -> Layout:
+    def of(cls, table: Table, view: View) -> ColumnLayout:
         """Return the layout of all numbers in `table`; loads NumPy only if there are any."""
         found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
         if not found:

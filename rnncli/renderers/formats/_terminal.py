@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rnncli.renderers.formats._looks import BETWEEN, INDENT, LOOKS, columns
-from rnncli.renderers.formats._number_columns import Layout
+from rnncli.renderers.formats._number_columns import ColumnLayout
 from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
 
 
@@ -72,7 +72,7 @@ def _width(table: Table) -> int:
 
 
 def _table(table: Table, view: View) -> RenderableType:
-    layout = Layout.of(table, view)
+    layout = ColumnLayout.of(table, view)
     *others, last = zip(*table.rows, strict=True) if table.rows else ((),)
     taken = sum(
         max(_natural(cells), cell_len(column.heading)) + len(BETWEEN)
@@ -171,14 +171,14 @@ def _bare(table: Table) -> RichTable:
     return drawing
 
 
-def _side_by_side(table: Table, layout: Layout, width: int) -> RichTable:
+def _side_by_side(table: Table, layout: ColumnLayout, width: int) -> RichTable:
     drawing = _bare(table)
     for row in table.rows:
         drawing.add_row(*(Text("\n").join(_lines(cell, layout, width)) for cell in row))
     return drawing
 
 
-def _stacked(table: Table, layout: Layout) -> Text:
+def _stacked(table: Table, layout: ColumnLayout) -> Text:
     """Put the texts of a row on one line, as far as they fit, and its numbers below."""
     width = columns(layout.view)
     lines: list[Text] = []
@@ -214,7 +214,7 @@ def _text_cell(cell: Cell) -> Text:
     )
 
 
-def _lines(cell: Cell, layout: Layout, width: int) -> Iterator[Text]:
+def _lines(cell: Cell, layout: ColumnLayout, width: int) -> Iterator[Text]:
     """Yield the lines of `cell`; in a cell of texts, all but the first are indented."""
     for position, part in enumerate(cell):
         if isinstance(part, Numbers):

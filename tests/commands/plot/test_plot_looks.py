@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from test_plots import case, sheet
 
-from rnncli.commands.plot import PlotFlags, figure, terminal
+from rnncli.commands.plot import PlotFlags, figure, half_blocks
 from rnncli.commands.plot.palette import STYLES, dark, mixed
 from rnncli.commands.plot.sheet import Scale
 from rnncli.errors import UsageError
@@ -67,7 +67,9 @@ def test_letters_that_a_font_has_are_drawn() -> None:
 
 
 def test_wide_names_keep_the_columns_of_a_terminal() -> None:
-    text = terminal.render(sheet(case("lstm", names=("온도", "h"))), STYLES["light"], View(width=80), "none")
+    text = half_blocks.render(
+        sheet(case("lstm", names=("온도", "h"))), STYLES["light"], View(width=80), "none"
+    )
     rows = [line for line in text.splitlines() if line.lstrip().startswith(("온도 ", "h "))]
     assert len(rows) == 2
     assert len({cell_len(row[: row.index(" ", len(row) - len(row.lstrip())) + 1]) for row in rows}) == 1

@@ -17,10 +17,10 @@ from rich.text import Text
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.plot import figure, terminal
+from rnncli.commands.plot import figure, half_blocks
 from rnncli.commands.plot.layout import arrange
 from rnncli.commands.plot.palette import STYLES, mixed
-from rnncli.commands.plot.sheet import Wanted, of_result, of_trace
+from rnncli.commands.plot.sheet import SheetSelection, of_result, of_trace
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers.page import View
@@ -55,11 +55,11 @@ def masked(shape: Any = (2, 5)) -> np.ndarray:
 
 
 def sheet(asked: Case, **wanted: Any) -> Any:
-    return of_trace(asked, tracing.trace(asked), Wanted(**wanted))
+    return of_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
 
 
 def result(asked: Case, **wanted: Any) -> Any:
-    return of_result(asked, compute.run(asked), Wanted(**wanted))
+    return of_result(asked, compute.run(asked), SheetSelection(**wanted))
 
 
 def titles(found: Any) -> list[list[str]]:
@@ -155,7 +155,7 @@ def test_what_is_no_number_leaves_the_scale_alone() -> None:
     found = sheet(asked)
     assert all(np.isfinite((scale.low, scale.high)).all() for scale in found.scales)
     assert figure.render(found, "png", LIGHT, None)
-    assert "?" in terminal.render(found, LIGHT, View(), "none")
+    assert "?" in half_blocks.render(found, LIGHT, View(), "none")
 
 
 def test_masked_steps_are_known_to_every_heat_map() -> None:
@@ -415,7 +415,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_terminal_colours_are_those_of_the_values() -> None:
     found = sheet(case("gru", shape=(1, 4, 2), units=2))
-    text = Text.from_ansi(terminal.render(found, LIGHT, View(width=100), "truecolor"))
+    text = Text.from_ansi(half_blocks.render(found, LIGHT, View(width=100), "truecolor"))
     lines = text.split("\n")
     place = next(i for i, line in enumerate(lines) if "update gate" in line.plain)
     values = found.rows[1].panels[0].values
@@ -428,20 +428,20 @@ def test_terminal_colours_are_those_of_the_values() -> None:
 @pytest.mark.parametrize("depth", ["none", "256", "truecolor"])
 def test_the_terminal_is_never_overrun(width: Any, depth: Any) -> None:
     found = sheet(case("bilstm", shape=(2, 300, 2), mask=masked((2, 300))), batch=1)
-    plain = Text.from_ansi(terminal.render(found, LIGHT, View(width=width), depth)).plain
+    plain = Text.from_ansi(half_blocks.render(found, LIGHT, View(width=width), depth)).plain
     assert max(map(len, plain.splitlines())) <= width
     assert re.search(r"a column: the mean of \d time steps", plain)
 
 
 def test_without_colour_shades_say_it_and_slashes_the_mask() -> None:
-    text = terminal.render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
+    text = half_blocks.render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
     assert text.isascii()
     assert "////////" in text
     assert re.search(r"gates +0 .* 1\n", text)
 
 
 def test_many_units_share_rows_in_the_terminal() -> None:
-    text = terminal.render(sheet(case("gru", units=256)), LIGHT, View(width=80), "none")
+    text = half_blocks.render(sheet(case("gru", units=256)), LIGHT, View(width=80), "none")
     assert len(text.splitlines()) < 160
     assert "a row: the mean of several units" in text
 

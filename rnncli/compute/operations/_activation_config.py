@@ -10,10 +10,10 @@ from rnncli.layers import activations
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.compute.operations._operation import Call
+    from rnncli.compute.operations._operation import OperationCall
 
 
-def activated(call: Call, x: Array, activation: Any) -> Array:
+def activated(call: OperationCall, x: Array, activation: Any) -> Array:
     """The activation of `x`.  Raises UnknownLayerError where the function is not Keras's."""
     if isinstance(activation, Mapping) and activation.get("class_name") != "function":
         from rnncli.compute.operations import compute

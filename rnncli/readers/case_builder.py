@@ -16,14 +16,14 @@ SEEDS = 1_000_000_000
 """Random seeds are below this, so that they are short enough to retype."""
 
 
-class Part(NamedTuple):
+class RawValue(NamedTuple):
     """Weights or states as they were read; None if there are none.  where: prefix of errors about them."""
 
     value: Any = None
     where: str = ""
 
 
-class Given(NamedTuple):
+class CaseOptions(NamedTuple):
     """The user's options other than inputs and layers, from flags or keyword arguments.
 
     drawn: the seed to use if none is given.
@@ -31,21 +31,21 @@ class Given(NamedTuple):
 
     arranging: ArrangeOptions
     drawn: int
-    weights: Part = Part()
-    initial_state: Part = Part()
+    weights: RawValue = RawValue()
+    initial_state: RawValue = RawValue()
     seed: int | None = None
     training: bool | None = None
     calls: int = 1
     all_layers: bool = False
     all_calls: bool = False
 
-    def completed(self, document: Document) -> Given:
+    def completed(self, document: Document) -> CaseOptions:
         """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
             raise InputError(f"{where}seed is {seed}.", f"The highest seed is {HIGHEST_SEED}.")
         weights, states = (
-            asked if asked.value is not None else Part(getattr(document, name), f"{where}{name}: ")
+            asked if asked.value is not None else RawValue(getattr(document, name), f"{where}{name}: ")
             for name, asked in (("weights", self.weights), ("initial_state", self.initial_state))
         )
         return self._replace(
@@ -61,13 +61,13 @@ def draw_seed() -> int:
     return random.randrange(SEEDS)
 
 
-def build(document: Document, stack: Stack, given: Given) -> tuple[Case, tuple[str, ...]]:
+def build(document: Document, stack: Stack, given: CaseOptions) -> tuple[Case, tuple[str, ...]]:
     """Return the Case and the remarks about its input.  Raises InputError if a part does not fit."""
     arranged = arrange(document, given.arranging)
     return case_of(arranged, stack, given.completed(document)), arranged.remarks
 
 
-def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
+def case_of(arranged: Arranged, stack: Stack, given: CaseOptions) -> Case:
     """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
     return Case(
@@ -85,12 +85,12 @@ def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
     )
 
 
-def weights(part: Part, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
+def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
     """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
     return None if part.value is None else fit.fitted(part.value, stack, input_shape, part.where)
 
 
-def states(part: Part, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
+def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
     """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
     if part.value is None:
         return None
