@@ -7,7 +7,7 @@ need them to mean what was meant when the model was saved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -115,11 +115,13 @@ class Module:
     nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
         what it puts out is what the next one gets.  Their weights are in Keras's layout.
     refused: why it cannot be computed, "" where it can.
+    stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
     refused: str = ""
+    stored: tuple[Mapping[str, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ class Modules:
 
     origin: the framework whose names the weights have, `PyTorch`.
     others: the shapes of the tensors that belong to no recurrent layer.
-    notes: what the file does not say, and is assumed.
+    notes: what was read differently from what the names say.
+    assumed: what the user says about it that the file does not, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"
@@ -138,3 +141,4 @@ class Modules:
     modules: tuple[Module, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...] = ()
+    assumed: Mapping[str, str] = field(default_factory=dict)
