@@ -48,7 +48,7 @@ def run(
         from rnncli.commands.run import model_check
 
         differences, disagreeing = model_check.compare_with_framework(model, given, found, *tolerances)
-        computed = replace(computed, differences=differences)
+        computed = replace(computed, differences=differences, reference=model.kind.framework(model.saved))
     answer = answers.ModelAnswer(
         computed, dict(found.stats), None, model.saved, given, found.layers, found.masks
     )

@@ -76,8 +76,9 @@ def _parse_assumptions(text: str) -> dict[str, str]:
     for item in text.split(","):
         name, sign, value = (part.strip() for part in item.partition("="))
         if not (name and sign and value) or name in found:
+            what = f"{name} is given twice" if name in found else f"{item.strip()!r} is not NAME=VALUE"
             raise UsageError(
-                f"--assume {text}: {item.strip()!r} is {'given twice' if name in found else 'no assumption'}.",
+                f"--assume {text}: {what}.",
                 "Write NAME=VALUE, several with commas between: --assume activation=relu,gates=iofg.",
             )
         found[name] = value

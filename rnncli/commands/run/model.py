@@ -126,7 +126,7 @@ def answer(wanted: Wanted) -> None:
         from rnncli.commands.run import model_check
 
         differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
-        result = replace(result, differences=differences)
+        result = replace(result, differences=differences, reference=model.kind.framework(model.saved))
     result = request.selected(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}

@@ -165,7 +165,7 @@ def assumptions(model: Modules) -> str:
             "recurrent_activation",
             {node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated},
         ),
-        *_by_layer("gates", {node.name: _order(model, node) for node in gated}),
+        *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
         *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in both}),
         *_by_layer(
             "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
@@ -181,9 +181,11 @@ def _option(node: Node, name: str, default: str) -> str:
     return str(cell_of(node)["config"].get(name, default))
 
 
-def _order(model: Modules, node: Node) -> str:
-    """The order of the gates in the file."""
-    own = OWN[class_of(node)]
+def order_of_gates(model: Modules, node: Node) -> str:
+    """The order of the gates in the file, `ifgo`; "" for a layer without gates."""
+    own = OWN.get(class_of(node), "")
+    if not own:
+        return ""
     chosen = gate_orders(model.assumed.get("gates", ""))
     return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][class_of(node)])
 

@@ -109,6 +109,10 @@ def outputs(
     """
     from rnncli import compute
 
+    if framework(model) == "PyTorch":
+        from rnncli.compute.models import _torch_layers
+
+        return _torch_layers.outputs(model, inputs, cases)
     return {
         f"{layer}/{tensor.name}": tensor.values
         for layer, (_, shown) in cases.items()
@@ -181,7 +185,10 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
         case = Case(
-            Stack((spec,)), np.ascontiguousarray(array, spec.config["dtype"]), weights=dict(node.weights)
+            Stack((spec,)),
+            np.ascontiguousarray(array, spec.config["dtype"]),
+            weights=dict(node.weights),
+            seed=None,
         )
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield Part(node.name, case, result)
