@@ -7,11 +7,35 @@ need them to mean what was meant when the model was saved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+
+
+class SavedModel(Protocol):
+    """What the values of all readers have.
+
+    kind: the file in `rnncli.compute.models` that runs it.
+    file: what errors call it.
+    origin: the framework and version that saved it, `Keras 2.4.0`.
+    notes: what was read differently from what the framework would read, and what was assumed.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def file(self) -> str:
+        """See above."""
+
+    @property
+    def origin(self) -> str:
+        """See above."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,8 @@ class Graph:
         initial states gets the mask of its input too.
     """
 
+    kind: ClassVar[str] = "keras"
+
     file: str
     origin: str
     nodes: tuple[Node, ...]
@@ -89,11 +115,13 @@ class Module:
     nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
         what it puts out is what the next one gets.  Their weights are in Keras's layout.
     refused: why it cannot be computed, "" where it can.
+    stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
     refused: str = ""
+    stored: tuple[Mapping[str, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,11 +130,15 @@ class Modules:
 
     origin: the framework whose names the weights have, `PyTorch`.
     others: the shapes of the tensors that belong to no recurrent layer.
-    notes: what the file does not say, and is assumed.
+    notes: what was read differently from what the names say.
+    assumed: what the user says about it that the file does not, `{"activation": "relu"}`.
     """
+
+    kind: ClassVar[str] = "modules"
 
     file: str
     origin: str
     modules: tuple[Module, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...] = ()
+    assumed: Mapping[str, str] = field(default_factory=dict)

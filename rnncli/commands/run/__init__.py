@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnncli.cli import request
 from rnncli.cli.flags import (
     CheckFlags,
     FailOnNan,
@@ -47,6 +48,7 @@ def run(
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     shown.demand_calls(run)
+    request.demand_model(run)
     if run.model is None and (stream or keep_going):
         from rnncli.commands.run import stream as streaming
 
@@ -56,11 +58,11 @@ def run(
     from rnncli.commands.run import batch
 
     names = tuple(select or ())
-    request = batch.RunRequest(input, layer, run, check, output, shown, names, stats, fail_on_nan, memory)
+    asked = batch.RunRequest(input, layer, run, check, output, shown, names, stats, fail_on_nan, memory)
     if run.model is None:
-        batch.answer(request)
+        batch.answer(asked)
         return
     from rnncli.commands.run import model
 
     model.demand(shown, stream=stream or keep_going, memory=memory)
-    model.answer(request)
+    model.answer(asked)
