@@ -11,7 +11,6 @@ from rnncli.compute.models._graph import recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs, fit_inputs
 from rnncli.compute.models._walk import follow
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import EngineError
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -78,16 +77,14 @@ def outputs(
 ) -> dict[str, Array]:
     """Every tensor as Keras has it: of its run of the model, else of the layer asked to return more.
 
-    Raises EngineError for a model of Keras 2, which today's Keras may read otherwise.
+    A model of Keras 2 is run by tf_keras, as today's Keras may read it otherwise.
+    Raises EngineError where that is not installed, LayerError where Keras cannot run the model.
     """
     from rnncli import compute
-    from rnncli.compute.models import _keras_backend
+    from rnncli.compute.models import _keras_backend, _tf_keras
 
     if model.generation < 3:
-        raise EngineError(
-            f"--check: {model.file} was saved by {model.origin}, which today's Keras may read otherwise.",
-            "Leave --check out; models of Keras 2 are not checked yet.",
-        )
+        return _tf_keras.outputs(model, path, inputs, cases)
     named: dict[str, Array] = {}
     for layer, arrays in _keras_backend.outputs(model, path, inputs).items():
         names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]
