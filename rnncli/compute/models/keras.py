@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph
@@ -29,7 +29,12 @@ __all__ = [
     "outputs",
     "recurrent_nodes",
     "run",
+    "stateful_layers",
 ]
+
+
+MASKS = True
+"""A graph makes its own masks, so that sequences can be padded."""
 
 
 def layer_names(model: Graph) -> tuple[str, ...]:
@@ -65,6 +70,22 @@ def run(
     from rnncli.compute.models import _keras_backend
 
     return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
+
+
+def stateful_layers(model: Graph) -> tuple[str, ...]:
+    """The layers that keep their state from one call to the next."""
+    return tuple(
+        node.name
+        for node in recurrent_nodes(_graph.with_modules(model))
+        if any(config.get("stateful") for config in (node.config, _inner(node.config)))
+    )
+
+
+def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config inside Bidirectional or TimeDistributed."""
+    layer = config.get("layer")
+    inner = layer.get("config") if isinstance(layer, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def framework(model: Graph) -> str:
