@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from rnncli.cli import request
 from rnncli.cli.flags import (
     CheckFlags,
@@ -17,6 +19,7 @@ from rnncli.cli.flags import (
     Streaming,
     WithStats,
 )
+from rnncli.commands.run.run_request import RunRequest
 
 SECTION = "Ask a layer"
 SUMMARY = "What does the layer return?"
@@ -49,20 +52,20 @@ def run(
     """
     shown.demand_calls(run)
     request.demand_model(run)
-    if run.model is None and (stream or keep_going):
-        from rnncli.commands.run import stream as streaming
-
-        streaming.demand(check.check or stats or fail_on_nan, stream=stream, memory=memory)
-        streaming.run(input, layer, run, output, select, shown=shown, keep_going=keep_going)
-        return
-    from rnncli.commands.run import batch
-
-    names = tuple(select or ())
-    asked = batch.RunRequest(input, layer, run, check, output, shown, names, stats, fail_on_nan, memory)
-    if run.model is None:
-        batch.answer(asked)
-        return
-    from rnncli.commands.run import model
-
-    model.demand(shown, stream=stream or keep_going, memory=memory)
-    model.answer(asked)
+    wanted = RunRequest(
+        input,
+        layer,
+        run,
+        check,
+        output,
+        shown,
+        tuple(select or ()),
+        stats,
+        fail_on_nan,
+        stream,
+        keep_going,
+        memory,
+    )
+    streamed = stream or keep_going
+    name = ("model_stream" if streamed else "model") if run.model else "stream" if streamed else "batch"
+    import_module(f"{__name__}.{name}").answer(wanted)

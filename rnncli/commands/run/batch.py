@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import progress, request, terminal
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
@@ -16,42 +15,26 @@ from rnncli.specs.memory import parse
 
 if TYPE_CHECKING:
     from rnncli.cli.request import Remarks
-
-
-class RunRequest(NamedTuple):
-    """The flags of one call of `rnncli run`."""
-
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    check: CheckFlags
-    output: OutputFlags
-    shown: Shown
-    select: tuple[str, ...]
-    stats: bool
-    fail_on_nan: bool
-    memory: str | None
-
-    @property
-    def needs_everything(self) -> bool:
-        """Return whether the whole result is needed before any of it can be written."""
-        whole = self.check.check or self.stats or self.fail_on_nan or self.shown.all_calls
-        return whole or not formats.get(format_of(self.output)).TRAITS.incremental
+    from rnncli.commands.run.run_request import RunRequest
 
 
 def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
-    deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
+    deliver = delivery(wanted.output, *wanted.reading)
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
-    case, remarks = request.case(
-        wanted.input, wanted.layer, wanted.run, all_layers=shown.all_layers, all_calls=shown.all_calls
-    )
+    case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
     plan = compute.plan(case, budget)
-    if len(plan) > 1 and not wanted.needs_everything:
+    if len(plan) > 1 and _can_grow(wanted):
         _in_chunks(wanted, case, plan, deliver, remarks)
     else:
         _whole(wanted, case, plan, deliver, remarks, budget)
+
+
+def _can_grow(wanted: RunRequest) -> bool:
+    """Whether the answer can be written before the last chunk is computed."""
+    whole = wanted.needs_whole_result or wanted.shown.all_calls
+    return not whole and formats.get(format_of(wanted.output)).TRAITS.incremental
 
 
 def _in_chunks(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import models, request
-from rnncli.cli.flags import Shown
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.compute.models import Cases
@@ -16,13 +15,13 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
-from rnncli.renderers.parts import head
+from rnncli.renderers.parts import SCHEMA, head
 from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
-    from rnncli.commands.run.batch import RunRequest
+    from rnncli.commands.run.run_request import RunRequest
     from rnncli.compute.models import ModelRun
     from rnncli.renderers.statistics import Stats
 
@@ -55,6 +54,8 @@ class ModelAnswer(RunAnswer):
         """As of a layer, with the model's file, inputs and layers instead of one input and one layer."""
         from rnncli.specs import to_config
 
+        if self.line is not None:
+            return self._short_document(view)
         inputs = {
             name: {"shape": list(array.shape), "dtype": str(array.dtype)}
             for name, array in self.inputs.items()
@@ -72,10 +73,21 @@ class ModelAnswer(RunAnswer):
             document["differences"] = dict(self.result.differences)
         return document
 
+    def _short_document(self, view: View) -> dict[str, Any]:
+        """The same for a line of a stream, whose lines all have the same model."""
+        return {
+            "schema": SCHEMA,
+            "line": self.line,
+            "engine": self.result.engine,
+            "model": {"file": self.model.file, "origin": self.model.origin},
+            "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
+        }
+
     def page(self, view: View) -> Page:
-        """One table, a row a tensor."""
+        """One table, one row per tensor."""
         dot, word = marks(view).dot, say("input", view.lang)
-        pieces = [
+        pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
+        pieces += [
             " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
             for name, array in self.inputs.items()
         ]
@@ -86,9 +98,10 @@ class ModelAnswer(RunAnswer):
         return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
 
 
-def demand(shown: Shown, *, stream: bool, memory: str | None) -> None:
+def demand(wanted: RunRequest) -> None:
     """UsageError for a flag that does not go with --model."""
-    named = {"--stream": stream, "--memory": memory is not None, "--all-calls": shown.all_calls}
+    models.demand_alone(*wanted.reading)
+    named = {"--memory": wanted.memory is not None, "--all-calls": wanted.shown.all_calls}
     for flag, given in named.items():
         if given:
             raise UsageError(
@@ -98,8 +111,8 @@ def demand(shown: Shown, *, stream: bool, memory: str | None) -> None:
 
 def answer(wanted: RunRequest) -> None:
     """Compute and show what is wanted."""
-    models.demand_alone(wanted.input, wanted.layer, wanted.run)
-    deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
+    demand(wanted)
+    deliver = delivery(wanted.output, *wanted.reading)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)

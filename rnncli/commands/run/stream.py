@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import request, sources, terminal
-from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
 from rnncli.cli.output import flowing
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
+from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import beyond
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
 from rnncli.readers import case_builder, formats
@@ -26,42 +27,54 @@ LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
 
-def demand(whole: bool, *, stream: bool, memory: str | None) -> None:
+def demand(wanted: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
-    if not stream:
+    if not wanted.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
-    if whole:
+    if wanted.needs_whole_result:
         raise UsageError("--stream answers line by line.", "Leave --check, --stats and --fail-on-nan out.")
-    if memory is not None:
+    if wanted.memory is not None:
         raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
 
 
-def run(
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    output: OutputFlags,
-    select: Sequence[str] | None,
-    *,
-    shown: Shown,
-    keep_going: bool,
-) -> None:
+def answer(wanted: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    sources.demand_one_reader(input, layer, run)
-    _demand_lines(input)
-    records = Records(input, layer, run, shown)
-    stream = Stream(records, run.engine)
+    demand(wanted)
+    sources.demand_one_reader(*wanted.reading)
+    demand_lines(wanted.input)
+    records = Records(*wanted.reading, wanted.shown)
+    stream = Stream(records, wanted.run.engine)
+
+    def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
+        for line, result in zip(lines, stream.answers(lines), strict=True):
+            if isinstance(result, RnncliError):
+                yield result
+            else:
+                yield RunAnswer(request.selected(result, wanted.select), line=line.number)
+
+    relay(answers, records.remarks, wanted)
+
+
+def relay(
+    answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
+    remarks: list[str],
+    wanted: RunRequest,
+) -> None:
+    """Read the lines of the input, and show the answer to each as it arrives.
+
+    answers: one for each line, in order.  remarks: those since the last answer; they are shown and removed.
+    """
     bad, empty = 0, True
-    file, where = sources.opened(input)
-    with file, flowing(output, input, layer, run) as show:
+    file, where = sources.opened(wanted.input)
+    with file, flowing(wanted.output, *wanted.reading) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
-            for line, answer in zip(lines, stream.answers(lines), strict=True):
+            for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
-                    terminal.remark(records.remarks, output.quiet)
-                    records.remarks.clear()
-                    show(RunAnswer(request.selected(answer, select), line=line.number))
-                elif keep_going:
+                    terminal.remark(remarks, wanted.output.quiet)
+                    remarks.clear()
+                    show(answer)
+                elif wanted.keep_going:
                     terminal.complain(answer)
                     bad += 1
                 else:
@@ -73,7 +86,7 @@ def run(
         raise DisagreementError(f"{lines_were} not answered.", "See the messages above.")
 
 
-def _demand_lines(input: InputFlags) -> None:
+def demand_lines(input: InputFlags) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError(
@@ -124,7 +137,7 @@ class Records:
 
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
-        _demand_a_whole_value(line)
+        demand_whole_value(line)
         document = ndjson.record(line.text, line.number, line.where)
         _demand_inputs_alone(document, line.name)
         options = self.given.arranging
@@ -181,7 +194,8 @@ def _arrays(raw: Any) -> list[Array]:
     return [array for array in arrays if array.ndim]
 
 
-def _demand_a_whole_value(line: Line) -> None:
+def demand_whole_value(line: Line) -> None:
+    """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
         raise InputError(
             f"{line.name}: a value starts here and continues on the next line.",

@@ -1,0 +1,35 @@
+"""What one call of `rnncli run` asks for: all of its flags as one value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+
+
+class RunRequest(NamedTuple):
+    """The flags of one call of `rnncli run`."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    check: CheckFlags
+    output: OutputFlags
+    shown: Shown
+    select: tuple[str, ...]
+    stats: bool
+    fail_on_nan: bool
+    stream: bool
+    keep_going: bool
+    memory: str | None
+
+    @property
+    def needs_whole_result(self) -> bool:
+        """Whether an answer needs every number before it can begin."""
+        return self.check.check or self.stats or self.fail_on_nan
+
+    @property
+    def reading(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
+        """The groups that may name a file to read."""
+        return self.input, self.layer, self.run
