@@ -105,9 +105,9 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
                 f"{typed(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
+        owners = list(dict.fromkeys(spec.class_name for spec in having or stack))
         raise UsageError(
-            f"{typed(name, value)}: {', '.join(dict.fromkeys(s.class_name for s in having)) or classes} "
-            "does not have it.",
+            f"{typed(name, value)}: {', '.join(owners)} {'does' if len(owners) == 1 else 'do'} not have it.",
             f"These have it: {', '.join(who_has(name))}.",
         )
 
