@@ -210,7 +210,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     if shown:
         atol, rtol = check.tolerances
         raise DisagreementError(
-            f"{', '.join(shown)}differs from TensorFlow.",
+            f"{', '.join(shown)} {'differs' if len(shown) == 1 else 'differ'} from TensorFlow.",
             f"They differ by more than --atol {atol:g} and --rtol {rtol:g} allow.",
         )
 

@@ -285,8 +285,7 @@ def layer(text: str) -> list[Any]:
         return [text]
     from rnncli.readers.formats import json
 
-    config = json.load(named(text[1:]))
-    return config if isinstance(config, list) else [config]
+    return [json.load(named(text[1:]))]
 
 
 def _demand_no_model(text: str) -> None:

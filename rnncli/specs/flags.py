@@ -41,7 +41,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
     sources = [document_layer] if from_document else texts or ["lstm"]
     written = [item for source in sources for item in each(source)]
     if not written:
-        raise LayerError("the list of layers is empty.", "Write at least one, or leave `layer` out.")
+        raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
     names = [named(item) for item in written]
     if flags.get("bidirectional") is False and not from_document:
         _refuse_the_opposite([item for item, is_name in zip(written, names, strict=True) if is_name])

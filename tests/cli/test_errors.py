@@ -46,7 +46,7 @@ BAD = [
     (["run", INLINE, "--bias-initializer", "zeroes"], "zeroes", "Did you mean"),
     (["run", INLINE, "--activation", "tahn"], "tahn", "Did you mean"),
     (["run", INLINE, "--units", "0"], "units", ""),
-    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "contains 1, but the layer needs 2", ""),
+    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "has 1 state, but the layer needs 2", ""),
     (
         ["run", INLINE, "--initial-state", "[[[0, 0]], [[0, 0]]]"],
         "has shape (1, 2), but the layer needs (1, 3).",
@@ -135,7 +135,7 @@ def test_check_that_fails_still_prints_the_result(
     assert main(["run", INLINE, "--seed", "7", "--check"]) == 1
     streams = capfd.readouterr()
     assert "hidden_state" in streams.out
-    assert streams.err.startswith("rnncli: hidden_statediffers from TensorFlow.\n")
+    assert streams.err.startswith("rnncli: hidden_state differs from TensorFlow.\n")
     assert main(["run", INLINE, "--seed", "7", "--check", "--atol", "1e-3"]) == 0
 
 
