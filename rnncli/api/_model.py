@@ -81,7 +81,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     named += ["calls"] if (options.get("calls") or 1) > 1 else []
     if named:
         raise UsageError(
-            f"{named[0]} and model do not go together: a saved model has its own layers, weights and masks.",
+            f"{named[0]} cannot be combined with model: a saved model has its own layers, weights and masks.",
             f"Leave out {named[0]}, or describe a layer with layer=.",
         )
     if inputs is None:

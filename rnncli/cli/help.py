@@ -89,9 +89,10 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
         value = next(rest, None)
         if value is None or value in known or re.match(r"--\w", value):
             came = "nothing" if value is None else f"the flag {value}"
+            joined = f"{word}=VALUE" if word.startswith("--") else f"{word}VALUE"
             raise UsageError(
                 f"{word} needs a value, but {came} follows it.",
-                f"Write a value that starts with a dash as {word}=VALUE." if value else "",
+                f"Write a value that starts with a dash as {joined}." if value else "Add its value.",
             )
 
 
@@ -112,6 +113,8 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         return UsageError(f"{name} does not take a value.", f"Write {name} alone, or leave it out.")
     if isinstance(error, typer.BadParameter) and error.param is not None:
         names = getattr(error.param, "opts", [])
+        if not error.message and error.ctx is not None:
+            return UsageError(f"{error.param.make_metavar(error.ctx)} is missing.", advice)
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     return UsageError(_sentence(error.format_message()), advice)
 
@@ -135,5 +138,6 @@ def _sentence(text: str) -> str:
     text = re.sub(r"\bint( range)?$", "integer", text.strip().rstrip("."))
     text = re.sub(r"\bfloat( range)?$", "number", text)
     text = re.sub(r"is not in the range x>=(\S+)", r"is less than \1", text)
+    text = re.sub(r"^Got unexpected extra argument(?:\(s\)|s)? \((.*)\)$", r"unexpected argument: \1", text)
     text = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is not between \1 and \2", text)
     return f"{text[:1].lower()}{text[1:]}." if text else "not understood."

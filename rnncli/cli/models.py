@@ -112,8 +112,10 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     if named:
         flag = f"--{named[0].replace('_', '-')}"
         raise UsageError(
-            f"{flag} and --model do not go together: a saved model has its own layers, weights and masks.",
-            f"Leave out {flag}, or describe a layer with --layer.",
+            f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
+            f"Leave out {flag}."
+            if flag == "--layer"
+            else f"Leave out {flag}, or describe a layer with --layer.",
         )
 
 

@@ -136,7 +136,8 @@ def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bo
         inner.config.get(name) for spec in stack for inner in walk(spec) for name in DRAWN
     )
     if run.calls > 1 and not stateful and not drawn:
-        return (f"all {run.calls} calls return the same numbers: add --stateful to keep the state",)
+        every = "both" if run.calls == 2 else f"all {run.calls}"
+        return (f"{every} calls return the same numbers: add --stateful to keep the state",)
     return ()
 
 

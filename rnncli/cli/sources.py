@@ -60,7 +60,7 @@ def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
             f"{name}: sequences differ in length: [0] has {len(raw[0])}, [{first}] has {len(raw[first])}.",
-            "Pad the shorter ones with --pad post; the model makes its own mask.",
+            "Pad the shorter ones with --pad post; they are masked only if the model itself does so.",
         )
     value, post = flags.pad_value or 0.0, flags.pad == "post"
     return np.stack(
@@ -285,8 +285,7 @@ def layer(text: str) -> list[Any]:
         return [text]
     from rnncli.readers.formats import json
 
-    config = json.load(named(text[1:]))
-    return config if isinstance(config, list) else [config]
+    return [json.load(named(text[1:]))]
 
 
 def _demand_no_model(text: str) -> None:

@@ -60,7 +60,7 @@ def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
         if asked not in (None, "", "txt", own):
             raise UsageError(
                 f"{flag} {said}: the sample {sample.name} is {own}, and it is printed unchanged.",
-                f"rnncli samples {sample.name} -o {sample.file}",
+                f"Write it as it is: rnncli samples {sample.name} -o {sample.file}",
             )
 
 

@@ -34,7 +34,7 @@ def find(name: str) -> Initializer:
     found = _by_folded_name().get(_folded(name))
     if found is None:
         raise LayerError(
-            f"There is no initializer called {name}.",
+            f"there is no initializer called {name}.",
             did_you_mean(name, [snake_case(i) for i in everything()]),
         )
     return found

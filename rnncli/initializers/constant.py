@@ -84,14 +84,14 @@ def _window(config: Config, frames: int) -> Array:
         window = np.asarray(config["window"])
         if window.shape != (frames,):
             raise LayerError(
-                f"STFT got a window of {window.size} values for {frames} frames.", "Give one a frame."
+                f"STFT got a window of {window.size} values for {frames} frames.", "Give one value per frame."
             )
         return window
     try:
         from scipy.signal import get_window  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         raise EngineError(
-            f"The window {config['window']!r} of STFT needs the package scipy.", "pip install scipy"
+            f"the window {config['window']!r} of STFT needs the package scipy.", "pip install scipy"
         ) from None
     try:
         return np.asarray(get_window(config["window"], frames, config["periodic"]))

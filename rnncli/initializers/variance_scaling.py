@@ -30,7 +30,7 @@ def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple
             return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
         except IndexError:
             raise LayerError(
-                f"Not all of input_axes and output_axes are in a weight of shape {shape}.",
+                f"not all of input_axes and output_axes are in a weight of shape {shape}.",
                 "Leave input_axes and output_axes out.",
             ) from None
     if len(shape) < 2:

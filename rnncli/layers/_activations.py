@@ -177,12 +177,12 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
     if isinstance(name, Mapping):
         name = _named_in(name)
     if not isinstance(name, str):
-        raise LayerError(f"An activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
+        raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _by_folded_name().get(_folded(name))
     if found is not None and found in _UNFIT:
-        raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
+        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
     if found is None:
-        raise LayerError(f"There is no activation called {name}.", did_you_mean(name, NAMES))
+        raise LayerError(f"there is no activation called {name}.", did_you_mean(name, NAMES))
     return found
 
 
@@ -237,7 +237,7 @@ def _named_in(config: Mapping[str, Any]) -> Any:
     if config.get("class_name") == "function":
         return config.get("config")
     raise LayerError(
-        f"The activation's config names the class {config.get('class_name')}, and only functions are known.",
+        f"the activation's config names the class {config.get('class_name')}, and only functions are known.",
         'Write its name, or {"class_name": "function", "config": "tanh"}.',
     )
 

@@ -67,7 +67,9 @@ class Bidirectional(Layer):
         ):
             raise LayerError(
                 "Bidirectional: both of its layers would run in the same direction.",
-                "Leave go_backwards out, or give a backward_layer whose go_backwards differs.",
+                "Leave go_backwards out."
+                if own is None
+                else f"Write go_backwards={not inner.config['go_backwards']} in backward_layer.",
             )
         for name in _COMMON:
             if own is not None and own.config[name] != inner.config[name]:
@@ -81,8 +83,8 @@ class Bidirectional(Layer):
         units = self.forward.cell.units, self.backward.cell.units
         if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
             raise LayerError(
-                f"Bidirectional: merge_mode {self.config['merge_mode']!r} wants halves of one size, "
-                f"and they have {units[0]} and {units[1]} units.",
+                f"Bidirectional: merge_mode {self.config['merge_mode']!r} needs equal halves, "
+                f"but they have {units[0]} and {units[1]} units.",
                 "Give both the same units, or use merge_mode 'concat'.",
             )
 

@@ -80,16 +80,21 @@ class Stack(Sequence[Spec]):
         name = layer.spec.class_name
         if not layer.input_rank or len(shape) == layer.input_rank:
             return
-        if index and len(shape) == 2:
-            before = self.layers[index - 1].spec.class_name
+        last = next((place for place in reversed(range(index)) if self.layers[place].recurrent), None)
+        if last is not None and (layer.input_rank, len(shape)) == (3, 2):
+            before = self.layers[last].spec.class_name
             raise LayerError(
-                f"layer {index} ({name}) needs (batch, timesteps, features), but layer {index - 1} "
+                f"layer {index} ({name}) needs (batch, timesteps, features), but layer {last} "
                 f"({before}) returns (batch, units).",
-                f"Give layer {index - 1} return_sequences=True.",
+                f"Give layer {last} return_sequences=True.",
             )
-        before = f"layer {index - 1} ({self.layers[index - 1].spec.class_name})" if index else "the input"
+        before = (
+            f"layer {index - 1} ({self.layers[index - 1].spec.class_name}) returns"
+            if index
+            else "the input has"
+        )
         raise LayerError(
-            f"layer {index} ({name}) needs an input of {layer.input_rank} axes, and {before} has "
+            f"layer {index} ({name}) needs an input of {layer.input_rank} axes, but {before} "
             f"{len(shape)}: {format_shape(shape)}.",
             f"Leave layer {index} out, or give it an input of {layer.input_rank} axes.",
         )

@@ -20,12 +20,13 @@ AT_ONCE = 2**21
 """Bytes of a large text that are decoded at a time."""
 
 
-def utf8(source: Source) -> bytes:
+def utf8(source: Source, *advice: str) -> bytes:
     """Return the bytes of a UTF-8 text without the byte order mark.
 
+    advice: of the error for an empty source, other than that for an input.
     Raises InputError if they are UTF-16, UTF-32 or not text.
     """
-    data = source.content()
+    data = source.content(*advice)
     _demand_utf8(data, source.name)
     return data.removeprefix(UTF8_MARK)
 
@@ -67,5 +68,5 @@ def _decoded(data: bytes, first: int, name: str) -> str:
         line = data.count(b"\n", 0, error.start) + first
         raise InputError(
             f"{name}: line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
-            "Save it as UTF-8, or name its format with --input-format.",
+            "Save it as UTF-8; an input in another format needs --input-format.",
         ) from None

@@ -185,7 +185,8 @@ def _complete(class_name: str, given: Mapping[str, Any], *, deferred: bool = Fal
         config.update(_option(class_name, name, value))
     for name, option in options_of(class_name).items():
         if option.required and name not in config:
-            raise LayerError(f"{class_name} needs {name}.", _example(class_name))
+            needed = f"a {name}" if name in ("layer", "cell") else name
+            raise LayerError(f"{class_name} needs {needed}.", _example(class_name))
         config.setdefault(name, "float32" if option.kind == "dtype" else option.default)
     config = {name: "float32" if name == "dtype" and v is None else v for name, v in config.items()}
     spec = Spec(class_name, config, deferred)

@@ -223,7 +223,7 @@ def _refuse_the_endless(text: str, where: str) -> None:
     """
     place = f"{where}: " if where else ""
     if not text:
-        raise LayerError(f"{place}the expression is empty.", ADVICE)
+        raise LayerError(f"{place}the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
     if len(text) > LONGEST:
         raise LayerError(
             f"{place}the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE

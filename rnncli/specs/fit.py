@@ -104,7 +104,8 @@ def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str)
             raise InputError(f"{where}there is no state {name!r}.", did_you_mean(name, names))
     missing = [name for name in names if name not in states]
     if missing:
-        raise InputError(f"{where}{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(f"{where}{', '.join(missing)} {verb} missing.", f"Give {', '.join(names)}.")
     return [states[name] for name in names]
 
 
@@ -115,9 +116,12 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     Raises InputError if the number of states or a shape is wrong.
     """
     if len(given) != len(wanted):
-        names = ", ".join(info.name for info in wanted) or "none"
+        if not wanted:
+            raise InputError(f"{where}the layer has no states.", "Leave the initial state out.")
+        names = ", ".join(info.name for info in wanted)
         raise InputError(
-            f"{where}it contains {len(given)}, but the layer needs {len(wanted)}: {names}.",
+            f"{where}it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
+            f"{len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
     states = [

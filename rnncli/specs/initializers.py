@@ -67,23 +67,23 @@ def from_config(config: Mapping[str, Any]) -> Spec:
     name = config.get("class_name")
     if not isinstance(name, str):
         raise LayerError(
-            "The initializer's config has no class_name.", 'Write {"class_name": "Zeros", "config": {}}.'
+            "the initializer's config has no class_name.", 'Write {"class_name": "Zeros", "config": {}}.'
         )
     for key in config:
         if key not in _SERIALISED:
             raise LayerError(
-                f"The config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
+                f"the config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
             )
     given = config.get("config")
     if given is None:
         given = {}
     if not isinstance(given, Mapping):
         raise LayerError(
-            f"The config of {name} is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
+            f"the config of {name} is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
         )
     initializer = find(name)
     if initializer.needed and initializer.needed not in given:
-        raise LayerError(f"The config of {name} has no {initializer.needed}.", _signature(initializer))
+        raise LayerError(f"the config of {name} has no {initializer.needed}.", _signature(initializer))
     checked: dict[str, Any] = {}
     for key, value in given.items():
         _add(checked, initializer, str(key), value, None)
@@ -176,7 +176,9 @@ def _from_short_form(text: str) -> Spec:
     config: dict[str, Any] = {}
     for option, word in zip(initializer.options, words, strict=False):
         if not word.strip():
-            raise LayerError(f"Nothing stands for {option.name} in {_shown(text)}.", _signature(initializer))
+            raise LayerError(
+                f"no value is given for {option.name} in {_shown(text)}.", _signature(initializer)
+            )
         _add(config, initializer, option.name, _word(word.strip()), None)
     return Spec(initializer.class_name, config)
 
@@ -202,12 +204,14 @@ def _json(text: str) -> Mapping[str, Any]:
         deep = True
     except ValueError as error:
         raise LayerError(
-            f"The initializer's JSON cannot be read: {error}.", "Check its quotes and commas."
+            f"the initializer's JSON cannot be read: {error}.", "Check its quotes and commas."
         ) from None
     if deep:
-        raise LayerError("The initializer's JSON is nested too deeply.", "Keras's own configs are flat.")
+        raise LayerError(
+            "the initializer's JSON is nested too deeply.", 'Write {"class_name": "Zeros", "config": {}}.'
+        )
     if isinstance(value, dict):
         return value
     raise LayerError(
-        "The initializer's JSON is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
+        "the initializer's JSON is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
     )

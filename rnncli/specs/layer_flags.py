@@ -41,7 +41,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
     sources = [document_layer] if from_document else texts or ["lstm"]
     written = [item for source in sources for item in each(source)]
     if not written:
-        raise LayerError("the list of layers is empty.", "Write at least one, or leave `layer` out.")
+        raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
     names = [named(item) for item in written]
     if flags.get("bidirectional") is False and not from_document:
         _refuse_the_opposite([item for item, is_name in zip(written, names, strict=True) if is_name])
@@ -105,9 +105,9 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
                 f"{typed(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
+        owners = list(dict.fromkeys(spec.class_name for spec in having or stack))
         raise UsageError(
-            f"{typed(name, value)}: {', '.join(dict.fromkeys(s.class_name for s in having)) or classes} "
-            "does not have it.",
+            f"{typed(name, value)}: {', '.join(owners)} {'does' if len(owners) == 1 else 'do'} not have it.",
             f"These have it: {', '.join(who_has(name))}.",
         )
 

@@ -54,7 +54,7 @@ def read(class_name: str, own: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = checked(class_name, name, options[name], value, build)
         except LayerError as error:
             what = error.what.removeprefix(f"{class_name}: {name}=")
-            raise LayerError(f"{typed(name, value)}: {what[:1].lower()}{what[1:]}", error.advice) from None
+            raise LayerError(f"{typed(name, value)}: {what}", error.advice) from None
     return found
 
 

@@ -15,6 +15,7 @@ from rnncli.specs.expressions import CallExpression, Name, fault
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 STACKED = "StackedRNNCells"
+_EXAMPLES = {"size": "3", "sizes": "3", "rate": "0.5"}
 _CELLS = "For example StackedRNNCells([LSTMCell(3), GRUCell(2)])."
 
 Build = Callable[[Any], Spec]
@@ -35,12 +36,14 @@ def checked(class_name: str, name: str, option: Option, value: Any, build: Build
         return _choice(class_name, name, option, value)
     test, wanted = _PLAIN[option.kind]
     if not test(value):
-        raise LayerError(f"{class_name}: {name}={shown(value)} is not {wanted}.", _given(option))
+        raise LayerError(f"{class_name}: {name}={shown(value)} is not {wanted}.", _given(name, option))
     return tuple(value) if isinstance(value, list) else value
 
 
-def _given(option: Option) -> str:
-    return "" if option.required or option.default is None else f"Keras's default is {option.default!r}."
+def _given(name: str, option: Option) -> str:
+    if option.required and option.kind in _EXAMPLES:
+        return f"For example {name}={_EXAMPLES[option.kind]}."
+    return "" if option.default is None else f"Keras's default is {option.default!r}."
 
 
 def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
@@ -98,8 +101,15 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
     several = option.kind == "cells" and isinstance(value, (list, tuple))
     if several and not value:
         raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
-    made = tuple(_built(item, build, name) for item in value) if several else _built(value, build, name)
-    wanted = "a cell such as LSTMCell(3)" if option.kind == "cells" else "a layer such as LSTM(3)"
+    what, example = ("cell", "LSTMCell(3)") if option.kind == "cells" else ("layer", "LSTM(3)")
+    for item in value if several else (value,):
+        if not isinstance(item, (Call, Mapping, Spec)):
+            raise LayerError(
+                f"{class_name} needs a {what} with arguments, such as {example}, not {shown(item)}.",
+                f"Write the {what} with its arguments: {example}",
+            )
+    made = tuple(map(build, value)) if several else build(value)
+    wanted = f"a {what} such as {example}"
     for spec in made if isinstance(made, tuple) else (made,):
         if spec.class_name.endswith("Cell") != (option.kind == "cells"):
             raise LayerError(
@@ -146,15 +156,6 @@ def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
     if name not in ("cells", "dtype", *INERT):
         return f"{STACKED} has no argument '{name}'"
     return ""
-
-
-def _built(value: Any, build: Build, name: str) -> Spec:
-    if not isinstance(value, (CallExpression, Mapping, Spec)):
-        raise LayerError(
-            f"{name} needs a layer with arguments such as LSTM(3), not {shown(value)}.",
-            "For example LSTM(3).",
-        )
-    return build(value)
 
 
 def shown(value: Any) -> str:

@@ -46,7 +46,7 @@ BAD = [
     (["run", INLINE, "--bias-initializer", "zeroes"], "zeroes", "Did you mean"),
     (["run", INLINE, "--activation", "tahn"], "tahn", "Did you mean"),
     (["run", INLINE, "--units", "0"], "units", ""),
-    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "contains 1, but the layer needs 2", ""),
+    (["run", INLINE, "--initial-state", "[[[0, 0, 0]]]"], "has 1 state, but the layer needs 2", ""),
     (
         ["run", INLINE, "--initial-state", "[[[0, 0]], [[0, 0]]]"],
         "has shape (1, 2), but the layer needs (1, 3).",

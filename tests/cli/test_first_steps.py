@@ -86,7 +86,7 @@ def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfd
     [
         (
             ("run", "sentence", "-l", "gru", "-l", "ConvLSTM1D(4, 3)"),
-            "layer 1 (ConvLSTM1D) needs an input of 4 axes, and layer 0 (GRU) has 3: (1, 4, 3).",
+            "layer 1 (ConvLSTM1D) needs an input of 4 axes, but layer 0 (GRU) returns 3: (1, 4, 3).",
             "Leave layer 1 out, or give it an input of 4 axes.",
         ),
         (
@@ -104,6 +104,65 @@ def test_npz_without_tensors_leaves_stdout_empty(command: tuple[str, ...], capfd
 def test_the_advice_is_one_that_works(args: tuple[str, ...], said: str, advice: str, ask: Any) -> None:
     lines = ask(*args, code=2)[1].splitlines()
     assert lines[-2:] == [f"rnncli: {said}", advice]
+
+
+FOLLOWED = (
+    (("-l", "LSTM(-3)"), "For example units=3.", ("-l", "LSTM(units=3)")),
+    (("-l", "RNN(5)"), "Write the cell with its arguments: LSTMCell(3)", ("-l", "RNN(LSTMCell(3))")),
+    (("-l", "Bidirectional(LSTM)"), "arguments: LSTM(3)", ("-l", "Bidirectional(LSTM(3))")),
+    (
+        ("-l", "Bidirectional(LSTM(3), backward_layer=GRU(3))"),
+        "Write go_backwards=True in backward_layer.",
+        ("-l", "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"),
+    ),
+    (
+        ("-l", "Bidirectional(GRU(3, go_backwards=True))"),
+        "Leave go_backwards out.",
+        ("-l", "Bidirectional(GRU(3))"),
+    ),
+    (
+        ("-l", "LSTM(3)", "-l", "Dense(2)", "-l", "LSTM(3)"),
+        "Give layer 0 return_sequences=True.",
+        ("-l", "LSTM(3, return_sequences=True)", "-l", "Dense(2)", "-l", "LSTM(3)"),
+    ),
+    (("-l", "-l"), "Write a value that starts with a dash as -lVALUE.", ("-llstm",)),
+    (("--weights", "w.foo"), "save it in one of these formats.", ("--weights", "w.json")),
+    (("--initial-state", "[[[1, 1, 1]]]"), "Give one of each", ("--initial-state", "[[1, 1, 1], [1, 1, 1]]")),
+    (
+        ("-l", "dense", "--initial-state", "[[[1]]]"),
+        "Leave the initial state out.",
+        ("-l", "dense"),
+    ),
+    (("--mask", "[[true,"), "Is the file truncated?", ("--mask", "[[true, true, true, false]]")),
+)
+"""What is wrong, what the message says to do, and what it comes to."""
+
+
+@pytest.mark.parametrize(("wrong", "advice", "right"), FOLLOWED, ids=str)
+def test_advice_that_is_followed(
+    wrong: tuple[str, ...],
+    advice: str,
+    right: tuple[str, ...],
+    ask: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = {"kernel": [[1] * 12] * 5, "recurrent_kernel": [[1] * 12] * 3, "bias": [0] * 12}
+    (tmp_path / "w.json").write_text(json.dumps(weights))
+    assert advice in ask("run", "sentence", *wrong, code=2)[1].splitlines()[-1]
+    ask("run", "sentence", *right)
+
+
+@pytest.mark.parametrize("flag", ["--mask", "--weights", "--initial-state", "--layer"])
+def test_a_file_beside_the_input_is_not_told_of_its_format(flag: str, ask: Any, tmp_path: Path) -> None:
+    """--input-format is for the input alone."""
+    for name, text in (("a.foo", "[]"), ("a.json", ""), ("b.json", "[1] 2"), ("c.json", "[.1]")):
+        (tmp_path / name).write_text(text)
+        word = f"{'@' * (flag == '--layer')}{tmp_path / name}"
+        said = ask("run", "sentence", flag, word, code=2)[1]
+        assert "Give the format with" not in said
+        assert "CSV" not in said
 
 
 def test_help_is_a_word_too(ask: Any) -> None:

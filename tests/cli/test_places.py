@@ -22,7 +22,7 @@ Run = Callable[..., CompletedProcess[str]]
         (["--mask", "h.csv"], "h.csv: the mask is (1, 1)"),
         (["--mask-value", "nan", "--mask", "h.csv"], "h.csv: the mask is (1, 1)"),
         (["--weights", "w.npz"], "w.npz: kernel has shape (1, 1)"),
-        (["--initial-state", "[[1, 2]]"], "the command line: it contains 1, but the layer needs"),
+        (["--initial-state", "[[1, 2]]"], "the command line: it has 1 state, but the layer needs"),
         (["--initial-state", "[[1, 2], [3, 4]]"], "the command line: last_hidden_state has shape (2,)"),
         (["--initial-state", '{"foo": [1]}'], "the command line: there is no state 'foo'"),
         (["--input-axes", "time"], "x.json: the input is 3-D"),

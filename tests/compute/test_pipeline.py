@@ -128,8 +128,8 @@ class TestShapes:
                 X.shape,
                 "two outputs",
             ),
-            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, and the input has 4"),
-            (["ConvLSTM2D(2, 3)"], X.shape, "needs an input of 5 axes, and the input has 3"),
+            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, but the input has 4"),
+            (["ConvLSTM2D(2, 3)"], X.shape, "needs an input of 5 axes, but the input has 3"),
         ],
     )
     def test_that_do_not_fit_are_refused(

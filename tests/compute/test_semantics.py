@@ -331,7 +331,7 @@ class TestState:
         with pytest.raises((IndexError, ValueError)):
             oracle.built(oracle.made(expression), X)[0](X, initial_state=some(count))
         for engine in ("numpy", "tensorflow"):
-            with pytest.raises(InputError, match=f"contains {count}, but the layer needs 4"):
+            with pytest.raises(InputError, match=f"has {count} states?, but the layer needs 4"):
                 oracle.asked([expression], X, engine, initial_state=some(count))
 
     def test_bidirectional_halves_a_state_so_its_layers_have_to_keep_equally_many(self) -> None:

@@ -264,7 +264,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         ("zeross", "Did you mean zeros?"),
         ("", "no initializer"),
-        ("constant:", "Nothing stands for value"),
+        ("constant:", "no value is given for value"),
         ("constant:abc", "has to be a number"),
         ("constant:inf", "finite"),
         ("constant:nan", "finite"),

@@ -195,7 +195,7 @@ class TestCaseDocument:
             ('{"inputs": [[1]], "initial_state": 0}', "notes.json: initial_state is the number 0"),
             (
                 '{"inputs": [[1]], "inputs": [[2]]}',
-                "notes.json: the key 'inputs' stands twice in one object.",
+                "notes.json: the key 'inputs' appears twice in one object.",
             ),
             ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' stands twice"),
             ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' stands twice"),

@@ -114,7 +114,7 @@ class TestExpressions:
             ("Bidirectional(Dense(3))", "Dense cannot be run in both directions"),
             ("Bidirectional(ConvLSTM2D(4, 3))", "ConvLSTM2D cannot be run in both directions"),
             ("Bidirectional(LSTM(3), merge_mode='max')", "merge_mode='max' is not known"),
-            ("Bidirectional(LSTM)", "layer needs a layer with arguments such as LSTM(3), not LSTM"),
+            ("Bidirectional(LSTM)", "Bidirectional needs a layer with arguments, such as LSTM(3), not LSTM"),
             ("Bidirectional(LSTMCell(3))", "layer needs a layer such as LSTM(3), not LSTMCell"),
             ("Bidirectional(LSTM(3), backward_layer=LSTM(3))", "same direction"),
             (
@@ -299,7 +299,7 @@ class TestConfigs:
             ({"class_name": "Conv9D", "config": {}}, "there is no layer 'Conv9D'"),
             (
                 {"class_name": "Bidirectional", "config": {"layer": 3}},
-                "layer needs a layer with arguments such as LSTM(3), not 3",
+                "needs a layer with arguments, such as LSTM(3), not 3",
             ),
         ],
     )

@@ -134,7 +134,8 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]
         raise UsageError(f"{text}: an index must be a whole number.", example) from None
     axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"
     if len(parts) != len(shape):
-        raise UsageError(f"{text}: {len(parts)} indices given, but {axes}.", example)
+        given = f"{len(parts) or 'no'} {'index' if len(parts) == 1 else 'indices'} given"
+        raise UsageError(f"{text}: {given}, but {axes}.", example)
     for one, size, axis in zip(index, shape, info.axes, strict=True):
         if not -size <= one < size:
             raise UsageError(f"{text}: index {one} is out of range for {axis}: {axes}.", example)

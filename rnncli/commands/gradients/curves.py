@@ -187,13 +187,16 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
         raise UsageError(f"--of {text}: {part!r} is not an index for {axis}.", advice) from None
     except IndexError:
         raise UsageError(
-            f"--of {text}: {axis} has {length}, but the index is {part}.",
-            f"Indices run from 0 to {length - 1}, or back from -1." if length else "It is empty.",
+            f"--of {text}: index {part} is out of range for {axis} (0 to {length - 1}).",
+            "A negative index counts from the end: -1 is the last.",
         ) from None
     if isinstance(kept, int):
         return kept
     if not kept:
-        raise UsageError(f"--of {text}: {part} of {axis} is empty.", f"{axis} has {length}.")
+        raise UsageError(
+            f"--of {text}: {part} selects nothing of {axis} (0 to {length - 1}).",
+            "Write a number, or 0:2, or :.",
+        )
     return one
 
 

@@ -133,11 +133,11 @@ def _entry(case: Case, wanted: SheetSelection) -> SheetSelection:
     if not -count <= wanted.batch < count:
         raise UsageError(
             f"--batch {wanted.batch}: there is no such sequence.",
-            f"The input has {count}, counted from 0; -1 is the last.",
+            f"The sequences are 0 to {count - 1}; -1 is the last.",
         )
     if not _times(case, wanted):
         steps = case.inputs.shape[1]
-        raise UsageError("--steps: no time step is selected.", f"The input has {steps}, counted from 0.")
+        raise UsageError("--steps: no time step is selected.", f"The time steps are 0 to {steps - 1}.")
     return wanted._replace(batch=wanted.batch % count)
 
 

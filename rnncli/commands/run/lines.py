@@ -104,7 +104,7 @@ class Stream:
             return _said_of(line, error)
         if features != self._features:
             return InputError(
-                f"{line.name} has {features} features, but the previous lines have {self._features}.",
+                f"{line.name} has {_number_of(features)}, but the previous lines have {self._features}.",
                 "The weights are built once, for the features of the first line.",
             )
         return case
@@ -161,6 +161,10 @@ class Stream:
         if one.mask is not None or one.initial_state is not None:
             return object()
         return one.inputs.shape[1:]
+
+
+def _number_of(count: int) -> str:
+    return f"{count} feature" if count == 1 else f"{count} features"
 
 
 def _said_of(line: Line, error: RnncliError) -> RnncliError:

@@ -21,6 +21,7 @@ from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.readers.packages import needed
 
+RENAMED = "Rename the file, or save it in one of these formats."
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -83,10 +84,10 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(info.name for info in found if info.name[0] != "_" and not info.ispkg))
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, advice: str = "Give the format with --input-format.") -> str:
     """Return the format for a file's suffix, such as `ndjson` for `notes.jsonl`.
 
-    Raises InputError if the suffix is unknown.
+    advice: what to do if the suffix is unknown, which raises InputError.
     """
     suffix = path.suffix.lower()
     if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
@@ -98,7 +99,7 @@ def format_of(path: Path) -> str:
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
         f"{path}: {came}; known are {', '.join(by_suffix)}.",
-        f"{near if near.startswith('Did') else ''} Give the format with --input-format.".strip(),
+        f"{near if near.startswith('Did') else ''} {advice}".strip(),
     )
 
 
@@ -196,7 +197,8 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 
 
 def _load(source: Source, format: str | None) -> Any:
-    reader = _reader(source, format)
+    named = format_of(source.path, RENAMED) if format is None and source.path else format
+    reader = _reader(source, named)
     if hasattr(reader, "load"):
         return reader.load(source)
     return reader.read(source, ReadOptions()).inputs
@@ -236,7 +238,9 @@ def _bytes_of(path: Path, name: str) -> bytes:
             raise MemoryError
         return path.read_bytes()
     except MemoryError:
-        raise InputError(f"{name}: it does not fit in memory.", "Read a part of it, as a file.") from None
+        raise InputError(
+            f"{name}: it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
+        ) from None
     except PermissionError:
         raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:

@@ -110,14 +110,17 @@ def _demand_short(name: str, lines: Sequence[str], numbers: Sequence[int]) -> No
     """Raises InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
-            raise InputError(f"{name}: line {number} has a cell of more than 1000 characters.")
+            raise InputError(
+                f"{name}: line {number} has a cell of more than 1000 characters.",
+                "Give rows of numbers; to use another delimiter, add --delimiter.",
+            )
 
 
 def _said(delimiter: str) -> str:
     found = NAMED.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n':
         raise UsageError(
-            f"the delimiter {delimiter!r} is not one character.", f"Or its name: {', '.join(NAMED)}."
+            f"the delimiter {delimiter!r} is not one character.", f"Give one, or a name: {', '.join(NAMED)}."
         )
     return found
 

@@ -92,7 +92,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
         for key, _ in pairs:
             if key in seen:
                 raise InputError(
-                    f"{where}the key {key!r} stands twice in one object.", "Leave one of them out."
+                    f"{where}the key {key!r} appears twice in one object.", "Leave one of them out."
                 )
             seen.add(key)
 
@@ -122,11 +122,11 @@ def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Faul
     if position >= len(text.rstrip()):
         return _Fault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
     found = _short(text[position : position + 21].split("\n")[0].rstrip())
-    advice = "It must be JSON; for another format use --input-format."
+    advice = "It must be JSON; an input in another format needs --input-format."
     if a_line:
         advice = "Each line must be one JSON value."
     elif "after document" in message:
-        advice = "For several values, one per line, use --input-format ndjson."
+        advice = "An input of several values, one per line, needs --input-format ndjson."
     return _Fault(position, f"{message}, found `{found}`", advice)
 
 

@@ -37,7 +37,10 @@ def read(source: Source, options: ReadOptions) -> Document:
     if table is None:
         raise InputError(f"{source.name}: it has no rows.", "Give one row per time step.")
     if not rows.width:
-        raise InputError(f"{source.name}: it has the header {', '.join(table.header)} and no rows.")
+        raise InputError(
+            f"{source.name}: it has the header {', '.join(table.header)} and no rows.",
+            "Give one row of numbers per time step.",
+        )
     return rows.document(table)
 
 
@@ -90,7 +93,10 @@ class _Rows:
         keys = [cells[self._by].strip() for _, cells in table.cells()]
         width = len(next(iter(table.cells()))[1])
         if width == 1:
-            raise InputError(f"{table.name}: it has no column beside the batch column.")
+            raise InputError(
+                f"{table.name}: it has no column beside the batch column.",
+                "Add a column of numbers, or leave --batch-column out.",
+            )
         known = self._sequences
         members = (known.setdefault(key, len(known)) for key in keys)
         self._members.append(np.fromiter(members, np.int64, len(keys)))

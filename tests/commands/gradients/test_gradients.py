@@ -379,14 +379,14 @@ def test_what_a_text_names(text: Any, shown: Any, entries: Any) -> None:
         ("", "not a tensor"),
         ("hidden_states[0", "not a tensor"),
         ("hidden_state", "there is no tensor 'hidden_state'"),
-        ("hidden_states[2]", "batch has 2, but the index is 2"),
+        ("hidden_states[2]", "index 2 is out of range for batch"),
         ("hidden_states[0,0,0,0]", "3 axes, but 4 indices"),
         ("hidden_states[:]", "not an index for batch"),
         ("hidden_states[0,x]", "not an index for timesteps"),
-        ("hidden_states[0,3:1]", "empty"),
+        ("hidden_states[0,3:1]", "3:1 selects nothing of timesteps"),
         ("hidden_states[0,,1]", "'' is not an index for timesteps"),
         ("hidden_states[0," + "9" * 5000 + "]", "not an index for timesteps"),
-        ("hidden_states[0,99999999999999999999]", "timesteps has 4, but the index is 9999"),
+        ("hidden_states[0,99999999999999999999]", "index 99999999999999999999 is out of range for timesteps"),
     ],
 )
 def test_what_a_text_does_not_name(text: Any, said: Any) -> None:

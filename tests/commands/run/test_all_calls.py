@@ -132,8 +132,8 @@ def test_all_calls_needs_several(ask: Any) -> None:
     [
         (["--stateful"], "stateful has no effect in the first call: add --calls 2"),
         (["-l", "LSTM(3, stateful=True)"], "stateful has no effect in the first call: add --calls 2"),
-        (["--calls", "2"], "all 2 calls return the same numbers: add --stateful"),
-        (["--calls", "2", "--dropout", "0.5"], "all 2 calls return the same numbers: add --stateful"),
+        (["--calls", "2"], "both calls return the same numbers: add --stateful"),
+        (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: add --stateful"),
         (["--calls", "2", "--dropout", "0.5", "--training"], ""),
         (["--calls", "2", "--stateful"], ""),
         (

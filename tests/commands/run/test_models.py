@@ -156,9 +156,9 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--layer", "gru"), "--layer and --model do not go together"),
-        (("--seed", "1"), "--seed and --model do not go together"),
-        (("--calls", "2"), "--calls and --model do not go together"),
+        (("--layer", "gru"), "--layer cannot be combined with --model"),
+        (("--seed", "1"), "--seed cannot be combined with --model"),
+        (("--calls", "2"), "--calls cannot be combined with --model"),
         (("--memory", "1GB"), "--memory is for layers"),
         (("--assume", "activation=relu"), "--assume is for files without a graph"),
     ],
