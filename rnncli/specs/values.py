@@ -103,7 +103,7 @@ def _inner(class_name: str, name: str, option: Option, value: Any, build: Build)
         raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
     what, example = ("cell", "LSTMCell(3)") if option.kind == "cells" else ("layer", "LSTM(3)")
     for item in value if several else (value,):
-        if not isinstance(item, (Call, Mapping, Spec)):
+        if not isinstance(item, (CallExpression, Mapping, Spec)):
             raise LayerError(
                 f"{class_name} needs a {what} with arguments, such as {example}, not {shown(item)}.",
                 f"Write the {what} with its arguments: {example}",
