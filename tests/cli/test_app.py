@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rnncli.cli import app, catalog
+from rnncli.cli import app, catalog, terminal
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, expanded, given
 
 CONTRACT_FLAGS = """
@@ -198,7 +198,7 @@ def test_what_ends_a_program_has_its_exit_code(
         raise error
 
     monkeypatch.setattr(app, "load", broken)
-    monkeypatch.setattr(app.terminal, "silence_stdout", lambda: None)
+    monkeypatch.setattr(terminal, "silence_stdout", lambda: None)
     assert app.main(["run"]) == code
     assert capfd.readouterr().err.startswith(message)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from looks import drawn as table_of
 from results_by_hand import matrix
 
 from rnncli import layers, specs
@@ -18,13 +19,11 @@ from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
 from rnncli.layers.stack import Stack
-from rnncli.renderers import formats
-from rnncli.renderers.page import View
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
-def of(expression: str, **rest: object) -> Any:
+def of(expression: str, **rest: Any) -> Any:
     return combinations(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
 
 
@@ -43,7 +42,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_the_last_row_is_the_last_state() -> None:
-    drawn = rows_of(formats.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
+    drawn = rows_of(table_of(MatrixAnswer(of("LSTM(3)")), width=80))
     assert drawn == {
         "hidden_states[:, t, :]": ["·", "·", "·", "a"],
         "hidden_state": ["", "", "", "a"],
@@ -53,7 +52,7 @@ def test_the_last_row_is_the_last_state() -> None:
 
 
 def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
-    drawn = rows_of(formats.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
+    drawn = rows_of(table_of(MatrixAnswer(of("Bidirectional(LSTM(3))")), width=80))
     assert drawn == {
         "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
         "hidden_states[:, t, 3:]": ["b", "·", "·", "·"],
@@ -113,6 +112,8 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
     for same in found:
         first, *others = (_claims.evaluate(entry, tensors) for entry in same)
         for other in others:
+            assert first is not None
+            assert other is not None
             np.testing.assert_allclose(first, other, atol=1e-7)
 
 
@@ -120,7 +121,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
 def test_long_sequences_show_their_ends(width: Any) -> None:
     inputs = np.zeros((1, 50, 3), np.float32)
     made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
-    text = formats.render(MatrixAnswer(made), "table", View(width=width))
+    text = table_of(MatrixAnswer(made), width=width)
     assert "t=49" in text
     assert "t=25" not in text
     assert max(map(len, text.splitlines())) <= width

@@ -37,7 +37,7 @@ def stream(text: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 
 
-def alone(record: object, *flags: str) -> list[object]:
+def alone(record: object, *flags: str) -> list[Any]:
     done = subprocess.run(
         [RNNCLI, "run", json.dumps(record), "--seed", "1", "-f", "json", *flags],
         capture_output=True,
@@ -46,11 +46,11 @@ def alone(record: object, *flags: str) -> list[object]:
     return [output["values"] for output in json.loads(done.stdout)["outputs"]]
 
 
-def every(text: str) -> list[list[object]]:
+def every(text: str) -> list[list[Any]]:
     return [values(line) for line in text.splitlines()]
 
 
-def values(line: str) -> list[object]:
+def values(line: str) -> list[Any]:
     return [output["values"] for output in json.loads(line)["outputs"]]
 
 
