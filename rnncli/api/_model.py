@@ -37,7 +37,7 @@ def run(
     """
     from rnncli.commands.run import model as answers
 
-    model, given, remarks = _opened(inputs, layer, options)
+    model, given, remarks = _open_model(inputs, layer, options)
     engine = options.get("engine") or "auto"
     found = answers.computed(model, given, _returns(options), engine, everything=everything, stats=stats)
     computed = found.result
@@ -62,7 +62,7 @@ def run(
 
 def case(inputs: Any, layer: Any, options: Options) -> tuple[Case, tuple[str, ...]]:
     """The Case of the one layer that the model is narrowed to, `model.keras#gru`."""
-    model, given, remarks = _opened(inputs, layer, options)
+    model, given, remarks = _open_model(inputs, layer, options)
     part, notes = models.only(model, given, _returns(options))
     return part.case, (*remarks, *notes)
 
@@ -71,7 +71,7 @@ def _returns(options: Options) -> Returns:
     return models.Returns(options.get("return_sequences"), options.get("return_state"))
 
 
-def _opened(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
+def _open_model(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
     held = dict(options)
     described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
     named = ["layer"] if layer is not None else []

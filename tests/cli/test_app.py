@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from rnncli.cli import app, catalog, terminal
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, expanded, given
+from rnncli.cli.flags import (
+    CheckFlags,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    RunFlags,
+    collect_given,
+    expand_groups,
+)
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -124,7 +132,7 @@ def test_groups_are_spelled_out() -> None:
         """Help."""
         seen.extend([layer, output, more])
 
-    flat = expanded(command)
+    flat = expand_groups(command)
     names = list(inspect.signature(flat).parameters)
     assert names[0] == "layer"
     assert "units" in names
@@ -136,7 +144,7 @@ def test_groups_are_spelled_out() -> None:
 
 @pytest.mark.parametrize("group", [InputFlags, LayerFlags])
 def test_what_was_not_given_is_not_there(group: type[Any]) -> None:
-    assert given(group()) == {}
+    assert collect_given(group()) == {}
 
 
 def test_no_flag_stands_in_two_groups() -> None:

@@ -35,7 +35,7 @@ FactorLinks = tuple[FactorLink, ...]
 """Links of a product, or of a whole equation."""
 
 
-def explained(
+def explain_number(
     case: Case, result: Result, target: Target, depth: int = 1, terms: int | None = None
 ) -> Explanation:
     """Explain how `target` was computed.
@@ -58,11 +58,11 @@ def explained(
                 if link.node is not None:
                     (level if link.further else queue).append(link.node)
     value = source.value(source.node(target))
-    equations = tuple(_linked(equation, found) for equation in found.values())
+    equations = tuple(_drop_dead_links(equation, found) for equation in found.values())
     return Explanation(target, value, result.input_dtype, _equal(case, result, target), equations)
 
 
-def _linked(equation: Equation, found: dict[str, Equation]) -> Equation:
+def _drop_dead_links(equation: Equation, found: dict[str, Equation]) -> Equation:
     """Remove references to equations that are not in `found`."""
 
     def kept(factor: Factor) -> Factor:
@@ -77,7 +77,7 @@ def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation
     name = node.name if isinstance(node, Inner) else source.key(node)
     value = source.value(node)
     bare = Equation(source.key(node), name, source.place(node), value, value)
-    unusual = _masked(source, node, value)
+    unusual = _note_mask(source, node, value)
     if unusual is not None:
         note, links = unusual
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
@@ -92,7 +92,7 @@ def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation
         totals = _totals(source, node, base)
         applied = activations.get(function)(totals.astype("float64")[None])[0]
         place = bare.place.unit
-        bare = replace(bare, total=float(totals[place]), function=_spelled(function),
+        bare = replace(bare, total=float(totals[place]), function=_name_activation(function),
                        rounding=value - float(applied[place]))  # fmt: skip
     return _with_terms(replace(bare, symbols=symbols), products, most, source)
 
@@ -101,7 +101,7 @@ def _with_terms(
     equation: Equation, products: list[FactorLinks], most: int | None, source: CaseTrace
 ) -> tuple[Equation, list[FactorLink]]:
     """Add the products as terms, and their difference from the total."""
-    valued = [(_multiplied(links), links) for links in products]
+    valued = [(_multiply(links), links) for links in products]
     listed, left = valued[:most], valued[len(valued[:most]) :]
     others = Others(len(left), sum(value for value, _ in left)) if left else None
     total = sum(value for value, _ in valued)
@@ -111,13 +111,13 @@ def _with_terms(
     return made, [link for _, links in listed for link in links]
 
 
-def _multiplied(links: FactorLinks) -> float:
+def _multiply(links: FactorLinks) -> float:
     return prod(link.factor.value for link in links)
 
 
 def _size(links: FactorLinks) -> tuple[bool, float]:
     """Sort key: non-finite products first, since they make the sum non-finite, then the largest."""
-    value = _multiplied(links)
+    value = _multiply(links)
     return value == value, -abs(value)
 
 
@@ -136,15 +136,15 @@ def _totals(source: CaseTrace, node: Node, gate: str) -> Array:
     return total + weights["bias"] if "bias" in weights else total
 
 
-def _spelled(function: Any) -> str:
+def _name_activation(function: Any) -> str:
     """Return the name of an activation."""
     return str(function) if isinstance(function, str) else str(getattr(function, "class_name", function))
 
 
-def _masked(source: CaseTrace, node: Node, value: float) -> tuple[Note, FactorLinks] | None:
+def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, FactorLinks] | None:
     """Return the note on a number that was not computed because of the mask; None for any other."""
     if isinstance(node, OutputEntry):
-        return _blanked(source, node, value)
+        return _note_masking(source, node, value)
     if source.status(node) == "computed":
         return None
     if node.name != RETURNED and node.name not in source.loop(node).states:
@@ -164,7 +164,7 @@ def _masked(source: CaseTrace, node: Node, value: float) -> tuple[Note, FactorLi
     return Note("start"), (FactorLink(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
 
 
-def _blanked(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
+def _note_masking(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
     """Same for Masking: an input that was not passed on."""
     said, _ = source.equation(node)
     if said.terms != (Product((LayerInput(),)),):
@@ -231,7 +231,7 @@ class _Spread:
         if function not in IDENTITY:
             row = self.source.row(other).astype("float64")
             value = float(activations.get(function)(row[None])[0, node.unit])
-            name = f"{_spelled(function)}({name})"
+            name = f"{_name_activation(function)}({name})"
         return FactorLink(Factor(name, value), other)
 
     def _before(self, part: str, unit: int, name: str) -> FactorLink:
@@ -363,7 +363,7 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     infos = locate.infos(stack, shape)
     target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
     result = tracing.trace(wide)
-    found = explained(case, result, target, depth, terms)
+    found = explain_number(case, result, target, depth, terms)
     return found, replace(result, stack=case.stack)
 
 

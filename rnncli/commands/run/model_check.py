@@ -33,7 +33,7 @@ def held(
     result = found.result
     others = tuple(tensor._replace(values=theirs[tensor.name]) for tensor in result.outputs)
     keras = replace(result, outputs=others)
-    return compare.differences(result, keras), compare.disagreeing(result, keras, atol, rtol)
+    return compare.differences(result, keras), compare.find_disagreements(result, keras, atol, rtol)
 
 
 def _tensors(model: Model, inputs: Mapping[str, Array], found: ModelResult) -> dict[str, Array]:

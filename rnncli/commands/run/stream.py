@@ -51,7 +51,7 @@ def run(
     records = Records(input, layer, run, shown)
     stream = Stream(records, run.engine)
     bad, empty = 0, True
-    file, where = sources.opened(input)
+    file, where = sources.open_lines(input)
     with file, flowing(output, input, layer, run) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for line, answer in zip(lines, stream.answers(lines), strict=True):
@@ -59,7 +59,7 @@ def run(
                 if not isinstance(answer, RnncliError):
                     terminal.remark(records.remarks, output.quiet)
                     records.remarks.clear()
-                    show(RunAnswer(request.selected(answer, select), line=line.number))
+                    show(RunAnswer(request.select_tensors(answer, select), line=line.number))
                 elif keep_going:
                     terminal.complain(answer)
                     bad += 1
@@ -112,13 +112,13 @@ class Records:
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
-        self.given = request.given_of(input, run, self.stack, seed, **shown._asdict())
+        self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
         self.remarks = [
             *request.left_out(layer),
-            *(() if weights else request.newly_drawn(layer)),
+            *(() if weights else request.note_missing_weights(layer)),
             *request.missing(self.stack, run, stream=True),
         ]
         self._remarked: set[str] = set()

@@ -42,7 +42,7 @@ OPERATIONS = "operation"
 """The file of Keras 3's operations, which are no layers: `keras.ops.add`."""
 
 
-def known(class_name: str, module: str = "") -> bool:
+def is_known(class_name: str, module: str = "") -> bool:
     """Whether the class is computed here; module: where Keras says that it stands."""
     return _find(class_name, module) is not None
 

@@ -12,7 +12,7 @@ from rnncli.errors import InputError, did_you_mean
 from rnncli.layers import recurrent
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import _keras_chain
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusedError
 from rnncli.specs import nested
 
@@ -36,7 +36,7 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
 
     Raises InputError if there is none.
     """
-    config, held = _held(source, numbers=True)
+    config, held = _read_contents(source, numbers=True)
     configs = {_name(leaf): leaf for leaf in _leaves(config)}
     found = tuple(
         SavedLayer(name, _title(configs.get(name), arrays), arrays)
@@ -55,7 +55,7 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
     Raises InputError if the file has no config, if a name is unknown, if there are no recurrent layers, or
     if the layers cannot be run as a stack.
     """
-    config, _ = _held(source, numbers=False)
+    config, _ = _read_contents(source, numbers=False)
     if config is None:
         raise InputError(f"{source.name}: it contains weights but no config.", "Save the model as .keras.")
     known = {_name(leaf): leaf for leaf in _leaves(config)}
@@ -78,14 +78,14 @@ def layers(source: Source, names: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 def left_out(source: Source) -> list[str]:
     """Return the layers that `layers` skips if none are named, such as `Dense(1)`; InputLayer is omitted."""
-    leaves = list(_leaves(_held(source, numbers=False)[0]))
+    leaves = list(_leaves(_read_contents(source, numbers=False)[0]))
     kept = (*recurrent(), "InputLayer")
     return [_title(leaf, ()).removesuffix("()") for leaf in leaves if _kind(leaf) not in kept]
 
 
 def config(source: Source, text: str | bytes | None) -> Any:
     """The model's config, of config.json or of the older form's attribute; None where there is none."""
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     try:
         config = None if text is None else orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -136,19 +136,19 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     return " ".join(str(array.shape) for array in arrays)
 
 
-def _held(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
+def _read_contents(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
     """Return the model's config (None if there is none) and the contents of the HDF5 file."""
-    needed("h5py", "Keras's files")
+    import_package("h5py", "Keras's files")
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
-        text, data = unpacked(data, source.name)
+        text, data = unpack(data, source.name)
     if text is not None and not numbers:
         return config(source, text), hdf5.Held(None, ())
     held = hdf5.read(data, source.name, ADVICE, numbers=numbers)
     return config(source, held.config if text is None else text), held
 
 
-def unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+def unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
     """config.json and the HDF5 file of a .keras file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

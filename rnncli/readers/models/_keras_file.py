@@ -12,7 +12,7 @@ from rnncli.errors import InputError, listed
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
 from rnncli.readers.formats import keras_model as files
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def stored(source: Source) -> Stored:
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
         version = _metadata(source, data)
-        text, data = files.unpacked(data, source.name)
+        text, data = files.unpack(data, source.name)
     held = hdf5.read_all(data, source.name, ADVICE)
     config = _parsed(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
@@ -128,7 +128,7 @@ def _metadata(source: Source, data: bytes) -> str:
             if "config.json" not in names or "model.weights.h5" not in names:
                 _raise_other(source, data, names)
             zips.demand_room(archive, 0, ["metadata.json"])
-            found = needed("orjson", "JSON").loads(archive.read("metadata.json"))
+            found = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
     except InputError:
         raise
     except Exception:  # of whatever kind: zipfile and zlib raise many for broken files

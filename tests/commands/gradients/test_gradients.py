@@ -14,7 +14,7 @@ from rnncli import layers as registry
 from rnncli.addresses import label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
-from rnncli.commands.gradients.curves import Verdict, judged, target_of
+from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
@@ -336,11 +336,11 @@ def test_numbers_that_are_masked_may_be_no_numbers() -> None:
     ],
 )
 def test_the_rule(norms: Any, verdict: Any) -> None:
-    assert judged(range(4), norms) == verdict
+    assert classify_curve(range(4), norms) == verdict
 
 
 def test_the_rule_goes_by_the_order_of_processing() -> None:
-    assert judged([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
+    assert classify_curve([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
 
 
 def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:

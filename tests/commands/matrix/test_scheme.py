@@ -67,11 +67,14 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge: Any) -> None:
-    assert same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+    assert (
+        same_numbers.build_scheme(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities()
+        == []
+    )
 
 
 def test_two_outputs_stay_apart() -> None:
-    found = same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = same_numbers.build_scheme(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -80,7 +83,7 @@ def test_two_outputs_stay_apart() -> None:
 
 def test_steps_that_a_mask_repeats_are_equal() -> None:
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = same_numbers.of(of("GRU(2)", mask=mask).results).identities()
+    (same,) = same_numbers.build_scheme(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -89,7 +92,9 @@ def test_other_numbers_are_not_called_equal() -> None:
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
-    assert same_numbers.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
+    assert same_numbers.build_scheme(results).identities() == [
+        ["hidden_states[:, -1, :]", "last_hidden_state"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = same_numbers.of(of(expression).results).identities()
+    found = same_numbers.build_scheme(of(expression).results).identities()
     assert found
     for same in found:
         first, *others = (_claims.evaluate(entry, tensors) for entry in same)

@@ -383,13 +383,13 @@ def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.Monkey
 
 def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    opened = call.opened
+    prepare = call.prepare
 
     def watched(case: Case, engine: str) -> Callable[[Case], Result]:
-        answer = opened(case, engine)
+        answer = prepare(case, engine)
         return lambda one: sizes.append(len(one.inputs)) or answer(one)  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(call, "opened", watched)
+    monkeypatch.setattr(call, "prepare", watched)
     answers = answers_in_process("LSTM(9, return_sequences=True)", *[np.ones((1, 2000, 1))] * 100)
     assert isinstance(next(answers), Result)
     assert 1 < sizes[0] < 50

@@ -248,7 +248,7 @@ def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways() -> None:
 
 def test_stats_are_numpy_s() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5)).astype(np.float32)
-    figures: Any = statistics.of(values, (-1, 1))
+    figures: Any = statistics.summarize(values, (-1, 1))
     wide = values.astype(np.float64)
     assert figures.min.value == wide.min()
     assert wide[figures.min.index] == wide.min()
@@ -262,17 +262,17 @@ def test_stats_are_numpy_s() -> None:
 
 
 def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths() -> None:
-    figures = statistics.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
+    figures = statistics.summarize(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
     assert figures.saturated == pytest.approx(2 / 5)
-    assert statistics.of(np.array([0.01])).saturated is None
+    assert statistics.summarize(np.array([0.01])).saturated is None
 
 
 def test_what_is_not_finite_is_counted_and_left_out() -> None:
-    figures: Any = statistics.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
+    figures: Any = statistics.summarize(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
     assert (figures.count, figures.nan, figures.infinite) == (4, 1, 2)
     assert figures.min.value == figures.max.value == 1.0
     assert figures.min.index == (0, 1)
-    nothing = statistics.of(np.array([np.nan]), (0, 1))
+    nothing = statistics.summarize(np.array([np.nan]), (0, 1))
     assert (nothing.min, nothing.mean, nothing.saturated, nothing.histogram) == (None, None, None, ())
 
 
