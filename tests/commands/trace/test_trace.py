@@ -19,7 +19,7 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.trace import Kept
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers import formats, statistics
-from rnncli.renderers.page import View, bar, heat, marks
+from rnncli.renderers.page import View, bar, marks
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -61,7 +61,7 @@ def test_every_number_is_shown_in_full() -> None:
 
 
 def test_bars_rise_with_values() -> None:
-    drawn = "".join(span.text for span in heat(np.linspace(0, 1, 8), 0, 1, View()))
+    drawn = "".join(bar(value, 0, 1, View()).text for value in np.linspace(0, 1, 8))
     assert drawn == marks(View()).bars
     assert bar(5.0, 0, 1, View()).text == "█"
     assert bar(-5.0, -1, 1, View()).text == "▁"
