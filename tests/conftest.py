@@ -16,13 +16,13 @@ import pytest
 from command import Completed, Run, environment
 from hypothesis import HealthCheck, settings
 
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to what they start
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-settings.register_profile("same", derandomize=True, **PATIENT)
-settings.register_profile("search", **PATIENT)
+settings.register_profile("same", PATIENT, derandomize=True)
+settings.register_profile("search", PATIENT)
 # A shell makes its background jobs ignore interrupts, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

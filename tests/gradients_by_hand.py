@@ -19,7 +19,7 @@ def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) 
 
 
 def decay(rate: float, steps: int = 5) -> np.ndarray:
-    return np.sqrt(3) * rate ** np.arange(steps - 1, -1, -1.0)
+    return np.asarray(np.sqrt(3) * rate ** np.arange(steps - 1, -1, -1.0))
 
 
 def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
@@ -44,7 +44,7 @@ EXPLODING = gradients(
     "simple_rnn", curve("hidden", decay(2.0, 100)), curve("input", [*decay(2.0, 99), np.nan])
 )
 
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "gradients": GradientsAnswer((LSTM,)),
     "gradients_against": GradientsAnswer((SIMPLE, LSTM, GRU)),
     "gradients_masked": GradientsAnswer((MASKED,)),

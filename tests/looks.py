@@ -25,12 +25,14 @@ VIEWS = {
 }
 
 
-def drawn(answer: Any, format: str = "table", **view: Any) -> str:
+def drawn(answer: Any, format: str = "table", **view: Any) -> Any:
+    """The text of an answer, or the bytes in a binary format."""
     return formats.render(answer, format, View(**view))
 
 
-def matches_golden(command: str, name: str, text: str) -> bool:
+def matches_golden(command: str, name: str, text: str | bytes) -> bool:
     """Compare with the golden file; WRITE_GOLDEN=1 rewrites it.  Look at it before committing."""
+    assert isinstance(text, str)
     path = GOLDEN / command / name
     if os.environ.get("WRITE_GOLDEN"):
         path.write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
+import keras as keras
 import numpy as np
 
 from rnncli import compute, specs
@@ -41,8 +41,9 @@ def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
     called(layers, inputs)
     for layer in layers:
         for part in (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)):
-            if getattr(part, "stateful", False) and getattr(part, "states", None) is not None:
-                for state in keras.tree.flatten(part.states):
+            states = getattr(part, "states", None)
+            if getattr(part, "stateful", False) and states is not None:
+                for state in keras.tree.flatten(states):
                     state.assign(np.zeros(state.shape))
     return layers
 

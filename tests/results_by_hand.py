@@ -169,7 +169,7 @@ ENGINES = (
     EngineInfo("torch", False, "", "pip install rnncli[torch]"),
 )
 
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "run": RunAnswer(sentence()),
     "checked": RunAnswer(sentence(differences={"hidden_states": 2.98e-8, "last_hidden_state": 0.0})),
     "both_ways": RunAnswer(both_ways()),

@@ -27,7 +27,7 @@ def test_a_text_is_what_numpy_takes(index: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/last_cell_state", " 0/last_cell_state ", "0/last_cell_state[ ]"])
-def test_without_an_index_it_is_the_whole(text):
+def test_without_an_index_it_is_the_whole(text: Any) -> None:
     found = addresses.parse(text)
     assert (found.label, found.numpy_index) == (Label("cell", last=True, layer=0), ())
 
@@ -48,7 +48,7 @@ def test_a_text_is_a_name_and_an_index(text: Any) -> None:
     assert caught.value.advice == "Write a name and an index, such as 'hidden_states[1,3,2]'."
 
 
-def test_one_of_the_tensors_is_named():
+def test_one_of_the_tensors_is_named() -> None:
     assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ("1", "x"))
     with pytest.raises(UsageError) as caught:
         addresses.named("hiden_states[0]", (STATES, CELL))
@@ -70,6 +70,6 @@ def test_one_of_the_tensors_is_named():
         ("forward_forget", Label("forward_forget", traced=True)),
     ],
 )
-def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name, meant):
+def test_a_name_says_what_the_tensor_is_and_the_other_way_round(name: Any, meant: Any) -> None:
     assert addresses.label(name) == meant
     assert str(meant) == name

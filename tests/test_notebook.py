@@ -12,13 +12,14 @@ from rnncli.commands.matrix.answer import combinations
 from rnncli.readers import arrange, formats, sample_files
 from rnncli.result import Result
 
-SENTENCE = np.float32(
+SENTENCE = np.array(
     [
         [0.1, 4.2, 1.5, 1.1, 2.8],
         [1.0, 3.1, 2.5, 0.7, 1.1],
         [0.3, 2.1, 1.5, 2.1, 0.1],
         [2.2, 1.4, 0.5, 0.9, 1.1],
-    ]
+    ],
+    np.float32,
 )
 ENGINES = pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
 
@@ -126,9 +127,9 @@ def test_step_7_bidirectional_returns_five(engine: str) -> None:
     result = run(CONSTANT.format(False), engine)
     assert shapes(result) == [("hidden_state", (1, 6)), *STATES]
     found = values(result)
-    oracle.near(found["hidden_state"], np.float32([[0.63031393] * 3 + [0.7038734] * 3]))
-    oracle.near(found["forward_last_hidden_state"], np.float32([[0.63031393] * 3]))
-    oracle.near(found["backward_last_hidden_state"], np.float32([[0.7038734] * 3]))
+    oracle.near(found["hidden_state"], np.array([[0.63031393] * 3 + [0.7038734] * 3], np.float32))
+    oracle.near(found["forward_last_hidden_state"], np.array([[0.63031393] * 3], np.float32))
+    oracle.near(found["backward_last_hidden_state"], np.array([[0.7038734] * 3], np.float32))
 
 
 @ENGINES
@@ -137,9 +138,9 @@ def test_step_8_bidirectional_with_every_time_step(engine: str) -> None:
     assert shapes(result) == [("hidden_states", (1, 4, 6)), *STATES]
     found = values(result)
     rows = [[forward] * 3 + [backward] * 3 for forward, backward in zip(FORWARD, BACKWARD, strict=True)]
-    oracle.near(found["hidden_states"], np.float32([rows]))
-    oracle.near(found["forward_last_hidden_state"], np.float32([[FORWARD[-1]] * 3]))
-    oracle.near(found["backward_last_hidden_state"], np.float32([[BACKWARD[0]] * 3]))
+    oracle.near(found["hidden_states"], np.array([rows], np.float32))
+    oracle.near(found["forward_last_hidden_state"], np.array([[FORWARD[-1]] * 3], np.float32))
+    oracle.near(found["backward_last_hidden_state"], np.array([[BACKWARD[0]] * 3], np.float32))
     assert result.outputs[1].equals == ("hidden_states[:, -1, :3]",)
     assert result.outputs[3].equals == ("hidden_states[:, 0, 3:]",)
 

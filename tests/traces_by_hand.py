@@ -81,7 +81,7 @@ def masked() -> Result:
 
 def both_ways() -> Result:
     """Return the traces of a Bidirectional LSTM whose outputs at masked steps are zeros."""
-    status = [("computed",), ("computed",), ("computed",), ("zeroed",)]
+    status: list[tuple[str, ...]] = [("computed",), ("computed",), ("computed",), ("zeroed",)]
     loops = [loop(LSTM, status, direction=one, path=f"{one}/") for one in ("forward", "backward")]
     return traced("bilstm", loops, (1, 4, 5), return_sequences=True)
 
@@ -109,7 +109,7 @@ def answer(
     return TraceAnswer(made, loops, stats_of(loops) if stats else {})
 
 
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "trace": answer(lstm()),
     "trace_unit": answer(lstm(), tracing.Kept(units=(1,))),
     "trace_masked": answer(masked()),

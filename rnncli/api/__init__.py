@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from rnncli.api import _case
-from rnncli.api._options import Options, spelled
+from rnncli.api._options import Options, expand_options
 from rnncli.api._shown import Report, view_of
 from rnncli.api._shown import RunResult as Result
 from rnncli.case import Case
@@ -22,7 +22,7 @@ from rnncli.errors import DisagreementError, UsageError
 __all__ = ["Report", "Result", "explain", "gradients", "matrix", "run", "shape", "trace"]
 
 
-@spelled
+@expand_options
 def run(
     inputs: Any = None,
     layer: Any = None,
@@ -57,12 +57,12 @@ def run(
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         return _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
-    asked = _case.asked(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+    asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     found = compute.run(asked.case, options.get("engine") or "auto", budget)
     apart: list[str] = []
     if held:
-        found, apart = compare.held(asked.case, found, *held, budget)
+        found, apart = compare.compare_with_keras(asked.case, found, *held, budget)
     found = _selected(Result.of(found), select)
     _demand(apart, first_nan(found) if fail_on_nan else None)
     figures = stats_of(found) if stats else {}
@@ -90,7 +90,7 @@ def _of_model(
     return found
 
 
-@spelled
+@expand_options
 def shape(
     inputs: Any = None, layer: Any = None, *, all_layers: bool = False, **options: Unpack[Options]
 ) -> Report:
@@ -106,13 +106,13 @@ def shape(
         sizes = _case.with_batch(_case.shape_of(options), stack)
         remarks: tuple[str, ...] = ()
     else:
-        case, remarks = _case.asked(inputs, layer, options)
+        case, remarks = _case.build_experiment(inputs, layer, options)
         stack, sizes = case.stack, case.inputs.shape
     found = outline.outline(stack, sizes, all_layers=all_layers)
     return Report("shape", stack, found, ShapeAnswer(found), remarks, view_of(options))
 
 
-@spelled
+@expand_options
 def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) -> Report:
     """Run all four combinations of return_sequences and return_state: `found.results[True, False]`."""
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
@@ -120,12 +120,12 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
     for name in ("return_sequences", "return_state"):
         if dict(options).get(name) is not None:
             raise UsageError(f"{name}: matrix shows every combination of it.", "Leave it out, or use run.")
-    case, remarks = _case.asked(inputs, layer, options)
+    case, remarks = _case.build_experiment(inputs, layer, options)
     found = combinations(case, options.get("engine") or "auto")
     return Report("matrix", case.stack, found, MatrixAnswer(found), remarks, view_of(options))
 
 
-@spelled
+@expand_options
 def trace(
     inputs: Any = None,
     layer: Any = None,
@@ -151,12 +151,12 @@ def trace(
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
-    case, remarks = _case.asked(inputs, layer, options)
+    case, remarks = _case.build_experiment(inputs, layer, options)
     wide = tracing.with_all_outputs(case)
     found = tracing.trace(wide)
     apart: list[str] = []
     if check:
-        found, apart = compare.held(wide, found, *_tolerances(atol, rtol))
+        found, apart = compare.compare_with_keras(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
@@ -164,7 +164,7 @@ def trace(
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
-@spelled
+@expand_options
 def explain(
     tensor: str,
     inputs: Any = None,
@@ -183,12 +183,12 @@ def explain(
     from rnncli.commands.explain.answer import ExplainAnswer
 
     _demand_steps(options)
-    case, remarks = _case.asked(inputs, layer, options)
+    case, remarks = _case.build_experiment(inputs, layer, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
 
-@spelled
+@expand_options
 def gradients(
     inputs: Any = None,
     layer: Any = None,
@@ -209,7 +209,7 @@ def gradients(
         raise UsageError(
             "gradients are computed by tensorflow, for one call without dropout.", "Leave engine out."
         )
-    case, remarks = _case.asked(inputs, layer, options)
+    case, remarks = _case.build_experiment(inputs, layer, options)
     if case.calls > 1:
         raise UsageError("gradients are computed for one call.", "Leave calls out.")
     cases = [case, *_against(case, against, options)]

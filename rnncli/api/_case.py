@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
+def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
     """Build the experiment.  more: further fields of the Case."""
     if options.get("model") is not None:
         from rnncli.api import _model
@@ -53,7 +53,7 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
         **more,
     )
     case, remarks = case_builder.build(document, stack, given)
-    unanswered = () if options.get("engine") == "tensorflow" else beyond.unanswered(case)
+    unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
     return Asked(case, (*remarks, *unanswered))
 
 
@@ -77,7 +77,7 @@ def with_batch(shape: Shape, stack: Stack) -> Shape:
 
 def _document(inputs: Any, options: Options, seed: int) -> Document:
     if options.get("input_shape") is not None:
-        return _made(inputs, options, seed)
+        return _make_document(inputs, options, seed)
     if options.get("fill") is not None:
         raise UsageError(
             f"fill={options.get('fill')!r} applies only to a generated input.", "Give its input_shape."
@@ -89,14 +89,14 @@ def _document(inputs: Any, options: Options, seed: int) -> Document:
     return Document(inputs=_sequences(inputs))
 
 
-def _made(inputs: Any, options: Options, seed: int) -> Document:
+def _make_document(inputs: Any, options: Options, seed: int) -> Document:
     if inputs is not None:
         raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
     shape = shape_of(options)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
         raise UsageError(f"input_shape {shape} has a size that is not a number.", "Give every size.")
-    return Document(inputs=arrange.made(sizes, options.get("fill") or "normal", seed, "float64"))
+    return Document(inputs=arrange.make_input(sizes, options.get("fill") or "normal", seed, "float64"))
 
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:

@@ -89,7 +89,7 @@ class Options(InputOptions, LayerOptions, RunOptions, ViewOptions, total=False):
     """All options."""
 
 
-def spelled(function: Function) -> Function:
+def expand_options(function: Function) -> Function:
     """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
 
     The function raises TypeError for an unknown option, and suggests the nearest one.

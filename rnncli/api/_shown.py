@@ -121,7 +121,7 @@ class RunResult(_Tables, result.Result):
 
     def __repr__(self) -> str:
         tensors = ", ".join(f"{tensor.name} {format_shape(tensor.values.shape)}" for tensor in self.outputs)
-        return f"<rnncli.Result {_written(self.stack)}, seed {self.seed}: {tensors}>"
+        return f"<rnncli.Result {_describe_stack(self.stack)}, seed {self.seed}: {tensors}>"
 
     def _answer(self) -> Answer:
         from rnncli.commands.run.answer import RunAnswer
@@ -160,13 +160,13 @@ class Report(_Tables):
         return held[name]
 
     def __repr__(self) -> str:
-        return f"<rnncli.{self.command} {_written(self.stack)}>"
+        return f"<rnncli.{self.command} {_describe_stack(self.stack)}>"
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]
 
 
-def _written(stack: Stack) -> str:
+def _describe_stack(stack: Stack) -> str:
     from rnncli.specs import describe
 
     return " -> ".join(describe(spec) for spec in stack)

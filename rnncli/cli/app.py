@@ -89,11 +89,11 @@ def load(name: str) -> click.Command:
 
     The module may define REFUSED, flags of a shared group that it rejects; its help omits them.
     """
-    from rnncli.cli.flags import expanded
+    from rnncli.cli.flags import expand_groups
 
     module = catalog.load(name)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, cls=Command, epilog=module.EXAMPLES)(expanded(getattr(module, name)))
+    single.command(name, cls=Command, epilog=module.EXAMPLES)(expand_groups(getattr(module, name)))
     command = typer.main.get_command(single)
     for param in command.params:
         if param.name in getattr(module, "REFUSED", ()):

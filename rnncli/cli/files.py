@@ -23,7 +23,7 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         return
     if not output.strip():
         raise UsageError("--output: the file name is empty.", "Name a file, or leave --output out.")
-    path = expanded(output)
+    path = expand_user(output)
     try:
         place = path.resolve(), path.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # a symlink loop, or a name that is too long
@@ -38,7 +38,7 @@ def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         )
 
 
-def expanded(text: str) -> Path:
+def expand_user(text: str) -> Path:
     """Return the path with `~` expanded.  Raises UsageError if there is no such user."""
     try:
         return Path(text).expanduser()
@@ -63,28 +63,28 @@ def _is(path: Path, other: str | int) -> bool:
 
 
 @contextmanager
-def opened(output: str) -> Iterator[IO[bytes]]:
+def open_output(output: str) -> Iterator[IO[bytes]]:
     """Open the file that --output names; it replaces the old one when the block ends without an error.
 
     Raises UsageError if it cannot be opened, written or moved into place, and BrokenPipeError if it is a
     pipe whose reader has gone.
     """
-    path = expanded(output)
+    path = expand_user(output)
     aside = not path.exists() or path.is_file()
     with _whole(path) if aside else nullcontext(path) as part:
-        with _said_of(output):
+        with _report_os_error(output):
             file = part.open("wb")
         try:
             yield cast("IO[bytes]", _File(file, output, seeks=aside))
         finally:
-            with _said_of(output):
+            with _report_os_error(output):
                 file.close()
 
 
 def write(output: str, data: str | bytes) -> None:
     """Write `data` to the file that --output names."""
     content = data.encode() if isinstance(data, str) else data
-    with suppress(BrokenPipeError), opened(output) as file:
+    with suppress(BrokenPipeError), open_output(output) as file:
         file.write(content)
 
 
@@ -101,11 +101,11 @@ class _File:
         return self._file.tell()
 
     def write(self, data: bytes) -> int:
-        with _said_of(self._output):
+        with _report_os_error(self._output):
             return self._file.write(data)
 
     def flush(self) -> None:
-        with _said_of(self._output):
+        with _report_os_error(self._output):
             self._file.flush()
 
     def __getattr__(self, name: str) -> Any:
@@ -113,7 +113,7 @@ class _File:
 
 
 @contextmanager
-def _said_of(output: str) -> Iterator[None]:
+def _report_os_error(output: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -131,7 +131,7 @@ def _whole(path: Path) -> Iterator[Path]:
     with tidily_ended():
         try:
             yield part
-            with _said_of(str(path)):
+            with _report_os_error(str(path)):
                 if place.exists():
                     part.chmod(stat.S_IMODE(place.stat().st_mode))
                 part.replace(place)

@@ -429,12 +429,12 @@ class Shown(NamedTuple):
             raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")
 
 
-def given(flags: Any) -> dict[str, Any]:
+def collect_given(flags: Any) -> dict[str, Any]:
     """Return the flags of a group that the command line set, by field."""
     return {name: value for name, value in flags._asdict().items() if value is not None}
 
 
-def expanded(function: Callable[..., None]) -> Callable[..., None]:
+def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
     """Return `function` with every group in its signature replaced by the flags of that group.
 
     A group may have `demand_sense`, which raises UsageError before the function is called.

@@ -87,7 +87,7 @@ def _parse_assumptions(text: str) -> dict[str, str]:
 
 def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     """The file, and the names behind a # that is no part of the file's own name."""
-    whole = sources.named(word)
+    whole = sources.find_source(word)
     if "#" not in word or (whole.path is not None and whole.path.exists()):
         return whole, ()
     file, _, names = word.rpartition("#")
@@ -96,17 +96,17 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
         raise UsageError(
             f"--model {word}: no layer is named behind the #.", f"For all layers: --model {file}"
         )
-    return sources.named(file), found
+    return sources.find_source(file), found
 
 
 def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """UsageError for a flag that describes a layer, where the model has its own."""
-    from rnncli.cli.flags import given
+    from rnncli.cli.flags import collect_given
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
     allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value"}
-    named = [name for flags in others.values() for name in given(flags) if name not in allowed]
+    named = [name for flags in others.values() for name in collect_given(flags) if name not in allowed]
     if run.calls > 1:
         named.append("calls")
     if named:

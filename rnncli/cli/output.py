@@ -143,7 +143,7 @@ def _quiet_end(output: str | None) -> Iterator[None]:
 def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
     if is_stdout(output):
         return nullcontext(cast("IO[bytes]", terminal.Stdout()))
-    return files.opened(output or "")
+    return files.open_output(output or "")
 
 
 def is_stdout(output: str | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from rnncli import addresses, specs
 from rnncli.case import Case, Document, Shape, format_shape, walk
 from rnncli.cli import sources
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, given
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, collect_given
 from rnncli.compute import beyond, checks
 from rnncli.errors import DisagreementError, UsageError, inside
 from rnncli.layers.stack import Stack
@@ -44,13 +44,15 @@ def case(
     if input.input_shape is None:
         document, name = sources.read(input)
     else:
-        (document, name), said = _made(input, stack_of(layer, Document()), run, seed)
+        (document, name), said = _make_input(input, stack_of(layer, Document()), run, seed)
     stack = stack_of(layer, document, name)
-    given = given_of(input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls)
+    given = collect_options(
+        input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls
+    )
     supplied = run.weights is not None or document.weights is not None
     demand_something_to_fill(layer, run, weights=supplied)
     asked, remarks = case_builder.build(document, stack, given)
-    unanswered = () if run.engine == "tensorflow" else beyond.unanswered(asked)
+    unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
     return asked, (
         *said,
         *remarks,
@@ -71,7 +73,7 @@ def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case
     return models.case(input, layer, run)
 
 
-def given_of(
+def collect_options(
     input: InputFlags, run: RunFlags, stack: Stack, seed: int, *, where: str = "", **shown: bool
 ) -> CaseOptions:
     """Collect what the flags give, reading their files.  seed: used if neither they nor the input set one."""
@@ -80,7 +82,7 @@ def given_of(
     def read(word: str | None, reader: Callable[[Source], Any]) -> RawValue:
         if word is None:
             return RawValue()
-        source = sources.named(word)
+        source = sources.find_source(word)
         return RawValue(reader(source), f"{source.name}: ")
 
     return CaseOptions(
@@ -97,7 +99,7 @@ def given_of(
 
 def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool) -> None:
     """Raise UsageError if an initializer is given but every weight is supplied."""
-    idle = next((name for name in given(layer) if name.endswith("_initializer")), None)
+    idle = next((name for name in collect_given(layer) if name.endswith("_initializer")), None)
     if weights and idle is not None:
         where = "the input" if run.weights is None else "--weights"
         raise UsageError(
@@ -106,7 +108,9 @@ def demand_something_to_fill(layer: LayerFlags, run: RunFlags, *, weights: bool)
         )
 
 
-def _made(input: InputFlags, stack: Stack, run: RunFlags, seed: int) -> tuple[tuple[Document, str], Remarks]:
+def _make_input(
+    input: InputFlags, stack: Stack, run: RunFlags, seed: int
+) -> tuple[tuple[Document, str], Remarks]:
     """Generate the input that --input-shape requests; return it with remarks.
 
     Raises, before drawing numbers, UsageError if the layers reject the shape, and InputError if memory is
@@ -120,7 +124,7 @@ def _made(input: InputFlags, stack: Stack, run: RunFlags, seed: int) -> tuple[tu
         wide = stack.dtype == "float64"
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
         checks.demand_room(Case(stack, nothing), 1)
-    return sources.made(input, shape, seed), said
+    return sources.make_input(input, shape, seed), said
 
 
 def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
@@ -147,7 +151,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]
     if input.input_shape is not None:
         stack = stack_of(layer, Document())
         shape, remarks = _with_batch(sources.shape_of(input), stack.input_rank)
-    elif sources.is_bare(input) and not given(input):
+    elif sources.is_bare(input) and not collect_given(input):
         stack = stack_of(layer, Document())
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
@@ -163,7 +167,7 @@ def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]
 def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
     """Return the layers, first to last; `name` is the document's name in error messages."""
     texts = [text for word in flags.layer or () for text in _readable(word)]
-    options = {name: value for name, value in given(flags).items() if name != "layer"}
+    options = {name: value for name, value in collect_given(flags).items() if name != "layer"}
     if not texts and document.layer is not None:
         with inside(f"{name}: " if name else ""):
             specs.from_flags([document.layer], {})
@@ -179,7 +183,7 @@ def _readable(word: str) -> list[Any]:
     return texts
 
 
-def selected(result: Result, names: Sequence[str] | None) -> Result:
+def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     """Return `result` with only those tensors, in Keras's order."""
     if not names:
         return result
@@ -197,7 +201,7 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
     return replace(result, outputs=kept)
 
 
-def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
+def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
     if result.differences and (result.engine, result.reference) == ("tensorflow", "TensorFlow"):
         return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
@@ -247,7 +251,7 @@ def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
 
     if flags.pad_value is not None and flags.pad is None:
         raise UsageError("--pad-value needs --pad.", "Add --pad post.")
-    source = None if flags.mask is None else sources.named(flags.mask)
+    source = None if flags.mask is None else sources.find_source(flags.mask)
     return ArrangeOptions(
         axes=None if flags.input_axes is None else tuple(flags.input_axes.split(",")),
         pad=cast("Literal['pre', 'post'] | None", flags.pad),
@@ -270,7 +274,9 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
         said = f"added a batch axis: {old}"
         if rank == 3 and 1 not in shape[1:]:
             one = (*shape, 1)
-            said += f"; for one feature in {format_shape(one)}, write --input-shape {_typed(one)}"
+            said += (
+                f"; for one feature in {format_shape(one)}, write --input-shape {_format_shape_option(one)}"
+            )
         return new, (said,)
     axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
     raise UsageError(
@@ -284,10 +290,10 @@ def _remedy(shape: Shape, rank: int) -> str:
         return f"Give {rank} sizes, (batch, timesteps, ..., channels)."
     wanted = "A recurrent layer needs (batch, timesteps, features)"
     if len(shape) == 1:
-        steps, features = _typed((1, *shape, 1)), _typed((1, 1, *shape))
+        steps, features = _format_shape_option((1, *shape, 1)), _format_shape_option((1, 1, *shape))
         return f"{wanted}: {steps} is a series of one feature, {features} one time step."
-    return f"{wanted}, such as {_typed(shape[:3])}."
+    return f"{wanted}, such as {_format_shape_option(shape[:3])}."
 
 
-def _typed(shape: Shape) -> str:
+def _format_shape_option(shape: Shape) -> str:
     return ",".join(map(str, shape))

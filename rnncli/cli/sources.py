@@ -31,7 +31,7 @@ MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 
 def read(flags: InputFlags) -> tuple[Document, str]:
     """Read the document from the flags or stdin; return it with its name in error messages."""
-    source, remarks = chosen(flags)
+    source, remarks = choose_source(flags)
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
     document = readers.read(source, flags.input_format, options)
@@ -40,7 +40,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 
 def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
     """An array, or arrays by the names of a model's inputs, and what is to be said of it."""
-    source, remarks = chosen(flags)
+    source, remarks = choose_source(flags)
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
     raw, more = readers.read_raw(source, flags.input_format, options)
@@ -75,7 +75,7 @@ def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
     )
 
 
-def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
+def make_input(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
     """Return the same for a generated input of `shape` (--input-shape); `seed` is for random fills."""
     from rnncli.readers import arrange
 
@@ -87,7 +87,7 @@ def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
             "run needs concrete sizes, None works only with shape.",
             "Give every size, or use rnncli shape, which accepts names.",
         )
-    inputs = arrange.made(sizes, flags.fill or "normal", seed, "float64")
+    inputs = arrange.make_input(sizes, flags.fill or "normal", seed, "float64")
     return Document(inputs=inputs), f"--input-shape {flags.input_shape}"
 
 
@@ -115,7 +115,7 @@ def is_bare(flags: InputFlags) -> bool:
     return flags.input is None and flags.input_shape is None and not stdin_holds_data()
 
 
-def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
+def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     """Return the source of the input, with remarks on it."""
     if flags.fill is not None:
         raise UsageError(
@@ -129,13 +129,13 @@ def chosen(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         hint = builtin.get(flags.input).hint
         wanted = f", best run with {hint}" if hint else ""
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
-    source = named(flags.input)
+    source = find_source(flags.input)
     if source.path is not None:
         _existing(source)
     return source, ()
 
 
-def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
+def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     """Open the input for reading lines as they arrive; return it with the prefix of error messages.
 
     The prefix names a file; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
@@ -146,17 +146,17 @@ def opened(flags: InputFlags) -> tuple[BinaryIO, str]:
             raise _closed()
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
-    if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expanded(word)):
-        with _said_of(word):
+    if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
+        with _report_os_error(word):
             return cast("BinaryIO", path.open("rb", buffering=0)), ""
-    source, remarks = chosen(flags)
+    source, remarks = choose_source(flags)
     if remarks:
         raise UsageError(
             f"--stream reads one record per line, but {source.name} is a single input.", "Leave --stream out."
         )
     if source.data is not None:
         return io.BytesIO(source.data), ""
-    with _said_of(source.name):
+    with _report_os_error(source.name):
         return cast("BinaryIO", source.file().open("rb", buffering=0)), f"{source.name}: "
 
 
@@ -205,7 +205,7 @@ def _refuse_idle_csv_flags(flags: InputFlags, source: Source) -> None:
         raise UsageError(f"{name} applies to CSV, but {source.name} is {format}.", f"Leave {name} out.")
 
 
-def named(text: str) -> Source:
+def find_source(text: str) -> Source:
     """Return the source that a command line word names: `-`, JSON text, or a path."""
     if not text.strip():
         raise UsageError("the file name is empty.", "Give a path, - for stdin, or JSON itself.")
@@ -213,15 +213,15 @@ def named(text: str) -> Source:
         return stdin()
     if text.lstrip()[0] in "[{":
         return Source("the command line", data=text.encode("utf-8", "surrogateescape"))
-    path = files.expanded(text)
+    path = files.expand_user(text)
     if is_pipe(path):
-        with _said_of(text):
+        with _report_os_error(text):
             return Source(text, data=path.read_bytes())  # /dev/stdin, <(a command): read like stdin
     return Source(text, path=path)
 
 
 @contextmanager
-def _said_of(name: str) -> Iterator[None]:
+def _report_os_error(name: str) -> Iterator[None]:
     """Convert an OSError to an InputError that names the input."""
     try:
         yield
@@ -285,7 +285,7 @@ def layer(text: str) -> list[Any]:
         return [text]
     from rnncli.readers.formats import json
 
-    return [json.load(named(text[1:]))]
+    return [json.load(find_source(text[1:]))]
 
 
 def _demand_no_model(text: str) -> None:
@@ -295,7 +295,7 @@ def _demand_no_model(text: str) -> None:
     file = next((name for name in names if name.lower().endswith(MODEL_SUFFIXES)), None)
     if file is None or "(" in file:
         return
-    named(file).file()
+    find_source(file).file()
     if file.lower().endswith(".weights.h5"):
         advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
         raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)

@@ -60,7 +60,7 @@ def _say(text: str, style: str = "") -> None:
         return
     try:
         if stream.isatty() and (width := columns(stream, {})):
-            text = wrapped(text, width)
+            text = wrap(text, width)
         if style and has_colour(stream, os.environ):
             name, _, rest = text.partition(" ")
             text = f"{style}{name}\x1b[0m {rest}"
@@ -71,7 +71,7 @@ def _say(text: str, style: str = "") -> None:
         _silence(2)
 
 
-def wrapped(text: str, width: int) -> str:
+def wrap(text: str, width: int) -> str:
     """Wrap `text` between words; quoted lines with carets and long words are left unchanged.
 
     A shape counts as one word.
@@ -93,12 +93,12 @@ def _unbroken(shape: re.Match[str]) -> str:
 def write(data: str | bytes) -> None:
     """Write `data` to stdout; ignore a reader that has gone.  Raises OSError if the disk is full."""
     try:
-        put(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
+        write_bytes(data if isinstance(data, bytes) else data.encode(encoding(), "backslashreplace"))
     except BrokenPipeError:
         silence_stdout()
 
 
-def put(data: bytes) -> None:
+def write_bytes(data: bytes) -> None:
     """Write `data` to stdout.  Raises BrokenPipeError if its reader has gone, OSError if the disk is full."""
     Stdout().write(data)
     flush()

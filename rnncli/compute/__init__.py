@@ -20,7 +20,7 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     Raises LayerError or InputError if the case is invalid, UsageError if the engine cannot compute it,
     EngineError if the engine fails.
     """
-    return chunks.joined(parts(case, engine, plan(case, budget)), len(case.inputs))
+    return chunks.join_results(parts(case, engine, plan(case, budget)), len(case.inputs))
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
@@ -33,7 +33,7 @@ def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Resul
     from rnncli import arrays
 
     checks.demand_room(case, planned[0].stop)
-    call = calling.opened(case, engine)
+    call = calling.prepare(case, engine)
     case = dataclasses.replace(case, initial_state=calling.initial_state(case))
     for chunk in planned:
         yield call(chunks.part(case, chunk))

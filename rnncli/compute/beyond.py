@@ -11,16 +11,16 @@ from rnncli.result import Result
 from rnncli.specs import describe
 
 
-def unanswered(case: Case) -> tuple[str, ...]:
+def note_keras_errors(case: Case) -> tuple[str, ...]:
     """Return a note for each part of the case for which Keras raises an error although it is well defined.
 
     Observed with Keras 3.15: TypeError in Bidirectional.compute_mask, and ValueError in RNN about
     structures that differ.
     """
-    return tuple(dict.fromkeys(_unanswered(case)))
+    return tuple(dict.fromkeys(_find_keras_errors(case)))
 
 
-def _unanswered(case: Case) -> Iterator[str]:
+def _find_keras_errors(case: Case) -> Iterator[str]:
     masked = explicit = case.mask is not None
     for spec in case.layers:
         layer = layers.make(spec)

@@ -15,7 +15,7 @@ from rnncli.result import NamedTensor, Result
 from rnncli.specs import fit
 
 
-def opened(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
+def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     """Build the layers of `case`; return a function for cases that differ only in inputs, mask and states.
 
     Stateful layers keep their states from one call to the next.
@@ -36,9 +36,9 @@ class _Opened:
         checks.demand_mask(case)
         demand_able(case, engine)
         self.engine = engine
-        self.call = engines.get(engine).opened(case, *weights_and_seeds(case, engine))
+        self.call = engines.get(engine).build_layers(case, *weights_and_seeds(case, engine))
         stack, all_layers = case.stack, case.all_layers
-        self.claims = said_of(case)
+        self.claims = claims_of(case)
         self.infos = lru_cache(256)(lambda shape: stack.outputs(shape, all_layers=all_layers))
         self.times = lru_cache(256)(lambda shape: stack.times(shape, all_layers=all_layers))
         self.dtype = str(case.inputs.dtype)
@@ -114,7 +114,7 @@ def calls_of(case: Case) -> Sequence[int | None]:
     return range(1, case.calls + 1) if case.all_calls else (None,)
 
 
-def said_of(case: Case) -> dict[str, tuple[str, ...]]:
+def claims_of(case: Case) -> dict[str, tuple[str, ...]]:
     """Return the claims to test for each tensor, by name.
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
@@ -133,7 +133,7 @@ def said_of(case: Case) -> dict[str, tuple[str, ...]]:
     }
 
 
-def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
+def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
     """Split the result of several cases that were joined along the batch axis.
 
     sizes: number of sequences in each case.
@@ -142,7 +142,7 @@ def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]
     if len(sizes) == 1:
         yield result
         return
-    said, start = said_of(case), 0
+    said, start = claims_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
         equal = claims.holding(said, own)

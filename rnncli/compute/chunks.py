@@ -36,7 +36,7 @@ def plan(case: Case, budget: int) -> tuple[slice, ...]:
     return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))
 
 
-def together(case: Case, budget: int) -> int:
+def count_fitting(case: Case, budget: int) -> int:
     """Return how many cases like this one fit in a batch of `budget` bytes; at least 1."""
     return max(1, budget // (_bytes_of_a_sequence(case) * max(len(case.inputs), 1)))
 
@@ -52,7 +52,7 @@ def part(case: Case, chunk: slice) -> Case:
     )
 
 
-def joined(results: Iterator[Result], batch: int) -> Result:
+def join_results(results: Iterator[Result], batch: int) -> Result:
     """Join the results of the chunks into the result of all `batch` sequences.
 
     A claim holds only if it holds in every chunk.

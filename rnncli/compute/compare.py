@@ -10,7 +10,7 @@ from rnncli.case import Array, Case
 from rnncli.result import Result
 
 
-def held(
+def compare_with_keras(
     case: Case, result: Result, atol: float = 1e-6, rtol: float = 1e-5, budget: int | None = None
 ) -> tuple[Result, list[str]]:
     """Compare `result` with Keras.
@@ -21,7 +21,7 @@ def held(
     """
     other = result if result.engine == "tensorflow" else compute.run(case, "tensorflow", budget)
     compared = dataclasses.replace(result, differences=differences(result, other))
-    return compared, disagreeing(result, other, atol, rtol)
+    return compared, find_disagreements(result, other, atol, rtol)
 
 
 def differences(result: Result, other: Result) -> dict[str, float]:
@@ -41,7 +41,7 @@ def differences(result: Result, other: Result) -> dict[str, float]:
     return {name: max(map(largest, pairs), default=0.0) for name, pairs in _in_blocks(result, other)}
 
 
-def disagreeing(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
+def find_disagreements(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
     """Return the names of the tensors that differ by more than atol + rtol * |other|; two NaN are equal."""
     import numpy as np
 

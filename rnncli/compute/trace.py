@@ -59,7 +59,7 @@ def narrow(loops: Sequence[LoopTrace], kept: Kept) -> tuple[LoopTrace, ...]:
     batch = _indices("--batch", kept.batch, [len(loops[0].status)], "batch entries")
     sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
     units = _indices("--unit", kept.units, sizes, "units")
-    gates = _named(kept.gates, loops)
+    gates = _select_gates(kept.gates, loops)
     found = []
     for loop in loops:
         steps = _indices("--step", kept.steps, [len(loop.times)], "time steps")
@@ -103,7 +103,7 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _named(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
+def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[str] | None:
     """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
 
     Raises UsageError if a gate is unknown.

@@ -97,16 +97,16 @@ def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array
     padding: Array | None = None
     remarks: list[str] = list(document.remarks)
     if isinstance(document.inputs, tuple):
-        array, padding = _padded(document.inputs, options)
+        array, padding = _pad(document.inputs, options)
     else:
         array = document.inputs
     if options.axes is not None and not isinstance(document.inputs, tuple):
-        array = _moved(array, _axes(options.axes), options.ndim)
+        array = _move_axes(array, _axes(options.axes), options.ndim)
     array = _with_batch(array, options.ndim, remarks)
     return _cast(array, options.dtype, remarks), padding, remarks
 
 
-def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
+def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str = "float32") -> Array:
     """Return an input of `shape`.
 
     fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
@@ -135,7 +135,7 @@ def made(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtype: str
     return array.astype(_dtype(dtype))
 
 
-def _padded(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:
+def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:
     """Return the padded array (batch, longest, features) and the mask (batch, longest), False for padding."""
     import numpy as np
 
@@ -178,7 +178,7 @@ def _axes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _moved(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
+def _move_axes(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     """Transpose the array to the order of AXES; axes that were not named are added with size 1."""
     import numpy as np
 

@@ -52,7 +52,7 @@ class ChildOutput:
 
 
 @contextmanager
-def working(work: Work, seconds: float, memory: int) -> Iterator[ChildOutput]:
+def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutput]:
     """Run `work` in a child process and yield its output; the child is always killed when the block ends.
 
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot

@@ -21,8 +21,9 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusedError
+from rnncli.specs.memory import format_size
 
 SECONDS = 8.0
 """Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
@@ -102,8 +103,8 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
 
 
 def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> Held:
-    needed("h5py", "Keras's files")
-    needed("orjson", "JSON")
+    import_package("h5py", "Keras's files")
+    import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
 
     def work(file: BinaryIO) -> None:
@@ -116,7 +117,7 @@ def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], lis
             whole.seek(0)
             return _held(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
-        with child_process.working(work, seconds, SPACE) as answer:
+        with child_process.run_in_child(work, seconds, SPACE) as answer:
             return _held(answer.fill, len(data))
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
@@ -131,7 +132,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
 
 def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
     """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     size = bytearray(8)
     fill(memoryview(size))
     text = bytearray(min(int.from_bytes(size, "little"), TEXT))
@@ -153,12 +154,12 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
     """Raises RefusedError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > room.most(packed):
-        raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
+        raise RefusedError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 
 def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found]]) -> None:
     """What the child does."""
-    h5py = needed("h5py", "Keras's files")
+    h5py = import_package("h5py", "Keras's files")
     with ExitStack() as stack:
         found: list[Any] = []
         head: dict[str, Any] = {"refused": None, "config": None, "arrays": [], "notes": {}}
@@ -181,7 +182,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found
 
 
 def _write_head(out: BinaryIO, head: dict[str, Any]) -> None:
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     text = orjson.dumps(head)
     out.write(len(text).to_bytes(8, "little") + text)
 

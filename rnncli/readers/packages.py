@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.errors import EngineError
 
 
-def needed(package: str, what: str) -> Any:
+def import_package(package: str, what: str) -> Any:
     """Return the module `package`, which is needed to read `what`.  Raises EngineError if not installed."""
     try:
         return import_module(package)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from rnncli.readers import room
 from rnncli.readers.refusal import RefusedError
+from rnncli.specs.memory import format_size
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
@@ -25,7 +26,7 @@ def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | No
             name = entry.filename[:100]
             raise RefusedError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
     if size > room.most(packed):
-        raise RefusedError(f"it would expand from {room.shown(packed)} to {room.shown(size)}")
+        raise RefusedError(f"it would expand from {format_size(packed)} to {format_size(size)}")
 
 
 def _method(entry: zipfile.ZipInfo) -> str:

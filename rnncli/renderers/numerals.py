@@ -23,7 +23,7 @@ def is_float(array: Array) -> bool:
     return array.dtype.kind == "f" or is_short(array)
 
 
-def spelled(value: float) -> str:
+def spell_nonfinite(value: float) -> str:
     """Return the text for a non-finite float in a file."""
     if value != value:
         return NOT_A_NUMBER
@@ -35,16 +35,16 @@ def exact(array: Array, decimals: int | None = None) -> list[str]:
 
     decimals: round to this many first; rounding the digits of a narrow dtype could give another result.
     """
-    flat = np.ravel(rounded(array, decimals))
+    flat = np.ravel(round_values(array, decimals))
     if not is_float(flat):
         return [str(value) for value in flat.tolist()]
-    texts: list[str] = widened(flat).astype(str).tolist() if is_short(flat) else flat.astype(str).tolist()
+    texts: list[str] = widen(flat).astype(str).tolist() if is_short(flat) else flat.astype(str).tolist()
     for index in np.flatnonzero(~np.isfinite(flat)):
-        texts[index] = spelled(float(flat[index]))
+        texts[index] = spell_nonfinite(float(flat[index]))
     return texts
 
 
-def widened(array: Array) -> Array:
+def widen(array: Array) -> Array:
     """Convert 16-bit floats to float64, each to the decimal with the fewest digits that rounds to it."""
     bits, places = np.unique(np.ascontiguousarray(array).view(np.uint16), return_inverse=True)
     values = bits.view(array.dtype).astype(np.float32).tolist()
@@ -61,7 +61,7 @@ def _fewest_digits(value: float, dtype: np.dtype[Any]) -> float:
     return value
 
 
-def rounded(array: Array, decimals: int | None) -> Array:
+def round_values(array: Array, decimals: int | None) -> Array:
     """Round `array` to `decimals` in its own dtype; unchanged for None."""
     if decimals is None or not is_float(array):
         return array
@@ -86,7 +86,7 @@ def _largest(array: Array) -> float:
     return float(np.abs(wide).max(where=np.isfinite(wide), initial=0.0))
 
 
-def written(value: Any, style: str) -> str:
+def format_number(value: Any, style: str) -> str:
     """Format one number for reading."""
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, (bool, int)):

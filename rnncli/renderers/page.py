@@ -219,8 +219,3 @@ def bar(value: float, low: float, high: float, view: View) -> Span:
     share = (min(max(value, low), high) - low) / (high - low) if high > low else 0.5
     level = min(int(share * len(signs)), len(signs) - 1)
     return Span(signs[level], f"{'pole' if low < 0 else 'rise'}{level}")
-
-
-def heat(values: Iterable[float], low: float, high: float, view: View) -> Line:
-    """Return one row of a heat map, one bar per value."""
-    return tuple(bar(value, low, high, view) for value in values)

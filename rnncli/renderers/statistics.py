@@ -50,7 +50,9 @@ class Stats:
     histogram: tuple[int, ...]
 
 
-def of(values: Array, bounds: tuple[float, float] | None = None, counted: Array | None = None) -> Stats:
+def summarize(
+    values: Array, bounds: tuple[float, float] | None = None, counted: Array | None = None
+) -> Stats:
     """Compute the statistics of `values`.
 
     bounds: the range of the values, (0, 1) or (-1, 1).  counted: True for values to include, of a
@@ -203,7 +205,7 @@ def _table(stats: Mapping[str, Stats], view: View) -> Table:
                 _with_index(most, figures.max),
                 cell(mean),
                 cell(std),
-                _saturated(figures, view),
+                _format_saturated(figures, view),
                 *counts,
                 cell(histogram(figures.histogram, view)),
             )
@@ -240,11 +242,11 @@ def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, 
         return ("", "", "", "")
     import numpy as np
 
-    from rnncli.renderers.numerals import style_for, written
+    from rnncli.renderers.numerals import format_number, style_for
 
     values = (stats.min.value, stats.max.value, stats.mean, stats.std)
     style = style_for(np.array(values[:2]), view.precision)
-    least, most, mean, std = (written(value, f" {style}" if signed else style) for value in values)
+    least, most, mean, std = (format_number(value, f" {style}" if signed else style) for value in values)
     return least, most, mean, std
 
 
@@ -252,7 +254,7 @@ def _with_index(text: str, extreme: Extreme | None) -> Cell:
     return cell(text) if extreme is None else (line(text), line(str(list(extreme.index)), "dim"))
 
 
-def _saturated(stats: Stats, view: View) -> Cell:
+def _format_saturated(stats: Stats, view: View) -> Cell:
     if stats.saturated is None:
         return cell("")
     return (line(_percent(stats.saturated)), line(_beyond_text(stats, view), "dim"))

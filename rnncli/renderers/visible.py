@@ -23,7 +23,7 @@ def _written_out(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def json_escaped(data: bytes) -> bytes:
+def escape_json(data: bytes) -> bytes:
     r"""Make JSON text safe to show, with the same meaning: U+202E becomes `\u202e`, also inside a key.
 
     JSON itself does not escape DEL, the C1 controls or format characters.

@@ -60,7 +60,7 @@ def test_a_name_that_is_not_there_is_told_which_one_is() -> None:
     with pytest.raises(AttributeError, match="Did you mean hidden_state"):
         result.hidden_states  # noqa: B018
     with pytest.raises(TypeError, match="Did you mean units"):
-        rnncli.run(unit=3)
+        rnncli.run(unit=3)  # type: ignore[call-arg] # the mistake that the error is about
 
 
 def test_a_result_is_copied() -> None:
@@ -105,7 +105,7 @@ def test_run_takes_the_flags_of_the_command_run() -> None:
 def test_prints_the_table_of_the_command_line(
     keywords: dict[str, Any], args: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seeded = {"seed": 7} if keywords.get("inputs") != "case" else {}
+    seeded: dict[str, Any] = {"seed": 7} if keywords.get("inputs") != "case" else {}
     table = printed(capsys, set(keywords), *args, *(["--seed", "7"] if seeded else []))
     assert f"{rnncli.run(**keywords, **seeded)}\n" == table
 

@@ -89,7 +89,7 @@ def _case(kind: str, size: Size) -> Case:
 
 
 def _rnncli(case: Case, engine: str) -> Call:
-    answer = calling.opened(case, engine)
+    answer = calling.prepare(case, engine)
     return lambda: answer(case)
 
 

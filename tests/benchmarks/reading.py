@@ -6,6 +6,7 @@ Reads the same numbers as JSON, CSV and npy, with rnncli's readers and with only
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,8 +25,8 @@ def sections(rounds: int) -> Sections:
         for path, title, library in _files(Path(folder)):
             source = formats.Source(path.name, path=path)
             contestants: dict[str, Callable[[], object]] = {
-                title: lambda path=path, library=library: library(path).sum(),
-                "rnncli": lambda source=source: np.asarray(formats.read(source).inputs).sum(),
+                title: partial(lambda library, path: library(path).sum(), library, path),
+                "rnncli": partial(lambda source: np.asarray(formats.read(source).inputs).sum(), source),
             }
             megabytes = path.stat().st_size / 1e6
             seconds = in_turn(contestants, rounds)

@@ -42,7 +42,7 @@ def saved(kind: str, batch: int, units: int, rounds: int) -> tuple[float, float]
     made, calls = {}, {}
     for engine in ("numpy", "onnx"):
         begun = perf_counter()
-        call = calling.opened(case, engine)
+        call = calling.prepare(case, engine)
         call(case)
         made[engine] = perf_counter() - begun
         calls[engine] = lambda call=call: call(case)

@@ -93,8 +93,8 @@ def test_any_words_end_well(command: str, inputs: list[str], pieces: list[tuple[
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = app.main([command, *engine, *inputs, *(word for piece in pieces for word in piece)])
-    said = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
-    shown = out.buffer.getvalue()  # type: ignore[attr-defined]
+    said = err.buffer.getvalue().decode()
+    shown = out.buffer.getvalue()
     assert code in (0, 2), said
     assert "internal error" not in said
     assert "Traceback" not in said

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from rnncli.cli import app, catalog
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, expanded, given
+from rnncli.cli import app, catalog, terminal
+from rnncli.cli.flags import (
+    CheckFlags,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    RunFlags,
+    collect_given,
+    expand_groups,
+)
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask
@@ -93,7 +101,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--engine", "tensorflw"], "tensorflw", "Did you mean tensorflow?"),
         (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
         (["run", "--calls", "0"], "--calls: 0 is less than 1.", "rnncli run --help"),
-        (["run", "[[1]]", "[[2]]"], "got unexpected extra argument", "rnncli run --help"),
+        (["run", "[[1]]", "[[2]]"], "unexpected argument: [[2]]", "rnncli run --help"),
     ],
 )  # fmt: skip
 def test_a_misspelling_is_told_what_was_meant(
@@ -124,7 +132,7 @@ def test_groups_are_spelled_out() -> None:
         """Help."""
         seen.extend([layer, output, more])
 
-    flat = expanded(command)
+    flat = expand_groups(command)
     names = list(inspect.signature(flat).parameters)
     assert names[0] == "layer"
     assert "units" in names
@@ -136,7 +144,7 @@ def test_groups_are_spelled_out() -> None:
 
 @pytest.mark.parametrize("group", [InputFlags, LayerFlags])
 def test_what_was_not_given_is_not_there(group: type[Any]) -> None:
-    assert given(group()) == {}
+    assert collect_given(group()) == {}
 
 
 def test_no_flag_stands_in_two_groups() -> None:
@@ -198,7 +206,7 @@ def test_what_ends_a_program_has_its_exit_code(
         raise error
 
     monkeypatch.setattr(app, "load", broken)
-    monkeypatch.setattr(app.terminal, "silence_stdout", lambda: None)
+    monkeypatch.setattr(terminal, "silence_stdout", lambda: None)
     assert app.main(["run"]) == code
     assert capfd.readouterr().err.startswith(message)
 

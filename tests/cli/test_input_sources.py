@@ -257,7 +257,7 @@ def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: P
         model.save(folder / name)
     model.save_weights(folder / "model.weights.h5")
     words = (f"@{folder}/model.keras", f"{folder}/model.h5", f"@{folder}/model.keras#own.1")
-    asked = [("run", "sentence", "-l", word) for word in words]
+    asked: list[tuple[str, ...]] = [("run", "sentence", "-l", word) for word in words]
     asked += [("shape", "-l", words[0]), ("run", "sentence", "--stream", "-l", words[0])]
     asked += [("run", "sentence", "--weights", f"{folder}/{name}") for name in ("model.keras", "model.h5")]
     asked += [("run", f"{folder}/model.keras")]

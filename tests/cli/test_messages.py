@@ -85,14 +85,12 @@ def test_lines_break_between_words() -> None:
 def test_wrapping_leaves_quoted_lines_and_their_carets_alone() -> None:
     quoted = f"  {'LSTM(3), ' * 9}\n  {' ' * 60}^^^^"
     text = f"one two three four\n{quoted}\nfive six seven eight"
-    assert terminal.wrapped(text, 11) == f"one two\nthree four\n{quoted}\nfive six\nseven eight"
+    assert terminal.wrap(text, 11) == f"one two\nthree four\n{quoted}\nfive six\nseven eight"
 
 
 def test_nor_is_a_shape_broken() -> None:
-    assert terminal.wrapped("in front, (4, 5) -> (n, None, 5)", 15) == "in front,\n(4, 5) ->\n(n, None, 5)"
-    assert (
-        terminal.wrapped("names are 1, 2, 3 and (so on) more", 15) == "names are 1, 2,\n3 and (so on)\nmore"
-    )
+    assert terminal.wrap("in front, (4, 5) -> (n, None, 5)", 15) == "in front,\n(4, 5) ->\n(n, None, 5)"
+    assert terminal.wrap("names are 1, 2, 3 and (so on) more", 15) == "names are 1, 2,\n3 and (so on)\nmore"
 
 
 def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureFixture[str]) -> None:

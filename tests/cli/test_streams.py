@@ -257,7 +257,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure:
     path.write_text("before")
 
     def half() -> None:
-        with files.opened(str(path)) as file:
+        with files.open_output(str(path)) as file:
             file.write(b"af")
             raise failure
 

@@ -31,12 +31,12 @@ def test_the_names_of_every_result_are_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("lang", ["en", "ko"])
-def test_every_name_of_a_result_has_a_meaning(name, lang):
+def test_every_name_of_a_result_has_a_meaning(name: Any, lang: Any) -> None:
     assert meaning(label(name), lang)
     assert brief(label(name), lang)
 
 
-def test_meanings():
+def test_meanings() -> None:
     assert meaning(label("hidden_state")) == "hidden state of the last time step"
     assert meaning(label("hidden_states")) == "hidden state at every time step"
     assert meaning(label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
@@ -60,7 +60,7 @@ def test_korean_has_the_words_of_the_lesson() -> None:
         assert word in said
 
 
-def test_equal_tensors_stand_for_one_idea():
+def test_equal_tensors_stand_for_one_idea() -> None:
     assert idea(label("hidden_states")) == idea(label("1/backward_last_hidden_state")) == "hidden"
     assert idea(label("0/forward_last_cell_state")) == "cell"
     assert idea(label("gate")) == ""
@@ -108,7 +108,8 @@ def test_run_page_has_a_row_a_tensor_with_its_numbers() -> None:
     page = RunAnswer(sentence()).page(VIEW)
     (table,) = page.parts
     assert isinstance(table, Table)
-    assert [row[0][0][0].text for row in table.rows] == [
+    rows: Any = table.rows
+    assert [row[0][0][0].text for row in rows] == [
         "hidden_states",
         "last_hidden_state",
         "last_cell_state",

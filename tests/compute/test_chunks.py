@@ -144,13 +144,13 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(call.parted(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
-        assert chunks.joined(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
+        halves = list(call.split_result(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
+        assert chunks.join_results(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
             halves[1], outputs=(halves[1].outputs[0], broken, halves[1].outputs[2])
         )
-        assert chunks.joined(iter(halves), 4).outputs[1].equals == ()
+        assert chunks.join_results(iter(halves), 4).outputs[1].equals == ()
 
     def test_claims_hold_of_all_values(self) -> None:
         case = case_of(EXPRESSIONS[4])
@@ -180,7 +180,7 @@ class TestUnfolded:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
         case = dataclasses.replace(case, inputs=case.inputs.astype(case.layers[0].config["dtype"]))
         plan = compute.plan(case, cut(case, 3))
-        whole = chunks.joined(compute.parts(case, engine, plan), 11)
+        whole = chunks.join_results(compute.parts(case, engine, plan), 11)
         found = growing.GrowingResult(compute.parts(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
         for mine, theirs in zip(found.outputs, whole.outputs, strict=True):
@@ -197,7 +197,7 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(call.parted(whole, [2, 2], case_of("LSTM(3)", 4)))
+        halves = list(call.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engine="onnx")
         found = growing.GrowingResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4
@@ -238,7 +238,8 @@ class TestMapped:
         assert large.inputs.dtype == small.inputs.dtype == np.float32
         assert np.array_equal(np.asarray(large.inputs), small.inputs)
         assert large.mask is not None
-        assert np.array_equal(large.mask, small.mask)
+        assert small.mask is not None
+        np.testing.assert_array_equal(large.mask, small.mask)
         layers = specs.from_flags(["LSTM(3, return_sequences=True)"], {})
         whole = compute.run(Case(layers, small.inputs, small.mask, seed=1), "numpy")
         case = Case(layers, large.inputs, large.mask, seed=1)

@@ -132,7 +132,7 @@ class TestNumbers:
         expression = f"{kind}(3, return_sequences=True)"
         layers = oracle.built(oracle.made(expression), X)
         case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
-        answer = call.opened(case, "onnx")
+        answer = call.prepare(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
             oracle.alike(answer(replace(case, inputs=inputs)), oracle.called(layers, inputs)[-1])
 

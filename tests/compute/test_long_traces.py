@@ -53,6 +53,7 @@ def test_steps_are_the_same_however_many_are_stacked_at_once(
 @pytest.mark.parametrize("expression", ["LSTM(3)", "GRU(3, zero_output_for_mask=True)"])
 def test_each_step_is_that_of_a_run_of_so_many_steps(expression: str) -> None:
     asked = case(expression.replace("(3", "(3, return_state=True"))
+    assert asked.mask is not None
     (loop,) = tracing.trace(asked).trace
     assert loop.status.dtype == np.int8
     for step in range(0, STEPS, 7):

@@ -83,7 +83,8 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     if join.name == "half" and isinstance(join, L.Concatenate):
         expected = np.ones((2, 4), bool)
     assert (today is None) == (expected is None)
-    assert today is None or np.array_equal(today, expected)
+    if today is not None and expected is not None:
+        np.testing.assert_array_equal(today, expected)
     held_to_keras(model, graph, given)
     found = models.follow(unrecorded(graph, "Keras 2.4.0"), given, answered)
     np.testing.assert_array_equal(found.parts[0].case.mask, first & second if old == "and" else first)
@@ -209,9 +210,10 @@ def test_what_only_keras_knows_is_computed_by_keras(tmp_path: Path) -> None:
         part.layer for part in found.parts
     ] == ["inside/deep@1", "inside/deep", "bi"]
     assert "heads/output" in found.others
+    assert found.parts[-1].result
     alike(found.parts[-1].result.outputs[0].values, np.asarray(model(given["x"])), "bi")
     only = models.run(graph, path, given, answered, layers=("inside/deep@1",))
-    assert [part.layer for part in only.parts] == ["inside/deep@1"] or found
+    assert [part.layer for part in only.parts] == ["inside/deep@1"]
 
 
 def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:

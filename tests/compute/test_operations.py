@@ -195,7 +195,7 @@ def some_masks(shape: tuple[int, ...]) -> Iterator[np.ndarray | None]:
 
 
 def config_of(layer: Any) -> dict[str, Any]:
-    return keras.saving.serialize_keras_object(layer)["config"]
+    return dict(keras.saving.serialize_keras_object(layer)["config"])
 
 
 def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> None:

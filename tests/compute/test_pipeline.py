@@ -244,11 +244,11 @@ class TestMatrix:
 class TestCheck:
     def test_fills_the_largest_difference_by_name(self) -> None:
         case = oracle.case(["LSTM(3, return_state=True)"], X, seed=1)
-        result, apart = compare.held(case, compute.run(case, "numpy"))
+        result, apart = compare.compare_with_keras(case, compute.run(case, "numpy"))
         assert apart == []
         assert list(result.differences) == ["hidden_state", "last_hidden_state", "last_cell_state"]
         assert max(result.differences.values()) < 4e-6
-        exact, _ = compare.held(case, compute.run(case, "tensorflow"))
+        exact, _ = compare.compare_with_keras(case, compute.run(case, "tensorflow"))
         assert set(exact.differences.values()) == {0.0}
 
     def changed(self, value: float) -> Any:
@@ -261,17 +261,17 @@ class TestCheck:
         result, other = self.changed(9.0)
         expected = abs(float(result.outputs[0].values[1, 1]) - 9)
         assert compare.differences(result, other)["hidden_state"] == pytest.approx(expected, abs=1e-12)
-        assert compare.disagreeing(result, other, 1e-5, 1e-5) == ["hidden_state"]
-        assert compare.disagreeing(result, other, 10, 0) == []
-        assert compare.disagreeing(result, result, 0, 0) == []
+        assert compare.find_disagreements(result, other, 1e-5, 1e-5) == ["hidden_state"]
+        assert compare.find_disagreements(result, other, 10, 0) == []
+        assert compare.find_disagreements(result, result, 0, 0) == []
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_two_that_are_not_finite_are_the_same_and_one_is_infinitely_far(self, value: float) -> None:
         result, other = self.changed(value)
         assert compare.differences(other, other) == {"hidden_state": 0.0}
         assert compare.differences(result, other) == {"hidden_state": np.inf}
-        assert compare.disagreeing(other, other, 0, 0) == []
-        assert compare.disagreeing(result, other, 1e9, 0) == ["hidden_state"]
+        assert compare.find_disagreements(other, other, 0, 0) == []
+        assert compare.find_disagreements(result, other, 1e9, 0) == ["hidden_state"]
 
 
 class TestKerasAlone:

@@ -47,7 +47,7 @@ class TestOrder:
     def test_gates_are_packed_in_this_order(self, kind: str, gates: tuple[str, ...]) -> None:
         """A bias of its own for each gate, no other weights: each gate's function of it is in the trace."""
         expression = f"{kind}(1, reset_after=False)" if kind == "GRU" else f"{kind}(1)"
-        bias = np.float32([0.1, 0.2, 0.3, 0.4][: len(gates)])
+        bias = np.array([0.1, 0.2, 0.3, 0.4][: len(gates)], np.float32)
         weights = {
             "kernel": np.zeros((2, len(gates)), "float32"),
             "recurrent_kernel": np.zeros((1, len(gates)), "float32"),
@@ -60,7 +60,7 @@ class TestOrder:
         (loop,) = result.trace
         assert tuple(loop.gates) == gates
         found = [float(loop.parts[f"{gate}.preactivation"][0, 0, 0]) for gate in gates]
-        np.testing.assert_array_equal(np.float32(found), bias)
+        np.testing.assert_array_equal(np.array(found, np.float32), bias)
 
     def test_lstm_returns_output_hidden_cell(self) -> None:
         found = both("LSTM(3, return_state=True)")
@@ -273,7 +273,7 @@ class TestMasks:
 class TestBias:
     def test_unit_forget_bias_is_one_whatever_the_bias_initializer_says(self) -> None:
         expression = "LSTM(1, bias_initializer=Constant(0.1))"
-        expected = np.float32([0.1, 1, 0.1, 0.1])
+        expected = np.array([0.1, 1, 0.1, 0.1], np.float32)
         np.testing.assert_array_equal(
             oracle.values(oracle.built(oracle.made(expression), X))["bias"], expected
         )
@@ -376,9 +376,9 @@ class TestDropout:
 
     def test_it_is_off_in_keras_unless_training(self) -> None:
         layers = oracle.built(oracle.made(self.DROPPED), X)
-        resting = [oracle.called(layers, X)[-1][0] for _ in range(2)]
+        first, second = (oracle.called(layers, X)[-1][0] for _ in range(2))
         training = [oracle.called(layers, X, training=True)[-1][0] for _ in range(2)]
-        np.testing.assert_array_equal(*resting)
+        np.testing.assert_array_equal(first, second)
         assert abs(training[0] - training[1]).max() > 1e-3
 
 

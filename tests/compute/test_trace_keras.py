@@ -56,13 +56,13 @@ def written(kind: str, options: dict[str, Any], **more: Any) -> str:
 def gates_of(cell: Any, inputs: Any, states: list[Any]) -> dict[str, tuple[Any, Any]]:
     """Every gate's pre-activation and activation, by Keras's operations on Keras's weights."""
     ops, units, kind = keras.ops, cell.units, type(cell).__name__.removesuffix("Cell")
-    bias = cell.bias if cell.use_bias else None
+    bias: Any = cell.bias if cell.use_bias else None
     split_bias = kind == "GRU" and cell.reset_after and bias is not None
     x = ops.matmul(inputs, cell.kernel)
     if bias is not None:
         x = x + (bias[0] if split_bias else bias)
     h = states[0]
-    found = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for place, name in enumerate(GATES[kind]):
         part = slice(place * units, (place + 1) * units)
         recurrent = cell.recurrent_kernel[:, part]
@@ -114,7 +114,7 @@ def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: floa
 
 
 def zeros_for(cell: Any, batch: int) -> list[Any]:
-    return keras.tree.flatten(cell.get_initial_state(batch))
+    return list(keras.tree.flatten(cell.get_initial_state(batch)))
 
 
 @settings(max_examples=60, deadline=None)

@@ -130,9 +130,9 @@ def test_the_first_lstm_after_seed_1() -> None:
     stream = SeedStream(1)
     kernel = make("glorot_uniform", (3, 12), "float32", stream.draw())
     recurrent = make("orthogonal", (3, 12), "float32", stream.draw())
-    expected = np.float32([-0.30484378, 0.45846313, 0.55453783, -0.19828954])
+    expected = np.array([-0.30484378, 0.45846313, 0.55453783, -0.19828954], np.float32)
     np.testing.assert_array_equal(kernel[0, :4], expected)
-    expected = np.float32([0.18667818, -0.18860474, -0.21117668, -0.24497627])
+    expected = np.array([0.18667818, -0.18860474, -0.21117668, -0.24497627], np.float32)
     np.testing.assert_allclose(recurrent[0, :4], expected, atol=4e-6, rtol=0)
 
 

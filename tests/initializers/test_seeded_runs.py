@@ -24,7 +24,7 @@ ORTHOGONAL = {"float32": 4e-6, "float64": 1e-12}
 def slack(initializer: Any, dtype: str) -> float:
     """How far a weight of this Keras initializer may be from Keras's."""
     if isinstance(initializer, keras.initializers.Orthogonal):
-        return ORTHOGONAL[dtype] * max(1, initializer.gain)
+        return float(ORTHOGONAL[dtype] * max(1, initializer.gain))
     drawn = getattr(initializer, "distribution", "uniform") != "uniform"
     normal = isinstance(initializer, (keras.initializers.RandomNormal, keras.initializers.TruncatedNormal))
     return NORMAL[dtype] if drawn or normal else 0.0

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case, Spec
+from rnncli.case import Case
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape import outline
 from rnncli.compute import trace as tracing
+from rnncli.layers.stack import Stack
 from rnncli.renderers.page import View
 
 X = np.ones((1, 2, 1), np.float32)
@@ -21,7 +22,7 @@ LAYER = "SimpleRNN(1, return_sequences=True, recurrent_initializer='zeros', kern
 TRAINED = LAYER.replace(")", ", dropout=0.5)")
 
 
-def run(stack: tuple[Spec, ...], training: bool = False) -> None:
+def run(stack: Stack, training: bool = False) -> None:
     case = Case(stack, X, seed=1, training=training, all_layers=True)
     RunAnswer(compute.run(case, "numpy")).page(View())
 

@@ -69,7 +69,7 @@ def test_a_call_that_is_refused_draws_nothing() -> None:
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
     one = case(*stack, training=True)
     other = dataclasses.replace(one, inputs=INPUTS[:1])
-    plain, disturbed = call.opened(one, "numpy"), call.opened(one, "numpy")
+    plain, disturbed = call.prepare(one, "numpy"), call.prepare(one, "numpy")
     plain(one)
     disturbed(one)
     with pytest.raises(InputError, match="a batch of 2"):

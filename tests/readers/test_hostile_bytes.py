@@ -11,6 +11,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from rnncli.cli import app
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.*"))
 INPUT = "[[[0.5, -1.0], [2.0, 0.25]]]"
 SECONDS, KILOBYTES = 10, 1_500_000
-WAYS = {
+WAYS: dict[str, Callable[[str], list[str]]] = {
     "input": lambda file: [file],
     "stream": lambda file: [file, "--stream", "--keep-going"],
     "mask": lambda file: [INPUT, "--mask", file],

@@ -25,7 +25,7 @@ Y = RANDOM.normal(size=(2, 6, 4)).astype("float32")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request):
+def family(request: Any) -> Any:
     return pytest.importorskip(request.param)
 
 
@@ -145,7 +145,7 @@ MODELS = {made.__name__: made for made in (branches, tokens, states, nested, cel
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def model(request, family):
+def model(request: Any, family: Any) -> Any:
     family.utils.set_random_seed(3)
     made, inputs = MODELS[request.param](family)
     for weight in made.weights:
@@ -153,7 +153,7 @@ def model(request, family):
     return made, inputs
 
 
-def test_what_is_read_computes_what_the_model_predicts(model, tmp_path):
+def test_what_is_read_computes_what_the_model_predicts(model: Any, tmp_path: Path) -> None:
     made, inputs = model
     for name in ("m.keras", "m.h5"):
         made.save(tmp_path / name)
@@ -179,7 +179,7 @@ def assert_same(one: Graph, other: Graph) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory: Any) -> Any:
     """A small model of Keras 3, its files by suffix."""
     keras = pytest.importorskip("keras")
     layers = keras.layers
@@ -196,7 +196,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
-def test_nodes_and_weights_are_keras_s(whole, name):
+def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     model, folder = whole
     graph = read(folder / name)
     shown = [node for node in graph.nodes if ".ops." not in node.module]
@@ -217,7 +217,7 @@ def test_nodes_and_weights_are_keras_s(whole, name):
     assert graph.notes == ()
 
 
-def test_a_live_model_is_a_graph_too(whole):
+def test_a_live_model_is_a_graph_too(whole: Any) -> None:
     model, folder = whole
     entry = json.loads(model.to_json())
     weights = {layer.name: layer.get_weights() for layer in model.layers}
@@ -228,14 +228,14 @@ def test_a_live_model_is_a_graph_too(whole):
     assert [list(node.weights) for node in graph.nodes] == [list(node.weights) for node in stored.nodes]
 
 
-def test_content_decides_and_not_the_suffix(whole, tmp_path):
+def test_content_decides_and_not_the_suffix(whole: Any, tmp_path: Path) -> None:
     _, folder = whole
     for old, new in (("m.keras", "a.h5"), ("m.h5", "b.keras"), ("m.h5", "c.hdf5")):
         (tmp_path / new).write_bytes((folder / old).read_bytes())
         assert read(tmp_path / new).outputs == (Ref("out"),)
 
 
-def test_reading_needs_no_framework(whole):
+def test_reading_needs_no_framework(whole: Any) -> None:
     _, folder = whole
     script = """
 import sys
@@ -264,7 +264,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole, tmp_path):
+def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_path: Path) -> None:
     _, folder = whole
     content = (folder / "m.keras").read_bytes()
     outer = zipped(tmp_path / "outer.keras", inner_keras=content, read_me=b"x")
@@ -276,8 +276,8 @@ def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole, tmp_path):
     assert "unpacked" in refusal(zipped(tmp_path / "folder.zip", **parts))
 
 
-def test_what_holds_no_graph_says_so(whole, tmp_path):
-    keras = pytest.importorskip("keras")
+def test_what_holds_no_graph_says_so(whole: Any, tmp_path: Path) -> None:
+    keras: Any = pytest.importorskip("keras")
     _, folder = whole
     assert "holds weights and no model" in refusal(folder / "m.weights.h5")
     assert "--weights m.weights.h5" in refusal(folder / "m.weights.h5")
@@ -291,12 +291,12 @@ def test_what_holds_no_graph_says_so(whole, tmp_path):
     (tmp_path / "folder" / "saved_model.pb").write_bytes(b"x")
     assert "SavedModel" in refusal(tmp_path / "folder")
 
-    class Own(keras.Model):
-        def __init__(self):
+    class Own(keras.Model):  # type: ignore[misc] # Keras has no types
+        def __init__(self) -> None:
             super().__init__()
             self.layer = keras.layers.LSTM(2)
 
-        def call(self, x):
+        def call(self, x: Any) -> Any:
             return self.layer(x)
 
     model = Own()
@@ -305,7 +305,7 @@ def test_what_holds_no_graph_says_so(whole, tmp_path):
     assert "Own" in refusal(tmp_path / "own.keras")
 
 
-def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path):
+def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = keras.layers
     a = keras.Input((6, 4), name="a")
@@ -348,7 +348,7 @@ def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path):
         },
     ],
 )
-def test_a_config_that_is_none_is_bad_input(tmp_path, config, whole):
+def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, whole: Any) -> None:
     _, folder = whole
     with zipfile.ZipFile(folder / "m.keras") as archive:
         weights = archive.read("model.weights.h5")
@@ -358,7 +358,7 @@ def test_a_config_that_is_none_is_bad_input(tmp_path, config, whole):
     assert refusal(path).startswith("m.keras: ")
 
 
-def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path):
+def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = keras.layers
     x = keras.Input((6, 4), name="x")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -33,7 +35,7 @@ from rnncli.errors import InputError
 from rnncli.model import Ref
 
 
-def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path):
+def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path: Path) -> None:
     first = lstm("lstm_1", 3, return_sequences=True, batch_input_shape=[None, 5, 2], input_dim=2)
     first["config"]["dtype"] = "float32"
     config = {"class_name": "Sequential", "config": [first, gru("gru_1", 2), dense("dense_1", 1)]}
@@ -60,7 +62,7 @@ def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path):
     assert graph.notes[1].startswith("gru_1: reset_after=False")
 
 
-def test_numbers_are_tf_keras_s(tmp_path):
+def test_numbers_are_tf_keras_s(tmp_path: Path) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     first = lstm("lstm", 3, return_sequences=True, time_major=False, implementation=2)
     first["config"]["batch_input_shape"] = [None, 5, 2]
@@ -87,7 +89,7 @@ def test_numbers_are_tf_keras_s(tmp_path):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_encoder_and_decoder_of_keras_2_2_pass_states_as_more_inputs(tmp_path):
+def test_encoder_and_decoder_of_keras_2_2_pass_states_as_more_inputs(tmp_path: Path) -> None:
     encoder = lstm("encoder", 3, return_state=True)
     decoder = lstm("decoder", 3, return_sequences=True)
     layers = [
@@ -118,7 +120,7 @@ def test_encoder_and_decoder_of_keras_2_2_pass_states_as_more_inputs(tmp_path):
 
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize("named", [True, False])
-def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path, shift, named):
+def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: Any, named: Any) -> None:
     held = [
         given("a", 5, 2),
         called(gru("deep", 2, return_sequences=True), [["a", 0, 0, {}]]),
@@ -176,12 +178,12 @@ def to_cudnn(weights: list[np.ndarray], gates: int, biases: np.ndarray) -> list[
 
 @pytest.mark.parametrize("gates", [3, 4])
 @pytest.mark.parametrize("class_name", ["CuDNN", ""])
-def test_cudnn_weights_are_converted(tmp_path, gates, class_name):
+def test_cudnn_weights_are_converted(tmp_path: Path, gates: Any, class_name: Any) -> None:
     kind = {3: "GRU", 4: "LSTM"}[gates]
     plain = of_gates(gates, 3, 2)
     (biases,) = drawn((2, gates * 2))
     there = to_cudnn(plain, gates, biases.ravel())
-    config = {**LOOP, "time_major": False, "batch_input_shape": [None, 5, 3]}
+    config: dict[str, Any] = {**LOOP, "time_major": False, "batch_input_shape": [None, 5, 3]}
     if not class_name:  # loaded into the plain class, as on a machine without a GPU, and not yet converted
         config = {**config, **GATES, "recurrent_activation": "sigmoid"}
         config |= {"reset_after": True} if gates == 3 else {}
@@ -205,7 +207,7 @@ def test_cudnn_weights_are_converted(tmp_path, gates, class_name):
             np.testing.assert_array_equal(ours, other)
 
 
-def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path):
+def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path: Path) -> None:
     both = layer(
         "Bidirectional", "both", layer=layer("CuDNNLSTM", "inner", units=2, **LOOP), merge_mode="sum"
     )
@@ -230,7 +232,7 @@ def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path):
     assert graph.inputs[0].shape == (None, None, 3)
 
 
-def test_a_bias_of_two_rows_says_reset_after(tmp_path):
+def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
     entry = gru("gru", 2, batch_input_shape=[None, 5, 3])
     model = {"class_name": "Sequential", "config": [entry]}
     write(tmp_path / "m.h5", "2.1.2", model, {"gru": pairs(names("gru"), drawn((3, 6), (2, 6), (2, 6)))})
@@ -239,7 +241,7 @@ def test_a_bias_of_two_rows_says_reset_after(tmp_path):
     assert not any("reset_after" in note for note in graph.notes)
 
 
-def test_long_lists_of_names_are_in_pieces(tmp_path):
+def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:
     entries = [lstm(f"lstm_{index}", 2, return_sequences=True) for index in range(4)]
     entries[0]["config"]["batch_input_shape"] = [None, 5, 2]
     weights = {f"lstm_{index}": pairs(names(f"lstm_{index}"), of_gates(4, 2, 2)) for index in range(4)}
@@ -253,7 +255,7 @@ def test_long_lists_of_names_are_in_pieces(tmp_path):
     np.testing.assert_array_equal(graph.nodes[4].weights["bias"], weights["lstm_3"][2][1])
 
 
-def test_kernels_of_theano_are_turned_round(tmp_path):
+def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:
     conv = layer(
         "Conv1D", "conv", filters=2, kernel_size=[3], padding="same", activation="linear", use_bias=True
     )
@@ -283,7 +285,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_cannot_be_read_is_refused_by_name(tmp_path, kind):
+def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path, kind: Any) -> None:
     entry, version, message = REFUSED[kind]
     write(
         tmp_path / "m.h5",
@@ -295,7 +297,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path, kind):
         read(tmp_path / "m.h5")
 
 
-def test_a_layer_without_its_weights_is_refused(tmp_path):
+def test_a_layer_without_its_weights_is_refused(tmp_path: Path) -> None:
     entry = lstm("lstm", 2, batch_input_shape=[None, 5, 2])
     model = {"class_name": "Sequential", "config": [entry]}
     write(tmp_path / "m.h5", "2.1.0", model, {"lstm": pairs(names("lstm")[:2], of_gates(4, 2, 2)[:2])})
@@ -306,7 +308,7 @@ def test_a_layer_without_its_weights_is_refused(tmp_path):
         read(tmp_path / "m.h5")
 
 
-def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path):
+def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path: Path) -> None:
     entry = layer("LayerNormalization", "ln", batch_input_shape=[None, 5, 2], epsilon=1e-14)
     model = {"class_name": "Sequential", "config": [entry]}
     weights = {"ln": pairs(names("ln", "gamma", "beta"), drawn((2,), (2,)))}
@@ -315,7 +317,7 @@ def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path):
         assert read(tmp_path / "m.h5").nodes[1].class_name == class_name
 
 
-def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path):
+def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path: Path) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     layers = [tf_keras.layers.Dense(2, name=name) for name in ("c", "a", "b")]
     model = tf_keras.Sequential([tf_keras.Input((3,)), *layers])
@@ -342,7 +344,7 @@ def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path):
             np.testing.assert_array_equal(ours.weights["bias"], theirs.get_weights()[1])
 
 
-def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path):
+def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path: Path) -> None:
     cells = [layer("LSTMCell", name, units=2, **GATES, **NOISE) for name in ("a", "b")]
     cell = layer("StackedRNNCells", "cells", cells=cells)
     weights = {"rnn": pairs(names("rnn/a") + names("rnn/b"), of_gates(4, 2, 2) + of_gates(4, 2, 2))}
@@ -361,13 +363,13 @@ def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path):
             assert list(read(tmp_path / "m.h5").nodes[1].weights)[3] == "1/kernel"
 
 
-def test_not_a_number_in_a_config_is_read(tmp_path):
+def test_not_a_number_in_a_config_is_read(tmp_path: Path) -> None:
     mask = layer("Masking", "mask", mask_value=float("nan"), batch_input_shape=[None, 5, 2])
     write(tmp_path / "m.h5", "2.4.0", {"class_name": "Sequential", "config": {"layers": [mask]}}, {})
     assert np.isnan(read(tmp_path / "m.h5").nodes[1].config["mask_value"])
 
 
-def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_path):
+def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_path: Path) -> None:
     layers = [given("x", 5, 2), called(dense("out", 2), [["x", 0, 0, {}]])]
     config = functional("m", layers, [["x", 0, 0]], [["out", 0, 0]])
     weights = {"x": [], "out": pairs(names("out", "kernel", "bias"), drawn((2, 2), (2,)))}
@@ -379,7 +381,7 @@ def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_
     )
 
 
-def test_models_in_models_that_double_are_refused_in_time(tmp_path):
+def test_models_in_models_that_double_are_refused_in_time(tmp_path: Path) -> None:
     inner = functional("m0", [given("x0", 2)], [["x0", 0, 0]], [["x0", 0, 0]])
     for depth in range(1, 40):
         name, before = f"m{depth}", f"m{depth - 1}"

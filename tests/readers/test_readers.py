@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rnncli.case import SavedLayer
 from rnncli.errors import EngineError, InputError, RnncliError, UsageError
 from rnncli.readers.formats import (
     ReadOptions,
@@ -55,7 +56,7 @@ def npy_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def npz_bytes(*arrays: np.ndarray, **named: np.ndarray) -> bytes:
+def npz_bytes(*arrays: np.ndarray, **named: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, *arrays, **named)
     return buffer.getvalue()
@@ -145,7 +146,7 @@ def _quoted(value: Any) -> Any:
 
 class TestCaseDocument:
     def test_every_part(self) -> None:
-        document = read(
+        document: Any = read(
             source(
                 json.dumps(
                     {
@@ -197,9 +198,15 @@ class TestCaseDocument:
                 '{"inputs": [[1]], "inputs": [[2]]}',
                 "notes.json: the key 'inputs' appears twice in one object.",
             ),
-            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' stands twice"),
-            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' stands twice"),
-            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' stands twice"),
+            (
+                '{"inputs" :[[1]],\n"inputs"\n: [[2]]}',
+                "notes.json: the key 'inputs' appears twice in one object",
+            ),
+            (
+                '{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}',
+                "notes.json: the key 'a' appears twice in one object",
+            ),
+            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice in one object"),
         ],
     )
     def test_a_bad_part_is_named(self, text: Any, said: Any) -> None:
@@ -228,7 +235,7 @@ class TestCaseDocument:
         document = read(source(json.dumps(output)), "json")
         np.testing.assert_array_equal(document.inputs, [[[1], [np.nan]]])
         assert document.remarks == ("took hidden_states (1, 2, 1) from rnncli's own output",)
-        states = read_states(source(json.dumps(output)), "json")
+        states: Any = read_states(source(json.dumps(output)), "json")
         assert list(states) == ["last_hidden_state"]
 
     @pytest.mark.parametrize("schema", ["rnncli/2", None, 1])
@@ -284,7 +291,7 @@ class TestCsv:
     def test_every_delimiter_end_and_mark(self, delimiter: Any, end: Any, mark: Any) -> None:
         rows = (("a", "b c", "d"), ("1", "-2.5", "3e-1"), ("NaN", "inf", "0"))
         text = mark + end.join(delimiter.join(row) for row in rows) + end
-        document = read(source(text), "csv")
+        document: Any = read(source(text), "csv")
         np.testing.assert_array_equal(document.inputs, [[1, -2.5, 0.3], [np.nan, np.inf, 0]])
         assert document.feature_names == ("a", "b c", "d")
 
@@ -307,7 +314,7 @@ class TestCsv:
         ],
     )
     def test_header_or_not(self, text: Any, shape: Any, names: Any) -> None:
-        document = read(source(text), "csv")
+        document: Any = read(source(text), "csv")
         assert document.inputs.shape == shape
         assert document.feature_names == names
 
@@ -363,9 +370,9 @@ class TestCsv:
         rows = [[index, index / 8] for index in range(50)]
         file = tmp_path / "rows.csv"
         file.write_text("\ufeffa;b\r\n" + "".join(f"{a};{b}\r\n".replace(".", ",") for a, b in rows))
-        document = read(Source("rows.csv", path=file))
+        document: Any = read(Source("rows.csv", path=file))
         assert (document.inputs.tolist(), document.feature_names) == (rows, ("a", "b"))
-        found = read(Source("rows.csv", path=file), options=ReadOptions(batch_column="a"))
+        found: Any = read(Source("rows.csv", path=file), options=ReadOptions(batch_column="a"))
         assert found.inputs.tolist() == [[[b]] for _, b in rows]
         with file.open("a") as more:
             more.write("1;x\n")
@@ -428,7 +435,9 @@ class TestCsv:
             assert "convert" not in str(error)  # noqa: PT017 - some of them are numbers
 
     def test_a_batch_column_groups_rows(self) -> None:
-        document = read(source("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n"), "csv", ReadOptions(batch_column="id"))
+        document: Any = read(
+            source("x,id,y\n1,b,2\n3,a,4\n5,b,6\n7,a,8\n"), "csv", ReadOptions(batch_column="id")
+        )
         assert document.inputs.tolist() == [[[1, 2], [5, 6]], [[3, 4], [7, 8]]]
         assert document.feature_names == ("x", "y")
 
@@ -470,7 +479,9 @@ class TestArrays:
     def test_safetensors(self) -> None:
         from safetensors.numpy import save
 
-        document = read(source(save({"x": np.ones((1, 2, 3)), "mask": np.ones((1, 2), bool)})), "safetensors")
+        document: Any = read(
+            source(save({"x": np.ones((1, 2, 3)), "mask": np.ones((1, 2), bool)})), "safetensors"
+        )
         assert document.inputs.shape == (1, 2, 3)
         assert document.mask.tolist() == [[True, True]]
 
@@ -549,13 +560,13 @@ class TestOtherInputs:
         from safetensors.numpy import save
 
         kernel = np.arange(4.0).reshape(2, 2)
-        sources = {
+        sources: dict[str, str | bytes] = {
             "json": json.dumps({"forward": {"kernel": kernel.tolist()}}),
             "npz": npz_bytes(**{"forward/kernel": kernel}),
             "safetensors": save({"forward/kernel": kernel}),
         }
         for format, data in sources.items():
-            found = read_weights(source(data), format)
+            found: Any = read_weights(source(data), format)
             assert list(found) == ["forward/kernel"]
             np.testing.assert_array_equal(found["forward/kernel"], kernel)
 
@@ -577,11 +588,11 @@ class TestOtherInputs:
             read_tensor(source(npz_bytes(a=np.ones(2), b=np.ones(2))), "npz")
 
     def test_states(self) -> None:
-        states = read_states(source("[[[1, 2]], [[3, 4]]]"), "json")
+        states: Any = read_states(source("[[[1, 2]], [[3, 4]]]"), "json")
         assert [state.tolist() for state in states] == [[[1, 2]], [[3, 4]]]
-        by_place = read_states(source(npz_bytes(np.ones((1, 2)), np.zeros((1, 2)))), "npz")
+        by_place: Any = read_states(source(npz_bytes(np.ones((1, 2)), np.zeros((1, 2)))), "npz")
         assert [state.tolist() for state in by_place] == [[[1, 1]], [[0, 0]]]
-        named = read_states(source(npz_bytes(last_hidden_state=np.ones((1, 2)))), "npz")
+        named: Any = read_states(source(npz_bytes(last_hidden_state=np.ones((1, 2)))), "npz")
         assert named["last_hidden_state"].shape == (1, 2)
         assert len(read_states(source(npy_bytes(np.ones((1, 2)))), "npy")) == 1
         with pytest.raises(InputError, match=r"notes\.json: \[1\]\[0\] is true"):
@@ -642,12 +653,12 @@ class TestRegistry:
 
     def test_standard_input_is_sniffed(self) -> None:
         assert read(Source("standard input", b"a,b\n1,2\n")).feature_names == ("a", "b")
-        assert read(Source("standard input", b"[[1]]")).inputs.tolist() == [[1]]
+        np.testing.assert_array_equal(read(Source("standard input", b"[[1]]")).inputs, [[1]])
 
     def test_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "notes.json"
         path.write_text("[[1]]")
-        assert read(Source(path.name, path=path)).inputs.tolist() == [[1]]
+        np.testing.assert_array_equal(read(Source(path.name, path=path)).inputs, [[1]])
         with pytest.raises(InputError, match=r"(?s)note\.json: there is no such.*mean notes\.json"):
             read(Source("note.json", path=tmp_path / "note.json"))
         with pytest.raises(InputError, match="There is no folder"):
@@ -656,7 +667,7 @@ class TestRegistry:
         with pytest.raises(InputError, match=r"folder\.json: it is a folder"):
             read(Source("folder.json", path=tmp_path / "folder.json"))
 
-        def refuse(self) -> None:
+        def refuse(self: Path) -> None:
             raise PermissionError
 
         monkeypatch.setattr(Path, "read_bytes", refuse)
@@ -683,7 +694,7 @@ class TestRegistry:
         assert done.stdout.strip() == "False False"
 
 
-def _models(keras: Any) -> dict:
+def _models(keras: Any) -> dict[str, Any]:
     layers = keras.layers
     entry = keras.Input((4, 5))
     x = layers.LSTM(3, return_sequences=True, name="zeta")(entry)
@@ -742,9 +753,9 @@ NAMES = (
 )  # fmt: skip
 
 
-def _weighted(keras: Any, model: Any) -> dict:
+def _weighted(keras: Any, model: Any) -> dict[str, Any]:
     """Every layer's weights by its name, in the model's order."""
-    found = {}
+    found: dict[str, Any] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found |= _weighted(keras, layer)
@@ -775,6 +786,13 @@ def models(keras: Any, tmp_path_factory: Any) -> Any:
     return folder
 
 
+def read_layers(source: Source) -> tuple[SavedLayer, ...]:
+    """The layers in a file that Keras saved."""
+    layers = read_weights(source)
+    assert isinstance(layers, tuple)
+    return layers
+
+
 class TestKerasModel:
     @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
     @pytest.mark.parametrize("name", NAMES)
@@ -787,23 +805,23 @@ class TestKerasModel:
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
         if suffix == ".weights.h5":
-            held = read_weights(Source(path.name, path=path))
+            held = read_layers(Source(path.name, path=path))
             assert [(one.name, len(one.weights)) for one in held] == [
                 (name, len(own)) for name, own in layers
             ]
 
     def test_layers_say_what_they_are(self, models: Any) -> None:
-        held = read_weights(Source("m", path=models / "functional.weights.h5"))
+        held = read_layers(Source("m", path=models / "functional.weights.h5"))
         assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", "(2, 1) (1,)"]
 
     def test_layers_by_name(self, models: Any) -> None:
         path = models / "functional.weights.h5#alpha,zeta"
-        assert [layer.name for layer in read_weights(Source(path.name, path=path))] == ["zeta", "alpha"]
+        assert [layer.name for layer in read_layers(Source(path.name, path=path))] == ["zeta", "alpha"]
         path = models / "functional.weights.h5#alhpa"
         with pytest.raises(
             InputError, match=r"(?s)^functional\.weights\.h5: there is no layer.*mean alpha\?"
         ):
-            read_weights(Source(path.name, path=path))
+            read_layers(Source(path.name, path=path))
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5", ".keras#alpha"])
     def test_a_whole_model_is_run_as_such(self, models: Any, suffix: str) -> None:
@@ -811,7 +829,7 @@ class TestKerasModel:
         with pytest.raises(
             InputError, match=r"(?s)it is a whole model.*rnncli run INPUT --model .*functional"
         ):
-            read_weights(Source(path.name, path=path))
+            read_layers(Source(path.name, path=path))
 
     @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
     def test_a_model_has_no_inputs(self, models: Any, suffix: str) -> None:
@@ -822,7 +840,7 @@ class TestKerasModel:
         path = tmp_path / "nothing.weights.h5"
         keras.Sequential([keras.Input((4, 5)), keras.layers.Dropout(0.5)]).save_weights(path)
         with pytest.raises(InputError, match="no layer with weights"):
-            read_weights(Source(path.name, path=path))
+            read_layers(Source(path.name, path=path))
 
     def test_a_cut_model(self, models: Any) -> None:
         for name in ("lstm.keras", "lstm.weights.h5", "lstm.h5"):

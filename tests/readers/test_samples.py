@@ -25,7 +25,7 @@ def loaded(name: str) -> Any:
     sample = sample_files.get(name)
     path = sample_files.path(sample)
     words = sample.hint.split()
-    flags = dict(zip(words[::2], words[1::2], strict=True))
+    flags: dict[str, Any] = dict(zip(words[::2], words[1::2], strict=True))
     document = read(
         Source(path.name, path=path), None, ReadOptions(batch_column=flags.pop("--batch-column", None))
     )
@@ -38,7 +38,8 @@ def loaded(name: str) -> Any:
 def test_it_is_what_its_title_says(name: Any) -> None:
     _, found = loaded(name)
     shape = re.search(r"\(([\d, ]+)\)$", sample_files.get(name).title)
-    assert found.inputs.shape == tuple(map(int, shape.group(1).split(",")))
+    assert shape is not None
+    assert found.inputs.shape == tuple(map(int, shape[1].split(",")))
     assert np.isfinite(found.inputs).all()
 
 
@@ -97,8 +98,8 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
         "--no-deps",
         "--no-build-isolation",
         "-w",
-        tmp_path,
-        tree,
+        str(tmp_path),
+        str(tree),
     ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -36,7 +36,7 @@ def saved(name: Any, *weights: Any) -> Any:
     return SavedLayer(name, f"{name}!", tuple(np.full(shape, 1.0) for shape in weights))
 
 
-def fitted(texts, held, where="m.weights.h5: "):
+def fitted(texts: Any, held: Any, where: str = "m.weights.h5: ") -> Any:
     return fit.fitted(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), where)
 
 
@@ -85,7 +85,7 @@ def test_two_that_fit_are_to_be_named() -> None:
     assert fitted(["LSTM(3)"], held[1:])["kernel"] is held[1].weights[0]
 
 
-def test_errors_begin_with_the_source():
+def test_errors_begin_with_the_source() -> None:
     stack = specs.from_flags(["LSTM(3)"], {})
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rnncli.renderers.visible import json_escaped, visible
+from rnncli.renderers.visible import escape_json, visible
 
 NAMES = ["esc\x1b[31mred", "bell\x07", "turned\u202eround", "csi\x9b2J", "gone\x7f", "한글"]
 SHOWN = [r"esc\x1b[31mred", r"bell\x07", r"turned\u202eround", r"csi\x9b2J", r"gone\x7f", "한글"]
@@ -97,6 +97,6 @@ def test_what_is_printable_stays() -> None:
 
 def test_escaped_json_reads_back_the_same() -> None:
     text = "\x7f\x9b\u202e\U000e0001\u2028é한"
-    escaped = json_escaped(json.dumps([text], ensure_ascii=False).encode())
+    escaped = escape_json(json.dumps([text], ensure_ascii=False).encode())
     assert json.loads(escaped) == [text]
     assert not HOSTILE.search(escaped.decode())

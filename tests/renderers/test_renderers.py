@@ -10,7 +10,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -36,19 +36,19 @@ SHOWN_BY = {"checked": "run", "both_ways": "run", "large": "run", "stack": "shap
 HIDDEN = label("hidden_state")
 
 
-def written(answer, format, **view):
+def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
     """What the format writes, call by call."""
 
     class File(io.RawIOBase):
-        def writable(self):
+        def writable(self) -> bool:
             return True
 
-        def write(self, data):
+        def write(self, data: Any) -> int:
             pieces.append(bytes(data))
             return len(data)
 
-    pieces = []
-    formats.get(format).write(answer, View(**view), File())
+    pieces: list[bytes] = []
+    formats.get(format).write(answer, View(**view), cast("IO[bytes]", File()))
     return pieces
 
 
@@ -206,7 +206,7 @@ def test_korean_words_do_not_shift_the_numbers() -> None:
 
 @given(arrays(np.float32, st.tuples(st.just(1), st.integers(1, 20)), elements=st.floats(width=32)))
 @settings(deadline=None)
-def test_json_keeps_every_float32_bit_for_bit(values):
+def test_json_keeps_every_float32_bit_for_bit(values: Any) -> None:
     document = json.loads(drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, values))), "json"))
     back = np.array(document["outputs"][0]["values"], dtype=object).astype(np.float32)
     assert _same(back, values)
@@ -363,7 +363,7 @@ def test_pictures_are_xml(name: Any) -> None:
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
-def test_html_is_escaped():
+def test_html_is_escaped() -> None:
     text = drawn(RunAnswer(result(NamedTensor(label("<b>"), STATE, np.zeros((1, 1), np.float32)))), "html")
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
@@ -379,7 +379,7 @@ def test_every_format_is_found() -> None:
     }
 
 
-def test_a_format_is_one_new_file(tmp_path):
+def test_a_format_is_one_new_file(tmp_path: Path) -> None:
     (tmp_path / "listing.py").write_text(
         "from rnncli.renderers.formats import Traits\n"
         "TRAITS = Traits(separator=b', ')\n"
@@ -403,7 +403,7 @@ def test_a_format_is_one_new_file(tmp_path):
         assert found == (f"{names}, {names}" if "--stream" in more else names)
 
 
-def test_the_first_form_that_fits_is_shown():
+def test_the_first_form_that_fits_is_shown() -> None:
     wide, narrow = line("wide " * 9), line("narrow")
     table = Table((Column("wide " * 9),), ((cell("1"),),))
     page = Page((), (), (Forms(iter(((table,), (narrow,)))), wide))
@@ -477,4 +477,4 @@ def test_a_format_loads_only_what_it_draws_with(answer: Any, format: Any, wanted
 
 def test_numerals_of_integers_stay_integers() -> None:
     assert numerals.exact(np.array([1, 2])) == ["1", "2"]
-    assert numerals.written(np.int64(3), numerals.style_for(np.array([3]), None)) == "3"
+    assert numerals.format_number(np.int64(3), numerals.style_for(np.array([3]), None)) == "3"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from html import unescape
 from itertools import pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from looks import drawn
 from results_by_hand import ANSWERS
 from rich.cells import cell_len
 
-from rnncli.renderers import formats
 from rnncli.renderers.formats.svg import COLUMN
-from rnncli.renderers.page import View
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -31,7 +31,7 @@ def texts(drawing: str) -> list[tuple[float, float, float, str]]:
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("name", ["run", "matrix", "shape"])
 def test_no_text_overlaps_the_next_or_begins_with_a_blank(name: str, lang: str) -> None:
-    found = texts(formats.render(ANSWERS[name], "svg", View(lang=lang)))
+    found = texts(drawn(ANSWERS[name], "svg", lang=lang))
     assert found
     for _, _, length, text in found:
         assert text == text.strip() != ""
@@ -41,17 +41,15 @@ def test_no_text_overlaps_the_next_or_begins_with_a_blank(name: str, lang: str) 
 
 
 def test_the_picture_holds_the_words_of_the_table() -> None:
-    view = View(lang="ko", width=80)
-    held = " ".join(text for *_, text in texts(formats.render(ANSWERS["run"], "svg", view)))
-    table = formats.render(ANSWERS["run"], "table", view)
+    view: dict[str, Any] = {"lang": "ko", "width": 80}
+    held = " ".join(text for *_, text in texts(drawn(ANSWERS["run"], "svg", **view)))
+    table = drawn(ANSWERS["run"], "table", **view)
     assert sorted(held.replace("\xa0", " ").split()) == sorted(table.split())
 
 
 @pytest.mark.parametrize("format", ["svg", "html"])
 def test_paper_is_light_or_dark_as_asked(format: str) -> None:
-    light, dark, free = (
-        formats.render(ANSWERS["run"], format, View(theme=theme)) for theme in ("light", "dark", "")
-    )
+    light, dark, free = (drawn(ANSWERS["run"], format, theme=theme) for theme in ("light", "dark", ""))
     assert light != dark
     assert luminance(paper(light)) > 0.9 > 0.1 > luminance(paper(dark))
     assert "prefers-color-scheme" not in light + dark
@@ -59,7 +57,7 @@ def test_paper_is_light_or_dark_as_asked(format: str) -> None:
 
 
 def test_every_colour_can_be_read_on_light_paper() -> None:
-    drawing = formats.render(ANSWERS["run"], "svg", View(theme="light"))
+    drawing = drawn(ANSWERS["run"], "svg", theme="light")
     inks = re.findall(r"\.rnncli-r\d+ \{ fill: (#\w{6})", drawing)
     assert inks
     for ink in inks:

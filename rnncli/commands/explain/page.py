@@ -20,7 +20,7 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     found, root = answer.explanation, answer.explanation.equations[0]
     label = addresses.label(found.target.name)
     style = f"strong {idea(label)}".strip()
-    value = _written([found.value], view)[0]
+    value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
     said = [meaning(label, view.lang), *_place(root.place, answer, view)]
     notes = [
@@ -61,18 +61,18 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
     if equation.note is not None:
-        return _masked(name, equation, view)
+        return _build_note(name, equation, view)
     if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
         return _abreast(name, equation, view)
-    return _listed(name, equation, view)
+    return _list_terms(name, equation, view)
 
 
-def _masked(name: str, equation: Equation, view: View) -> Table:
+def _build_note(name: str, equation: Equation, view: View) -> Table:
     """Return `cell = cell at t=2 = 0.1234   masked at t=3, so this is the number of t=2`."""
     note, place = equation.note, equation.place
     assert note is not None
     said = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
-    value = _written([equation.value], view)[0]
+    value = _align_numbers([equation.value], view)[0]
     names = [f"= {factor.name}" for term in equation.terms for factor in term.factors]
     row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(said, "dim"))
     return Table(tuple(Column("") for _ in row), (row,))
@@ -82,7 +82,7 @@ def _abreast(name: str, equation: Equation, view: View) -> Table:
     """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.factors]
-    texts = iter(_written([*numbers, *(term.value for term in terms), equation.value], view))
+    texts = iter(_align_numbers([*numbers, *(term.value for term in terms), equation.value], view))
     rows: list[list[Cell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
         sign, written = "+ " if place else "= ", [next(texts) for _ in term.factors]
@@ -109,11 +109,11 @@ def _times(texts: Sequence[str], widths: Sequence[int], view: View) -> str:
     return f" {_dot(view)} ".join(padded).rstrip()
 
 
-def _listed(name: str, equation: Equation, view: View) -> Table:
+def _list_terms(name: str, equation: Equation, view: View) -> Table:
     """Return one row per term, largest first."""
     numbers = [factor.value for term in equation.terms for factor in term.factors]
     sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]
-    texts = _written([*sums, *numbers, equation.total, equation.value], view)
+    texts = _align_numbers([*sums, *numbers, equation.total, equation.value], view)
     total, value = texts[-2:]
     factors = iter(texts[len(sums) : -2])
     rows = [
@@ -167,13 +167,13 @@ def _dot(view: View) -> str:
     return marks(view).dot.strip() if not view.ascii else "*"
 
 
-def _written(numbers: Sequence[float], view: View) -> list[str]:
+def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
     """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
-    from rnncli.renderers.numerals import style_for, written
+    from rnncli.renderers.numerals import format_number, style_for
 
     style = style_for(np.array(numbers), view.precision)
-    texts = [written(number, style) for number in numbers]
+    texts = [format_number(number, style) for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) if len(numbers) > 1 else text for text in texts]

@@ -69,7 +69,7 @@ class Curve:
         steps = range(len(self.norms))
         order = steps[::-1] if self.direction == "backward" else steps
         kept = [step for step in order if not self.skipped[step]]
-        return judged(kept, [float(self.norms[step]) for step in kept])
+        return classify_curve(kept, [float(self.norms[step]) for step in kept])
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Gradients:
         return self.stack.specs
 
 
-def judged(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
+def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     """Apply the rule.  steps, norms: in processing order.
 
     The reference is the last step whose norm is not 0.  A curve explodes if an earlier step is above
@@ -125,7 +125,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
     info, parts = addresses.named(text, infos, "--of: ")
-    return _placed(infos.index(info), info, _index(text, parts or ("0",), info))
+    return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
 
 def layer_of(case: Case) -> int:
@@ -150,7 +150,7 @@ def units_of(case: Case) -> int:
     return int(spec.config["units"])
 
 
-def judge(
+def build_curves(
     case: Case, target: GradientTarget, states: Mapping[str, Array], inputs: Array, skipped: Array
 ) -> Gradients:
     """Convert what an engine found to curves; states by `forward/hidden`."""
@@ -200,17 +200,17 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
     return one
 
 
-def _placed(position: int, info: TensorInfo, index: addresses.Index) -> GradientTarget:
+def _locate(position: int, info: TensorInfo, index: addresses.Index) -> GradientTarget:
     import numpy as np
 
     batch = index[0] if isinstance(index[0], int) else 0
     shape = tuple(int(str(size)) for size in info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
-    shown = [_written(part) for part in index] + [":"] * (len(info.axes) - len(index))
+    shown = [_format_index(part) for part in index] + [":"] * (len(info.axes) - len(index))
     return GradientTarget(position, info.name, batch, f"{info.name}[{', '.join(shown)}]", entries)
 
 
-def _written(part: int | slice) -> str:
+def _format_index(part: int | slice) -> str:
     if isinstance(part, int):
         return str(part)
     return ":".join("" if side is None else str(side) for side in (part.start, part.stop))
@@ -234,5 +234,5 @@ def gradients(case: Case, asked: str | None = None) -> Gradients:
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
-    found = judge(case, numbers, norms.states, norms.inputs, norms.skipped)
+    found = build_curves(case, numbers, norms.states, norms.inputs, norms.skipped)
     return replace(found, conditions=said)

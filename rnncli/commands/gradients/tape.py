@@ -109,7 +109,7 @@ class _RepeatedRun:
         import numpy as np
 
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
-        returned = engine.called(self.keras, self.case, self.layers)[-1]
+        returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
         near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.layers)
         mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
@@ -129,7 +129,7 @@ class _RepeatedRun:
         import numpy as np
 
         tf, count = self.tf, len(entries)
-        case = _repeated(self.case, count)
+        case = _repeat(self.case, count)
         inputs = tf.convert_to_tensor(case.inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
@@ -138,9 +138,9 @@ class _RepeatedRun:
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(watched), list(watched.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield "input", np.sum(_squared(slopes[0]), axis=(0, 2))
+        yield "input", np.sum(_square(slopes[0]), axis=(0, 2))
         for name, steps in zip(names, slopes[1], strict=True):
-            yield name, np.array([np.sum(_squared(step)) for step in steps])
+            yield name, np.array([np.sum(_square(step)) for step in steps])
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], dict[str, list[Any]]]:
         """Return the last layer's tensors, and the tracked states by `forward/hidden` and input time."""
@@ -246,7 +246,7 @@ class _RepeatedRun:
         return [first, second]
 
 
-def _repeated(case: Case, count: int) -> Case:
+def _repeat(case: Case, count: int) -> Case:
     states = case.initial_state
     return replace(
         case,
@@ -256,7 +256,7 @@ def _repeated(case: Case, count: int) -> Case:
     )
 
 
-def _squared(values: Any) -> Array:
+def _square(values: Any) -> Array:
     import numpy as np
 
     return np.square(np.asarray(values).astype(np.float64))

@@ -59,7 +59,7 @@ class MatrixAnswer:
                 }
                 for (sequences, state), result in self._results()
             ],
-            "identities": same_numbers.of(self.matrix.results).identities(),
+            "identities": same_numbers.build_scheme(self.matrix.results).identities(),
         }
 
     def page(self, view: View) -> Page:
@@ -73,7 +73,7 @@ class MatrixAnswer:
             ),
         )
         said = tuple(self._across(view))
-        scheme = same_numbers.parts(same_numbers.of(self.matrix.results), view)
+        scheme = same_numbers.parts(same_numbers.build_scheme(self.matrix.results), view)
         notes = (note_of(self.plainest, view),)
         return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
 

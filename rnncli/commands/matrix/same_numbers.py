@@ -55,7 +55,7 @@ class Scheme(NamedTuple):
         return [sets[letter] for letter in sorted(sets, key=list(self.letters.values()).index)]
 
 
-def of(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
+def build_scheme(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
     """Return the scheme of the four results, with each tensor from the result that returns the most."""
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)

@@ -26,7 +26,7 @@ from rnncli.commands.plot.layout import (
     shown_name,
     shows_ticks,
 )
-from rnncli.commands.plot.palette import Style, dark
+from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
 from rnncli.errors import EngineError
 
@@ -224,7 +224,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
     )
     axes.invert_yaxis()
     for start, stop in _runs(panel.skipped):
-        axes.add_patch(_hatched(style, (start - 0.5, -0.5), stop - start, rows))
+        axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
     return mesh
 
 
@@ -235,7 +235,7 @@ def _map(scale: Scale, style: Style) -> Any:
     return found.with_extremes(bad=style.bad)
 
 
-def _hatched(style: Style, corner: tuple[float, float], width: float, height: float) -> Any:
+def _hatch(style: Style, corner: tuple[float, float], width: float, height: float) -> Any:
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
@@ -299,7 +299,7 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
         if len(text) > letters or (panel.skipped and panel.skipped[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
-        ink = "#ffffff" if dark((red, green, blue)) else "#000000"
+        ink = "#ffffff" if is_dark((red, green, blue)) else "#000000"
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
 
 
@@ -321,6 +321,6 @@ def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
         bar.set_ticks(list(marks), labels=list(marks.values()))
         place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
     if sheet.masked:
-        axes[-1].add_patch(_hatched(style, (0, 0), 1, 1))
+        axes[-1].add_patch(_hatch(style, (0, 0), 1, 1))
         axes[-1].set(xticks=[], yticks=[])
         axes[-1].set_title(sheet.masked, fontsize=7.5, pad=3, loc="left")

@@ -14,7 +14,7 @@ from rich.style import Style as RichStyle
 from rich.text import Text
 
 from rnncli.case import Array
-from rnncli.commands.plot.palette import Style, mixed
+from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.renderers.page import View
 
@@ -43,7 +43,7 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
         ]
         lines += _abreast(blocks, width)
     lines += [Text(), *drawing.legend(sheet)]
-    return _printed(lines, depth)
+    return _render_lines(lines, depth)
 
 
 def _abreast(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
@@ -88,8 +88,8 @@ class _Drawing:
         steps, room = panel.values.shape[1], self.room(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
-        values, skipped = _pooled(panel, together)
-        joined = _joined(panel)
+        values, skipped = _pool(panel, together)
+        joined = _units_per_row(panel)
         values = _means(values.T, joined).T
         for first in range(0, len(values), 2 if self.halves else 1):
             name = panel.names[first * joined] if panel.names else str(first * joined)
@@ -131,7 +131,7 @@ class _Drawing:
         """Return the color of a value."""
         if place is None:
             return self.style.bad
-        red, green, blue = mixed(self.style.ramp(scale), place)
+        red, green, blue = mix(self.style.ramp(scale), place)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
@@ -153,11 +153,11 @@ class _Drawing:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
         if (together := -(-steps // self.room(_margin(sheet)))) > 1:
             yield Text(f"a column: the mean of {together} time steps")
-        if any(_joined(panel) > 1 for row in sheet.rows for panel in row.panels):
+        if any(_units_per_row(panel) > 1 for row in sheet.rows for panel in row.panels):
             yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
 
 
-def _pooled(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
+def _pool(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
     """Average `together` steps per column, if the line is too short for all of them."""
     import numpy as np
 
@@ -176,7 +176,7 @@ def _means(values: Array, together: int) -> Array:
     return np.stack([values[:, at : at + together].mean(axis=1) for at in starts], axis=-1)
 
 
-def _joined(panel: Panel) -> int:
+def _units_per_row(panel: Panel) -> int:
     """Return how many units share a row."""
     return -(-len(panel.values) // MOST_ROWS)
 
@@ -199,7 +199,7 @@ def _time_axis(times: Sequence[int], together: int, width: int) -> str:
     return line
 
 
-def _printed(lines: Sequence[Any], depth: Depth) -> str:
+def _render_lines(lines: Sequence[Any], depth: Depth) -> str:
     held = StringIO()
     console = Console(
         file=held, width=1_000_000, color_system=None if depth == "none" else depth,

@@ -67,7 +67,7 @@ STYLES = {
 """In the gray style, states also run from white to black, so that a print shows their sign."""
 
 
-def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
+def mix(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
     """Return the color at `place`, 0 to 1, as red, green, blue from 0 to 255."""
     at = min(max(place, 0.0), 1.0) * (len(ramp) - 1)
     below = min(int(at), len(ramp) - 2)
@@ -76,7 +76,7 @@ def mixed(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def dark(colour: tuple[float, float, float]) -> bool:
+def is_dark(colour: tuple[float, float, float]) -> bool:
     """Return whether white text has more contrast on `colour` (0 to 255) than black text, per WCAG."""
     red, green, blue = map(_linear, colour)
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05

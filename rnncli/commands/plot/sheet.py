@@ -102,11 +102,11 @@ def of_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     rows, skipped = [], set()
     for loop in result.trace:
         places = _places(case, loop, wanted)
-        rows.append(MapRow(_label(case, loop), tuple(_traced(loop, places, wanted))))
+        rows.append(MapRow(_label(case, loop), tuple(_draw_loop(loop, places, wanted))))
         skipped.update(loop.status[wanted.batch, places].tolist())
     masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
     loop = result.trace[0]
-    first = _skipped(loop, _places(case, loop, wanted), wanted)
+    first = _find_skipped(loop, _places(case, loop, wanted), wanted)
     return _sheet(case, result, wanted, rows, first, masked and f"masked, {masked}")
 
 
@@ -117,7 +117,7 @@ def of_result(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
         raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
-        panel = _returned(case, tensor, str(tensor.label.in_layer), wanted)
+        panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), wanted)
         tensors.setdefault(tensor.label.layer, []).append(panel)
     rows = [
         MapRow("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
@@ -165,15 +165,15 @@ def _label(case: Case, loop: LoopTrace) -> str:
     return ", ".join(filter(None, (layer, loop.direction if directed else "")))
 
 
-def _traced(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> Iterator[Panel]:
+def _draw_loop(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
-    skipped = _skipped(loop, places, wanted)
+    skipped = _find_skipped(loop, places, wanted)
 
     def panel(title: str, kind: str, part: str) -> Panel:
         return Panel(title, kind, loop.parts[part][wanted.batch, places].T, times=times, skipped=skipped)
 
-    names = [name for name in (*loop.gates, *reversed(loop.states)) if _asked(name, wanted)]
+    names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, wanted)]
     for name in sorted(names, key=cell_number):  # cell by cell
         if name in loop.states:
             yield panel(f"{name} state", OF_STATE[name.rpartition("/")[2]], name)
@@ -185,15 +185,15 @@ def _traced(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> I
         yield panel("output", "state", "output")
 
 
-def _asked(name: str, wanted: SheetSelection) -> bool:
+def _is_selected(name: str, wanted: SheetSelection) -> bool:
     return not wanted.gates or name in wanted.gates
 
 
-def _skipped(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> tuple[bool, ...]:
+def _find_skipped(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> tuple[bool, ...]:
     return tuple((loop.status[wanted.batch, places] != 0).tolist())
 
 
-def _returned(case: Case, tensor: NamedTensor, name: str, wanted: SheetSelection) -> Panel:
+def _draw_tensor(case: Case, tensor: NamedTensor, name: str, wanted: SheetSelection) -> Panel:
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
         raise UsageError(

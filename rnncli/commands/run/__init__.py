@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rnncli.cli import request
 from rnncli.cli.flags import (
     CheckFlags,
     FailOnNan,
@@ -50,6 +49,8 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
+    from rnncli.cli import request
+
     shown.demand_calls(run)
     request.demand_model(run)
     wanted = RunRequest(

@@ -143,7 +143,9 @@ def stats_of(result: Result) -> dict[str, Stats]:
 
     once = replace(result, outputs=tuple(one._replace(label=one.label.in_call) for one in result.outputs))
     bounds = trace.bounds_of(once)
-    return {one.name: statistics.of(one.values, bounds[str(one.label.in_call)]) for one in result.outputs}
+    return {
+        one.name: statistics.summarize(one.values, bounds[str(one.label.in_call)]) for one in result.outputs
+    }
 
 
 def first_nan(result: Result) -> str | None:

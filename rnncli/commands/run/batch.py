@@ -46,7 +46,7 @@ def _in_chunks(
     among_numbers = is_stdout(wanted.output.output) and terminal.is_watched()
     with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, wanted.run.engine, plan))
-        kept = (request.selected(each, wanted.select) for each in results)
+        kept = (request.select_tensors(each, wanted.select) for each in results)
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
 
 
@@ -60,15 +60,15 @@ def _whole(
 ) -> None:
     batch, check = len(case.inputs), wanted.check
     with progress.bar(batch, wanted=len(plan) > 1 and not wanted.output.quiet) as watch:
-        result = chunks.joined(watch(compute.parts(case, wanted.run.engine, plan)), batch)
+        result = chunks.join_results(watch(compute.parts(case, wanted.run.engine, plan)), batch)
     apart: list[str] = []
     if check.check:
         from rnncli.compute import beyond, compare
 
-        result, apart = compare.held(case, result, *check.tolerances, budget)
+        result, apart = compare.compare_with_keras(case, result, *check.tolerances, budget)
         remarks += beyond.denormals(case, result)
-    result = request.selected(result, wanted.select)
-    remarks += request.unseen(result, format_of(wanted.output))
+    result = request.select_tensors(result, wanted.select)
+    remarks += request.note_hidden_differences(result, format_of(wanted.output))
     deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
     request.demand_agreement(apart, result, check)
     request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)

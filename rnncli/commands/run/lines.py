@@ -101,7 +101,7 @@ class Stream:
             if self._answer is None:
                 self._open(case)
         except InputError as error:
-            return _said_of(line, error)
+            return _name_line(line, error)
         if features != self._features:
             return InputError(
                 f"{line.name} has {_number_of(features)}, but the previous lines have {self._features}.",
@@ -114,7 +114,7 @@ class Stream:
         checks.demand_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        self._at_once[case.inputs.shape] = min(chunks.together(case, BYTES_AT_ONCE), MOST_AT_ONCE)
+        self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, BYTES_AT_ONCE), MOST_AT_ONCE)
 
     def _most(self, one: Case | RnncliError) -> int:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
@@ -122,7 +122,7 @@ class Stream:
     def _open(self, case: Case) -> None:
         """Create the layers; each line brings its own mask and initial state."""
         bare = dataclasses.replace(case, mask=None, initial_state=None)
-        self._answer, self._features = call.opened(bare, self._engine), case.inputs.shape[-1]
+        self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
         self._stateful = _is_stateful(case)
 
     def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
@@ -134,14 +134,14 @@ class Stream:
             result = self._answer(self._joined(cases))
         except RnncliError as error:
             if len(group) == 1:
-                yield _said_of(group[0].line, error)
+                yield _name_line(group[0].line, error)
             else:  # the other records are still answered
                 for record in group:
                     yield from self._together([record])
             return
         self._begun = True
         sizes = [len(case.inputs) for case in cases]
-        yield from call.parted(result, sizes, cases[0])
+        yield from call.split_result(result, sizes, cases[0])
 
     def _joined(self, cases: list[Case]) -> Case:
         """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""
@@ -167,7 +167,7 @@ def _number_of(count: int) -> str:
     return f"{count} feature" if count == 1 else f"{count} features"
 
 
-def _said_of(line: Line, error: RnncliError) -> RnncliError:
+def _name_line(line: Line, error: RnncliError) -> RnncliError:
     if error.what.startswith(line.name):
         return error
     return type(error)(f"{line.name}: {error.what}", error.advice)

@@ -127,10 +127,10 @@ def answer(wanted: RunRequest) -> None:
 
         differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
         result = replace(result, differences=differences, reference=model.kind.framework(model.saved))
-    result = request.selected(result, wanted.select)
+    result = request.select_tensors(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}
-    remarks = (*remarks, *found.notes, *request.unseen(result, format_of(wanted.output)))
+    remarks = (*remarks, *found.notes, *request.note_hidden_differences(result, format_of(wanted.output)))
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
     request.demand_agreement(disagreeing, result, check)
     request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)

@@ -26,4 +26,4 @@ def compare_with_framework(
     result = found.result
     others = tuple(tensor._replace(values=theirs[tensor.name]) for tensor in result.outputs)
     reference = replace(result, outputs=others)
-    return compare.differences(result, reference), compare.disagreeing(result, reference, atol, rtol)
+    return compare.differences(result, reference), compare.find_disagreements(result, reference, atol, rtol)

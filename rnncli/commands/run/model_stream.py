@@ -60,7 +60,7 @@ class ModelLines:
         engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
         found = compute_outputs(self.model, inputs, self.returns, engine, everything=everything)
         self._remark((*remarks, *notes, *found.notes))
-        result = request.selected(found.result, self.wanted.select)
+        result = request.select_tensors(found.result, self.wanted.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.layers, found.masks)
 

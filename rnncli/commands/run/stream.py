@@ -50,7 +50,7 @@ def answer(wanted: RunRequest) -> None:
             if isinstance(result, RnncliError):
                 yield result
             else:
-                yield RunAnswer(request.selected(result, wanted.select), line=line.number)
+                yield RunAnswer(request.select_tensors(result, wanted.select), line=line.number)
 
     relay(answers, records.remarks, wanted)
 
@@ -65,7 +65,7 @@ def relay(
     answers: one for each line, in order.  remarks: those since the last answer; they are shown and removed.
     """
     bad, empty = 0, True
-    file, where = sources.opened(wanted.input)
+    file, where = sources.open_lines(wanted.input)
     with file, flowing(wanted.output, *wanted.reading) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in answers(lines):
@@ -126,7 +126,7 @@ class Records:
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
-        self.given = request.given_of(input, run, self.stack, seed, **shown._asdict())
+        self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
@@ -150,7 +150,7 @@ class Records:
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
             self._compared.add(case.mask is not None)
-            self._remark(beyond.unanswered(case), line)
+            self._remark(beyond.note_keras_errors(case), line)
         return case
 
     def _demand_fit(self, inputs: Array) -> None:

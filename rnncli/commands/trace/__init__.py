@@ -85,12 +85,12 @@ def trace(
     result = tracing.trace(case)
     apart: list[str] = []
     if check.check:
-        result, apart = compare.held(case, result, *check.tolerances)
+        result, apart = compare.compare_with_keras(case, result, *check.tolerances)
         remarks += beyond.denormals(case, result)
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
-    remarks += request.unseen(result, format_of(output), elsewhere=("ndjson",))
+    remarks += request.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
     deliver(TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)

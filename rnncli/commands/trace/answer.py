@@ -118,7 +118,9 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
     for loop in loops:
         counted = (loop.status == 0)[..., None]
         for name, values in loop.parts.items():
-            found[loop.path + name] = _in_input(statistics.of(values, bounds(loop, name), counted), loop)
+            found[loop.path + name] = _in_input(
+                statistics.summarize(values, bounds(loop, name), counted), loop
+            )
     return found
 
 

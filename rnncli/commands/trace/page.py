@@ -136,7 +136,7 @@ class _LoopTables:
     def _quantity(self, name: str, values: Array) -> Quantity:
         import numpy as np
 
-        from rnncli.renderers.numerals import style_for, written
+        from rnncli.renderers.numerals import format_number, style_for
 
         counted = values[self.status == 0] if (self.status == 0).any() else values
         finite = counted[np.isfinite(counted)]
@@ -145,7 +145,7 @@ class _LoopTables:
         low, high = bounds(self.loop, name) or (0.0 if positive else -largest, largest)
         style = style_for(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
-        texts = {row: [written(value, style) for value in values[row]] for row in rows}
+        texts = {row: [format_number(value, style) for value in values[row]] for row in rows}
         return Quantity(name, values, low, high, texts)
 
     def tables(self) -> Iterator[Table | Line]:

@@ -36,7 +36,7 @@ def weights(
 
     deliver = delivery(output)
     path, names = _parted(file)
-    found = chosen(contents(models.listed(sources.named(path))), names)
+    found = chosen(contents(models.listed(sources.find_source(path))), names)
     deliver(WeightsAnswer(found), found.notes)
 
 
@@ -45,6 +45,6 @@ def _parted(file: str) -> tuple[str, tuple[str, ...]]:
     from rnncli.cli import files
 
     path, mark, names = file.rpartition("#")
-    if not mark or files.expanded(file).exists():
+    if not mark or files.expand_user(file).exists():
         return file, ()
     return path, tuple(filter(None, (name.strip() for name in names.split(","))))

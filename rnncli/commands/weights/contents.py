@@ -223,7 +223,9 @@ def _figures(name: str, array: Array) -> Figures:
         norm = float(np.linalg.norm(wide))
     square = name == "recurrent_kernel" and wide.ndim == 2 and wide.shape[0] == wide.shape[1]
     radius = spectral_radius(wide) if square else None
-    return Figures(name, array.shape, norm if np.isfinite(norm) else None, statistics.of(array), radius)
+    return Figures(
+        name, array.shape, norm if np.isfinite(norm) else None, statistics.summarize(array), radius
+    )
 
 
 def spectral_radius(matrix: Array) -> float | None:

@@ -3,7 +3,7 @@
 An engine's file has
     ABOUT                          an About
     refusal(case)                  why the engine cannot give Keras's numbers for the case, or None
-    opened(case, weights, seeds)   builds the layers once and returns a function that calls them
+    build_layers(case, weights, seeds)   builds the layers once and returns a function that calls them
 """
 
 from __future__ import annotations

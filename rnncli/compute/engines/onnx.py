@@ -129,7 +129,7 @@ def _loops(layer: Spec) -> list[Spec]:
     return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
-def opened(
+def build_layers(
     case: Case,
     weights: Mapping[str, Array],
     seeds: Mapping[str, int],  # noqa: ARG001

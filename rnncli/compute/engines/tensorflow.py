@@ -31,7 +31,7 @@ def refusal(case: Case) -> str | None:
     return None
 
 
-def opened(
+def build_layers(
     case: Case,
     weights: Mapping[str, Array],
     seeds: Mapping[str, int],  # noqa: ARG001
@@ -48,11 +48,11 @@ def opened(
 
     def call(one: Case) -> EngineOutput:
         calls: list[tuple[tuple[Array, ...], ...]] = []
-        with _guarded():
+        with _guard():
             for _ in range(one.calls):
                 if not one.all_calls:
                     calls.clear()
-                calls.append(tuple(called(keras, one, layers)))
+                calls.append(tuple(call_layers(keras, one, layers)))
         return EngineOutput(calls[-1], used, earlier=tuple(calls[:-1]))
 
     return call
@@ -61,7 +61,7 @@ def opened(
 @contextmanager
 def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
     """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
-    with _guarded():
+    with _guard():
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
         layers = _built(keras, case)
@@ -72,7 +72,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
 
 
 @contextmanager
-def _guarded() -> Iterator[None]:
+def _guard() -> Iterator[None]:
     """Hide TensorFlow's messages, and turn any exception into an EngineError."""
     try:
         with quiet():
@@ -133,13 +133,13 @@ def _keras() -> Any:
 
 def _built(keras: Any, case: Case) -> list[Any]:
     """Return the built Keras layers; all are created before the first is built, as in a script."""
-    layers = [_made(keras, spec) for spec in case.layers]
+    layers = [_make(keras, spec) for spec in case.layers]
     for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
     return layers
 
 
-def _made(keras: Any, spec: Spec) -> Any:
+def _make(keras: Any, spec: Spec) -> Any:
     """Create the Keras object of a spec; the objects in its config are created first, in written order."""
     arguments = {name: _argument(keras, name, value) for name, value in spec.config.items()}
     module = keras.layers if hasattr(keras.layers, spec.class_name) else keras.initializers
@@ -154,7 +154,7 @@ def _argument(keras: Any, name: str, value: Any) -> Any:
     if isinstance(value, Spec) and name.endswith("_initializer") and value.deferred:
         return {"class_name": value.class_name, "config": dict(value.config)}
     if isinstance(value, Spec):
-        return _made(keras, value)
+        return _make(keras, value)
     return [_argument(keras, "", item) for item in value] if isinstance(value, tuple) else value
 
 
@@ -170,7 +170,7 @@ def _hard_sigmoid_of_keras_2(keras: Any) -> Any:
     return keras.saving.register_keras_serializable("rnncli")(hard_sigmoid_keras2)
 
 
-def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
+def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, ...]]:
     """Call the layers once; return every layer's tensors, from first to last."""
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
@@ -193,11 +193,11 @@ def arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterator[dict[st
         count = len(ours.states(case.inputs.shape))
         if states and count:
             parts, states = states[:count], states[count:]
-            given["initial_state"] = _packed(keras, layer, parts)
+            given["initial_state"] = _pack(keras, layer, parts)
         yield given
 
 
-def _packed(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
+def _pack(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
     """Return the states in the structure that this layer takes; RNN with several cells nests them."""
     arrays = [keras.ops.convert_to_tensor(part) for part in parts]
     both = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]

@@ -34,17 +34,11 @@ __all__ = [
     "UnknownLayerError",
     "compute",
     "dtype_of",
-    "known",
     "names",
 ]
 
 OPERATIONS = "operation"
 """The file of Keras 3's operations, which are no layers: `keras.ops.add`."""
-
-
-def known(class_name: str, module: str = "") -> bool:
-    """Whether the class is computed here; module: where Keras says that it stands."""
-    return _find(class_name, module) is not None
 
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:

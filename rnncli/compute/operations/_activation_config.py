@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rnncli.compute.operations._operation import OperationCall
 
 
-def activated(call: OperationCall, x: Array, activation: Any) -> Array:
+def activate(call: OperationCall, x: Array, activation: Any) -> Array:
     """The activation of `x`.  Raises UnknownLayerError where the function is not Keras's."""
     if isinstance(activation, Mapping) and activation.get("class_name") != "function":
         from rnncli.compute.operations import compute

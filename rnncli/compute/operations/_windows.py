@@ -28,7 +28,7 @@ def around(
     return found
 
 
-def padded(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
+def pad(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
     """`x` of (batch, *space, channels) with `fill` around its axes of space."""
     if not any(map(any, pads)):
         return x

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
 
@@ -22,7 +22,7 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _activation(call: OperationCall, x: Array) -> Array:
-    return activated(call, x, call.config.get("activation"))
+    return activate(call, x, call.config.get("activation"))
 
 
 def _relu(call: OperationCall, x: Array) -> Array:

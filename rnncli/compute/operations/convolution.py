@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import around, padded, windows
+from rnncli.compute.operations._windows import around, pad, windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -42,7 +42,7 @@ def compute(call: OperationCall) -> OperationOutput:
     if config.get("use_bias", True):
         found = found + weights["bias"]
     found = np.moveaxis(found, -1, 1) if channels_first(config) else found
-    return activated(call, found, config.get("activation")), None
+    return activate(call, found, config.get("activation")), None
 
 
 def _seen(call: OperationCall, x: Array) -> Array:
@@ -52,7 +52,7 @@ def _seen(call: OperationCall, x: Array) -> Array:
         sizes_of(call.config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
     )
     pads = around(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
-    return windows(padded(x, pads), sizes, strides, dilations)
+    return windows(pad(x, pads), sizes, strides, dilations)
 
 
 def _convolved(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnncli.compute.operations._activation_config import activated
+from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._operation import OperationCall, OperationOutput
 
 NAMES = ("Dense",)
@@ -17,4 +17,4 @@ def compute(call: OperationCall) -> OperationOutput:
     product = x.reshape(-1, x.shape[-1]).dot(kernel).reshape(*x.shape[:-1], kernel.shape[-1])
     if call.config.get("use_bias", True):
         product += call.weights["bias"]
-    return activated(call, product, call.config.get("activation")), call.previous
+    return activate(call, product, call.config.get("activation")), call.previous

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import around, padded, windows
+from rnncli.compute.operations._windows import around, pad, windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -53,7 +53,7 @@ def _pooled(call: OperationCall, x: Array) -> Array:
     pads = around(x.shape[1:-1], sizes, strides, ones, config.get("padding", "valid"))
     inside = tuple(range(-rank, 0))
     if "Max" in call.class_name:
-        return np.asarray(windows(padded(x, pads, -np.inf), sizes, strides, ones).max(axis=inside))
-    total = windows(padded(x, pads), sizes, strides, ones).sum(axis=inside)
-    counts = windows(padded(np.ones_like(x[:1]), pads), sizes, strides, ones).sum(axis=inside)
+        return np.asarray(windows(pad(x, pads, -np.inf), sizes, strides, ones).max(axis=inside))
+    total = windows(pad(x, pads), sizes, strides, ones).sum(axis=inside)
+    counts = windows(pad(np.ones_like(x[:1]), pads), sizes, strides, ones).sum(axis=inside)
     return np.asarray(total / counts, x.dtype)

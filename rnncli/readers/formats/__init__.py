@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 
 RENAMED = "Rename the file, or save it in one of these formats."
 WHITESPACE = b" \t\r\n\x0b\x0c"
@@ -114,7 +114,7 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
         return "json"
     if text[:1] not in b'"-0123456789tfn':
         return "csv"
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -168,7 +168,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     source, names = _chosen(source)
     found = _load(source, format)
     if isinstance(found, tuple):
-        return _named_arrays.chosen(found, names, f"{source.name}: ")
+        return _named_arrays.choose_layers(found, names, f"{source.name}: ")
     return _named_arrays.weights(found, f"{source.name}: ")
 
 

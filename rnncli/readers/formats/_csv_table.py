@@ -50,7 +50,7 @@ class CsvTable:
         return f"column {index + 1}" + (f" ({self.header[index]})" if index < len(self.header) else "")
 
 
-def begun(
+def start_table(
     name: str, lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
 ) -> CsvTable:
     """Return the Table, without rows, for a text that starts with `lines`.

@@ -17,7 +17,7 @@ import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.readers.formats._named_arrays import Packed
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
 AT_ONCE = 2**20
@@ -35,7 +35,7 @@ _STEPS = np.zeros(256, np.int8)
 _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
 
 
-def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
+def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """Return the JSON text with long lists of numbers replaced by names, and the lists by name.
 
     Each list is a Packed, or a list of Packed if sequences differ in length.
@@ -57,7 +57,7 @@ def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
     return b"".join((*parts, data[at:])) if packed else data, packed
 
 
-def filled(value: Any, packed: dict[str, Any]) -> Any:
+def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
     """Put the packed lists back into the parsed value of a shortened text.
 
     Raises InputError if a name is in a place where a list of numbers is not allowed.
@@ -143,7 +143,7 @@ class _Lists:
     def _take(self, text: bytes, opened: int) -> None:
         """Add the rows of one piece.  Raises ValueError if they do not fit the earlier rows."""
         closing = opened + text.count(b"[") - text.count(b"]")
-        level: list[Any] = [needed("orjson", "JSON").loads(b"[" * opened + text + b"]" * closing)]
+        level: list[Any] = [import_package("orjson", "JSON").loads(b"[" * opened + text + b"]" * closing)]
         for axis, lengths in enumerate(self._lengths):
             sizes = _lengths_of(level)
             if axis < opened:

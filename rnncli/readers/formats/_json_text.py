@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
 BARE = re.compile(r"-?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
@@ -36,15 +36,15 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
     if len(data) >= LARGE:
         from rnncli.readers.formats import _json_packed
 
-        short, packed = _json_packed.shortened(data)
+        short, packed = _json_packed.pack_lists(data)
         with suppress(InputError):  # parsing the whole text locates the error
-            return _json_packed.filled(_parsed(short, where, line), packed)
+            return _json_packed.unpack_lists(_parsed(short, where, line), packed)
         del packed
     return _parsed(data, where, line)
 
 
 def _parsed(data: bytes, where: str, line: int | None) -> Any:
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:

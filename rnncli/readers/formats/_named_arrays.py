@@ -34,7 +34,7 @@ def weights(value: Any, where: str) -> dict[str, Array]:
     return dict(_flat(value, where, ""))
 
 
-def chosen(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:
+def choose_layers(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:
     """Return the layers with these names, in the model's order; all layers if there are no names.
 
     Raises InputError if a name is unknown.

@@ -53,7 +53,7 @@ def _filled(
         table = replace(before, lines=lines, numbers=numbers)
         _csv_table.check_lines(table)
         return table
-    table = _csv_table.begun(name, lines, numbers, options.delimiter, options.decimal)
+    table = _csv_table.start_table(name, lines, numbers, options.delimiter, options.decimal)
     _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
     skipped = 1 if table.header else 0
     return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers.formats._named import inputs_of
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions, Source
@@ -23,7 +23,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
-    library = needed("safetensors.numpy", "safetensors files")
+    library = import_package("safetensors.numpy", "safetensors files")
     data = source.content(ADVICE)
     try:
         arrays: dict[str, Array] = library.load(data)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from rnncli.errors import InputError, listed
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusedError
 from rnncli.specs import nested
 
@@ -96,7 +96,7 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
         return None
     import json
 
-    orjson = needed("orjson", "JSON")
+    orjson = import_package("orjson", "JSON")
     try:
         try:
             config = orjson.loads(text)
@@ -171,7 +171,7 @@ def _metadata(source: Source, data: bytes) -> str:
             if "config.json" not in names or "model.weights.h5" not in names:
                 _raise_other(source, data, names)
             zips.demand_room(archive, 0, ["metadata.json"])
-            found = needed("orjson", "JSON").loads(archive.read("metadata.json"))
+            found = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
     except InputError:
         raise
     except Exception:  # of whatever kind: zipfile and zlib raise many for broken files

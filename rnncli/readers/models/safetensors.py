@@ -9,7 +9,7 @@ import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.readers.models import _modules
-from rnncli.readers.packages import needed
+from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 def read(source: Source) -> Modules:
     """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
-    library = needed("safetensors", "safetensors files")
+    library = import_package("safetensors", "safetensors files")
     data = source.content(ADVICE)
     try:
         found = library.deserialize(data)

@@ -10,7 +10,7 @@ import orjson
 
 from rnncli.case import Array
 from rnncli.renderers.page import Later
-from rnncli.renderers.visible import json_escaped
+from rnncli.renderers.visible import escape_json
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
@@ -104,7 +104,7 @@ def _array(value: Any, decimals: int | None) -> Any:
     """Convert an array or a number: unchanged, or as nested lists with strings for NaN and infinities."""
     import numpy as np
 
-    from rnncli.renderers.numerals import is_float, is_short, rounded, spelled, widened
+    from rnncli.renderers.numerals import is_float, is_short, round_values, spell_nonfinite, widen
 
     array = np.asarray(value)
     if (
@@ -114,9 +114,9 @@ def _array(value: Any, decimals: int | None) -> Any:
         and np.isfinite(array).all()
     ):
         return np.ascontiguousarray(array)
-    array = rounded(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
+    array = round_values(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
     missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)
-    array = np.ascontiguousarray(widened(array) if is_short(array) else array)
+    array = np.ascontiguousarray(widen(array) if is_short(array) else array)
     if not missing.any() and np.ndim(value):
         return array
     nested: Any = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
@@ -124,9 +124,9 @@ def _array(value: Any, decimals: int | None) -> Any:
         row = nested
         for index in place[:-1]:
             row = row[index]
-        row[place[-1]] = spelled(float(array[tuple(place)]))
+        row[place[-1]] = spell_nonfinite(float(array[tuple(place)]))
     return nested if np.ndim(value) else nested[0]
 
 
 def _dumps(value: Any) -> bytes:
-    return json_escaped(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    return escape_json(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.renderers.numerals import is_float, style_for, written
+from rnncli.renderers.numerals import format_number, is_float, style_for
 from rnncli.renderers.page import Numbers, View, histogram, marks
 from rnncli.renderers.wording import say
 
@@ -78,13 +78,13 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
         return ()
     from rnncli.renderers import statistics
 
-    figures, style = statistics.of(values), style_for(values, view.precision)
+    figures, style = statistics.summarize(values), style_for(values, view.precision)
     pieces: list[str] = []
     if figures.min is not None and figures.max is not None:
         parts = {
             "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
         }  # fmt: skip
-        pieces = [f"{say(key, view.lang)} {written(part, style)}" for key, part in parts.items()]
+        pieces = [f"{say(key, view.lang)} {format_number(part, style)}" for key, part in parts.items()]
         pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
     rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
     odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
@@ -130,7 +130,7 @@ def _rows(
             for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
-        texts = () if GAP in place else tuple(written(value, style) for value in values[place])
+        texts = () if GAP in place else tuple(format_number(value, style) for value in values[place])
         yield Row(labels, texts)
         before = place
 

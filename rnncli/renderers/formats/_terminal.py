@@ -16,7 +16,7 @@ from rnncli.renderers.formats._number_columns import ColumnLayout
 from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
 
 
-def drawn(page: Page, view: View) -> RenderableType:
+def draw_page(page: Page, view: View) -> RenderableType:
     """Draw the title, the remarks below it, and every part after an empty line."""
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]

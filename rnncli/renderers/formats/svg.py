@@ -16,7 +16,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._looks import console
-from rnncli.renderers.formats._terminal import drawn
+from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 
 TRAITS = Traits(themed=True)
@@ -66,11 +66,11 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     widest = view._replace(color=True, width=view.width or WIDTH)
     page = answer.page(widest)
     measured = StringIO()
-    console(measured, widest._replace(color=False)).print(drawn(page, widest))
+    console(measured, widest._replace(color=False)).print(draw_page(page, widest))
     longest = max(cell_len(line.rstrip()) for line in measured.getvalue().splitlines())
     recorder = console(StringIO(), widest, record=True)
     recorder.width = longest
-    recorder.print(drawn(page, widest))
+    recorder.print(draw_page(page, widest))
     theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
     drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
     drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from rnncli.renderers.formats import Traits
 from rnncli.renderers.formats._looks import console
-from rnncli.renderers.formats._terminal import drawn
+from rnncli.renderers.formats._terminal import draw_page
 from rnncli.renderers.page import Answer, View
 
 TRAITS = Traits(separator=b"\n")
@@ -18,7 +18,7 @@ TRAITS = Traits(separator=b"\n")
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the page as text, with escape codes only if color is enabled and without trailing spaces."""
     page = StringIO()
-    console(page, view).print(drawn(answer.page(view), view))
+    console(page, view).print(draw_page(answer.page(view), view))
     text = "".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines())
     file.write(text.encode(view.encoding, "backslashreplace"))
 
@@ -31,4 +31,4 @@ class Drawing:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         view = self.view._replace(width=self.view.width or options.max_width, ascii=options.ascii_only)
-        yield drawn(self.answer.page(view), view)
+        yield draw_page(self.answer.page(view), view)

@@ -37,7 +37,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
-    shapes = infos(wide.stack, asked.inputs.shape)
+    shapes: Any = infos(wide.stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
@@ -184,7 +184,7 @@ def folded(explanation: Explanation, key: str) -> float:
             value = 1 - value if factor.name.startswith("(1 - ") else value
             values.append(np.tanh(value) if factor.name.startswith("tanh(") else value)
         total += prod(values)
-    functions = {"": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+    functions: dict[str, Any] = {"": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
     return float(functions[equation.function](total))
 
 
@@ -212,6 +212,7 @@ def test_the_largest_terms_are_listed_and_the_rest_summed() -> None:
         assert len(sizes) == 6
         assert sizes == sorted(sizes, reverse=True)
         assert few.terms == every.terms[:3]
+        assert few.others is not None
         assert few.others.count == 3
         assert few.others.value == pytest.approx(sum(term.value for term in every.terms[3:]), abs=1e-15)
 
@@ -258,6 +259,7 @@ def test_masked_steps_say_so() -> None:
     }
     for (name, text), (kind, timestep) in notes.items():
         note = explaining.explain(CASES[name], text)[0].equations[0].note
+        assert note is not None
         assert (note.kind, note.timestep) == (kind, timestep), (name, text)
 
 
@@ -305,6 +307,6 @@ def test_what_is_no_number_is_said(text: Any, said: Any) -> None:
     assert said in str(caught.value)
 
 
-def test_negative_indices_count_from_the_end():
+def test_negative_indices_count_from_the_end() -> None:
     shapes = infos(CASES["lstm_sequences"].stack, (2, 4, 3))
     assert target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

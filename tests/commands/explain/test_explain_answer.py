@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import VIEWS, matches_golden
-from rich.cells import cell_len
+from looks import VIEWS, columns_of, drawn, matches_golden
 
 from rnncli import specs
 from rnncli.case import Case
@@ -49,7 +48,7 @@ def _settled(explanation: Explanation) -> Explanation:
 
 
 SEQUENCES = {"return_sequences": True, "return_state": True}
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "explain": answer("lstm", "last_cell_state[0,1]"),
     "explain_hidden": answer("lstm", "last_hidden_state[0,0]", terms=3, options=SEQUENCES),
     "explain_gru": answer("gru", "hidden_state[0,1]", depth=2, terms=4),
@@ -82,8 +81,8 @@ def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
-    lines = formats.render(ANSWERS[name], "table", View(width=width, lang=lang)).splitlines()
-    assert max(map(cell_len, lines)) <= width
+    lines = drawn(ANSWERS[name], width=width, lang=lang).splitlines()
+    assert max(map(columns_of, lines)) <= width
 
 
 @pytest.mark.parametrize("name", ANSWERS)

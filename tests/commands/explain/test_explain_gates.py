@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ def said(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
     return streams.err if code else streams.out
 
 
-def traced(capfd: pytest.CaptureFixture[str], *flags: str) -> list[dict]:
-    return json.loads(said(capfd, "trace", "-f", "json", *flags))["trace"]
+def traced(capfd: pytest.CaptureFixture[str], *flags: str) -> list[Any]:
+    return list(json.loads(said(capfd, "trace", "-f", "json", *flags))["trace"])
 
 
 GATES = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from rnncli import layers as registry
 from rnncli.addresses import label
 from rnncli.case import Case
 from rnncli.commands.gradients import curves
-from rnncli.commands.gradients.curves import Verdict, judged, target_of
+from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape import outline
 from rnncli.errors import UsageError
 from rnncli.layers._layer import within
@@ -28,8 +29,9 @@ def drawn(
 ) -> Case:
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
     rng = np.random.default_rng(seed)
-    built = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
+    built: Any = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
     case = Case(stack=built, inputs=rng.standard_normal(shape))
+    layers: Any = outline.outline(built, shape).layers
     return replace(
         case,
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
@@ -38,7 +40,7 @@ def drawn(
         ) if states else None,
         weights={
             f"{layer.path}/{name}".lstrip("/"): rng.standard_normal(size)
-            for layer in outline.outline(built, shape).layers
+            for layer in layers
             for name, size in layer.weights.items()
         },
     )  # fmt: skip
@@ -47,7 +49,7 @@ def drawn(
 def values(case: Case, found: Any) -> np.ndarray:
     """The chosen numbers, by the numpy engine."""
     tensor = compute.run(case, "numpy").outputs[found.position].values
-    return tensor[found.batch].ravel()[found.entries]
+    return np.asarray(tensor[found.batch].ravel()[found.entries])
 
 
 def slopes(function: Any, at: np.ndarray) -> np.ndarray:
@@ -68,7 +70,7 @@ def of_inputs(case: Case, found: Any) -> np.ndarray:
         inputs[found.batch] = sequence
         return values(replace(case, inputs=inputs), found)
 
-    return np.sqrt((slopes(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2)))
+    return np.asarray(np.sqrt((slopes(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2))))
 
 
 class Restarted:
@@ -76,20 +78,19 @@ class Restarted:
 
     def __init__(self, case: Case, found: Any, place: int) -> None:
         self.case, self.found = case, found
-        self.layer = registry.make(case.layers[place])
-        self.both = self.layer.loops
+        self.layer: Any = registry.make(case.layers[place])
+        self.both: Mapping[str, Any] = self.layer.loops
         before = replace(case, stack=Stack(case.layers[:place]), initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
-        self.weights = dict(case.weights)
+        given = case.weights or {}
+        self.weights = dict(given)
         if place:
-            before = replace(
-                before, weights={path[2:]: w for path, w in case.weights.items() if path[0] == "0"}
-            )
+            before = replace(before, weights={path[2:]: w for path, w in given.items() if path[0] == "0"})
             self.inputs = compute.run(before, "numpy").outputs[0].values
         if len(case.layers) > 1:
-            self.weights = within(case.weights, str(place))
+            self.weights = within(given, str(place))
         self.after = case.layers[place + 1 :]
-        self.dense = within(case.weights, str(place + 1)) if self.after else {}
+        self.dense = within(given, str(place + 1)) if self.after else {}
 
     def run(self, way: str = "", time: int | None = None, part: int = 0, value: Any = None) -> np.ndarray:
         """The chosen numbers, after `part` of the state behind step `time` has been set to `value`."""
@@ -106,7 +107,7 @@ class Restarted:
             outputs = [outputs[0] @ self.dense["kernel"] + self.dense["bias"]]
         else:
             outputs += [array for _, state in results for array in state]
-        return outputs[self.found.position][self.found.batch].ravel()[self.found.entries]
+        return np.asarray(outputs[self.found.position][self.found.batch].ravel()[self.found.entries])
 
     def states(self, way: str) -> dict[int, list[np.ndarray]]:
         self.kept: dict[int, list[np.ndarray]] = {}
@@ -267,7 +268,7 @@ def test_random_layers(seed: Any) -> None:
     shape = tuple(rng.integers(1, 5, 3))
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
     infos = case.stack.outputs(shape)
-    info = infos[rng.integers(len(infos))]
+    info: Any = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
     held(case, f"{info.name}{index}")
 
@@ -310,6 +311,7 @@ def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_numbers_that_are_masked_may_be_no_numbers() -> None:
     case = drawn(3, "LSTM(2)", masked=True)
+    assert case.mask is not None
     case.mask[0] = [True, True, False, True, False]
     plain = curves.gradients(case)
     case.inputs[0, 2] = np.nan
@@ -334,16 +336,17 @@ def test_numbers_that_are_masked_may_be_no_numbers() -> None:
     ],
 )
 def test_the_rule(norms: Any, verdict: Any) -> None:
-    assert judged(range(4), norms) == verdict
+    assert classify_curve(range(4), norms) == verdict
 
 
 def test_the_rule_goes_by_the_order_of_processing() -> None:
-    assert judged([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
+    assert classify_curve([3, 2, 1, 0], [1e-5, 1e-4, 0.5, 2.0]) == Verdict("vanishes", 2, 5e-6, 0)
 
 
 def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:
     for scale, kind in ((0.1, "vanishes"), (8.0, "explodes")):
         case = drawn(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
+        assert case.weights is not None
         case.weights["recurrent_kernel"][:] = scale * np.eye(3)
         assert curves.gradients(case).curves[0].verdict.kind == kind
 

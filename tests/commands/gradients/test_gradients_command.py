@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 
-def answered(rnncli: Any, *args: str) -> list[dict]:
+def answered(rnncli: Any, *args: str) -> list[Any]:
     done = rnncli("gradients", *args, "--seed", "3", "-f", "json")
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["layers"]
+    found: list[Any] = json.loads(done.stdout)["layers"]
+    return found
 
 
-def kinds(found: list[dict]) -> list[tuple[str, int]]:
+def kinds(found: list[Any]) -> list[tuple[str, int]]:
     layers = [one["layer"][0] for one in found]
     return [(layer["class_name"], layer["config"]["units"]) for layer in layers]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from looks import drawn as table_of
 from results_by_hand import matrix
 
 from rnncli import layers, specs
@@ -18,13 +19,11 @@ from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.shape import outline
 from rnncli.layers import _claims
 from rnncli.layers.stack import Stack
-from rnncli.renderers import formats
-from rnncli.renderers.page import View
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
-def of(expression: str, **rest: object) -> Any:
+def of(expression: str, **rest: Any) -> Any:
     return combinations(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
 
 
@@ -43,7 +42,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_the_last_row_is_the_last_state() -> None:
-    drawn = rows_of(formats.render(MatrixAnswer(of("LSTM(3)")), "table", View(width=80)))
+    drawn = rows_of(table_of(MatrixAnswer(of("LSTM(3)")), width=80))
     assert drawn == {
         "hidden_states[:, t, :]": ["·", "·", "·", "a"],
         "hidden_state": ["", "", "", "a"],
@@ -53,7 +52,7 @@ def test_the_last_row_is_the_last_state() -> None:
 
 
 def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
-    drawn = rows_of(formats.render(MatrixAnswer(of("Bidirectional(LSTM(3))")), "table", View(width=80)))
+    drawn = rows_of(table_of(MatrixAnswer(of("Bidirectional(LSTM(3))")), width=80))
     assert drawn == {
         "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
         "hidden_states[:, t, 3:]": ["b", "·", "·", "·"],
@@ -68,11 +67,14 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge: Any) -> None:
-    assert same_numbers.of(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+    assert (
+        same_numbers.build_scheme(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities()
+        == []
+    )
 
 
 def test_two_outputs_stay_apart() -> None:
-    found = same_numbers.of(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = same_numbers.build_scheme(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -81,7 +83,7 @@ def test_two_outputs_stay_apart() -> None:
 
 def test_steps_that_a_mask_repeats_are_equal() -> None:
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = same_numbers.of(of("GRU(2)", mask=mask).results).identities()
+    (same,) = same_numbers.build_scheme(of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -90,7 +92,9 @@ def test_other_numbers_are_not_called_equal() -> None:
     (last, *states) = results[False, True].outputs
     moved = last._replace(values=np.nextafter(last.values, np.float32(1)))
     results[False, True] = replace(results[False, True], outputs=(moved, *states))
-    assert same_numbers.of(results).identities() == [["hidden_states[:, -1, :]", "last_hidden_state"]]
+    assert same_numbers.build_scheme(results).identities() == [
+        ["hidden_states[:, -1, :]", "last_hidden_state"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,11 +112,13 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         return dict(zip(names, oracle.called([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = same_numbers.of(of(expression).results).identities()
+    found = same_numbers.build_scheme(of(expression).results).identities()
     assert found
     for same in found:
         first, *others = (_claims.evaluate(entry, tensors) for entry in same)
         for other in others:
+            assert first is not None
+            assert other is not None
             np.testing.assert_allclose(first, other, atol=1e-7)
 
 
@@ -120,7 +126,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
 def test_long_sequences_show_their_ends(width: Any) -> None:
     inputs = np.zeros((1, 50, 3), np.float32)
     made = combinations(Case(specs.from_flags(["LSTM(2)"], {}), inputs, seed=1))
-    text = formats.render(MatrixAnswer(made), "table", View(width=width))
+    text = table_of(MatrixAnswer(made), width=width)
     assert "t=49" in text
     assert "t=25" not in text
     assert max(map(len, text.splitlines())) <= width

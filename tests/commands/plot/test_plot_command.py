@@ -88,7 +88,7 @@ def test_the_terminal_names_everything(rnncli: Any) -> None:
 
 def test_colour_only_where_it_is_wanted(rnncli: Any) -> None:
     def bytes_of(**env: str) -> str:
-        return rnncli("plot", "--seed", "1", "--terminal", env=env).stdout
+        return str(rnncli("plot", "--seed", "1", "--terminal", env=env).stdout)
 
     assert "\x1b" not in bytes_of()
     assert "48;2;" in bytes_of(FORCE_COLOR="1", COLORTERM="truecolor")

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from test_plots import case, sheet
 
 from rnncli.commands.plot import PlotFlags, figure, half_blocks
-from rnncli.commands.plot.palette import STYLES, dark, mixed
+from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale
 from rnncli.errors import UsageError
 from rnncli.renderers.page import View
@@ -26,8 +26,8 @@ def luminance(colour: tuple[float, ...]) -> float:
 def test_a_number_can_be_read_on_every_colour(style: str, diverging: bool, kind: str) -> None:
     ramp = STYLES[style].ramp(Scale("", (kind,), -1.0, 1.0, diverging))
     for place in np.linspace(0, 1, 101):
-        paper = mixed(ramp, place)
-        light, shade = sorted((luminance(paper), 1.0 if dark(paper) else 0.0), reverse=True)
+        paper = mix(ramp, place)
+        light, shade = sorted((luminance(paper), 1.0 if is_dark(paper) else 0.0), reverse=True)
         assert (light + 0.05) / (shade + 0.05) >= 4.5
 
 

@@ -19,7 +19,7 @@ from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.plot import figure, half_blocks
 from rnncli.commands.plot.layout import arrange
-from rnncli.commands.plot.palette import STYLES, mixed
+from rnncli.commands.plot.palette import STYLES, mix
 from rnncli.commands.plot.sheet import SheetSelection, of_result, of_trace
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, UsageError
@@ -213,11 +213,12 @@ def test_a_result_has_no_gates() -> None:
 def drawn(found: Any, size: Any = None, style: Any = LIGHT) -> Any:
     import matplotlib
 
-    with matplotlib.rc_context({**figure.SETTINGS, **figure._colours(style), "font.family": ["DejaVu Sans"]}):
+    settings: Any = {**figure.SETTINGS, **figure._colours(style), "font.family": ["DejaVu Sans"]}
+    with matplotlib.rc_context(settings):
         return figure.figure(found, style, size)
 
 
-def heat_maps(drawing: Any) -> list:
+def heat_maps(drawing: Any) -> list[Any]:
     return [
         axes
         for axes in drawing.axes
@@ -419,9 +420,9 @@ def test_terminal_colours_are_those_of_the_values() -> None:
     lines = text.split("\n")
     place = next(i for i, line in enumerate(lines) if "update gate" in line.plain)
     values = found.rows[1].panels[0].values
-    style = next(span.style for span in lines[place + 1].spans if span.start >= 2)
-    assert style.color.triplet == mixed(LIGHT.gate, values[0, 0])
-    assert style.bgcolor.triplet == mixed(LIGHT.gate, values[1, 0])
+    style: Any = next(span.style for span in lines[place + 1].spans if span.start >= 2)
+    assert style.color.triplet == mix(LIGHT.gate, values[0, 0])
+    assert style.bgcolor.triplet == mix(LIGHT.gate, values[1, 0])
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -202,8 +202,8 @@ def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--pad", "post"), "has no mask"),
-        (("--seed", "1"), "--seed and --model do not go together"),
-        (("--mask", "m.json"), "--mask and --model do not go together"),
+        (("--seed", "1"), "--seed cannot be combined with --model"),
+        (("--mask", "m.json"), "--mask cannot be combined with --model"),
     ],
 )
 def test_flags_that_do_not_apply_are_refused(

@@ -37,7 +37,7 @@ def stream(text: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 
 
-def alone(record: object, *flags: str) -> list[object]:
+def alone(record: object, *flags: str) -> list[Any]:
     done = subprocess.run(
         [RNNCLI, "run", json.dumps(record), "--seed", "1", "-f", "json", *flags],
         capture_output=True,
@@ -46,11 +46,11 @@ def alone(record: object, *flags: str) -> list[object]:
     return [output["values"] for output in json.loads(done.stdout)["outputs"]]
 
 
-def every(text: str) -> list[list[object]]:
+def every(text: str) -> list[list[Any]]:
     return [values(line) for line in text.splitlines()]
 
 
-def values(line: str) -> list[object]:
+def values(line: str) -> list[Any]:
     return [output["values"] for output in json.loads(line)["outputs"]]
 
 
@@ -383,13 +383,13 @@ def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.Monkey
 
 def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    opened = call.opened
+    prepare = call.prepare
 
     def watched(case: Case, engine: str) -> Callable[[Case], Result]:
-        answer = opened(case, engine)
+        answer = prepare(case, engine)
         return lambda one: sizes.append(len(one.inputs)) or answer(one)  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(call, "opened", watched)
+    monkeypatch.setattr(call, "prepare", watched)
     answers = answers_in_process("LSTM(9, return_sequences=True)", *[np.ones((1, 2000, 1))] * 100)
     assert isinstance(next(answers), Result)
     assert 1 < sizes[0] < 50
@@ -440,7 +440,7 @@ def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' stands twice"),
+        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice in one object"),
         ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
         ("[[1, 2, 3]]", "line 2 has 3 features"),
         ("[[1, foo]]", "line 2, column 6"),

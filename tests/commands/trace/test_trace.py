@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import VIEWS, matches_golden
-from rich.cells import cell_len
+from looks import VIEWS, columns_of, drawn, matches_golden
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
@@ -20,7 +19,7 @@ from rnncli.compute import trace as tracing
 from rnncli.compute.trace import Kept
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers import formats, statistics
-from rnncli.renderers.page import View, bar, heat, marks
+from rnncli.renderers.page import View, bar, marks
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
@@ -51,8 +50,8 @@ def test_pages_of_traces_look_as_they_did(format: Any, suffix: Any) -> None:
 @pytest.mark.parametrize("full", [False, True])
 def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, full: Any) -> None:
     full = full and name != "trace_large"
-    text = formats.render(ANSWERS[name], "table", View(width=width, full=full))
-    assert max(map(cell_len, text.splitlines())) <= width
+    text = drawn(ANSWERS[name], width=width, full=full)
+    assert max(map(columns_of, text.splitlines())) <= width
 
 
 def test_every_number_is_shown_in_full() -> None:
@@ -62,7 +61,7 @@ def test_every_number_is_shown_in_full() -> None:
 
 
 def test_bars_rise_with_values() -> None:
-    drawn = "".join(span.text for span in heat(np.linspace(0, 1, 8), 0, 1, View()))
+    drawn = "".join(bar(value, 0, 1, View()).text for value in np.linspace(0, 1, 8))
     assert drawn == marks(View()).bars
     assert bar(5.0, 0, 1, View()).text == "█"
     assert bar(-5.0, -1, 1, View()).text == "▁"
@@ -106,7 +105,7 @@ def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
     assert np.array_equal(step["state"]["hidden"], whole.parts["hidden"][1:, 2, [2, 0]])
 
 
-def test_steps_are_named_by_the_input_s_own_index_in_both_directions():
+def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
     loops = tracing.narrow(tracing.loops(both_ways()), Kept(steps=(0, -1)))
     assert [loop.times.tolist() for loop in loops] == [[0, 3], [3, 0]]
 
@@ -249,7 +248,7 @@ def test_bars_of_a_signed_state_without_a_finite_number_run_both_ways() -> None:
 
 def test_stats_are_numpy_s() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5)).astype(np.float32)
-    figures = statistics.of(values, (-1, 1))
+    figures: Any = statistics.summarize(values, (-1, 1))
     wide = values.astype(np.float64)
     assert figures.min.value == wide.min()
     assert wide[figures.min.index] == wide.min()
@@ -263,23 +262,23 @@ def test_stats_are_numpy_s() -> None:
 
 
 def test_gates_are_saturated_beyond_five_and_ninety_five_hundredths() -> None:
-    figures = statistics.of(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
+    figures = statistics.summarize(np.array([0.01, 0.05, 0.5, 0.95, 0.96]), (0, 1))
     assert figures.saturated == pytest.approx(2 / 5)
-    assert statistics.of(np.array([0.01])).saturated is None
+    assert statistics.summarize(np.array([0.01])).saturated is None
 
 
 def test_what_is_not_finite_is_counted_and_left_out() -> None:
-    figures = statistics.of(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
+    figures: Any = statistics.summarize(np.array([[np.nan, 1.0], [np.inf, -np.inf]]))
     assert (figures.count, figures.nan, figures.infinite) == (4, 1, 2)
     assert figures.min.value == figures.max.value == 1.0
     assert figures.min.index == (0, 1)
-    nothing = statistics.of(np.array([np.nan]), (0, 1))
+    nothing = statistics.summarize(np.array([np.nan]), (0, 1))
     assert (nothing.min, nothing.mean, nothing.saturated, nothing.histogram) == (None, None, None, ())
 
 
-def test_masked_steps_do_not_count():
+def test_masked_steps_do_not_count() -> None:
     (loop,) = masked().trace
-    figures = stats_of([loop])["reset.activation"]
+    figures: Any = stats_of([loop])["reset.activation"]
     computed = [loop.parts["reset.activation"][b, t] for t, b in ((0, 0), (1, 0), (1, 1), (2, 1))]
     assert figures.count == 12
     assert figures.max.value == pytest.approx(np.max(computed))
@@ -289,11 +288,11 @@ def test_masked_steps_do_not_count():
 
 def test_indices_of_figures_are_the_input_s_and_the_layer_s_own() -> None:
     kept = Kept(units=(2,), batch=(1,), steps=(2,))
-    figures = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
+    figures: Any = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
     assert figures.min.index == (1, 2, 2)
 
 
-def test_the_rule_of_saturation_is_that_of_the_activation():
+def test_the_rule_of_saturation_is_that_of_the_activation() -> None:
     figures = stats_of(tracing.loops(tracing.trace(case("LSTM(2, activation='relu')"))))
     assert figures["forget.activation"].beyond == (0.05, 0.95)
     assert figures["candidate.activation"].beyond is None
@@ -342,7 +341,7 @@ def test_stats_of_a_run_stand_in_its_document() -> None:
     assert "stats" not in run_answer.RunAnswer(result).document(View())["outputs"][0]
 
 
-def test_the_first_nan_is_named():
+def test_the_first_nan_is_named() -> None:
     assert first_nan(tracing.loops(lstm())) is None
     place = first_nan(tracing.loops(odd()))
     assert place == "forget.activation at timestep 1, batch 0, unit 2"
@@ -359,9 +358,9 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
     mask[1, 2] = False
     shut_out = replace(case("GRU(2)"), inputs=inputs, mask=mask)
     assert first_nan(tracing.loops(tracing.trace(shut_out))) is None
-    assert first_nan(tracing.loops(tracing.trace(replace(shut_out, mask=None)))).startswith(
-        "update.preactivation"
-    )
+    found = first_nan(tracing.loops(tracing.trace(replace(shut_out, mask=None))))
+    assert found is not None
+    assert found.startswith("update.preactivation")
 
 
 @pytest.mark.parametrize(("layer", "units"), [("LSTM", 3), ("LSTM", 64), ("GRU", 8), ("SimpleRNN", 5)])

@@ -1,0 +1,165 @@
+"""The terms of one equation, as products of numbers that say where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rnncli.case import Array
+from rnncli.commands.explain.explanation import Factor
+from rnncli.commands.explain.locate import CaseTrace, Inner, Node, OutputEntry
+from rnncli.layers import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, activations
+
+
+class FactorLink(NamedTuple):
+    """A factor and what it refers to.  further: whether that is a step back or a layer down."""
+
+    factor: Factor
+    node: Node | None = None
+    further: bool = False
+
+
+IDENTITY = (None, "linear")
+"""Activations that are not shown."""
+
+FactorLinks = tuple[FactorLink, ...]
+"""Links of a product, or of a whole equation."""
+
+
+def name_activation(function: Any) -> str:
+    """Return the name of an activation."""
+    return str(function) if isinstance(function, str) else str(getattr(function, "class_name", function))
+
+
+class Products:
+    """Terms of an equation as products of numbers, for one node."""
+
+    def __init__(self, source: CaseTrace, node: Node) -> None:
+        self.source, self.node = source, node
+        self.weights = source.weights_of(node)
+        self.maker = source.maker(node)
+
+    def term(self, term: Product | Fan | Bias) -> Iterator[FactorLinks]:
+        """Yield the product; for a fan, one product per entry of its row."""
+        match term:
+            case Product():
+                yield tuple(self._single(factor) for factor in term.factors)
+            case Fan():
+                yield from self._fan(term)
+            case Bias(gate, line):
+                place = (self._column(gate),) if line is None else (line, self._column(gate))
+                yield (FactorLink(Factor(f"bias{list(place)}", float(self.weights["bias"][place]))),)
+
+    def symbol(self, term: Product | Fan | Bias) -> str:
+        """Return the term in textbook notation."""
+        match term:
+            case Product():
+                return " · ".join(_symbol(factor, self._single(factor)) for factor in term.factors)
+            case Fan():
+                row, kernel = ("x", "W") if term.row == "inputs" else ("h", "U")
+                masked = "dropout" if self._mask(term) is not None else ""
+                parts = [part for part in (term.by, row, masked) if part]
+                return f"({' · '.join(parts)}) {kernel}" if len(parts) > 1 else f"{row} {kernel}"
+        return "b" if term.line is None else f"b[{term.line}]"
+
+    def _single(self, factor: Any) -> FactorLink:
+        source, node = self.source, self.node
+        match factor:
+            case Constant(value):
+                return FactorLink(Factor(f"{value:g}", value))
+            case LayerInput():
+                assert isinstance(node, OutputEntry)
+                return self._input(node.indices)
+            case Entry():
+                assert isinstance(node, OutputEntry)
+                inner = source.at(node, factor)
+                name = f"{factor.direction} {factor.part or 'output'}"
+                return FactorLink(Factor(name, source.value(inner)), inner)
+        assert isinstance(node, Inner)
+        if isinstance(factor, Before):
+            return self._before(factor.name, node.unit, f"{factor.name} {{}}")
+        return self._now(node, factor)
+
+    def _now(self, node: Inner, factor: Now) -> FactorLink:
+        other = node._replace(name=node.cell + factor.name)
+        value, name = self.source.value(other), factor.name.removeprefix("candidate.")
+        if factor.complement:
+            value, name = 1 - value, f"(1 - {name})"
+        function = self.maker.config[factor.function] if factor.function else None
+        if function not in IDENTITY:
+            row = self.source.row(other).astype("float64")
+            value = float(activations.get(function)(row[None])[0, node.unit])
+            name = f"{name_activation(function)}({name})"
+        return FactorLink(Factor(name, value), other)
+
+    def _before(self, part: str, unit: int, name: str) -> FactorLink:
+        """name: `hidden 1 {}`, where {} is replaced with the time."""
+        node = self.node
+        assert isinstance(node, Inner)
+        full = node.cell + part
+        value = self.source.before(node, full, unit)
+        if node.position == 0:
+            return FactorLink(Factor(name.format("at start"), value))
+        earlier = node._replace(position=node.position - 1, name=full, unit=unit)
+        return FactorLink(Factor(name.format("before"), value), earlier, further=True)
+
+    def _fan(self, fan: Fan) -> Iterator[FactorLinks]:
+        kernel, column, mask = self.weights[fan.kernel], self._column(fan.gate), self._mask(fan)
+        for place in range(len(kernel)):
+            links = [self._times(fan.by, place)] if fan.by else []
+            links.append(self._entry(fan.row, place))
+            if mask is not None:
+                links.append(FactorLink(Factor("dropout", float(mask[place]))))
+            weight = Factor(f"{fan.kernel}{[place, column]}", float(kernel[place, column]))
+            yield (*links, FactorLink(weight))
+
+    def _times(self, gate: str, unit: int) -> FactorLink:
+        assert isinstance(self.node, Inner)
+        other = self.node._replace(name=self.node.cell + gate, unit=unit)
+        return FactorLink(Factor(f"{gate} {unit}", self.source.value(other)), other)
+
+    def _entry(self, row: str, place: int) -> FactorLink:
+        """Return one entry of the row that a kernel is multiplied by."""
+        node = self.node
+        if row != "inputs":
+            return self._before(row, place, f"{row} {place} {{}}")
+        if isinstance(node, OutputEntry):
+            return self._input((*node.indices[:-1], place))
+        if node.cell_key not in ("", "0"):
+            below = int(node.cell_key) - 1
+            other = node._replace(name=f"cell_{below}/hidden", unit=place)
+            return FactorLink(
+                Factor(f"cell {below} hidden {place}", self.source.value(other)), other, further=True
+            )
+        return self._input((node.batch, self.source.timestep(node), place))
+
+    def _input(self, index: tuple[int, ...]) -> FactorLink:
+        """Return an entry of the layer's input: a feature, or an output of the layer below."""
+        layer, names = self.node.layer, self.source.case.feature_names
+        value = float(self.source.inputs(layer)[index])
+        if layer:
+            base = str(self.source.below(layer).label)
+            node = OutputEntry(layer - 1, base, index)
+            return FactorLink(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
+        place = index[-1]
+        return FactorLink(Factor(names[place] if place < len(names) else f"feature {place}", value))
+
+    def _column(self, gate: str) -> int:
+        """Return the index of the gate's column for this unit in a kernel."""
+        unit = self.source.place(self.node).unit
+        return int(self.maker.gates.index(gate) * self.maker.units + unit) if gate else unit
+
+    def _mask(self, fan: Fan) -> Array | None:
+        """Return the dropout mask of the fan's row, (n,)."""
+        if not isinstance(self.node, Inner):
+            return None
+        masks = self.source.dropout(self.node, fan.row)
+        if not masks:
+            return None
+        own = masks[self.maker.gates.index(fan.gate)] if len(masks) > 1 else masks[0]
+        return own[self.node.batch]  # type: ignore[no-any-return]
+
+
+def _symbol(factor: Any, link: FactorLink) -> str:
+    """Return the symbol of a factor; a state is `before` even at the first step."""
+    return link.factor.name if not isinstance(factor, Before) else f"{factor.name} before"
