@@ -206,7 +206,7 @@ class TestCaseDocument:
                 '{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}',
                 "notes.json: the key 'a' appears twice in one object",
             ),
-            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice in one object"),
+            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice"),
         ],
     )
     def test_a_bad_part_is_named(self, text: Any, said: Any) -> None:
