@@ -54,7 +54,7 @@ class Weight(NamedTuple):
     array: Array
 
 
-class Held(NamedTuple):
+class FileContents(NamedTuple):
     """What is in the file.
 
     config: None where there is none.
@@ -76,12 +76,12 @@ class Found(NamedTuple):
     dataset: Any
 
 
-def read(data: bytes, name: str, advice: str, *, numbers: bool) -> Held:
+def read(data: bytes, name: str, advice: str, *, numbers: bool) -> FileContents:
     """What is in the file.  numbers: False for the config alone.  Raises InputError, named `name`."""
     return _read(data, name, advice, _WeightWalk.found if numbers else None)
 
 
-def read_all(data: bytes, name: str, advice: str) -> Held:
+def read_all(data: bytes, name: str, advice: str) -> FileContents:
     """The same with `notes`, and each array with the path of its group and its number there.
 
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
@@ -89,7 +89,9 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
     return _read(data, name, advice, _WeightWalk.everything)
 
 
-def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]] | None) -> Held:
+def _read(
+    data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]] | None
+) -> FileContents:
     import_package("h5py", "Keras's files")
     import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
@@ -102,10 +104,10 @@ def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], lis
             whole = io.BytesIO()
             work(whole)
             whole.seek(0)
-            return _held(lambda buffer: _copy(whole, buffer), len(data))
+            return _read_child(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
         with child_process.run_in_child(work, seconds, SPACE) as answer:
-            return _held(answer.fill, len(data))
+            return _read_child(answer.fill, len(data))
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
     except child_process.BrokenOffError as error:
@@ -117,7 +119,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
         raise child_process.BrokenOffError("the HDF5 library could not read it")
 
 
-def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
+def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents:
     """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
     orjson = import_package("orjson", "JSON")
     size = bytearray(8)
@@ -134,7 +136,7 @@ def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
         if array.size:
             fill(array.reshape(-1).view(np.uint8).data)
         weights.append(Weight(place, layer, path, array))
-    return Held(head["config"], tuple(weights), head["notes"])
+    return FileContents(head["config"], tuple(weights), head["notes"])
 
 
 def _demand_room(sizes: Iterable[int], packed: int) -> None:
@@ -156,7 +158,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found
             walked = _WeightWalk(h5py, file)
             found = [] if walk is None else walk(walked)
             head["notes"] = walked.notes
-            head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
+            head["arrays"] = [(*one[:-1], *_describe(h5py, one)) for one in found]
             _demand_room((one.dataset.nbytes for one in found), len(data))
         except RefusedError as error:
             found, head["refused"] = [], str(error)
@@ -189,7 +191,7 @@ def _config(file: Any) -> str | None:
     return _text(text)
 
 
-def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
+def _describe(h5py: Any, found: Found) -> tuple[str, list[int]]:
     """Return the dtype and shape of a dataset.
 
     Raises RefusedError if it does not hold real numbers, or stores them in another file.

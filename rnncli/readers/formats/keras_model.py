@@ -136,14 +136,14 @@ def _title(config: Any, arrays: tuple[Array, ...]) -> str:
     return " ".join(str(array.shape) for array in arrays)
 
 
-def _read_contents(source: Source, *, numbers: bool) -> tuple[Any, hdf5.Held]:
+def _read_contents(source: Source, *, numbers: bool) -> tuple[Any, hdf5.FileContents]:
     """Return the model's config (None if there is none) and the contents of the HDF5 file."""
     import_package("h5py", "Keras's files")
     data, text = source.content(ADVICE), None
     if data.startswith(b"PK"):
         text, data = unpack(data, source.name)
     if text is not None and not numbers:
-        return config(source, text), hdf5.Held(None, ())
+        return config(source, text), hdf5.FileContents(None, ())
     held = hdf5.read(data, source.name, ADVICE, numbers=numbers)
     return config(source, held.config if text is None else text), held
 

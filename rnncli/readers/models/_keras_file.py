@@ -83,7 +83,7 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
         raise
 
 
-def _tree(held: hdf5.Held) -> Group:
+def _tree(held: hdf5.FileContents) -> Group:
     """The groups as they stand in each other."""
     root = Group()
     for path, name in held.notes["names"].items():
