@@ -67,7 +67,9 @@ def label(name: str) -> Label:
     return label if str(label) == name else Label(name, traced=True)
 
 
-def named(text: str, infos: Sequence[TensorInfo], before: str = "") -> tuple[TensorInfo, tuple[str, ...]]:
+def find_tensor(
+    text: str, infos: Sequence[TensorInfo], before: str = ""
+) -> tuple[TensorInfo, tuple[str, ...]]:
     """Find the tensor that `text` names; return it and its index, one text per axis for `number` or `part`.
 
     before: prefix of error messages.  Raises UsageError if there is no such tensor.

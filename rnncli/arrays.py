@@ -35,7 +35,7 @@ class Growing(NamedTuple):
     parts: Iterator[NDArray[Any]]
 
 
-class Filed:
+class FileArray:
     """An array in a file; indexing reads the numbers it needs.
 
     If another program truncates the file meanwhile, reading raises InputError; accessing a memory map would
@@ -50,7 +50,7 @@ class Filed:
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def opened(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> Filed:
+    def opened(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
         """Open the array in `file`.
 
         over: called with a buffer and the current offset of the file, returns the array over the buffer.
@@ -76,9 +76,9 @@ class Filed:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
 
-    def seen(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Filed:
+    def seen(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> FileArray:
         """Return the array with its axes reordered or with axes added; `change` must return a view."""
-        return Filed(self._file, change(self._view), self._start, self._where)
+        return FileArray(self._file, change(self._view), self._start, self._where)
 
     def _read(self, view: NDArray[Any]) -> NDArray[Any]:
         """Read the elements of `view`; if they are far apart, read part by part along the longest axis."""
@@ -135,12 +135,12 @@ class Cast:
 
 def is_mapped(array: Any) -> bool:
     """Return whether the numbers are in a file rather than in memory."""
-    return isinstance(array.array if isinstance(array, Cast) else array, Filed) or _map(array) is not None
+    return isinstance(array.array if isinstance(array, Cast) else array, FileArray) or _map(array) is not None
 
 
 def seen(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     """Return `change(array)`, a view, whether the numbers are in memory or in a file."""
-    return array.seen(change) if isinstance(array, Filed) else change(array)
+    return array.seen(change) if isinstance(array, FileArray) else change(array)
 
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:

@@ -103,15 +103,15 @@ def odd() -> Result:
 
 
 def answer(
-    made: Result, kept: tracing.Kept | None = None, stats: bool = False, **changes: Any
+    made: Result, kept: tracing.TraceSelection | None = None, stats: bool = False, **changes: Any
 ) -> TraceAnswer:
-    loops = tracing.narrow(tracing.loops(made), kept or tracing.Kept())
+    loops = tracing.narrow(tracing.loops(made), kept or tracing.TraceSelection())
     return TraceAnswer(made, loops, stats_of(loops) if stats else {})
 
 
 ANSWERS: dict[str, Any] = {
     "trace": answer(lstm()),
-    "trace_unit": answer(lstm(), tracing.Kept(units=(1,))),
+    "trace_unit": answer(lstm(), tracing.TraceSelection(units=(1,))),
     "trace_masked": answer(masked()),
     "trace_both_ways": answer(both_ways()),
     "trace_stack": answer(stack()),

@@ -157,7 +157,7 @@ def trace(
     apart: list[str] = []
     if check:
         found, apart = compare.compare_with_keras(wide, found, *_tolerances(atol, rtol))
-    wanted = tracing.Kept(_several(step), _several(unit), _several(batch), _several(gate))
+    wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})

@@ -21,19 +21,19 @@ from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 
 
-class Asked(NamedTuple):
+class Experiment(NamedTuple):
     """A Case, and the remarks about its input."""
 
     case: Case
     remarks: tuple[str, ...]
 
 
-def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
+def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) -> Experiment:
     """Build the experiment.  more: further fields of the Case."""
     if options.get("model") is not None:
         from rnncli.api import _model
 
-        return Asked(*_model.case(inputs, layer, options))
+        return Experiment(*_model.case(inputs, layer, options))
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
@@ -54,7 +54,7 @@ def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) ->
     )
     case, remarks = case_builder.build(document, stack, given)
     unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
-    return Asked(case, (*remarks, *unanswered))
+    return Experiment(case, (*remarks, *unanswered))
 
 
 def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:

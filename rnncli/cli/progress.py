@@ -23,7 +23,7 @@ def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
     if not wanted or sys.stderr is None or not sys.stderr.isatty():
         yield lambda results: results
         return
-    with tidily_ended(), _drawn() as drawn:
+    with tidily_ended(), _draw() as drawn:
         task = drawn.add_task("", total=batch)
 
         def watch(results: Iterator[Result]) -> Iterator[Result]:
@@ -34,7 +34,7 @@ def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
         yield watch
 
 
-def _drawn() -> Any:
+def _draw() -> Any:
     """Return a bar of sequences done, sequences per second and time left; it is erased at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn

@@ -24,12 +24,12 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     cannot compute it, EngineError if the engine fails.
     """
     if engine != "auto":
-        return _Opened(case, engine)
+        return _PreparedCase(case, engine)
     chosen = choose(case)
-    return _Either(case, chosen, "numpy") if chosen == "onnx" else _Opened(case, chosen)
+    return _Either(case, chosen, "numpy") if chosen == "onnx" else _PreparedCase(case, chosen)
 
 
-class _Opened:
+class _PreparedCase:
     """Layers built in one engine."""
 
     def __init__(self, case: Case, engine: str) -> None:
@@ -86,9 +86,9 @@ class _Either:
     """Layers built in one engine, with another engine for the cases that it cannot compute."""
 
     def __init__(self, case: Case, first: str, other: str) -> None:
-        self.other = cache(lambda: _Opened(case, other))
+        self.other = cache(lambda: _PreparedCase(case, other))
         try:
-            self.first = _Opened(case, first)
+            self.first = _PreparedCase(case, first)
         except EngineError:  # its package is installed but broken
             self.first = self.other()
 

@@ -24,7 +24,7 @@ def refuse_the_impossible(case: Case) -> None:
 
 def demand_room(case: Case, sequences: int) -> None:
     """Raises InputError if the machine does not have enough memory for this many sequences at once."""
-    memory.refuse_beyond(_needed(case.stack, case, (sequences, *case.inputs.shape[1:])))
+    memory.refuse_beyond(_count_bytes(case.stack, case, (sequences, *case.inputs.shape[1:])))
 
 
 def demand_mask(case: Case) -> None:
@@ -60,7 +60,7 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
                 )
 
 
-def _needed(stack: Stack, case: Case, input_shape: Shape) -> int:
+def _count_bytes(stack: Stack, case: Case, input_shape: Shape) -> int:
     """Return the bytes needed for all weights and outputs.
 
     To draw the weights, add three doubles per number of the largest weight.

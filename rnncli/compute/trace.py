@@ -15,7 +15,7 @@ from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, Result
 
 
-class Kept(NamedTuple):
+class TraceSelection(NamedTuple):
     """The parts of a trace to keep, by index or name; None keeps everything."""
 
     steps: Sequence[int] | None = None
@@ -46,7 +46,7 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
     return activations.bounds(config["activation" if own else "recurrent_activation"])
 
 
-def narrow(loops: Sequence[LoopTrace], kept: Kept) -> tuple[LoopTrace, ...]:
+def narrow(loops: Sequence[LoopTrace], kept: TraceSelection) -> tuple[LoopTrace, ...]:
     """Return the loops with only the parts to keep, and without the states before the first step.
 
     If `kept` is empty, return the loops unchanged.

@@ -38,17 +38,17 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
     Raises InputError if the text is not UTF-8; the message names the line of the first bad byte.
     """
     first = 1
-    with _opened(source) as file:
+    with _open(source) as file:
         while data := file.read(AT_ONCE):
             data += file.readline()
             if first == 1:
                 _demand_utf8(data, source.name)
                 data = data.removeprefix(UTF8_MARK)
-            yield first, _decoded(data, first, source.name)
+            yield first, _decode(data, first, source.name)
             first += data.count(b"\n")
 
 
-def _opened(source: Source) -> IO[bytes]:
+def _open(source: Source) -> IO[bytes]:
     """Open a large file directly; read anything else into memory first."""
     if source.data is None and source.file().stat().st_size > AT_ONCE:
         with suppress(OSError):  # content() reports the error
@@ -61,7 +61,7 @@ def _demand_utf8(data: bytes, name: str) -> None:
         raise InputError(f"{name}: it is UTF-16 or UTF-32.", "Save it as UTF-8.")
 
 
-def _decoded(data: bytes, first: int, name: str) -> str:
+def _decode(data: bytes, first: int, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

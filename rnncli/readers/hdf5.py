@@ -60,7 +60,7 @@ class Weight(NamedTuple):
         return next((part for part in self.path.split("/") if part in known), self.layer)
 
 
-class Held(NamedTuple):
+class FileContents(NamedTuple):
     """What is in the file.
 
     config: None where there is none.
@@ -89,12 +89,12 @@ class Found(NamedTuple):
     dataset: Any
 
 
-def read(data: bytes, name: str, advice: str) -> Held:
+def read(data: bytes, name: str, advice: str) -> FileContents:
     """What is in the file.  Raises InputError, named `name`."""
     return _read(data, name, advice, _WeightWalk.found)
 
 
-def read_all(data: bytes, name: str, advice: str) -> Held:
+def read_all(data: bytes, name: str, advice: str) -> FileContents:
     """The same with `notes`, and each array with the path of its group and its number there.
 
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
@@ -102,7 +102,7 @@ def read_all(data: bytes, name: str, advice: str) -> Held:
     return _read(data, name, advice, _WeightWalk.everything)
 
 
-def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> Held:
+def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> FileContents:
     import_package("h5py", "Keras's files")
     import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
@@ -115,10 +115,10 @@ def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], lis
             whole = io.BytesIO()
             work(whole)
             whole.seek(0)
-            return _held(lambda buffer: _copy(whole, buffer), len(data))
+            return _read_child(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
         with child_process.run_in_child(work, seconds, SPACE) as answer:
-            return _held(answer.fill, len(data))
+            return _read_child(answer.fill, len(data))
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
     except child_process.BrokenOffError as error:
@@ -130,7 +130,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
         raise child_process.BrokenOffError("the HDF5 library could not read it")
 
 
-def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
+def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents:
     """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
     orjson = import_package("orjson", "JSON")
     size = bytearray(8)
@@ -147,7 +147,7 @@ def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
         if array.size:
             fill(array.reshape(-1).view(np.uint8).data)
         weights.append(Weight(place, layer, path, array))
-    return Held(head["config"], tuple(weights), head["notes"])
+    return FileContents(head["config"], tuple(weights), head["notes"])
 
 
 def _demand_room(sizes: Iterable[int], packed: int) -> None:
@@ -169,7 +169,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found
             walked = _WeightWalk(h5py, file)
             found = walk(walked)
             head["notes"] = walked.notes
-            head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
+            head["arrays"] = [(*one[:-1], *_describe(h5py, one)) for one in found]
             _demand_room((one.dataset.nbytes for one in found), len(data))
         except RefusedError as error:
             found, head["refused"] = [], str(error)
@@ -202,7 +202,7 @@ def _config(file: Any) -> str | None:
     return _text(text)
 
 
-def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
+def _describe(h5py: Any, found: Found) -> tuple[str, list[int]]:
     """Return the dtype and shape of a dataset.
 
     Raises RefusedError if it does not hold real numbers, or stores them in another file.

@@ -13,7 +13,7 @@ from rnncli.case import Case
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.engines import numpy as engine
-from rnncli.compute.trace import Kept
+from rnncli.compute.trace import TraceSelection
 from rnncli.errors import InputError
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
@@ -67,7 +67,7 @@ def test_each_step_is_that_of_a_run_of_so_many_steps(expression: str) -> None:
 def test_what_is_kept_is_cut_out_of_every_part() -> None:
     result = tracing.trace(case("LSTM(3)"))
     (whole,) = result.trace
-    asked = Kept(steps=[0, 20, -1], units=[2], batch=[1], gates=["forget"])
+    asked = TraceSelection(steps=[0, 20, -1], units=[2], batch=[1], gates=["forget"])
     (loop,) = tracing.narrow(result.trace, asked)
     assert list(loop.gates) == ["forget"]
     assert loop.times.tolist() == [0, 20, STEPS - 1]

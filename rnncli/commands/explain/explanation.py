@@ -119,7 +119,7 @@ class Explanation:
 
 def target(text: str, infos: Sequence[TensorInfo]) -> Target:
     """Parse `last_cell_state[0,1]` against `infos`.  Raises UsageError if it does not name one number."""
-    info, parts = addresses.named(text, infos)
+    info, parts = addresses.find_tensor(text, infos)
     return Target(info.name, _index(text, parts, info))
 
 

@@ -74,7 +74,7 @@ def _demand_plain(run: RunFlags) -> None:
 
 def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
     """Return the flags of each stack: --layer if given, then each one of --against."""
-    names = [text for word in against or () for text in _separated(word)]
+    names = [text for word in against or () for text in _separate(word)]
     if against and not names:
         raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
     if not names:
@@ -86,7 +86,7 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
     ]
 
 
-def _separated(word: str) -> list[str]:
+def _separate(word: str) -> list[str]:
     """Split `lstm,GRU(3, use_bias=False)` at commas outside brackets."""
     parts = re.split(r",(?![^(\[]*[)\]])", word)
     return [part.strip() for part in parts if part.strip()]

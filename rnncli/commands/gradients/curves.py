@@ -124,7 +124,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     """
     if text is None:
         text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
-    info, parts = addresses.named(text, infos, "--of: ")
+    info, parts = addresses.find_tensor(text, infos, "--of: ")
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
 

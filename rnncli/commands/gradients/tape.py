@@ -86,7 +86,7 @@ def _stateless(spec: Spec) -> Spec:
 
 
 @dataclass
-class _Stepped:
+class _StepResult:
     """Result of stepping a layer in one direction: outputs by input time, and the tracked states."""
 
     outputs: list[Any]
@@ -202,13 +202,13 @@ class _RepeatedRun:
 
     def _direction(
         self, layer: Any, ours: Any, x: Any, counts: Array, state: list[Any], tape: Any
-    ) -> _Stepped:
+    ) -> _StepResult:
         """Step one direction; each state is a separate tensor after its step, which later steps read."""
         tf, tree = self.tf, self.keras.tree
         like = layer.get_initial_state(1)
         hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
         zeroing, any_before = ours.config["zero_output_for_mask"], False
-        done = _Stepped([], [], {})
+        done = _StepResult([], [], {})
         times = range(len(counts))
         for time in reversed(times) if ours.config["go_backwards"] else times:
             if counts[time]:
@@ -224,7 +224,7 @@ class _RepeatedRun:
         done.last = state
         return done
 
-    def _outputs(self, ours: Any, runs: Sequence[_Stepped]) -> list[Any]:
+    def _outputs(self, ours: Any, runs: Sequence[_StepResult]) -> list[Any]:
         """Return the sequence or its last step, merged as in Bidirectional."""
         ops = self.keras.ops
         if len(runs) == 1:

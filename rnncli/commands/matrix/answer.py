@@ -116,7 +116,9 @@ class MatrixAnswer:
         others = [name for name in found if name not in equal]
         for key, names in (("same", equal), ("different", others)):
             if names:
-                yield _listed(say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view)
+                yield _list_identities(
+                    say(key, view.lang), sorted(names, key=lambda name: "last_" in name), view
+                )
 
 
 def _quadrant(result: Result, view: View) -> Table:
@@ -128,7 +130,7 @@ def _row(tensor: NamedTensor) -> tuple[Cell, ...]:
     return name_cell(tensor.label), cell(format_shape(tensor.values.shape)), claim_lines(tensor.equals)
 
 
-def _listed(words: str, names: list[str], view: View) -> Line:
+def _list_identities(words: str, names: list[str], view: View) -> Line:
     spans = [Span(f"{words} ", "dim")]
     for name in names:
         spans += [Span(name, idea(addresses.label(name))), Span(marks(view).dot, "dim")]

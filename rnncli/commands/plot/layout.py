@@ -58,7 +58,7 @@ def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
     below = left + sum(_slots(sheet)) + EDGE
     least = max(across + _least(widths), below)
     width = max(size[0], least) if size else max(across + sum(widths), below)
-    widths = _scaled(widths, width - across)
+    widths = _scale(widths, width - across)
     beside = _legend_beside(sheet, widths)
     heading = _heading(sheet, width)
     down = EDGE * 2 + LINE * len(heading) + sum(_around(sheet, place) for place in range(len(sheet.rows)))
@@ -66,7 +66,7 @@ def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
     height = max(size[1], down + _least(heights)) if size else down + sum(heights)
     if size and (width, height) != size:
         raise _too_small(size, (width, height))
-    heights = _scaled(heights, height - down)
+    heights = _scale(heights, height - down)
     panels, bottom = _boxes(sheet, left, EDGE + LINE * len(heading), widths, heights)
     legend = _legend(sheet, panels, width, bottom, beside=beside)
     return Layout(width, height, heading, panels, legend)
@@ -139,7 +139,7 @@ def _too_small(size: tuple[float, float], least: tuple[float, float]) -> UsageEr
     )
 
 
-def _scaled(lengths: list[float], available: float) -> list[float]:
+def _scale(lengths: list[float], available: float) -> list[float]:
     factor = max(available, 0.0) / sum(lengths)
     return [length * factor for length in lengths]
 

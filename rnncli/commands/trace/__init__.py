@@ -89,7 +89,7 @@ def trace(
         remarks += beyond.denormals(case, result)
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
-    kept = tracing.narrow(loops, tracing.Kept(wanted, narrow.unit, narrow.batch, narrow.gate))
+    kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
     deliver(TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {}), remarks)
     request.demand_agreement(apart, result, check)

@@ -99,7 +99,7 @@ def refusal(case: Case) -> str | None:
             return "it has no dropout between time steps"
         if spec.class_name == "Masking":
             return "Masking may skip steps anywhere, but it can skip only the last ones"
-    if case.mask is not None and not _right_padded(case.mask):
+    if case.mask is not None and not _is_right_padded(case.mask):
         return "the mask is not right padding, but it can skip only the last steps of a sequence"
     return without_step(case)
 
@@ -236,7 +236,7 @@ def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) 
     return np.where((lengths < timesteps)[:, None], np.zeros_like(last), last)
 
 
-def _right_padded(mask: Array) -> bool:
+def _is_right_padded(mask: Array) -> bool:
     """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
     return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
 

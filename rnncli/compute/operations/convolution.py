@@ -29,7 +29,7 @@ def compute(call: OperationCall) -> OperationOutput:
     x, config, weights = call.floats(), call.config, call.weights
     x = np.moveaxis(x, 1, -1) if channels_first(config) else x
     if call.class_name.startswith("Conv"):
-        found = _convolved(call, x, weights["kernel"], int(config.get("groups") or 1))
+        found = _convolve(call, x, weights["kernel"], int(config.get("groups") or 1))
     else:
         separable = call.class_name.startswith("Separable")
         kernel = weights.get("depthwise_kernel", weights.get("kernel"))
@@ -55,7 +55,7 @@ def _seen(call: OperationCall, x: Array) -> Array:
     return windows(pad(x, pads), sizes, strides, dilations)
 
 
-def _convolved(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:
+def _convolve(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:
     rank = x.ndim - 2
     seen = _seen(call, x)
     parts = zip(np.split(seen, groups, axis=1 + rank), np.split(kernel, groups, axis=-1), strict=True)

@@ -58,7 +58,7 @@ def _activation(name: str) -> Formula:
     return lambda args, _: activations.get(name)(args[0])
 
 
-def _reduced(name: str) -> Formula:
+def _reduce(name: str) -> Formula:
     def formula(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         if options.get("initial") is not None:
             raise ValueError("initial")
@@ -123,7 +123,7 @@ def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
     return cast
 
 
-def _converted(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+def _convert(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     return args[0] if options.get("dtype") is None else _cast(args, options)
 
 
@@ -166,7 +166,7 @@ _FORMULAS: Mapping[str, Formula] = {
         }.items()
     },
     **{
-        name: _reduced(name.casefold()) for name in ("Any", "All", "Sum", "Mean", "Max", "Min", "Prod")
+        name: _reduce(name.casefold()) for name in ("Any", "All", "Sum", "Mean", "Max", "Min", "Prod")
     },
     "ZerosLike": _like(0),
     "OnesLike": _like(1),
@@ -175,7 +175,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "Clip": _clip,
     "Take": _take,
     "Cast": _cast,
-    "ConvertToTensor": _converted,
+    "ConvertToTensor": _convert,
     "Split": _split,
     "Pad": _pad,
     "ExpandDims": lambda args, options: np.expand_dims(args[0], _axes(options["axis"])),

@@ -26,7 +26,7 @@ def compute(call: OperationCall) -> OperationOutput:
     x = np.moveaxis(call.floats(), 1, -1) if channels_first(call.config) else call.floats()
     if call.class_name.startswith("Global"):
         return _over_all(call, x), None
-    found = _pooled(call, x)
+    found = _pool(call, x)
     return np.moveaxis(found, -1, 1) if channels_first(call.config) else found, None
 
 
@@ -44,7 +44,7 @@ def _over_all(call: OperationCall, x: Array) -> Array:
     return np.moveaxis(found, -1, 1) if kept and channels_first(call.config) else found
 
 
-def _pooled(call: OperationCall, x: Array) -> Array:
+def _pool(call: OperationCall, x: Array) -> Array:
     """Padding counts neither for the largest nor for the average."""
     rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)

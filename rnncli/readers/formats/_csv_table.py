@@ -60,7 +60,7 @@ def start_table(
     _demand_short(name, lines, numbers)
     decimal = _decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
-    found = _said(delimiter) if delimiter is not None else _sniffed(sample, decimal)
+    found = _describe(delimiter) if delimiter is not None else _sniff(sample, decimal)
     if found == decimal == ",":
         raise UsageError("--decimal , and --delimiter , are both given.", "Leave one of them out.")
     decimal = "." if found == "," else decimal
@@ -116,7 +116,7 @@ def _demand_short(name: str, lines: Sequence[str], numbers: Sequence[int]) -> No
             )
 
 
-def _said(delimiter: str) -> str:
+def _describe(delimiter: str) -> str:
     found = NAMED.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n':
         raise UsageError(
@@ -132,7 +132,7 @@ def _decimal(said: str | None) -> str | None:
     return found
 
 
-def _sniffed(lines: tuple[str, ...], decimal: str | None) -> str:
+def _sniff(lines: tuple[str, ...], decimal: str | None) -> str:
     """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}

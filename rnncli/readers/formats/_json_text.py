@@ -38,12 +38,12 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
 
         short, packed = _json_packed.pack_lists(data)
         with suppress(InputError):  # parsing the whole text locates the error
-            return _json_packed.unpack_lists(_parsed(short, where, line), packed)
+            return _json_packed.unpack_lists(_parse(short, where, line), packed)
         del packed
-    return _parsed(data, where, line)
+    return _parse(data, where, line)
 
 
-def _parsed(data: bytes, where: str, line: int | None) -> Any:
+def _parse(data: bytes, where: str, line: int | None) -> Any:
     orjson = import_package("orjson", "JSON")
     try:
         value = orjson.loads(data)

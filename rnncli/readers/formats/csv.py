@@ -33,7 +33,7 @@ def read(source: Source, options: ReadOptions) -> Document:
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
         if numbered:
-            table = rows.take(_filled(table, source.name, numbered, options))
+            table = rows.take(_fill(table, source.name, numbered, options))
     if table is None:
         raise InputError(f"{source.name}: it has no rows.", "Give one row per time step.")
     if not rows.width:
@@ -44,7 +44,7 @@ def read(source: Source, options: ReadOptions) -> Document:
     return rows.document(table)
 
 
-def _filled(
+def _fill(
     before: CsvTable | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions
 ) -> CsvTable:
     """Return the table `before` with these rows; if it is None, a new table that starts with them."""
@@ -127,13 +127,13 @@ def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | N
     """
     decimal = table.decimal
     try:
-        array = _converted(table, columns, decimal)
+        array = _convert(table, columns, decimal)
     except ValueError:
         if decimal is not None or not _has_commas(table, columns):
             _raise_first_fault(table, columns)
         table, decimal = replace(table, decimal=","), ","
         try:
-            array = _converted(table, columns, decimal)
+            array = _convert(table, columns, decimal)
         except ValueError:
             _raise_first_fault(table, columns)
     width = table.width or len(table.header)
@@ -148,7 +148,7 @@ def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | N
     return array, decimal
 
 
-def _converted(table: CsvTable, columns: list[int] | None, decimal: str | None) -> Array:
+def _convert(table: CsvTable, columns: list[int] | None, decimal: str | None) -> Array:
     lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
     array: Array = np.loadtxt(
         lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Document
@@ -24,7 +25,7 @@ ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
-    array = load(source) if size < MAPPED_FROM else _filed(source, size)
+    array = load(source) if size < MAPPED_FROM else _map_file(source, size)
     return Document(inputs=numeric(array, f"{source.name}: "))
 
 
@@ -37,13 +38,16 @@ def load(source: Source) -> Array:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
 
 
-def _filed(source: Source, size: int) -> Any:
+def _map_file(source: Source, size: int) -> Any:
     from rnncli import arrays
 
     try:
-        file = source.file().open("rb", buffering=0)
-        header = _npy_headers.header(file, size)
-        return arrays.Filed.opened(file, header.over, f"{source.name}: ")
+        with ExitStack() as unless_mapped:
+            file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
+            header = _npy_headers.header(file, size)
+            array = arrays.FileArray.opened(file, header.over, f"{source.name}: ")
+            unless_mapped.pop_all()
+            return array
     except RefusedError as error:
         raise InputError(f"{source.name}: {error}.", ADVICE) from None
     except PermissionError:

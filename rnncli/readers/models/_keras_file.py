@@ -126,7 +126,7 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
-def _tree(held: hdf5.Held) -> Group:
+def _tree(held: hdf5.FileContents) -> Group:
     """The groups as they stand in each other."""
     root = Group()
     for path, name in held.notes["names"].items():

@@ -50,7 +50,7 @@ class Block(NamedTuple):
 def block(numbers: Numbers, view: View) -> Block:
     """Return the rows of `numbers` that `view` selects, each with the whole last axis."""
     values = np.atleast_1d(numbers.values)
-    kept = _kept(values.shape[:-1], view.full)
+    kept = _choose_indices(values.shape[:-1], view.full)
     style = style_for(values, view.precision)
     rows = tuple(_rows(values, numbers, kept, style, view))
     gaps = any(GAP in indices for indices in kept)
@@ -91,7 +91,7 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
     return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
 
 
-def _kept(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
+def _choose_indices(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
     """Return the shown indices of every axis but the last; omits batches before time steps."""
     if full or np.prod(outer, dtype=float) <= MOST_ROWS:
         return [tuple(range(size)) for size in outer]

@@ -81,12 +81,12 @@ def _table(table: Table, view: View) -> RenderableType:
     beside = columns(view) - taken
     if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural(last), 32) <= beside:
         return _side_by_side(table, layout, beside)
-    return _stacked(table, layout)
+    return _stack(table, layout)
 
 
 def _grid(grid: Grid, view: View) -> RenderableType:
     """Draw tables side by side if they fit, else one below the other, with aligned columns."""
-    folded = grid._replace(cells=tuple(tuple(map(_folded, tables)) for tables in grid.cells))
+    folded = grid._replace(cells=tuple(tuple(map(_fold, tables)) for tables in grid.cells))
     for shape in (grid, folded):
         abreast = [
             _widths(tables, across)
@@ -97,7 +97,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
     return _one_by_one(folded)
 
 
-def _folded(table: Table) -> Table:
+def _fold(table: Table) -> Table:
     """Move the last column below the first, to save width."""
     rows = tuple((row[0] + row[-1], *row[1:-1]) for row in table.rows)
     return table._replace(columns=table.columns[:-1], rows=rows)
@@ -110,7 +110,7 @@ def _one_by_one(grid: Grid) -> RenderableType:
         for across, table in zip(grid.across, tables, strict=True):
             parts += [Text("")] if parts else []
             parts += [Text(f"{down}, {across}", LOOKS["dim"])]
-            parts += [_indented(_plain_rows([table.rows], widths))]
+            parts += [_indent(_plain_rows([table.rows], widths))]
     return Group(*parts)
 
 
@@ -122,14 +122,14 @@ def _abreast(grid: Grid, abreast: Sequence[Sequence[int]]) -> RenderableType:
         for text in (across, *[""] * (len(inner) - 1))
     ]
     parts: list[RenderableType] = [
-        _indented(_plain_rows([[tuple(cell(head, "dim") for head in heads)]], widths))
+        _indent(_plain_rows([[tuple(cell(head, "dim") for head in heads)]], widths))
     ]
     for down, tables in zip(grid.down, grid.cells, strict=True):
-        parts += [Text(down, LOOKS["dim"]), _indented(_plain_rows([table.rows for table in tables], widths))]
+        parts += [Text(down, LOOKS["dim"]), _indent(_plain_rows([table.rows for table in tables], widths))]
     return Group(*parts)
 
 
-def _indented(drawing: RenderableType) -> Padding:
+def _indent(drawing: RenderableType) -> Padding:
     return Padding(drawing, (0, 0, 0, len(INDENT)), expand=False)
 
 
@@ -178,7 +178,7 @@ def _side_by_side(table: Table, layout: ColumnLayout, width: int) -> RichTable:
     return drawing
 
 
-def _stacked(table: Table, layout: ColumnLayout) -> Text:
+def _stack(table: Table, layout: ColumnLayout) -> Text:
     """Put the texts of a row on one line, as far as they fit, and its numbers below."""
     width = columns(layout.view)
     lines: list[Text] = []

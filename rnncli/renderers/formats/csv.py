@@ -24,20 +24,20 @@ def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
     rows = iter(found)
     if view.precision is not None and header[-1] == "value":
         decimals = view.precision
-        rows = ((*row[:-1], _rounded(row[-1], decimals)) for row in rows)
+        rows = ((*row[:-1], _round(row[-1], decimals)) for row in rows)
     some = [header]
     while some:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(some)
-        file.write(_shown(text.getvalue()).encode())
+        file.write(_format(text.getvalue()).encode())
         some = list(islice(rows, AT_ONCE))
 
 
-def _shown(text: str) -> str:
+def _format(text: str) -> str:
     """Escape control characters, which feature names may contain; numbers never do."""
     return text if text.isascii() and not CONTROLS.search(text) else visible(text, keep="\n")
 
 
-def _rounded(text: str, decimals: int) -> str:
+def _round(text: str, decimals: int) -> str:
     number = float(text)
     return f"{number:z.{decimals}f}" if abs(number) < float("inf") else text

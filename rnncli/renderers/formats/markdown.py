@@ -20,7 +20,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def _page(page: Page, view: View) -> Iterator[str]:
     if page.title:
-        yield f"## {_escaped(''.join(span.text for span in page.title))}"
+        yield f"## {_escape(''.join(span.text for span in page.title))}"
     yield from (_text(note) for note in page.notes)
     for part in page.parts_in():
         match part:
@@ -29,7 +29,7 @@ def _page(page: Page, view: View) -> Iterator[str]:
             case Grid():
                 for down, tables in zip(part.down, part.cells, strict=True):
                     for across, table in zip(part.across, tables, strict=True):
-                        yield f"### {_escaped(f'{down}, {across}')}"
+                        yield f"### {_escape(f'{down}, {across}')}"
                         yield from _table(table, view)
             case _:
                 yield from [_text(part)] if part else []
@@ -40,7 +40,7 @@ def _table(table: Table, view: View) -> Iterator[str]:
         yield f"### {_text(table.title)}"
     if not any(has_numbers(cell) for row in table.rows for cell in row):
         yield _grid(
-            [_escaped(column.heading) for column in table.columns],
+            [_escape(column.heading) for column in table.columns],
             [[_cell(cell) for cell in row] for row in table.rows],
             [column.right for column in table.columns],
         )
@@ -90,10 +90,9 @@ def _cell(cell: Cell) -> str:
 
 def _text(line: Line) -> str:
     return "".join(
-        f"**{_escaped(span.text)}**" if "strong" in span.style.split() else _escaped(span.text)
-        for span in line
+        f"**{_escape(span.text)}**" if "strong" in span.style.split() else _escape(span.text) for span in line
     )
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

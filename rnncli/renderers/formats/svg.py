@@ -74,19 +74,19 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
     drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
     drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])
-    file.write(TEXT.sub(_placed, drawing).encode())
+    file.write(TEXT.sub(_place, drawing).encode())
 
 
-def _placed(found: re.Match[str]) -> str:
+def _place(found: re.Match[str]) -> str:
     """Split a text at two or more blanks; each piece gets its own position and length."""
     name, left, down, rest, inner = found.groups()
     text = unescape(inner).replace("\xa0", " ").rstrip("\n")
     return "".join(
         f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}" '
-        f'textLength="{COLUMN * cell_len(piece[0]):g}"{rest}>{_kept(piece[0])}</text>'
+        f'textLength="{COLUMN * cell_len(piece[0]):g}"{rest}>{_keep(piece[0])}</text>'
         for piece in re.finditer(r"\S+(?: \S+)*", text)
     )
 
 
-def _kept(text: str) -> str:
+def _keep(text: str) -> str:
     return escape(text).replace(" ", "&#160;")

@@ -16,7 +16,7 @@ from rnncli.case import Case
 from rnncli.commands.run import answer as run_answer
 from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
 from rnncli.compute import trace as tracing
-from rnncli.compute.trace import Kept
+from rnncli.compute.trace import TraceSelection
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers import formats, statistics
 from rnncli.renderers.page import View, bar, marks
@@ -91,7 +91,7 @@ def test_a_gru_s_candidate_tells_its_recurrent_part() -> None:
 
 
 def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
-    kept = Kept(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
+    kept = TraceSelection(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
     (step,) = answer(masked(), kept).document(View())["trace"]
     (whole,) = masked().trace
     assert step["timestep"] == 2
@@ -106,18 +106,18 @@ def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
 
 
 def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
-    loops = tracing.narrow(tracing.loops(both_ways()), Kept(steps=(0, -1)))
+    loops = tracing.narrow(tracing.loops(both_ways()), TraceSelection(steps=(0, -1)))
     assert [loop.times.tolist() for loop in loops] == [[0, 3], [3, 0]]
 
 
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
-        (Kept(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
-        (Kept(steps=(-5,)), "--step -5"),
-        (Kept(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
-        (Kept(batch=(1,)), "--batch 1: the only index of the batch entries is 0"),
-        (Kept(gates=("forgot",)), "--gate forgot: there is no such gate"),
+        (TraceSelection(steps=(4,)), "--step 4: there are 4 time steps, 0 to 3"),
+        (TraceSelection(steps=(-5,)), "--step -5"),
+        (TraceSelection(units=(3,)), "--unit 3: there are 3 units, 0 to 2"),
+        (TraceSelection(batch=(1,)), "--batch 1: the only index of the batch entries is 0"),
+        (TraceSelection(gates=("forgot",)), "--gate forgot: there is no such gate"),
     ],
 )
 def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
@@ -130,18 +130,18 @@ def test_what_is_not_there_cannot_be_kept(kept: Any, said: Any) -> None:
 
 def test_a_unit_has_to_be_in_every_layer() -> None:
     with pytest.raises(UsageError, match="the only index of the units is 0 everywhere"):
-        tracing.narrow(tracing.loops(stack()), Kept(units=(2,)))
+        tracing.narrow(tracing.loops(stack()), TraceSelection(units=(2,)))
 
 
 def test_a_gate_that_only_one_layer_has_leaves_the_other_its_states() -> None:
-    steps = answer(stack(), Kept(gates=("forget",))).document(View())["trace"]
+    steps = answer(stack(), TraceSelection(gates=("forget",))).document(View())["trace"]
     assert [list(step["gates"]) for step in steps] == [["forget"], ["forget"], [], []]
 
 
 def test_a_gate_means_that_gate_of_every_cell() -> None:
     result = tracing.trace(case("RNN([LSTMCell(2), LSTMCell(2)])"))
     for word, names in (("forget", ["cell_0/forget", "cell_1/forget"]), ("cell_1/forget", ["cell_1/forget"])):
-        (loop,) = tracing.narrow(tracing.loops(result), Kept(gates=(word,)))
+        (loop,) = tracing.narrow(tracing.loops(result), TraceSelection(gates=(word,)))
         assert list(loop.gates) == names
 
 
@@ -160,7 +160,7 @@ def test_lines_are_steps() -> None:
 
 
 def test_records_hold_every_number_once() -> None:
-    header, rows = answer(masked(), Kept(units=(1,))).records(View())
+    header, rows = answer(masked(), TraceSelection(units=(1,))).records(View())
     rows = list(rows)
     assert header == ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
     quantities = 3 * 2 + 1 + 1 + 1
@@ -287,7 +287,7 @@ def test_masked_steps_do_not_count() -> None:
 
 
 def test_indices_of_figures_are_the_input_s_and_the_layer_s_own() -> None:
-    kept = Kept(units=(2,), batch=(1,), steps=(2,))
+    kept = TraceSelection(units=(2,), batch=(1,), steps=(2,))
     figures: Any = stats_of(tracing.narrow(tracing.loops(masked()), kept))["hidden"]
     assert figures.min.index == (1, 2, 2)
 
