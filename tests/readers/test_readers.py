@@ -197,9 +197,9 @@ class TestCaseDocument:
                 '{"inputs": [[1]], "inputs": [[2]]}',
                 "notes.json: the key 'inputs' appears twice in one object.",
             ),
-            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' stands twice"),
-            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' stands twice"),
-            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' stands twice"),
+            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' appears twice"),
+            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' appears twice"),
+            ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice"),
         ],
     )
     def test_a_bad_part_is_named(self, text: Any, said: Any) -> None:
