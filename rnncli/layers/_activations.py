@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, listed
+from rnncli.layers import _std_sort
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -86,27 +87,13 @@ def _sparsemax(np: Any, x: Any) -> Any:
 def _falling(np: Any, x: Any) -> Any:
     """Each row sorted in descending order.
 
-    NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts: by insertion for
-    rows of at most 16 numbers.  In longer rows, NaN comes last here, but TensorFlow may put it elsewhere.
+    NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts.
     """
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
-    if x.shape[-1] <= 16 and broken.any():
-        falling[broken] = [_inserted(row) for row in x[broken].tolist()]
+    if broken.any():
+        falling[broken] = [_std_sort.descending(row) for row in x[broken].tolist()]
     return falling
-
-
-def _inserted(row: list[float]) -> list[float]:
-    """Insertion sort as in std::sort: a number larger than the first moves to the front, past any NaN."""
-    found: list[float] = []
-    for number in row:
-        place = len(found)
-        if found and number > found[0]:
-            place = 0
-        while place and number > found[place - 1]:
-            place -= 1
-        found.insert(place, number)
-    return found
 
 
 _FORMULAS: Mapping[str, Formula] = {

@@ -86,7 +86,7 @@ def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: st
     as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 16])
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 16, 17, 40, 100])
 @pytest.mark.parametrize("name", sorted(ROWWISE))
 def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int) -> None:
     random = np.random.default_rng(width)

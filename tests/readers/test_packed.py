@@ -84,6 +84,10 @@ def test_any_array(array: Any, indent: Any) -> None:
         [[1, 2], [[3, 4], [5, 6]], [7, 8]],
         [[], []],
         [[[1, 2], []]],
+        [1, 2.5, 3, "NaN", 5, 6, 7, 8, 9, 10],
+        [1, 2.5, 3, "nat", 5, 6, 7, 8, 9, 10],
+        [1, 2.5, 3, 4, [5], 6, 7, 8, 9, 10],
+        {"inputs": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "mask": [True, False]},
         [["[1, 2]", "[", 3, 4, 5, 6]],
         {"inputs": [[[1, 2], [3, 4]]], "initial_state": [[[1, 2, 3]], [[4, 5, 6]]], "seed": 4},
         {"inputs": [[[1, 2], [3, 4]]], "weights": {"kernel": [[1, 2], [3, 4]], "bias": [1.5, 2.5, 3.5]}},
@@ -121,24 +125,35 @@ def test_a_large_mask() -> None:
     patch.undo()
 
 
-@pytest.mark.parametrize(("suffix", "most"), [("json", 4), ("ndjson", 4), ("csv", 2)])
-def test_memory(tmp_path: Path, suffix: str, most: int) -> None:
-    """Beside what the program takes without it."""
-    row = np.random.default_rng(0).standard_normal((1000, 50)).tolist()
+@pytest.mark.parametrize(
+    ("suffix", "most", "wide"),
+    [("json", 4, True), ("json", 4, False), ("ndjson", 4, True), ("csv", 2, True)],
+)
+@pytest.mark.parametrize("fault", ["", "x"])
+def test_memory(tmp_path: Path, suffix: str, most: int, wide: bool, fault: str) -> None:
+    """Beside what the program takes without it; of a whole file, and of one with a fault at its end."""
+    drawn = np.random.default_rng(0).standard_normal((1000, 50))
+    row = (drawn if wide else drawn.ravel()).tolist()
     file, times = tmp_path / f"large.{suffix}", 24
     with file.open("w") as out:
         if suffix == "csv":
             text = "".join(f"{','.join(map(str, numbers))}\n" for numbers in row)
         else:
             text = json.dumps(row) + ("," if suffix == "json" else "\n")
+            text = text if wide else f"{text[1:-2]},"
         out.write("[" if suffix == "json" else "")
         out.write((text * times).removesuffix(","))
-        out.write("]" if suffix == "json" else "")
+        out.write(fault + ("]" if suffix == "json" else ""))
     code = (
         "import resource, sys, numpy, orjson; from pathlib import Path\n"
         "from rnncli.readers.formats import *\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024; before = peak()\n"
-        "read(Source('x', path=Path(sys.argv[1]))); print(peak() - before)"
+        "from rnncli.errors import InputError\n"
+        "try: read(Source('x', path=Path(sys.argv[1])))\n"
+        "except InputError: assert sys.argv[2]\n"
+        "print(peak() - before)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), fault], capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) < most * file.stat().st_size

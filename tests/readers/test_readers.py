@@ -198,14 +198,8 @@ class TestCaseDocument:
                 '{"inputs": [[1]], "inputs": [[2]]}',
                 "notes.json: the key 'inputs' appears twice in one object.",
             ),
-            (
-                '{"inputs" :[[1]],\n"inputs"\n: [[2]]}',
-                "notes.json: the key 'inputs' appears twice in one object",
-            ),
-            (
-                '{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}',
-                "notes.json: the key 'a' appears twice in one object",
-            ),
+            ('{"inputs" :[[1]],\n"inputs"\n: [[2]]}', "notes.json: the key 'inputs' appears twice"),
+            ('{"inputs": [[1]], "weights": {"a": [1], "a": [2]}}', "notes.json: the key 'a' appears twice"),
             ('[[1, {"a": 1, "a": 2}]]', "notes.json: the key 'a' appears twice"),
         ],
     )

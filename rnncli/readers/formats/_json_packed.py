@@ -104,19 +104,34 @@ class _Lists:
         opening = OPENING.match(data, start, stop)
         rank = opening[0].count(b"[") if opening else 0
         self.end, self.value = 0, None
-        self._width, self._held = (
-            0,
-            bytearray(),
-        )  # grows in place; joining arrays would copy them
+        self._width, self._held = 0, bytearray()  # grows in place; joining arrays would copy them
         self._lengths: list[list[int]] = [[] for _ in range(rank - 1)]
-        if not 2 <= rank <= nested.MAX_DEPTH:
+        if not 1 <= rank <= nested.MAX_DEPTH:
             return
         try:
+            if rank == 1:
+                self._take_numbers(data, start, stop)
+                self.value = np.frombuffer(self._held, np.float64).view(Packed)
+                return
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
             self.value = self._shaped()
         except (ValueError, OverflowError):  # orjson's error is a ValueError
             self.end = 0
+
+    def _take_numbers(self, data: bytes, start: int, stop: int) -> None:
+        """Add the numbers of one list.  Raises ValueError if it holds anything else."""
+        end, begun, last = data.index(b"]", start, stop), start, False
+        while not last:
+            comma = data.find(b",", begun + AT_ONCE, end)
+            last = comma < 0
+            text = data[begun + 1 : end if last else comma]
+            numbers = needed("orjson", "JSON").loads(b"[%s]" % text)
+            if not numbers:
+                raise ValueError
+            self._add([numbers])
+            begun = comma
+        self.end = end + 1
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
@@ -153,6 +168,10 @@ class _Lists:
         self._width = self._width or len(level[0])
         if set(_lengths_of(level)) != {self._width}:
             raise ValueError
+        self._add(level)
+
+    def _add(self, level: list[list[Any]]) -> None:
+        """Add rows of equal length.  Raises ValueError if an item is not a number."""
         types = nested.INPUTS.types
         if not set(map(type, chain.from_iterable(level))) <= types:
             others = [item for item in chain.from_iterable(level) if type(item) not in types]

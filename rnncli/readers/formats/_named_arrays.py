@@ -10,6 +10,7 @@ from rnncli.case import Array, SavedLayer
 from rnncli.errors import InputError, did_you_mean
 from rnncli.specs import nested
 
+STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
 STATE_WORD = "last_"
 SCHEMA = "rnncli/1"
 
@@ -68,6 +69,9 @@ def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
     From rnncli's own output, return the last states.
     Raises InputError if there are no states.
     """
+    flat = isinstance(value, list) and value and type(value[0]) in (int, float)
+    if flat or (isinstance(value, Packed) and value.ndim == 1):
+        raise InputError(f"{_place(where)} is one list of numbers, not a list of states.", STATES)
     if isinstance(value, Packed):
         return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
@@ -85,7 +89,7 @@ def states(value: Any, where: str) -> list[Array] | dict[str, Array]:
         return [_array(item, f"{where}[{index}]") for index, item in enumerate(value)]
     raise InputError(
         f"{_place(where)} is {nested.describe(value)}, not a list of states.",
-        "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].",
+        STATES,
     )
 
 

@@ -440,7 +440,7 @@ def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice in one object"),
+        ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice"),
         ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
         ("[[1, 2, 3]]", "line 2 has 3 features"),
         ("[[1, foo]]", "line 2, column 6"),
