@@ -1,0 +1,113 @@
+"""tour: the steps of the lesson, with what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnncli.case import Array
+from rnncli.commands.tour import lesson
+from rnncli.commands.tour.lesson import NumberedStep, Observation
+from rnncli.renderers.page import Line, Page, Records, Span, Table, View, line, marks
+from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
+from rnncli.renderers.wording import say
+from rnncli.result import NamedTensor
+
+Named = tuple[str, NamedTensor]
+
+
+@dataclass(frozen=True)
+class TourAnswer:
+    """One step or several.  answered: whether the answers to the questions are shown."""
+
+    steps: Sequence[NumberedStep]
+    answered: bool = True
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the texts and the tensors of each step, by the command that computes them."""
+        return {**head(), "steps": [_document(one, view) for one in self.steps]}
+
+    def page(self, view: View) -> Page:
+        """Return the steps, one below the other."""
+        parts: list[Table | Line] = []
+        for one in self.steps:
+            parts += [(), ()] if parts else []
+            parts += _parts(one, view, self.answered)
+        return Page((), (), tuple(parts))
+
+    def records(self, view: View) -> Records:
+        """Return one row per number, with columns for the step and its command first."""
+        found = [(one.number, outputs) for one in self.steps for outputs in _outputs(one, view)]
+        columns = axes_of(tensor for _, outputs in found for _, tensor in outputs)
+        rows = (
+            (number, command, *row)
+            for number, outputs in found
+            for command, tensor in outputs
+            for row in rows_of(tensor, columns, view)
+        )
+        return ("step", "command", *records_header(columns)), rows
+
+    def tensors(self) -> dict[str, Array]:
+        """Return the tensors by step, command (if there are several) and name: `step 4/hidden_states`."""
+        found: dict[str, Array] = {}
+        for one in self.steps:
+            outputs = one.step.observe(View()).outputs
+            for place, tensors in enumerate(outputs):
+                command = f"command {place}/" if len(outputs) > 1 else ""
+                found |= {f"step {one.number}/{command}{tensor.name}": tensor.values for tensor in tensors}
+        return found
+
+
+def _document(one: NumberedStep, view: View) -> dict[str, Any]:
+    step, lang = one.step, view.lang
+    seen = step.observe(view)
+    return {
+        "number": one.number,
+        "title": step.title.translated(lang),
+        "asks": step.asks.translated(lang, seen.facts),
+        "expression": step.layer,
+        "commands": [
+            {"line": command, "outputs": [tensor_document(tensor, lang) for tensor in outputs]}
+            for command, outputs in zip(step.commands, seen.outputs, strict=True)
+        ],
+        "notice": step.notice.translated(lang, seen.facts),
+        "question": step.question.translated(lang, seen.facts),
+        "answer": step.answer.translated(lang, seen.facts),
+    }
+
+
+def _outputs(one: NumberedStep, view: View) -> Iterator[list[Named]]:
+    seen = one.step.observe(view)
+    for command, tensors in zip(one.step.commands, seen.outputs, strict=True):
+        yield [(command, tensor) for tensor in tensors]
+
+
+def _parts(one: NumberedStep, view: View, answered: bool) -> Iterator[Table | Line]:
+    """Yield what is asked, what came, what to notice, and the question."""
+    step, lang = one.step, view.lang
+    seen = step.observe(view)
+    place = say("step of", lang).format(number=one.number, last=lesson.last())
+    yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translated(lang), "strong"))
+    yield ()
+    yield line(step.asks.translated(lang, seen.facts))
+    yield ()
+    if step.layer:
+        yield line(step.layer, "strong")
+    for command in step.commands:
+        yield from (line(text, "dim") for text in command.splitlines())
+    yield from seen.parts
+    yield ()
+    yield _said("notice", step.notice.translated(lang, seen.facts), lang)
+    yield _said("question", step.question.translated(lang, seen.facts), lang)
+    if answered:
+        yield answer_line(one, seen, view)
+
+
+def answer_line(one: NumberedStep, seen: Observation, view: View) -> Line:
+    """Return the answer to the question of a step."""
+    return _said("answer", one.step.answer.translated(view.lang, seen.facts), view.lang)
+
+
+def _said(key: str, text: str, lang: str) -> Line:
+    return (Span(f"{say(key, lang)}:", "strong"), Span(f" {text}"))

@@ -1,0 +1,130 @@
+"""What a step of the lesson is: its texts in English and Korean, its commands, and what came of them.
+
+A step is a file in `steps/` with a constant STEP; its name begins with its number.  Every number that
+a step shows is computed when it is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import NamedTuple
+
+from rnncli.case import Array
+from rnncli.errors import UsageError
+from rnncli.renderers.page import Line, Table, View
+from rnncli.result import NamedTensor, Result
+
+
+class Text(NamedTuple):
+    """One text in both languages; `{name}` stands for a number that is computed."""
+
+    en: str
+    ko: str
+
+    def translated(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
+        """Return the text in `lang`, with the numbers filled in."""
+        text = self.ko if lang == "ko" else self.en
+        return text.format_map(facts) if facts is not None else text
+
+
+class Observation(NamedTuple):
+    """What came of the commands of a step.
+
+    parts: what to draw.  outputs: the tensors of each command.  facts: numbers for the texts, by name.
+    """
+
+    parts: tuple[Table | Line, ...]
+    outputs: tuple[tuple[NamedTensor, ...], ...]
+    facts: Mapping[str, str] = {}
+
+
+Observe = Callable[[View], Observation]
+
+
+class Step(NamedTuple):
+    """One step.
+
+    asks: what the step is about, with new words explained.  commands: as typed in a shell.
+    layer: the expression that a Keras script would contain; "" if there is none.
+    notice: what to see in the numbers.  question: to the reader, with its answer.
+    """
+
+    title: Text
+    asks: Text
+    layer: str
+    commands: tuple[str, ...]
+    observe: Observe
+    notice: Text
+    question: Text
+    answer: Text
+
+
+class NumberedStep(NamedTuple):
+    """A step with its place in the lesson."""
+
+    number: int
+    step: Step
+
+
+@cache
+def _stems() -> Mapping[int, str]:
+    from rnncli.commands.tour import steps
+
+    names = (module.name for module in iter_modules(steps.__path__))
+    return dict(sorted((int(found[1]), name) for name in names if (found := re.match(r"step_(\d+)_", name))))
+
+
+def last() -> int:
+    """Return the number of the last step; the first is 0."""
+    return max(_stems())
+
+
+def step(number: int) -> NumberedStep:
+    """Return one step.  Raises UsageError if there is none with this number."""
+    if number not in _stems():
+        raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last()}.")
+    module = import_module(f"rnncli.commands.tour.steps.{_stems()[number]}")
+    return NumberedStep(number, module.STEP)
+
+
+def all_steps() -> tuple[NumberedStep, ...]:
+    """Return every step, in order."""
+    return tuple(map(step, _stems()))
+
+
+def run(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:
+    """Compute what the command `line` computes, without TensorFlow.
+
+    initial_state: replaces the file that the line names.  traced: also record every gate and state.
+    """
+    from rnncli import compute
+    from rnncli.cli.command_line import CommandLine
+    from rnncli.compute import trace
+
+    case = CommandLine.parse(line).case(initial_state)
+    return trace.trace(case) if traced else compute.run(case, "numpy")
+
+
+Remarks = Callable[[Result, View], Mapping[str, str]]
+
+
+def runs(*lines: str, remarks: Remarks = lambda *_: {}) -> Observe:
+    """Return the usual observation: the tensors that each command returns, with equal rows marked.
+
+    remarks: returns remarks on single rows of a result by their address, `hidden_states[2]`.
+    """
+
+    def observe(view: View) -> Observation:
+        from rnncli.commands.tour import drawing
+
+        results = [run(line) for line in lines]
+        parts = tuple(
+            part for result in results for part in drawing.tensors(result, view, remarks(result, view))
+        )
+        return Observation(parts, tuple(result.outputs for result in results))
+
+    return observe
