@@ -25,7 +25,7 @@ class CommandLine(NamedTuple):
         """Parse `rnncli COMMAND ...`, as a shell splits it.  Raises UsageError for an unknown flag."""
         from rnncli.cli import app
 
-        _, command, *words = shlex.split(text)
+        _, command, *words = shlex.split(text.replace("\\\n", " "))  # shlex would keep the line break
         context = app.load(command).make_context(command, words)
         return cls(command, {name: _without_empty(value) for name, value in context.params.items()})
 

@@ -90,7 +90,7 @@ def _parts(one: NumberedStep, view: View, answered: bool) -> Iterator[Table | Li
     place = say("step of", lang).format(number=one.number, last=lesson.last())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translated(lang), "strong"))
     yield ()
-    yield line(step.asks.translated(lang, seen.facts))
+    yield from map(line, step.asks.translated(lang, seen.facts).splitlines())
     yield ()
     if step.layer:
         yield line(step.layer, "strong")

@@ -70,16 +70,22 @@ def table(
                 name_cell(row.label) if row.label else cell(row.text, "dim"),
                 cell(row.shape),
                 ((Span(time, "dim"), numbers),),
-                ((*((mark,) if mark else ()), *((Span(remark, "strong"),) if remark else ())),),
+                (_joined(mark, remark),),
             )
         )
     columns = (*(Column(say(key, view.lang)) for key in ("tensor", "shape", "values")), Column(""))
     return Table(columns, tuple(drawn)), *explained
 
 
-def grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table of texts whose columns are right-aligned, except for the first."""
-    columns = tuple(Column(heading, right=place > 0) for place, heading in enumerate(headings))
+def _joined(mark: Span | None, remark: str) -> Line:
+    """Return a mark, and a remark after it."""
+    after = Span(f" {remark}" if mark else remark, "strong")
+    return (*((mark,) if mark else ()), *((after,) if remark else ()))
+
+
+def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True) -> Table:
+    """Return a table of texts.  right: right-align the columns, except for the first."""
+    columns = tuple(Column(heading, right=right and place > 0) for place, heading in enumerate(headings))
     return Table(columns, tuple(tuple(cell(text) for text in row) for row in rows))
 
 
