@@ -1,4 +1,4 @@
-"""`rnncli tour`."""
+"""`rnncli tour`: the lesson, page by page in a terminal, or printed; and its exercises."""
 
 from __future__ import annotations
 
@@ -6,23 +6,113 @@ from typing import Annotated, Any
 
 import typer
 
+from rnncli.case import HIGHEST_SEED
 from rnncli.cli.flags import OutputFlags
+from rnncli.errors import UsageError
 
 SECTION = "Look around"
-SUMMARY = "A lesson: what a recurrent layer returns, step by step."
+SUMMARY = "The lesson: what recurrent layers return, step by step."
 EXAMPLES = """\
 rnncli tour
-rnncli tour --step 8 --lang ko
+rnncli tour --step 8
+rnncli tour --plain --lang ko
 rnncli tour --exercise 1 --seed 3
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
 
+WIDTH = 80
+"""Width of the lesson in a pipe or a file: it is text to read, and its tables fit."""
 
-def tour(output: OutputFlags, step: Annotated[int | None, typer.Option("--step", metavar="N")] = None) -> None:
-    """A lesson."""
-    from rnncli.cli.output import delivery
+
+def _flag(name: str, metavar: str | None, help: str, **more: Any) -> Any:
+    return typer.Option(
+        name, metavar=metavar, help=help, rich_help_panel="Options", show_default=False, **more
+    )
+
+
+def tour(
+    output: OutputFlags,
+    step: Annotated[int | None, _flag("--step", "N", "Show only this step, with its answer.")] = None,
+    plain: Annotated[bool, _flag("--plain", None, "Print every step, with its answer.")] = False,
+    exercise: Annotated[int | None, _flag("--exercise", "N", "Show an exercise instead.")] = None,
+    seed: Annotated[
+        int | None,
+        _flag("--seed", "N", "--exercise: its numbers (default: random, printed).", min=0, max=HIGHEST_SEED),
+    ] = None,
+    answer: Annotated[
+        str | None, _flag("--answer", "TEXT", "--exercise: check this answer; exit 1 if it is wrong.")
+    ] = None,
+) -> None:
+    """The lesson: what recurrent layers return, step by step.
+
+    In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
+    """
+    from rnncli.cli import reader
+    from rnncli.cli.output import delivery, format_of, is_stdout
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
-    deliver = delivery(output)
-    deliver(TourAnswer(lesson.all_steps() if step is None else (lesson.step(step),)))
+    _demand_sense(step, plain=plain, exercise=exercise, seed=seed, answer=answer)
+    table = format_of(output) == "table"
+    deliver = delivery(_readable(output) if table else output)
+    if exercise is not None:
+        from rnncli.commands.tour import exam
+
+        deliver(exam.examine(exercise, seed, answer, _lang(output)))
+    elif step is not None:
+        deliver(TourAnswer((lesson.step(step),)))
+    elif table and not plain and is_stdout(output.output) and reader.is_possible():
+        _read(output)
+    else:
+        deliver(TourAnswer(lesson.all_steps()))
+
+
+def _demand_sense(
+    step: int | None, *, plain: bool, exercise: int | None, seed: int | None, answer: str | None
+) -> None:
+    """Raise UsageError for flags that do not go together."""
+    if exercise is not None and (step is not None or plain):
+        other = "--plain" if step is None else f"--step {step}"
+        raise UsageError(f"{other} and --exercise {exercise} ask for different things.", "Leave one out.")
+    for name, value in (("--seed", seed), ("--answer", answer)):
+        if value is not None and exercise is None:
+            raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
+    if answer is not None and seed is None:
+        raise UsageError(
+            "--answer needs --seed: each seed gives the exercise its own numbers.",
+            f"Take the seed that rnncli tour --exercise {exercise} printed.",
+        )
+
+
+def _readable(output: OutputFlags) -> OutputFlags:
+    """Return the flags with a width for text outside a terminal, where lines are not cut."""
+    from rnncli.cli.output import is_stdout, view_of
+
+    width = view_of(output, "table").width if is_stdout(output.output) else output.width
+    return output._replace(width=width or WIDTH)
+
+
+def _lang(output: OutputFlags) -> str:
+    from rnncli.cli.output import format_of, view_of
+
+    return view_of(output, format_of(output)).lang
+
+
+def _read(output: OutputFlags) -> None:
+    """Show the steps page by page; each is computed when it is reached."""
+    from rnncli.cli import reader
+    from rnncli.cli.output import view_of
+    from rnncli.commands.tour import lesson
+    from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
+    from rnncli.renderers import formats
+    from rnncli.renderers.wording import say
+
+    def load(place: int) -> reader.Leaf:
+        view = view_of(output, "table")
+        texts = (
+            formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
+        )
+        return reader.Leaf(*map(str, texts))
+
+    steps, lang = lesson.all_steps(), _lang(output)
+    reader.read(len(steps), load, reader.Prompts(say("keys", lang), say("more", lang)))

@@ -17,12 +17,16 @@ from rnncli.result import NamedTensor
 Named = tuple[str, NamedTensor]
 
 
+WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
+"""Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
+
+
 @dataclass(frozen=True)
 class TourAnswer:
-    """One step or several.  answered: whether the answers to the questions are shown."""
+    """One step or several.  shown: WHOLE, QUESTION or ANSWER."""
 
     steps: Sequence[NumberedStep]
-    answered: bool = True
+    shown: str = WHOLE
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the texts and the tensors of each step, by the command that computes them."""
@@ -33,7 +37,9 @@ class TourAnswer:
         parts: list[Table | Line] = []
         for one in self.steps:
             parts += [(), ()] if parts else []
-            parts += _parts(one, view, self.answered)
+            parts += _parts(one, view, self.shown)
+        if len(self.steps) > 1:
+            parts += [(), (), line(say("go on", view.lang), "dim")]
         return Page((), (), tuple(parts))
 
     def records(self, view: View) -> Records:
@@ -83,10 +89,17 @@ def _outputs(one: NumberedStep, view: View) -> Iterator[list[Named]]:
         yield [(command, tensor) for tensor in tensors]
 
 
-def _parts(one: NumberedStep, view: View, answered: bool) -> Iterator[Table | Line]:
+def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Line]:
     """Yield what is asked, what came, what to notice, and the question."""
+    lang, seen = view.lang, one.step.observe(view)
+    if shown != ANSWER:
+        yield from _asked(one, seen, view)
+    if shown != QUESTION:
+        yield _said("answer", one.step.answer.translated(lang, seen.facts), lang)
+
+
+def _asked(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Line]:
     step, lang = one.step, view.lang
-    seen = step.observe(view)
     place = say("step of", lang).format(number=one.number, last=lesson.last())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translated(lang), "strong"))
     yield ()
@@ -100,13 +113,6 @@ def _parts(one: NumberedStep, view: View, answered: bool) -> Iterator[Table | Li
     yield ()
     yield _said("notice", step.notice.translated(lang, seen.facts), lang)
     yield _said("question", step.question.translated(lang, seen.facts), lang)
-    if answered:
-        yield answer_line(one, seen, view)
-
-
-def answer_line(one: NumberedStep, seen: Observation, view: View) -> Line:
-    """Return the answer to the question of a step."""
-    return _said("answer", one.step.answer.translated(view.lang, seen.facts), view.lang)
 
 
 def _said(key: str, text: str, lang: str) -> Line:

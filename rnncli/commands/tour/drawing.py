@@ -114,17 +114,16 @@ def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[Row]:
     """Yield the lines of a tensor; an output with two halves has a line for its name first."""
     values, shape = tensor.values[0], format_shape(tensor.values.shape)
     if units is None or tensor.label.last:
-        for row in _part(tensor, values, slice(None), view):
-            yield row
+        yield from _part(tensor, values, slice(None))
         return
     yield Row(tensor.label, shape=shape)
     for key, part in (("forward half", slice(None, units)), ("backward half", slice(units, None))):
-        rows = _part(tensor, values, part, view)
+        rows = _part(tensor, values, part)
         yield next(rows)._replace(label=None, text=f"  {say(key, view.lang)}", shape="")
         yield from rows
 
 
-def _part(tensor: NamedTensor, values: Array, part: slice, view: View) -> Iterator[Row]:
+def _part(tensor: NamedTensor, values: Array, part: slice) -> Iterator[Row]:
     start, stop, _ = part.indices(values.shape[-1])
     first = Row(tensor.label, shape=format_shape(tensor.values.shape))
     if "timesteps" not in tensor.axes:
@@ -133,9 +132,7 @@ def _part(tensor: NamedTensor, values: Array, part: slice, view: View) -> Iterat
     times = tensor.time or range(len(values))
     for row, (time, numbers) in enumerate(zip(times, values, strict=True)):
         own = first if row == 0 else Row(None)
-        yield own._replace(
-            time=f"t={time}", values=numbers[part], place=Place(tensor.name, row, start, stop)
-        )
+        yield own._replace(time=f"t={time}", values=numbers[part], place=Place(tensor.name, row, start, stop))
 
 
 def groups(outputs: Sequence[NamedTensor]) -> list[list[Place]]:
@@ -191,3 +188,10 @@ def _marks(
 def _address(place: Place) -> str:
     """Return the address of a remark: `hidden_states[2]`, or the tensor's name alone."""
     return place.name if place.row is None else f"{place.name}[{place.row}]"
+
+
+def expression(result: Result) -> str:
+    """Return the layer as a Keras script contains it."""
+    from rnncli.specs import describe
+
+    return describe(result.stack.specs[-1])

@@ -69,7 +69,7 @@ def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
 
 
 def vanished(norms: Array) -> int | None:
-    """Return the last time step up to which every norm is below 1/1000 of the one at the end; None if none."""
+    """Return the last step of those at the start whose norms are all below 1/1000 of the last norm."""
     import numpy as np
 
     above = np.flatnonzero(norms >= norms[-1] / 1000)

@@ -6,17 +6,16 @@ a step shows is computed when it is shown.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import NamedTuple
 
 from rnncli.case import Array
+from rnncli.commands.tour import numbered
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Line, Table, View
 from rnncli.result import NamedTensor, Result
+
+FOLDER = "steps"
 
 
 class Text(NamedTuple):
@@ -70,30 +69,21 @@ class NumberedStep(NamedTuple):
     step: Step
 
 
-@cache
-def _stems() -> Mapping[int, str]:
-    from rnncli.commands.tour import steps
-
-    names = (module.name for module in iter_modules(steps.__path__))
-    return dict(sorted((int(found[1]), name) for name in names if (found := re.match(r"step_(\d+)_", name))))
-
-
 def last() -> int:
     """Return the number of the last step; the first is 0."""
-    return max(_stems())
+    return max(numbered.stems(FOLDER))
 
 
 def step(number: int) -> NumberedStep:
     """Return one step.  Raises UsageError if there is none with this number."""
-    if number not in _stems():
+    if number not in numbered.stems(FOLDER):
         raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last()}.")
-    module = import_module(f"rnncli.commands.tour.steps.{_stems()[number]}")
-    return NumberedStep(number, module.STEP)
+    return NumberedStep(number, numbered.load(FOLDER, number).STEP)
 
 
 def all_steps() -> tuple[NumberedStep, ...]:
     """Return every step, in order."""
-    return tuple(map(step, _stems()))
+    return tuple(map(step, numbered.stems(FOLDER)))
 
 
 def run(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:

@@ -34,19 +34,19 @@ STEP = Step(
     commands=(COMMAND,),
     observe=observe,
     notice=Text(
-        "the sentence alone is (4, 5), but its shape is (1, 4, 5). Keras computes many sequences at once, so it "
-        "wants three axes, (batch, timesteps, features). One sentence is a batch of one.",
-        "문장만 보면 (4, 5)이지만 형태는 (1, 4, 5)입니다. 케라스는 여러 시퀀스를 한꺼번에 계산하므로 축이 세 개, "
-        "(배치 크기, 시점, 특성)이어야 합니다. 문장이 하나면 배치 크기는 1입니다.",
+        "the sentence alone is (4, 5), but its shape is (1, 4, 5). Keras computes many sequences at once, "
+        "so it wants three axes, (batch, timesteps, features). One sentence is a batch of one.",
+        "문장만 보면 (4, 5)이지만 형태는 (1, 4, 5)입니다. 케라스는 여러 시퀀스를 한꺼번에 계산하므로 축이 "
+        "세 개, (배치 크기, 시점, 특성)이어야 합니다. 문장이 하나면 배치 크기는 1입니다.",
     ),
     question=Text(
         "you have 60 readings of one sensor. Which shape does the layer want?",
         "센서 하나에서 값을 60번 읽었습니다. 층에 어떤 형태로 넣어야 할까요?",
     ),
     answer=Text(
-        "(1, 60, 1): one sequence, 60 time steps, one feature. (1, 1, 60) would be a single time step, and then "
-        "there is nothing to remember.",
-        "(1, 60, 1)입니다. 시퀀스 하나, 시점 60개, 특성 하나입니다. (1, 1, 60)은 시점이 하나뿐이어서 기억할 것이 "
-        "없습니다.",
+        "(1, 60, 1): one sequence, 60 time steps, one feature. (1, 1, 60) would be a single time step, and "
+        "then there is nothing to remember.",
+        "(1, 60, 1)입니다. 시퀀스 하나, 시점 60개, 특성 하나입니다. (1, 1, 60)은 시점이 하나뿐이어서 "
+        "기억할 것이 없습니다.",
     ),
 )

@@ -16,10 +16,10 @@ STEP = Step(
     commands=(COMMAND,),
     observe=runs(COMMAND),
     notice=Text(
-        "four words went in and one hidden state came out, that of the last time step. The weights W and U are "
-        "drawn at random: --seed 7 draws the same ones every time.",
-        "단어 네 개를 넣었는데 은닉 상태는 하나, 마지막 시점의 은닉 상태만 나왔습니다. 가중치 W와 U는 무작위로 "
-        "정해지며, --seed 7을 주면 매번 같은 값이 됩니다.",
+        "four words went in and one hidden state came out, that of the last time step. The weights W and U "
+        "are drawn at random: --seed 7 draws the same ones every time.",
+        "단어 네 개를 넣었는데 은닉 상태는 하나, 마지막 시점의 은닉 상태만 나왔습니다. 가중치 W와 U는 "
+        "무작위로 정해지며, --seed 7을 주면 매번 같은 값이 됩니다.",
     ),
     question=Text(
         "what is the shape of the output if the sentence has 100 words?",

@@ -23,8 +23,8 @@ STEP = Step(
     asks=Text(
         "The layer computed a hidden state at every time step, but returned only the last. "
         "return_sequences=True returns them all.",
-        "층은 모든 시점에서 은닉 상태를 계산했지만 마지막 것만 돌려주었습니다. return_sequences=True로 하면 모두 "
-        "돌려줍니다.",
+        "층은 모든 시점에서 은닉 상태를 계산했지만 마지막 것만 돌려주었습니다. return_sequences=True로 "
+        "하면 모두 돌려줍니다.",
     ),
     layer="SimpleRNN(3, return_sequences=True)",
     commands=(COMMAND,),
@@ -38,9 +38,9 @@ STEP = Step(
         "이 층 위에 순환층을 하나 더 쌓으려고 합니다. 이 층에 return_sequences=True가 필요할까요?",
     ),
     answer=Text(
-        "yes. The second layer wants a sequence too, (batch, timesteps, features); (1, 3) has no time axis. Only "
-        "the last layer of a stack can do without.",
-        "필요합니다. 다음 층도 (배치 크기, 시점, 특성) 형태의 시퀀스를 받아야 하는데 (1, 3)에는 시점 축이 없습니다. "
-        "맨 위의 층만 없어도 됩니다.",
+        "yes. The second layer wants a sequence too, (batch, timesteps, features); (1, 3) has no time "
+        "axis. Only the last layer of a stack can do without.",
+        "필요합니다. 다음 층도 (배치 크기, 시점, 특성) 형태의 시퀀스를 받아야 하는데 (1, 3)에는 시점 축이 "
+        "없습니다. 맨 위의 층만 없어도 됩니다.",
     ),
 )

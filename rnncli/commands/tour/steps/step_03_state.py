@@ -25,7 +25,9 @@ STEP = Step(
         "파이썬에서는 이 층을 어떻게 호출할까요?",
     ),
     answer=Text(
-        "with two names on the left: output, state = layer(x). Without return_state there is one: output = layer(x).",
-        "왼쪽에 이름을 두 개 씁니다. output, state = layer(x). return_state가 없으면 output = layer(x)입니다.",
+        "with two names on the left: output, state = layer(x). Without return_state there is one: output = "
+        "layer(x).",
+        "왼쪽에 이름을 두 개 씁니다. output, state = layer(x). return_state가 없으면 output = "
+        "layer(x)입니다.",
     ),
 )

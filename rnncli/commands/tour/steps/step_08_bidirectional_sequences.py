@@ -13,10 +13,10 @@ STEP = Step(
     commands=(COMMAND,),
     observe=runs(COMMAND),
     notice=Text(
-        "the forward state is the last row of its half, the backward state the first row of its half. The backward "
-        "layer starts at t=3 and ends at t=0.",
-        "정방향 상태는 정방향 절반의 마지막 행, 역방향 상태는 역방향 절반의 첫 행입니다. 역방향 층은 t=3에서 시작해 "
-        "t=0에서 끝나기 때문입니다.",
+        "the forward state is the last row of its half, the backward state the first row of its half. The "
+        "backward layer starts at t=3 and ends at t=0.",
+        "정방향 상태는 정방향 절반의 마지막 행, 역방향 상태는 역방향 절반의 첫 행입니다. 역방향 층은 "
+        "t=3에서 시작해 t=0에서 끝나기 때문입니다.",
     ),
     question=Text(
         "someone takes output[:, -1, :] as a summary of the sentence. What is wrong with it?",

@@ -15,9 +15,7 @@ def observe(view: View) -> Observation:
     loop = run(COMMAND, traced=True).trace[0]
     parts = {gate: loop.parts[f"{gate}.activation"] for gate in GATES}
     parts |= {state: loop.parts[state] for state in ("cell", "hidden")}
-    rows = [
-        (f"t={time}", *(f"{values[0, time, 0]:.4f}" for values in parts.values())) for time in loop.times
-    ]
+    rows = [(f"t={time}", *(f"{values[0, time, 0]:.4f}" for values in parts.values())) for time in loop.times]
     facts = {name: f"{values[0, -1, 0]:.4f}" for name, values in parts.items()}
     facts["before"] = f"{parts['cell'][0, -2, 0]:.4f}"
     outputs = tuple(NamedTensor(Label(name, traced=True), AXES, values) for name, values in parts.items())
@@ -40,9 +38,10 @@ STEP = Step(
     commands=(COMMAND,),
     observe=observe,
     notice=Text(
-        "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this is unit 0.",
-        "t=3에서 {forget} * {before} + {input} * {candidate} = {cell}입니다. 게이트는 유닛마다 따로 있으며, 이 표는 "
-        "0번 유닛입니다.",
+        "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this "
+        "is unit 0.",
+        "t=3에서 {forget} * {before} + {input} * {candidate} = {cell}입니다. 게이트는 유닛마다 따로 "
+        "있으며, 이 표는 0번 유닛입니다.",
     ),
     question=Text(
         "what happens to the cell state if forget is 1 and input is 0?",

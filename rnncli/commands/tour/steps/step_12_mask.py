@@ -29,10 +29,10 @@ def observe(view: View) -> Observation:
 STEP = Step(
     title=Text("masks: steps that do not count", "마스크: 건너뛰는 시점"),
     asks=Text(
-        "Sentences of one batch differ in length, so short ones are filled up (padding). A mask says which steps "
-        "are real. Here t=2 and t=3 are padding.",
-        "한 배치의 문장들은 길이가 다르므로 짧은 문장은 뒤를 채웁니다(패딩). 마스크는 어느 시점이 진짜인지 알려 줍니다. "
-        "여기서는 t=2와 t=3이 패딩입니다.",
+        "Sentences of one batch differ in length, so short ones are filled up (padding). A mask says which "
+        "steps are real. Here t=2 and t=3 are padding.",
+        "한 배치의 문장들은 길이가 다르므로 짧은 문장은 뒤를 채웁니다(패딩). 마스크는 어느 시점이 실제 "
+        "단어인지 알려 줍니다. 여기서는 t=2와 t=3이 패딩입니다.",
     ),
     layer="LSTM(3, return_sequences=True, return_state=True)",
     commands=(COMMAND,),
@@ -46,7 +46,9 @@ STEP = Step(
         "last_hidden_state를 마지막으로 바꾼 단어는 몇 번째일까요?",
     ),
     answer=Text(
-        "the second, t=1. With a mask, the last state is that of the last real step, whatever the padding holds.",
-        "두 번째 단어, t=1입니다. 마스크가 있으면 패딩에 무엇이 들어 있든 마지막 상태는 마지막 진짜 시점의 상태입니다.",
+        "the second, t=1. With a mask, the last state is that of the last real step, whatever the padding "
+        "holds.",
+        "두 번째 단어, t=1입니다. 마스크가 있으면 패딩에 무엇이 들어 있든 마지막 상태는 마지막 실제 시점의 "
+        "상태입니다.",
     ),
 )

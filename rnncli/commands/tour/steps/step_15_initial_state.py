@@ -40,16 +40,17 @@ def _label(name: str) -> Label:
 STEP = Step(
     title=Text("from an encoder to a decoder", "인코더에서 디코더로"),
     asks=Text(
-        "A translator reads a sentence with one LSTM, the encoder, and writes with another, the decoder. What the "
-        "encoder understood is handed over as the decoder's initial state.",
-        "번역기는 인코더라는 LSTM으로 문장을 읽고 디코더라는 다른 LSTM으로 문장을 씁니다. 인코더가 이해한 내용은 "
-        "디코더의 초기 상태로 넘어갑니다.",
+        "A translator reads a sentence with one LSTM, the encoder, and writes with another, the decoder. "
+        "What the encoder understood is handed over as the decoder's initial state.",
+        "번역기는 인코더라는 LSTM으로 문장을 읽고 디코더라는 다른 LSTM으로 문장을 씁니다. 인코더가 이해한 "
+        "내용은 디코더의 초기 상태로 넘어갑니다.",
     ),
     layer="LSTM(3, return_sequences=True)(x, initial_state=[h, c])",
     commands=COMMANDS,
     observe=observe,
     notice=Text(
-        "the decoder starts from both states of the encoder instead of zeros. This is what return_state is for.",
+        "the decoder starts from both states of the encoder instead of zeros. This is what return_state is "
+        "for.",
         "디코더는 0이 아니라 인코더의 두 상태에서 시작합니다. return_state는 바로 이럴 때 씁니다.",
     ),
     question=Text(
@@ -57,8 +58,9 @@ STEP = Step(
         "인코더의 유닛이 3개일 때 디코더의 유닛을 4개로 해도 될까요?",
     ),
     answer=Text(
-        "no. A state has one number per unit, so (1, 3) does not fit; a Dense layer between them could change it.",
-        "안 됩니다. 상태에는 유닛마다 숫자가 하나씩 있으므로 (1, 3)은 맞지 않습니다. 사이에 Dense 층을 두면 크기를 "
-        "바꿀 수 있습니다.",
+        "no. A state has one number per unit, so (1, 3) does not fit; a Dense layer between them could "
+        "change it.",
+        "안 됩니다. 상태에는 유닛마다 숫자가 하나씩 있으므로 (1, 3)은 맞지 않습니다. 사이에 Dense 층을 "
+        "두면 크기를 바꿀 수 있습니다.",
     ),
 )

@@ -1,0 +1,116 @@
+"""Show pages in the terminal one at a time, and go where the reader's keys say."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import typer
+
+from rnncli.cli import terminal
+
+NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q", "\x1b", "\x04"), ("?",)
+INTERRUPT = "\x03"
+CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
+"""Escape codes: clear the screen and go to its top; erase the line."""
+
+
+class Leaf(NamedTuple):
+    """One page.  text: what is read first.  answer: what the key `?` adds."""
+
+    text: str
+    answer: str
+
+
+class Prompts(NamedTuple):
+    """The keys, as shown below a page.  more: while a part of a long page is hidden."""
+
+    keys: str
+    more: str
+
+
+def is_possible() -> bool:
+    """Return whether keys can be read and pages shown: stdin and stdout are terminals that can erase."""
+    import os
+
+    return (
+        sys.stdin is not None
+        and sys.stdin.isatty()
+        and terminal.is_watched()
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
+    """Show `count` pages; return when the reader quits or leaves the last one.
+
+    load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
+    """
+    keys, place = _Keys(), 0
+    while place < count:
+        moved = _page(load(place), prompts, keys)
+        if moved is None:
+            return
+        place = max(0, place + moved)
+
+
+def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
+    """Show one page until a key leaves it; return by how many pages to move, None to quit."""
+    terminal.write(CLEAR)
+    parts = parts_of(leaf.text, shutil.get_terminal_size().lines - 1)
+    for part in parts[:-1]:
+        terminal.write(part)
+        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.more)
+        if key not in NEXT:
+            return -1 if key in BACK else None
+    terminal.write(parts[-1])
+    key = keys.one_of((*NEXT, *BACK, *QUIT, *ANSWER), prompts.keys)
+    if key in ANSWER:
+        terminal.write(leaf.answer)
+        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.keys)
+    return 1 if key in NEXT else -1 if key in BACK else None
+
+
+def parts_of(text: str, height: int) -> list[str]:
+    """Split a page that is taller than the terminal at its last empty line that fits."""
+    lines = text.splitlines(keepends=True)
+    parts: list[str] = []
+    while len(lines) > height > 0:
+        end = next((place for place in range(height, 0, -1) if not lines[place - 1].strip()), height)
+        parts.append("".join(lines[:end]))
+        lines = lines[end:]
+    return [*parts, "".join(lines)]
+
+
+class _Keys:
+    """The keys pressed; several may arrive at once."""
+
+    def __init__(self) -> None:
+        self.waiting = ""
+
+    def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
+        """Show the prompt, return the next key that is wanted, and erase the prompt."""
+        terminal.write(f"\n{prompt}")
+        while True:
+            key = self._next()
+            if key == INTERRUPT:
+                terminal.write("\n")
+                raise KeyboardInterrupt
+            if key in wanted:
+                terminal.write(f"{ERASE}")
+                return key
+
+    def _next(self) -> str:
+        if not self.waiting:
+            try:
+                pressed = typer.getchar()
+            except EOFError:
+                pressed = "q"
+            # An arrow key or the like is a sequence that begins with the escape character.
+            self.waiting = "" if len(pressed) > 1 and pressed[0] == "\x1b" else pressed
+            if not self.waiting:
+                return ""
+        key, self.waiting = self.waiting[0], self.waiting[1:]
+        return key
