@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -11,10 +12,13 @@ import typer
 
 from rnncli.cli import terminal
 
-NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q", "\x1b", "\x04"), ("?",)
-INTERRUPT = "\x03"
+NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
+INTERRUPT, ESCAPE = "\x03", "\x1b"
 CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
 """Escape codes: clear the screen and go to its top; erase the line."""
+
+PROMPT = 2
+"""Lines that a prompt takes: an empty one and its own."""
 
 
 class Leaf(NamedTuple):
@@ -25,16 +29,20 @@ class Leaf(NamedTuple):
 
 
 class Prompts(NamedTuple):
-    """The keys, as shown below a page.  more: while a part of a long page is hidden."""
+    """What stands below a page: the keys that work there.
 
-    keys: str
+    page: all of them.  answered: after the answer.  more: while a part of a long page is hidden.
+    end: a last line, printed after the last page.
+    """
+
+    page: str
+    answered: str
     more: str
+    end: str
 
 
 def is_possible() -> bool:
     """Return whether keys can be read and pages shown: stdin and stdout are terminals that can erase."""
-    import os
-
     return (
         sys.stdin is not None
         and sys.stdin.isatty()
@@ -54,33 +62,38 @@ def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
         if moved is None:
             return
         place = max(0, place + moved)
+    terminal.write(f"{prompts.end}\n")
 
 
 def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
-    parts = parts_of(leaf.text, shutil.get_terminal_size().lines - 1)
+    parts = parts_of(leaf.text, shutil.get_terminal_size().lines - PROMPT)
     for part in parts[:-1]:
         terminal.write(part)
         key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.more)
         if key not in NEXT:
             return -1 if key in BACK else None
     terminal.write(parts[-1])
-    key = keys.one_of((*NEXT, *BACK, *QUIT, *ANSWER), prompts.keys)
+    key = keys.one_of((*NEXT, *BACK, *QUIT, *ANSWER), prompts.page)
     if key in ANSWER:
         terminal.write(leaf.answer)
-        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.keys)
+        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.answered)
     return 1 if key in NEXT else -1 if key in BACK else None
 
 
 def parts_of(text: str, height: int) -> list[str]:
-    """Split a page that is taller than the terminal at its last empty line that fits."""
+    """Split a page that is taller than the terminal at its last empty line that fits.
+
+    height: lines that the terminal has for it.  The empty line is left out: a prompt is shown there.
+    """
     lines = text.splitlines(keepends=True)
     parts: list[str] = []
     while len(lines) > height > 0:
-        end = next((place for place in range(height, 0, -1) if not lines[place - 1].strip()), height)
+        empty = next((place for place in range(height, 0, -1) if not lines[place].strip()), None)
+        end = height if empty is None else empty
         parts.append("".join(lines[:end]))
-        lines = lines[end:]
+        lines = lines[end if empty is None else end + 1 :]
     return [*parts, "".join(lines)]
 
 
@@ -93,24 +106,24 @@ class _Keys:
     def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
         """Show the prompt, return the next key that is wanted, and erase the prompt."""
         terminal.write(f"\n{prompt}")
-        while True:
-            key = self._next()
-            if key == INTERRUPT:
-                terminal.write("\n")
-                raise KeyboardInterrupt
-            if key in wanted:
-                terminal.write(f"{ERASE}")
-                return key
+        try:
+            while (key := self._next()) not in wanted:
+                pass
+        finally:
+            terminal.write(ERASE)
+        return key
 
     def _next(self) -> str:
+        """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
         if not self.waiting:
             try:
-                pressed = typer.getchar()
+                self.waiting = typer.getchar()
             except EOFError:
-                pressed = "q"
-            # An arrow key or the like is a sequence that begins with the escape character.
-            self.waiting = "" if len(pressed) > 1 and pressed[0] == "\x1b" else pressed
-            if not self.waiting:
+                self.waiting = QUIT[0]
+            if len(self.waiting) > 1 and self.waiting[0] == ESCAPE:
+                self.waiting = ""
                 return ""
         key, self.waiting = self.waiting[0], self.waiting[1:]
+        if key == INTERRUPT:
+            raise KeyboardInterrupt
         return key

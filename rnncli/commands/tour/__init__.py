@@ -21,7 +21,7 @@ rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
 
 WIDTH = 80
-"""Width of the lesson in a pipe or a file: it is text to read, and its tables fit."""
+"""Width of the lesson, in a narrower terminal that of the terminal: long lines are hard to read."""
 
 
 def _flag(name: str, metavar: str | None, help: str, **more: Any) -> Any:
@@ -85,11 +85,11 @@ def _demand_sense(
 
 
 def _readable(output: OutputFlags) -> OutputFlags:
-    """Return the flags with a width for text outside a terminal, where lines are not cut."""
+    """Return the flags with a width that is good to read, unless they give one."""
     from rnncli.cli.output import is_stdout, view_of
 
-    width = view_of(output, "table").width if is_stdout(output.output) else output.width
-    return output._replace(width=width or WIDTH)
+    shown = view_of(output, "table").width if is_stdout(output.output) else None
+    return output._replace(width=output.width or min(shown or WIDTH, WIDTH))
 
 
 def _lang(output: OutputFlags) -> str:
@@ -108,11 +108,12 @@ def _read(output: OutputFlags) -> None:
     from rnncli.renderers.wording import say
 
     def load(place: int) -> reader.Leaf:
-        view = view_of(output, "table")
+        view = view_of(_readable(output), "table")
         texts = (
             formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
         )
         return reader.Leaf(*map(str, texts))
 
     steps, lang = lesson.all_steps(), _lang(output)
-    reader.read(len(steps), load, reader.Prompts(say("keys", lang), say("more", lang)))
+    prompts = reader.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
+    reader.read(len(steps), load, prompts)

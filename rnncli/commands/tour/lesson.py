@@ -13,7 +13,7 @@ from rnncli.case import Array
 from rnncli.commands.tour import numbered
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Line, Table, View
-from rnncli.result import NamedTensor, Result
+from rnncli.result import Label, NamedTensor, Result
 
 FOLDER = "steps"
 
@@ -116,5 +116,33 @@ def runs(*lines: str, remarks: Remarks = lambda *_: {}) -> Observe:
             part for result in results for part in drawing.tensors(result, view, remarks(result, view))
         )
         return Observation(parts, tuple(result.outputs for result in results))
+
+    return observe
+
+
+def traces(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observe:
+    """Return the observation of a trace: each gate and state of unit 0, one line per time step.
+
+    The facts are the numbers of the last time step, and `before`, those of the first state one step earlier.
+    """
+
+    def observe(view: View) -> Observation:
+        from rnncli.commands.tour import drawing
+
+        loop = run(line, traced=True).trace[0]
+        parts = {gate: loop.parts[f"{gate}.activation"] for gate in gates}
+        parts |= {state: loop.parts[state] for state in states}
+        places = 4 if view.precision is None else view.precision
+        texts = {name: [f"{value:.{places}f}" for value in values[0, :, 0]] for name, values in parts.items()}
+        rows = [
+            (f"t={time}", *row)
+            for time, row in zip(loop.times, zip(*texts.values(), strict=True), strict=True)
+        ]
+        facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[states[0]][-2]}
+        outputs = tuple(
+            NamedTensor(Label(name, traced=True), ("batch", "timesteps", "units"), values)
+            for name, values in parts.items()
+        )
+        return Observation((drawing.grid(("", *parts), rows),), (outputs,), facts)
 
     return observe

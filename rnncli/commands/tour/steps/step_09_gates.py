@@ -1,26 +1,8 @@
 """The gates of an LSTM, from its trace."""
 
-from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
-from rnncli.renderers.page import View
-from rnncli.result import Label, NamedTensor
+from rnncli.commands.tour.lesson import Step, Text, traces
 
 COMMAND = "rnncli trace -l lstm --unit 0 --seed 7"
-GATES = ("input", "forget", "candidate", "output")
-AXES = ("batch", "timesteps", "units")
-
-
-def observe(view: View) -> Observation:
-    """Trace the layer; return one line per time step, and the numbers of the last cell state."""
-    loop = run(COMMAND, traced=True).trace[0]
-    parts = {gate: loop.parts[f"{gate}.activation"] for gate in GATES}
-    parts |= {state: loop.parts[state] for state in ("cell", "hidden")}
-    rows = [(f"t={time}", *(f"{values[0, time, 0]:.4f}" for values in parts.values())) for time in loop.times]
-    facts = {name: f"{values[0, -1, 0]:.4f}" for name, values in parts.items()}
-    facts["before"] = f"{parts['cell'][0, -2, 0]:.4f}"
-    outputs = tuple(NamedTensor(Label(name, traced=True), AXES, values) for name, values in parts.items())
-    return Observation((drawing.grid(("", *parts), rows),), (outputs,), facts)
-
 
 STEP = Step(
     title=Text("what a gate is", "게이트란 무엇인가"),
@@ -36,7 +18,7 @@ STEP = Step(
     ),
     layer="LSTM(3)",
     commands=(COMMAND,),
-    observe=observe,
+    observe=traces(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
     notice=Text(
         "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this "
         "is unit 0.",

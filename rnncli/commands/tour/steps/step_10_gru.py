@@ -1,25 +1,8 @@
 """The gates of a GRU."""
 
-from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
-from rnncli.renderers.page import View
-from rnncli.result import Label, NamedTensor
+from rnncli.commands.tour.lesson import Step, Text, traces
 
 COMMAND = "rnncli trace -l gru --unit 0 --seed 7"
-GATES = ("update", "reset", "candidate")
-AXES = ("batch", "timesteps", "units")
-
-
-def observe(view: View) -> Observation:
-    """Trace the layer; return one line per time step, and the numbers of the last hidden state."""
-    loop = run(COMMAND, traced=True).trace[0]
-    parts = {gate: loop.parts[f"{gate}.activation"] for gate in GATES} | {"hidden": loop.parts["hidden"]}
-    rows = [(f"t={time}", *(f"{values[0, time, 0]:.4f}" for values in parts.values())) for time in loop.times]
-    facts = {name: f"{values[0, -1, 0]:.4f}" for name, values in parts.items()}
-    facts["before"] = f"{parts['hidden'][0, -2, 0]:.4f}"
-    outputs = tuple(NamedTensor(Label(name, traced=True), AXES, values) for name, values in parts.items())
-    return Observation((drawing.grid(("", *parts), rows),), (outputs,), facts)
-
 
 STEP = Step(
     title=Text("GRU: one state, two gates", "GRU: 상태 하나, 게이트 두 개"),
@@ -33,7 +16,7 @@ STEP = Step(
     ),
     layer="GRU(3)",
     commands=(COMMAND,),
-    observe=observe,
+    observe=traces(COMMAND, ("update", "reset", "candidate"), ("hidden",)),
     notice=Text(
         "at t=3, {update} * {before} + (1 - {update}) * {candidate} = {hidden}. One gate does the work of "
         "the LSTM's forget and input.",
