@@ -103,9 +103,10 @@ def _asked(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table |
     place = say("step of", lang).format(number=one.number, last=lesson.last())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translated(lang), "strong"))
     yield ()
-    yield from map(line, step.asks.translated(lang, seen.facts).splitlines())
+    asks = step.asks.translated(lang, seen.facts)
+    yield from map(line, asks.splitlines())
     yield ()
-    if step.layer:
+    if step.layer and step.layer not in asks:
         yield line(step.layer, "strong")
     for command in step.commands:
         yield from (line(text, "dim") for text in command.splitlines())

@@ -63,7 +63,7 @@ def table(
     for row in rows:
         mark = marks.get(row.place) if row.place else None
         remark = remarks.get(_address(row.place), "") if row.place else ""
-        numbers = Span(next(texts) if row.values is not None else "", mark.style if mark else "")
+        numbers = Span(next(texts) if row.values is not None else "", f"number {mark.style}" if mark else "number")
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         drawn.append(
             (
@@ -86,7 +86,8 @@ def _joined(mark: Span | None, remark: str) -> Line:
 def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True) -> Table:
     """Return a table of texts.  right: right-align the columns, except for the first."""
     columns = tuple(Column(heading, right=right and place > 0) for place, heading in enumerate(headings))
-    return Table(columns, tuple(tuple(cell(text) for text in row) for row in rows))
+    styles = ("", *["number"] * (len(headings) - 1))
+    return Table(columns, tuple(tuple(map(cell, row, styles)) for row in rows))
 
 
 def forward_units(result: Result) -> int | None:

@@ -54,7 +54,7 @@ class ExamAnswer:
         return made
 
     def document(self, view: View) -> dict[str, Any]:
-        """Return the task and its tables as texts; with an answer, that it is right."""
+        """Return the task and its tables, as texts; with an answer, that it is right."""
         exercise = self.exercise(view)
         verdict = {} if self.answer is None else {"answer": self.answer, "right": True}
         return {
@@ -63,7 +63,11 @@ class ExamAnswer:
             "seed": self.seed,
             "title": self._title(view.lang),
             "task": exercise.task.translated(view.lang, exercise.facts),
-            "tables": [list(_texts(part)) for part in exercise.parts if isinstance(part, Table)],
+            "tables": [
+                {"columns": [column.heading for column in table.columns], "rows": list(_texts(table))}
+                for table in exercise.parts
+                if isinstance(table, Table)
+            ],
             **verdict,
         }
 
@@ -138,4 +142,5 @@ def _random(number: int, seed: int) -> Random:
 def _texts(table: Table) -> Iterator[list[str]]:
     """Yield the texts of each row."""
     for row in table.rows:
-        yield ["".join(span.text for part in one for span in part if isinstance(span, Span)) for one in row]
+        texts = ("".join(span.text for part in one for span in part if isinstance(span, Span)) for one in row)
+        yield [text.strip() for text in texts]

@@ -6,10 +6,12 @@ COMMAND = """\
 rnncli run -l bilstm --return-sequences --return-state --seed 7 \\
   --kernel-initializer constant:0.1 --recurrent-initializer constant:0.1"""
 
+LAYER = "Bidirectional(LSTM(3, return_sequences=True, return_state=True))"
+
 STEP = Step(
     title=Text("the backward state is the first row", "역방향 상태는 첫 행"),
-    asks=Text("The same layer with return_sequences=True.", "같은 층에 return_sequences=True를 더합니다."),
-    layer="",
+    asks=Text(f"Now {LAYER}.", f"이번에는 {LAYER}입니다."),
+    layer=LAYER,
     commands=(COMMAND,),
     observe=runs(COMMAND),
     notice=Text(
