@@ -63,7 +63,9 @@ def table(
     for row in rows:
         mark = marks.get(row.place) if row.place else None
         remark = remarks.get(_address(row.place), "") if row.place else ""
-        numbers = Span(next(texts) if row.values is not None else "", f"number {mark.style}" if mark else "number")
+        numbers = Span(
+            next(texts) if row.values is not None else "", f"number {mark.style}" if mark else "number"
+        )
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         drawn.append(
             (

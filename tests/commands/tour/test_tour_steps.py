@@ -148,7 +148,9 @@ def test_how_many_rows_are_marked(number: int, marks: int) -> None:
 def test_nothing_is_marked_if_the_numbers_differ() -> None:
     def tensor(name: str, shape: tuple[int, ...], *equals: str) -> NamedTensor:
         axes = ("batch", "timesteps", "units") if len(shape) == 3 else ("batch", "units")
-        return NamedTensor(label(name), axes, np.arange(np.prod(shape), dtype=np.float32).reshape(shape), equals)
+        return NamedTensor(
+            label(name), axes, np.arange(np.prod(shape), dtype=np.float32).reshape(shape), equals
+        )
 
     sequence = tensor("hidden_states", (1, 2, 3))
     different = (sequence, tensor("last_hidden_state", (1, 3)))
@@ -291,7 +293,10 @@ def test_one_step(rnncli: Run) -> None:
     [
         (["--step", "17"], "rnncli: --step 17: there is no such step.\nThe steps are 0 to 16.\n"),
         (["--step", "-1"], "rnncli: --step -1: there is no such step.\nThe steps are 0 to 16.\n"),
-        (["--exercise", "0"], "rnncli: --exercise 0: there is no such exercise.\nThe exercises are 1 to 9.\n"),
+        (
+            ["--exercise", "0"],
+            "rnncli: --exercise 0: there is no such exercise.\nThe exercises are 1 to 9.\n",
+        ),
         (["--answer", "3"], "rnncli: --answer needs --exercise.\nAdd --exercise 1.\n"),
         (["--seed", "3"], "rnncli: --seed needs --exercise.\nAdd --exercise 1.\n"),
         (

@@ -49,7 +49,7 @@ def make(random: Random, view: View) -> Exercise:
         "layer": drawing.expression(result),
         "state": WAYS[way].translated(view.lang),
     }
-    return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 1", HINT, facts)
+    return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 9", HINT, facts)
 
 
 def _is_wanted(name: str, way: str) -> bool:

@@ -35,4 +35,4 @@ def make(random: Random, view: View) -> Exercise:
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in PARTS)) for step in (time - 1, time)]
     forget = float(parts["forget.activation"][0, time, 0])
     table = drawing.grid(("", *names), rows)
-    return Exercise(TASK, (table,), grading.Decimal(forget, WITHIN), "0.50", HINT, {"time": str(time)})
+    return Exercise(TASK, (table,), grading.Decimal(forget, WITHIN), "1.50", HINT, {"time": str(time)})

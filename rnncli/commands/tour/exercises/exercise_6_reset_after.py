@@ -35,4 +35,4 @@ def make(random: Random, view: View) -> Exercise:
         for letter, result, text in zip("AB", results, texts, strict=True)
     ]
     table = drawing.grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
-    return Exercise(TASK, (table,), grading.Letters("B" if first else "A"), "A", HINT, {"units": str(units)})
+    return Exercise(TASK, (table,), grading.Letters("B" if first else "A"), "X", HINT, {"units": str(units)})

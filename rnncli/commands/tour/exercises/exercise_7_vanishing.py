@@ -46,4 +46,4 @@ def make(random: Random, view: View) -> Exercise:
     down = STEPS // ACROSS
     table = drawing.grid([""] * ACROSS, [[f"{text}  " for text in texts[row::down]] for row in range(down)])
     facts = {"layer": LAYERS[word], "last": str(STEPS - 1)}
-    return Exercise(TASK, (table,), grading.Rows(frozenset({vanished}), STEPS), "t=5", HINT, facts)
+    return Exercise(TASK, (table,), grading.Rows(frozenset({vanished}), STEPS), "t=99", HINT, facts)

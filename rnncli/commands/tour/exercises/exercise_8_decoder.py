@@ -43,4 +43,4 @@ def make(random: Random, view: View) -> Exercise:
         rows += [(*name, next(texts)) for name in names]
     table = drawing.grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
     key = LETTERS[order.index(1)] + LETTERS[order.index(2)]
-    return Exercise(TASK, (table,), grading.Letters(key), "A, B", HINT, {"units": str(units)})
+    return Exercise(TASK, (table,), grading.Letters(key), "X, Y", HINT, {"units": str(units)})

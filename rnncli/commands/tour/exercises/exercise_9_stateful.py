@@ -49,4 +49,4 @@ def make(random: Random, view: View) -> Exercise:
         "first": str(first),
         "rest": str(steps - first),
     }
-    return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 1", HINT, facts)
+    return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 9", HINT, facts)
