@@ -68,7 +68,7 @@ def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
 def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
-    parts = parts_of(leaf.text, shutil.get_terminal_size().lines - PROMPT)
+    parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)
     for part in parts[:-1]:
         terminal.write(part)
         key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.more)
@@ -82,7 +82,7 @@ def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
     return 1 if key in NEXT else -1 if key in BACK else None
 
 
-def parts_of(text: str, height: int) -> list[str]:
+def split_page(text: str, height: int) -> list[str]:
     """Split a page that is taller than the terminal at its last empty line that fits.
 
     height: lines that the terminal has for it.  The empty line is left out: a prompt is shown there.

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import pytest
 from command import environment
 
-from rnncli.cli.reader import parts_of
+from rnncli.cli.reader import split_page
 
 PROMPT = "Enter next, ? answer, b back, q quit"
 ANSWERED = "Enter next, b back, q quit"
@@ -189,4 +189,4 @@ def test_a_terminal_without_escape_codes_gets_everything() -> None:
     ],
 )
 def test_parts_of_a_page(text: str, height: int, parts: list[str]) -> None:
-    assert parts_of(text, height) == parts
+    assert split_page(text, height) == parts

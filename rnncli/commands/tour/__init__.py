@@ -54,17 +54,17 @@ def tour(
 
     _demand_sense(step, plain=plain, exercise=exercise, seed=seed, answer=answer)
     table = format_of(output) == "table"
-    deliver = delivery(_readable(output) if table else output)
+    deliver = delivery(_limit_width(output) if table else output)
     if exercise is not None:
         from rnncli.commands.tour import exam
 
         deliver(exam.examine(exercise, seed, answer, _lang(output)))
     elif step is not None:
-        deliver(TourAnswer((lesson.step(step),)))
+        deliver(TourAnswer((lesson.load_step(step),)))
     elif table and not plain and is_stdout(output.output) and reader.is_possible():
         _read(output)
     else:
-        deliver(TourAnswer(lesson.all_steps()))
+        deliver(TourAnswer(lesson.load_steps()))
 
 
 def _demand_sense(
@@ -84,7 +84,7 @@ def _demand_sense(
         )
 
 
-def _readable(output: OutputFlags) -> OutputFlags:
+def _limit_width(output: OutputFlags) -> OutputFlags:
     """Return the flags with a width that is good to read, unless they give one."""
     from rnncli.cli.output import is_stdout, view_of
 
@@ -108,12 +108,12 @@ def _read(output: OutputFlags) -> None:
     from rnncli.renderers.wording import say
 
     def load(place: int) -> reader.Leaf:
-        view = view_of(_readable(output), "table")
+        view = view_of(_limit_width(output), "table")
         texts = (
             formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
         )
         return reader.Leaf(*map(str, texts))
 
-    steps, lang = lesson.all_steps(), _lang(output)
+    steps, lang = lesson.load_steps(), _lang(output)
     prompts = reader.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
     reader.read(len(steps), load, prompts)

@@ -70,16 +70,16 @@ def _document(one: NumberedStep, view: View) -> dict[str, Any]:
     seen = step.observe(view)
     return {
         "number": one.number,
-        "title": step.title.translated(lang),
-        "asks": step.asks.translated(lang, seen.facts),
+        "title": step.title.translate(lang),
+        "asks": step.asks.translate(lang, seen.facts),
         "expression": step.layer,
         "commands": [
             {"line": command, "outputs": [tensor_document(tensor, lang) for tensor in outputs]}
             for command, outputs in zip(step.commands, seen.outputs, strict=True)
         ],
-        "notice": step.notice.translated(lang, seen.facts),
-        "question": step.question.translated(lang, seen.facts),
-        "answer": step.answer.translated(lang, seen.facts),
+        "notice": step.notice.translate(lang, seen.facts),
+        "question": step.question.translate(lang, seen.facts),
+        "answer": step.answer.translate(lang, seen.facts),
     }
 
 
@@ -95,15 +95,15 @@ def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Line]:
     if shown != ANSWER:
         yield from _asked(one, seen, view)
     if shown != QUESTION:
-        yield _said("answer", one.step.answer.translated(lang, seen.facts), lang)
+        yield _label("answer", one.step.answer.translate(lang, seen.facts), lang)
 
 
 def _asked(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Line]:
     step, lang = one.step, view.lang
-    place = say("step of", lang).format(number=one.number, last=lesson.last())
-    yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translated(lang), "strong"))
+    place = say("step of", lang).format(number=one.number, last=lesson.last_number())
+    yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translate(lang), "strong"))
     yield ()
-    asks = step.asks.translated(lang, seen.facts)
+    asks = step.asks.translate(lang, seen.facts)
     yield from map(line, asks.splitlines())
     yield ()
     if step.layer and step.layer not in asks:
@@ -112,9 +112,9 @@ def _asked(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table |
         yield from (line(text, "dim") for text in command.splitlines())
     yield from seen.parts
     yield ()
-    yield _said("notice", step.notice.translated(lang, seen.facts), lang)
-    yield _said("question", step.question.translated(lang, seen.facts), lang)
+    yield _label("notice", step.notice.translate(lang, seen.facts), lang)
+    yield _label("question", step.question.translate(lang, seen.facts), lang)
 
 
-def _said(key: str, text: str, lang: str) -> Line:
+def _label(key: str, text: str, lang: str) -> Line:
     return (Span(f"{say(key, lang)}:", "strong"), Span(f" {text}"))

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.tour import numbered
+from rnncli.commands.tour import numbering
 from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
 from rnncli.errors import DisagreementError, UsageError
@@ -28,7 +28,8 @@ class Exercise(NamedTuple):
     """One task.
 
     task: what to find.  parts: the tables to find it in.  key: the right answer.
-    form: an answer of the right form that is never right, for the command line to type.  hint: for a wrong answer.
+    form: an answer of the right form that is never right, for the command line to type.
+    hint: for a wrong answer.
     facts: numbers for the texts, by name.
     """
 
@@ -50,7 +51,7 @@ class ExamAnswer:
 
     def exercise(self, view: View) -> Exercise:
         """Make the exercise for this seed."""
-        made: Exercise = numbered.load(FOLDER, self.number).make(_random(self.number, self.seed), view)
+        made: Exercise = numbering.load(FOLDER, self.number).make(_random(self.number, self.seed), view)
         return made
 
     def document(self, view: View) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class ExamAnswer:
             "exercise": self.number,
             "seed": self.seed,
             "title": self._title(view.lang),
-            "task": exercise.task.translated(view.lang, exercise.facts),
+            "task": exercise.task.translate(view.lang, exercise.facts),
             "tables": [
                 {"columns": [column.heading for column in table.columns], "rows": list(_texts(table))}
                 for table in exercise.parts
@@ -86,7 +87,7 @@ class ExamAnswer:
         parts = (
             (Span(place, "dim"), Span(self._title(lang), "strong")),
             (),
-            *map(line, exercise.task.translated(lang, exercise.facts).splitlines()),
+            *map(line, exercise.task.translate(lang, exercise.facts).splitlines()),
             *exercise.parts,
             (),
             line(say("answer it", lang), "dim"),
@@ -105,8 +106,8 @@ class ExamAnswer:
         return no_tensors("tour --exercise")
 
     def _title(self, lang: str) -> str:
-        title: Text = numbered.load(FOLDER, self.number).TITLE
-        return title.translated(lang)
+        title: Text = numbering.load(FOLDER, self.number).TITLE
+        return title.translate(lang)
 
 
 def examine(number: int, seed: int | None, answer: str | None, lang: str) -> ExamAnswer:
@@ -114,7 +115,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
 
     Raises UsageError if there is no such exercise, DisagreementError if the answer is wrong.
     """
-    known = numbered.stems(FOLDER)
+    known = numbering.stems(FOLDER)
     if number not in known:
         raise UsageError(
             f"--exercise {number}: there is no such exercise.",
@@ -130,7 +131,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
         if not exercise.key.accepts(answer):
             raise DisagreementError(
                 say("wrong", lang).format(answer=answer or "''"),
-                exercise.hint.translated(lang, exercise.facts),
+                exercise.hint.translate(lang, exercise.facts),
             )
     return found
 

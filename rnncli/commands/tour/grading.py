@@ -20,7 +20,7 @@ class Key(Protocol):
 
 
 @dataclass(frozen=True)
-class Shape:
+class Sizes:
     """A shape: its sizes in order, with or without brackets."""
 
     sizes: tuple[int, ...]

@@ -11,12 +11,23 @@ STEP = 1e-6
 """Half the distance of the two points of a central difference in float64; its error is about 1e-10."""
 
 
-def norms(case: Case, weights: Mapping[str, Array]) -> Array:
-    """Return the Frobenius norm of d(last hidden state)/d(input at t), for each t.
+def measure_norms(line: str) -> Array:
+    """Return the Frobenius norm of d(last hidden state)/d(input at t), for each t, (timesteps,) of float64.
 
-    The case has one layer, such as LSTM, and one sequence.  The Jacobian of every single step is measured in
-    float64 by central differences; multiplying them keeps the relative precision of norms that vanish.
-    Returns (timesteps,) of float64.
+    line: a command such as `rnncli run -l lstm --input-shape 1,30,4 --seed 7`, with one layer.
+    """
+    from rnncli import compute
+    from rnncli.cli.command_line import CommandLine
+
+    case = CommandLine.parse(line).case()
+    return chain_norms(case, compute.run(case, "numpy").weights)
+
+
+def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
+    """Return the same for a case with one layer and one sequence.
+
+    The Jacobian of every single step is measured in float64 by central differences; multiplying them keeps
+    the relative precision of norms that vanish.
     """
     import numpy as np
 
@@ -68,7 +79,7 @@ def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
     return (function(point + moves) - function(point - moves)).T / (2 * STEP)
 
 
-def vanished(norms: Array) -> int | None:
+def find_vanished(norms: Array) -> int | None:
     """Return the last step of those at the start whose norms are all below 1/1000 of the last norm."""
     import numpy as np
 

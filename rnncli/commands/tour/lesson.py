@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.tour import numbered
+from rnncli.commands.tour import numbering
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Line, Table, View
 from rnncli.result import Label, NamedTensor, Result
@@ -24,7 +24,7 @@ class Text(NamedTuple):
     en: str
     ko: str
 
-    def translated(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
+    def translate(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
         """Return the text in `lang`, with the numbers filled in."""
         text = self.ko if lang == "ko" else self.en
         return text.format_map(facts) if facts is not None else text
@@ -69,24 +69,24 @@ class NumberedStep(NamedTuple):
     step: Step
 
 
-def last() -> int:
+def last_number() -> int:
     """Return the number of the last step; the first is 0."""
-    return max(numbered.stems(FOLDER))
+    return max(numbering.stems(FOLDER))
 
 
-def step(number: int) -> NumberedStep:
+def load_step(number: int) -> NumberedStep:
     """Return one step.  Raises UsageError if there is none with this number."""
-    if number not in numbered.stems(FOLDER):
-        raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last()}.")
-    return NumberedStep(number, numbered.load(FOLDER, number).STEP)
+    if number not in numbering.stems(FOLDER):
+        raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last_number()}.")
+    return NumberedStep(number, numbering.load(FOLDER, number).STEP)
 
 
-def all_steps() -> tuple[NumberedStep, ...]:
+def load_steps() -> tuple[NumberedStep, ...]:
     """Return every step, in order."""
-    return tuple(map(step, numbered.stems(FOLDER)))
+    return tuple(map(load_step, numbering.stems(FOLDER)))
 
 
-def run(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:
+def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:
     """Compute what the command `line` computes, without TensorFlow.
 
     initial_state: replaces the file that the line names.  traced: also record every gate and state.
@@ -99,10 +99,10 @@ def run(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bo
     return trace.trace(case) if traced else compute.run(case, "numpy")
 
 
-Remarks = Callable[[Result, View], Mapping[str, str]]
+FindRemarks = Callable[[Result, View], Mapping[str, str]]
 
 
-def runs(*lines: str, remarks: Remarks = lambda *_: {}) -> Observe:
+def observe_runs(*lines: str, remarks: FindRemarks = lambda *_: {}) -> Observe:
     """Return the usual observation: the tensors that each command returns, with equal rows marked.
 
     remarks: returns remarks on single rows of a result by their address, `hidden_states[2]`.
@@ -111,16 +111,16 @@ def runs(*lines: str, remarks: Remarks = lambda *_: {}) -> Observe:
     def observe(view: View) -> Observation:
         from rnncli.commands.tour import drawing
 
-        results = [run(line) for line in lines]
+        results = [run_line(line) for line in lines]
         parts = tuple(
-            part for result in results for part in drawing.tensors(result, view, remarks(result, view))
+            part for result in results for part in drawing.draw_tensors(result, view, remarks(result, view))
         )
         return Observation(parts, tuple(result.outputs for result in results))
 
     return observe
 
 
-def traces(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observe:
+def observe_trace(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observe:
     """Return the observation of a trace: each gate and state of unit 0, one line per time step.
 
     The facts are the numbers of the last time step, and `before`, those of the first state one step earlier.
@@ -129,7 +129,7 @@ def traces(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observ
     def observe(view: View) -> Observation:
         from rnncli.commands.tour import drawing
 
-        loop = run(line, traced=True).trace[0]
+        loop = run_line(line, traced=True).trace[0]
         parts = {gate: loop.parts[f"{gate}.activation"] for gate in gates}
         parts |= {state: loop.parts[state] for state in states}
         places = 4 if view.precision is None else view.precision
@@ -143,6 +143,6 @@ def traces(line: str, gates: tuple[str, ...], states: tuple[str, ...]) -> Observ
             NamedTensor(Label(name, traced=True), ("batch", "timesteps", "units"), values)
             for name, values in parts.items()
         )
-        return Observation((drawing.grid(("", *parts), rows),), (outputs,), facts)
+        return Observation((drawing.draw_grid(("", *parts), rows),), (outputs,), facts)
 
     return observe

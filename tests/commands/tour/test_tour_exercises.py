@@ -11,12 +11,12 @@ import pytest
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
 
-from rnncli.commands.tour import numbered
+from rnncli.commands.tour import numbering
 from rnncli.commands.tour.exam import FOLDER, ExamAnswer
-from rnncli.commands.tour.grading import Count, Decimal, Letters, Rows, Shape
+from rnncli.commands.tour.grading import Count, Decimal, Letters, Rows, Sizes
 from rnncli.renderers.page import View
 
-NUMBERS = list(numbered.stems(FOLDER))
+NUMBERS = list(numbering.stems(FOLDER))
 SEEDS = range(20)
 ALL = [(number, seed) for number in NUMBERS for seed in SEEDS]
 
@@ -149,11 +149,11 @@ def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_exercises_are_translated(number: int) -> None:
     exercise = ExamAnswer(number, 3).exercise(View())
-    for text in (exercise.task, exercise.hint, numbered.load(FOLDER, number).TITLE):
+    for text in (exercise.task, exercise.hint, numbering.load(FOLDER, number).TITLE):
         assert re.search(r"[가-힣]", text.ko)
         assert not re.search(r"[가-힣]", text.en)
         assert not re.search(
-            r"[{}]", text.translated("en", exercise.facts) + text.translated("ko", exercise.facts)
+            r"[{}]", text.translate("en", exercise.facts) + text.translate("ko", exercise.facts)
         )
 
 
@@ -176,8 +176,8 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
 @pytest.mark.parametrize(
     ("key", "right", "wrong"),
     [
-        (Shape((1, 3)), ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"], ["(3, 1)", "1", "13"]),
-        (Shape((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
+        (Sizes((1, 3)), ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"], ["(3, 1)", "1", "13"]),
+        (Sizes((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
         (
             Rows(frozenset({0}), 4),
             ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]"],

@@ -20,21 +20,21 @@ from rnncli.commands.tour.lesson import Text
 from rnncli.renderers.page import View
 from rnncli.result import NamedTensor
 
-STEPS = [one.number for one in lesson.all_steps()]
+STEPS = [one.number for one in lesson.load_steps()]
 HANGUL = re.compile(r"[가-힣]")
 VIEW = View(width=80)
 
 
 def seen(number: int, view: View = VIEW) -> lesson.Observation:
-    return lesson.step(number).step.observe(view)
+    return lesson.load_step(number).step.observe(view)
 
 
 def page(number: int, **view: Any) -> str:
-    return drawn(TourAnswer((lesson.step(number),)), **{"width": 80, **view})
+    return drawn(TourAnswer((lesson.load_step(number),)), **{"width": 80, **view})
 
 
 def texts(number: int) -> list[Text]:
-    return [part for part in lesson.step(number).step if isinstance(part, Text)]
+    return [part for part in lesson.load_step(number).step if isinstance(part, Text)]
 
 
 def words_of(command: str) -> list[str]:
@@ -51,25 +51,25 @@ def words_of(command: str) -> list[str]:
     ],
 )
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
-    text = drawn(TourAnswer(lesson.all_steps()), **{"width": 80, **view})
+    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view})
     assert matches_golden("tour", name, text)
     assert all(columns_of(line) <= 80 for line in text.splitlines())
 
 
 @pytest.mark.parametrize("format", ["html", "markdown"])
 def test_a_step_in_other_formats(format: str) -> None:
-    step = TourAnswer((lesson.step(8),))
+    step = TourAnswer((lesson.load_step(8),))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
 
 
 def test_steps_are_numbered_from_0_without_a_gap() -> None:
-    assert list(range(lesson.last() + 1)) == STEPS
+    assert list(range(lesson.last_number() + 1)) == STEPS
     assert STEPS[8] == 8  # the last step of the notebook
 
 
 @pytest.mark.parametrize("number", STEPS[1:-1])
 def test_each_command_returns_what_the_step_shows(number: int, rnncli: Run, tmp_path: Path) -> None:
-    commands, outputs = lesson.step(number).step.commands, seen(number).outputs
+    commands, outputs = lesson.load_step(number).step.commands, seen(number).outputs
     assert len(commands) == len(outputs)
     for command, shown in zip(commands, outputs, strict=True):
         words = words_of(command)
@@ -106,14 +106,14 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 
 
 def test_the_sentence_is_the_sample(rnncli: Run) -> None:
-    (command,) = lesson.step(0).step.commands
+    (command,) = lesson.load_step(0).step.commands
     printed = json.loads(rnncli(*words_of(command)).stdout)
     np.testing.assert_array_equal(np.float32(printed), seen(0).outputs[0][0].values)
 
 
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
-    (command,) = lesson.step(STEPS[-1]).step.commands
+    (command,) = lesson.load_step(STEPS[-1]).step.commands
     layers = json.loads(rnncli(*words_of(command), "-f", "json").stdout)["layers"]
     (shown,) = seen(STEPS[-1]).outputs
     for layer, tensor in zip(layers, shown, strict=True):
@@ -126,13 +126,13 @@ def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
 def test_what_is_marked_as_equal_is_equal(number: int) -> None:
     for outputs in seen(number).outputs:
         by_name = {tensor.name: tensor for tensor in outputs}
-        for places in drawing.groups(outputs):
+        for places in drawing.find_equal_rows(outputs):
             rows = [row_at(by_name[place.name], place) for place in places]
             assert len(rows) > 1
             assert all(np.array_equal(row, rows[0]) for row in rows)
 
 
-def row_at(tensor: NamedTensor, place: drawing.Place) -> Any:
+def row_at(tensor: NamedTensor, place: drawing.RowPlace) -> Any:
     rows = tensor.values[0] if place.row is None else tensor.values[0, place.row]
     return rows[place.start : place.stop]
 
@@ -155,9 +155,9 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     sequence = tensor("hidden_states", (1, 2, 3))
     different = (sequence, tensor("last_hidden_state", (1, 3)))
     claimed = (sequence, tensor("last_hidden_state", (1, 3), "hidden_states[:, -1, :]"))
-    assert drawing.groups(different) == []
-    assert drawing.groups(claimed) == [
-        [drawing.Place("hidden_states", 1, 0, 3), drawing.Place("last_hidden_state", None, 0, 3)]
+    assert drawing.find_equal_rows(different) == []
+    assert drawing.find_equal_rows(claimed) == [
+        [drawing.RowPlace("hidden_states", 1, 0, 3), drawing.RowPlace("last_hidden_state", None, 0, 3)]
     ]
 
 
@@ -239,19 +239,19 @@ def test_no_text_has_a_gap(number: int) -> None:
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("number", STEPS)
 def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
-    for command in lesson.step(number).step.commands:
+    for command in lesson.load_step(number).step.commands:
         assert f"\n{command}\n" in page(number, lang=lang)
 
 
 def test_parts_of_a_step() -> None:
-    one = (lesson.step(4),)
+    one = (lesson.load_step(4),)
     whole, question, answer = (drawn(TourAnswer(one, part), width=80) for part in ("whole", QUESTION, ANSWER))
     assert whole == question + answer
     assert answer.startswith("Answer: ")
 
 
 def test_document() -> None:
-    step = TourAnswer((lesson.step(4),)).document(View())["steps"][0]
+    step = TourAnswer((lesson.load_step(4),)).document(View())["steps"][0]
     assert list(step) == [
         "number", "title", "asks", "expression", "commands", "notice", "question", "answer",
     ]  # fmt: skip
@@ -259,7 +259,7 @@ def test_document() -> None:
 
 
 def test_records_and_tensors_name_the_step() -> None:
-    answer = TourAnswer((lesson.step(4), lesson.step(14)))
+    answer = TourAnswer((lesson.load_step(4), lesson.load_step(14)))
     header, rows = answer.records(View())
     assert header == ("step", "command", "name", "batch", "timestep", "unit", "value")
     assert {row[0] for row in rows} == {4, 14}

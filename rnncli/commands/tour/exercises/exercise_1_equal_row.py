@@ -4,7 +4,7 @@ from random import Random
 
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run
+from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 
 TITLE = Text("which row equals the state?", "상태와 같은 행")
@@ -38,16 +38,16 @@ def make(random: Random, view: View) -> Exercise:
         f"rnncli run -l {layer} --units 2 --return-sequences --return-state "
         f"--input-shape 1,{steps},3 --seed {seed}"
     )
-    result = run(line)
+    result = run_line(line)
     rows, state = result.outputs[0], next(t for t in result.outputs if _is_wanted(t.name, way))
-    place = drawing.place_of(state.equals[0], {rows.name: rows}).row or 0
-    texts = drawing.number_texts(rows.values[0], view)
-    word = Text("row {}", "{}행").translated(view.lang)
-    table = drawing.grid(("", rows.name), [(word.format(row), text) for row, text in enumerate(texts)])
+    place = drawing.locate_row(state.equals[0], {rows.name: rows}).row or 0
+    texts = drawing.format_rows(rows.values[0], view)
+    word = Text("row {}", "{}행").translate(view.lang)
+    table = drawing.draw_grid(("", rows.name), [(word.format(row), text) for row, text in enumerate(texts)])
     facts = {
         "steps": str(steps),
-        "layer": drawing.expression(result),
-        "state": WAYS[way].translated(view.lang),
+        "layer": drawing.describe_layer(result),
+        "state": WAYS[way].translate(view.lang),
     }
     return Exercise(TASK, (table,), grading.Rows(frozenset({place}), steps), "row 9", HINT, facts)
 

@@ -33,4 +33,4 @@ def make(random: Random, view: View) -> Exercise:
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
     sizes = tuple(int(str(size)) for size in output)
     facts = {"input": format_shape(shape), "layer": layer}
-    return Exercise(TASK, (), grading.Shape(sizes), "(1, 3)", HINT, facts)
+    return Exercise(TASK, (), grading.Sizes(sizes), "(1, 3)", HINT, facts)

@@ -4,7 +4,7 @@ from random import Random
 
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run
+from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 from rnncli.result import STATUSES
 
@@ -27,14 +27,14 @@ def make(random: Random, view: View) -> Exercise:
     steps, seed, layer = random.randint(4, 7), random.randrange(1000), random.choice(LAYERS)
     masked = set(random.sample(range(1, steps), random.randint(1, steps - 2)))
     mask = ", ".join("false" if time in masked else "true" for time in range(steps))
-    result = run(
+    result = run_line(
         f"rnncli run -l {layer} --return-sequences --input-shape 1,{steps},2 --seed {seed} "
         f"--mask '[[{mask}]]'",
         traced=True,
     )
     loop, rows = result.trace[0], result.outputs[0].values[0]
     held = frozenset(loop.times[loop.status[0] == STATUSES.index("held")].tolist())
-    texts = drawing.number_texts(rows, view)
-    table = drawing.grid(("", "hidden_states"), [(f"t={time}", text) for time, text in enumerate(texts)])
-    facts = {"layer": drawing.expression(result)}
+    texts = drawing.format_rows(rows, view)
+    table = drawing.draw_grid(("", "hidden_states"), [(f"t={time}", text) for time, text in enumerate(texts)])
+    facts = {"layer": drawing.describe_layer(result)}
     return Exercise(TASK, (table,), grading.Rows(held, steps), "8, 9", HINT, facts)

@@ -4,7 +4,7 @@ from random import Random
 
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run
+from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 
 TITLE = Text("the value of the forget gate", "망각 게이트의 값")
@@ -28,11 +28,11 @@ def make(random: Random, view: View) -> Exercise:
     while True:
         time = random.randint(1, 4)
         line = f"rnncli trace -l lstm --units 1 --input-shape 1,5,2 --seed {random.randrange(1000)}"
-        parts = run(line, traced=True).trace[0].parts
+        parts = run_line(line, traced=True).trace[0].parts
         if abs(parts["cell"][0, time - 1, 0]) >= CLEAR:
             break
     names = ("input", "candidate", "cell")
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in PARTS)) for step in (time - 1, time)]
     forget = float(parts["forget.activation"][0, time, 0])
-    table = drawing.grid(("", *names), rows)
+    table = drawing.draw_grid(("", *names), rows)
     return Exercise(TASK, (table,), grading.Decimal(forget, WITHIN), "1.50", HINT, {"time": str(time)})

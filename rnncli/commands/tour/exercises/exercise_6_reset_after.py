@@ -5,7 +5,7 @@ from random import Random
 from rnncli.case import format_shape
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run
+from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 from rnncli.renderers.wording import say
 
@@ -28,11 +28,11 @@ def make(random: Random, view: View) -> Exercise:
     units, seed, first = random.randint(2, 5), random.randrange(1000), random.choice((True, False))
     flags = ("--reset-after", "--no-reset-after") if first else ("--no-reset-after", "--reset-after")
     line = f"rnncli run -l gru --units {units} --input-shape 1,5,2 --seed {seed}"
-    results = [run(f"{line} {flag}") for flag in flags]
-    texts = drawing.number_texts([result.outputs[0].values[0] for result in results], view)
+    results = [run_line(f"{line} {flag}") for flag in flags]
+    texts = drawing.format_rows([result.outputs[0].values[0] for result in results], view)
     rows = [
         (letter, format_shape(result.weights["bias"].shape), text)
         for letter, result, text in zip("AB", results, texts, strict=True)
     ]
-    table = drawing.grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
+    table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
     return Exercise(TASK, (table,), grading.Letters("B" if first else "A"), "X", HINT, {"units": str(units)})

@@ -30,20 +30,18 @@ HINT = Text(
 
 def make(random: Random, view: View) -> Exercise:
     """Draw runs until one vanishes, with no norm close to the limit."""
-    from rnncli.cli.command_line import CommandLine
-    from rnncli.compute import run
-
     while True:
         word = random.choice(list(LAYERS))
         line = f"rnncli run -l {word} --input-shape 1,{STEPS},3 --seed {random.randrange(1000)}"
-        case = CommandLine.parse(line).case()
-        norms = jacobians.norms(case, run(case, "numpy").weights)
+        norms = jacobians.measure_norms(line)
         limit = norms[-1] / 1000
-        vanished = jacobians.vanished(norms)
+        vanished = jacobians.find_vanished(norms)
         if vanished is not None and not ((norms > limit / MARGIN) & (norms < limit * MARGIN)).any():
             break
     texts = [f"t={time}  {small(norm)}" for time, norm in enumerate(norms)]
     down = STEPS // ACROSS
-    table = drawing.grid([""] * ACROSS, [[f"{text}  " for text in texts[row::down]] for row in range(down)])
+    table = drawing.draw_grid(
+        [""] * ACROSS, [[f"{text}  " for text in texts[row::down]] for row in range(down)]
+    )
     facts = {"layer": LAYERS[word], "last": str(STEPS - 1)}
     return Exercise(TASK, (table,), grading.Rows(frozenset({vanished}), STEPS), "t=99", HINT, facts)

@@ -5,7 +5,7 @@ from random import Random
 from rnncli.case import format_shape
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run
+from rnncli.commands.tour.lesson import Text, run_line
 from rnncli.renderers.page import View
 from rnncli.renderers.wording import say
 
@@ -32,15 +32,15 @@ def make(random: Random, view: View) -> Exercise:
     """Draw the size, and the order in which the tensors are shown."""
     units, steps, seed = random.randint(2, 4), random.randint(3, 5), random.randrange(1000)
     line = f"rnncli run -l lstm --units {units} --return-sequences --return-state --seed {seed}"
-    outputs = run(f"{line} --input-shape 1,{steps},2").outputs
+    outputs = run_line(f"{line} --input-shape 1,{steps},2").outputs
     order = random.sample(range(3), 3)
     numbers = [row for place in order for row in outputs[place].values.reshape(-1, units)]
-    texts = iter(drawing.number_texts(numbers, view))
+    texts = iter(drawing.format_rows(numbers, view))
     rows: list[tuple[str, str, str]] = []
     for letter, place in zip(LETTERS, order, strict=True):
         values = outputs[place].values
         names = [(letter, format_shape(values.shape)), *[("", "")] * (values.size // units - 1)]
         rows += [(*name, next(texts)) for name in names]
-    table = drawing.grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
+    table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
     key = LETTERS[order.index(1)] + LETTERS[order.index(2)]
     return Exercise(TASK, (table,), grading.Letters(key), "X, Y", HINT, {"units": str(units)})

@@ -40,12 +40,14 @@ def make(random: Random, view: View) -> Exercise:
     part = compute.run(replace(case, inputs=case.inputs[:, :first]), "numpy")
     rows, state = result.outputs[0].values[0], part.outputs[0].values[0, -1]
     place = int(np.abs(rows - state).sum(axis=-1).argmin())
-    texts = drawing.number_texts(rows, view)
-    word = Text("row {}", "{}행").translated(view.lang)
-    table = drawing.grid(("", "hidden_states"), [(word.format(row), text) for row, text in enumerate(texts)])
+    texts = drawing.format_rows(rows, view)
+    word = Text("row {}", "{}행").translate(view.lang)
+    table = drawing.draw_grid(
+        ("", "hidden_states"), [(word.format(row), text) for row, text in enumerate(texts)]
+    )
     facts = {
         "steps": str(steps),
-        "layer": drawing.expression(result),
+        "layer": drawing.describe_layer(result),
         "first": str(first),
         "rest": str(steps - first),
     }

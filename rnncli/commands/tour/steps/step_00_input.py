@@ -14,10 +14,10 @@ def observe(view: View) -> Observation:
     from rnncli.cli.command_line import CommandLine
 
     inputs = CommandLine.parse("rnncli run --seed 7").case().inputs
-    rows = drawing.number_texts(inputs[0], view._replace(precision=1))
-    word = Text("word {}", "단어 {}").translated(view.lang)
+    rows = drawing.format_rows(inputs[0], view._replace(precision=1))
+    word = Text("word {}", "단어 {}").translate(view.lang)
     lines = [(word.format(time + 1), f"t={time}", text) for time, text in enumerate(rows)]
-    table = drawing.grid(("", "", f"{say('values', view.lang)} {inputs.shape}"), lines)
+    table = drawing.draw_grid(("", "", f"{say('values', view.lang)} {inputs.shape}"), lines)
     tensor = NamedTensor(Label("input", traced=True), ("batch", "timesteps", "features"), inputs)
     return Observation((table,), ((tensor,),))
 

@@ -1,6 +1,6 @@
 """SimpleRNN: the hidden state of the last time step."""
 
-from rnncli.commands.tour.lesson import Step, Text, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs
 
 COMMAND = "rnncli run -l simple_rnn --seed 7"
 
@@ -14,7 +14,7 @@ STEP = Step(
     ),
     layer="SimpleRNN(3)",
     commands=(COMMAND,),
-    observe=runs(COMMAND),
+    observe=observe_runs(COMMAND),
     notice=Text(
         "four words went in and one hidden state came out, that of the last time step. The weights W and U "
         "are drawn at random: --seed 7 draws the same ones every time.",

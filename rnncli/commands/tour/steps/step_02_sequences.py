@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rnncli.commands.tour.lesson import Step, Text, run, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs, run_line
 from rnncli.renderers.page import View
 from rnncli.result import Result
 
@@ -13,9 +13,9 @@ KNOWN = Text("<- the output of step 1", "<- 1단계의 출력")
 
 def remarks(result: Result, view: View) -> Mapping[str, str]:
     """Mark the row that equals what the layer returns without return_sequences."""
-    alone, rows = run(ALONE).outputs[0].values[0], result.outputs[0].values[0]
+    alone, rows = run_line(ALONE).outputs[0].values[0], result.outputs[0].values[0]
     equal = [place for place, row in enumerate(rows) if (row == alone).all()]
-    return {f"hidden_states[{place}]": KNOWN.translated(view.lang) for place in equal}
+    return {f"hidden_states[{place}]": KNOWN.translate(view.lang) for place in equal}
 
 
 STEP = Step(
@@ -28,7 +28,7 @@ STEP = Step(
     ),
     layer="SimpleRNN(3, return_sequences=True)",
     commands=(COMMAND,),
-    observe=runs(COMMAND, remarks=remarks),
+    observe=observe_runs(COMMAND, remarks=remarks),
     notice=Text(
         "still one tensor, but with a time axis: one row per time step.",
         "여전히 텐서 하나이지만 시점 축이 생겼습니다. 한 행이 한 시점입니다.",

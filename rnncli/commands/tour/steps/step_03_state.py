@@ -1,6 +1,6 @@
 """SimpleRNN with return_state."""
 
-from rnncli.commands.tour.lesson import Step, Text, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs
 
 COMMAND = "rnncli run -l simple_rnn --return-state --seed 7"
 
@@ -13,7 +13,7 @@ STEP = Step(
     ),
     layer="SimpleRNN(3, return_state=True)",
     commands=(COMMAND,),
-    observe=runs(COMMAND),
+    observe=observe_runs(COMMAND),
     notice=Text(
         "the same numbers twice: the output of a SimpleRNN is its hidden state. The option becomes useful "
         "together with return_sequences (step 4) and with LSTM (step 5).",

@@ -1,6 +1,6 @@
 """SimpleRNN with return_sequences and return_state together."""
 
-from rnncli.commands.tour.lesson import Step, Text, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs
 
 COMMAND = "rnncli run -l simple_rnn --return-sequences --return-state --seed 7"
 
@@ -12,7 +12,7 @@ STEP = Step(
     ),
     layer="SimpleRNN(3, return_sequences=True, return_state=True)",
     commands=(COMMAND,),
-    observe=runs(COMMAND),
+    observe=observe_runs(COMMAND),
     notice=Text(
         "the second tensor is the last row of the first.",
         "두 번째 텐서는 첫 번째 텐서의 마지막 행과 같습니다.",

@@ -1,6 +1,6 @@
 """LSTM with return_state: two states."""
 
-from rnncli.commands.tour.lesson import Step, Text, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs
 
 COMMAND = "rnncli run -l lstm --return-state --seed 7"
 
@@ -14,7 +14,7 @@ STEP = Step(
     ),
     layer="LSTM(3, return_state=True)",
     commands=(COMMAND,),
-    observe=runs(COMMAND),
+    observe=observe_runs(COMMAND),
     notice=Text(
         "three tensors, always in this order: output, last hidden state, last cell state. The first two "
         "are the same numbers; the cell state is not part of the output.",

@@ -1,6 +1,6 @@
 """LSTM with return_sequences and return_state."""
 
-from rnncli.commands.tour.lesson import Step, Text, runs
+from rnncli.commands.tour.lesson import Step, Text, observe_runs
 
 COMMAND = "rnncli run -l lstm --return-sequences --return-state --seed 7"
 
@@ -12,7 +12,7 @@ STEP = Step(
     ),
     layer="LSTM(3, return_sequences=True, return_state=True)",
     commands=(COMMAND,),
-    observe=runs(COMMAND),
+    observe=observe_runs(COMMAND),
     notice=Text(
         "the last hidden state is the last row again. return_sequences affects the hidden state only: the "
         "cell state comes for the last time step alone.",

@@ -1,6 +1,6 @@
 """The gates of an LSTM, from its trace."""
 
-from rnncli.commands.tour.lesson import Step, Text, traces
+from rnncli.commands.tour.lesson import Step, Text, observe_trace
 
 COMMAND = "rnncli trace -l lstm --unit 0 --seed 7"
 
@@ -18,7 +18,7 @@ STEP = Step(
     ),
     layer="LSTM(3)",
     commands=(COMMAND,),
-    observe=traces(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
+    observe=observe_trace(COMMAND, ("input", "forget", "candidate", "output"), ("cell", "hidden")),
     notice=Text(
         "at t=3, {forget} * {before} + {input} * {candidate} = {cell}. Each unit has its own gates; this "
         "is unit 0.",

@@ -1,6 +1,6 @@
 """The gates of a GRU."""
 
-from rnncli.commands.tour.lesson import Step, Text, traces
+from rnncli.commands.tour.lesson import Step, Text, observe_trace
 
 COMMAND = "rnncli trace -l gru --unit 0 --seed 7"
 
@@ -16,7 +16,7 @@ STEP = Step(
     ),
     layer="GRU(3)",
     commands=(COMMAND,),
-    observe=traces(COMMAND, ("update", "reset", "candidate"), ("hidden",)),
+    observe=observe_trace(COMMAND, ("update", "reset", "candidate"), ("hidden",)),
     notice=Text(
         "at t=3, {update} * {before} + (1 - {update}) * {candidate} = {hidden}. One gate does the work of "
         "the LSTM's forget and input.",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
+from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.renderers.page import View
 
 COMMANDS = (
@@ -15,14 +15,14 @@ SAME = Text("<- the same numbers", "<- 같은 값")
 
 def observe(view: View) -> Observation:
     """Run both; return one line per time step, and the largest difference."""
-    results = [run(line) for line in COMMANDS]
+    results = [run_line(line) for line in COMMANDS]
     after, before = (result.outputs[0].values[0] for result in results)
-    texts = zip(drawing.number_texts(after, view), drawing.number_texts(before, view), strict=True)
+    texts = zip(drawing.format_rows(after, view), drawing.format_rows(before, view), strict=True)
     rows = [
         (
             f"t={time}",
             *(f"{text}  " for text in pair),
-            SAME.translated(view.lang) if (after[time] == before[time]).all() else "",
+            SAME.translate(view.lang) if (after[time] == before[time]).all() else "",
         )
         for time, pair in enumerate(texts)
     ]
@@ -31,7 +31,7 @@ def observe(view: View) -> Observation:
         "two": str(results[0].weights["bias"].shape),
         "one": str(results[1].weights["bias"].shape),
     }
-    table = drawing.grid(("", "reset_after=True", "reset_after=False", ""), rows, right=False)
+    table = drawing.draw_grid(("", "reset_after=True", "reset_after=False", ""), rows, right=False)
     return Observation((table,), tuple(result.outputs for result in results), facts)
 
 

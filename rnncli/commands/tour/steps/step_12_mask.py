@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
+from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.renderers.page import View
 from rnncli.result import STATUSES, Result
 
@@ -17,13 +17,13 @@ def remarks(result: Result, view: View) -> Mapping[str, str]:
     """Mark the rows of the steps that the trace says were held."""
     loop = result.trace[0]
     held = loop.times[loop.status[0] == STATUSES.index("held")]
-    return {f"hidden_states[{time}]": HELD.translated(view.lang) for time in held}
+    return {f"hidden_states[{time}]": HELD.translate(view.lang) for time in held}
 
 
 def observe(view: View) -> Observation:
     """Run the layer with the mask, and trace it."""
-    result = run(COMMAND, traced=True)
-    return Observation(drawing.tensors(result, view, remarks(result, view)), (result.outputs,))
+    result = run_line(COMMAND, traced=True)
+    return Observation(drawing.draw_tensors(result, view, remarks(result, view)), (result.outputs,))
 
 
 STEP = Step(

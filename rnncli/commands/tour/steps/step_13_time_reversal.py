@@ -2,7 +2,7 @@
 
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
+from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.renderers.page import View, line
 from rnncli.renderers.wording import say
 
@@ -17,21 +17,23 @@ STATE = Text("<- the backward state", "<- 역방향 상태")
 
 def observe(view: View) -> Observation:
     """Run both; return one line per row, and mark the row that equals the backward state."""
-    alone, both = (run(line) for line in COMMANDS)
+    alone, both = (run_line(line) for line in COMMANDS)
     lone, output, state = alone.outputs[0], both.outputs[0], both.outputs[-1].values[0]
     half = output.values[0, :, drawing.forward_units(both) :]
-    texts = drawing.number_texts([*lone.values[0], *half], view)
+    texts = drawing.format_rows([*lone.values[0], *half], view)
     rows = [
         (
-            ROW.translated(view.lang).format(row),
+            ROW.translate(view.lang).format(row),
             f"t={time}  {texts[row]}{_mark(lone.values[0, row], state)}",
             f"t={row}  {texts[len(half) + row]}{_mark(half[row], state)}",
         )
         for row, time in enumerate(lone.time)
     ]
     headings = ("", "GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
-    legend = line(STATE.translated(view.lang), "dim")
-    return Observation((drawing.grid(headings, rows, right=False), legend), (alone.outputs, both.outputs))
+    legend = line(STATE.translate(view.lang), "dim")
+    return Observation(
+        (drawing.draw_grid(headings, rows, right=False), legend), (alone.outputs, both.outputs)
+    )
 
 
 def _mark(numbers: Array, state: Array) -> str:
@@ -39,7 +41,7 @@ def _mark(numbers: Array, state: Array) -> str:
 
 
 STEP = Step(
-    title=Text("which way the rows run", "행은 어느 방향인가"),
+    title=Text("the order of the rows", "행의 순서"),
     asks=Text(
         "A layer with go_backwards=True reads from the end too. An initializer with a seed of its own "
         "gives both layers below the same weights, so only the order of the rows differs.",

@@ -1,7 +1,7 @@
 """Initial states: from an encoder to a decoder."""
 
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run
+from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.layers import claims
 from rnncli.renderers.page import View
 from rnncli.result import Label, NamedTensor
@@ -14,9 +14,9 @@ COMMANDS = (
 
 def observe(view: View) -> Observation:
     """Run the encoder, give its states to the decoder, and trace from where the decoder starts."""
-    encoder = run(COMMANDS[0])
+    encoder = run_line(COMMANDS[0])
     states = encoder.outputs[1:]
-    decoder = run(COMMANDS[1], tuple(state.values for state in states), traced=True)
+    decoder = run_line(COMMANDS[1], tuple(state.values for state in states), traced=True)
     given = [state._replace(label=_label(f"encoder/{state.name}"), equals=()) for state in states]
     start = decoder.trace[0].start
     begun = [
@@ -29,7 +29,7 @@ def observe(view: View) -> Observation:
     )
     begun = [one._replace(equals=equal[one.name]) for one in begun]
     rows = [one._replace(label=_label(f"decoder/{one.name}"), equals=()) for one in decoder.outputs]
-    parts = drawing.table((*given, *begun, *rows), view)
+    parts = drawing.draw_table((*given, *begun, *rows), view)
     return Observation(parts, (encoder.outputs, decoder.outputs))
 
 

@@ -15,13 +15,10 @@ SHOWN = (0, 5, 10, 15, 20, 25, 29)
 
 def observe(view: View) -> Observation:
     """Compute the norms of all three layers; return one line for some of the time steps."""
-    from rnncli.cli.command_line import CommandLine
-    from rnncli.compute import run
-
-    norms = {}
-    for word, name in LAYERS.items():
-        case = CommandLine.parse(f"rnncli run -l {word} --input-shape 1,30,4 --seed 7").case()
-        norms[name] = jacobians.norms(case, run(case, "numpy").weights)
+    norms = {
+        name: jacobians.measure_norms(f"rnncli run -l {word} --input-shape 1,30,4 --seed 7")
+        for word, name in LAYERS.items()
+    }
     logs = [math.log10(value) for values in norms.values() for value in values]
     low, high = min(logs), max(logs)
     rows = [
@@ -39,7 +36,7 @@ def observe(view: View) -> Observation:
         for name, values in norms.items()
     )
     facts = {name: small(values[0] / values[-1]) for name, values in norms.items()}
-    return Observation((drawing.grid(("", *LAYERS.values()), rows),), (outputs,), facts)
+    return Observation((drawing.draw_grid(("", *LAYERS.values()), rows),), (outputs,), facts)
 
 
 STEP = Step(
