@@ -128,7 +128,7 @@ WORDS: dict[str, dict[str, str]] = {
         "keys answered": "Enter next, b back, q quit",
         "keys more": "Enter more, b back, q quit",
         "go on": "Now try the exercises: rnncli tour --exercise 1",
-        "answer it": "To check your answer, put it in this command:",
+        "answer it": "To check your answer, write it after --answer:",
         "right": "Right.",
         "wrong": "{answer} is not right.",
         # meanings, by the name of the tensor
@@ -266,7 +266,7 @@ WORDS: dict[str, dict[str, str]] = {
         "keys answered": "Enter 다음, b 이전, q 끝내기",
         "keys more": "Enter 더 보기, b 이전, q 끝내기",
         "go on": "이제 연습 문제를 풀어 보세요: rnncli tour --exercise 1",
-        "answer it": "답을 확인하려면 다음 명령에 넣으세요.",
+        "answer it": "답을 확인하려면 --answer 뒤에 써넣으세요.",
         "right": "맞았습니다.",
         "wrong": "{answer}: 틀렸습니다.",
         "hidden_state": "마지막 시점의 은닉 상태",
