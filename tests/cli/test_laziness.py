@@ -13,7 +13,7 @@ from rnncli.__main__ import SOON
 
 
 @pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv", "markdown", "html", "svg"])
-@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace", "samples", "engines"])
+@pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace", "samples", "engines", "tour"])
 def test_no_command_loads_a_framework(command: str, format: str) -> None:
     assert not HEAVY & loaded_by(command, "-f", format)
 

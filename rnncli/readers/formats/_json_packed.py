@@ -126,7 +126,7 @@ class _Lists:
             comma = data.find(b",", begun + AT_ONCE, end)
             last = comma < 0
             text = data[begun + 1 : end if last else comma]
-            numbers = needed("orjson", "JSON").loads(b"[%s]" % text)
+            numbers = import_package("orjson", "JSON").loads(b"[%s]" % text)
             if not numbers:
                 raise ValueError
             self._add([numbers])

@@ -1,0 +1,59 @@
+"""A command line as text, parsed by the command's own flags: what `rnncli run -l lstm --seed 7` asks."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Case
+
+Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, Shown)
+
+
+class CommandLine(NamedTuple):
+    """A parsed command line.  command: `run`, `trace`, ...  values: of every flag, by its name in Python."""
+
+    command: str
+    values: dict[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> CommandLine:
+        """Parse `rnncli COMMAND ...`, as a shell splits it.  Raises UsageError for an unknown flag."""
+        from rnncli.cli import app
+
+        _, command, *words = shlex.split(text.replace("\\\n", " "))  # shlex would keep the line break
+        context = app.load(command).make_context(command, words)
+        return cls(command, {name: _without_empty(value) for name, value in context.params.items()})
+
+    def group(self, kind: type[Group]) -> Group:
+        """Return the flags of one group; a flag that the command lacks has its default."""
+        return kind(**{name: self.values[name] for name in kind._fields if name in self.values})
+
+    def case(self, initial_state: tuple[Array, ...] | None = None) -> Case:
+        """Build the requested experiment; without an input it is the sample, and stdin is never read.
+
+        initial_state: replaces the file that --initial-state names.
+        """
+        from rnncli.cli import request
+        from rnncli.cli.sources import SAMPLE
+        from rnncli.readers import samples
+
+        input, run = self.group(InputFlags), self.group(RunFlags)
+        if input.input is None and input.input_shape is None:
+            input = input._replace(input=str(samples.path(samples.get(SAMPLE))))
+        if initial_state is not None:
+            run = run._replace(initial_state=None)
+        shown = self.group(Shown)
+        case, _ = request.case(
+            input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
+        )
+        return case if initial_state is None else replace(case, initial_state=initial_state)
+
+
+def _without_empty(value: Any) -> Any:
+    """Return a repeatable flag as a list, or None if it was not given."""
+    return (list(value) or None) if isinstance(value, tuple) else value

@@ -1,0 +1,129 @@
+"""Show pages in the terminal one at a time, and go where the reader's keys say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import typer
+
+from rnncli.cli import terminal
+
+NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
+INTERRUPT, ESCAPE = "\x03", "\x1b"
+CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
+"""Escape codes: clear the screen and go to its top; erase the line."""
+
+PROMPT = 2
+"""Lines that a prompt takes: an empty one and its own."""
+
+
+class Leaf(NamedTuple):
+    """One page.  text: what is read first.  answer: what the key `?` adds."""
+
+    text: str
+    answer: str
+
+
+class Prompts(NamedTuple):
+    """What stands below a page: the keys that work there.
+
+    page: all of them.  answered: after the answer.  more: while a part of a long page is hidden.
+    end: a last line, printed after the last page.
+    """
+
+    page: str
+    answered: str
+    more: str
+    end: str
+
+
+def is_possible() -> bool:
+    """Return whether keys can be read and pages shown: stdin and stdout are terminals that can erase."""
+    return (
+        sys.stdin is not None
+        and sys.stdin.isatty()
+        and terminal.is_watched()
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
+    """Show `count` pages; return when the reader quits or leaves the last one.
+
+    load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
+    """
+    keys, place = _Keys(), 0
+    while place < count:
+        moved = _page(load(place), prompts, keys)
+        if moved is None:
+            return
+        place = max(0, place + moved)
+    terminal.write(f"{prompts.end}\n")
+
+
+def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
+    """Show one page until a key leaves it; return by how many pages to move, None to quit."""
+    terminal.write(CLEAR)
+    parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)
+    for part in parts[:-1]:
+        terminal.write(part)
+        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.more)
+        if key not in NEXT:
+            return -1 if key in BACK else None
+    terminal.write(parts[-1])
+    key = keys.one_of((*NEXT, *BACK, *QUIT, *ANSWER), prompts.page)
+    if key in ANSWER:
+        terminal.write(leaf.answer)
+        key = keys.one_of((*NEXT, *BACK, *QUIT), prompts.answered)
+    return 1 if key in NEXT else -1 if key in BACK else None
+
+
+def split_page(text: str, height: int) -> list[str]:
+    """Split a page that is taller than the terminal at its last empty line that fits.
+
+    height: lines that the terminal has for it.  The empty line is left out: a prompt is shown there.
+    """
+    lines = text.splitlines(keepends=True)
+    parts: list[str] = []
+    while len(lines) > height > 0:
+        empty = next((place for place in range(height, 0, -1) if not lines[place].strip()), None)
+        end = height if empty is None else empty
+        parts.append("".join(lines[:end]))
+        lines = lines[end if empty is None else end + 1 :]
+    return [*parts, "".join(lines)]
+
+
+class _Keys:
+    """The keys pressed; several may arrive at once."""
+
+    def __init__(self) -> None:
+        self.waiting = ""
+
+    def one_of(self, wanted: tuple[str, ...], prompt: str) -> str:
+        """Show the prompt, return the next key that is wanted, and erase the prompt."""
+        terminal.write(f"\n{prompt}")
+        try:
+            while (key := self._next()) not in wanted:
+                pass
+        finally:
+            terminal.write(ERASE)
+        return key
+
+    def _next(self) -> str:
+        """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
+        if not self.waiting:
+            try:
+                self.waiting = typer.getchar()
+            except EOFError:
+                self.waiting = QUIT[0]
+            if len(self.waiting) > 1 and self.waiting[0] == ESCAPE:
+                self.waiting = ""
+                return ""
+        key, self.waiting = self.waiting[0], self.waiting[1:]
+        if key == INTERRUPT:
+            raise KeyboardInterrupt
+        return key

@@ -1,0 +1,119 @@
+"""`rnncli tour`: the lesson, page by page in a terminal, or printed; and its exercises."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rnncli.case import HIGHEST_SEED
+from rnncli.cli.flags import OutputFlags
+from rnncli.errors import UsageError
+
+SECTION = "Look around"
+SUMMARY = "The lesson: what recurrent layers return, step by step."
+EXAMPLES = """\
+rnncli tour
+rnncli tour --step 8
+rnncli tour --plain --lang ko
+rnncli tour --exercise 1 --seed 3
+rnncli tour --exercise 1 --seed 3 --answer 't=0'
+"""
+
+WIDTH = 80
+"""Width of the lesson, in a narrower terminal that of the terminal: long lines are hard to read."""
+
+
+def _flag(name: str, metavar: str | None, help: str, **more: Any) -> Any:
+    return typer.Option(
+        name, metavar=metavar, help=help, rich_help_panel="Options", show_default=False, **more
+    )
+
+
+def tour(
+    output: OutputFlags,
+    step: Annotated[int | None, _flag("--step", "N", "Show only this step, with its answer.")] = None,
+    plain: Annotated[bool, _flag("--plain", None, "Print every step, with its answer.")] = False,
+    exercise: Annotated[int | None, _flag("--exercise", "N", "Show an exercise instead.")] = None,
+    seed: Annotated[
+        int | None,
+        _flag("--seed", "N", "--exercise: its numbers (default: random, printed).", min=0, max=HIGHEST_SEED),
+    ] = None,
+    answer: Annotated[
+        str | None, _flag("--answer", "TEXT", "--exercise: check this answer; exit 1 if it is wrong.")
+    ] = None,
+) -> None:
+    """The lesson: what recurrent layers return, step by step.
+
+    In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
+    """
+    from rnncli.cli import reader
+    from rnncli.cli.output import delivery, format_of, is_stdout
+    from rnncli.commands.tour import lesson
+    from rnncli.commands.tour.answer import TourAnswer
+
+    _demand_sense(step, plain=plain, exercise=exercise, seed=seed, answer=answer)
+    table = format_of(output) == "table"
+    deliver = delivery(_limit_width(output) if table else output)
+    if exercise is not None:
+        from rnncli.commands.tour import exam
+
+        deliver(exam.examine(exercise, seed, answer, _lang(output)))
+    elif step is not None:
+        deliver(TourAnswer((lesson.load_step(step),)))
+    elif table and not plain and is_stdout(output.output) and reader.is_possible():
+        _read(output)
+    else:
+        deliver(TourAnswer(lesson.load_steps()))
+
+
+def _demand_sense(
+    step: int | None, *, plain: bool, exercise: int | None, seed: int | None, answer: str | None
+) -> None:
+    """Raise UsageError for flags that do not go together."""
+    if exercise is not None and (step is not None or plain):
+        other = "--plain" if step is None else f"--step {step}"
+        raise UsageError(f"{other} and --exercise {exercise} ask for different things.", "Leave one out.")
+    for name, value in (("--seed", seed), ("--answer", answer)):
+        if value is not None and exercise is None:
+            raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
+    if answer is not None and seed is None:
+        raise UsageError(
+            "--answer needs --seed: each seed gives the exercise its own numbers.",
+            f"Take the seed that rnncli tour --exercise {exercise} printed.",
+        )
+
+
+def _limit_width(output: OutputFlags) -> OutputFlags:
+    """Return the flags with a width that is good to read, unless they give one."""
+    from rnncli.cli.output import is_stdout, view_of
+
+    shown = view_of(output, "table").width if is_stdout(output.output) else None
+    return output._replace(width=output.width or min(shown or WIDTH, WIDTH))
+
+
+def _lang(output: OutputFlags) -> str:
+    from rnncli.cli.output import format_of, view_of
+
+    return view_of(output, format_of(output)).lang
+
+
+def _read(output: OutputFlags) -> None:
+    """Show the steps page by page; each is computed when it is reached."""
+    from rnncli.cli import reader
+    from rnncli.cli.output import view_of
+    from rnncli.commands.tour import lesson
+    from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
+    from rnncli.renderers import formats
+    from rnncli.renderers.wording import say
+
+    def load(place: int) -> reader.Leaf:
+        view = view_of(_limit_width(output), "table")
+        texts = (
+            formats.render(TourAnswer((steps[place],), shown), "table", view) for shown in (QUESTION, ANSWER)
+        )
+        return reader.Leaf(*map(str, texts))
+
+    steps, lang = lesson.load_steps(), _lang(output)
+    prompts = reader.Prompts(*(say(key, lang) for key in ("keys", "keys answered", "keys more", "go on")))
+    reader.read(len(steps), load, prompts)

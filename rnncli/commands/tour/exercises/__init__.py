@@ -1,0 +1,1 @@
+"""The exercises, one file each, found and ordered by the number in its name."""

@@ -1,0 +1,87 @@
+"""How strongly the last hidden state depends on each input, by the chain rule over the steps of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rnncli.case import Array, Case
+
+STEP = 1e-6
+"""Half the distance of the two points of a central difference in float64; its error is about 1e-10."""
+
+
+def measure_norms(line: str) -> Array:
+    """Return the Frobenius norm of d(last hidden state)/d(input at t), for each t, (timesteps,) of float64.
+
+    line: a command such as `rnncli run -l lstm --input-shape 1,30,4 --seed 7`, with one layer.
+    """
+    from rnncli import compute
+    from rnncli.cli.command_line import CommandLine
+
+    case = CommandLine.parse(line).case()
+    return chain_norms(case, compute.run(case, "numpy").weights)
+
+
+def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
+    """Return the same for a case with one layer and one sequence.
+
+    The Jacobian of every single step is measured in float64 by central differences; multiplying them keeps
+    the relative precision of norms that vanish.
+    """
+    import numpy as np
+
+    layer: Any = case.stack.layers[0]
+    wide = {name: values.astype(np.float64) for name, values in weights.items()}
+    inputs = case.inputs[0].astype(np.float64)
+    states = [_flat(layer.cell.start(1, np.float64))]
+    with np.errstate(all="ignore"):
+        for x in inputs:
+            states.append(_after(layer.cell, wide, x[None], states[-1]))
+        found = []
+        row = np.eye(layer.cell.units, states[0].shape[-1])  # hidden comes first in a state
+        for x, state in zip(inputs[::-1], states[-2::-1], strict=True):
+            found.append(np.linalg.norm(row @ _jacobian(_of_input(layer.cell, wide, state), x)))
+            row = row @ _jacobian(_of_state(layer.cell, wide, x), state[0])
+    return np.array(found[::-1])
+
+
+def _flat(state: Any) -> Array:
+    """Return the parts of a state side by side, (batch, all units)."""
+    import numpy as np
+
+    return np.concatenate(list(state), axis=-1)
+
+
+def _after(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
+    """Return the states after one step.  inputs: (batch, features).  states: (batch, all units)."""
+    import numpy as np
+
+    parts = np.split(states, states.shape[-1] // cell.units, axis=-1)
+    projected = cell.project(inputs, weights, cell.no_dropout())
+    state, _ = cell.step(projected, cell.pack(tuple(parts)), weights, cell.no_dropout())
+    return _flat(state)
+
+
+def _of_input(cell: Any, weights: Mapping[str, Array], state: Array) -> Callable[[Array], Array]:
+    return lambda inputs: _after(cell, weights, inputs, state.repeat(len(inputs), axis=0))
+
+
+def _of_state(cell: Any, weights: Mapping[str, Array], x: Array) -> Callable[[Array], Array]:
+    return lambda states: _after(cell, weights, x[None].repeat(len(states), axis=0), states)
+
+
+def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:
+    """Return d(function)/d(point), (outputs, inputs).  function: from (batch, inputs) to (batch, outputs)."""
+    import numpy as np
+
+    moves = STEP * np.eye(len(point))
+    return (function(point + moves) - function(point - moves)).T / (2 * STEP)
+
+
+def find_vanished(norms: Array) -> int | None:
+    """Return the last step of those at the start whose norms are all below 1/1000 of the last norm."""
+    import numpy as np
+
+    above = np.flatnonzero(norms >= norms[-1] / 1000)
+    return int(above[0]) - 1 if above[0] else None

@@ -1,0 +1,233 @@
+"""The exercises: solved here from what they print, as a student would, or by Keras."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import pytest
+from command import HEAVY, Run, loaded_by
+from looks import columns_of, drawn, matches_golden
+
+from rnncli.commands.tour import numbering
+from rnncli.commands.tour.exam import FOLDER, ExamAnswer
+from rnncli.commands.tour.grading import Count, Decimal, Letters, Rows, Sizes
+from rnncli.renderers.page import View
+
+NUMBERS = list(numbering.stems(FOLDER))
+SEEDS = range(20)
+ALL = [(number, seed) for number in NUMBERS for seed in SEEDS]
+
+
+def document(number: int, seed: int) -> dict[str, Any]:
+    """Return the exercise as it is printed, without its answer."""
+    return ExamAnswer(number, seed).document(View())
+
+
+def expression_of(printed: dict[str, Any]) -> str:
+    return re.findall(r"\n  (.*)\n?", printed["task"])[0]  # type: ignore[no-any-return]
+
+
+def table_of(printed: dict[str, Any]) -> list[list[str]]:
+    return printed["tables"][0]["rows"]  # type: ignore[no-any-return]
+
+
+def equal_row(printed: dict[str, Any]) -> str:
+    return "0" if "the backward state" in printed["task"] else str(len(table_of(printed)) - 1)
+
+
+def output_shape(printed: dict[str, Any]) -> str:
+    sizes = eval(re.findall(r"shape (\(.*?\))", printed["task"])[0])
+    shapes = keras_layer(printed).compute_output_shape(sizes)
+    return str(tuple(shapes[0] if isinstance(shapes[0], (tuple, list)) else shapes))
+
+
+def parameters(printed: dict[str, Any]) -> str:
+    layer = keras_layer(printed)
+    layer.build((None, None, int(re.findall(r"(\d+) features", printed["task"])[0])))
+    return str(layer.count_params())
+
+
+def keras_layer(printed: dict[str, Any]) -> Any:
+    import keras
+
+    return eval(expression_of(printed), {name: getattr(keras.layers, name) for name in LAYERS})
+
+
+LAYERS = ("SimpleRNN", "LSTM", "GRU", "Bidirectional")
+
+
+def held_rows(printed: dict[str, Any]) -> str:
+    rows = [row[1] for row in table_of(printed)]
+    return ", ".join(str(time) for time in range(1, len(rows)) if rows[time] == rows[time - 1])
+
+
+def forget_gate(printed: dict[str, Any]) -> str:
+    before, after = ([float(text) for text in row[1:]] for row in table_of(printed))
+    return f"{(after[2] - after[0] * after[1]) / before[2]:.2f}"
+
+
+def run_before(printed: dict[str, Any]) -> str:
+    return next(letter for letter, bias, _ in table_of(printed) if bias.endswith(",)"))
+
+
+def last_vanished(printed: dict[str, Any]) -> str:
+    cells = [text.split() for row in table_of(printed) for text in row]
+    norms = {int(time.removeprefix("t=")): float(norm) for time, norm in cells}
+    limit = norms[max(norms)] / 1000
+    return str(next(time for time in sorted(norms) if norms[time] >= limit) - 1)
+
+
+def decoder_state(printed: dict[str, Any]) -> str:
+    rows: dict[str, list[str]] = {}
+    for letter, _, values in table_of(printed):
+        rows.setdefault(letter or list(rows)[-1], []).append(values)
+    ends = {max(rows.values(), key=len)[-1]}
+    states = {letter: values[0] for letter, values in rows.items() if len(values) == 1}
+    return ", ".join(sorted(states, key=lambda letter: states[letter] not in ends))
+
+
+def after_first_call(printed: dict[str, Any]) -> str:
+    count = re.findall(r"the first (\d+) time steps", printed["task"])[0]
+    return f"row {int(count) - 1}"
+
+
+SOLVERS = (
+    equal_row, output_shape, parameters, held_rows, forget_gate, run_before, last_vanished, decoder_state,
+    after_first_call,
+)  # fmt: skip
+
+
+def solved(number: int, seed: int) -> str:
+    return SOLVERS[number - 1](document(number, seed))
+
+
+@pytest.mark.parametrize(("number", "seed"), ALL)
+def test_the_right_answer_is_accepted(number: int, seed: int) -> None:
+    assert ExamAnswer(number, seed).exercise(View()).key.accepts(solved(number, seed))
+
+
+@pytest.mark.parametrize(("number", "seed"), ALL)
+def test_other_answers_are_not_accepted(number: int, seed: int) -> None:
+    key, right = ExamAnswer(number, seed).exercise(View()).key, solved(number, seed)
+    for wrong in ("", "x", "999", "1e999", f"{right}, 77", "D", f"{right}Q", "nan", "[:, , ]"):
+        if not (wrong.endswith("Q") and not isinstance(key, Letters)):
+            assert not key.accepts(wrong), wrong
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_same_seed_gives_the_same_task(number: int) -> None:
+    tasks = [json.dumps(document(number, seed)) for seed in SEEDS]
+    assert tasks[:3] == [json.dumps(document(number, seed)) for seed in SEEDS[:3]]
+    contents = {json.dumps({**json.loads(task), "seed": None}) for task in tasks}
+    assert len(contents) > 15
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_answer_depends_on_the_seed(number: int) -> None:
+    assert len({solved(number, seed) for seed in SEEDS}) > 1
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_answer_is_in_neither_the_document_nor_the_command(number: int) -> None:
+    for seed in SEEDS:
+        exercise = ExamAnswer(number, seed).exercise(View())
+        assert not exercise.key.accepts(exercise.form)
+    assert not {"answer", "right", "key", "hint"} & set(document(number, 1))
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
+    text = drawn(ExamAnswer(number, 3), width=80, lang=lang)
+    assert matches_golden("tour", f"exercise_{number}_80_{lang}.txt", text)
+    assert all(columns_of(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_exercises_are_translated(number: int) -> None:
+    exercise = ExamAnswer(number, 3).exercise(View())
+    for text in (exercise.task, exercise.hint, numbering.load(FOLDER, number).TITLE):
+        assert re.search(r"[가-힣]", text.ko)
+        assert not re.search(r"[가-힣]", text.en)
+        assert not re.search(
+            r"[{}]", text.translate("en", exercise.facts) + text.translate("ko", exercise.facts)
+        )
+
+
+def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
+    """The row holds the state for other weights and inputs too."""
+    import numpy as np
+
+    for seed in SEEDS[:6]:
+        printed = document(1, seed)
+        layer = keras_layer(printed)
+        inputs = np.random.default_rng(0).normal(size=(1, len(table_of(printed)), 3))
+        rows, *states = map(np.asarray, layer(inputs.astype("float32")))
+        backward = "the backward state" in printed["task"]
+        state = states[len(states) // 2] if backward else states[0]
+        row = rows[0, int(solved(1, seed))]
+        half = row if row.size == 2 else row[2:] if backward else row[:2]
+        np.testing.assert_array_equal(half, state[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        (Sizes((1, 3)), ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"], ["(3, 1)", "1", "13"]),
+        (Sizes((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
+        (
+            Rows(frozenset({0}), 4),
+            ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]"],
+            ["1", "-1", "4", "0.5", "zero"],
+        ),
+        (Rows(frozenset({2, 3}), 4), ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}"], ["2", "2, 3, 1", ""]),
+        (Count(1536), ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"], ["1535", "1, 536", "1 536 2"]),
+        (Decimal(0.42, 0.01), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "0.42 0.42", "42"]),
+        (Letters("BA"), ["B, A", "[B, A]", "ba", "B A"], ["A, B", "B", "BAC", ""]),
+    ],
+)  # fmt: skip
+def test_forms_of_an_answer(key: Any, right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right if not key.accepts(text)] == []
+    assert [text for text in wrong if key.accepts(text)] == []
+
+
+def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
+    right = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", solved(3, 5))
+    assert (right.returncode, right.stdout, right.stderr) == (0, "Right.\n", "")
+    wrong = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", "12")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("rnncli: 12 is not right.\nEach gate has a kernel")
+
+
+def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
+    flags = ("tour", "--exercise", "3", "--seed", "5", "--answer")
+    assert rnncli(*flags, solved(3, 5), "--lang", "ko").stdout == "맞았습니다.\n"
+    assert "틀렸습니다.\n게이트마다" in rnncli(*flags, "12", "--lang", "ko").stderr
+    verdict = json.loads(rnncli(*flags, solved(3, 5), "-f", "json").stdout)
+    assert verdict["right"] is True
+
+
+def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
+    """Without a seed one is drawn and printed."""
+    printed = shell("rnncli tour --exercise 2").stdout
+    command = printed.splitlines()[-1]
+    assert re.fullmatch(r"rnncli tour --exercise 2 --seed \d+ --answer '\(1, 3\)'", command)
+    assert shell(command).returncode == 1
+    seed = int(command.split()[5])
+    assert shell(command.replace("(1, 3)", solved(2, seed))).stdout == "Right.\n"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_exercise_loads_no_framework(number: int) -> None:
+    assert not HEAVY & loaded_by("tour", "--exercise", str(number), "--seed", "1")
+
+
+def test_norms_of_exercise_7_are_far_from_the_limit() -> None:
+    for seed in SEEDS:
+        cells = [text.split() for row in table_of(document(7, seed)) for text in row]
+        norms = [float(norm) for _, norm in cells]
+        limit = float(dict(cells)["t=19"]) / 1000  # type: ignore[arg-type]
+        assert all(abs(math.log(norm / limit)) > 0.1 for norm in norms)

@@ -1,0 +1,319 @@
+"""The lesson: every command that it shows gives the numbers that it shows, and what it says is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import HEAVY, Run, loaded_by
+from looks import columns_of, drawn, matches_golden
+
+from rnncli.addresses import label
+from rnncli.commands.tour import drawing, lesson
+from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
+from rnncli.commands.tour.lesson import Text
+from rnncli.renderers.page import View
+from rnncli.result import NamedTensor
+
+STEPS = [one.number for one in lesson.load_steps()]
+HANGUL = re.compile(r"[가-힣]")
+VIEW = View(width=80)
+
+
+def seen(number: int, view: View = VIEW) -> lesson.Observation:
+    return lesson.load_step(number).step.observe(view)
+
+
+def page(number: int, **view: Any) -> str:
+    return drawn(TourAnswer((lesson.load_step(number),)), **{"width": 80, **view})
+
+
+def texts(number: int) -> list[Text]:
+    return [part for part in lesson.load_step(number).step if isinstance(part, Text)]
+
+
+def words_of(command: str) -> list[str]:
+    return shlex.split(command.replace("\\\n", " "))[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        ("tour_80.txt", {}),
+        ("tour_80_ko.txt", {"lang": "ko"}),
+        ("tour_80_ascii.txt", {"ascii": True}),
+        ("tour_80_color.txt", {"color": True}),
+    ],
+)
+def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
+    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view})
+    assert matches_golden("tour", name, text)
+    assert all(columns_of(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("format", ["html", "markdown"])
+def test_a_step_in_other_formats(format: str) -> None:
+    step = TourAnswer((lesson.load_step(8),))
+    assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
+
+
+def test_steps_are_numbered_from_0_without_a_gap() -> None:
+    assert list(range(lesson.last_number() + 1)) == STEPS
+    assert STEPS[8] == 8  # the last step of the notebook
+
+
+@pytest.mark.parametrize("number", STEPS[1:-1])
+def test_each_command_returns_what_the_step_shows(number: int, rnncli: Run, tmp_path: Path) -> None:
+    commands, outputs = lesson.load_step(number).step.commands, seen(number).outputs
+    assert len(commands) == len(outputs)
+    for command, shown in zip(commands, outputs, strict=True):
+        words = words_of(command)
+        saved = "-o" in words
+        done = rnncli(*words, *([] if saved else ["-f", "json"]), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / words[-1]).read_text() if saved else done.stdout
+        printed = numbers_in(json.loads(text))
+        for tensor in shown:
+            np.testing.assert_array_equal(printed[tensor.name], at_unit(tensor, words), err_msg=tensor.name)
+
+
+def numbers_in(document: dict[str, Any]) -> dict[str, Any]:
+    """Return every array of a document of run or trace, by the name that the lesson gives it."""
+    if "trace" in document:
+        steps = document["trace"]
+        gates = {gate: [one["gates"][gate]["activation"] for one in steps] for gate in steps[0]["gates"]}
+        states = {state: [one["state"][state] for one in steps] for state in steps[0]["state"]}
+        found = {name: np.float32(values).swapaxes(0, 1) for name, values in (gates | states).items()}
+    elif "calls" in document:
+        found = {
+            f"call {place}/{one['name'].split('/')[-1]}": np.float32(one["values"])
+            for place, call in enumerate(document["calls"], 1)
+            for one in call["outputs"]
+        }
+    else:
+        found = {one["name"]: np.float32(one["values"]) for one in document["outputs"]}
+    return found
+
+
+def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
+    unit = int(words[words.index("--unit") + 1]) if "--unit" in words else None
+    return tensor.values if unit is None else tensor.values[..., unit : unit + 1]
+
+
+def test_the_sentence_is_the_sample(rnncli: Run) -> None:
+    (command,) = lesson.load_step(0).step.commands
+    printed = json.loads(rnncli(*words_of(command)).stdout)
+    np.testing.assert_array_equal(np.float32(printed), seen(0).outputs[0][0].values)
+
+
+def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
+    """Keras computes in float32, the lesson in float64."""
+    (command,) = lesson.load_step(STEPS[-1]).step.commands
+    layers = json.loads(rnncli(*words_of(command), "-f", "json").stdout)["layers"]
+    (shown,) = seen(STEPS[-1]).outputs
+    for layer, tensor in zip(layers, shown, strict=True):
+        (curve,) = (curve for curve in layer["curves"] if curve["part"] == "input")
+        assert layer["expression"].startswith(tensor.name.split("/")[0])
+        np.testing.assert_allclose(tensor.values, curve["norms"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("number", STEPS)
+def test_what_is_marked_as_equal_is_equal(number: int) -> None:
+    for outputs in seen(number).outputs:
+        by_name = {tensor.name: tensor for tensor in outputs}
+        for places in drawing.find_equal_rows(outputs):
+            rows = [row_at(by_name[place.name], place) for place in places]
+            assert len(rows) > 1
+            assert all(np.array_equal(row, rows[0]) for row in rows)
+
+
+def row_at(tensor: NamedTensor, place: drawing.RowPlace) -> Any:
+    rows = tensor.values[0] if place.row is None else tensor.values[0, place.row]
+    return rows[place.start : place.stop]
+
+
+@pytest.mark.parametrize(
+    ("number", "marks"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (6, 2), (7, 4), (8, 4), (12, 2), (13, 2)]
+)  # fmt: skip
+def test_how_many_rows_are_marked(number: int, marks: int) -> None:
+    body = page(number).split("\n\n")[-2]
+    assert sum("<-" in line and not line.startswith("<-") for line in body.splitlines()) == marks
+
+
+def test_nothing_is_marked_if_the_numbers_differ() -> None:
+    def tensor(name: str, shape: tuple[int, ...], *equals: str) -> NamedTensor:
+        axes = ("batch", "timesteps", "units") if len(shape) == 3 else ("batch", "units")
+        return NamedTensor(
+            label(name), axes, np.arange(np.prod(shape), dtype=np.float32).reshape(shape), equals
+        )
+
+    sequence = tensor("hidden_states", (1, 2, 3))
+    different = (sequence, tensor("last_hidden_state", (1, 3)))
+    claimed = (sequence, tensor("last_hidden_state", (1, 3), "hidden_states[:, -1, :]"))
+    assert drawing.find_equal_rows(different) == []
+    assert drawing.find_equal_rows(claimed) == [
+        [drawing.RowPlace("hidden_states", 1, 0, 3), drawing.RowPlace("last_hidden_state", None, 0, 3)]
+    ]
+
+
+def test_the_notebook_s_numbers_are_there() -> None:
+    """The numbers that the notebook prints for its last two steps."""
+    assert "0.6303 0.6303 0.6303  <- a" in page(7)
+    assert "0.7039 0.7039 0.7039  <- b" in page(7)
+    rows = re.findall(r"t=\d  (\d\.\d{4}) \1 \1", page(8))
+    assert rows == ["0.3591", "0.5511", "0.5912", "0.6303", "0.7039", "0.5886", "0.3952", "0.2194"]
+
+
+def test_the_equation_of_a_gate_holds_for_the_numbers_shown() -> None:
+    facts = {name: float(text) for name, text in seen(9).facts.items()}
+    cell = facts["forget"] * facts["before"] + facts["input"] * facts["candidate"]
+    assert cell == pytest.approx(facts["cell"], abs=2e-4)
+    assert facts["output"] * np.tanh(facts["cell"]) == pytest.approx(facts["hidden"], abs=2e-4)
+
+
+def test_the_equation_of_a_gru_holds_for_the_numbers_shown() -> None:
+    facts = {name: float(text) for name, text in seen(10).facts.items()}
+    hidden = facts["update"] * facts["before"] + (1 - facts["update"]) * facts["candidate"]
+    assert hidden == pytest.approx(facts["hidden"], abs=2e-4)
+
+
+def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
+    (after,), (before,) = seen(11).outputs
+    equal = (after.values == before.values).all(axis=-1)[0]
+    assert equal.tolist() == [True, False, False, False]
+    assert seen(11).facts["difference"] == f"{abs(after.values - before.values).max():.2f}"
+
+
+def test_held_rows_are_those_of_the_mask() -> None:
+    held = [line.split("t=")[1][0] for line in page(12).splitlines() if line.endswith("held")]
+    assert held == ["2", "3"]
+    values = seen(12).outputs[0][0].values[0]
+    assert np.array_equal(values[1], values[2])
+    assert np.array_equal(values[1], values[3])
+
+
+def test_rows_of_go_backwards_and_of_bidirectional_run_opposite_ways() -> None:
+    (alone,), (both, *_) = seen(13).outputs
+    np.testing.assert_array_equal(alone.values[0], both.values[0, ::-1, 3:])
+    assert list(alone.time) == [3, 2, 1, 0]
+
+
+def test_calls_differ_only_with_stateful() -> None:
+    without, stateful = ([tensor.values for tensor in outputs] for outputs in seen(14).outputs)
+    assert len(without) == len(stateful) == 3
+    assert np.array_equal(without[0], without[1])
+    assert np.array_equal(without[0], without[2])
+    assert np.array_equal(without[0], stateful[0])
+    assert not np.array_equal(stateful[0], stateful[1])
+    assert not np.array_equal(stateful[1], stateful[2])
+
+
+def test_the_decoder_starts_where_the_encoder_ended() -> None:
+    marked = re.findall(r"(\S+) +\(1, 3\) .*<- (\w)", page(15))
+    assert marked == [
+        ("encoder/last_hidden_state", "a"),
+        ("encoder/last_cell_state", "b"),
+        ("decoder/start_hidden", "a"),
+        ("decoder/start_cell", "b"),
+    ]
+
+
+@pytest.mark.parametrize("number", STEPS)
+def test_every_text_is_in_both_languages(number: int) -> None:
+    for text in texts(number):
+        assert HANGUL.search(text.ko)
+        assert not HANGUL.search(text.en)
+        assert set(re.findall(r"{\w+}", text.en)) == set(re.findall(r"{\w+}", text.ko))
+
+
+@pytest.mark.parametrize("number", STEPS)
+def test_no_text_has_a_gap(number: int) -> None:
+    assert not re.search(r"[{}]", page(number) + page(number, lang="ko"))
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("number", STEPS)
+def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
+    for command in lesson.load_step(number).step.commands:
+        assert f"\n{command}\n" in page(number, lang=lang)
+
+
+def test_parts_of_a_step() -> None:
+    one = (lesson.load_step(4),)
+    whole, question, answer = (drawn(TourAnswer(one, part), width=80) for part in ("whole", QUESTION, ANSWER))
+    assert whole == question + answer
+    assert answer.startswith("Answer: ")
+
+
+def test_document() -> None:
+    step = TourAnswer((lesson.load_step(4),)).document(View())["steps"][0]
+    assert list(step) == [
+        "number", "title", "asks", "expression", "commands", "notice", "question", "answer",
+    ]  # fmt: skip
+    assert step["commands"][0]["outputs"][1]["equals"] == ["hidden_states[:, -1, :]"]
+
+
+def test_records_and_tensors_name_the_step() -> None:
+    answer = TourAnswer((lesson.load_step(4), lesson.load_step(14)))
+    header, rows = answer.records(View())
+    assert header == ("step", "command", "name", "batch", "timestep", "unit", "value")
+    assert {row[0] for row in rows} == {4, 14}
+    assert list(answer.tensors())[:3] == [
+        "step 4/hidden_states", "step 4/last_hidden_state", "step 14/command 0/call 1/hidden_state",
+    ]  # fmt: skip
+
+
+def test_the_lesson_loads_no_framework() -> None:
+    assert not HEAVY & loaded_by("tour")
+
+
+def test_help_of_the_lesson_loads_none_of_it() -> None:
+    loaded = loaded_by("tour", "--help")
+    assert not {"numpy", "rich", "rnncli.commands.tour.lesson"} & loaded
+
+
+def test_a_pipe_gets_everything(rnncli: Run) -> None:
+    plain, piped = rnncli("tour", "--plain"), rnncli("tour")
+    assert plain.stdout == piped.stdout
+    assert plain.stdout.count("\nAnswer: ") == len(STEPS)
+    assert piped.stderr == ""
+
+
+def test_one_step(rnncli: Run) -> None:
+    assert rnncli("tour", "--step", "8", "--lang", "ko").stdout == page(8, lang="ko")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--step", "17"], "rnncli: --step 17: there is no such step.\nThe steps are 0 to 16.\n"),
+        (["--step", "-1"], "rnncli: --step -1: there is no such step.\nThe steps are 0 to 16.\n"),
+        (
+            ["--exercise", "0"],
+            "rnncli: --exercise 0: there is no such exercise.\nThe exercises are 1 to 9.\n",
+        ),
+        (["--answer", "3"], "rnncli: --answer needs --exercise.\nAdd --exercise 1.\n"),
+        (["--seed", "3"], "rnncli: --seed needs --exercise.\nAdd --exercise 1.\n"),
+        (
+            ["--exercise", "1", "--answer", "3"],
+            "rnncli: --answer needs --seed: each seed gives the exercise its own numbers.\n"
+            "Take the seed that rnncli tour --exercise 1 printed.\n",
+        ),
+        (
+            ["--exercise", "1", "--step", "2"],
+            "rnncli: --step 2 and --exercise 1 ask for different things.\nLeave one out.\n",
+        ),
+        (
+            ["--exercise", "1", "--plain"],
+            "rnncli: --plain and --exercise 1 ask for different things.\nLeave one out.\n",
+        ),
+    ],
+)
+def test_flags_that_make_no_sense(words: list[str], said: str, rnncli: Run) -> None:
+    done = rnncli("tour", *words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
