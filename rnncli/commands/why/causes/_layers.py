@@ -1,0 +1,47 @@
+"""Layer expressions for fixes, and what a layer's class says about shapes."""
+
+from __future__ import annotations
+
+from rnncli import specs
+from rnncli.case import Dimension, Shape
+from rnncli.commands.why.message import Message
+
+UNITS = 3
+"""Units of a layer if the message does not say; the default of --units."""
+
+SEQUENCE: Shape = ("batch", "timesteps", "features")
+"""The input of a recurrent layer, if the message does not say its sizes."""
+
+
+def written(name: str, units: int = UNITS, **options: object) -> str:
+    """Return `LSTM(3, return_sequences=True)`."""
+    return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
+
+
+def expression(message: Message, units: int = UNITS, **options: object) -> str:
+    """Return the layer that the message names, inside Bidirectional if it names one."""
+    own = written(message.layer, units, **options)
+    return f"Bidirectional({own})" if message.is_bidirectional else own
+
+
+def gates(name: str) -> int:
+    """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
+    width = specs.from_flags([written(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
+    return width if isinstance(width, int) else 1
+
+
+def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
+    """Return the shapes of the states of a layer, in Keras's order."""
+    stack = specs.from_flags([written(name, units)], {})
+    return tuple(info.shape for info in stack.states((batch, 1, 1)))
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return `hidden, cell` for LSTM, `hidden` for the others."""
+    stack = specs.from_flags([written(name, 1)], {})
+    return tuple(info.label.part for info in stack.states((1, 1, 1)))
+
+
+def sized(dimension: Dimension, name: str) -> Dimension:
+    """Return a size, or `name` if it is unknown."""
+    return name if dimension is None else dimension

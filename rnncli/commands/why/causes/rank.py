@@ -1,0 +1,286 @@
+"""Inputs with too few or too many axes."""
+
+from __future__ import annotations
+
+from math import prod
+
+from rnncli.case import Shape, format_shape
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, sized, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _rank(message: Message) -> Diagnosis | None:
+    expected, shape = message.number("expected"), message.shape("shape")
+    if expected == 2 and len(shape) == 3:
+        return _sequence_not_wanted(shape)
+    if expected != 3 or len(shape) != message.number("found") or len(shape) > 4:
+        return None
+    return {1: _one_axis, 2: _two_axes, 4: _four_axes}.get(len(shape), _one_axis)(message, shape)
+
+
+def _wants(shape: Shape) -> Bilingual:
+    got, count, axes = format_shape(shape), len(shape), "axis" if len(shape) == 1 else "axes"
+    return Bilingual(
+        f"A recurrent layer needs (batch, timesteps, features); it got {got}, {count} {axes}.",
+        f"순환층의 입력은 (batch, timesteps, features)인데 {got}, 축 {count}개를 받았습니다.",
+    )
+
+
+def _one_axis(message: Message, shape: Shape) -> Diagnosis:
+    size = sized(shape[0], "timesteps")
+    layer = (expression(message),)
+    fixes = (
+        Fix(_steps(size), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(_features(size), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
+        Fix(
+            Bilingual(f"{size} sequences of one number", f"숫자 하나짜리 시퀀스 {size}개"),
+            "x[:, None, None]",
+            layer,
+            (size, 1, 1),
+        ),
+    )
+    return Diagnosis(_wants(shape), fixes, _SERIES)
+
+
+def _two_axes(message: Message, shape: Shape) -> Diagnosis:
+    batch, size = sized(shape[0], "batch"), shape[1]
+    layer = (expression(message),)
+    series = (
+        Fix(_steps(size), "x[..., None]", layer, (batch, sized(size, "timesteps"), 1)),
+        Fix(_features(size), "x[:, None, :]", layer, (batch, 1, sized(size, "features"))),
+    )
+    if shape[0] is None:
+        return Diagnosis(_wants(shape), (_sequences_before(message, size), *series), _BETWEEN)
+    single = Fix(
+        Bilingual(
+            f"one sequence of {shape[0]} time steps, without the batch axis",
+            f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
+        ),
+        "x[None]",
+        layer,
+        (1, *shape),
+    )
+    return Diagnosis(_wants(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
+
+
+def _sequences_before(message: Message, size: object) -> Fix:
+    units = size if isinstance(size, int) else UNITS
+    before = written("LSTM", units, return_sequences=True)
+    if message.is_bidirectional and units % 2 == 0:
+        before = f"Bidirectional({written('LSTM', units // 2, return_sequences=True)})"
+    return Fix(
+        Bilingual(
+            f"the layer before is recurrent, with {units} outputs",
+            f"앞 층이 출력 {units}개인 순환층일 때",
+        ),
+        before,
+        (before, expression(message)),
+        SEQUENCE,
+    )
+
+
+def _four_axes(message: Message, shape: Shape) -> Diagnosis:
+    batch, steps, rows, channels = shape
+    known = [size for size in shape[2:] if isinstance(size, int)]
+    flat = prod(known) if len(known) == 2 else "features"
+    size = sized(steps, "timesteps")
+    layer = (expression(message),)
+    per_step = Fix(
+        Bilingual(
+            f"time steps of {rows} x {channels} features", f"한 시점의 특징이 {rows} x {channels}개일 때"
+        ),
+        f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
+        layer,
+        (sized(batch, "batch"), size, flat),
+    )
+    several = Fix(
+        Bilingual(
+            f"sequences of {rows} steps, {size} for each batch entry",
+            f"배치 하나마다 시점 {rows}개의 시퀀스가 {size}개일 때",
+        ),
+        f"layers.TimeDistributed({layer[0]})(x)",
+        (f"TimeDistributed({layer[0]})",),
+        (sized(batch, "batch"), size, sized(rows, "rows"), sized(channels, "features")),
+    )
+    fixes = (per_step, several)
+    if 1 in shape[2:]:
+        cut = "x[..., 0]" if channels == 1 else "x[:, :, 0]"
+        kept = rows if channels == 1 else channels
+        said = Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때")
+        fixes = (
+            Fix(said, cut, layer, (sized(batch, "batch"), size, sized(kept, "features"))),
+            *fixes[1:],
+        )
+    return Diagnosis(_wants(shape), fixes, _EMBEDDING)
+
+
+def _sequence_not_wanted(shape: Shape) -> Diagnosis:
+    batch, _, units = shape
+    whole = units if isinstance(units, int) else UNITS
+    return Diagnosis(
+        Bilingual(
+            f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
+            f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
+                written("LSTM", whole),
+                (written("LSTM", whole),),
+                (sized(batch, "batch"), sized(shape[1], "timesteps"), "features"),
+            ),
+        ),
+        Bilingual(
+            "RepeatVector repeats one vector: give the layer before return_sequences=False.",
+            "RepeatVector는 벡터 하나를 되풀이하므로 앞 층은 return_sequences=False여야 합니다.",
+        ),
+    )
+
+
+def _steps(size: object) -> Bilingual:
+    return Bilingual(f"{size} time steps of one feature", f"특징이 하나인 시점 {size}개")
+
+
+def _features(size: object) -> Bilingual:
+    return Bilingual(f"one time step of {size} features", f"특징이 {size}개인 시점 하나")
+
+
+def _torch_rank(message: Message) -> Diagnosis:
+    found, layer = message.number("found"), (expression(message),)
+    fixes = {
+        1: (
+            Fix(_steps("n"), "x[None, :, None]", layer, (1, "timesteps", 1)),
+            Fix(_features("n"), "x[None, None, :]", layer, (1, 1, "features")),
+        ),
+        2: (
+            Fix(Bilingual("one sequence", "시퀀스 하나"), "x.unsqueeze(0)", layer, (1, *SEQUENCE[1:])),
+            Fix(
+                Bilingual("a batch of series with one feature", "특징이 하나인 시계열의 배치"),
+                "x.unsqueeze(-1)",
+                layer,
+                ("batch", "timesteps", 1),
+            ),
+        ),
+    }
+    many = Fix(
+        Bilingual("time steps of several feature axes", "한 시점의 특징이 여러 축일 때"),
+        "x.flatten(2)",
+        layer,
+        SEQUENCE,
+    )
+    return Diagnosis(
+        Bilingual(
+            f"PyTorch's layer needs (batch, timesteps, features) with batch_first=True; it got {found} axes.",
+            f"PyTorch의 층은 batch_first=True일 때 (batch, timesteps, features)를 받는데, "
+            f"축이 {found}개입니다.",
+        ),
+        fixes.get(found, (many,)),
+        Bilingual(
+            "Without batch_first=True the order is (timesteps, batch, features).",
+            "batch_first=True가 없으면 순서는 (timesteps, batch, features)입니다.",
+        ),
+    )
+
+
+def _time_distributed(message: Message) -> Diagnosis | None:
+    shape = message.shape("shape")
+    if len(shape) > 2:
+        return None
+    units = shape[-1] if shape and isinstance(shape[-1], int) else UNITS
+    before = written("LSTM", units, return_sequences=True)
+    return Diagnosis(
+        Bilingual(
+            f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
+            "TimeDistributed에는 시간 축 (batch, timesteps, ...)이 필요한데 "
+            f"{format_shape(shape)}를 받았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
+                before,
+                (before, "Dense(1)"),
+                SEQUENCE,
+            ),
+            Fix(
+                Bilingual("one output per sequence", "시퀀스마다 출력이 하나일 때"),
+                "Dense(1)",
+                (written("LSTM", units), "Dense(1)"),
+                SEQUENCE,
+            ),
+        ),
+        Bilingual(
+            "Dense works on the last axis: after a sequence it needs no TimeDistributed.",
+            "Dense는 마지막 축에 작용하므로 시퀀스 뒤에서도 TimeDistributed가 필요 없습니다.",
+        ),
+    )
+
+
+def _layer_per_step(message: Message) -> Diagnosis | None:
+    shapes = message.argument("inputs")
+    if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
+        return None
+    layer = written("LSTM")
+    return Diagnosis(
+        Bilingual(
+            f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
+            "recurrent layer needs a time axis of its own.",
+            f"TimeDistributed는 시점마다 안쪽 층을 {format_shape(shapes[0][::2])}에 적용하므로, 순환층에는 "
+            "시간 축이 남지 않습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("the layer reads these time steps", "층이 이 시점들을 읽을 때"),
+                f"{layer}(x)",
+                (layer,),
+                shapes[0],
+            ),
+            Fix(
+                Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
+                f"{written('LSTM', return_sequences=True)}(x)",
+                (written("LSTM", return_sequences=True),),
+                shapes[0],
+            ),
+        ),
+    )
+
+
+_SERIES = Bilingual(
+    "A series is nearly always time steps of one feature: with one step, a layer has nothing to remember.",
+    "시계열은 거의 언제나 특징이 하나인 여러 시점입니다. 시점이 하나면 층이 기억할 것이 없습니다.",
+)
+_BETWEEN = Bilingual(
+    "Between two recurrent layers the first one needs return_sequences=True.",
+    "순환층 뒤에 순환층이 오면 앞 층에 return_sequences=True가 필요합니다.",
+)
+_EMBEDDING = Bilingual(
+    "Embedding adds an axis: its input is token ids, (batch, timesteps).",
+    "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
+)
+
+_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
+
+CAUSES = (
+    Cause(
+        "rank",
+        r"expected ndim=(?P<expected>\d), found ndim=(?P<found>\d)\. Full shape received: " + _SHAPE,
+        _rank,
+    ),
+    Cause(
+        "rank-torch",
+        r"(?:Expected input to be 2D or 3D|input must have 3 dimensions), got (?P<found>\d)",
+        _torch_rank,
+    ),
+    Cause(
+        "time-distributed-rank",
+        r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
+        + _SHAPE,
+        _time_distributed,
+    ),
+    Cause(
+        "time-distributed-recurrent",
+        r"Index out of range using input dim \d; input has only",
+        _layer_per_step,
+    ),
+)
