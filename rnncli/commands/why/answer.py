@@ -22,6 +22,7 @@ from rnncli.renderers.page import (
     Table,
     View,
     cell,
+    idea,
     line,
     marks,
 )
@@ -54,16 +55,8 @@ class WhyAnswer:
         under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
             under.append((Span(f"{say('try it', lang)}: ", "dim"), Span(command)))
-        forms = (
-            ()
-            if not self.outcomes
-            else (
-                Forms(
-                    (_wide(self.outcomes, view), _narrow(self.outcomes, view), _lines(self.outcomes, view))
-                ),
-            )
-        )
-        return Page(title[0], tuple(title[1:]), (*forms, *([()] if forms and under else []), *under))
+        blank: tuple[Line, ...] = ((),) if under else ()
+        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *under))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate, and one for a candidate that is not run."""
