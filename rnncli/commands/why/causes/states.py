@@ -1,0 +1,417 @@
+"""Initial states: how many, of which shape, and what a layer with return_state returns."""
+
+from __future__ import annotations
+
+import re
+
+from rnncli.case import Dimension, Shape, format_shape
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    expression,
+    gates,
+    parts_of,
+    states_of,
+    written,
+)
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _count(message: Message) -> Diagnosis | None:
+    """Too few states: Keras reads a list to its end."""
+    if message.call not in ("LSTM", "GRU", "SimpleRNN"):
+        return None
+    inputs, given = message.argument("sequences"), message.argument("initial_state")
+    if not inputs or "initial_state=None" in message.text:
+        return None
+    return _number_of_states(message, inputs[0], given)
+
+
+def _too_many(message: Message) -> Diagnosis | None:
+    inputs = message.argument("sequences")
+    return _number_of_states(message, inputs[0], message.argument("initial_state")) if inputs else None
+
+
+def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
+    units = _last(given)
+    parts = parts_of(message.layer)
+    own, count = written(message.layer, units), len(parts)
+    one, both = (
+        ", ".join(parts),
+        ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts),
+    )
+    return Diagnosis(
+        Bilingual(
+            f"{message.layer} has {_counted(count)} ({one}); initial_state has {len(given)} for it.",
+            f"{message.layer}의 상태는 {count}개({one})인데 initial_state로 {len(given)}개를 받았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual(f"{message.layer} alone", f"{message.layer} 하나일 때"),
+                f"initial_state=[{one}]" if count > 1 else f"initial_state={one}",
+                (own,),
+                inputs,
+                states=True,
+            ),
+            Fix(
+                Bilingual(
+                    "inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태"
+                ),
+                f"initial_state=[{both}]",
+                (f"Bidirectional({own})",),
+                inputs,
+                states=True,
+            ),
+        ),
+        Bilingual(
+            "Bidirectional gives the first half of the list to the forward layer.",
+            "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
+        ),
+    )
+
+
+def _product(message: Message) -> Diagnosis | None:
+    """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
+    kernel, states, inputs = message.shape("kernel"), message.argument("states"), _inputs(message)
+    if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
+        return None
+    units = _whole(kernel[1]) // gates(message.layer)
+    if not units or states[0][-1] == units:
+        return None
+    return _wrong_units(message, states[0], units, _around(inputs[0]))
+
+
+def _wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> Diagnosis:
+    size = _last((state,))
+    layer, other = expression(message, units), expression(message, size)
+    wanted = states_of(message.layer, inputs[0], units)
+    return Diagnosis(
+        Bilingual(
+            f"A state is {format_shape(state)}, but this {message.layer} has {units} units: "
+            f"{format_shape(wanted[0])}.",
+            f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
+            f"{format_shape(wanted[0])}이어야 합니다.",
+        ),
+        (
+            Fix(
+                Bilingual(f"states of {units} units", f"유닛 {units}개의 상태"),
+                f"initial_state={_zeros(wanted)}",
+                (layer,),
+                inputs,
+                states=True,
+            ),
+            Fix(
+                Bilingual(f"a layer of {size} units, as the states are", f"상태에 맞춘 유닛 {size}개의 층"),
+                other,
+                (other,),
+                inputs,
+                states=True,
+            ),
+        ),
+    )
+
+
+def _batch(message: Message) -> Diagnosis | None:
+    """The sum of x W and h U: both have a row per sequence."""
+    states, inputs = message.argument("states"), _inputs(message)
+    if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
+        return None
+    units, batch = _last(states), inputs[0][0]
+    layer, wanted = expression(message, units), states_of(message.layer, inputs[0][0], units)
+    return Diagnosis(
+        Bilingual(
+            f"The states are for {states[0][0]} sequences; the batch has {batch}.",
+            f"상태는 시퀀스 {states[0][0]}개분인데 배치에는 {batch}개가 있습니다.",
+        ),
+        (
+            Fix(
+                Bilingual(f"a row for each of the {batch} sequences", f"시퀀스 {batch}개마다 한 행"),
+                f"initial_state={_zeros(wanted)}",
+                (layer,),
+                _around(inputs[0]),
+                states=True,
+            ),
+        ),
+        Bilingual(
+            "The last batch of a data set is often smaller: make the states from tf.shape(x)[0].",
+            "데이터의 마지막 배치는 더 작을 때가 많으므로 tf.shape(x)[0]로 상태를 만듭니다.",
+        ),
+    )
+
+
+def _spec(message: Message) -> Diagnosis | None:
+    """Keras 2: `state_spec`=ListWrapper([InputSpec(shape=(None, 4), ndim=2)]); `cell.state_size` is [3, 3]."""
+    given = tuple(
+        tuple(int(size) if size.isdigit() else None for size in pair)
+        for pair in re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
+    )
+    sizes = [int(size) for size in re.findall(r"\d{1,9}", message.name("sizes"))]
+    if not given or not sizes:
+        return None
+    name = "LSTM" if len(sizes) == 2 else "GRU"
+    layer = written(name, sizes[0])
+    parts = ", ".join(parts_of(name))
+    return Diagnosis(
+        Bilingual(
+            f"initial_state has {_counted(len(given))}, {_listed(given)}; the layer has {_counted(len(sizes))} of "
+            f"{sizes[0]} units.",
+            f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {sizes[0]}개짜리 "
+            f"{len(sizes)}개입니다.",
+        ),
+        (
+            Fix(
+                Bilingual("one state for each that the layer keeps", "층의 상태마다 하나씩"),
+                f"initial_state=[{parts}]",
+                (layer,),
+                SEQUENCE,
+                states=True,
+            ),
+            Fix(
+                Bilingual(
+                    "inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태"
+                ),
+                f"initial_state=[{', '.join(f'{way} {part}' for way in ('forward', 'backward') for part in parts_of(name))}]",
+                (f"Bidirectional({layer})",),
+                SEQUENCE,
+                states=True,
+            ),
+        ),
+    )
+
+
+def _both_ways(message: Message) -> Diagnosis:
+    count = min(message.text[message.match.end() :].count("array("), 99)
+    return Diagnosis(
+        Bilingual(
+            f"Bidirectional halves the list of states between its directions; {count} cannot be halved."
+            if count % 2
+            else "Bidirectional halves the list of states between its directions.",
+            f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
+            if count % 2
+            else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",
+        ),
+        tuple(
+            Fix(
+                Bilingual(
+                    f"{name}: {2 * len(parts_of(name))} states", f"{name}: 상태 {2 * len(parts_of(name))}개"
+                ),
+                f"initial_state=[{', '.join(f'{way} {part}' for way in ('forward', 'backward') for part in parts_of(name))}]",
+                (f"Bidirectional({written(name)})",),
+                SEQUENCE,
+                states=True,
+            )
+            for name in ("LSTM", "GRU")
+        ),
+    )
+
+
+def _cell_without(message: Message) -> Diagnosis:
+    return _cell(
+        "A cell does one step: it needs the states that the step starts from.",
+        "셀은 한 시점만 계산하므로, 시작할 상태가 필요합니다.",
+    )
+
+
+def _cell_tensor(message: Message) -> Diagnosis | None:
+    if message.call != "LSTMCell":
+        return None
+    return _cell(
+        "LSTMCell needs a list of two states, [hidden, cell].",
+        "LSTMCell에는 상태 두 개의 목록 [hidden, cell]이 필요합니다.",
+    )
+
+
+def _cell(english: str, korean: str) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(english, korean),
+        (
+            Fix(
+                Bilingual("one step: x is (batch, features)", "한 시점: x는 (batch, features)"),
+                "cell(x, [h, c])",
+                (),
+            ),
+            Fix(
+                Bilingual("every time step: let a layer loop over them", "모든 시점: 층이 반복하게"),
+                "layers.RNN(cell)(x)",
+                (f"RNN(LSTMCell({UNITS}))",),
+                SEQUENCE,
+            ),
+        ),
+        Bilingual(
+            "An LSTM's states are [hidden, cell]; a GRU's and a SimpleRNN's is [hidden].",
+            "상태는 LSTM이 [hidden, cell], GRU와 SimpleRNN이 [hidden]입니다.",
+        ),
+    )
+
+
+def _torch_hidden(message: Message) -> Diagnosis | None:
+    wanted, given = message.shape("wanted"), message.shape("given")
+    if len(wanted) != 3 or len(given) != 3:
+        return None
+    number, batch, units = wanted
+    name = "LSTM" if "hidden[" in message.match[0] else "GRU"
+    turned = given[1] == number and given[0] == batch
+    layer = written(name, _whole(units))
+    situation = (
+        Bilingual("the first two axes are swapped", "앞의 두 축이 바뀌었을 때")
+        if turned
+        else Bilingual("start from zeros of the right shape", "맞는 형태의 0에서 시작")
+    )
+    code = "h0.transpose(0, 1).contiguous()" if turned else f"torch.zeros{format_shape(wanted)}"
+    fixes = [Fix(situation, code, (layer,), (batch, "timesteps", "features"), states=True)]
+    if given[1] != batch and given[0] == number:
+        said = Bilingual(
+            f"x is (batch, timesteps, features), batch {given[1]}", f"x가 (batch, ...)이고 배치는 {given[1]}"
+        )
+        fixes.append(
+            Fix(
+                said,
+                f"nn.{name}(..., batch_first=True)",
+                (layer,),
+                (given[1], batch, "features"),
+                states=True,
+            )
+        )
+    return Diagnosis(
+        Bilingual(
+            f"The initial state must be (layers * directions, batch, units) = {format_shape(wanted)}; it is "
+            f"{format_shape(given)}.",
+            f"초기 상태는 (층 수 * 방향 수, batch, units) = {format_shape(wanted)}이어야 하는데 "
+            f"{format_shape(given)}입니다.",
+        ),
+        tuple(fixes),
+        Bilingual(
+            "batch_first=True moves the batch of x and of the output, not of the states.",
+            "batch_first=True는 x와 출력의 배치 축만 옮기고 상태의 축은 옮기지 않습니다.",
+        ),
+    )
+
+
+def _torch_cell_hidden(message: Message) -> Diagnosis:
+    given, wanted = message.number("given"), message.number("wanted")
+    return Diagnosis(
+        Bilingual(
+            f"The state has {given} units; the cell has {wanted}.",
+            f"상태의 유닛은 {given}개인데 셀의 유닛은 {wanted}개입니다.",
+        ),
+        (
+            Fix(
+                Bilingual(f"states of {wanted} units", f"유닛 {wanted}개의 상태"),
+                f"h = torch.zeros(batch, {wanted})",
+                (written("LSTM", wanted),),
+                SEQUENCE,
+                states=True,
+            ),
+        ),
+    )
+
+
+def _torch_rank(message: Message) -> Diagnosis:
+    batched = message.name("batched") == "batched"
+    name = "LSTM" if "cx" in message.match[0] else "GRU"
+    layer = (written(name),)
+    return Diagnosis(
+        Bilingual(
+            "x has a batch axis, the initial state has none."
+            if batched
+            else "x is one sequence without a batch axis; the initial state has one.",
+            "x에는 배치 축이 있는데 초기 상태에는 없습니다."
+            if batched
+            else "x는 배치 축이 없는 시퀀스 하나인데 초기 상태에는 배치 축이 있습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("give the states the batch axis", "상태에 배치 축을 더하기")
+                if batched
+                else Bilingual("give x a batch axis", "x에 배치 축을 더하기"),
+                "h0.unsqueeze(1)" if batched else "x.unsqueeze(0)  # with batch_first=True",
+                layer,
+                (1, *SEQUENCE[1:]),
+                states=True,
+            ),
+        ),
+        Bilingual(
+            "States are (layers * directions, batch, units), without a batch (layers * directions, units).",
+            "상태는 (층 수 * 방향 수, batch, units), 배치가 없으면 (층 수 * 방향 수, units)입니다.",
+        ),
+    )
+
+
+def _inputs(message: Message) -> tuple[Shape, ...]:
+    return message.argument("inputs") or message.argument("sequence")
+
+
+def _around(step: Shape) -> Shape:
+    """Return the shape of the sequence that a step (batch, features) belongs to."""
+    return (step[0], "timesteps", *step[1:])
+
+
+def _zeros(shapes: tuple[Shape, ...]) -> str:
+    made = [f"tf.zeros({format_shape(shape)})" for shape in shapes]
+    return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
+
+
+def _last(shapes: tuple[Shape, ...]) -> int:
+    return _whole(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
+
+
+def _whole(size: Dimension) -> int:
+    return size if isinstance(size, int) else 0
+
+
+def _counted(count: int) -> str:
+    return "1 state" if count == 1 else f"{count} states"
+
+
+def _listed(shapes: tuple[Shape, ...]) -> str:
+    return ", ".join(map(format_shape, shapes))
+
+
+_SIZES = r"[\d, ]{1,60}"
+
+CAUSES = (
+    Cause("state-count", r"list index out of range", _count),
+    Cause("state-count-many", r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}", _too_many),
+    Cause(
+        "state-units",
+        r"Matrix size-incompatible: In\[0\]: \[[\d,]{1,60}\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]",
+        _product,
+    ),
+    Cause(
+        "state-units-graph",
+        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with input shapes: "
+        r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
+        _product,
+    ),
+    Cause("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]", _batch),
+    Cause(
+        "state-spec",
+        r"`initial_state` was passed that is not compatible with `cell\.state_size`\. Received `state_spec`="
+        r"(?P<given>.{1,400}?); however `cell\.state_size` is \[?(?P<sizes>[\d, ]{1,60})\]?",
+        _spec,
+    ),
+    Cause(
+        "state-bidirectional",
+        r"When passing `initial_state` to a Bidirectional RNN, the state should be",
+        _both_ways,
+    ),
+    Cause("cell-states", r"missing a required argument: 'states'", _cell_without),
+    Cause("cell-states-list", r"slice index 1 of dimension 0 out of bounds", _cell_tensor),
+    Cause(
+        "state-torch",
+        rf"Expected hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got \[(?P<given>{_SIZES})\]",
+        _torch_hidden,
+    ),
+    Cause(
+        "state-torch-cell",
+        r"hidden[01] has inconsistent hidden_size: got (?P<given>\d{1,9}), expected (?P<wanted>\d{1,9})",
+        _torch_cell_hidden,
+    ),
+    Cause(
+        "state-torch-rank",
+        r"For (?P<batched>batched|unbatched) [23]-D input, hx (?:and cx )?should also be [23]-D but got",
+        _torch_rank,
+    ),
+)
