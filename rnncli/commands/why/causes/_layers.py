@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 from rnncli import specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import Message
@@ -45,3 +48,18 @@ def parts_of(name: str) -> tuple[str, ...]:
 def sized(dimension: Dimension, name: str) -> Dimension:
     """Return a size, or `name` if it is unknown."""
     return name if dimension is None else dimension
+
+
+def shape_of(shape: Shape) -> Shape:
+    """Return the shape of a sequence with names for the sizes that are unknown."""
+    return tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False))
+
+
+def both_ways(name: str) -> str:
+    """Return `forward hidden, forward cell, backward hidden, backward cell` for LSTM."""
+    return ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts_of(name))
+
+
+def nearest(word: str, choices: Iterable[str], default: str) -> str:
+    """Return the choice that `word` was probably meant to be, else `default`."""
+    return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Dimension, Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, sized, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, shape_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -87,9 +87,9 @@ def _model(message: Message) -> Diagnosis | None:
     if len(wanted) != 3:
         return None
     layer = (expression(message),)
-    shown = tuple(sized(size, name) for size, name in zip(wanted, SEQUENCE, strict=True))
+    shown = shape_of(wanted)
     fixes = tuple(
-        Fix(said, code, layer, tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=True)))
+        Fix(said, code, layer, shape_of(shape))
         for said, code, shape in _arranged(found)
         if _fits(shape, wanted)
     )
