@@ -12,7 +12,7 @@ from rnncli.commands.why.message import Message
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
 
-SEQUENCE: Shape = ("batch", "timesteps", "features")
+SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
 """The input of a recurrent layer, if the message does not say its sizes."""
 
 

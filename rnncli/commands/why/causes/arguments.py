@@ -63,13 +63,13 @@ def _replacement(owner: str, name: str, value: str) -> Fix:
     return _left_out(owner, value, name)
 
 
-def _left_out(owner: str, value: str, name: str = "") -> Fix:
+def _left_out(owner: str, _: str, name: str = "") -> Fix:
     layer = written(owner)
     said = Bilingual(f"leave {name} out", f"{name} 빼기") if name else Bilingual("leave it out", "인자 빼기")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
-def _time_major(owner: str, value: str) -> Fix:
+def _time_major(owner: str, _: str) -> Fix:
     layer = written(owner)
     said = Bilingual("time_major: put the batch first", "time_major: 배치 축을 맨 앞으로")
     return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,), SEQUENCE)
@@ -95,13 +95,13 @@ def _input_length(owner: str, value: str) -> Fix:
     return Fix(said, f"keras.Input(({steps}, features))", (layer,), ("batch", steps, "features"))
 
 
-def _weights(owner: str, value: str) -> Fix:
+def _weights(owner: str, _: str) -> Fix:
     layer = written(owner)
     said = Bilingual("weights: set them once it is built", "weights: 층을 만든 뒤에 설정")
     return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), SEQUENCE, weights=True)
 
 
-def _batch_first(owner: str, value: str) -> Fix:
+def _batch_first(owner: str, _: str) -> Fix:
     layer = written(owner)
     said = Bilingual("batch_first: Keras always is", "batch_first: Keras는 언제나 배치가 먼저")
     return Fix(said, layer, (layer,), SEQUENCE)
@@ -124,7 +124,7 @@ def _num_layers(owner: str, value: str) -> Fix:
     return Fix(said, ", ".join(stack), stack, SEQUENCE)
 
 
-def _bidirectional(owner: str, value: str) -> Fix:
+def _bidirectional(owner: str, _: str) -> Fix:
     layer = f"Bidirectional({written(owner)})"
     return Fix(
         Bilingual("bidirectional: a layer around it", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
@@ -246,7 +246,7 @@ def _no_units(message: Message) -> Diagnosis:
     )
 
 
-def _torch_units(message: Message) -> Diagnosis:
+def _torch_units(_: Message) -> Diagnosis:
     said = Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개")
     return Diagnosis(
         Bilingual(
@@ -353,7 +353,8 @@ CAUSES = (
     ),
     Cause(
         "units",
-        r"invalid value for argument `units`, expected a positive integer, got (?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
+        r"invalid value for argument `units`, expected a positive integer, got "
+        r"(?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
         _units,
     ),
     Cause(
@@ -364,7 +365,8 @@ CAUSES = (
     Cause("units-text", r"'<=' not supported between instances of 'str' and 'int'", _text_units),
     Cause(
         "units-missing",
-        r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: '(?P<missing>units|hidden_size)'",
+        r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: "
+        r"'(?P<missing>units|hidden_size)'",
         _no_units,
     ),
     Cause(
@@ -374,7 +376,8 @@ CAUSES = (
     ),
     Cause(
         "activation",
-        r"(?:Could not interpret activation function identifier: |Unknown activation function '?)(?P<name>[\w.]{1,60})",
+        r"(?:Could not interpret activation function identifier: |Unknown activation function "
+        r"'?)(?P<name>[\w.]{1,60})",
         _activation,
     ),
     Cause(

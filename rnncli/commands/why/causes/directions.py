@@ -60,7 +60,7 @@ def _merge_mode(message: Message) -> Diagnosis:
     )
 
 
-def _same_way(message: Message) -> Diagnosis:
+def _same_way(_: Message) -> Diagnosis:
     layer = f"Bidirectional({written('LSTM')}, backward_layer={written('LSTM', go_backwards=True)})"
     return Diagnosis(
         Bilingual(
@@ -126,7 +126,7 @@ def _units(message: Message) -> Diagnosis | None:
     )
 
 
-def _not_recurrent(message: Message) -> Diagnosis:
+def _not_recurrent(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "Bidirectional needs a recurrent layer: another has no direction of time.",
@@ -159,7 +159,8 @@ CAUSES = (
     ),
     Cause(
         "direction-attribute",
-        r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got ['\"](?P<forward>\w{1,20})['\"] "
+        r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
+        r"['\"](?P<forward>\w{1,20})['\"] "
         r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
         _attribute,
     ),
@@ -170,7 +171,9 @@ CAUSES = (
     ),
     Cause(
         "direction-layer",
-        r"'name': 'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?Exception encountered: Error when deserializing",
+        r"'name': "
+        r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
+        r"Exception encountered: Error when deserializing",
         _not_recurrent,
     ),
 )

@@ -167,7 +167,8 @@ def _unknown(message: Message) -> Diagnosis | None:
         ),
         Bilingual(
             "TimeDistributed gives each time step to its layer, which then needs (batch, steps, features).",
-            "TimeDistributed는 시점마다 안쪽 층에 넘기므로 안쪽 순환층에는 (batch, steps, features)가 필요합니다.",
+            "TimeDistributed는 시점마다 안쪽 층에 넘기므로 안쪽 순환층에는 (batch, steps, "
+            "features)가 필요합니다.",
         )
         if "time_distributed" in path
         else Bilingual("", ""),
@@ -179,7 +180,8 @@ def _flattened(shape: Shape) -> Diagnosis:
     last = written("LSTM")
     return Diagnosis(
         Bilingual(
-            "The number of features is unknown (None): flattening a sequence of any length gives no fixed size.",
+            "The number of features is unknown (None): flattening a sequence of any length gives "
+            "no fixed size.",
             "특징의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
         ),
         (
@@ -269,12 +271,14 @@ _SIZES = r"[\dNone, ]{1,100}"
 CAUSES = (
     Cause(
         "features",
-        r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]",
+        r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: "
+        r"\[(?P<kernel>[\d,]{1,60})\]",
         _product,
     ),
     Cause(
         "features-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with input shapes: "
+        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
+        r"input shapes: "
         r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
         _product,
     ),
@@ -292,13 +296,15 @@ CAUSES = (
     ),
     Cause(
         "features-unknown",
-        rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: shape=\((?P<shape>{_SIZES})\)"
+        rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
+        rf"shape=\((?P<shape>{_SIZES})\)"
         r" for variable path='(?P<path>[\w/]{1,300})'",
         _unknown,
     ),
     Cause(
         "features-torch",
-        r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got (?P<found>\d{1,9})",
+        r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
+        r"(?P<found>\d{1,9})",
         _torch,
     ),
     Cause(
@@ -308,7 +314,8 @@ CAUSES = (
     ),
     Cause(
         "features-torch-linear",
-        r"mat1 and mat2 shapes cannot be multiplied \((?P<given>\d{1,9}x\d{1,9}) and (?P<kernel>\d{1,9}x\d{1,9})\)",
+        r"mat1 and mat2 shapes cannot be multiplied \((?P<given>\d{1,9}x\d{1,9}) and "
+        r"(?P<kernel>\d{1,9}x\d{1,9})\)",
         _torch_product,
     ),
 )

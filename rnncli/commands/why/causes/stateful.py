@@ -15,7 +15,8 @@ def _unknown_batch(message: Message) -> Diagnosis:
     whole = format_shape(("batch", *inputs[1:]))
     return Diagnosis(
         Bilingual(
-            "A stateful layer keeps one state per sequence, so it needs to know the batch size; here it is None.",
+            "A stateful layer keeps one state per sequence, so it needs to know the batch size; "
+            "here it is None.",
             "stateful 층은 시퀀스마다 상태를 하나씩 유지하므로 배치 크기를 알아야 하는데 None입니다.",
         ),
         (

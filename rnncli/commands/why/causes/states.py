@@ -8,6 +8,7 @@ from rnncli.case import Dimension, Shape, format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
+    both_ways,
     expression,
     gates,
     parts_of,
@@ -142,7 +143,8 @@ def _batch(message: Message) -> Diagnosis | None:
 
 
 def _spec(message: Message) -> Diagnosis | None:
-    """Keras 2: `state_spec`=ListWrapper([InputSpec(shape=(None, 4), ndim=2)]); `cell.state_size` is [3, 3]."""
+    """Keras 2: `state_spec`=ListWrapper([InputSpec(shape=(None, 4), ndim=2)]); `cell.state_size` "
+    "is [3, 3]."""
     given = tuple(
         tuple(int(size) if size.isdigit() else None for size in pair)
         for pair in re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
@@ -155,7 +157,8 @@ def _spec(message: Message) -> Diagnosis | None:
     parts = ", ".join(parts_of(name))
     return Diagnosis(
         Bilingual(
-            f"initial_state has {_counted(len(given))}, {_listed(given)}; the layer has {_counted(len(sizes))} of "
+            f"initial_state has {_counted(len(given))}, {_listed(given)}; the layer has "
+            f"{_counted(len(sizes))} of "
             f"{sizes[0]} units.",
             f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {sizes[0]}개짜리 "
             f"{len(sizes)}개입니다.",
@@ -207,7 +210,7 @@ def _both_ways(message: Message) -> Diagnosis:
     )
 
 
-def _cell_without(message: Message) -> Diagnosis:
+def _cell_without(_: Message) -> Diagnosis:
     return _cell(
         "A cell does one step: it needs the states that the step starts from.",
         "셀은 한 시점만 계산하므로, 시작할 상태가 필요합니다.",
@@ -286,7 +289,8 @@ CAUSES = (
     ),
     Cause(
         "state-units-graph",
-        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with input shapes: "
+        r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
+        r"input shapes: "
         r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
         _product,
     ),
