@@ -25,7 +25,9 @@ _NAMES = (
     r"\b(\w{1,100}?): Expected input to be",
     r"\b(\w{1,100})\.__init__\(\)",
     r"state_dict for (\w{1,100}):",
-    r"/(\w{1,100}?)_cell/",
+    r"(?:/|node )(\w{1,100}?)_cell",
+    r"[Ll]ayer (\w{1,100}):",
+    r"expected (\w{1,100})_input",
 )
 
 

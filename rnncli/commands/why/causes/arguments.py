@@ -35,12 +35,22 @@ def _unknown(message: Message, given: dict[str, str]) -> Diagnosis:
             f"Keras's {owner} has no argument {names}.",
             f"Keras의 {owner}에는 {names} 인자가 없습니다.",
         ),
-        tuple(_replacement(owner, name, value) for name, value in given.items()),
+        (*(_replacement(owner, name, value) for name, value in given.items()), *_from_file(message)),
         Bilingual(
             "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
             "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
         ),
     )
+
+
+def _from_file(message: Message) -> tuple[Fix, ...]:
+    """Return the fix for a model that was saved with an argument that no longer exists."""
+    if "deserializ" not in message.text:
+        return ()
+    said = Bilingual(
+        "a model saved by Keras 2: run it as it was saved", "Keras 2로 저장한 모델: 저장된 대로 실행"
+    )
+    return (Fix(said, "rnncli run INPUT --model FILE.h5"),)
 
 
 def _replacement(owner: str, name: str, value: str) -> Fix:

@@ -12,18 +12,25 @@ from rnncli.renderers.wording import Bilingual
 def _product(message: Message) -> Diagnosis | None:
     """A product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
-    if not message.call.endswith("Cell") or len(given) != 2 or len(kernel) != 2:
+    if len(given) != 2 or len(kernel) != 2 or not given[1] or not kernel[0]:
         return None
-    wanted, width = kernel
-    units = _whole(width) // gates(message.layer)
+    found, wanted, width = map(_whole, (given[1], *kernel))
+    in_cell = message.call.endswith("Cell") or (not message.call and "_cell" in message.match[0])
+    if not in_cell:
+        return None if message.call else _mismatch(f"Dense({width})", found, wanted)
+    units = width // gates(message.layer)
     states = message.argument("states")
     if not units or (states and states[0][-1] != units):
         return None  # the states do not fit: see states.py
-    return _mismatch(message, _whole(given[-1]), _whole(wanted), units)
+    return _mismatch(expression(message, units), found, wanted)
 
 
-def _mismatch(message: Message, found: int, wanted: int, units: int) -> Diagnosis:
-    layer = expression(message, units)
+def _bare(message: Message) -> Diagnosis:
+    """A line that was cut before the shapes."""
+    return _mismatch(expression(message), message.number("found"), message.number("wanted"))
+
+
+def _mismatch(layer: str, found: int, wanted: int) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The layer was built for {wanted} features per time step; this input has {found}.",
@@ -84,12 +91,21 @@ def _axis(message: Message) -> Diagnosis:
 def _model(message: Message) -> Diagnosis | None:
     """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
-    if len(wanted) != 3:
+    return _another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
+
+
+def _array(message: Message) -> Diagnosis | None:
+    """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
+    wanted, found = message.shape("wanted"), message.shape("found")
+    if len(wanted) != 2 or len(found) != 2:
         return None
-    layer = (expression(message),)
+    return _another_shape(expression(message), (None, *wanted), (None, *found))
+
+
+def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     shown = shape_of(wanted)
     fixes = tuple(
-        Fix(said, code, layer, shape_of(shape))
+        Fix(said, code, (layer,), shape_of(shape))
         for said, code, shape in _arranged(found)
         if _fits(shape, wanted)
     )
@@ -97,9 +113,9 @@ def _model(message: Message) -> Diagnosis | None:
     steps, features = wanted[1:]
     new = Bilingual("a new model for this input", "이 입력을 받는 새 모델")
     if not fixes:
-        fixes = (Fix(ready, f"x.shape[1:] == {format_shape(wanted[1:])}", layer, shown),)
+        fixes = (Fix(ready, f"x.shape[1:] == {format_shape(wanted[1:])}", (layer,), shown),)
         if len(found) == 3:
-            fixes += (Fix(new, f"keras.Input({format_shape(found[1:])})", layer, ("batch", *found[1:])),)
+            fixes += (Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:])),)
     return Diagnosis(
         Bilingual(
             f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
@@ -283,6 +299,11 @@ CAUSES = (
         _product,
     ),
     Cause(
+        "features-cut",
+        r"Dimensions must be equal, but are (?P<found>\d{1,9}) and (?P<wanted>\d{1,9})\W{0,5}$",
+        _bare,
+    ),
+    Cause(
         "features-axis",
         r"expected axis -1 of input shape to have value (?P<wanted>\d{1,9}), but received input with shape "
         rf"\((?P<shape>{_SIZES})\)",
@@ -290,9 +311,15 @@ CAUSES = (
     ),
     Cause(
         "model-input",
-        rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
+        rf"(?:expected shape=|Expected shape \((?P<wanted>{_SIZES})\), "
         rf"(?:found shape=|but input has incompatible shape )\((?P<found>{_SIZES})\)",
         _model,
+    ),
+    Cause(
+        "model-input-keras2",
+        rf"expected \w{{1,100}} to have shape \((?P<wanted>{_SIZES})\) but got array with shape "
+        rf"\((?P<found>{_SIZES})\)",
+        _array,
     ),
     Cause(
         "features-unknown",

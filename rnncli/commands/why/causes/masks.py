@@ -122,7 +122,8 @@ CAUSES = (
     Cause(
         "cudnn",
         r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
-        r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria",
+        r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
+        r"|[Cc]uDNN kernel not met",
         _cudnn_layer,
     ),
     Cause(

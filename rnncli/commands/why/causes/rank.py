@@ -12,19 +12,59 @@ from rnncli.renderers.wording import Bilingual
 
 
 def _rank(message: Message) -> Diagnosis | None:
-    expected, shape = message.number("expected"), message.shape("shape")
-    if expected == 2 and len(shape) == 3:
-        return _sequence_not_wanted(shape)
-    if expected != 3 or len(shape) != message.number("found") or len(shape) > 4:
+    expected, found = message.number("expected"), message.number("found")
+    shape = message.shape("shape") if message.name("shape") else (None,) * found
+    if len(shape) != found:
         return None
-    return {1: _one_axis, 2: _two_axes, 4: _four_axes}.get(len(shape), _one_axis)(message, shape)
+    if expected == 2 and found == 3:
+        return _sequence_not_wanted(shape)
+    if message.layer.startswith("Conv") and found < expected:
+        return _images(message, shape, expected)
+    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+    return several[found](message, shape) if expected == 3 and found in several else None
+
+
+def _array(message: Message) -> Diagnosis | None:
+    """Keras 1 and early Keras 2: `expected lstm_1_input to have 3 dimensions, but got array with shape`."""
+    shape = message.shape("shape")
+    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+    return several[len(shape)](message, shape) if len(shape) in several else None
 
 
 def _wants(shape: Shape) -> Bilingual:
-    got, count, axes = format_shape(shape), len(shape), "axis" if len(shape) == 1 else "axes"
+    count, axes = len(shape), "axis" if len(shape) == 1 else "axes"
+    got = f"{format_shape(shape)}, {count} {axes}" if any(shape) else f"{count} {axes}"
+    received = f"{format_shape(shape)}, 축 {count}개" if any(shape) else f"축 {count}개"
     return Bilingual(
-        f"A recurrent layer needs (batch, timesteps, features); it got {got}, {count} {axes}.",
-        f"순환층의 입력은 (batch, timesteps, features)인데 {got}, 축 {count}개를 받았습니다.",
+        f"A recurrent layer needs (batch, timesteps, features); it got {got}.",
+        f"순환층의 입력은 (batch, timesteps, features)인데 {received}를 받았습니다.",
+    )
+
+
+def _images(message: Message, shape: Shape, expected: int) -> Diagnosis:
+    """ConvLSTM: every time step is an image, or in 1D a row."""
+    axes = ("rows", "cols", "depth")[: expected - 3]
+    wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
+    plain = Fix(
+        Bilingual("time steps of features, without images", "이미지가 아니라 특징일 때"),
+        written("LSTM"),
+        (written("LSTM"),),
+        tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
+    )
+    conv = f"{message.layer}(4, 1)"
+    one = Fix(
+        Bilingual("images of one channel", "채널이 하나인 이미지일 때"),
+        "x[..., None]",
+        (conv,),
+        (*(sized(size, name) for size, name in zip(shape, ("batch", "timesteps", *axes), strict=False)), 1),
+    )
+    fixes = (*((one,) if len(shape) == expected - 1 else ()), *((plain,) if len(shape) == 3 else ()))
+    return Diagnosis(
+        Bilingual(
+            f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
+            f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
+        ),
+        fixes,
     )
 
 
@@ -264,8 +304,14 @@ _SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
 CAUSES = (
     Cause(
         "rank",
-        r"expected ndim=(?P<expected>\d), found ndim=(?P<found>\d)\. Full shape received: " + _SHAPE,
+        r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
+        rf"(?:\. Full shape received: {_SHAPE})?",
         _rank,
+    ),
+    Cause(
+        "rank-keras2",
+        r"expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
+        _array,
     ),
     Cause(
         "rank-torch",

@@ -198,14 +198,14 @@ def _suffix(_: Message) -> Diagnosis:
     )
 
 
-def _state_dict(message: Message) -> Diagnosis:
+def _state_dict(message: Message) -> Diagnosis | None:
     wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
     explanation = Bilingual(
         f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
         f"{name}: 체크포인트에는 {format_shape(given)}, 모델에는 {format_shape(wanted)}입니다.",
     )
-    if len(given) != 2 or "_ih" not in name:
-        return Diagnosis(explanation, ())
+    if len(given) != 2:
+        return None
     width, features = _whole(given[0]), _whole(given[1])
     fixes = tuple(
         Fix(
@@ -301,7 +301,7 @@ CAUSES = (
     Cause("save-weights-name", r"The filename must end in `\.weights\.h5`", _suffix),
     Cause(
         "state-dict-shape",
-        r"size mismatch for (?P<name>[\w.]{0,100}weight_(?:ih|hh)\w{0,20}): copying a param with shape "
+        r"size mismatch for (?P<name>[\w.]{0,100}weight_ih\w{0,20}): copying a param with shape "
         r"torch\.Size\(\[(?P<given>[\d, ]{1,60})\]\) from checkpoint, the shape in current model is "
         r"torch\.Size\(\[(?P<wanted>[\d, ]{1,60})\]\)",
         _state_dict,

@@ -22,6 +22,8 @@ from rnncli.renderers.wording import Bilingual
 
 def _count(message: Message) -> Diagnosis | None:
     """Too few states: Keras reads a list to its end."""
+    if message.call == "LSTMCell":
+        return _cell_tensor(message)
     if message.call not in ("LSTM", "GRU", "SimpleRNN"):
         return None
     inputs, given = message.argument("sequences"), message.argument("initial_state")

@@ -138,6 +138,77 @@ def _twice(_: Message) -> Diagnosis:
     )
 
 
+def _no_graph(_: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            "The loss is not connected to any weight: the graph was cut, or never recorded.",
+            "손실이 어떤 가중치와도 이어져 있지 않습니다. 그래프가 끊겼거나 기록되지 않았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual(
+                    "no detach, no_grad, argmax or NumPy between",
+                    "사이에 detach, no_grad, argmax, NumPy 없이",
+                ),
+                "loss = loss_fn(output, target)  # not output.argmax(-1), output.detach()",
+            ),
+        ),
+    )
+
+
+def _to_numpy(_: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            "This tensor is part of the graph of gradients; NumPy cannot follow it.",
+            "이 텐서는 기울기 그래프에 속해 있어 NumPy로 바로 바꿀 수 없습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("cut it off first", "먼저 그래프에서 떼어 내기"),
+                "output.detach().cpu().numpy()",
+                LSTM,
+                SEQUENCE,
+            ),
+        ),
+    )
+
+
+def _no_tensor(message: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            f"PyTorch's layer takes a tensor; it got a {message.name('given')}.",
+            f"PyTorch의 층에는 텐서가 필요한데 {message.name('given')} 값을 받았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("make a tensor of float32", "float32 텐서로 만들기"),
+                "x = torch.as_tensor(x, dtype=torch.float32)",
+                LSTM,
+                SEQUENCE,
+            ),
+        ),
+    )
+
+
+def _unequal(message: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
+            f"시퀀스의 길이가 서로 다릅니다: [{message.name('one')}], [{message.name('other')}].",
+        ),
+        (
+            Fix(
+                Bilingual("pad the shorter ones, then pack", "짧은 시퀀스를 채운 뒤 묶기"),
+                f"x = pad_sequence(sequences, batch_first=True); {PACK}",
+                LSTM,
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
 def _devices(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
@@ -242,6 +313,19 @@ CAUSES = (
         "cell-torch", r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D", _cell_rank
     ),
     Cause("backward-twice", r"Trying to backward through the graph a second time", _twice),
+    Cause("no-graph-torch", r"element 0 of tensors does not require grad", _no_graph),
+    Cause("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad", _to_numpy),
+    Cause(
+        "no-tensor-torch",
+        r"'(?P<given>numpy\.ndarray|list|DataFrame|Series)' object has no attribute 'dim'",
+        _no_tensor,
+    ),
+    Cause(
+        "ragged-torch",
+        r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
+        r"\[(?P<other>[\d, ]{1,40})\] at entry",
+        _unequal,
+    ),
     Cause(
         "device-torch",
         r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "

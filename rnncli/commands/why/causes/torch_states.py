@@ -111,7 +111,7 @@ _SIZES = r"[\d, ]{1,60}"
 CAUSES = (
     Cause(
         "state-torch",
-        rf"Expected hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got \[(?P<given>{_SIZES})\]",
+        rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got \[(?P<given>{_SIZES})\]",
         _torch_hidden,
     ),
     Cause(

@@ -107,6 +107,20 @@ def _sparse(message: Message) -> Diagnosis:
     )
 
 
+def _labels(message: Message) -> Diagnosis:
+    rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
+    steps = rows // labels if labels and rows % labels == 0 else 1
+    shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
+    return Diagnosis(
+        Bilingual(
+            f"The output has {rows} rows and there are {labels} labels.",
+            f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
+        ),
+        _sequence_or_last(shape),
+        _WHICH,
+    )
+
+
 def _gradients(_: Message) -> Diagnosis:
     layer = written("LSTM")
     return Diagnosis(
@@ -136,6 +150,55 @@ def _gradients(_: Message) -> Diagnosis:
         Bilingual(
             "rnncli gradients shows how far back the output of a layer depends on its input.",
             "rnncli gradients는 층의 출력이 입력을 어디까지 되짚어 의존하는지 보여 줍니다.",
+        ),
+    )
+
+
+def _symbolic(_: Message) -> Diagnosis:
+    layer = written("LSTM", return_sequences=True)
+    return Diagnosis(
+        Bilingual(
+            "A function of TensorFlow or NumPy got the symbolic output of a Keras layer, which has "
+            "no numbers.",
+            "TensorFlow나 NumPy 함수가 Keras 층의 기호 출력을 받았습니다. 기호 출력에는 값이 없습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("the same function in keras.ops", "keras.ops의 같은 함수"),
+                "keras.ops.mean(x, axis=1)  # not tf.reduce_mean",
+                (layer,),
+                SEQUENCE,
+            ),
+            Fix(
+                Bilingual("inside a layer of your own", "직접 만든 층 안에서"),
+                "layers.Lambda(tf_function)(x)",
+            ),
+        ),
+    )
+
+
+def _unbuilt(_: Message) -> Diagnosis:
+    layer = written("LSTM")
+    return Diagnosis(
+        Bilingual(
+            "The weights do not exist yet: their shapes depend on the features of the first input.",
+            "가중치가 아직 없습니다. 가중치의 형태는 첫 입력의 특징 수에 따라 정해집니다.",
+        ),
+        (
+            Fix(
+                Bilingual("begin the model with its input", "모델을 입력부터 시작"),
+                f"keras.Sequential([keras.Input((None, features)), layers.{layer}])",
+                (layer,),
+                SEQUENCE,
+                weights=True,
+            ),
+            Fix(
+                Bilingual("or build it", "또는 build 호출"),
+                "model.build((None, None, features))",
+                (layer,),
+                SEQUENCE,
+                weights=True,
+            ),
         ),
     )
 
@@ -201,6 +264,17 @@ CAUSES = (
         _broadcast,
     ),
     Cause(
+        "loss-shape-keras2",
+        rf"Shapes \((?P<one>{_SIZES})\) and \((?P<other>{_SIZES})\) are incompatible",
+        _broadcast,
+    ),
+    Cause(
+        "loss-sparse-keras2",
+        r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
+        r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
+        _labels,
+    ),
+    Cause(
         "loss-sparse",
         r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
         rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
@@ -210,6 +284,13 @@ CAUSES = (
         "no-gradient",
         r"No gradients provided for any variable|An operation has `?None`? for gradient",
         _gradients,
+    ),
+    Cause("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)", _symbolic),
+    Cause(
+        "unbuilt",
+        r"but the layer isn't built|saving a model that has not yet been built"
+        r"|This model has not yet been built",
+        _unbuilt,
     ),
     Cause(
         "join-rank",
