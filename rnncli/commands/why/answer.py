@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,8 +91,14 @@ def command_of(outcome: Outcome) -> str:
     fix = outcome.fix
     if outcome.stack is None or outcome.untried or fix.mask or fix.states:
         return ""
-    flags = "".join(f" -l {shlex.quote(layer)}" for layer in fix.layers)
+    flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
+
+
+def _quoted(layer: str) -> str:
+    """Quote an expression for a shell, with as few quotes as possible."""
+    plain = re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
+    return f'"{layer}"' if "'" in layer and plain else shlex.quote(layer)
 
 
 def _document(outcome: Outcome, view: View) -> dict[str, Any]:

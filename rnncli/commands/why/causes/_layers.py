@@ -63,3 +63,13 @@ def both_ways(name: str) -> str:
 def nearest(word: str, choices: Iterable[str], default: str) -> str:
     """Return the choice that `word` was probably meant to be, else `default`."""
     return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), default)
+
+
+def counted(count: Dimension, noun: str) -> str:
+    """Return `1 time step`, `4 time steps`, or `several time steps` if the number is unknown."""
+    return f"{'several' if count is None else count} {noun}{'' if count == 1 else 's'}"
+
+
+def counted_ko(count: Dimension, counter: str = "개") -> str:
+    """Return the count in Korean: `4개`, or `여러 개` if the number is unknown."""
+    return f"여러 {counter}" if count is None else f"{count}{counter}"

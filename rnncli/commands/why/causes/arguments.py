@@ -36,10 +36,7 @@ def _unknown(message: Message, given: dict[str, str]) -> Diagnosis:
             f"Keras의 {owner}에는 {names} 인자가 없습니다.",
         ),
         (*(_replacement(owner, name, value) for name, value in given.items()), *_from_file(message)),
-        Bilingual(
-            "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
-            "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
-        ),
+        _FOREIGN if any(name in _RETIRED for name in given) else Bilingual("", ""),
     )
 
 
@@ -58,6 +55,12 @@ def _replacement(owner: str, name: str, value: str) -> Fix:
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
     options = layers.class_of(owner).options
+    having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
+    having = [one for one in having if not one.startswith(("Conv", "Bi"))]
+    if having:
+        layer = written(having[0])
+        said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
+        return Fix(said, layer, (layer,), SEQUENCE)
     if near := nearest(name, options, ""):
         default = options[near].default
         other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
@@ -65,11 +68,6 @@ def _replacement(owner: str, name: str, value: str) -> Fix:
         return Fix(
             Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer, (layer,), SEQUENCE
         )
-    having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
-    if having and not having[0].startswith(("Conv", "Bi")):
-        layer = written(having[0])
-        said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
-        return Fix(said, layer, (layer,), SEQUENCE)
     return _left_out(owner, value, name)
 
 
@@ -141,6 +139,10 @@ def _bidirectional(owner: str, _: str) -> Fix:
     )
 
 
+_FOREIGN = Bilingual(
+    "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
+    "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
+)
 _RETIRED: dict[str, Callable[[str, str], Fix]] = {
     "time_major": _time_major,
     "batch_input_shape": _batch_shape,

@@ -7,16 +7,17 @@ from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-OWN = """class Cell(keras.Layer): state_size = units; def call(self, x, states): ..."""
+OWN = "class Cell(keras.Layer):  # with state_size, and call(self, x, states)"
 
 
 def _no_call(message: Message) -> Diagnosis:
-    given = message.name("given").strip()
+    given = message.name("given")
+    it, ko = ("what it got", "받은 값") if given.startswith("<") else (given, given)
     units = int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS
     return _not_a_cell(
         Bilingual(
-            f"RNN loops over a cell; {given} has no call(x, states).",
-            f"RNN은 셀을 반복하는 층인데 {given}에는 call(x, states)이 없습니다.",
+            f"RNN loops over a cell; {it} has no call(x, states).",
+            f"RNN은 셀을 반복하는 층인데 {ko}에는 call(x, states)이 없습니다.",
         ),
         units,
     )

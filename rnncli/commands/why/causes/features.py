@@ -52,7 +52,7 @@ def _narrower(layer: str, found: int, wanted: int) -> tuple[Fix, ...]:
     said = Bilingual(
         f"prepare it as in training, with {wanted} features", f"학습 때처럼 특징 {wanted}개를 준비"
     )
-    return (Fix(said, f"x.shape[-1] == {wanted}", (layer,), ("batch", "timesteps", wanted)),)
+    return (Fix(said, f"assert x.shape[-1] == {wanted}", (layer,), ("batch", "timesteps", wanted)),)
 
 
 def _new_layer(layer: str, found: int) -> Fix:
@@ -113,7 +113,16 @@ def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     steps, features = wanted[1:]
     new = Bilingual("a new model for this input", "이 입력을 받는 새 모델")
     if not fixes:
-        fixes = (Fix(ready, f"x.shape[1:] == {format_shape(wanted[1:])}", (layer,), shown),)
+        fixes = (
+            Fix(
+                ready,
+                f"assert x.shape[-1] == {features}"
+                if steps is None
+                else f"assert x.shape[1:] == {format_shape(wanted[1:])}",
+                (layer,),
+                shown,
+            ),
+        )
         if len(found) == 3:
             fixes += (Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:])),)
     return Diagnosis(
@@ -123,15 +132,10 @@ def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
         ),
         fixes,
         Bilingual(
-            f"None is any size: here {_either(steps, 'timesteps')} and {_either(features, 'features')}.",
-            f"None은 크기가 자유롭다는 뜻입니다. 여기서는 {_either(steps, 'timesteps')}, "
-            f"{_either(features, 'features')}입니다.",
+            "None on the first axis is the batch: any number of sequences.",
+            "첫 축의 None은 배치입니다. 시퀀스가 몇 개든 됩니다.",
         ),
     )
-
-
-def _either(size: Dimension, name: str) -> str:
-    return f"{name} = {size}"
 
 
 def _arranged(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
@@ -232,7 +236,9 @@ def _torch(message: Message) -> Diagnosis:
             Fix(
                 made, f"nn.{own}({found}, hidden_size)", (layer,), ("batch", "timesteps", found), weights=True
             ),
-            Fix(kept, f"x.size(-1) == {wanted}", (layer,), ("batch", "timesteps", wanted), weights=True),
+            Fix(
+                kept, f"assert x.size(-1) == {wanted}", (layer,), ("batch", "timesteps", wanted), weights=True
+            ),
         ),
         Bilingual(
             f"If {wanted} is another axis of x, move it to the end: x.transpose(1, 2).",

@@ -19,7 +19,7 @@ def _shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     fixes = [
         Fix(
             Bilingual("a mask for these time steps", "이 시점들의 마스크"),
-            f"mask.shape == {wanted}",
+            f"assert mask.shape == {wanted}",
             layer,
             inputs,
             mask=True,
@@ -69,8 +69,8 @@ def _cudnn_layer(message: Message) -> Diagnosis:
             ),
             Fix(
                 Bilingual("keep the options, without cuDNN", "옵션은 그대로, cuDNN 없이"),
-                written(name, use_cudnn="auto"),
-                (written(name, recurrent_dropout=0.2),),
+                written(name, recurrent_dropout=0.2, use_cudnn="auto"),
+                (written(name, recurrent_dropout=0.2, use_cudnn="auto"),),
                 SEQUENCE,
             ),
         ),

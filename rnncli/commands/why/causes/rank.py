@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, sized, written
+from rnncli.case import Dimension, Shape, format_shape
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    counted,
+    counted_ko,
+    expression,
+    sized,
+    written,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -72,10 +80,13 @@ def _one_axis(message: Message, shape: Shape) -> Diagnosis:
     size = sized(shape[0], "timesteps")
     layer = (expression(message),)
     fixes = (
-        Fix(_steps(size), "x[None, :, None]", layer, (1, size, 1)),
-        Fix(_features(size), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
+        Fix(_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(_features(shape[0]), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
         Fix(
-            Bilingual(f"{size} sequences of one number", f"숫자 하나짜리 시퀀스 {size}개"),
+            Bilingual(
+                f"{counted(shape[0], 'sequence')} of one number",
+                f"숫자 하나짜리 시퀀스 {counted_ko(shape[0])}",
+            ),
             "x[:, None, None]",
             layer,
             (size, 1, 1),
@@ -137,8 +148,8 @@ def _four_axes(message: Message, shape: Shape) -> Diagnosis:
     )
     several = Fix(
         Bilingual(
-            f"sequences of {rows} steps, {size} for each batch entry",
-            f"배치 하나마다 시점 {rows}개의 시퀀스가 {size}개일 때",
+            f"sequences of {counted(rows, 'step')}, {size} for each batch entry",
+            f"배치 하나마다 시점 {counted_ko(rows)}의 시퀀스가 {size}개일 때",
         ),
         f"layers.TimeDistributed({layer[0]})(x)",
         (f"TimeDistributed({layer[0]})",),
@@ -179,20 +190,20 @@ def _sequence_not_wanted(shape: Shape) -> Diagnosis:
     )
 
 
-def _steps(size: object) -> Bilingual:
-    return Bilingual(f"{size} time steps of one feature", f"특징이 하나인 시점 {size}개")
+def _steps(size: Dimension) -> Bilingual:
+    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특징이 하나인 시점 {counted_ko(size)}")
 
 
-def _features(size: object) -> Bilingual:
-    return Bilingual(f"one time step of {size} features", f"특징이 {size}개인 시점 하나")
+def _features(size: Dimension) -> Bilingual:
+    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특징이 {counted_ko(size)}인 시점 하나")
 
 
 def _torch_rank(message: Message) -> Diagnosis:
     found, layer = message.number("found"), (expression(message),)
     fixes = {
         1: (
-            Fix(_steps("n"), "x[None, :, None]", layer, (1, "timesteps", 1)),
-            Fix(_features("n"), "x[None, None, :]", layer, (1, 1, "features")),
+            Fix(_steps(None), "x[None, :, None]", layer, (1, "timesteps", 1)),
+            Fix(_features(None), "x[None, None, :]", layer, (1, 1, "features")),
         ),
         2: (
             Fix(Bilingual("one sequence", "시퀀스 하나"), "x.unsqueeze(0)", layer, (1, *SEQUENCE[1:])),
@@ -212,7 +223,8 @@ def _torch_rank(message: Message) -> Diagnosis:
     )
     return Diagnosis(
         Bilingual(
-            f"PyTorch's layer needs (batch, timesteps, features) with batch_first=True; it got {found} axes.",
+            "PyTorch's layer needs (batch, timesteps, features) with batch_first=True; it got "
+            f"{found} {'axis' if found == 1 else 'axes'}.",
             f"PyTorch의 층은 batch_first=True일 때 (batch, timesteps, features)를 받는데, "
             f"축이 {found}개입니다.",
         ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rnncli.case import Shape, format_shape
+import re
+
+from rnncli.case import Dimension, Shape, format_shape
 from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, parts_of, shape_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
@@ -28,8 +30,9 @@ def _too_few(message: Message) -> Diagnosis | None:
         ),
         _unpackings(),
         Bilingual(
-            "Only with return_state=True does a layer return its states as well.",
-            "return_state=True일 때만 층이 상태도 반환합니다.",
+            "Only with return_state=True does a layer of Keras return states; PyTorch returns "
+            "output, (h, c).",
+            "Keras는 return_state=True일 때만 상태도 반환하고, PyTorch는 output, (h, c)를 반환합니다.",
         ),
     )
 
@@ -93,37 +96,33 @@ def _several(message: Message) -> Diagnosis | None:
         return None
     first, *others = shapes
     if all(shape == first for shape in others) and len(first) == 3:
-        return _unmerged(message, first)
+        return _unmerged(first)
     if all(len(shape) == 2 for shape in others):
-        return _with_states(message, first, len(shapes))
+        return _with_states(first, others)
     return None
 
 
 def _shapes(message: Message) -> list[Shape]:
-    import re
-
     rest = message.text[message.match.end() : message.match.end() + 4000]
     return [parse_shape(found) for found in re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]]
 
 
-def _with_states(_: Message, first: Shape, count: int) -> Diagnosis:
-    sequence, units = len(first) == 3, first[-1] if isinstance(first[-1], int) else UNITS
-    name = "LSTM" if count == 3 else "GRU"
+def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
+    """first: (batch, timesteps, units) of a layer that returns sequences, else (batch, units)."""
+    count, sequence = len(states) + 1, len(first) == 3
+    name, units = "LSTM" if count == 3 else "GRU", _whole(first[-1])
     options = {"return_sequences": True} if sequence else {}
-    given = shape_of((first[0], first[1] if sequence else None, None))
     before = written(name, units, **options)
+    given = shape_of((first[0], first[1] if sequence else None, None))
+    own = written(name, _whole(states[0][-1]))
+    initial = "[h, c]" if name == "LSTM" else "h"
     return Diagnosis(
         Bilingual(
             f"The layer takes one tensor and got a list of {count}: the output of a layer and its states.",
             f"층은 텐서 하나를 받는데 {count}개의 목록을 받았습니다. 앞 층의 출력과 상태입니다.",
         ),
         (
-            Fix(
-                Bilingual("the states are not needed", "상태가 필요 없을 때"),
-                before,
-                (before,),
-                given,
-            ),
+            Fix(Bilingual("the states are not needed", "상태가 필요 없을 때"), before, (before,), given),
             Fix(
                 Bilingual("only the output goes on", "출력만 넘길 때"),
                 f"{NAMES[name]} = layer(x); next_layer(output)",
@@ -132,9 +131,9 @@ def _with_states(_: Message, first: Shape, count: int) -> Diagnosis:
             ),
             Fix(
                 Bilingual("states for this layer to start from", "이 층이 시작할 상태일 때"),
-                "next_layer(x, initial_state=[h, c])" if name == "LSTM" else "next_layer(x, initial_state=h)",
-                (written(name, units),),
-                given,
+                f"next_layer(x, initial_state={initial})",
+                (own,),
+                shape_of(first) if sequence else given,
                 states=True,
             ),
         ),
@@ -145,7 +144,11 @@ def _with_states(_: Message, first: Shape, count: int) -> Diagnosis:
     )
 
 
-def _unmerged(_: Message, shape: Shape) -> Diagnosis:
+def _whole(size: Dimension) -> int:
+    return size if isinstance(size, int) and size else UNITS
+
+
+def _unmerged(shape: Shape) -> Diagnosis:
     units = shape[-1] if isinstance(shape[-1], int) else UNITS
     merged = f"Bidirectional({written('LSTM', units, return_sequences=True)})"
     given = shape_of((shape[0], shape[1], None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Dimension, Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, gates, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, gates, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -33,7 +33,8 @@ def _count(message: Message) -> Diagnosis:
     without = written(message.layer, use_bias=False)
     return Diagnosis(
         Bilingual(
-            f"set_weights got {given} arrays; the layer has {wanted}, in the order of layer.weights.",
+            f"set_weights got {counted(given, 'array')}; the layer has {wanted}, in the order of "
+            "layer.weights.",
             f"set_weights가 배열 {given}개를 받았는데 층의 가중치는 layer.weights 순서로 {wanted}개입니다.",
         ),
         (

@@ -87,7 +87,7 @@ def _reset(message: Message) -> Diagnosis:
         (
             Fix(
                 Bilingual("reset each stateful layer (Keras 3)", "stateful 층마다 초기화 (Keras 3)"),
-                "for layer in model.layers: getattr(layer, 'reset_state', bool)()",
+                "[layer.reset_state() for layer in model.layers if getattr(layer, 'stateful', False)]",
                 (_stateful(message),),
                 SEQUENCE,
             ),

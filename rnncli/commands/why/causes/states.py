@@ -38,36 +38,14 @@ def _too_many(message: Message) -> Diagnosis | None:
 
 
 def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
-    units = _last(given)
     parts = parts_of(message.layer)
-    own, count = written(message.layer, units), len(parts)
-    one, both = (
-        ", ".join(parts),
-        ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts),
-    )
+    count, names = len(parts), ", ".join(parts)
     return Diagnosis(
         Bilingual(
-            f"{message.layer} has {_counted(count)} ({one}); initial_state has {len(given)} for it.",
-            f"{message.layer}의 상태는 {count}개({one})인데 initial_state로 {len(given)}개를 받았습니다.",
+            f"{message.layer} has {_counted(count)} ({names}); initial_state has {len(given)} for it.",
+            f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
         ),
-        (
-            Fix(
-                Bilingual(f"{message.layer} alone", f"{message.layer} 하나일 때"),
-                f"initial_state=[{one}]" if count > 1 else f"initial_state={one}",
-                (own,),
-                inputs,
-                states=True,
-            ),
-            Fix(
-                Bilingual(
-                    "inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태"
-                ),
-                f"initial_state=[{both}]",
-                (f"Bidirectional({own})",),
-                inputs,
-                states=True,
-            ),
-        ),
+        _recounted(message.layer, _last(given), inputs),
         Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
             "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
@@ -145,8 +123,7 @@ def _batch(message: Message) -> Diagnosis | None:
 
 
 def _spec(message: Message) -> Diagnosis | None:
-    """Keras 2: `state_spec`=ListWrapper([InputSpec(shape=(None, 4), ndim=2)]); `cell.state_size` "
-    "is [3, 3]."""
+    """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
     given = tuple(
         tuple(int(size) if size.isdigit() else None for size in pair)
         for pair in re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
@@ -154,35 +131,39 @@ def _spec(message: Message) -> Diagnosis | None:
     sizes = [int(size) for size in re.findall(r"\d{1,9}", message.name("sizes"))]
     if not given or not sizes:
         return None
-    name = "LSTM" if len(sizes) == 2 else "GRU"
-    layer = written(name, sizes[0])
-    parts = ", ".join(parts_of(name))
+    units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
     return Diagnosis(
         Bilingual(
             f"initial_state has {_counted(len(given))}, {_listed(given)}; the layer has "
-            f"{_counted(len(sizes))} of "
-            f"{sizes[0]} units.",
-            f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {sizes[0]}개짜리 "
+            f"{_counted(len(sizes))} of {units} units.",
+            f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {units}개짜리 "
             f"{len(sizes)}개입니다.",
         ),
-        (
-            Fix(
-                Bilingual("one state for each that the layer keeps", "층의 상태마다 하나씩"),
-                f"initial_state=[{parts}]",
-                (layer,),
-                SEQUENCE,
-                states=True,
-            ),
-            Fix(
-                Bilingual(
-                    "inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태"
-                ),
-                f"initial_state=[{both_ways(name)}]",
-                (f"Bidirectional({layer})",),
-                SEQUENCE,
-                states=True,
-            ),
-        ),
+        _resized(name, units, _last(given)) if len(given) == len(sizes) else _recounted(name, units),
+    )
+
+
+def _resized(name: str, units: int, size: int) -> tuple[Fix, ...]:
+    """Return the fixes for states of another number of units than the layer has."""
+    zeros = _zeros(states_of(name, "batch", units))
+    layer, other = written(name, units), written(name, size)
+    fits = Bilingual(f"states of {units} units", f"유닛 {units}개의 상태")
+    follows = Bilingual(f"a layer of {size} units, as the states are", f"상태에 맞춘 유닛 {size}개의 층")
+    return (
+        Fix(fits, f"initial_state={zeros}", (layer,), SEQUENCE, states=True),
+        Fix(follows, other, (other,), SEQUENCE, states=True),
+    )
+
+
+def _recounted(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ...]:
+    """Return the fixes for too few or too many states: for the layer alone, and for Bidirectional."""
+    own, parts = written(name, units), parts_of(name)
+    one = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
+    alone = Bilingual(f"{name} alone", f"{name} 하나일 때")
+    wrapped = Bilingual("inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태")
+    return (
+        Fix(alone, f"initial_state={one}", (own,), inputs, states=True),
+        Fix(wrapped, f"initial_state=[{both_ways(name)}]", (f"Bidirectional({own})",), inputs, states=True),
     )
 
 

@@ -17,13 +17,14 @@ def _torch_hidden(message: Message) -> Diagnosis | None:
     name = "LSTM" if "hidden[" in message.match[0] else "GRU"
     turned = given[1] == number and given[0] == batch
     layer = written(name, _whole(units))
+    single = (layer,) if number == 1 else ()  # of several layers or directions the message says too little
     situation = (
         Bilingual("the first two axes are swapped", "앞의 두 축이 바뀌었을 때")
         if turned
         else Bilingual("start from zeros of the right shape", "맞는 형태의 0에서 시작")
     )
     code = "h0.transpose(0, 1).contiguous()" if turned else f"torch.zeros{format_shape(wanted)}"
-    fixes = [Fix(situation, code, (layer,), (batch, "timesteps", "features"), states=True)]
+    fixes = [Fix(situation, code, single, (batch, "timesteps", "features"), states=True)]
     if given[1] != batch and given[0] == number:
         said = Bilingual(
             f"x is (batch, timesteps, features), batch {given[1]}", f"x가 (batch, ...)이고 배치는 {given[1]}"
@@ -32,7 +33,7 @@ def _torch_hidden(message: Message) -> Diagnosis | None:
             Fix(
                 said,
                 f"nn.{name}(..., batch_first=True)",
-                (layer,),
+                single,
                 (given[1], batch, "features"),
                 states=True,
             )

@@ -50,7 +50,7 @@ def _targets(target: Shape, output: Shape) -> Diagnosis | None:
             ),
             Fix(
                 Bilingual(f"{found} numbers in each target", f"목표마다 숫자 {found}개"),
-                f"y.shape[-1] == {found}",
+                f"assert y.shape[-1] == {found}",
                 (before, f"Dense({found})"),
                 (sized(output[0], "batch"), *SEQUENCE[1:]),
             ),
