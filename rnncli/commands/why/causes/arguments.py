@@ -16,6 +16,8 @@ MOST = 6
 
 
 def _unrecognized(message: Message) -> Diagnosis | None:
+    if not recurrent_in(message.name("owner")):
+        return None
     given = message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MOST]
     values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|[\w.]{1,60})", given))
@@ -276,7 +278,7 @@ def _activation(message: Message) -> Diagnosis:
     named = nearest(name, layers.activations.names(), "tanh")
     own = written(message.layer, activation=named)
     return Diagnosis(
-        Bilingual(f"Keras has no activation {name}.", f"Keras에는 활성화 함수 {name}이 없습니다."),
+        Bilingual(f"Keras has no activation {name}.", f"Keras에 없는 활성화 함수입니다: {name}."),
         (Fix(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own, (own,), SEQUENCE),),
         Bilingual(
             "A function of your own goes in without quotes: activation=my_function.",
@@ -305,7 +307,7 @@ def _initializer(message: Message) -> Diagnosis:
     named = nearest(name, initializers.names(), "glorot_uniform")
     own = written(message.layer, kernel_initializer=named)
     return Diagnosis(
-        Bilingual(f"Keras has no initializer {name}.", f"Keras에는 초기화 방법 {name}이 없습니다."),
+        Bilingual(f"Keras has no initializer {name}.", f"Keras에 없는 초기화 방법입니다: {name}."),
         (Fix(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own, (own,), SEQUENCE),),
     )
 
@@ -316,7 +318,7 @@ def _cudnn_layer(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"Keras 3 has no {name}: LSTM and GRU choose cuDNN themselves where it gives the same numbers.",
-            f"Keras 3에는 {name}이 없습니다. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
+            f"Keras 3에 없는 층입니다: {name}. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
         ),
         (Fix(Bilingual("the plain layer", "일반 층"), own, (own,), SEQUENCE),),
         Bilingual(
@@ -333,7 +335,7 @@ def _nonlinearity(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"PyTorch's RNN knows tanh and relu, not {name}.",
-            f"PyTorch의 RNN에는 tanh와 relu만 있고 {name}은 없습니다.",
+            f"PyTorch의 RNN에 없는 함수입니다: {name}. tanh와 relu만 있습니다.",
         ),
         (
             Fix(

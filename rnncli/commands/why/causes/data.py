@@ -104,7 +104,7 @@ def _index(message: Message) -> Diagnosis | None:
     return Diagnosis(
         Bilingual(
             f"Token {value} is not in 0 to {count - 1}: Embedding has {count} rows.",
-            f"토큰 {value}이 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
+            f"토큰 번호 {value}: 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
         ),
         (
             Fix(

@@ -73,7 +73,7 @@ def _unpackings() -> tuple[Fix, ...]:
     states = ", ".join(f"{way}_{part[0]}" for way in ("forward", "backward") for part in parts_of("LSTM"))
     single = [
         Fix(
-            Bilingual(f"{name} with its states", f"{name}과 그 상태"),
+            Bilingual(f"{name} with its states", f"{name}: 출력과 상태"),
             f"{NAMES[name]} = layer(x)",
             (written(name, return_state=True),),
             SEQUENCE,
@@ -81,7 +81,7 @@ def _unpackings() -> tuple[Fix, ...]:
         for name in ("LSTM", "GRU")
     ]
     wrapped = Fix(
-        Bilingual("Bidirectional with its states", "Bidirectional과 그 상태"),
+        Bilingual("Bidirectional with its states", "Bidirectional: 출력과 상태"),
         f"output, {states} = layer(x)",
         (both,),
         SEQUENCE,
