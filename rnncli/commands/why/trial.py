@@ -47,9 +47,11 @@ def attempt(fix: Fix) -> Outcome | None:
     """Run the layers of `fix`; None if rnncli refuses them, so that no fix is shown that fails."""
     if not fix.layers:
         return Outcome(fix)
+    sizes = tuple(map(_size, fix.shape))
+    if 0 in sizes:
+        return None
     try:
         stack = specs.from_flags(list(fix.layers), {})
-        sizes = tuple(map(_size, fix.shape))
         untried = _obstacle(stack, sizes)
         if not untried:
             _run(stack, sizes, fix)
