@@ -131,6 +131,7 @@ WORDS: dict[str, dict[str, str]] = {
         "masked zeroed": "masked at t={t}: output is zero",
         "masked masked": "masked here: zero is passed on",
         # of an error message
+        "at line": "{file}, line {line}",
         "fix": "fix",
         "change": "change",
         "returns": "returns",
@@ -265,6 +266,7 @@ WORDS: dict[str, dict[str, str]] = {
         "masked silent": "t={t}: 마스크, 앞선 출력 없음",
         "masked zeroed": "t={t}: 마스크되어 출력은 0",
         "masked masked": "마스크되어 0을 전달",
+        "at line": "{file} {line}번째 줄",
         "fix": "해결 방법",
         "change": "고칠 코드",
         "returns": "반환값",

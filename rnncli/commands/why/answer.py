@@ -10,6 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
+from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome
 from rnncli.renderers.measure import width_of, wrap
 from rnncli.renderers.page import (
@@ -44,6 +45,7 @@ class WhyAnswer:
         return {
             **head(),
             "cause": found.cause,
+            "call": found.call._asdict() if found.call else None,
             "explanation": found.explanation.said(view.lang),
             "hint": found.hint.said(view.lang),
             "candidates": [_document(outcome, view) for outcome in self.outcomes],
@@ -57,6 +59,8 @@ class WhyAnswer:
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
             under.append((Span(f"{say('try it', lang)}: ", "dim"), Span(command)))
         blank: tuple[Line, ...] = ((),) if under else ()
+        if found.call is not None:
+            title.append(_call(found.call, view))
         return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *under))
 
     def records(self, view: View) -> Records:
@@ -93,6 +97,12 @@ def command_of(outcome: Outcome) -> str:
         return ""
     flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
+
+
+def _call(frame: Frame, view: View) -> Line:
+    """Return `train.py, line 9: model.fit(x, y)`."""
+    place = say("at line", view.lang).format(file=frame.file, line=frame.line)
+    return (Span(f"{place}: ", "dim"), Span(frame.code))
 
 
 def _quoted(layer: str) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rnncli.case import Shape
 from rnncli.commands.why import causes
-from rnncli.commands.why.message import Message, normalize
+from rnncli.commands.why.message import Frame, Message, last_frame, normalize
 from rnncli.errors import DisagreementError
 from rnncli.renderers.wording import Bilingual
 
@@ -41,13 +41,15 @@ class Diagnosis(NamedTuple):
 
     explanation: what is wrong, with the numbers of the message.
     hint: which fix is most often right, or what to check; empty if there is nothing to add.
-    cause: the name of the Cause, `rank`; filled in by `diagnose`.
+    cause: the name of the Cause, `rank`.  call: the user's line in a traceback.  Both are filled in by
+        `diagnose`.
     """
 
     explanation: Bilingual
     fixes: tuple[Fix, ...]
     hint: Bilingual = Bilingual("", "")
     cause: str = ""
+    call: Frame | None = None
 
 
 class Cause(NamedTuple):
@@ -81,7 +83,7 @@ def diagnose(text: str) -> Diagnosis:
             "this message is not known.",
             "Paste the last lines of the traceback; rnncli why knows the errors of recurrent layers.",
         )
-    return max(found, key=lambda one: one.end).diagnosis
+    return max(found, key=lambda one: one.end).diagnosis._replace(call=last_frame(text))
 
 
 def matches(text: str) -> list[Found]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from rnncli.case import Dimension, Shape
 
@@ -31,11 +32,39 @@ _NAMES = (
 )
 
 
+_FRAME = re.compile(
+    r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,9}), in [^\n]{1,200}\n[ \t]{1,40}(?P<code>\S[^\n]{0,200})'
+)
+_LIBRARIES = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python|^<")
+
+
+class Frame(NamedTuple):
+    """The line of a traceback that called a framework."""
+
+    file: str
+    line: int
+    code: str
+
+
+def last_frame(text: str) -> Frame | None:
+    """Return the last line of the user's own code in a traceback; None if there is no traceback."""
+    frames = [
+        Frame(found["file"], int(found["line"]), found["code"].strip())
+        for found in _FRAME.finditer(_readable(text))
+        if not _LIBRARIES.search(found["file"])
+    ]
+    return frames[-1] if frames else None
+
+
 def normalize(text: str) -> str:
     """Return `text` without colors and on one line; of a long text, only its start and its end."""
+    return " ".join(_readable(text).split())
+
+
+def _readable(text: str) -> str:
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD]} {text[-TAIL:]}"
-    return " ".join(_ESCAPES.sub("", text).split())
+    return _ESCAPES.sub("", text)
 
 
 def parse_shape(text: str) -> Shape:

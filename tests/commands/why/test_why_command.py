@@ -13,6 +13,9 @@ TRACEBACK = f"""\
 Traceback (most recent call last):
   File "train.py", line 9, in <module>
     model.fit(x, y)
+  File "/venv/lib/python3.11/site-packages/keras/src/utils/traceback_utils.py", line 122, in error_handler
+    raise e.with_traceback(filtered_tb) from None
+    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 ValueError: Input 0 with name 'None' of layer 'lstm' is incompatible with the layer: {MESSAGE}
 """
 
@@ -28,7 +31,10 @@ def test_a_message_as_an_argument(rnncli: Run) -> None:
 def test_a_traceback_from_a_pipe(rnncli: Run, args: list[str]) -> None:
     done = rnncli("why", *args, "-f", "json", input=TRACEBACK)
     assert done.returncode == 0
-    assert json.loads(done.stdout)["candidates"][0]["outputs"][0]["shape"] == [1, 3]
+    document = json.loads(done.stdout)
+    assert document["candidates"][0]["outputs"][0]["shape"] == [1, 3]
+    assert document["call"] == {"file": "train.py", "line": 9, "code": "model.fit(x, y)"}
+    assert rnncli("why", *args, input=TRACEBACK).stdout.splitlines()[1] == "train.py, line 9: model.fit(x, y)"
 
 
 def test_korean(rnncli: Run) -> None:
@@ -66,7 +72,7 @@ def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
 def test_output_to_a_file(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "why.md"
     assert rnncli("why", MESSAGE, "-o", str(file)).returncode == 0
-    assert "x[:, None, :]" in file.read_text()
+    assert "one time step of 60 features" in file.read_text()
     assert rnncli("why", MESSAGE, "-o", str(tmp_path / "why.npz")).returncode == 2
 
 
