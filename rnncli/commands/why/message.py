@@ -33,7 +33,8 @@ _NAMES = (
 
 
 _FRAME = re.compile(
-    r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,9}), in [^\n]{1,200}\n[ \t]{1,40}(?P<code>\S[^\n]{0,200})'
+    r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,9}), in [^\n]{1,200}'
+    r"\n[ \t]{1,40}(?P<code>\S[^\n]{0,200})"
 )
 _LIBRARIES = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python|^<")
 
