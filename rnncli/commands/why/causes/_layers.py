@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rnncli import specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
@@ -73,3 +74,23 @@ def counted(count: Dimension, noun: str) -> str:
 def counted_ko(count: Dimension, counter: str = "개") -> str:
     """Return the count in Korean: `4개`, or `여러 개` if the number is unknown."""
     return f"여러 {counter}" if count is None else f"{count}{counter}"
+
+
+def time_steps(size: Dimension) -> Bilingual:
+    """Return `60 time steps of one feature`."""
+    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특징이 하나인 시점 {counted_ko(size)}")
+
+
+def one_step(size: Dimension) -> Bilingual:
+    """Return `one time step of 60 features`."""
+    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특징이 {counted_ko(size)}인 시점 하나")
+
+
+def whole(size: Dimension, default: int = 0) -> int:
+    """Return a size that is a number from 1, else `default`."""
+    return size if isinstance(size, int) and size else default
+
+
+def units_of(shape: Shape) -> int:
+    """Return the size of the last axis; UNITS if it is unknown."""
+    return whole(shape[-1], UNITS) if shape else UNITS

@@ -1,12 +1,12 @@
-"""Arguments of a layer: names that it does not have, and values that it does not take."""
+"""Arguments that a layer does not have."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from rnncli import initializers, layers
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, nearest, written
+from rnncli import layers
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, nearest, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -141,22 +141,6 @@ def _bidirectional(owner: str, _: str) -> Fix:
     )
 
 
-_FOREIGN = Bilingual(
-    "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
-    "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
-)
-_RETIRED: dict[str, Callable[[str, str], Fix]] = {
-    "time_major": _time_major,
-    "batch_input_shape": _batch_shape,
-    "input_length": _input_length,
-    "weights": _weights,
-    "batch_first": _batch_first,
-    "hidden_size": _hidden_size,
-    "num_layers": _num_layers,
-    "bidirectional": _bidirectional,
-}
-
-
 def _torch_argument(message: Message) -> Diagnosis:
     name = message.name("name")
     keras = {
@@ -178,176 +162,20 @@ def _torch_argument(message: Message) -> Diagnosis:
     )
 
 
-def _units(message: Message) -> Diagnosis:
-    value = message.name("value")
-    units = _near(value)
-    return Diagnosis(
-        Bilingual(
-            f"units is {value}: it is the number of outputs, a whole number from 1.",
-            f"units가 {value}입니다. units는 출력의 개수이며 1 이상의 정수입니다.",
-        ),
-        (_with_units(message, units),),
-    )
-
-
-def _near(value: str) -> int:
-    """Return the number of units that was probably meant: `-3` -> 3, `3.5` -> 3, `0` -> 3."""
-    digits = re.search(r"\d{1,6}", value)
-    return int(digits[0]) if digits and int(digits[0]) else UNITS
-
-
-def _with_units(message: Message, units: int) -> Fix:
-    layer = expression(message, units)
-    said = Bilingual(f"{units} units", f"유닛 {units}개")
-    return Fix(said, layer, (layer,), SEQUENCE)
-
-
-def _float_units(message: Message) -> Diagnosis | None:
-    """`(5, 14.0)`: the shape of a kernel whose width is gates * units."""
-    wide = float(message.name("width"))
-    if wide > 1e9:
-        return None
-    units = wide / gates(message.layer)
-    return Diagnosis(
-        Bilingual(
-            f"A kernel cannot have {wide:g} columns as a float: units must be a whole number (an int).",
-            f"커널의 열 수가 실수 {wide:g}일 수 없습니다. units는 정수(int)여야 합니다.",
-        ),
-        (_with_units(message, max(1, int(units))),),
-        Bilingual(
-            "n / 2 is a float in Python; write n // 2.", "Python에서 n / 2는 실수이므로 n // 2로 씁니다."
-        ),
-    )
-
-
-def _text_units(message: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "A size is text, not a number, such as LSTM('3').",
-            "LSTM('3')처럼 크기가 숫자가 아니라 글자입니다.",
-        ),
-        (
-            Fix(
-                Bilingual(
-                    "convert text from a file or the command line", "파일이나 명령줄에서 온 글자를 변환"
-                ),
-                "units = int(units)",
-                (expression(message),),
-                SEQUENCE,
-            ),
-        ),
-    )
-
-
-def _no_units(message: Message) -> Diagnosis:
-    owner = recurrent_in(message.name("owner")) or DEFAULT
-    torch = message.name("missing") == "hidden_size"
-    layer = written(owner)
-    code = f"nn.LSTM(input_size, hidden_size={UNITS})" if torch else layer
-    return Diagnosis(
-        Bilingual(
-            f"The number of units is missing: {message.name('missing')} has no default.",
-            f"유닛의 개수가 빠졌습니다. {message.name('missing')}에는 기본값이 없습니다.",
-        ),
-        (
-            Fix(
-                Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개"),
-                code,
-                (layer,),
-                SEQUENCE,
-            ),
-        ),
-    )
-
-
-def _torch_units(_: Message) -> Diagnosis:
-    said = Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개")
-    return Diagnosis(
-        Bilingual(
-            "hidden_size is the number of units, a whole number from 1.",
-            "hidden_size는 유닛의 개수이며 1 이상의 정수입니다.",
-        ),
-        (Fix(said, f"nn.LSTM(input_size, {UNITS})", (written(DEFAULT),), SEQUENCE),),
-    )
-
-
-def _activation(message: Message) -> Diagnosis:
-    name = message.name("name").strip()
-    if re.fullmatch(r"[\d.]{1,20}", name):
-        return _slipped(message, name)
-    named = nearest(name, layers.activations.names(), "tanh")
-    own = written(message.layer, activation=named)
-    return Diagnosis(
-        Bilingual(f"Keras has no activation {name}.", f"Keras에 없는 활성화 함수입니다: {name}."),
-        (Fix(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own, (own,), SEQUENCE),),
-        Bilingual(
-            "A function of your own goes in without quotes: activation=my_function.",
-            "직접 만든 함수는 따옴표 없이 넘깁니다: activation=my_function.",
-        ),
-    )
-
-
-def _slipped(message: Message, value: str) -> Diagnosis:
-    own = written(message.layer)
-    return Diagnosis(
-        Bilingual(
-            f"The second argument, {value}, is taken as the activation: only units comes first.",
-            f"두 번째 인자({value})를 활성화 함수로 읽었습니다. 이름 없이는 units만 씁니다.",
-        ),
-        (Fix(Bilingual("name the other arguments", "나머지 인자는 이름으로"), own, (own,), SEQUENCE),),
-        Bilingual(
-            "PyTorch's nn.LSTM(input_size, hidden_size) is LSTM(units) in Keras.",
-            "PyTorch의 nn.LSTM(input_size, hidden_size)는 Keras에서 LSTM(units)입니다.",
-        ),
-    )
-
-
-def _initializer(message: Message) -> Diagnosis:
-    name = message.name("name").strip()
-    named = nearest(name, initializers.names(), "glorot_uniform")
-    own = written(message.layer, kernel_initializer=named)
-    return Diagnosis(
-        Bilingual(f"Keras has no initializer {name}.", f"Keras에 없는 초기화 방법입니다: {name}."),
-        (Fix(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own, (own,), SEQUENCE),),
-    )
-
-
-def _cudnn_layer(message: Message) -> Diagnosis:
-    name = message.name("name")
-    own = written(name.removeprefix("CuDNN"))
-    return Diagnosis(
-        Bilingual(
-            f"Keras 3 has no {name}: LSTM and GRU choose cuDNN themselves where it gives the same numbers.",
-            f"Keras 3에 없는 층입니다: {name}. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
-        ),
-        (Fix(Bilingual("the plain layer", "일반 층"), own, (own,), SEQUENCE),),
-        Bilingual(
-            "cuDNN needs the default activations, no recurrent_dropout, and unroll=False.",
-            "cuDNN을 쓰려면 활성화 함수가 기본값이고 recurrent_dropout이 없으며 unroll=False여야 합니다.",
-        ),
-    )
-
-
-def _nonlinearity(message: Message) -> Diagnosis:
-    name = message.name("name")
-    known = name if name in layers.activations.names() else "tanh"
-    layer = written("SimpleRNN", activation=known)
-    return Diagnosis(
-        Bilingual(
-            f"PyTorch's RNN knows tanh and relu, not {name}.",
-            f"PyTorch의 RNN에 없는 함수입니다: {name}. tanh와 relu만 있습니다.",
-        ),
-        (
-            Fix(
-                Bilingual("tanh, the default", "기본값 tanh"),
-                "nn.RNN(input_size, hidden_size)",
-                (written("SimpleRNN"),),
-                SEQUENCE,
-            ),
-            Fix(Bilingual(f"{known} in Keras", f"Keras에서 {known}"), layer, (layer,), SEQUENCE),
-        ),
-    )
-
+_FOREIGN = Bilingual(
+    "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
+    "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
+)
+_RETIRED: dict[str, Callable[[str, str], Fix]] = {
+    "time_major": _time_major,
+    "batch_input_shape": _batch_shape,
+    "input_length": _input_length,
+    "weights": _weights,
+    "batch_first": _batch_first,
+    "hidden_size": _hidden_size,
+    "num_layers": _num_layers,
+    "bidirectional": _bidirectional,
+}
 
 CAUSES = (
     Cause(
@@ -365,44 +193,4 @@ CAUSES = (
         r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
         _torch_argument,
     ),
-    Cause(
-        "units",
-        r"invalid value for argument `units`, expected a positive integer, got "
-        r"(?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
-        _units,
-    ),
-    Cause(
-        "units-float",
-        r"Cannot convert '\([\dNone, ]{0,30}?(?P<width>\d{1,9}\.\d{1,9})\)' to a shape",
-        _float_units,
-    ),
-    Cause("units-text", r"'<=' not supported between instances of 'str' and 'int'", _text_units),
-    Cause(
-        "units-missing",
-        r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: "
-        r"'(?P<missing>units|hidden_size)'",
-        _no_units,
-    ),
-    Cause(
-        "units-torch",
-        r"hidden_size (?:must be|should be of type) (?P<value>greater than zero|int, got: \w{1,20})",
-        _torch_units,
-    ),
-    Cause(
-        "activation",
-        r"(?:Could not interpret activation function identifier: |Unknown activation function "
-        r"'?)(?P<name>[\w.]{1,60})",
-        _activation,
-    ),
-    Cause(
-        "initializer",
-        r"(?:Could not interpret initializer identifier: |Unknown initializer '?)(?P<name>[\w.]{1,60})",
-        _initializer,
-    ),
-    Cause(
-        "cudnn-layer",
-        r"(?:has no attribute|cannot import name) '(?P<name>CuDNN(?:LSTM|GRU))'",
-        _cudnn_layer,
-    ),
-    Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _nonlinearity),
 )

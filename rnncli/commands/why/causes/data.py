@@ -1,4 +1,4 @@
-"""Inputs that are not arrays of numbers, or whose numbers are of the wrong type."""
+"""Inputs that are not arrays of numbers, or hold none."""
 
 from __future__ import annotations
 
@@ -96,124 +96,6 @@ def _nothing(message: Message) -> Diagnosis:
     )
 
 
-def _index(message: Message) -> Diagnosis | None:
-    value, count = message.number("value"), message.number("count")
-    size = max(value + 1, count + 1)
-    if size > 10_000_000:
-        return None
-    return Diagnosis(
-        Bilingual(
-            f"Token {value} is not in 0 to {count - 1}: Embedding has {count} rows.",
-            f"토큰 번호 {value}: 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
-        ),
-        (
-            Fix(
-                Bilingual("a row for every token, from 0", "0부터 모든 토큰에 한 행씩"),
-                f"layers.Embedding({size}, 16)",
-                (written("LSTM"),),
-                ("batch", "timesteps", 16),
-            ),
-            Fix(
-                Bilingual("rare tokens become one unknown token", "드문 토큰은 알 수 없는 토큰 하나로"),
-                f"x = numpy.where(x < {count}, x, 1)",
-                (written("LSTM"),),
-                ("batch", "timesteps", 16),
-            ),
-        ),
-        Bilingual(
-            "input_dim is the largest token plus 1, and one more if 0 stands for padding.",
-            "input_dim은 가장 큰 토큰 번호 + 1입니다. 0을 패딩으로 쓰면 번호는 1부터 셉니다.",
-        ),
-    )
-
-
-def _torch_index(_: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "A token id is as large as nn.Embedding's num_embeddings, or negative.",
-            "토큰 번호가 nn.Embedding의 num_embeddings 이상이거나 음수입니다.",
-        ),
-        (
-            Fix(
-                Bilingual("a row for every token, from 0", "0부터 모든 토큰에 한 행씩"),
-                "nn.Embedding(int(x.max()) + 1, 16)",
-                (written("LSTM"),),
-                ("batch", "timesteps", 16),
-            ),
-        ),
-    )
-
-
-def _torch_index_type(_: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "nn.Embedding looks up token ids: whole numbers, not floats.",
-            "nn.Embedding은 토큰 번호를 찾으므로 실수가 아니라 정수가 필요합니다.",
-        ),
-        (
-            Fix(
-                Bilingual("x holds token ids", "x가 토큰 번호일 때"),
-                "embedding(x.long())",
-                (written("LSTM"),),
-                ("batch", "timesteps", 16),
-            ),
-            Fix(
-                Bilingual("x holds measurements: no Embedding", "x가 측정값일 때: Embedding 없이"),
-                "lstm(x)",
-                (written("LSTM"),),
-                SEQUENCE,
-            ),
-        ),
-    )
-
-
-def _precision(_: Message) -> Diagnosis:
-    double = written("LSTM", dtype="float64")
-    return Diagnosis(
-        Bilingual(
-            "Two tensors of different types meet: one is double (float64), the other float (float32).",
-            "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
-        ),
-        (
-            Fix(
-                Bilingual("float32, which weights have by default", "가중치의 기본값인 float32로"),
-                "x = tf.cast(x, 'float32')",
-                (written("LSTM"),),
-                SEQUENCE,
-            ),
-            Fix(Bilingual("float64 everywhere", "모두 float64로"), double, (double,), SEQUENCE),
-        ),
-        Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
-    )
-
-
-def _torch_precision(_: Message) -> Diagnosis:
-    double = written("LSTM", dtype="float64")
-    return Diagnosis(
-        Bilingual(
-            "The input and the weights differ in type; PyTorch does not convert them.",
-            "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
-        ),
-        (
-            Fix(
-                Bilingual("the input as float32", "입력을 float32로"),
-                "x.float()",
-                (written("LSTM"),),
-                SEQUENCE,
-            ),
-            Fix(
-                Bilingual("the weights as float64", "가중치를 float64로"),
-                "model.double()",
-                (double,),
-                SEQUENCE,
-            ),
-        ),
-        Bilingual(
-            "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."
-        ),
-    )
-
-
 def _no_steps(message: Message) -> Diagnosis | None:
     inputs = message.argument("sequences")
     if not inputs or len(inputs[0]) != 3 or inputs[0][1] != 0:
@@ -272,30 +154,6 @@ CAUSES = (
     ),
     Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _list),
     Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _nothing),
-    Cause(
-        "token",
-        r"indices\[[\d,]{1,40}\] = (?P<value>\d{1,12}) is not in \[0, (?P<count>\d{1,12})\)",
-        _index,
-    ),
-    Cause("token-torch", r"index out of range in self", _torch_index),
-    Cause(
-        "token-type",
-        r"argument #1 'indices' to have one of the following scalar types: Long",
-        _torch_index_type,
-    ),
-    Cause(
-        "precision",
-        r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
-        _precision,
-    ),
-    Cause(
-        "precision-torch",
-        r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
-        r"|mat1 and mat2 must have the same dtype"
-        r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
-        r"|expected m1 and m2 to have the same dtype",
-        _torch_precision,
-    ),
     Cause("no-steps", r"slice index 0 of dimension 1 out of bounds", _no_steps),
     Cause(
         "batch-sizes",

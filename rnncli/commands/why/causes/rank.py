@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from rnncli.case import Dimension, Shape, format_shape
+from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
     counted,
     counted_ko,
     expression,
+    one_step,
     sized,
+    time_steps,
     written,
 )
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
@@ -80,8 +82,8 @@ def _one_axis(message: Message, shape: Shape) -> Diagnosis:
     size = sized(shape[0], "timesteps")
     layer = (expression(message),)
     fixes = (
-        Fix(_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
-        Fix(_features(shape[0]), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
+        Fix(time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
         Fix(
             Bilingual(
                 f"{counted(shape[0], 'sequence')} of one number",
@@ -99,8 +101,8 @@ def _two_axes(message: Message, shape: Shape) -> Diagnosis:
     batch, size = sized(shape[0], "batch"), shape[1]
     layer = (expression(message),)
     series = (
-        Fix(_steps(size), "x[..., None]", layer, (batch, sized(size, "timesteps"), 1)),
-        Fix(_features(size), "x[:, None, :]", layer, (batch, 1, sized(size, "features"))),
+        Fix(time_steps(size), "x[..., None]", layer, (batch, sized(size, "timesteps"), 1)),
+        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, sized(size, "features"))),
     )
     if shape[0] is None:
         return Diagnosis(_wants(shape), (_sequences_before(message, size), *series), _BETWEEN)
@@ -190,114 +192,6 @@ def _sequence_not_wanted(shape: Shape) -> Diagnosis:
     )
 
 
-def _steps(size: Dimension) -> Bilingual:
-    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특징이 하나인 시점 {counted_ko(size)}")
-
-
-def _features(size: Dimension) -> Bilingual:
-    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특징이 {counted_ko(size)}인 시점 하나")
-
-
-def _torch_rank(message: Message) -> Diagnosis:
-    found, layer = message.number("found"), (expression(message),)
-    fixes = {
-        1: (
-            Fix(_steps(None), "x[None, :, None]", layer, (1, "timesteps", 1)),
-            Fix(_features(None), "x[None, None, :]", layer, (1, 1, "features")),
-        ),
-        2: (
-            Fix(Bilingual("one sequence", "시퀀스 하나"), "x.unsqueeze(0)", layer, (1, *SEQUENCE[1:])),
-            Fix(
-                Bilingual("a batch of series with one feature", "특징이 하나인 시계열의 배치"),
-                "x.unsqueeze(-1)",
-                layer,
-                ("batch", "timesteps", 1),
-            ),
-        ),
-    }
-    many = Fix(
-        Bilingual("time steps of several feature axes", "한 시점의 특징이 여러 축일 때"),
-        "x.flatten(2)",
-        layer,
-        SEQUENCE,
-    )
-    return Diagnosis(
-        Bilingual(
-            "PyTorch's layer needs (batch, timesteps, features) with batch_first=True; it got "
-            f"{found} {'axis' if found == 1 else 'axes'}.",
-            f"PyTorch의 층은 batch_first=True일 때 (batch, timesteps, features)를 받는데, "
-            f"축이 {found}개입니다.",
-        ),
-        fixes.get(found, (many,)),
-        Bilingual(
-            "Without batch_first=True the order is (timesteps, batch, features).",
-            "batch_first=True가 없으면 순서는 (timesteps, batch, features)입니다.",
-        ),
-    )
-
-
-def _time_distributed(message: Message) -> Diagnosis | None:
-    shape = message.shape("shape")
-    if len(shape) > 2:
-        return None
-    units = shape[-1] if shape and isinstance(shape[-1], int) else UNITS
-    before = written("LSTM", units, return_sequences=True)
-    return Diagnosis(
-        Bilingual(
-            f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
-            "TimeDistributed에는 시간 축 (batch, timesteps, ...)이 필요한데 "
-            f"{format_shape(shape)}를 받았습니다.",
-        ),
-        (
-            Fix(
-                Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
-                before,
-                (before, "Dense(1)"),
-                SEQUENCE,
-            ),
-            Fix(
-                Bilingual("one output per sequence", "시퀀스마다 출력이 하나일 때"),
-                "Dense(1)",
-                (written("LSTM", units), "Dense(1)"),
-                SEQUENCE,
-            ),
-        ),
-        Bilingual(
-            "Dense works on the last axis: after a sequence it needs no TimeDistributed.",
-            "Dense는 마지막 축에 작용하므로 시퀀스 뒤에서도 TimeDistributed가 필요 없습니다.",
-        ),
-    )
-
-
-def _layer_per_step(message: Message) -> Diagnosis | None:
-    shapes = message.argument("inputs")
-    if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
-        return None
-    layer = written("LSTM")
-    return Diagnosis(
-        Bilingual(
-            f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
-            "recurrent layer needs a time axis of its own.",
-            f"TimeDistributed는 시점마다 안쪽 층을 {format_shape(shapes[0][::2])}에 적용하므로, 순환층에는 "
-            "시간 축이 남지 않습니다.",
-        ),
-        (
-            Fix(
-                Bilingual("the layer reads these time steps", "층이 이 시점들을 읽을 때"),
-                f"{layer}(x)",
-                (layer,),
-                shapes[0],
-            ),
-            Fix(
-                Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
-                f"{written('LSTM', return_sequences=True)}(x)",
-                (written("LSTM", return_sequences=True),),
-                shapes[0],
-            ),
-        ),
-    )
-
-
 _SERIES = Bilingual(
     "A series is nearly always time steps of one feature: with one step, a layer has nothing to remember.",
     "시계열은 거의 언제나 특징이 하나인 여러 시점입니다. 시점이 하나면 층이 기억할 것이 없습니다.",
@@ -310,7 +204,6 @@ _EMBEDDING = Bilingual(
     "Embedding adds an axis: its input is token ids, (batch, timesteps).",
     "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
 )
-
 _SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
 
 CAUSES = (
@@ -324,21 +217,5 @@ CAUSES = (
         "rank-keras2",
         r"expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
         _array,
-    ),
-    Cause(
-        "rank-torch",
-        r"(?:Expected input to be 2D or 3D|input must have 3 dimensions), got (?P<found>\d)",
-        _torch_rank,
-    ),
-    Cause(
-        "time-distributed-rank",
-        r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
-        + _SHAPE,
-        _time_distributed,
-    ),
-    Cause(
-        "time-distributed-recurrent",
-        r"Index out of range using input dim \d; input has only",
-        _layer_per_step,
     ),
 )

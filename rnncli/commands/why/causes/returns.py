@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rnncli.case import Dimension, Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, parts_of, shape_of, written
+from rnncli.case import Shape, format_shape
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, parts_of, shape_of, whole, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
 from rnncli.renderers.wording import Bilingual
@@ -110,11 +110,11 @@ def _shapes(message: Message) -> list[Shape]:
 def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     """first: (batch, timesteps, units) of a layer that returns sequences, else (batch, units)."""
     count, sequence = len(states) + 1, len(first) == 3
-    name, units = "LSTM" if count == 3 else "GRU", _whole(first[-1])
+    name, units = "LSTM" if count == 3 else "GRU", whole(first[-1], UNITS)
     options = {"return_sequences": True} if sequence else {}
     before = written(name, units, **options)
     given = shape_of((first[0], first[1] if sequence else None, None))
-    own = written(name, _whole(states[0][-1]))
+    own = written(name, whole(states[0][-1], UNITS))
     initial = "[h, c]" if name == "LSTM" else "h"
     return Diagnosis(
         Bilingual(
@@ -142,10 +142,6 @@ def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
             "Sequential은 상태를 포함해 층이 반환한 것을 모두 넘깁니다.",
         ),
     )
-
-
-def _whole(size: Dimension) -> int:
-    return size if isinstance(size, int) and size else UNITS
 
 
 def _unmerged(shape: Shape) -> Diagnosis:

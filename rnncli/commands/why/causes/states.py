@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rnncli.case import Dimension, Shape, format_shape
+from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
@@ -13,6 +13,7 @@ from rnncli.commands.why.causes._layers import (
     gates,
     parts_of,
     states_of,
+    whole,
     written,
 )
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
@@ -58,7 +59,7 @@ def _product(message: Message) -> Diagnosis | None:
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
         return None
-    units = _whole(kernel[1]) // gates(message.layer)
+    units = whole(kernel[1]) // gates(message.layer)
     if not units or states[0][-1] == units:
         return None
     return _wrong_units(message, states[0], units, _around(inputs[0]))
@@ -247,11 +248,7 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
 
 
 def _last(shapes: tuple[Shape, ...]) -> int:
-    return _whole(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
-
-
-def _whole(size: Dimension) -> int:
-    return size if isinstance(size, int) else 0
+    return whole(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
 
 
 def _counted(count: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnncli.case import Dimension, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.case import format_shape
+from rnncli.commands.why.causes._layers import SEQUENCE, whole, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -16,7 +16,7 @@ def _torch_hidden(message: Message) -> Diagnosis | None:
     number, batch, units = wanted
     name = "LSTM" if "hidden[" in message.match[0] else "GRU"
     turned = given[1] == number and given[0] == batch
-    layer = written(name, _whole(units))
+    layer = written(name, whole(units))
     single = (layer,) if number == 1 else ()  # of several layers or directions the message says too little
     situation = (
         Bilingual("the first two axes are swapped", "앞의 두 축이 바뀌었을 때")
@@ -101,10 +101,6 @@ def _torch_rank(message: Message) -> Diagnosis:
             "상태는 (층 수 * 방향 수, batch, units), 배치가 없으면 (층 수 * 방향 수, units)입니다.",
         ),
     )
-
-
-def _whole(size: Dimension) -> int:
-    return size if isinstance(size, int) else 0
 
 
 _SIZES = r"[\d, ]{1,60}"
