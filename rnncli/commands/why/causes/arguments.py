@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from rnncli import layers
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, nearest, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, nearest, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -130,7 +130,7 @@ def _hidden_size(owner: str, value: str) -> Fix:
 def _num_layers(owner: str, value: str) -> Fix:
     count = min(int(value[:3]), 4) if value.isdigit() and int(value[:3]) else 2
     stack = (*(written(owner, return_sequences=True) for _ in range(count - 1)), written(owner))
-    said = Bilingual(f"num_layers: {count} layers in a row", f"num_layers: 층 {count}개를 차례로")
+    said = Bilingual(f"num_layers: {counted(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로")
     return Fix(said, ", ".join(stack), stack, SEQUENCE)
 
 

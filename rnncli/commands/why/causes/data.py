@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, shape_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, shape_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -121,7 +121,8 @@ def _sizes(message: Message) -> Diagnosis:
     one, other = message.number("one"), message.number("other")
     return Diagnosis(
         Bilingual(
-            f"x has {one} sequences and y has {other} targets: each sequence needs one.",
+            f"x has {counted(one, 'sequence')} and y has {counted(other, 'target')}: each sequence "
+            "needs one.",
             f"x의 시퀀스는 {one}개인데 y의 목표는 {other}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
         ),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, nearest, shape_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, nearest, shape_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -116,11 +116,11 @@ def _units(message: Message) -> Diagnosis | None:
     beside = f"Bidirectional({written('LSTM', one)}, backward_layer={back})"
     return Diagnosis(
         Bilingual(
-            f"The directions have {one} and {two} units; sum, mul and ave need the same number.",
+            f"The directions have {one} and {counted(two, 'unit')}; sum, mul and ave need the same number.",
             f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
         ),
         (
-            Fix(Bilingual(f"{one} units in both", f"둘 다 유닛 {one}개"), same, (same,), shape),
+            Fix(Bilingual(f"{counted(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, (same,), shape),
             Fix(Bilingual("side by side", "나란히 이어 붙이기"), "merge_mode='concat'", (beside,), shape),
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, sized, units_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, sized, units_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -43,7 +43,7 @@ def _targets(target: Shape, output: Shape) -> Diagnosis | None:
         explanation,
         (
             Fix(
-                Bilingual(f"{wanted} outputs, as the target has", f"목표에 맞춘 출력 {wanted}개"),
+                Bilingual(f"{counted(wanted, 'output')}, as the target has", f"목표에 맞춘 출력 {wanted}개"),
                 f"layers.Dense({wanted})",
                 (before, f"Dense({wanted})"),
                 (sized(target[0], "batch"), *SEQUENCE[1:]),
@@ -113,7 +113,7 @@ def _labels(message: Message) -> Diagnosis:
     shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
     return Diagnosis(
         Bilingual(
-            f"The output has {rows} rows and there are {labels} labels.",
+            f"The output has {counted(rows, 'row')} and there are {counted(labels, 'label')}.",
             f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
         ),
         _sequence_or_last(shape),

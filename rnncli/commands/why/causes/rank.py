@@ -108,7 +108,7 @@ def _two_axes(message: Message, shape: Shape) -> Diagnosis:
         return Diagnosis(_wants(shape), (_sequences_before(message, size), *series), _BETWEEN)
     single = Fix(
         Bilingual(
-            f"one sequence of {shape[0]} time steps, without the batch axis",
+            f"one sequence of {counted(shape[0], 'time step')}, without the batch axis",
             f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
         ),
         "x[None]",
@@ -125,7 +125,7 @@ def _sequences_before(message: Message, size: object) -> Fix:
         before = f"Bidirectional({written('LSTM', units // 2, return_sequences=True)})"
     return Fix(
         Bilingual(
-            f"the layer before is recurrent, with {units} outputs",
+            f"the layer before is recurrent, with {counted(units, 'output')}",
             f"앞 층이 출력 {units}개인 순환층일 때",
         ),
         before,
@@ -142,7 +142,8 @@ def _four_axes(message: Message, shape: Shape) -> Diagnosis:
     layer = (expression(message),)
     per_step = Fix(
         Bilingual(
-            f"time steps of {rows} x {channels} features", f"한 시점의 특징이 {rows} x {channels}개일 때"
+            f"time steps of {rows} x {counted(channels, 'feature')}",
+            f"한 시점의 특징이 {rows} x {channels}개일 때",
         ),
         f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
         layer,

@@ -109,7 +109,7 @@ def _mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis 
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the weights are of {name}, {width // gates(name)} units",
+                f"the weights are of {name}, {counted(width // gates(name), 'unit')}",
                 f"{name} 유닛 {width // gates(name)}개의 가중치일 때",
             ),
             layer,
@@ -149,7 +149,8 @@ def _none_stored(message: Message) -> Diagnosis:
     name, count = message.name("name"), message.number("count")
     return Diagnosis(
         Bilingual(
-            f"The file has nothing for {name}, which needs {count} arrays: it was saved from other layers.",
+            f"The file has nothing for {name}, which needs {counted(count, 'array')}: it was saved "
+            "from other layers.",
             f"배열 {count}개가 필요한 {name}의 값이 파일에 없습니다. 다른 층들로 저장된 파일입니다.",
         ),
         (
@@ -173,7 +174,7 @@ def _layer_count(message: Message) -> Diagnosis:
     wanted, given = message.number("wanted"), message.number("given")
     return Diagnosis(
         Bilingual(
-            f"The model has {wanted} layers with weights, the file {given}.",
+            f"The model has {counted(wanted, 'layer')} with weights, the file {given}.",
             f"가중치가 있는 층이 모델에는 {wanted}개, 파일에는 {given}개입니다.",
         ),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, gates, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, gates, whole, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -21,7 +21,8 @@ def _state_dict(message: Message) -> Diagnosis | None:
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the checkpoint is of {torch}, {units} units", f"{torch} 유닛 {units}개의 체크포인트일 때"
+                f"the checkpoint is of {torch}, {counted(units, 'unit')}",
+                f"{torch} 유닛 {units}개의 체크포인트일 때",
             ),
             f"nn.{torch}({features}, {units})",
             (written(kind, units),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, shape_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, shape_of, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -47,7 +47,7 @@ def _other_batch(message: Message) -> Diagnosis:
     layer = _stateful(message)
     fixes = [
         Fix(
-            Bilingual(f"batches of {kept} sequences, always", f"언제나 시퀀스 {kept}개의 배치"),
+            Bilingual(f"batches of {counted(kept, 'sequence')}, always", f"언제나 시퀀스 {kept}개의 배치"),
             f"dataset.batch({kept}, drop_remainder=True)",
             (layer,),
             (kept, *rest),
@@ -67,7 +67,7 @@ def _other_batch(message: Message) -> Diagnosis:
     ]
     return Diagnosis(
         Bilingual(
-            f"The layer keeps states for {kept} sequences; this batch has {given}.",
+            f"The layer keeps states for {counted(kept, 'sequence')}; this batch has {given}.",
             f"층은 시퀀스 {kept}개의 상태를 유지하는데 이 배치에는 {given}개가 있습니다.",
         ),
         tuple(fixes),

@@ -9,6 +9,7 @@ from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
     both_ways,
+    counted,
     expression,
     gates,
     parts_of,
@@ -43,7 +44,8 @@ def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...])
     count, names = len(parts), ", ".join(parts)
     return Diagnosis(
         Bilingual(
-            f"{message.layer} has {_counted(count)} ({names}); initial_state has {len(given)} for it.",
+            f"{message.layer} has {counted(count, 'state')} ({names}); initial_state has "
+            f"{len(given)} for it.",
             f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
         ),
         _recounted(message.layer, _last(given), inputs),
@@ -71,21 +73,24 @@ def _wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> D
     wanted = states_of(message.layer, inputs[0], units)
     return Diagnosis(
         Bilingual(
-            f"A state is {format_shape(state)}, but this {message.layer} has {units} units: "
+            f"A state is {format_shape(state)}, but this {message.layer} has {counted(units, 'unit')}: "
             f"{format_shape(wanted[0])}.",
             f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
             f"{format_shape(wanted[0])}이어야 합니다.",
         ),
         (
             Fix(
-                Bilingual(f"states of {units} units", f"유닛 {units}개의 상태"),
+                Bilingual(f"states of {counted(units, 'unit')}", f"유닛 {units}개의 상태"),
                 f"initial_state={_zeros(wanted)}",
                 (layer,),
                 inputs,
                 states=True,
             ),
             Fix(
-                Bilingual(f"a layer of {size} units, as the states are", f"상태에 맞춘 유닛 {size}개의 층"),
+                Bilingual(
+                    f"a layer of {counted(size, 'unit')}, as the states are",
+                    f"상태에 맞춘 유닛 {size}개의 층",
+                ),
                 other,
                 (other,),
                 inputs,
@@ -109,7 +114,9 @@ def _batch(message: Message) -> Diagnosis | None:
         ),
         (
             Fix(
-                Bilingual(f"a row for each of the {batch} sequences", f"시퀀스 {batch}개마다 한 행"),
+                Bilingual(
+                    f"a row for each of the {counted(batch, 'sequence')}", f"시퀀스 {batch}개마다 한 행"
+                ),
                 f"initial_state={_zeros(wanted)}",
                 (layer,),
                 _around(inputs[0]),
@@ -135,8 +142,8 @@ def _spec(message: Message) -> Diagnosis | None:
     units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
     return Diagnosis(
         Bilingual(
-            f"initial_state has {_counted(len(given))}, {_listed(given)}; the layer has "
-            f"{_counted(len(sizes))} of {units} units.",
+            f"initial_state has {counted(len(given), 'state')}, {_listed(given)}; the layer has "
+            f"{counted(len(sizes), 'state')} of {counted(units, 'unit')}.",
             f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {units}개짜리 "
             f"{len(sizes)}개입니다.",
         ),
@@ -148,8 +155,10 @@ def _resized(name: str, units: int, size: int) -> tuple[Fix, ...]:
     """Return the fixes for states of another number of units than the layer has."""
     zeros = _zeros(states_of(name, "batch", units))
     layer, other = written(name, units), written(name, size)
-    fits = Bilingual(f"states of {units} units", f"유닛 {units}개의 상태")
-    follows = Bilingual(f"a layer of {size} units, as the states are", f"상태에 맞춘 유닛 {size}개의 층")
+    fits = Bilingual(f"states of {counted(units, 'unit')}", f"유닛 {units}개의 상태")
+    follows = Bilingual(
+        f"a layer of {counted(size, 'unit')}, as the states are", f"상태에 맞춘 유닛 {size}개의 층"
+    )
     return (
         Fix(fits, f"initial_state={zeros}", (layer,), SEQUENCE, states=True),
         Fix(follows, other, (other,), SEQUENCE, states=True),
@@ -249,10 +258,6 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
 
 def _last(shapes: tuple[Shape, ...]) -> int:
     return whole(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
-
-
-def _counted(count: int) -> str:
-    return "1 state" if count == 1 else f"{count} states"
 
 
 def _listed(shapes: tuple[Shape, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -15,7 +15,7 @@ def _index(message: Message) -> Diagnosis | None:
         return None
     return Diagnosis(
         Bilingual(
-            f"Token {value} is not in 0 to {count - 1}: Embedding has {count} rows.",
+            f"Token {value} is not in 0 to {count - 1}: Embedding has {counted(count, 'row')}.",
             f"토큰 번호 {value}: 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
         ),
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, whole, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -11,8 +11,10 @@ from rnncli.renderers.wording import Bilingual
 def _torch(message: Message) -> Diagnosis:
     wanted, found = message.number("wanted"), message.number("found")
     layer = expression(message)
-    made = Bilingual(f"the layer is made for {found} features", f"층을 특징 {found}개로 만들기")
-    kept = Bilingual(f"the input is made of {wanted} features", f"입력을 특징 {wanted}개로 준비하기")
+    made = Bilingual(f"the layer is made for {counted(found, 'feature')}", f"층을 특징 {found}개로 만들기")
+    kept = Bilingual(
+        f"the input is made of {counted(wanted, 'feature')}", f"입력을 특징 {wanted}개로 준비하기"
+    )
     own = message.layer.replace("Simple", "")
     return Diagnosis(
         Bilingual(
@@ -44,13 +46,15 @@ def _torch_product(message: Message) -> Diagnosis | None:
     before = f"Bidirectional({written('LSTM', wanted)})" if both else written("LSTM", found)
     fixes = [
         Fix(
-            Bilingual(f"Linear takes the {found} features it gets", f"Linear가 특징 {found}개를 받게"),
+            Bilingual(
+                f"Linear takes the {counted(found, 'feature')} it gets", f"Linear가 특징 {found}개를 받게"
+            ),
             f"nn.Linear({found}, {outputs})",
             (before, f"Dense({outputs})"),
             SEQUENCE,
         ),
         Fix(
-            Bilingual(f"the layer before has {wanted} outputs", f"앞 층의 출력을 {wanted}개로"),
+            Bilingual(f"the layer before has {counted(wanted, 'output')}", f"앞 층의 출력을 {wanted}개로"),
             f"nn.LSTM(features, {wanted}, batch_first=True)",
             (written("LSTM", wanted), f"Dense({outputs})"),
             SEQUENCE,
@@ -58,12 +62,12 @@ def _torch_product(message: Message) -> Diagnosis | None:
     ]
     return Diagnosis(
         Bilingual(
-            f"The layer is made for {wanted} features and gets {found}.",
+            f"The layer is made for {counted(wanted, 'feature')} and gets {found}.",
             f"층은 특징 {wanted}개용인데 {found}개를 받았습니다.",
         ),
         tuple(fixes),
         Bilingual(
-            f"A bidirectional layer returns both directions: 2 x {wanted} = {found} features.",
+            f"A bidirectional layer returns both directions: 2 x {wanted} = {counted(found, 'feature')}.",
             f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특징 {found}개.",
         )
         if both

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -72,7 +72,7 @@ def _lengths(message: Message) -> Diagnosis:
     given, batch = message.number("given"), message.number("batch")
     return Diagnosis(
         Bilingual(
-            f"There are {given} lengths for a batch of {batch}.",
+            f"There are {counted(given, 'length')} for a batch of {batch}.",
             f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
         ),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, whole, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -57,12 +57,12 @@ def _torch_cell_hidden(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
     return Diagnosis(
         Bilingual(
-            f"The state has {given} units; the cell has {wanted}.",
+            f"The state has {counted(given, 'unit')}; the cell has {wanted}.",
             f"상태의 유닛은 {given}개인데 셀의 유닛은 {wanted}개입니다.",
         ),
         (
             Fix(
-                Bilingual(f"states of {wanted} units", f"유닛 {wanted}개의 상태"),
+                Bilingual(f"states of {counted(wanted, 'unit')}", f"유닛 {wanted}개의 상태"),
                 f"h = torch.zeros(batch, {wanted})",
                 (written("LSTM", wanted),),
                 SEQUENCE,

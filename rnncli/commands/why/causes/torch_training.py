@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, sized, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, sized, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -101,7 +101,7 @@ def _batches(message: Message) -> Diagnosis:
     every = written("LSTM", return_sequences=True)
     return Diagnosis(
         Bilingual(
-            f"The loss gets {output} rows and {target} targets.",
+            f"The loss gets {counted(output, 'row')} and {counted(target, 'target')}.",
             f"손실이 출력 {output}행과 목표 {target}개를 받았습니다.",
         ),
         (
@@ -119,7 +119,7 @@ def _batches(message: Message) -> Diagnosis:
             ),
         ),
         Bilingual(
-            f"{output} = {target} sequences x {steps} time steps.",
+            f"{output} = {counted(target, 'sequence')} x {counted(steps, 'time step')}.",
             f"{output} = 시퀀스 {target}개 x 시점 {steps}개.",
         )
         if steps and steps > 1

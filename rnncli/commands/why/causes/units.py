@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, expression, gates, written
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -30,7 +30,7 @@ def _near(value: str) -> int:
 
 def _with_units(message: Message, units: int) -> Fix:
     layer = expression(message, units)
-    said = Bilingual(f"{units} units", f"유닛 {units}개")
+    said = Bilingual(counted(units, "unit"), f"유닛 {units}개")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
