@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from rnncli.cli.flags import OutputFlags
+from rnncli.errors import UsageError
 
 SECTION = "Look around"
 SUMMARY = "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it."
@@ -46,14 +48,24 @@ def why(
 def _message(text: str | None) -> str:
     """Return the argument, else standard input.  Raises UsageError if there is no text."""
     from rnncli.cli import sources
-    from rnncli.errors import UsageError
 
     if text is None and not sources.stdin_holds_data():
         raise UsageError(
             "why needs an error message.", "Write rnncli why 'MESSAGE', or pipe the output of your script in."
         )
+    if text and _is_file(text):
+        raise UsageError(f"{text} is a file, not a message.", f"rnncli why < {shlex.quote(text)}")
     if text in (None, "-"):
         text = (sources.stdin().data or b"").decode("utf-8", "replace")
     if not text or not text.strip():
         raise UsageError("the message is empty.", "Paste the last lines of the traceback.")
     return text
+
+
+def _is_file(text: str) -> bool:
+    from rnncli.cli import files
+
+    try:
+        return "\n" not in text and files.expanded(text).is_file()
+    except (OSError, ValueError, UsageError):  # a message is seldom the name of a file
+        return False

@@ -57,7 +57,7 @@ class WhyAnswer:
         title = [line(text, "strong") for text in wrap(found.explanation.said(lang), view)]
         under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            under.append((Span(f"{say('try it', lang)}: ", "dim"), Span(command)))
+            under += _to_try(command, view)
         blank: tuple[Line, ...] = ((),) if under else ()
         if found.call is not None:
             title.append(_call(found.call, view))
@@ -97,6 +97,21 @@ def command_of(outcome: Outcome) -> str:
         return ""
     flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
+
+
+def _to_try(command: str, view: View) -> list[Line]:
+    """Return the command on one line if it fits, else broken between its flags, as a shell allows."""
+    words = f"{say('try it', view.lang)}: "
+    if view.width is None or width_of(words + command) <= view.width:
+        return [(Span(words, "dim"), Span(command))]
+    lines = [""]
+    for piece in command.replace(" -l ", "\n-l ").split("\n"):
+        longer = f"{lines[-1]} {piece}"
+        if len(longer) + len(" \\") <= view.width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(f"   {piece}")
+    return [line(words.rstrip(), "dim"), *(line(f" {one} \\") for one in lines[:-1]), line(f" {lines[-1]}")]
 
 
 def _call(frame: Frame, view: View) -> Line:

@@ -36,6 +36,10 @@ _FRAME = re.compile(
     r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,9}), in [^\n]{1,200}'
     r"\n[ \t]{1,40}(?P<code>\S[^\n]{0,200})"
 )
+_CELL = re.compile(
+    r"(?P<file>Cell In ?\[\d{1,6}\]|<ipython-input-[\w-]{1,60}>)[^\n]{0,200}\n"
+    r"(?:[^\n]{0,200}\n){0,10}?-{2,8}> (?P<line>\d{1,6}) (?P<code>[^\n]{1,200})"
+)
 _LIBRARIES = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python|^<")
 
 
@@ -48,13 +52,17 @@ class Frame(NamedTuple):
 
 
 def last_frame(text: str) -> Frame | None:
-    """Return the last line of the user's own code in a traceback; None if there is no traceback."""
-    frames = [
-        Frame(found["file"], int(found["line"]), found["code"].strip())
-        for found in _FRAME.finditer(_readable(text))
-        if not _LIBRARIES.search(found["file"])
-    ]
-    return frames[-1] if frames else None
+    """Return the last line of the user's own code in a traceback of Python or of a notebook.
+
+    Returns None if there is no traceback.
+    """
+    text = _readable(text)
+    own = [found for found in _FRAME.finditer(text) if not _LIBRARIES.search(found["file"])]
+    frames = sorted((*own, *_CELL.finditer(text)), key=lambda found: found.start())
+    if not frames:
+        return None
+    last = frames[-1]
+    return Frame(last["file"], int(last["line"]), last["code"].strip())
 
 
 def normalize(text: str) -> str:

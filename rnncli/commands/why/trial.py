@@ -19,6 +19,8 @@ MOST_STEPS = 2_000
 """Time steps of the longest run; a longer one would take more than a moment."""
 MOST_NUMBERS = 2**20
 """Numbers in the input, and in the weights, of the largest run."""
+MOST_PRODUCTS = 2**28
+"""Products of the largest run: every weight is used for every time step of every sequence."""
 
 STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units": 3}
 """Sizes that a run uses for those that the message does not give."""
@@ -71,9 +73,10 @@ def _obstacle(stack: Stack, sizes: tuple[int, ...]) -> str:
     """Return the reason not to run: only Keras computes a layer, or the sizes of the message are huge."""
     if not all(layer.without_keras for layer in stack.layers):
         return "shapes only"
-    weights = (prod(map(_size, shape)) for shape in stack.weight_shapes(sizes).values())
-    large = prod(sizes) > MOST_NUMBERS or sum(weights) > MOST_NUMBERS or max(sizes[1:2]) > MOST_STEPS
-    return "too large" if large else ""
+    weights = sum(prod(map(_size, shape)) for shape in stack.weight_shapes(sizes).values())
+    batch, steps = sizes[:2]
+    large = max(prod(sizes), weights) > MOST_NUMBERS or steps > MOST_STEPS
+    return "too large" if large or weights * batch * steps > MOST_PRODUCTS else ""
 
 
 def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:

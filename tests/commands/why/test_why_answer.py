@@ -189,6 +189,35 @@ def test_commands_work(text: str, capfdbinary: Any) -> None:
             assert main([*args, "--quiet"]) == 0, command
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_command_that_is_broken_works_in_a_shell(width: int, capfdbinary: Any) -> None:
+    for text in OTHERS.values():
+        _, found, shown = drawn(answer_of(text), width=width).partition("try it:")
+        if found:
+            program, *args = shlex.split(shown.replace("\\\n", ""))
+            assert program == "rnncli"
+            assert main([*args, "--quiet"]) == 0, shown
+
+
+NOTEBOOK = """\
+---------------------------------------------------------------------------
+ValueError                                Traceback (most recent call last)
+Cell In[3], line 2
+      1 x = numpy.ones((1, 60))
+----> 2 model.fit(x, y)
+
+File /venv/lib/python3.11/site-packages/keras/src/utils/traceback_utils.py:122, in error_handler(*args)
+    119     filtered_tb = _process_traceback_frames(e.__traceback__)
+--> 122     raise e.with_traceback(filtered_tb) from None
+"""
+
+
+def test_the_user_s_line_is_found_in_a_notebook() -> None:
+    call = diagnose(NOTEBOOK + SERIES).call
+    assert call == ("Cell In[3]", 2, "model.fit(x, y)")
+    assert diagnose(SERIES).call is None
+
+
 def test_the_last_message_counts() -> None:
     both = f"{OTHERS['weights']}\nDuring handling of the above exception:\n{SERIES}"
     assert diagnose(both).cause == "rank"
@@ -273,6 +302,8 @@ HOSTILE = {
     "backward": "'name': 'backward_a'" * 100_000,
     "sizes": "Data cardinality is ambiguous 'x' sizes: 1" * 100_000,
     "keys": "Missing key(s) in state_dict: " * 100_000,
+    "frames": 'File "a", line 1, in b\n  c\n' * 50_000,
+    "cells": "Cell In[1], line 1\n" * 50_000,
     "spec": "`initial_state` was passed that is not compatible with `cell.state_size`. Received `state_spec`="
     * 9_999,
 }

@@ -69,6 +69,16 @@ def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
     assert "(1, 60)" in done.stdout
 
 
+def test_the_name_of_a_file_is_not_a_message(rnncli: Run, shell: Run, tmp_path: Path) -> None:
+    file = tmp_path / "error log.txt"
+    file.write_text(TRACEBACK)
+    done = rnncli("why", str(file))
+    assert done.returncode == 2
+    what, advice = done.stderr.splitlines()
+    assert what.endswith("is a file, not a message.")
+    assert shell(advice).returncode == 0
+
+
 def test_output_to_a_file(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "why.md"
     assert rnncli("why", MESSAGE, "-o", str(file)).returncode == 0
