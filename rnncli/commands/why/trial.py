@@ -15,11 +15,11 @@ from rnncli.result import TensorInfo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MOST_STEPS = 2_000
+MOST_STEPS = 1_000
 """Time steps of the longest run; a longer one would take more than a moment."""
-MOST_NUMBERS = 2**20
+MOST_NUMBERS = 2**18
 """Numbers in the input, and in the weights, of the largest run."""
-MOST_PRODUCTS = 2**28
+MOST_PRODUCTS = 2**26
 """Products of the largest run: every weight is used for every time step of every sequence."""
 
 STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units": 3}

@@ -113,7 +113,7 @@ def _weights(owner: str, _: str) -> Fix:
 
 def _batch_first(owner: str, _: str) -> Fix:
     layer = written(owner)
-    said = Bilingual("batch_first: Keras always is", "batch_first: Keras는 언제나 배치가 먼저")
+    said = Bilingual("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
@@ -137,7 +137,7 @@ def _num_layers(owner: str, value: str) -> Fix:
 def _bidirectional(owner: str, _: str) -> Fix:
     layer = f"Bidirectional({written(owner)})"
     return Fix(
-        Bilingual("bidirectional: a layer around it", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
+        Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
     )
 
 

@@ -129,7 +129,7 @@ def _units(message: Message) -> Diagnosis | None:
 def _not_recurrent(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
-            "Bidirectional needs a recurrent layer: another has no direction of time.",
+            "Bidirectional needs a recurrent layer: other layers have no direction of time.",
             "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",
         ),
         (

@@ -74,7 +74,7 @@ def _nonlinearity(message: Message) -> Diagnosis:
     layer = written("SimpleRNN", activation=known)
     return Diagnosis(
         Bilingual(
-            f"PyTorch's RNN knows tanh and relu, not {name}.",
+            f"PyTorch's RNN supports tanh and relu, not {name}.",
             f"PyTorch의 RNN에 없는 함수입니다: {name}. tanh와 relu만 있습니다.",
         ),
         (

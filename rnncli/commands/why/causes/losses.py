@@ -101,7 +101,7 @@ def _sparse(message: Message) -> Diagnosis:
             Fix(Bilingual("one class per time step", "시점마다 클래스 하나"), every, (every,), given),
         ),
         Bilingual(
-            "For one-hot targets take categorical_crossentropy.",
+            "For one-hot targets use categorical_crossentropy.",
             "원-핫 목표에는 categorical_crossentropy를 씁니다.",
         ),
     )

@@ -62,7 +62,7 @@ def _cudnn_layer(message: Message) -> Diagnosis:
         ),
         (
             Fix(
-                Bilingual("the options that cuDNN takes", "cuDNN이 받는 옵션"),
+                Bilingual("the options that cuDNN supports", "cuDNN이 받는 옵션"),
                 plain,
                 (plain,),
                 SEQUENCE,

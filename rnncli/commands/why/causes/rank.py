@@ -120,9 +120,9 @@ def _two_axes(message: Message, shape: Shape) -> Diagnosis:
 
 def _sequences_before(message: Message, size: object) -> Fix:
     units = size if isinstance(size, int) else UNITS
-    before = written("LSTM", units, return_sequences=True)
+    before = written(message.layer, units, return_sequences=True)
     if message.is_bidirectional and units % 2 == 0:
-        before = f"Bidirectional({written('LSTM', units // 2, return_sequences=True)})"
+        before = f"Bidirectional({written(message.layer, units // 2, return_sequences=True)})"
     return Fix(
         Bilingual(
             f"the layer before is recurrent, with {counted(units, 'output')}",

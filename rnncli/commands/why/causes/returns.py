@@ -48,7 +48,7 @@ def _too_many(message: Message) -> Diagnosis | None:
         ),
         _unpackings(),
         Bilingual(
-            "An LSTM has two states, hidden and cell; a Bidirectional those of both directions.",
+            "An LSTM has two states, hidden and cell; a Bidirectional has those of both directions.",
             "LSTM의 상태는 은닉 상태와 셀 상태 둘이고, Bidirectional은 두 방향의 상태를 반환합니다.",
         ),
     )
@@ -124,7 +124,7 @@ def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
         (
             Fix(Bilingual("the states are not needed", "상태가 필요 없을 때"), before, (before,), given),
             Fix(
-                Bilingual("only the output goes on", "출력만 넘길 때"),
+                Bilingual("pass on only the output", "출력만 넘길 때"),
                 f"{NAMES[name]} = layer(x); next_layer(output)",
                 (written(name, units, **options, return_state=True),),
                 given,
@@ -163,7 +163,7 @@ def _unmerged(shape: Shape) -> Diagnosis:
                 given,
             ),
             Fix(
-                Bilingual("as a sum, with as many features", "특징의 개수가 같은 합"),
+                Bilingual("as a sum, with the same number of features", "특징의 개수가 같은 합"),
                 "merge_mode='sum'",
                 (merged.removesuffix(")") + ", merge_mode='sum')", written("LSTM")),
                 given,

@@ -180,7 +180,7 @@ def _layer_count(message: Message) -> Diagnosis:
         (
             Fix(Bilingual("see which layers the file holds", "파일에 든 층 보기"), "rnncli weights FILE.h5"),
             Fix(
-                Bilingual("take those whose names agree", "이름이 같은 층만 읽기"),
+                Bilingual("load only the layers whose names match", "이름이 같은 층만 읽기"),
                 "model.load_weights(path, by_name=True)",
             ),
         ),

@@ -27,7 +27,7 @@ def _unknown_batch(message: Message) -> Diagnosis:
                 shape,
             ),
             Fix(
-                Bilingual("every sequence starts anew", "시퀀스마다 새로 시작할 때"),
+                Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
                 expression(message),
                 (expression(message),),
                 shape,
@@ -59,7 +59,7 @@ def _other_batch(message: Message) -> Diagnosis:
             (given, *rest),
         ),
         Fix(
-            Bilingual("every sequence starts anew", "시퀀스마다 새로 시작할 때"),
+            Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
             expression(message),
             (expression(message),),
             (given, *rest),

@@ -170,7 +170,9 @@ def _recounted(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ..
     own, parts = written(name, units), parts_of(name)
     one = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
     alone = Bilingual(f"{name} alone", f"{name} 하나일 때")
-    wrapped = Bilingual("inside Bidirectional: those of both directions", "Bidirectional 안: 두 방향의 상태")
+    wrapped = Bilingual(
+        "inside Bidirectional: the states of both directions", "Bidirectional 안: 두 방향의 상태"
+    )
     return (
         Fix(alone, f"initial_state={one}", (own,), inputs, states=True),
         Fix(wrapped, f"initial_state=[{both_ways(name)}]", (f"Bidirectional({own})",), inputs, states=True),

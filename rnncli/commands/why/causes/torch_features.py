@@ -11,10 +11,8 @@ from rnncli.renderers.wording import Bilingual
 def _torch(message: Message) -> Diagnosis:
     wanted, found = message.number("wanted"), message.number("found")
     layer = expression(message)
-    made = Bilingual(f"the layer is made for {counted(found, 'feature')}", f"층을 특징 {found}개로 만들기")
-    kept = Bilingual(
-        f"the input is made of {counted(wanted, 'feature')}", f"입력을 특징 {wanted}개로 준비하기"
-    )
+    made = Bilingual(f"make the layer for {counted(found, 'feature')}", f"층을 특징 {found}개로 만들기")
+    kept = Bilingual(f"give the input {counted(wanted, 'feature')}", f"입력을 특징 {wanted}개로 준비하기")
     own = message.layer.replace("Simple", "")
     return Diagnosis(
         Bilingual(

@@ -1,4 +1,4 @@
-"""PyTorch: inputs that are no tensor, are elsewhere, or are too much for a cell."""
+"""PyTorch: inputs that are not a tensor, are on another device, or are sequences for a cell."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _no_graph(_: Message) -> Diagnosis:
         (
             Fix(
                 Bilingual(
-                    "no detach, no_grad, argmax or NumPy between",
+                    "no detach, no_grad, argmax or NumPy in between",
                     "사이에 detach, no_grad, argmax, NumPy 없이",
                 ),
                 "loss = loss_fn(output, target)  # not output.argmax(-1), output.detach()",
@@ -61,7 +61,7 @@ def _to_numpy(_: Message) -> Diagnosis:
         ),
         (
             Fix(
-                Bilingual("cut it off first", "먼저 그래프에서 떼어 내기"),
+                Bilingual("detach it first", "먼저 그래프에서 떼어 내기"),
                 "output.detach().cpu().numpy()",
                 LSTM,
                 SEQUENCE,

@@ -24,13 +24,13 @@ def _gradients(_: Message) -> Diagnosis:
             ),
             Fix(
                 Bilingual(
-                    "no NumPy, argmax, round or cast to int between",
+                    "no NumPy, argmax, rounding or integer cast in between",
                     "사이에 NumPy, argmax, 반올림, 정수 변환 없이",
                 ),
                 "loss = loss_fn(y, output)  # not output.numpy(), argmax(output), output > 0",
             ),
             Fix(
-                Bilingual("some layers take no part in the output", "출력에 쓰이지 않는 층이 있을 때"),
+                Bilingual("some layers do not affect the output", "출력에 쓰이지 않는 층이 있을 때"),
                 "[v.path for g, v in zip(gradients, variables) if g is None]",
             ),
         ),

@@ -1,4 +1,4 @@
-"""Units that are no whole number from 1."""
+"""Units that are not a whole number from 1."""
 
 from __future__ import annotations
 
