@@ -77,12 +77,15 @@ def _readable(text: str) -> str:
 
 
 def parse_shape(text: str) -> Shape:
-    """Return the shape in `1, 60`, `(None, 4)`, `?,3`, `8x3` or `torch.Size([12, 5])`; ? is None."""
-    return tuple(_dimension(part) for part in re.findall(r"\d{1,12}|None|\?", text)[:8])
+    """Return the shape in `1, 60`, `(None, 4)`, `?,3`, `8x3` or `torch.Size([12, 5])`.
+
+    ? is None, and so is a size of more than nine digits.
+    """
+    return tuple(_dimension(part) for part in re.findall(r"\d+|None|\?", text)[:8])
 
 
 def _dimension(text: str) -> Dimension:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdigit() and len(text) < 10 else None
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,10 @@ class Message:
         return found[-1] if found else ""
 
     def argument(self, name: str) -> tuple[Shape, ...]:
-        """Return the shapes of one of the "Arguments received by ..."; () if it is not there or None."""
+        """Return the shapes of one of the "Arguments received by ..."; () if it is None or a number."""
         found = re.findall(rf"• {name}=(.{{0,2000}}?)(?= • |$)", self.text)
         shapes = re.findall(r"shape=\(([\dNone, ]{0,100})\)", found[-1]) if found else []
-        return tuple(map(parse_shape, shapes))
+        return tuple(filter(None, map(parse_shape, shapes)))
 
     @cached_property
     def layer(self) -> str:

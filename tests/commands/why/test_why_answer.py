@@ -342,3 +342,15 @@ def test_shapes_are_parsed_in_every_notation() -> None:
     assert parse_shape("?,3") == (None, 3)
     assert parse_shape("8x3") == (8, 3)
     assert parse_shape("torch.Size([12, 5])"[11:]) == (12, 5)
+
+
+PIECES = re.compile(r"[(\[][\dNone?, x]{0,40}[)\]]|\d+")
+ODD = ("()", "( )", "[]", "(0,)", "(None,)", "(1, 2, 3, 4, 5, 6)", "0", "1", "123456789012", "?", "-1")
+
+
+@pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
+def test_odd_shapes_and_numbers_never_fail(text: str) -> None:
+    for found in list(PIECES.finditer(text))[:12]:
+        for odd in ODD:
+            with suppress(DisagreementError):
+                assert answer_of(text[: found.start()] + odd + text[found.end() :]).document(View())

@@ -19,8 +19,8 @@ def _too_few(message: Message) -> Diagnosis | None:
         return None
     return Diagnosis(
         Bilingual(
-            f"{wanted} names on the left, but one tensor came back and Python splits it along the "
-            f"batch, {got}.",
+            f"{wanted} names on the left, but the layer returned one tensor, which Python splits along "
+            f"its batch axis, {got}.",
             f"왼쪽에 이름이 {wanted}개인데 텐서 하나가 반환되어, Python이 배치 축({got})으로 나누려 합니다.",
         )
         if wanted != 3 or got != 2
@@ -104,7 +104,8 @@ def _several(message: Message) -> Diagnosis | None:
 
 def _shapes(message: Message) -> list[Shape]:
     rest = message.text[message.match.end() : message.match.end() + 4000]
-    return [parse_shape(found) for found in re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]]
+    found = re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]
+    return list(filter(None, map(parse_shape, found)))
 
 
 def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:

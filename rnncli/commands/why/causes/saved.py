@@ -150,7 +150,7 @@ def _none_stored(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The file has nothing for {name}, which needs {counted(count, 'array')}: it was saved "
-            "from other layers.",
+            "from different layers.",
             f"배열 {count}개가 필요한 {name}의 값이 파일에 없습니다. 다른 층들로 저장된 파일입니다.",
         ),
         (

@@ -44,8 +44,7 @@ def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...])
     count, names = len(parts), ", ".join(parts)
     return Diagnosis(
         Bilingual(
-            f"{message.layer} has {counted(count, 'state')} ({names}); initial_state has "
-            f"{len(given)} for it.",
+            f"{message.layer} has {counted(count, 'state')} ({names}); initial_state gave it {len(given)}.",
             f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
         ),
         _recounted(message.layer, _last(given), inputs),
@@ -137,7 +136,7 @@ def _spec(message: Message) -> Diagnosis | None:
         for pair in re.findall(r"shape=\((\w{1,9}), (\w{1,9})\)", message.name("given"))
     )
     sizes = [int(size) for size in re.findall(r"\d{1,9}", message.name("sizes"))]
-    if not given or not sizes:
+    if not given or not sizes or not sizes[0]:
         return None
     units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
     return Diagnosis(
