@@ -31,7 +31,7 @@ SEED = 0
 class Outcome(NamedTuple):
     """What came of a fix.
 
-    stack, shape: None and () if there is nothing to run.  sizes: of the input that was run.
+    stack: None if there is nothing to run.  sizes: of the input that was run.
     outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.
     untried: why it was not run, as a key of wording; "" if it was.
     """
