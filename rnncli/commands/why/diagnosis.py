@@ -65,7 +65,7 @@ class Cause(NamedTuple):
     diagnose: Callable[[Message], Diagnosis | None]
 
 
-class Found(NamedTuple):
+class Match(NamedTuple):
     """A diagnosis and where in the text its message ends."""
 
     end: int
@@ -86,7 +86,7 @@ def diagnose(text: str) -> Diagnosis:
     return max(found, key=lambda one: one.end).diagnosis._replace(call=last_frame(text))
 
 
-def matches(text: str) -> list[Found]:
+def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
     line = normalize(text)
     return [found for cause in known() if (found := _match(cause, line)) is not None]
@@ -99,8 +99,8 @@ def known() -> Iterator[Cause]:
             yield from import_module(f"{causes.__name__}.{module.name}").CAUSES
 
 
-def _match(cause: Cause, line: str) -> Found | None:
+def _match(cause: Cause, line: str) -> Match | None:
     """Return the diagnosis for the last match of the pattern."""
     *_, match = (None, *re.finditer(cause.pattern, line))
     found = match and cause.diagnose(Message(line, match))
-    return Found(match.end(), found._replace(cause=cause.name)) if match and found else None
+    return Match(match.end(), found._replace(cause=cause.name)) if match and found else None
