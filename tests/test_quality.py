@@ -41,6 +41,7 @@ FOUND_BY_NAME = (
     "commands",
     "commands/tour/exercises",
     "commands/tour/steps",
+    "commands/why/causes",
     "compute/engines",
     "compute/models",
     "layers",

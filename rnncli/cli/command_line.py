@@ -40,11 +40,11 @@ class CommandLine(NamedTuple):
         """
         from rnncli.cli import request
         from rnncli.cli.sources import SAMPLE
-        from rnncli.readers import samples
+        from rnncli.readers import sample_files
 
         input, run = self.group(InputFlags), self.group(RunFlags)
         if input.input is None and input.input_shape is None:
-            input = input._replace(input=str(samples.path(samples.get(SAMPLE))))
+            input = input._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
         if initial_state is not None:
             run = run._replace(initial_state=None)
         shown = self.group(Shown)

@@ -173,6 +173,11 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
     return found
 
 
+def names() -> tuple[str, ...]:
+    """Keras's names of the activations that a layer can have."""
+    return tuple(_FORMULAS)
+
+
 def get(name: str | Mapping[str, Any] | None) -> Activation:
     """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
 

@@ -6,7 +6,21 @@ on them; only the explanations are translated.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rnncli.result import Label
+
+
+class Bilingual(NamedTuple):
+    """A text in every language, for a command that has many of its own and keeps them beside its code."""
+
+    en: str
+    ko: str
+
+    def said(self, lang: str) -> str:
+        """Return the text in `lang`; in English if there is none."""
+        return self.ko if lang == "ko" else self.en
+
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -131,6 +145,18 @@ WORDS: dict[str, dict[str, str]] = {
         "answer it": "To check your answer, write it after --answer:",
         "right": "Right.",
         "wrong": "{answer} is not right.",
+        # of an error message
+        "at line": "{file}, line {line}",
+        "fix": "fix",
+        "change": "change",
+        "returns": "returns",
+        "layer returns": "{layer} returns",
+        "with a mask": "with a mask {shape}",
+        "with states": "with initial_state {shapes}",
+        "weights are": "weights {shapes}",
+        "shapes only": "shapes only: Keras alone computes this layer",
+        "too large": "shapes only: too large to run here",
+        "try it": "try it",
         # meanings, by the name of the tensor
         "hidden_state": "hidden state of the last time step",
         "hidden_states": "hidden state at every time step",
@@ -269,6 +295,17 @@ WORDS: dict[str, dict[str, str]] = {
         "answer it": "답을 확인하려면 --answer 뒤에 써넣으세요.",
         "right": "맞았습니다.",
         "wrong": "{answer}: 틀렸습니다.",
+        "at line": "{file} {line}번째 줄",
+        "fix": "해결 방법",
+        "change": "고칠 코드",
+        "returns": "반환값",
+        "layer returns": "{layer} 반환값",
+        "with a mask": "마스크 {shape}",
+        "with states": "initial_state {shapes}",
+        "weights are": "가중치 {shapes}",
+        "shapes only": "형태만 표시: 이 층은 Keras만 계산",
+        "too large": "형태만 표시: 여기서 실행하기에는 너무 큼",
+        "try it": "실행해 보기",
         "hidden_state": "마지막 시점의 은닉 상태",
         "hidden_states": "모든 시점의 은닉 상태",
         "last_hidden_state": "마지막 시점의 은닉 상태",

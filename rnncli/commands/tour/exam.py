@@ -122,7 +122,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
             f"The exercises are {min(known)} to {max(known)}.",
         )
     if seed is None:
-        from rnncli.readers.build import draw_seed
+        from rnncli.readers.case_builder import draw_seed
 
         seed = draw_seed()
     found = ExamAnswer(number, seed, answer)

@@ -229,5 +229,5 @@ def test_norms_of_exercise_7_are_far_from_the_limit() -> None:
     for seed in SEEDS:
         cells = [text.split() for row in table_of(document(7, seed)) for text in row]
         norms = [float(norm) for _, norm in cells]
-        limit = float(dict(cells)["t=19"]) / 1000  # type: ignore[arg-type]
+        limit = float(dict(cells)["t=19"]) / 1000
         assert all(abs(math.log(norm / limit)) > 0.1 for norm in norms)

@@ -30,7 +30,7 @@ def seen(number: int, view: View = VIEW) -> lesson.Observation:
 
 
 def page(number: int, **view: Any) -> str:
-    return drawn(TourAnswer((lesson.load_step(number),)), **{"width": 80, **view})
+    return str(drawn(TourAnswer((lesson.load_step(number),)), **{"width": 80, **view}))
 
 
 def texts(number: int) -> list[Text]:
@@ -51,7 +51,7 @@ def words_of(command: str) -> list[str]:
     ],
 )
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
-    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view})
+    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view}))
     assert matches_golden("tour", name, text)
     assert all(columns_of(line) <= 80 for line in text.splitlines())
 
@@ -88,15 +88,15 @@ def numbers_in(document: dict[str, Any]) -> dict[str, Any]:
         steps = document["trace"]
         gates = {gate: [one["gates"][gate]["activation"] for one in steps] for gate in steps[0]["gates"]}
         states = {state: [one["state"][state] for one in steps] for state in steps[0]["state"]}
-        found = {name: np.float32(values).swapaxes(0, 1) for name, values in (gates | states).items()}
+        found = {name: np.array(values, np.float32).swapaxes(0, 1) for name, values in (gates | states).items()}
     elif "calls" in document:
         found = {
-            f"call {place}/{one['name'].split('/')[-1]}": np.float32(one["values"])
+            f"call {place}/{one['name'].split('/')[-1]}": np.array(one["values"], np.float32)
             for place, call in enumerate(document["calls"], 1)
             for one in call["outputs"]
         }
     else:
-        found = {one["name"]: np.float32(one["values"]) for one in document["outputs"]}
+        found = {one["name"]: np.array(one["values"], np.float32) for one in document["outputs"]}
     return found
 
 
@@ -108,7 +108,7 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 def test_the_sentence_is_the_sample(rnncli: Run) -> None:
     (command,) = lesson.load_step(0).step.commands
     printed = json.loads(rnncli(*words_of(command)).stdout)
-    np.testing.assert_array_equal(np.float32(printed), seen(0).outputs[0][0].values)
+    np.testing.assert_array_equal(np.array(printed, np.float32), seen(0).outputs[0][0].values)
 
 
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:

@@ -1,0 +1,71 @@
+"""`rnncli why`: what causes an error message."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from rnncli.cli.flags import OutputFlags
+from rnncli.errors import UsageError
+
+SECTION = "Look around"
+SUMMARY = "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it."
+EXAMPLES = """\
+rnncli why 'expected ndim=3, found ndim=2. Full shape received: (1, 60)'
+python train.py 2>&1 | rnncli why
+rnncli why --format json < traceback.txt
+"""
+
+
+def why(
+    output: OutputFlags,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]",
+            help="The message, or a whole traceback. Left out, or -: standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.
+
+    The message may stand anywhere in TEXT; of several, the last one counts. rnncli runs each fix that it can
+    and shows the shapes that come out. An unknown message ends with exit code 1.
+    """
+    from rnncli.cli.output import delivery
+    from rnncli.commands.why.answer import WhyAnswer
+    from rnncli.commands.why.diagnosis import diagnose
+    from rnncli.commands.why.trial import attempt
+
+    deliver = delivery(output)
+    found = diagnose(_message(text))
+    deliver(WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes)))))
+
+
+def _message(text: str | None) -> str:
+    """Return the argument, else standard input.  Raises UsageError if there is no text."""
+    from rnncli.cli import sources
+
+    if text is None and not sources.stdin_holds_data():
+        raise UsageError(
+            "why needs an error message.", "Write rnncli why 'MESSAGE', or pipe the output of your script in."
+        )
+    if text and _is_file(text):
+        raise UsageError(f"{text} is a file, not a message.", f"rnncli why < {shlex.quote(text)}")
+    if text in (None, "-"):
+        text = (sources.stdin().data or b"").decode("utf-8", "replace")
+    if not text or not text.strip():
+        raise UsageError("the message is empty.", "Paste the last lines of the traceback.")
+    return text
+
+
+def _is_file(text: str) -> bool:
+    from rnncli.cli import files
+
+    try:
+        return "\n" not in text and files.expand_groups(text).is_file()
+    except (OSError, ValueError, UsageError):  # a message is seldom the name of a file
+        return False

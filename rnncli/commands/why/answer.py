@@ -1,0 +1,240 @@
+"""why: the cause of a message, and its fixes with the shapes that they give."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnncli.case import Array, Shape, format_shape
+from rnncli.commands.why.diagnosis import Diagnosis
+from rnncli.commands.why.message import Frame
+from rnncli.commands.why.trial import Outcome
+from rnncli.renderers.measure import width_of, wrap
+from rnncli.renderers.page import (
+    Cell,
+    Column,
+    Forms,
+    Line,
+    Page,
+    Records,
+    Span,
+    Table,
+    View,
+    cell,
+    idea,
+    line,
+    marks,
+)
+from rnncli.renderers.parts import expression, head, no_tensors
+from rnncli.renderers.wording import say
+
+
+@dataclass(frozen=True)
+class WhyAnswer:
+    """The diagnosis and what came of each fix."""
+
+    diagnosis: Diagnosis
+    outcomes: Sequence[Outcome]
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the cause, the explanation and every candidate; a candidate without a run has null."""
+        found = self.diagnosis
+        return {
+            **head(),
+            "cause": found.cause,
+            "call": found.call._asdict() if found.call else None,
+            "explanation": found.explanation.said(view.lang),
+            "hint": found.hint.said(view.lang),
+            "candidates": [_document(outcome, view) for outcome in self.outcomes],
+        }
+
+    def page(self, view: View) -> Page:
+        """Return the explanation, the fixes as a table, then the hint and a command to try."""
+        found, lang = self.diagnosis, view.lang
+        title = [line(text, "strong") for text in wrap(found.explanation.said(lang), view)]
+        under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
+        if command := next(filter(None, map(command_of, self.outcomes)), ""):
+            under += _to_try(command, view)
+        blank: tuple[Line, ...] = ((),) if under else ()
+        if found.call is not None:
+            title.append(_call(found.call, view))
+        return Page(title[0], tuple(title[1:]), (*self._fixes(view), *blank, *under))
+
+    def records(self, view: View) -> Records:
+        """Return one row per tensor of a candidate, and one for a candidate that is not run."""
+        header = ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
+        return header, self._records(view)
+
+    def tensors(self) -> dict[str, Array]:
+        """Raise UsageError; this command has no tensors."""
+        return no_tensors("why")
+
+    def _fixes(self, view: View) -> tuple[Forms, ...]:
+        """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
+        if not self.outcomes:
+            return ()
+        tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
+        return (Forms((*tables, _lines(self.outcomes, view))),)
+
+    def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
+        for outcome in self.outcomes:
+            fix = outcome.fix
+            row = (self.diagnosis.cause, fix.situation.said(view.lang), fix.snippet)
+            if outcome.stack is None:
+                yield (*row, "", "", "", "")
+            for info in outcome.outputs:
+                ran = (_written(outcome, view), format_shape(fix.shape))
+                yield (*row, *ran, info.name, format_shape(info.shape))
+
+
+def command_of(outcome: Outcome) -> str:
+    """Return the command that repeats the run; "" if there was none, or if it needs files."""
+    fix = outcome.fix
+    if outcome.stack is None or outcome.untried or fix.mask or fix.states:
+        return ""
+    flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
+    return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
+
+
+def _to_try(command: str, view: View) -> list[Line]:
+    """Return the command on one line if it fits, else broken between its flags, as a shell allows."""
+    words = f"{say('try it', view.lang)}: "
+    if view.width is None or width_of(words + command) <= view.width:
+        return [(Span(words, "dim"), Span(command))]
+    lines = [""]
+    for piece in command.replace(" -l ", "\n-l ").split("\n"):
+        longer = f"{lines[-1]} {piece}"
+        if len(longer) + len(" \\") <= view.width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(f"   {piece}")
+    return [line(words.rstrip(), "dim"), *(line(f" {one} \\") for one in lines[:-1]), line(f" {lines[-1]}")]
+
+
+def _call(frame: Frame, view: View) -> Line:
+    """Return `train.py, line 9: model.fit(x, y)`."""
+    place = say("at line", view.lang).format(file=frame.file, line=frame.line)
+    return (Span(f"{place}: ", "dim"), Span(frame.code))
+
+
+def _quoted(layer: str) -> str:
+    """Quote an expression for a shell, with as few quotes as possible."""
+    plain = re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
+    return f'"{layer}"' if "'" in layer and plain else shlex.quote(layer)
+
+
+def _document(outcome: Outcome, view: View) -> dict[str, Any]:
+    fix, stack = outcome.fix, outcome.stack
+    ran = stack is not None
+    return {
+        "situation": fix.situation.said(view.lang),
+        "snippet": fix.snippet,
+        "expression": expression(stack) if stack is not None else None,
+        "input": {"shape": list(fix.shape)} if ran else None,
+        "mask": {"shape": list(fix.shape[:2])} if ran and fix.mask else None,
+        "initial_state": [{"shape": list(shape)} for shape in outcome.states] or None,
+        "run": {"shape": list(outcome.sizes)} if ran and not outcome.untried else None,
+        "weights": [{"name": name, "shape": list(shape)} for name, shape in outcome.weights.items()],
+        "outputs": [
+            {"name": info.name, "axes": list(info.axes), "shape": list(info.shape)}
+            for info in outcome.outputs
+        ],
+        "command": command_of(outcome) or None,
+    }
+
+
+def _written(outcome: Outcome, view: View) -> str:
+    """Return the layers that ran; "" if there are none."""
+    return marks(view).arrow.join(outcome.fix.layers)
+
+
+def _shared(outcomes: Sequence[Outcome], view: View) -> str:
+    """Return the layers if every fix has the same, else ""."""
+    texts = {_written(outcome, view) for outcome in outcomes}
+    return texts.pop() if len(texts) == 1 else ""
+
+
+def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
+    shared = _shared(outcomes, view)
+    ran = any(outcome.stack is not None for outcome in outcomes)
+    names = [say("fix", view.lang), *([say("change", view.lang)] if beside else [])]
+    if ran:
+        returns = (
+            say("layer returns", view.lang).format(layer=shared) if shared else say("returns", view.lang)
+        )
+        names += [say("input", view.lang), *([] if shared else [say("layer", view.lang)]), returns]
+    rows = []
+    for outcome in outcomes:
+        code = line(outcome.fix.snippet, "dim")
+        said = line(outcome.fix.situation.said(view.lang), "strong")
+        cells: list[Cell] = [(said,), (code,)] if beside else [(said, code)]
+        if ran:
+            cells += [
+                _input(outcome, view),
+                *([] if shared else [_layer(outcome, view)]),
+                _returned(outcome, view),
+            ]
+        rows.append(tuple(cells))
+    return Table(tuple(map(Column, names)), tuple(rows))
+
+
+def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
+    """Return every fix as lines, for a narrow terminal: situation, code, and what it gives."""
+    lines: list[Line] = []
+    for outcome in outcomes:
+        lines += [(), line(outcome.fix.situation.said(view.lang), "strong")]
+        lines += [line(f"  {outcome.fix.snippet}", "dim")]
+        lines += _run(outcome, view)
+    return tuple(lines)
+
+
+def _run(outcome: Outcome, view: View) -> list[Line]:
+    """Return input, layers and outputs on one line if they fit, else the outputs below."""
+    if outcome.stack is None:
+        return []
+    arrow = Span(marks(view).arrow)
+    (given, *more), returned = _input(outcome, view), _returned(outcome, view)
+    start = (Span("  "), *given, arrow, Span(_written(outcome, view)))
+    whole = (*start, arrow, *returned[0])
+    width = sum(width_of(span.text) for span in whole)
+    if len(returned) == 1 and (view.width is None or width <= view.width):
+        return [whole, *((Span("  "), *one) for one in more)]
+    return [start, *((Span("  "), *one) for one in (*more, *returned))]
+
+
+def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
+    """Return the shape of the input, and what else the run was given."""
+    fix = outcome.fix
+    if outcome.stack is None:
+        return ()
+    more = []
+    if fix.mask:
+        more.append(say("with a mask", view.lang).format(shape=format_shape(fix.shape[:2])))
+    if fix.states:
+        more.append(say("with states", view.lang).format(shapes=_shapes(outcome.states)))
+    return (line(format_shape(fix.shape)), *(line(text, "dim") for text in more))
+
+
+def _layer(outcome: Outcome, view: View) -> Cell:
+    return cell(_written(outcome, view)) if outcome.stack is not None else ()
+
+
+def _returned(outcome: Outcome, view: View) -> tuple[Line, ...]:
+    """Return the tensors with their shapes, then the weights if they matter, and why nothing ran."""
+    lines: list[Line] = [
+        (Span(info.name, f"strong {idea(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))
+        for info in outcome.outputs
+    ]
+    if outcome.fix.weights:
+        shapes = ", ".join(f"{name} {format_shape(shape)}" for name, shape in outcome.weights.items())
+        lines.append(line(say("weights are", view.lang).format(shapes=shapes), "dim"))
+    if outcome.untried:
+        lines.append(line(say(outcome.untried, view.lang), "dim"))
+    return tuple(lines)
+
+
+def _shapes(shapes: Sequence[Shape]) -> str:
+    return ", ".join(map(format_shape, shapes))

@@ -1,0 +1,5 @@
+"""Families of causes, one file each, found by its name.
+
+A file has `CAUSES`, a tuple of `Cause`. Each function returns an explanation and its fixes, in the numbers
+of the message, or None if the message turns out to be of another cause.
+"""

@@ -1,0 +1,196 @@
+"""Arguments that a layer does not have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rnncli import layers
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, nearest, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
+from rnncli.renderers.wording import Bilingual
+
+MOST = 6
+"""Unknown arguments that are explained; a message with more is explained by its first ones."""
+
+
+def _unrecognized(message: Message) -> Diagnosis | None:
+    if not recurrent_in(message.name("owner")):
+        return None
+    given = message.name("given")
+    names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MOST]
+    values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|[\w.]{1,60})", given))
+    return _unknown(message, {name: values.get(name, "") for name in names}) if names else None
+
+
+def _not_understood(message: Message) -> Diagnosis:
+    return _unknown(message, {message.name("name"): ""})
+
+
+def _unknown(message: Message, given: dict[str, str]) -> Diagnosis:
+    """given: values by the names of the unknown arguments, as text."""
+    owner = message.layer
+    names = ", ".join(given)
+    return Diagnosis(
+        Bilingual(
+            f"Keras's {owner} has no argument {names}.",
+            f"Keras의 {owner}에는 {names} 인자가 없습니다.",
+        ),
+        (*(_replacement(owner, name, value) for name, value in given.items()), *_from_file(message)),
+        _FOREIGN if any(name in _RETIRED for name in given) else Bilingual("", ""),
+    )
+
+
+def _from_file(message: Message) -> tuple[Fix, ...]:
+    """Return the fix for a model that was saved with an argument that no longer exists."""
+    if "deserializ" not in message.text:
+        return ()
+    said = Bilingual(
+        "a model saved by Keras 2: run it as it was saved", "Keras 2로 저장한 모델: 저장된 대로 실행"
+    )
+    return (Fix(said, "rnncli run INPUT --model FILE.h5"),)
+
+
+def _replacement(owner: str, name: str, value: str) -> Fix:
+    """Return what says the same in Keras 3; where nothing does, leave the argument out."""
+    if name in _RETIRED:
+        return _RETIRED[name](owner, value)
+    options = layers.class_of(owner).options
+    having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
+    having = [one for one in having if not one.startswith(("Conv", "Bi"))]
+    if having:
+        layer = written(having[0])
+        said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
+        return Fix(said, layer, (layer,), SEQUENCE)
+    if near := nearest(name, options, ""):
+        default = options[near].default
+        other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
+        layer = written(owner, **other)
+        return Fix(
+            Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer, (layer,), SEQUENCE
+        )
+    return _left_out(owner, value, name)
+
+
+def _left_out(owner: str, _: str, name: str = "") -> Fix:
+    layer = written(owner)
+    said = Bilingual(f"leave {name} out", f"{name} 빼기") if name else Bilingual("leave it out", "인자 빼기")
+    return Fix(said, layer, (layer,), SEQUENCE)
+
+
+def _time_major(owner: str, _: str) -> Fix:
+    layer = written(owner)
+    said = Bilingual("time_major: put the batch first", "time_major: 배치 축을 맨 앞으로")
+    return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,), SEQUENCE)
+
+
+def _batch_shape(owner: str, value: str) -> Fix:
+    shape, layer = parse_shape(value), written(owner)
+    known = len(shape) == 3
+    said = Bilingual("batch_input_shape: an Input layer", "batch_input_shape: Input 층으로")
+    sizes = tuple(name if size is None else size for size, name in zip(shape, SEQUENCE, strict=False))
+    return Fix(
+        said,
+        f"keras.Input(batch_shape={value if known else 'shape'})",
+        (layer,),
+        sizes if known else SEQUENCE,
+    )
+
+
+def _input_length(owner: str, value: str) -> Fix:
+    layer, known = written(owner), value.isdigit() and value != "0"
+    said = Bilingual("input_length: an Input layer", "input_length: Input 층으로")
+    steps = int(value[:9]) if known else "timesteps"
+    return Fix(said, f"keras.Input(({steps}, features))", (layer,), ("batch", steps, "features"))
+
+
+def _weights(owner: str, _: str) -> Fix:
+    layer = written(owner)
+    said = Bilingual("weights: set them once it is built", "weights: 층을 만든 뒤에 설정")
+    return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), SEQUENCE, weights=True)
+
+
+def _batch_first(owner: str, _: str) -> Fix:
+    layer = written(owner)
+    said = Bilingual("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저")
+    return Fix(said, layer, (layer,), SEQUENCE)
+
+
+def _hidden_size(owner: str, value: str) -> Fix:
+    units = int(value[:6]) if value.isdigit() and int(value[:6]) else UNITS
+    return Fix(
+        Bilingual("hidden_size: units", "hidden_size: units"),
+        written(owner, units),
+        (written(owner, units),),
+        SEQUENCE,
+    )
+
+
+def _num_layers(owner: str, value: str) -> Fix:
+    count = min(int(value[:3]), 4) if value.isdigit() and int(value[:3]) else 2
+    stack = (*(written(owner, return_sequences=True) for _ in range(count - 1)), written(owner))
+    said = Bilingual(f"num_layers: {counted(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로")
+    return Fix(said, ", ".join(stack), stack, SEQUENCE)
+
+
+def _bidirectional(owner: str, _: str) -> Fix:
+    layer = f"Bidirectional({written(owner)})"
+    return Fix(
+        Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
+    )
+
+
+def _torch_argument(message: Message) -> Diagnosis:
+    name = message.name("name")
+    keras = {
+        "return_sequences": ("output, _ = layer(x)", {"return_sequences": True}),
+        "return_state": ("output, (h, c) = layer(x)", {"return_state": True}),
+        "units": ("nn.LSTM(input_size, hidden_size)", {}),
+        "go_backwards": ("layer(x.flip(1))", {"go_backwards": True}),
+        "stateful": ("output, hx = layer(x, hx)", {"stateful": True}),
+    }
+    code, options = keras.get(name, ("nn.LSTM(input_size, hidden_size)", {}))
+    layer = written(DEFAULT, **options)
+    return Diagnosis(
+        Bilingual(f"PyTorch's layer has no argument {name}.", f"PyTorch의 층에는 {name} 인자가 없습니다."),
+        (Fix(Bilingual("the same in PyTorch", "PyTorch에서 같은 일"), code, (layer,), SEQUENCE),),
+        Bilingual(
+            "PyTorch always returns the whole sequence and the last states.",
+            "PyTorch는 언제나 시퀀스 전체와 마지막 상태를 반환합니다.",
+        ),
+    )
+
+
+_FOREIGN = Bilingual(
+    "Code for Keras 1 and 2 or for PyTorch may name arguments that Keras 3 does not have.",
+    "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
+)
+_RETIRED: dict[str, Callable[[str, str], Fix]] = {
+    "time_major": _time_major,
+    "batch_input_shape": _batch_shape,
+    "input_length": _input_length,
+    "weights": _weights,
+    "batch_first": _batch_first,
+    "hidden_size": _hidden_size,
+    "num_layers": _num_layers,
+    "bidirectional": _bidirectional,
+}
+
+CAUSES = (
+    Cause(
+        "argument-unknown",
+        r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
+        _unrecognized,
+    ),
+    Cause(
+        "argument-unknown-keras2",
+        r"Keyword argument not understood:', '(?P<name>\w{1,60})'",
+        _not_understood,
+    ),
+    Cause(
+        "argument-torch",
+        r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
+        _torch_argument,
+    ),
+)

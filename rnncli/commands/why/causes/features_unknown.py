@@ -1,0 +1,82 @@
+"""Layers that cannot be built because the number of features is None."""
+
+from __future__ import annotations
+
+from rnncli.case import Shape
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, whole, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _unknown(message: Message) -> Diagnosis | None:
+    shape, path = message.shape("shape"), message.name("path")
+    if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
+        return None
+    if "_cell/" not in path:
+        return _flattened(shape)
+    units = whole(shape[1]) // gates(message.layer) or UNITS
+    layer = expression(message, units)
+    return Diagnosis(
+        Bilingual(
+            "The number of features is unknown (None), so the kernel has no shape. Only batch and timesteps "
+            "may be None.",
+            "특징의 개수를 모르기 때문에(None) 커널의 형태를 정할 수 없습니다. None은 batch와 timesteps에만 "
+            "쓸 수 있습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("say how many features there are", "특징의 개수를 적기"),
+                "keras.Input((None, features))",
+                (layer,),
+                SEQUENCE,
+                weights=True,
+            ),
+        ),
+        Bilingual(
+            "TimeDistributed gives each time step to its layer, which then needs (batch, steps, features).",
+            "TimeDistributed는 시점마다 안쪽 층에 넘기므로 안쪽 순환층에는 (batch, steps, "
+            "features)가 필요합니다.",
+        )
+        if "time_distributed" in path
+        else Bilingual("", ""),
+    )
+
+
+def _flattened(shape: Shape) -> Diagnosis:
+    units = whole(shape[1]) or UNITS
+    last = written("LSTM")
+    return Diagnosis(
+        Bilingual(
+            "The number of features is unknown (None): flattening a sequence of any length gives "
+            "no fixed size.",
+            "특징의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("one output per sequence, from the last step", "마지막 시점에서 출력 하나"),
+                f"{last}, Dense({units})",
+                (last, f"Dense({units})"),
+                SEQUENCE,
+            ),
+            Fix(
+                Bilingual("one output per time step", "시점마다 출력 하나"),
+                f"{written('LSTM', return_sequences=True)}, Dense({units})",
+                (written("LSTM", return_sequences=True), f"Dense({units})"),
+                SEQUENCE,
+            ),
+        ),
+    )
+
+
+_SIZES = r"[\dNone, ]{1,100}"
+
+CAUSES = (
+    Cause(
+        "features-unknown",
+        rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
+        rf"shape=\((?P<shape>{_SIZES})\)"
+        r" for variable path='(?P<path>[\w/]{1,300})'",
+        _unknown,
+    ),
+)

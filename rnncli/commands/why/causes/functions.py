@@ -1,0 +1,110 @@
+"""Activations, initializers and layers that Keras does not know by that name."""
+
+from __future__ import annotations
+
+import re
+
+from rnncli import initializers, layers
+from rnncli.commands.why.causes._layers import SEQUENCE, nearest, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _activation(message: Message) -> Diagnosis:
+    name = message.name("name").strip()
+    if re.fullmatch(r"[\d.]{1,20}", name):
+        return _slipped(message, name)
+    named = nearest(name, layers.activations.names(), "tanh")
+    own = written(message.layer, activation=named)
+    return Diagnosis(
+        Bilingual(f"Keras has no activation {name}.", f"Keras에 없는 활성화 함수입니다: {name}."),
+        (Fix(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own, (own,), SEQUENCE),),
+        Bilingual(
+            "A function of your own goes in without quotes: activation=my_function.",
+            "직접 만든 함수는 따옴표 없이 넘깁니다: activation=my_function.",
+        ),
+    )
+
+
+def _slipped(message: Message, value: str) -> Diagnosis:
+    own = written(message.layer)
+    return Diagnosis(
+        Bilingual(
+            f"The second argument, {value}, is taken as the activation: only units comes first.",
+            f"두 번째 인자({value})를 활성화 함수로 읽었습니다. 이름 없이는 units만 씁니다.",
+        ),
+        (Fix(Bilingual("name the other arguments", "나머지 인자는 이름으로"), own, (own,), SEQUENCE),),
+        Bilingual(
+            "PyTorch's nn.LSTM(input_size, hidden_size) is LSTM(units) in Keras.",
+            "PyTorch의 nn.LSTM(input_size, hidden_size)는 Keras에서 LSTM(units)입니다.",
+        ),
+    )
+
+
+def _initializer(message: Message) -> Diagnosis:
+    name = message.name("name").strip()
+    named = nearest(name, initializers.names(), "glorot_uniform")
+    own = written(message.layer, kernel_initializer=named)
+    return Diagnosis(
+        Bilingual(f"Keras has no initializer {name}.", f"Keras에 없는 초기화 방법입니다: {name}."),
+        (Fix(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own, (own,), SEQUENCE),),
+    )
+
+
+def _cudnn_layer(message: Message) -> Diagnosis:
+    name = message.name("name")
+    own = written(name.removeprefix("CuDNN"))
+    return Diagnosis(
+        Bilingual(
+            f"Keras 3 has no {name}: LSTM and GRU choose cuDNN themselves where it gives the same numbers.",
+            f"Keras 3에 없는 층입니다: {name}. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
+        ),
+        (Fix(Bilingual("the plain layer", "일반 층"), own, (own,), SEQUENCE),),
+        Bilingual(
+            "cuDNN needs the default activations, no recurrent_dropout, and unroll=False.",
+            "cuDNN을 쓰려면 활성화 함수가 기본값이고 recurrent_dropout이 없으며 unroll=False여야 합니다.",
+        ),
+    )
+
+
+def _nonlinearity(message: Message) -> Diagnosis:
+    name = message.name("name")
+    known = name if name in layers.activations.names() else "tanh"
+    layer = written("SimpleRNN", activation=known)
+    return Diagnosis(
+        Bilingual(
+            f"PyTorch's RNN supports tanh and relu, not {name}.",
+            f"PyTorch의 RNN에 없는 함수입니다: {name}. tanh와 relu만 있습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("tanh, the default", "기본값 tanh"),
+                "nn.RNN(input_size, hidden_size)",
+                (written("SimpleRNN"),),
+                SEQUENCE,
+            ),
+            Fix(Bilingual(f"{known} in Keras", f"Keras에서 {known}"), layer, (layer,), SEQUENCE),
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "activation",
+        r"(?:Could not interpret activation function identifier: |Unknown activation function "
+        r"'?)(?P<name>[\w.]{1,60})",
+        _activation,
+    ),
+    Cause(
+        "initializer",
+        r"(?:Could not interpret initializer identifier: |Unknown initializer '?)(?P<name>[\w.]{1,60})",
+        _initializer,
+    ),
+    Cause(
+        "cudnn-layer",
+        r"(?:has no attribute|cannot import name) '(?P<name>CuDNN(?:LSTM|GRU))'",
+        _cudnn_layer,
+    ),
+    Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _nonlinearity),
+)

@@ -1,0 +1,95 @@
+"""Inputs that do not fit the Input of a model."""
+
+from __future__ import annotations
+
+from rnncli.case import Shape, format_shape
+from rnncli.commands.why.causes._layers import expression, shape_of
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _model(message: Message) -> Diagnosis | None:
+    """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
+    wanted, found = message.shape("wanted"), message.shape("found")
+    return _another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
+
+
+def _array(message: Message) -> Diagnosis | None:
+    """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
+    wanted, found = message.shape("wanted"), message.shape("found")
+    if len(wanted) != 2 or len(found) != 2:
+        return None
+    return _another_shape(expression(message), (None, *wanted), (None, *found))
+
+
+def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
+    fixes = tuple(
+        Fix(said, code, (layer,), shape_of(shape))
+        for said, code, shape in _arranged(found)
+        if _fits(shape, wanted)
+    )
+    return Diagnosis(
+        Bilingual(
+            f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
+            f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
+        ),
+        fixes or _remade(layer, wanted, found),
+        Bilingual(
+            "None on the first axis is the batch: any number of sequences.",
+            "첫 축의 None은 배치입니다. 시퀀스가 몇 개든 됩니다.",
+        ),
+    )
+
+
+def _remade(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, ...]:
+    """Return the fixes for an input that has other numbers than the model was made for."""
+    steps, features = wanted[1:]
+    check = f"x.shape[-1] == {features}" if steps is None else f"x.shape[1:] == {format_shape(wanted[1:])}"
+    ready = Bilingual("prepare the input as in training", "학습 때처럼 입력을 준비")
+    new = Bilingual("a new model for this input", "이 입력을 받는 새 모델")
+    old = Fix(ready, f"assert {check}", (layer,), shape_of(wanted))
+    if len(found) != 3:
+        return (old,)
+    return old, Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:]))
+
+
+def _arranged(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
+    """Return what can be done to an input without changing its numbers."""
+    if len(found) == 2:
+        return [
+            (Bilingual("the batch axis is missing", "배치 축이 없을 때"), "x[None]", (1, *found)),
+            (Bilingual("the features axis is missing", "특징 축이 없을 때"), "x[..., None]", (*found, 1)),
+        ]
+    if len(found) == 3:
+        turned = (found[0], found[2], found[1])
+        said = Bilingual("time and features are swapped", "시간 축과 특징 축이 바뀌었을 때")
+        return [(said, "x.transpose(0, 2, 1)", turned)]
+    if len(found) == 4 and found[-1] == 1:
+        return [
+            (Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때"), "x[..., 0]", found[:3])
+        ]
+    return []
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    pairs = zip(shape, wanted, strict=True)
+    return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
+
+
+_SIZES = r"[\dNone, ]{1,100}"
+
+CAUSES = (
+    Cause(
+        "model-input",
+        rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
+        rf"(?:found shape=|but input has incompatible shape )\((?P<found>{_SIZES})\)",
+        _model,
+    ),
+    Cause(
+        "model-input-keras2",
+        rf"expected \w{{1,100}} to have shape \((?P<wanted>{_SIZES})\) but got array with shape "
+        rf"\((?P<found>{_SIZES})\)",
+        _array,
+    ),
+)

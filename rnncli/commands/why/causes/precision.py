@@ -1,0 +1,72 @@
+"""Numbers of different types: float32 and float64."""
+
+from __future__ import annotations
+
+from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _precision(_: Message) -> Diagnosis:
+    double = written("LSTM", dtype="float64")
+    return Diagnosis(
+        Bilingual(
+            "Two tensors of different types meet: one is double (float64), the other float (float32).",
+            "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
+        ),
+        (
+            Fix(
+                Bilingual("float32, which weights have by default", "가중치의 기본값인 float32로"),
+                "x = tf.cast(x, 'float32')",
+                (written("LSTM"),),
+                SEQUENCE,
+            ),
+            Fix(Bilingual("float64 everywhere", "모두 float64로"), double, (double,), SEQUENCE),
+        ),
+        Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
+    )
+
+
+def _torch_precision(_: Message) -> Diagnosis:
+    double = written("LSTM", dtype="float64")
+    return Diagnosis(
+        Bilingual(
+            "The input and the weights differ in type; PyTorch does not convert them.",
+            "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("the input as float32", "입력을 float32로"),
+                "x.float()",
+                (written("LSTM"),),
+                SEQUENCE,
+            ),
+            Fix(
+                Bilingual("the weights as float64", "가중치를 float64로"),
+                "model.double()",
+                (double,),
+                SEQUENCE,
+            ),
+        ),
+        Bilingual(
+            "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "precision",
+        r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
+        _precision,
+    ),
+    Cause(
+        "precision-torch",
+        r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
+        r"|mat1 and mat2 must have the same dtype"
+        r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
+        r"|expected m1 and m2 to have the same dtype",
+        _torch_precision,
+    ),
+)

@@ -1,0 +1,222 @@
+"""Inputs with too few or too many axes."""
+
+from __future__ import annotations
+
+from math import prod
+
+from rnncli.case import Shape, format_shape
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    counted,
+    counted_ko,
+    expression,
+    one_step,
+    sized,
+    time_steps,
+    written,
+)
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _rank(message: Message) -> Diagnosis | None:
+    expected, found = message.number("expected"), message.number("found")
+    shape = message.shape("shape") if message.name("shape") else (None,) * found
+    if len(shape) != found:
+        return None
+    if expected == 2 and found == 3:
+        return _sequence_not_wanted(shape)
+    if message.layer.startswith("Conv") and found < expected:
+        return _images(message, shape, expected)
+    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+    return several[found](message, shape) if expected == 3 and found in several else None
+
+
+def _array(message: Message) -> Diagnosis | None:
+    """Keras 1 and early Keras 2: `expected lstm_1_input to have 3 dimensions, but got array with shape`."""
+    shape = message.shape("shape")
+    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+    return several[len(shape)](message, shape) if len(shape) in several else None
+
+
+def _wants(shape: Shape) -> Bilingual:
+    count, axes = len(shape), "axis" if len(shape) == 1 else "axes"
+    got = f"{format_shape(shape)}, {count} {axes}" if any(shape) else f"{count} {axes}"
+    received = f"{format_shape(shape)}, 축 {count}개" if any(shape) else f"축 {count}개"
+    return Bilingual(
+        f"A recurrent layer needs (batch, timesteps, features); it got {got}.",
+        f"순환층의 입력은 (batch, timesteps, features)인데 {received}를 받았습니다.",
+    )
+
+
+def _images(message: Message, shape: Shape, expected: int) -> Diagnosis:
+    """ConvLSTM: every time step is an image, or in 1D a row."""
+    axes = ("rows", "cols", "depth")[: expected - 3]
+    wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
+    plain = Fix(
+        Bilingual("time steps of features, without images", "이미지가 아니라 특징일 때"),
+        written("LSTM"),
+        (written("LSTM"),),
+        tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
+    )
+    conv = f"{message.layer}(4, 1)"
+    one = Fix(
+        Bilingual("images of one channel", "채널이 하나인 이미지일 때"),
+        "x[..., None]",
+        (conv,),
+        (*(sized(size, name) for size, name in zip(shape, ("batch", "timesteps", *axes), strict=False)), 1),
+    )
+    fixes = (*((one,) if len(shape) == expected - 1 else ()), *((plain,) if len(shape) == 3 else ()))
+    return Diagnosis(
+        Bilingual(
+            f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
+            f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
+        ),
+        fixes,
+    )
+
+
+def _one_axis(message: Message, shape: Shape) -> Diagnosis:
+    size = sized(shape[0], "timesteps")
+    layer = (expression(message),)
+    fixes = (
+        Fix(time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
+        Fix(
+            Bilingual(
+                f"{counted(shape[0], 'sequence')} of one number",
+                f"숫자 하나짜리 시퀀스 {counted_ko(shape[0])}",
+            ),
+            "x[:, None, None]",
+            layer,
+            (size, 1, 1),
+        ),
+    )
+    return Diagnosis(_wants(shape), fixes, _SERIES)
+
+
+def _two_axes(message: Message, shape: Shape) -> Diagnosis:
+    batch, size = sized(shape[0], "batch"), shape[1]
+    layer = (expression(message),)
+    series = (
+        Fix(time_steps(size), "x[..., None]", layer, (batch, sized(size, "timesteps"), 1)),
+        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, sized(size, "features"))),
+    )
+    if shape[0] is None:
+        return Diagnosis(_wants(shape), (_sequences_before(message, size), *series), _BETWEEN)
+    single = Fix(
+        Bilingual(
+            f"one sequence of {counted(shape[0], 'time step')}, without the batch axis",
+            f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
+        ),
+        "x[None]",
+        layer,
+        (1, *shape),
+    )
+    return Diagnosis(_wants(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
+
+
+def _sequences_before(message: Message, size: object) -> Fix:
+    units = size if isinstance(size, int) else UNITS
+    before = written(message.layer, units, return_sequences=True)
+    if message.is_bidirectional and units % 2 == 0:
+        before = f"Bidirectional({written(message.layer, units // 2, return_sequences=True)})"
+    return Fix(
+        Bilingual(
+            f"the layer before is recurrent, with {counted(units, 'output')}",
+            f"앞 층이 출력 {units}개인 순환층일 때",
+        ),
+        before,
+        (before, expression(message)),
+        SEQUENCE,
+    )
+
+
+def _four_axes(message: Message, shape: Shape) -> Diagnosis:
+    batch, steps, rows, channels = shape
+    known = [size for size in shape[2:] if isinstance(size, int)]
+    flat = prod(known) if len(known) == 2 else "features"
+    size = sized(steps, "timesteps")
+    layer = (expression(message),)
+    per_step = Fix(
+        Bilingual(
+            f"time steps of {rows} x {counted(channels, 'feature')}",
+            f"한 시점의 특징이 {rows} x {channels}개일 때",
+        ),
+        f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
+        layer,
+        (sized(batch, "batch"), size, flat),
+    )
+    several = Fix(
+        Bilingual(
+            f"sequences of {counted(rows, 'step')}, {size} for each batch entry",
+            f"배치 하나마다 시점 {counted_ko(rows)}의 시퀀스가 {size}개일 때",
+        ),
+        f"layers.TimeDistributed({layer[0]})(x)",
+        (f"TimeDistributed({layer[0]})",),
+        (sized(batch, "batch"), size, sized(rows, "rows"), sized(channels, "features")),
+    )
+    fixes = (per_step, several)
+    if 1 in shape[2:]:
+        cut = "x[..., 0]" if channels == 1 else "x[:, :, 0]"
+        kept = rows if channels == 1 else channels
+        said = Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때")
+        fixes = (
+            Fix(said, cut, layer, (sized(batch, "batch"), size, sized(kept, "features"))),
+            *fixes[1:],
+        )
+    return Diagnosis(_wants(shape), fixes, _EMBEDDING)
+
+
+def _sequence_not_wanted(shape: Shape) -> Diagnosis:
+    batch, _, units = shape
+    whole = units if isinstance(units, int) else UNITS
+    return Diagnosis(
+        Bilingual(
+            f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
+            f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
+                written("LSTM", whole),
+                (written("LSTM", whole),),
+                (sized(batch, "batch"), sized(shape[1], "timesteps"), "features"),
+            ),
+        ),
+        Bilingual(
+            "RepeatVector repeats one vector: give the layer before return_sequences=False.",
+            "RepeatVector는 벡터 하나를 되풀이하므로 앞 층은 return_sequences=False여야 합니다.",
+        ),
+    )
+
+
+_SERIES = Bilingual(
+    "A series is nearly always time steps of one feature: with one step, a layer has nothing to remember.",
+    "시계열은 거의 언제나 특징이 하나인 여러 시점입니다. 시점이 하나면 층이 기억할 것이 없습니다.",
+)
+_BETWEEN = Bilingual(
+    "Between two recurrent layers the first one needs return_sequences=True.",
+    "순환층 뒤에 순환층이 오면 앞 층에 return_sequences=True가 필요합니다.",
+)
+_EMBEDDING = Bilingual(
+    "Embedding adds an axis: its input is token ids, (batch, timesteps).",
+    "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
+)
+_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
+
+CAUSES = (
+    Cause(
+        "rank",
+        r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
+        rf"(?:\. Full shape received: {_SHAPE})?",
+        _rank,
+    ),
+    Cause(
+        "rank-keras2",
+        r"expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
+        _array,
+    ),
+)

@@ -1,0 +1,87 @@
+"""PyTorch: state dicts that do not fit the model."""
+
+from __future__ import annotations
+
+from rnncli.case import format_shape
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, gates, whole, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _state_dict(message: Message) -> Diagnosis | None:
+    wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
+    explanation = Bilingual(
+        f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
+        f"{name}: 체크포인트에는 {format_shape(given)}, 모델에는 {format_shape(wanted)}입니다.",
+    )
+    if len(given) != 2:
+        return None
+    width, features = whole(given[0]), whole(given[1])
+    fixes = tuple(
+        Fix(
+            Bilingual(
+                f"the checkpoint is of {torch}, {counted(units, 'unit')}",
+                f"{torch} 유닛 {units}개의 체크포인트일 때",
+            ),
+            f"nn.{torch}({features}, {units})",
+            (written(kind, units),),
+            ("batch", "timesteps", features),
+            weights=True,
+        )
+        for kind, torch in (("LSTM", "LSTM"), ("GRU", "GRU"), ("SimpleRNN", "RNN"))
+        if features and width and width % gates(kind) == 0
+        for units in [width // gates(kind)]
+    )
+    return Diagnosis(
+        explanation,
+        fixes,
+        Bilingual(
+            "PyTorch's weight_ih is (gates * units, features), the transpose of Keras's kernel.",
+            "PyTorch의 weight_ih는 (게이트 수 * units, features)로, Keras 커널의 전치입니다.",
+        ),
+    )
+
+
+def _keys(message: Message) -> Diagnosis:
+    names = message.name("names")
+    layers = ("_l1", Bilingual("the model has more layers than the checkpoint", "모델의 층이 더 많을 때"))
+    reverse = ("_reverse", Bilingual("only one of the two is bidirectional", "한쪽만 양방향일 때"))
+    said = [(mark, text) for mark, text in (layers, reverse) if mark in names]
+    stack = (written("LSTM", return_sequences=True), written("LSTM"))
+    fixes = {
+        "_l1": Fix(layers[1], "nn.LSTM(..., num_layers=1)", stack, SEQUENCE),
+        "_reverse": Fix(
+            reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({written('LSTM')})",), SEQUENCE
+        ),
+        "": Fix(
+            Bilingual("the names have a prefix, such as module.", "이름 앞에 module. 같은 말이 붙었을 때"),
+            "{name.removeprefix('module.'): array for name, array in state.items()}",
+        ),
+    }
+    chosen = [mark for mark, _ in said] or [""]
+    return Diagnosis(
+        Bilingual(
+            "The names in the checkpoint are not those of the model.",
+            "체크포인트의 이름이 모델의 이름과 다릅니다.",
+        ),
+        tuple(fixes[mark] for mark in chosen),
+        Bilingual(
+            "rnncli weights FILE lists the recurrent layers of a checkpoint.",
+            "rnncli weights FILE로 체크포인트의 순환층을 볼 수 있습니다.",
+        ),
+    )
+
+
+CAUSES = (
+    Cause(
+        "state-dict-shape",
+        r"size mismatch for (?P<name>[\w.]{0,100}weight_ih\w{0,20}): copying a param with shape "
+        r"torch\.Size\(\[(?P<given>[\d, ]{1,60})\]\) from checkpoint, the shape in current model is "
+        r"torch\.Size\(\[(?P<wanted>[\d, ]{1,60})\]\)",
+        _state_dict,
+    ),
+    Cause(
+        "state-dict-names", r"(?:Missing|Unexpected) key\(s\) in state_dict: (?P<names>[^:]{1,2000})", _keys
+    ),
+)

@@ -1,0 +1,94 @@
+"""PyTorch: inputs whose last axis is not input_size."""
+
+from __future__ import annotations
+
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, whole, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+
+def _torch(message: Message) -> Diagnosis:
+    wanted, found = message.number("wanted"), message.number("found")
+    layer = expression(message)
+    made = Bilingual(f"make the layer for {counted(found, 'feature')}", f"층을 특징 {found}개로 만들기")
+    kept = Bilingual(f"give the input {counted(wanted, 'feature')}", f"입력을 특징 {wanted}개로 준비하기")
+    own = message.layer.replace("Simple", "")
+    return Diagnosis(
+        Bilingual(
+            f"The last axis of the input is {found}, and input_size is {wanted}.",
+            f"입력의 마지막 축은 {found}인데 input_size는 {wanted}입니다.",
+        ),
+        (
+            Fix(
+                made, f"nn.{own}({found}, hidden_size)", (layer,), ("batch", "timesteps", found), weights=True
+            ),
+            Fix(
+                kept, f"assert x.size(-1) == {wanted}", (layer,), ("batch", "timesteps", wanted), weights=True
+            ),
+        ),
+        Bilingual(
+            f"If {wanted} is another axis of x, move it to the end: x.transpose(1, 2).",
+            f"x의 다른 축의 크기가 {wanted}이면 그 축을 마지막으로 옮깁니다: x.transpose(1, 2).",
+        ),
+    )
+
+
+def _torch_product(message: Message) -> Diagnosis | None:
+    """A Linear behind a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
+    given, kernel = message.shape("given"), message.shape("kernel")
+    found, wanted, outputs = whole(given[1]), whole(kernel[0]), whole(kernel[1])
+    if not found or not wanted or not outputs:
+        return None
+    both = found == 2 * wanted
+    before = f"Bidirectional({written('LSTM', wanted)})" if both else written("LSTM", found)
+    fixes = [
+        Fix(
+            Bilingual(
+                f"Linear takes the {counted(found, 'feature')} it gets", f"Linear가 특징 {found}개를 받게"
+            ),
+            f"nn.Linear({found}, {outputs})",
+            (before, f"Dense({outputs})"),
+            SEQUENCE,
+        ),
+        Fix(
+            Bilingual(f"the layer before has {counted(wanted, 'output')}", f"앞 층의 출력을 {wanted}개로"),
+            f"nn.LSTM(features, {wanted}, batch_first=True)",
+            (written("LSTM", wanted), f"Dense({outputs})"),
+            SEQUENCE,
+        ),
+    ]
+    return Diagnosis(
+        Bilingual(
+            f"The layer is made for {counted(wanted, 'feature')} and gets {found}.",
+            f"층은 특징 {wanted}개용인데 {found}개를 받았습니다.",
+        ),
+        tuple(fixes),
+        Bilingual(
+            f"A bidirectional layer returns both directions: 2 x {wanted} = {counted(found, 'feature')}.",
+            f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특징 {found}개.",
+        )
+        if both
+        else Bilingual("", ""),
+    )
+
+
+CAUSES = (
+    Cause(
+        "features-torch",
+        r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
+        r"(?P<found>\d{1,9})",
+        _torch,
+    ),
+    Cause(
+        "features-torch-cell",
+        r"input has inconsistent input_size: got (?P<found>\d{1,9}),? expected (?P<wanted>\d{1,9})",
+        _torch,
+    ),
+    Cause(
+        "features-torch-linear",
+        r"mat1 and mat2 shapes cannot be multiplied \((?P<given>\d{1,9}x\d{1,9}) and "
+        r"(?P<kernel>\d{1,9}x\d{1,9})\)",
+        _torch_product,
+    ),
+)

@@ -1,0 +1,135 @@
+"""PyTorch: sequences of different lengths, packed or stacked."""
+
+from __future__ import annotations
+
+from rnncli.commands.why.causes._layers import SEQUENCE, counted, written
+from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.message import Message
+from rnncli.renderers.wording import Bilingual
+
+LSTM = (written("LSTM"),)
+PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
+
+
+def _on_cpu(message: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
+            f"길이는 CPU의 int64 텐서여야 하는데 {message.name('given')} 텐서입니다.",
+        ),
+        (
+            Fix(
+                Bilingual("move the lengths only", "길이만 옮기기"),
+                "pack_padded_sequence(x, lengths.cpu(), batch_first=True)",
+                LSTM,
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
+def _in_order(_: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            "The sequences are not in the order of their lengths, longest first.",
+            "시퀀스가 긴 것부터 차례로 놓여 있지 않습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("let PyTorch sort them", "PyTorch가 정렬하게 하기"), PACK, LSTM, SEQUENCE, mask=True
+            ),
+            Fix(
+                Bilingual("sort them yourself", "직접 정렬하기"),
+                "order = lengths.argsort(descending=True); x, lengths = x[order], lengths[order]",
+                LSTM,
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
+def _empty(_: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual("A sequence of length 0 cannot be packed.", "길이가 0인 시퀀스는 묶을 수 없습니다."),
+        (
+            Fix(
+                Bilingual("leave empty sequences out", "빈 시퀀스 빼기"),
+                "x, lengths = x[lengths > 0], lengths[lengths > 0]",
+                LSTM,
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
+def _lengths(message: Message) -> Diagnosis:
+    given, batch = message.number("given"), message.number("batch")
+    return Diagnosis(
+        Bilingual(
+            f"There are {counted(given, 'length')} for a batch of {batch}.",
+            f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
+        ),
+        (
+            Fix(
+                Bilingual("x is (batch, timesteps, features)", "x가 (batch, timesteps, features)일 때"),
+                "pack_padded_sequence(x, lengths, batch_first=True)",
+                LSTM,
+                (given, *SEQUENCE[1:]),
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
+def _unequal(message: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
+            f"시퀀스의 길이가 서로 다릅니다: [{message.name('one')}], [{message.name('other')}].",
+        ),
+        (
+            Fix(
+                Bilingual("pad the shorter ones, then pack", "짧은 시퀀스를 채운 뒤 묶기"),
+                f"x = pad_sequence(sequences, batch_first=True); {PACK}",
+                LSTM,
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+        _PACKED,
+    )
+
+
+_PACKED = Bilingual(
+    "Packing does in PyTorch what a mask does in Keras: the padding is skipped.",
+    "PyTorch의 묶음(packing)은 Keras의 마스크처럼 패딩을 건너뜁니다.",
+)
+
+CAUSES = (
+    Cause(
+        "packed-device",
+        r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w ]{1,40}) tensor",
+        _on_cpu,
+    ),
+    Cause("packed-order", r"`?lengths`? array must be sorted in decreasing order", _in_order),
+    Cause("packed-empty", r"Length of all samples has to be greater than 0", _empty),
+    Cause(
+        "packed-count",
+        r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
+        r"\(batch_size=(?P<batch>\d{1,9})\)",
+        _lengths,
+    ),
+    Cause(
+        "ragged-torch",
+        r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
+        r"\[(?P<other>[\d, ]{1,40})\] at entry",
+        _unequal,
+    ),
+)

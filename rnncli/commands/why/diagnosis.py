@@ -1,0 +1,106 @@
+"""Find the cause of a message: the families in `causes/` list patterns and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import NamedTuple
+
+from rnncli.case import Shape
+from rnncli.commands.why import causes
+from rnncli.commands.why.message import Frame, Message, last_frame, normalize
+from rnncli.errors import DisagreementError
+from rnncli.renderers.wording import Bilingual
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One thing to change.
+
+    situation: when to choose this fix.  snippet: Python code with the sizes of the message.
+    layers: expressions to run, first to last; empty if there is nothing to run.
+    shape: input of the run; a size that the message does not give is a name or None.
+    mask, states: whether to run with a mask of (batch, timesteps), and with initial states.
+    weights: whether the shapes of the weights matter, and are shown.
+    """
+
+    situation: Bilingual
+    snippet: str
+    layers: tuple[str, ...] = ()
+    shape: Shape = ()
+    mask: bool = False
+    states: bool = False
+    weights: bool = False
+
+
+class Diagnosis(NamedTuple):
+    """What a message means.
+
+    explanation: what is wrong, with the numbers of the message.
+    hint: which fix is most often right, or what to check; empty if there is nothing to add.
+    cause: the name of the Cause, `rank`.  call: the user's line in a traceback.  Both are filled in by
+        `diagnose`.
+    """
+
+    explanation: Bilingual
+    fixes: tuple[Fix, ...]
+    hint: Bilingual = Bilingual("", "")
+    cause: str = ""
+    call: Frame | None = None
+
+
+class Cause(NamedTuple):
+    """One known message.
+
+    name: stable, for scripts.  pattern: regular expression, found anywhere in the text on one line; its
+        repetitions are bounded, because the text may be hostile.
+    diagnose: returns what the message means; None if it is not of this cause after all.
+    """
+
+    name: str
+    pattern: str
+    diagnose: Callable[[Message], Diagnosis | None]
+
+
+class Match(NamedTuple):
+    """A diagnosis and where in the text its message ends."""
+
+    end: int
+    diagnosis: Diagnosis
+
+
+def diagnose(text: str) -> Diagnosis:
+    """Return the diagnosis of the last known message in `text`.
+
+    Raises DisagreementError if there is none.
+    """
+    found = matches(text)
+    if not found:
+        raise DisagreementError(
+            "this message is not known.",
+            "Paste the last lines of the traceback; rnncli why knows the errors of recurrent layers.",
+        )
+    return max(found, key=lambda one: one.end).diagnosis._replace(call=last_frame(text))
+
+
+def matches(text: str) -> list[Match]:
+    """Return every diagnosis that fits `text`."""
+    line = normalize(text)
+    return [found for cause in known() if (found := _match(cause, line)) is not None]
+
+
+def known() -> Iterator[Cause]:
+    """Yield the causes of every family."""
+    for module in iter_modules(causes.__path__):
+        if not module.name.startswith("_"):
+            yield from import_module(f"{causes.__name__}.{module.name}").CAUSES
+
+
+def _match(cause: Cause, line: str) -> Match | None:
+    """Return the diagnosis for the last match of the pattern."""
+    *_, match = (None, *re.finditer(cause.pattern, line))
+    found = match and cause.diagnose(Message(line, match))
+    return Match(match.end(), found._replace(cause=cause.name)) if match and found else None

@@ -1,0 +1,144 @@
+"""An error message as a cause sees it: the match of its pattern, and the shapes and layers in the text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from rnncli.case import Dimension, Shape
+
+HEAD, TAIL = 10_000, 50_000
+"""Number of characters that are read at the start and at the end of a text; what is between is skipped."""
+
+DEFAULT = "LSTM"
+"""The layer of a fix if the message does not name one."""
+
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]{0,20}m")
+_NAMES = (
+    r"calling (\w{1,100})\.call\(\)",
+    r"layer ['\"](\w{1,100})['\"]",
+    r"passed to (\w{1,100}):",
+    r"[Ll]ayer (\w{1,100}) (?:weight shape|will not)",
+    r"\b(\w{1,100}?): Expected input to be",
+    r"\b(\w{1,100})\.__init__\(\)",
+    r"state_dict for (\w{1,100}):",
+    r"(?:/|node )(\w{1,100}?)_cell",
+    r"[Ll]ayer (\w{1,100}):",
+    r"expected (\w{1,100})_input",
+)
+
+
+_FRAME = re.compile(
+    r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,9}), in [^\n]{1,200}'
+    r"\n[ \t]{1,40}(?P<code>\S[^\n]{0,200})"
+)
+_CELL = re.compile(
+    r"(?P<file>Cell In ?\[\d{1,6}\]|<ipython-input-[\w-]{1,60}>)[^\n]{0,200}\n"
+    r"(?:[^\n]{0,200}\n){0,10}?-{2,8}> (?P<line>\d{1,6}) (?P<code>[^\n]{1,200})"
+)
+_LIBRARIES = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python|^<")
+
+
+class Frame(NamedTuple):
+    """The line of a traceback that called a framework."""
+
+    file: str
+    line: int
+    code: str
+
+
+def last_frame(text: str) -> Frame | None:
+    """Return the last line of the user's own code in a traceback of Python or of a notebook.
+
+    Returns None if there is no traceback.
+    """
+    text = _readable(text)
+    own = [found for found in _FRAME.finditer(text) if not _LIBRARIES.search(found["file"])]
+    frames = sorted((*own, *_CELL.finditer(text)), key=lambda found: found.start())
+    if not frames:
+        return None
+    last = frames[-1]
+    return Frame(last["file"], int(last["line"]), last["code"].strip())
+
+
+def normalize(text: str) -> str:
+    """Return `text` without colors and on one line; of a long text, only its start and its end."""
+    return " ".join(_readable(text).split())
+
+
+def _readable(text: str) -> str:
+    if len(text) > HEAD + TAIL:
+        text = f"{text[:HEAD]} {text[-TAIL:]}"
+    return _ESCAPES.sub("", text)
+
+
+def parse_shape(text: str) -> Shape:
+    """Return the shape in `1, 60`, `(None, 4)`, `?,3`, `8x3` or `torch.Size([12, 5])`.
+
+    ? is None, and so is a size of more than nine digits.
+    """
+    return tuple(_dimension(part) for part in re.findall(r"\d+|None|\?", text)[:8])
+
+
+def _dimension(text: str) -> Dimension:
+    return int(text) if text.isdigit() and len(text) < 10 else None
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that matches the pattern of a cause.
+
+    text: as `normalize` returns it.  match: of the pattern, whose groups hold numbers, shapes and names.
+    """
+
+    text: str
+    match: re.Match[str]
+
+    def number(self, group: str) -> int:
+        """Return the number of a group."""
+        return int(self.match[group])
+
+    def shape(self, group: str) -> Shape:
+        """Return the shape of a group."""
+        return parse_shape(self.match[group])
+
+    def name(self, group: str) -> str:
+        """Return the text of a group; "" if the group took no part."""
+        return self.match[group] or ""
+
+    @cached_property
+    def call(self) -> str:
+        """The class whose `call` failed: `LSTMCell`; "" if the message does not say."""
+        found = re.findall(r"calling (\w{1,100})\.call\(\)", self.text)
+        return found[-1] if found else ""
+
+    def argument(self, name: str) -> tuple[Shape, ...]:
+        """Return the shapes of one of the "Arguments received by ..."; () if it is None or a number."""
+        found = re.findall(rf"• {name}=(.{{0,2000}}?)(?= • |$)", self.text)
+        shapes = re.findall(r"shape=\(([\dNone, ]{0,100})\)", found[-1]) if found else []
+        return tuple(filter(None, map(parse_shape, shapes)))
+
+    @cached_property
+    def layer(self) -> str:
+        """Keras's class of the recurrent layer that the message is about; LSTM if it does not say."""
+        for pattern in _NAMES:
+            for name in re.findall(pattern, self.text):
+                if found := recurrent_in(name):
+                    return found
+        return DEFAULT
+
+    @cached_property
+    def is_bidirectional(self) -> bool:
+        """Whether the layer that the message names is a Bidirectional."""
+        names = [name for pattern in _NAMES[:2] for name in re.findall(pattern, self.text)]
+        return any("bidirectional" in name.casefold() for name in names)
+
+
+def recurrent_in(name: str) -> str | None:
+    """Return the class that a name is made from: `encoder_lstm_1` -> `LSTM`, `LSTMCell` -> `LSTM`."""
+    folded = name.casefold().replace("_", "")
+    return next((one for one in reversed(RECURRENT) if one.casefold() in folded), None)

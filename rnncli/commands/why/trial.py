@@ -1,0 +1,94 @@
+"""Run a fix: its layers on an input of its shape, with the numpy engine."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli import specs
+from rnncli.case import Array, Case, Dimension, Shape
+from rnncli.commands.why.diagnosis import Fix
+from rnncli.errors import RnncliError
+from rnncli.layers.stack import Stack
+from rnncli.result import TensorInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_STEPS = 1_000
+"""Time steps of the longest run; a longer one would take more than a moment."""
+MOST_NUMBERS = 2**18
+"""Numbers in the input, and in the weights, of the largest run."""
+MOST_PRODUCTS = 2**26
+"""Products of the largest run: every weight is used for every time step of every sequence."""
+
+STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units": 3}
+"""Sizes that a run uses for those that the message does not give."""
+
+SEED = 0
+
+
+class Outcome(NamedTuple):
+    """What came of a fix.
+
+    stack: None if there is nothing to run.  sizes: of the input that was run.
+    outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.
+    untried: why it was not run, as a key of wording; "" if it was.
+    """
+
+    fix: Fix
+    stack: Stack | None = None
+    sizes: tuple[int, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    weights: Mapping[str, Shape] = {}
+    states: tuple[Shape, ...] = ()
+    untried: str = ""
+
+
+def attempt(fix: Fix) -> Outcome | None:
+    """Run the layers of `fix`; None if rnncli refuses them, so that no fix is shown that fails."""
+    if not fix.layers:
+        return Outcome(fix)
+    sizes = tuple(map(_size, fix.shape))
+    if 0 in sizes:
+        return None
+    try:
+        stack = specs.from_flags(list(fix.layers), {})
+        untried = _obstacle(stack, sizes)
+        if not untried:
+            _run(stack, sizes, fix)
+        outputs = stack.outputs(fix.shape)
+        weights = stack.weight_shapes(fix.shape)
+        states = tuple(info.shape for info in stack.states(fix.shape)) if fix.states else ()
+    except RnncliError:
+        return None
+    return Outcome(fix, stack, sizes, outputs, weights, states, untried)
+
+
+def _size(dimension: Dimension) -> int:
+    return dimension if isinstance(dimension, int) else STAND_INS.get(dimension or "", 2)
+
+
+def _obstacle(stack: Stack, sizes: tuple[int, ...]) -> str:
+    """Return the reason not to run: only Keras computes a layer, or the sizes of the message are huge."""
+    if not all(layer.without_keras for layer in stack.layers):
+        return "shapes only"
+    weights = sum(prod(map(_size, shape)) for shape in stack.weight_shapes(sizes).values())
+    batch, steps = sizes[:2]
+    large = max(prod(sizes), weights) > MOST_NUMBERS or steps > MOST_STEPS
+    return "too large" if large or weights * batch * steps > MOST_PRODUCTS else ""
+
+
+def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
+    """Compute the outputs.  Raises RnncliError if the layers reject the input, the mask or the states."""
+    import numpy as np
+
+    from rnncli import compute
+    from rnncli.readers import arrange
+
+    def drawn(shape: Shape) -> Array:
+        return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
+
+    states = tuple(drawn(info.shape) for info in stack.states(sizes)) if fix.states else None
+    mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
+    compute.run(Case(stack, drawn(sizes), mask=mask, initial_state=states, seed=SEED), "numpy")

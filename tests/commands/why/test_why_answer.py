@@ -1,0 +1,356 @@
+"""why: what is said of a message, in every form, and what hostile text does."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shlex
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from looks import VIEWS, columns_of, drawn, matches_golden
+
+from rnncli.cli.app import main
+from rnncli.commands.why import trial
+from rnncli.commands.why.answer import WhyAnswer, command_of
+from rnncli.commands.why.diagnosis import Fix, diagnose, known, matches
+from rnncli.commands.why.message import HEAD, TAIL, normalize, parse_shape
+from rnncli.commands.why.trial import attempt
+from rnncli.errors import DisagreementError, UsageError
+from rnncli.renderers.page import View
+from rnncli.renderers.wording import Bilingual
+
+SERIES = (
+    "ValueError: Input 0 of layer lstm is incompatible with the layer: expected ndim=3, found ndim=2. "
+    "Full shape received: (1, 60)"
+)
+
+OTHERS = {
+    "rank": SERIES,
+    "stack": "Input 0 of layer 'lstm_1' is incompatible with the layer: expected ndim=3, found ndim=2. "
+    "Full shape received: (None, 4)",
+    "images": "Input 0 of layer 'lstm_1' is incompatible with the layer: expected ndim=3, found ndim=4. "
+    "Full shape received: (1, 4, 5, 6)",
+    "states": """\
+IndexError: Exception encountered when calling LSTM.call().
+
+\x1b[1mlist index out of range\x1b[0m
+
+Arguments received by LSTM.call():
+  • sequences=tf.Tensor(shape=(1, 4, 5), dtype=float32)
+  • initial_state=['tf.Tensor(shape=(1, 3), dtype=float32)']
+  • mask=None
+  • training=False""",
+    "mask": """\
+OutOfRangeError: Exception encountered when calling LSTM.call().
+Tried to read from index 3 but array size is: 3
+Arguments received by LSTM.call():
+  • sequences=tf.Tensor(shape=(2, 4, 5), dtype=float32)
+  • initial_state=None
+  • mask=tf.Tensor(shape=(2, 3), dtype=bool)""",
+    "weights": "Layer lstm_44 weight shape (5, 12) is not compatible with provided weight shape (5, 9).",
+    "gradient": "An operation has `None` for gradient. Please make sure that all of your ops have one.",
+    "unpack": "ValueError: too many values to unpack (expected 2)",
+    "torch": "RuntimeError: Expected hidden[0] size (1, 2, 3), got [2, 1, 3]",
+}
+
+AS_TEXT = {
+    "Input 0 is incompatible with layer lstm_2: expected ndim=3, found ndim=2": "rank",
+    "Error when checking input: expected lstm_1_input to have 3 dimensions, but got array with shape (1, 60)":
+        "rank-keras2",
+    "Error when checking input: expected lstm_1_input to have shape (4, 5) but got array with shape (4, 6)":
+        "model-input-keras2",
+    "Dimensions must be equal, but are 6 and 5": "features-cut",
+    "An operation has None for gradients": "no-gradient",
+    "RuntimeError: input must have 3 dimensions, got 2": "rank-torch",
+    "hidden[0] size (1, 2, 3), got [2, 1, 3]": "state-torch",
+    "Shapes (None, 3) and (None, 4, 3) are incompatible": "loss-shape-keras2",
+    "logits and labels must have the same first dimension, got logits shape [32,3] and labels shape [8]":
+        "loss-sparse-keras2",
+    "You are passing a RNN mask that does not correspond to right-padded sequences, while using cuDNN":
+        "cudnn-mask",
+    "Layer lstm will not use cuDNN kernels since it doesn't meet the criteria.": "cudnn",
+    "RuntimeError: expected scalar type Float but found Double": "precision-torch",
+    "Cannot assign value to variable ' lstm/kernel:0': Shape mismatch.The variable shape (5, 16), and the "
+    "assigned value shape (5, 12) are incompatible.": "load-weights-shape",
+    "Layer count mismatch when loading weights from file. Model expected 2 layers, found 1 saved layers.":
+        "load-weights-layers",
+}  # fmt: skip
+
+
+def answer_of(text: str) -> WhyAnswer:
+    found = diagnose(text)
+    return WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
+
+
+@pytest.mark.parametrize(("text", "cause"), AS_TEXT.items(), ids=AS_TEXT.values())
+def test_older_messages_are_known(text: str, cause: str) -> None:
+    assert [found.diagnosis.cause for found in matches(text)] == [cause]
+    found = diagnose(text)
+    assert found.fixes
+    assert all(attempt(fix) for fix in found.fixes)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", OTHERS)
+def test_tables(name: str, view: str) -> None:
+    if view in ("80", "120", "80_ko") or name == "rank":
+        text = drawn(answer_of(OTHERS[name]), **VIEWS[view]._asdict())
+        assert matches_golden("why", f"{name}_{view}.txt", text)
+        width = VIEWS[view].width
+        assert width is None or all(columns_of(line) <= width for line in text.splitlines())
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+def test_pages(format: str, suffix: str) -> None:
+    assert matches_golden("why", f"rank.{suffix}", drawn(answer_of(SERIES), format))
+
+
+def test_document() -> None:
+    document = json.loads(drawn(answer_of(SERIES), "json"))
+    assert document["cause"] == "rank"
+    assert document["explanation"].endswith("it got (1, 60), 2 axes.")
+    assert document["hint"].startswith("A series is nearly always")
+    first = document["candidates"][0]
+    assert first == {
+        "situation": "60 time steps of one feature",
+        "snippet": "x[..., None]",
+        "expression": "LSTM(3)",
+        "input": {"shape": [1, 60, 1]},
+        "mask": None,
+        "initial_state": None,
+        "run": {"shape": [1, 60, 1]},
+        "weights": [
+            {"name": "kernel", "shape": [1, 12]},
+            {"name": "recurrent_kernel", "shape": [3, 12]},
+            {"name": "bias", "shape": [12]},
+        ],
+        "outputs": [{"name": "hidden_state", "axes": ["batch", "units"], "shape": [1, 3]}],
+        "command": "rnncli run --input-shape 1,60,1 -l 'LSTM(3)'",
+    }
+
+
+def test_a_fix_that_is_not_run_has_null_in_its_place() -> None:
+    candidate = answer_of(OTHERS["gradient"]).document(View())["candidates"][1]
+    assert candidate["expression"] is candidate["input"] is candidate["run"] is candidate["command"] is None
+    assert candidate["outputs"] == candidate["weights"] == []
+
+
+def test_unknown_sizes_keep_their_names() -> None:
+    first = answer_of(OTHERS["stack"]).document(View())["candidates"][0]
+    assert first["expression"] == ["LSTM(4, return_sequences=True)", "LSTM(3)"]
+    assert first["input"]["shape"] == ["batch", "timesteps", "features"]
+    assert all(isinstance(size, int) for size in first["run"]["shape"])
+    assert first["outputs"][0]["shape"] == ["batch", 3]
+
+
+def test_records() -> None:
+    header, rows = answer_of(SERIES).records(View())
+    assert header == ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
+    assert next(iter(rows)) == (
+        "rank", "60 time steps of one feature", "x[..., None]", "LSTM(3)",
+        "(1, 60, 1)", "hidden_state", "(1, 3)",
+    )  # fmt: skip
+
+
+def test_a_row_for_a_fix_that_is_not_run() -> None:
+    rows = list(answer_of(OTHERS["gradient"]).records(View())[1])
+    assert [row[3:] for row in rows[1:]] == [("", "", "", "")] * 2
+
+
+def test_there_are_no_tensors() -> None:
+    with pytest.raises(UsageError, match="returns no tensors"):
+        answer_of(SERIES).tensors()
+
+
+def texts_of(text: str) -> list[Bilingual]:
+    found = diagnose(text)
+    return [found.explanation, found.hint, *(fix.situation for fix in found.fixes)]
+
+
+@pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
+def test_everything_is_said_in_korean_too(text: str) -> None:
+    for said in texts_of(text):
+        assert bool(said.en) == bool(said.ko)
+        assert not said.ko or re.search("[가-힣]", said.ko) or said.ko == said.en
+        assert not re.search("[가-힣]", said.en)
+        assert re.findall(r"\(\d[\d, None]*\)", said.en) == re.findall(r"\(\d[\d, None]*\)", said.ko)
+
+
+@pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
+def test_commands_work(text: str, capfdbinary: Any) -> None:
+    for outcome in answer_of(text).outcomes:
+        if command := command_of(outcome):
+            program, *args = shlex.split(command)
+            assert program == "rnncli"
+            assert main([*args, "--quiet"]) == 0, command
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_command_that_is_broken_works_in_a_shell(width: int, capfdbinary: Any) -> None:
+    for text in OTHERS.values():
+        _, found, shown = drawn(answer_of(text), width=width).partition("try it:")
+        if found:
+            program, *args = shlex.split(shown.replace("\\\n", ""))
+            assert program == "rnncli"
+            assert main([*args, "--quiet"]) == 0, shown
+
+
+NOTEBOOK = """\
+---------------------------------------------------------------------------
+ValueError                                Traceback (most recent call last)
+Cell In[3], line 2
+      1 x = numpy.ones((1, 60))
+----> 2 model.fit(x, y)
+
+File /venv/lib/python3.11/site-packages/keras/src/utils/traceback_utils.py:122, in error_handler(*args)
+    119     filtered_tb = _process_traceback_frames(e.__traceback__)
+--> 122     raise e.with_traceback(filtered_tb) from None
+"""
+
+
+def test_the_user_s_line_is_found_in_a_notebook() -> None:
+    call = diagnose(NOTEBOOK + SERIES).call
+    assert call == ("Cell In[3]", 2, "model.fit(x, y)")
+    assert diagnose(SERIES).call is None
+
+
+def test_the_last_message_counts() -> None:
+    both = f"{OTHERS['weights']}\nDuring handling of the above exception:\n{SERIES}"
+    assert diagnose(both).cause == "rank"
+
+
+def test_a_message_may_be_broken_into_lines() -> None:
+    assert diagnose(SERIES.replace(" ", "\n    ")).explanation == diagnose(SERIES).explanation
+
+
+def test_the_message_s_own_layer_is_run() -> None:
+    gru = SERIES.replace("layer lstm", "layer 'encoder_gru_2'")
+    both = SERIES.replace("layer lstm", "layer 'bidirectional_1'")
+    assert diagnose(gru).fixes[0].layers == ("GRU(3)",)
+    assert diagnose(both).fixes[0].layers == ("Bidirectional(LSTM(3))",)
+
+
+@pytest.mark.parametrize("text", ["hello", "ValueError: something else", "()[]{}", "expected ndim=3"])
+def test_unknown_messages(text: str) -> None:
+    with pytest.raises(DisagreementError, match="not known") as caught:
+        diagnose(text)
+    assert caught.value.exit_code == 1
+
+
+def test_names_of_causes_are_stable_and_used_once() -> None:
+    names = [cause.name for cause in known()]
+    assert len(names) == len(set(names))
+    assert len(names) > 60
+    assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
+
+
+def test_repetitions_of_patterns_are_bounded() -> None:
+    for cause in known():
+        loose = re.sub(r"\\.|\[[^\]]*\]", "x", cause.pattern)
+        assert not re.search(r"[+*]", loose), cause.name
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["(1, 999999999)", "(999999999, 4)", "(0, 0)", "(None, None)", f"(1, {'9' * 500})", "(1, 99999)"],
+)
+def test_huge_shapes_are_not_run(shape: str) -> None:
+    text = SERIES.replace("(1, 60)", shape)
+    start = time.perf_counter()
+    try:
+        answer = answer_of(text)
+    except DisagreementError:
+        return
+    assert drawn(answer, width=80)
+    assert time.perf_counter() - start < 5
+
+
+def test_too_large_a_fix_shows_shapes_alone() -> None:
+    (first, *_) = answer_of(SERIES.replace("60", "99999")).outcomes
+    assert first.untried == "too large"
+    assert first.outputs[0].shape == (1, 3)
+    assert command_of(first) == ""
+
+
+def test_a_fix_that_cannot_work_is_not_shown() -> None:
+    said = Bilingual("said", "말")
+    assert attempt(Fix(said, "", ("LSTM(0)",), (1, 2, 3))) is None
+    assert attempt(Fix(said, "", ("LSTM(3)",), (1, 2))) is None
+
+
+def test_a_run_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise UsageError("no")
+
+    monkeypatch.setattr(trial, "_run", fail)
+    assert attempt(diagnose(SERIES).fixes[0]) is None
+
+
+HOSTILE = {
+    "megabytes": "x" * 5_000_000,
+    "spaces": " " * 5_000_000,
+    "controls": "\x00\x1b[31m\u202e\x07" * 200_000,
+    "escapes": "\x1b[" * 1_000_000,
+    "many starts": "expected ndim=3, found ndim=2. Full shape received: (" * 50_000,
+    "dimensions": "Dimensions must be equal, but are 1 and 2 for '{{node MatMul " * 50_000,
+    "arguments": "Exception encountered when calling LSTM.call(). • mask=" * 50_000,
+    "keywords": "Unrecognized keyword arguments passed to LSTM: {'a" * 50_000,
+    "backward": "'name': 'backward_a'" * 100_000,
+    "sizes": "Data cardinality is ambiguous 'x' sizes: 1" * 100_000,
+    "keys": "Missing key(s) in state_dict: " * 100_000,
+    "frames": 'File "a", line 1, in b\n  c\n' * 50_000,
+    "cells": "Cell In[1], line 1\n" * 50_000,
+    "spec": "`initial_state` was passed that is not compatible with `cell.state_size`. Received `state_spec`="
+    * 9_999,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_answered_soon(name: str) -> None:
+    list(known())
+    start = time.perf_counter()
+    with suppress(DisagreementError):
+        drawn(answer_of(HOSTILE[name]), width=80)
+    assert time.perf_counter() - start < 3  # one second on a machine with nothing else to do
+
+
+def test_random_pieces_of_messages_never_fail() -> None:
+    pieces = [*OTHERS.values(), *AS_TEXT]
+    words = [word for text in pieces for word in re.findall(r"\w+|\W", text)]
+    draw = random.Random(0)
+    for _ in range(300):
+        text = draw.choice(pieces)
+        for _ in range(draw.randrange(1, 6)):
+            place = draw.randrange(len(text) + 1)
+            text = text[:place] + draw.choice(words) + text[place + draw.randrange(4) :]
+        with suppress(DisagreementError):
+            drawn(answer_of(text), width=80)
+
+
+def test_only_both_ends_of_a_long_text_are_read() -> None:
+    assert len(normalize("a" * 10_000_000)) <= HEAD + TAIL + 1
+    assert diagnose(f"{'x ' * 1_000_000}{SERIES}").cause == "rank"
+    assert diagnose(f"{SERIES}{' x' * 1_000_000}").cause == "rank"
+
+
+def test_shapes_are_parsed_in_every_notation() -> None:
+    assert parse_shape("(1, None, 5)") == (1, None, 5)
+    assert parse_shape("?,3") == (None, 3)
+    assert parse_shape("8x3") == (8, 3)
+    assert parse_shape("torch.Size([12, 5])"[11:]) == (12, 5)
+
+
+PIECES = re.compile(r"[(\[][\dNone?, x]{0,40}[)\]]|\d+")
+ODD = ("()", "( )", "[]", "(0,)", "(None,)", "(1, 2, 3, 4, 5, 6)", "0", "1", "123456789012", "?", "-1")
+
+
+@pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
+def test_odd_shapes_and_numbers_never_fail(text: str) -> None:
+    for found in list(PIECES.finditer(text))[:12]:
+        for odd in ODD:
+            with suppress(DisagreementError):
+                assert answer_of(text[: found.start()] + odd + text[found.end() :]).document(View())

@@ -1,0 +1,98 @@
+"""rnncli why, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import HEAVY, Run, loaded_by
+
+MESSAGE = "expected ndim=3, found ndim=2. Full shape received: (1, 60)"
+TRACEBACK = f"""\
+Traceback (most recent call last):
+  File "train.py", line 9, in <module>
+    model.fit(x, y)
+  File "/venv/lib/python3.11/site-packages/keras/src/utils/traceback_utils.py", line 122, in error_handler
+    raise e.with_traceback(filtered_tb) from None
+    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+ValueError: Input 0 with name 'None' of layer 'lstm' is incompatible with the layer: {MESSAGE}
+"""
+
+
+def test_a_message_as_an_argument(rnncli: Run) -> None:
+    done = rnncli("why", MESSAGE)
+    assert done.returncode == 0
+    assert done.stdout.startswith("A recurrent layer needs (batch, timesteps, features); it got (1, 60)")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("args", [[], ["-"]])
+def test_a_traceback_from_a_pipe(rnncli: Run, args: list[str]) -> None:
+    done = rnncli("why", *args, "-f", "json", input=TRACEBACK)
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert document["candidates"][0]["outputs"][0]["shape"] == [1, 3]
+    assert document["call"] == {"file": "train.py", "line": 9, "code": "model.fit(x, y)"}
+    assert rnncli("why", *args, input=TRACEBACK).stdout.splitlines()[1] == "train.py, line 9: model.fit(x, y)"
+
+
+def test_korean(rnncli: Run) -> None:
+    assert "순환층의 입력은" in rnncli("why", MESSAGE, "--lang", "ko").stdout
+    assert "순환층의 입력은" not in rnncli("why", MESSAGE, "-f", "json", env={"LC_ALL": "ko_KR.UTF-8"}).stdout
+
+
+def test_an_unknown_message_ends_with_1(rnncli: Run) -> None:
+    done = rnncli("why", "no such message")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("rnncli: this message is not known.")
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_message_ends_with_2(rnncli: Run, text: str) -> None:
+    for done in (rnncli("why", text), rnncli("why", input=text), rnncli("why", "-", input=text)):
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "the message is empty" in done.stderr
+
+
+def test_no_message_at_all_ends_with_2(rnncli: Run) -> None:
+    done = rnncli("why")
+    assert done.returncode == 2
+    assert "why needs an error message" in done.stderr
+
+
+def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
+    done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why")
+    assert done.returncode == 0
+    assert "(1, 60)" in done.stdout
+
+
+def test_the_name_of_a_file_is_not_a_message(rnncli: Run, shell: Run, tmp_path: Path) -> None:
+    file = tmp_path / "error log.txt"
+    file.write_text(TRACEBACK)
+    done = rnncli("why", str(file))
+    assert done.returncode == 2
+    what, advice = done.stderr.splitlines()
+    assert what.endswith("is a file, not a message.")
+    assert shell(advice).returncode == 0
+
+
+def test_output_to_a_file(rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "why.md"
+    assert rnncli("why", MESSAGE, "-o", str(file)).returncode == 0
+    assert "one time step of 60 features" in file.read_text()
+    assert rnncli("why", MESSAGE, "-o", str(tmp_path / "why.npz")).returncode == 2
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "html"])
+def test_no_framework_is_loaded(format: str) -> None:
+    assert not HEAVY & loaded_by("why", MESSAGE, "-f", format)
+
+
+def test_control_characters_of_a_message_are_not_passed_on(rnncli: Run) -> None:
+    hostile = "Keyword argument not understood:', 'x', \x1b[2J\u202e and units_missing"
+    done = rnncli("why", hostile)
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
