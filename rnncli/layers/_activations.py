@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, listed
+from rnncli.layers import _parametric
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -189,7 +190,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
 def get(name: str | Mapping[str, Any] | None) -> Activation:
     """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
 
-    softmax, log_softmax and sparsemax operate along the last axis.
+    name: may also be one with parameters, see `_parametric`.  softmax, log_softmax and sparsemax operate along the last axis.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy
@@ -208,7 +209,13 @@ def unguarded(name: str | Mapping[str, Any] | None) -> Activation:
 
     For loops, because entering that context takes as long as a typical function.
     """
-    return _function(canonical(name))
+    found = _parametric.parse(name)
+    return found.function(_function) if found else _function(canonical(name))
+
+
+def parametric(name: Any) -> _parametric.Parametric | None:
+    """The activation and its parameters, if it has any that Keras does not."""
+    return _parametric.parse(name)
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -216,7 +223,8 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
-    return _BOUNDS.get(canonical(name))
+    found = _parametric.parse(name)
+    return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical(name))
 
 
 @cache

@@ -32,9 +32,10 @@ def _is_default(option: Option, value: Any) -> bool:
 
 def to_config(spec: Spec) -> dict[str, Any]:
     """Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
+    names = (*options_of(spec.class_name), *(name for name in layers.BEYOND_KERAS if spec.config.get(name)))
     return {
         "class_name": spec.class_name,
-        "config": {name: _plain(name, spec.config[name]) for name in options_of(spec.class_name)},
+        "config": {name: _plain(name, spec.config[name]) for name in names},
         "module": "keras.layers",
     }
 
