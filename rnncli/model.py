@@ -8,10 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+
+
+class SavedModel(Protocol):
+    """What the values of all readers have.
+
+    kind: the file in `rnncli.compute.models` that runs it.
+    file: what errors call it.
+    origin: the framework and version that saved it, `Keras 2.4.0`.
+    notes: what was read differently from what the framework would read, and what was assumed.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def file(self) -> str:
+        """See above."""
+
+    @property
+    def origin(self) -> str:
+        """See above."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,8 @@ class Graph:
         initial states gets the mask of its input too.
     """
 
+    kind: ClassVar[str] = "keras"
+
     file: str
     origin: str
     nodes: tuple[Node, ...]
@@ -104,6 +130,8 @@ class Modules:
     others: the shapes of the tensors that belong to no recurrent layer.
     notes: what the file does not say, and is assumed.
     """
+
+    kind: ClassVar[str] = "modules"
 
     file: str
     origin: str

@@ -40,6 +40,7 @@ def test_top_level_holds_what_the_plan_says() -> None:
 FOUND_BY_NAME = (
     "commands",
     "compute/engines",
+    "compute/models",
     "layers",
     "readers/formats",
     "readers/models",

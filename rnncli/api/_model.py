@@ -37,18 +37,20 @@ def run(
     """
     from rnncli.commands.run import model as answers
 
-    model, given, remarks = _opened(inputs, layer, options)
+    model, given, remarks = _open(inputs, layer, options)
     engine = options.get("engine") or "auto"
-    found = answers.computed(model, given, _returns(options), engine, everything=everything, stats=stats)
+    found = answers.compute_outputs(
+        model, given, _returns(options), engine, everything=everything, stats=stats
+    )
     computed = found.result
-    apart: list[str] = []
+    disagreeing: list[str] = []
     if tolerances is not None:
         from rnncli.commands.run import model_check
 
-        differences, apart = model_check.held(model, given, found, *tolerances)
+        differences, disagreeing = model_check.compare_with_framework(model, given, found, *tolerances)
         computed = replace(computed, differences=differences)
     answer = answers.ModelAnswer(
-        computed, dict(found.stats), None, model.graph, given, found.layers, found.masks
+        computed, dict(found.stats), None, model.saved, given, found.layers, found.masks
     )
     result = Result.of(
         computed,
@@ -57,13 +59,13 @@ def run(
         view=view_of(options),
         answer=answer,
     )
-    return result, apart
+    return result, disagreeing
 
 
 def case(inputs: Any, layer: Any, options: Options) -> tuple[Case, tuple[str, ...]]:
     """The Case of the one layer that the model is narrowed to, `model.keras#gru`."""
-    model, given, remarks = _opened(inputs, layer, options)
-    part, notes = models.only(model, given, _returns(options))
+    model, given, remarks = _open(inputs, layer, options)
+    part, notes = models.single_part(model, given, _returns(options))
     return part.case, (*remarks, *notes)
 
 
@@ -71,11 +73,11 @@ def _returns(options: Options) -> Returns:
     return models.Returns(options.get("return_sequences"), options.get("return_state"))
 
 
-def _opened(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
-    held = dict(options)
+def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[str, ...]]:
+    given_options = dict(options)
     described = [name for name in LayerOptions.__annotations__ if not name.startswith("return_")]
     named = ["layer"] if layer is not None else []
-    named += [name for name in (*described, *OWN) if held.get(name) is not None]
+    named += [name for name in (*described, *OWN) if given_options.get(name) is not None]
     named += ["calls"] if (options.get("calls") or 1) > 1 else []
     if named:
         raise UsageError(
@@ -84,16 +86,16 @@ def _opened(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tupl
         )
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
-    model = models.opened(str(options.get("model")))
+    model = models.open_model(str(options.get("model")))
     raw, remarks = _raw(inputs, options)
-    given, notes = models.fitted(model, raw)
+    given, notes = models.fit_inputs(model, raw)
     return model, given, (*remarks, *notes)
 
 
 def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
     if isinstance(inputs, (str, PathLike)):
-        held: dict[str, Any] = dict(options)
-        reading = ReadOptions(**{name: held.get(name) for name in ReadOptions._fields})
+        every: dict[str, Any] = dict(options)
+        reading = ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
         path = Path(inputs).expanduser()
         return read_raw(Source(f"inputs: {inputs}", path=path), options.get("input_format"), reading)
     if isinstance(inputs, Mapping):

@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, format_shape
 from rnncli.cli import sources
+from rnncli.compute.models import kind_of
 from rnncli.errors import UsageError
-from rnncli.model import Graph
+from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-    from rnncli.compute.models.keras import ModelRun, Part
+    from rnncli.compute.models import ModelRun, Part
     from rnncli.result import Result
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 class Model(NamedTuple):
     """A model as it was read.  names: of the layers behind the #; none for all."""
 
-    graph: Graph
+    saved: SavedModel
     path: Path
     names: tuple[str, ...]
+
+    @property
+    def kind(self) -> Any:
+        """The file in `rnncli.compute.models` that runs it."""
+        return kind_of(self.saved)
 
 
 class Returns(NamedTuple):
@@ -45,21 +49,15 @@ class Returns(NamedTuple):
         return replace(case, stack=case.stack.with_returns(**given))
 
 
-def opened(word: str) -> Model:
-    """The model that --model names.  Raises InputError, or UsageError for another kind of file."""
-    source, names = _parted(word)
-    path = source.file()
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"--model {word}: it is not a Keras model by its suffix.",
-            f"Name a file of {', '.join(SUFFIXES)}.",
-        )
-    from rnncli.readers.models import keras
+def open_model(word: str) -> Model:
+    """The model that --model names.  Raises InputError for a file that is none."""
+    from rnncli.readers import models as readers
 
-    return Model(keras.read(source), path, names)
+    source, names = _split_names(word)
+    return Model(readers.read(source), source.path or Path(source.name), names)
 
 
-def _parted(word: str) -> tuple[Source, tuple[str, ...]]:
+def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     """The file, and the names behind a # that is no part of the file's own name."""
     whole = sources.named(word)
     if "#" not in word or (whole.path is not None and whole.path.exists()):
@@ -91,45 +89,42 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
         )
 
 
-def inputs_of(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
+def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
     """What the flags give to the model, and notes on it."""
-    from rnncli.compute.models import keras
-
     if sources.is_bare(flags):
-        ports = "; ".join(f"{port.name}: {keras.wanted(port)}" for port in model.graph.inputs)
         raise UsageError(
-            f"--model {model.graph.file} needs an input. The model expects {ports}.",
+            f"--model {model.saved.file} needs an input. "
+            f"The model expects {model.kind.describe_inputs(model.saved)}.",
             "Give a file, or JSON on the command line.",
         )
     raw, remarks = sources.read_raw(flags)
-    inputs, notes = fitted(model, raw)
+    inputs, notes = fit_inputs(model, raw)
     return inputs, (*remarks, *notes)
 
 
-def fitted(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
+def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Every input by its name, with a note on each that got a batch axis."""
     import numpy as np
 
-    from rnncli.compute.models import keras
-
-    inputs = keras.fit_inputs(model.graph, raw)
+    inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)
     remarks: tuple[str, ...] = ()
     for name, array in inputs.items():
-        given = np.shape(raw[name] if isinstance(raw, Mapping) else raw)
+        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
         if len(given) < array.ndim:
             place = f"{name}: " if len(inputs) > 1 else ""
             change = f"{format_shape(given)} -> {format_shape(array.shape)}"
-            remarks += (f"{place}one sequence: a batch axis of 1 was put in front, {change}",)
+            remarks += (f"{place}added a batch axis: {change}",)
     return inputs, remarks
 
 
-def ran(model: Model, inputs: Mapping[str, Array], engine: str, *, everything: bool = False) -> ModelRun:
+def run_model(
+    model: Model, inputs: Mapping[str, Array], engine: str, *, everything: bool = False
+) -> ModelRun:
     """The Case of each recurrent layer that is asked for."""
-    from rnncli.compute.models import keras
-
-    return keras.run_with_keras(
-        model.graph, model.path, inputs, computing(engine), layers=model.names, everything=everything
+    found: ModelRun = model.kind.run(
+        model.saved, model.path, inputs, computing(engine), layers=model.names, everything=everything
     )
+    return found
 
 
 def computing(engine: str) -> Callable[[Case], Result]:
@@ -142,52 +137,36 @@ def computing(engine: str) -> Callable[[Case], Result]:
 def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
     """The Case of the one layer that --model chooses, for the commands that look into one layer."""
     demand_alone(input, layer, run)
-    model = opened(run.model or "")
-    inputs, remarks = inputs_of(model, input)
-    part, notes = only(model, inputs, Returns(layer.return_sequences, layer.return_state))
+    model = open_model(run.model or "")
+    inputs, remarks = read_inputs(model, input)
+    part, notes = single_part(model, inputs, Returns(layer.return_sequences, layer.return_state))
     return part.case, (*remarks, *notes)
 
 
-def only(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
+def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
     """The one layer that is chosen.  Raises UsageError where there are several."""
-    from rnncli.compute.models import keras
-
-    nodes = keras.chosen(keras.with_modules(model.graph), model.names)
-    file = model.graph.file
-    if len(nodes) > 1:
-        names = ", ".join(node.name for node in nodes)
+    file = model.saved.file
+    names = model.kind.choose(model.saved, model.names)
+    if len(names) > 1:
         raise UsageError(
-            f"--model {file}: this command looks into one recurrent layer, and the model has {names}.",
-            f"Name one: --model '{file}#{nodes[0].name}'",
+            f"--model {file}: this command looks into one recurrent layer, and the model has "
+            f"{', '.join(names)}.",
+            f"Name one: --model '{file}#{names[0]}'",
         )
     # The engine of the flags is for this layer alone; what comes before it has its own.
-    found = ran(model._replace(names=(nodes[0].name,)), inputs, "auto")
+    found = run_model(model._replace(names=names), inputs, "auto")
     part = found.parts[0]
     said = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
-    notes = (*(f"{file}: {note}" for note in (*model.graph.notes, *found.notes)), said)
+    notes = (*(f"{file}: {note}" for note in (*model.saved.notes, *found.notes)), said)
     return part._replace(case=returns.of(part.case)), notes
 
 
-def addressed(run: RunFlags, text: str) -> tuple[RunFlags, str]:
+def split_address(run: RunFlags, text: str) -> tuple[RunFlags, str]:
     """`gru/last_hidden_state[0,3]`: --model with that layer, and `last_hidden_state[0,3]` of it."""
-    from rnncli.compute.models import keras
-
-    source, _ = _parted(run.model or "")
-    model = opened(str(run.model))
-    nodes = keras.recurrent_nodes(keras.with_modules(model.graph))
-    for node in sorted(nodes, key=lambda node: -len(node.name)):
-        if text.strip().startswith(f"{node.name}/"):
-            rest = text.strip().removeprefix(f"{node.name}/")
-            return run._replace(model=f"{source.path}#{node.name}"), rest
+    source, _ = _split_names(run.model or "")
+    model = open_model(str(run.model))
+    for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
+        if text.strip().startswith(f"{name}/"):
+            rest = text.strip().removeprefix(f"{name}/")
+            return run._replace(model=f"{source.path}#{name}"), rest
     return run, text
-
-
-def masks_of(model: Model, found: ModelRun) -> tuple[str, ...]:
-    """The layers that the masks of the shown layers come from."""
-    if not any(part.case.mask is not None for part in found.parts):
-        return ()
-    return tuple(
-        node.name
-        for node in model.graph.nodes
-        if node.class_name == "Masking" or (node.class_name == "Embedding" and node.config.get("mask_zero"))
-    )

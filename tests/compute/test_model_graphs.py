@@ -12,8 +12,8 @@ from keras.src.ops.function import make_node_key
 from oracle import keras
 
 from rnncli import compute
+from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
-from rnncli.compute.models import keras_backend
 from rnncli.model import Graph
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
@@ -91,7 +91,7 @@ def held(seed: int, folder: Path) -> None:
     path = folder / f"{seed}{suffix}"
     model.save(path)
     graph = graph_in(path)
-    found = models.run(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    found = models.follow(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
     recorded, tensors = Recorded(model), outputs_of(model)
     whole = keras.Model(model.inputs, list(tensors.values()))
     theirs = dict(zip(tensors, map(_numbers, whole([maker.data[x.name] for x in model.inputs])), strict=True))
@@ -157,7 +157,7 @@ def test_the_path_through_keras_gives_the_same(tmp_path: Path) -> None:
         maker.model().save(path)
         graph = graph_in(path)
         given = models.fit_inputs(graph, maker.data)
-        mine = models.run(graph, given, answered, everything=True)
+        mine = models.follow(graph, given, answered, everything=True)
         theirs = keras_backend.run(graph, path, given, answered, everything=True)
         assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
         for one, other in zip(mine.parts, theirs.parts, strict=True):
@@ -179,7 +179,7 @@ def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
     path = folder / f"{seed}.{'h5' if seed % 2 else 'keras'}"
     model.save(path)
     graph = graph_in(path)
-    found = models.run(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    found = models.follow(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
     tensors = {
         (layer.name + (f"@{number}" if number else ""), index): tensor
         for layer in model.layers

@@ -41,8 +41,9 @@ def stored(tensors: Any, path: Path) -> Path:
 
 
 def outputs(found: Modules, inputs: np.ndarray, layers: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    ran = runner.run(found, {"input": inputs}, lambda case: compute.run(case, "numpy"), layers=layers)
-    results = {part.layer: part.result or compute.run(part.case, "numpy") for part in ran.parts}
+    given = runner.fit_inputs(found, inputs)
+    run = runner.run(found, Path(), given, lambda case: compute.run(case, "numpy"), layers=layers)
+    results = {part.layer: part.result or compute.run(part.case, "numpy") for part in run.parts}
     return {name: result.outputs[0].values for name, result in results.items()}
 
 

@@ -77,6 +77,6 @@ def _show(
     if run.model is not None:
         from rnncli.cli import models
 
-        run, tensor = models.addressed(run, tensor)
+        run, tensor = models.split_address(run, tensor)
     case, remarks = request.case(input, layer, run)
     deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Case, Spec, format_shape
+from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import models, request
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
+from rnncli.compute.models import Cases
 from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 from rnncli.renderers import statistics
@@ -21,7 +22,7 @@ from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
-    from rnncli.compute.models.keras import ModelRun
+    from rnncli.compute.models import ModelRun
     from rnncli.renderers.statistics import Stats
 
 
@@ -37,13 +38,6 @@ class Wanted(NamedTuple):
     select: tuple[str, ...]
     stats: bool
     fail_on_nan: bool
-
-
-class Cases(NamedTuple):
-    """One use of a layer: as the model calls it, and as it is shown, which may return more."""
-
-    model: Case
-    shown: Case
 
 
 class Computed(NamedTuple):
@@ -119,28 +113,30 @@ def answer(wanted: Wanted) -> None:
     """Compute and show what is wanted."""
     models.demand_alone(wanted.input, wanted.layer, wanted.run)
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
-    model = models.opened(wanted.run.model or "")
-    inputs, remarks = models.inputs_of(model, wanted.input)
+    model = models.open_model(wanted.run.model or "")
+    inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
     everything, check = wanted.shown.all_layers, wanted.check
-    found = computed(model, inputs, returns, wanted.run.engine, everything=everything, stats=wanted.stats)
+    found = compute_outputs(
+        model, inputs, returns, wanted.run.engine, everything=everything, stats=wanted.stats
+    )
     result = found.result
-    apart: list[str] = []
+    disagreeing: list[str] = []
     if check.check:
         from rnncli.commands.run import model_check
 
-        differences, apart = model_check.held(model, inputs, found, *check.tolerances)
+        differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
         result = replace(result, differences=differences)
     result = request.selected(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}
     remarks = (*remarks, *found.notes, *request.unseen(result, format_of(wanted.output)))
-    deliver(ModelAnswer(result, stats, None, model.graph, inputs, found.layers, found.masks), remarks)
-    request.demand_agreement(apart, result, check)
+    deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
+    request.demand_agreement(disagreeing, result, check)
     request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
 
 
-def computed(
+def compute_outputs(
     model: Model,
     inputs: Mapping[str, Array],
     returns: Returns,
@@ -150,15 +146,26 @@ def computed(
     stats: bool = False,
 ) -> Computed:
     """What every recurrent layer that is chosen returns; everything: the other layers too."""
-    run = models.ran(model, inputs, engine, everything=everything)
+    found = models.run_model(model, inputs, engine, everything=everything)
     compute = models.computing(engine)
-    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in run.parts}
+    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].shown is part.case
         else compute(cases[part.layer].shown)
-        for part in run.parts
+        for part in found.parts
     }
+    figures: dict[str, Stats] = {}
+    if stats:
+        for layer, result in results.items():
+            figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
+    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
+    specs = {layer: result.layers[-1] for layer, result in results.items()}
+    return Computed(_combined(inputs, results, found), specs, figures, found.masks, notes, cases)
+
+
+def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+    """The tensors of all layers as one result."""
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
             label=tensor.label._replace(layer=layer),
@@ -167,33 +174,24 @@ def computed(
         for layer, result in results.items()
         for tensor in result.outputs
     }
-    figures: dict[str, Stats] = {}
-    if stats:
-        for layer, result in results.items():
-            figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
-    first = next(iter(results.values()))
-    engines = dict.fromkeys(result.engine for result in results.values())
-    joined = Result(
-        engine=", ".join(engines),
+    return Result(
+        engine=", ".join(dict.fromkeys(result.engine for result in results.values())),
         seed=None,
         stack=Stack(spec for result in results.values() for spec in result.layers),
         input_shape=next(iter(inputs.values())).shape,
-        input_dtype=first.input_dtype,
-        outputs=_ordered(model, tensors, run),
+        input_dtype=next(iter(results.values())).input_dtype,
+        outputs=_ordered(tensors, run),
     )
-    notes = tuple(f"{model.graph.file}: {note}" for note in (*model.graph.notes, *run.notes))
-    specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return Computed(joined, specs, figures, models.masks_of(model, run), notes, cases)
 
 
-def _ordered(model: Model, tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
-    """Of all layers in the order of the graph."""
+def _ordered(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+    """Of all layers in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)
         for name, array in run.others.items()
         for layer, _, part in (name.rpartition("/"),)
     }
-    places = {node.name: index for index, node in enumerate(model.graph.nodes)}
+    places = {name: index for index, name in enumerate(run.order)}
 
     def place(tensor: NamedTensor) -> int:
         layer = tensor.name.rpartition("/")[0]

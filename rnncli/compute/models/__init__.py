@@ -1,1 +1,67 @@
-"""A graph and its inputs, as the Cases of its recurrent layers; one file for each kind of model."""
+"""Saved models and their inputs, as Cases; each kind has its own file, found by its stem.
+
+A kind's file has
+    layer_names(model)                      the recurrent layers that --model FILE#NAME can choose, in order
+    choose(model, names)                    the same, of these names alone; UsageError for another name
+    describe_inputs(model)                  what the model expects, `ids: (batch, 12), int32`
+    fit_inputs(model, given)                every input by its name, in the type that the model expects
+    run(model, path, inputs, compute, *, layers, everything)
+                                            a ModelRun: what each of these layers gets in the model
+    framework(model)                        what --check runs the model in, `Keras`
+    outputs(model, path, inputs, cases)     what that framework returns, by `gru/hidden_state`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.case import Case
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.model import SavedModel
+    from rnncli.result import Result
+
+    Compute = Callable[[Case], Result]
+
+
+class Part(NamedTuple):
+    """One use of a recurrent layer, with all that the model gives it.
+
+    layer: its name in the model.  result: what `compute` gave, where something behind it needed that.
+    """
+
+    layer: str
+    case: Case
+    result: Result | None = None
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """The recurrent layers of a model in its order, and what else was asked for.
+
+    others: what the other layers put out, by `dense/output`.
+    masks: the layers that make the masks of the recurrent ones.
+    order: the names of all layers, first to last, in which parts and others are shown together.
+    """
+
+    parts: tuple[Part, ...]
+    others: Mapping[str, Array] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+
+class Cases(NamedTuple):
+    """One use of a layer: as the model calls it, and as it is shown, which may return more."""
+
+    model: Case
+    shown: Case
+
+
+def kind_of(model: SavedModel) -> Any:
+    """The file here that runs it."""
+    return import_module(f"{__name__}.{model.kind}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnncli import layers
 from rnncli.compute import operations
 from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
+
+if TYPE_CHECKING:
+    from rnncli.compute.models import Part
 
 INPUT = "InputLayer"
 
@@ -156,3 +159,19 @@ def flat(nested: Any) -> Iterator[Any]:
             yield from flat(item)
     else:
         yield nested
+
+
+def names_of(graph: Graph) -> tuple[str, ...]:
+    """The names of all nodes, first to last."""
+    return tuple(node.name for node in graph.nodes)
+
+
+def masking_layers(graph: Graph, parts: Sequence[Part]) -> tuple[str, ...]:
+    """The layers that the masks of these parts come from."""
+    if all(part.case.mask is None for part in parts):
+        return ()
+    return tuple(
+        node.name
+        for node in graph.nodes
+        if node.class_name == "Masking" or (node.class_name == "Embedding" and node.config.get("mask_zero"))
+    )

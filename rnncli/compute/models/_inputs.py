@@ -16,15 +16,21 @@ if TYPE_CHECKING:
 def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
     """Every input of the model by its name, in the dtype that the model wants.
 
-    given: an array for the only input, or arrays by the inputs' names.  A batch axis of 1 is put in front
-    where exactly that is missing.  Raises InputError that says what an input wants and what came.
+    given: an array for the only input, or arrays by the inputs' names.
+    Adds a batch axis of 1 where exactly that is missing.
+    Raises InputError that says what an input wants and what came.
     """
     ports = {port.name: port for port in graph.inputs}
     named = _named(graph, ports, given)
     return {name: _fitted(graph, port, named[name]) for name, port in ports.items()}
 
 
-def wanted(port: Port) -> str:
+def describe_inputs(graph: Graph) -> str:
+    """`ids: (batch, 12), int32`, and so on for every input."""
+    return "; ".join(f"{port.name}: {_described(port)}" for port in graph.inputs)
+
+
+def _described(port: Port) -> str:
     """`(batch, 12), int32`."""
     names = ["batch" if port.shape[0] is None else port.shape[0]] if port.shape else []
     return f"{format_shape([*names, *port.shape[1:]])}, {port.dtype}"
@@ -32,7 +38,7 @@ def wanted(port: Port) -> str:
 
 def _named(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, Any]:
     """Raises InputError where an input is missing, or one is given that the model does not have."""
-    all_wanted = "; ".join(f"{name}: {wanted(port)}" for name, port in ports.items())
+    all_wanted = describe_inputs(graph)
     if not isinstance(given, Mapping):
         if len(ports) != 1:
             raise InputError(
@@ -57,12 +63,12 @@ def _named(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, 
 def _fitted(graph: Graph, port: Port, given: Any) -> Array:
     import numpy as np
 
-    array = _array(port, given)
+    array = numbers_of(port.name, _described(port), given)
     if array.ndim + 1 == len(port.shape) and _fits(array.shape, port.shape[1:]):
         array = array[None]
     if array.ndim != len(port.shape) or not _fits(array.shape, port.shape):
         raise InputError(
-            f"{port.name}: the model expects {wanted(port)}; got shape {format_shape(array.shape)}.",
+            f"{port.name}: the model expects {_described(port)}; got shape {format_shape(array.shape)}.",
             _how_to_fit(port, array),
         )
     if not _numeric(port):
@@ -74,7 +80,8 @@ def _fitted(graph: Graph, port: Port, given: Any) -> Array:
     return array.astype(port.dtype)
 
 
-def _array(port: Port, given: Any) -> Array:
+def numbers_of(name: str, wanted: str, given: Any) -> Array:
+    """What was given as one array.  Raises InputError where it is none of numbers."""
     import numpy as np
 
     try:
@@ -83,7 +90,7 @@ def _array(port: Port, given: Any) -> Array:
         array = np.asarray(None)
     if array.dtype.kind not in "iufb":
         raise InputError(
-            f"{port.name}: the model expects {wanted(port)}; got something other than an array of numbers.",
+            f"{name}: the model expects {wanted}; got something other than an array of numbers.",
             "Give numbers only, in sequences of the same length.",
         )
     return array

@@ -1,116 +1,50 @@
-"""A Keras model's graph and its inputs, as the Cases of its recurrent layers.
-
-The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and which mask its outputs carry.
-"""
+"""Keras models: their graph followed by NumPy, or run by Keras where a layer needs that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from rnncli.case import Case
 from rnncli.compute import operations
-from rnncli.compute.models._graph import (
-    INPUT,
-    arguments,
-    behind,
-    chosen,
-    flat,
-    inside_others,
-    is_recurrent,
-    layer_inside,
-    mapped,
-    recurrent_nodes,
-    refs,
-    rules_of,
-    with_modules,
-)
-from rnncli.compute.models._inputs import fit_inputs, wanted
-from rnncli.compute.models._recurrent import case_of, masks_after
-from rnncli.compute.operations import KERAS_2, TODAY, Call, UnknownLayerError, dtype_of, time_distributed
-from rnncli.errors import InputError, RnncliError
-from rnncli.model import Graph, Node, Ref
+from rnncli.compute.models import _graph
+from rnncli.compute.models._graph import recurrent_nodes
+from rnncli.compute.models._inputs import describe_inputs, fit_inputs
+from rnncli.compute.models._walk import follow
+from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import EngineError
+from rnncli.model import Graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rnncli.case import Array
-    from rnncli.result import Result
-
-    Compute = Callable[[Case], Result]
+    from rnncli.compute.models import Cases, Compute, ModelRun
 
 __all__ = [
-    "ModelRun",
-    "Part",
-    "UnknownLayerError",
-    "chosen",
+    "choose",
+    "describe_inputs",
     "fit_inputs",
+    "follow",
+    "framework",
+    "layer_names",
+    "outputs",
     "recurrent_nodes",
     "run",
-    "run_with_keras",
-    "wanted",
-    "with_modules",
 ]
 
 
-class Part(NamedTuple):
-    """One use of a recurrent layer, with all that the model gives it.
-
-    layer: its name in the graph.  result: what `compute` gave, where something behind it needed that.
-    """
-
-    layer: str
-    case: Case
-    result: Result | None = None
+def layer_names(model: Graph) -> tuple[str, ...]:
+    """Every use of a recurrent layer, in the order of the graph."""
+    return tuple(node.name for node in recurrent_nodes(_graph.with_modules(model)))
 
 
-@dataclass(frozen=True)
-class ModelRun:
-    """The recurrent layers of a model in the order of its graph, and what else was asked for.
-
-    others: what the other layers put out, by `dense/output`.
-    """
-
-    parts: tuple[Part, ...]
-    others: Mapping[str, Array] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-class Value(NamedTuple):
-    """What a node puts out, each tensor with the mask that it carries."""
-
-    tensors: tuple[Any, ...]
-    masks: tuple[Any, ...]
+def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
+    """The uses of these layers; without names, all.  Raises UsageError; InputError where there is none."""
+    return tuple(node.name for node in _graph.chosen(_graph.with_modules(model), names))
 
 
 def run(
-    graph: Graph,
-    inputs: Mapping[str, Array],
-    compute: Compute,
-    *,
-    layers: Sequence[str] = (),
-    everything: bool = False,
-) -> ModelRun:
-    """What each recurrent layer of the model gets, for these inputs.
-
-    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: those that are asked for,
-    by their names; none for all.  everything: also what every other layer puts out.
-    Raises UnknownLayerError where a layer that is asked for needs one that is not known here, UsageError
-    for a name that the model does not have, InputError where a layer cannot take what it gets.
-    """
-    graph = with_modules(graph)
-    wanted = chosen(graph, layers)
-    walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
-    found = walk.run(wanted, everything)
-    notes = [*found.notes, *inside_others(graph)]
-    if walk.old_masks:
-        notes += _differences(graph, inputs, compute, found)
-    return ModelRun(found.parts, found.others, tuple(notes))
-
-
-def run_with_keras(
-    graph: Graph,
+    model: Graph,
     path: Path,
     inputs: Mapping[str, Array],
     compute: Compute,
@@ -118,304 +52,52 @@ def run_with_keras(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """The same as `run`; what it does not know but Keras does is computed by Keras, which loads TensorFlow.
+    """What each recurrent layer gets; what NumPy does not know is computed by Keras, which loads TensorFlow.
 
-    path: the file that `graph` was read from.
-    Raises as `run`; LayerError where Keras cannot run the model either, EngineError where it is not there.
+    path: the file that `model` was read from.  For the others, and errors, see `follow`; also LayerError
+    where Keras cannot run the model either, EngineError where it is not there.
     """
     try:
-        return run(graph, inputs, compute, layers=layers, everything=everything)
+        return follow(model, inputs, compute, layers=layers, everything=everything)
     except UnknownLayerError as error:
-        node = next((node for node in graph.nodes if node.name == error.layer), None)
+        node = next((node for node in model.nodes if node.name == error.layer), None)
         if node is None or not operations.keras_may_know(node.class_name, node.module):
             raise
-    from rnncli.compute.models import keras_backend
+    from rnncli.compute.models import _keras_backend
 
-    return keras_backend.run(graph, path, inputs, compute, layers=layers, everything=everything)
+    return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
 
 
-class _Walk:
-    """One pass through the graph, each node after those that it takes something from."""
+def framework(model: Graph) -> str:
+    """Keras, whose generation is the model's."""
+    return "Keras" if model.generation >= 3 else "tf_keras"
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Array], compute: Compute, rules: str) -> None:
-        self.graph, self.inputs, self.compute, self.rules = graph, inputs, compute, rules
-        self.nodes = {node.name: node for node in graph.nodes}
-        self.values: dict[str, Value] = {}
-        self.failed: dict[str, RnncliError] = {}
-        self.parts: dict[str, Part] = {}
-        self.old_masks = False
-        self.input_mask: Any = None
 
-    def run(self, wanted: Sequence[Node], everything: bool) -> ModelRun:
-        """See `run`."""
-        names = {node.name for node in wanted}
-        needed = set(self.nodes) if everything else behind(self.graph, names)
-        taken = {ref.node for name in needed for ref in refs(arguments(self.nodes[name]))}
-        for node in self.graph.nodes:
-            if node.name in needed:
-                self._visit(node, node.name in names, node.name in taken)
-        parts = tuple(self.parts[node.name] for node in wanted)
-        others = dict(self._others()) if everything else {}
-        return ModelRun(parts, others, tuple(self._left_out()) if everything else ())
+def outputs(
+    model: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+) -> dict[str, Array]:
+    """Every tensor as Keras has it: of its run of the model, else of the layer asked to return more.
 
-    def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Computes one node, or keeps why it cannot; a layer that is asked for has to be computed."""
-        failed = [self.failed[ref.node] for ref in refs(arguments(node)) if ref.node in self.failed]
-        try:
-            if failed:
-                raise failed[0]
-            if is_recurrent(node):
-                self._recur(node, wanted, taken)
-            else:
-                self.values[node.name] = self._value(node)
-        except UnknownLayerError as error:
-            self.failed[node.name] = error
-            if wanted:
-                raise _blamed(self.graph, node, error) from None
+    Raises EngineError for a model of Keras 2, which today's Keras may read otherwise.
+    """
+    from rnncli import compute
+    from rnncli.compute.models import _keras_backend
 
-    def _value(self, node: Node) -> Value:
-        if node.class_name == INPUT and not node.args:
-            return Value((self.inputs[node.layer],), (self.input_mask,))
-        call = self._call(node)
-        demand_dtype(node)
-        try:
-            if node.inner is not None:
-                return self._distributed(with_modules(node.inner), call)
-            output, mask = operations.compute(call, node.module)
-        except KeyError as error:
-            raise call.refuse(f"has no {error} in its config or among its weights") from None
-        except (ValueError, IndexError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.graph.file}: the layer {node.name} ({node.class_name}) cannot take "
-                f"{_shapes(call.inputs)}: {error}.",
-                "Use inputs of the size that the model was trained on.",
-            ) from None
-        tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
-        return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
-
-    def _distributed(self, inner: Graph, call: Call) -> Value:
-        """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
-        if len(inner.inputs) != 1 or len(inner.outputs) != 1:
-            raise call.refuse("holds a model of several inputs or outputs")
-        port, ref = inner.inputs[0], inner.outputs[0]
-        given = time_distributed.entries(call.inputs).astype(port.dtype)
-        walk = _Walk(inner, {port.name: given}, self.compute, self.rules)
-        walk.input_mask = self._entry_mask(call)
-        value = walk.value_of(ref.node)
-        mask = time_distributed.mask_after(call, value.masks[ref.tensor])
-        return Value((time_distributed.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
-
-    @staticmethod
-    def _entry_mask(call: Call) -> Any:
-        """The mask of every entry; one number for each is no mask that Keras could use."""
-        mask = time_distributed.entries(call.mask)
-        if mask is not None and mask.ndim < 2:
-            raise call.refuse(f"gets a mask of {call.mask.shape}")
-        return mask
-
-    def value_of(self, name: str) -> Value:
-        """What one node puts out."""
-        needed = behind(self.graph, {name})
-        for node in self.graph.nodes:
-            if node.name in needed:
-                self._visit(node, wanted=True, taken=True)
-        return self.values[name]
-
-    def _call(self, node: Node) -> Call:
-        """What Keras's `__call__` makes of the arguments: see `_masks`."""
-        args, kwargs = self._given(node.args), {name: self._given(arg) for name, arg in node.kwargs.items()}
-        mask, previous = self._masks(node)
-        if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
-            self.old_masks = True
-        kwargs.pop("mask", None)
-        dtype = dtype_of(node.config.get("dtype")) or ""
-        plain = operations.is_operation(node.module)
-        cast = (lambda arg: arg) if plain else (lambda arg: _autocast(arg, dtype))
-        if not args:
-            raise UnknownLayerError(node.name, f"the layer {node.name} ({node.class_name}) has no inputs.")
-        return Call(
-            config=node.config,
-            weights=node.weights,
-            inputs=mapped(cast, args[0]),
-            mask=mask,
-            previous=previous,
-            args=tuple(mapped(cast, arg) for arg in args[1:]),
-            kwargs=kwargs,
-            rules=self.rules,
-            class_name=node.class_name,
-            layer=node.name,
+    if model.generation < 3:
+        raise EngineError(
+            f"--check: {model.file} was saved by {model.origin}, which today's Keras may read otherwise.",
+            "Leave --check out; models of Keras 2 are not checked yet.",
         )
-
-    def _masks(self, node: Node) -> tuple[Any, Any]:
-        """The mask for the layer's own call, and the one for its compute_mask.
-
-        A mask that is given wins.  Else Keras 3 hands the first argument's on to layers that get no other
-        tensor, such as a state, and Keras 2 to all.
-        """
-        given = node.kwargs.get("mask")
-        if given is not None:
-            explicit = self._given(given)
-            return explicit, explicit
-        first = mapped(self._mask, node.args[0]) if node.args else None
-        first = list(first) if isinstance(first, tuple) else first
-        arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(refs(arg))]
-        if self.rules == KERAS_2 and isinstance(first, list) and all(mask is None for mask in first):
-            first = None
-        alone = len(arguments) == 1 or self.rules == KERAS_2
-        if len(arguments) > 1 and first is not None and self.rules == KERAS_2:
-            self.old_masks = True
-        return first if alone else None, first
-
-    def _mask(self, arg: Any) -> Any:
-        return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
-
-    def _given(self, arg: Any) -> Any:
-        """The arguments with arrays where Refs were."""
-        return mapped(
-            lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
-        )
-
-    def _recur(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Makes the node's Case and, where something behind it takes its outputs, computes it."""
-        if node.config.get("stateful") and sum(node.layer == one.layer for one in self.graph.nodes) > 1:
-            raise UnknownLayerError(
-                node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
-            )
-        call = self._call(node)
-        if node.class_name == "TimeDistributed":
-            self._recur_inside(node, call, wanted, taken)
-            return
-        case = case_of(node, call)
-        result = self._computed(node, case) if taken else None
-        self.parts[node.name] = Part(node.name, case, result)
-        if result:
-            tensors = tuple(tensor.values for tensor in result.outputs)
-            self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
-
-    def _recur_inside(self, node: Node, call: Call, wanted: bool, taken: bool) -> None:
-        """A recurrent layer inside TimeDistributed: what follows gets what it returns for every entry."""
-        if wanted:
-            self.parts[node.name] = Part(node.name, case_of(node, call))
-        if not taken:
-            return
-        inner = replace(node, **layer_inside(node))
-        mask = self._entry_mask(call)
-        entry = call._replace(inputs=time_distributed.entries(call.inputs), mask=mask, previous=mask)
-        if is_recurrent(inner) and inner.class_name != "TimeDistributed":
-            case = case_of(inner, entry._replace(class_name=inner.class_name))
-            result = self._computed(node, case)
-            after = masks_after(case, entry, 1)[0]
-            output = time_distributed.steps(result.outputs[0].values, call.inputs)
-            self.values[node.name] = Value((output,), (time_distributed.mask_after(call, after),))
-        else:
-            raise call.refuse(f"holds a {inner.class_name}")
-
-    def _computed(self, node: Node, case: Case) -> Result:
-        """What `compute` says; its errors name the layer."""
-        try:
-            return self.compute(case)
-        except RnncliError as error:
-            where = f"{self.graph.file}: {node.name}: "
-            raise type(error)(f"{where}{error.what}", error.advice) from None
-
-    def _others(self) -> Iterator[tuple[str, Array]]:
-        """What the layers that are not recurrent put out; nodes that only make masks are not shown."""
-        hidden = self._hidden()
-        for node in self.graph.nodes:
-            if node.name in self.values and node.name not in hidden and not is_recurrent(node):
-                tensors = self.values[node.name].tensors
-                for index, tensor in enumerate(tensors):
-                    yield f"{node.name}/output{f'_{index}' if len(tensors) > 1 else ''}", tensor
-
-    def _hidden(self) -> set[str]:
-        """Inputs, and operations that nothing takes but masks and other hidden ones."""
-        shown = {ref.node for ref in self.graph.outputs}
-        hidden: set[str] = set()
-        for node in reversed(self.graph.nodes):
-            operation = operations.is_operation(node.module) or node.class_name.endswith("OpLambda")
-            if node.class_name == INPUT or (operation and node.name not in shown):
-                hidden.add(node.name)
-                continue
-            if node.class_name == "Identity" and "trainable" not in node.config:
-                hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
-            kwargs = {name: arg for name, arg in node.kwargs.items() if name != "mask"}
-            shown.update(ref.node for ref in refs([node.args, kwargs]))
-        return hidden
-
-    def _left_out(self) -> Iterator[str]:
-        """One note for each layer that is not known, with what needs it."""
-        by_error: dict[str, list[str]] = {}
-        for name, error in self.failed.items():
-            by_error.setdefault(error.what, []).append(name)
-        for what, names in by_error.items():
-            yield f"left out: {', '.join(names)}; {what}"
-
-
-def demand_dtype(node: Node) -> None:
-    """Raises UnknownLayerError where the layer computes in another dtype than NumPy does here."""
-    if operations.is_operation(node.module) or node.class_name == INPUT:
-        return
-    if dtype_of(node.config.get("dtype")) is None:
-        raise UnknownLayerError(
-            node.name, f"the layer {node.name} ({node.class_name}) does not compute in float32 or float64."
-        )
-
-
-def _autocast(arg: Any, dtype: str) -> Any:
-    """Floats in the layer's dtype; whole numbers stay, as Keras has it."""
-    return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
-
-
-def _shapes(inputs: Any) -> str:
-    return " and ".join(str(getattr(item, "shape", item)) for item in flat(inputs))
-
-
-def _blamed(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
-    """The same, saying which layer needs the one that is not known, and which layers do not."""
-    needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
-    what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
-    free = [one.name for one in recurrent_nodes(graph) if error.layer not in behind(graph, {one.name})]
-    if free:
-        advice = f"To run the layers that do not depend on it: --model {graph.file}#{','.join(free)}"
-    else:
-        advice = error.advice or "Rebuild the model without it, copy the weights, and save it again."
-    return UnknownLayerError(error.layer, what, advice)
-
-
-def _differences(
-    graph: Graph, inputs: Mapping[str, Array], compute: Compute, found: ModelRun
-) -> Iterator[str]:
-    """What today's Keras would compute with other masks, and by how much it differs."""
-    rules = rules_of(graph.origin)
-    nodes = {node.name: node for node in graph.nodes}
-    try:
-        today = _Walk(graph, inputs, compute, TODAY).run([nodes[part.layer] for part in found.parts], False)
-    except RnncliError:
-        yield f"masks follow {rules}, which saved the model; today's Keras would fail on it."
-        return
-    for mine, theirs in zip(found.parts, today.parts, strict=True):
-        largest = _largest(mine, theirs, compute)
-        if largest:
-            yield (
-                f"{mine.layer}: masks follow {rules}, which saved the model; today's Keras combines them "
-                f"differently, and the outputs would differ by up to {largest:.2g}."
-            )
-
-
-def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
-    """The largest difference between two runs of one layer."""
-    import numpy as np
-
-    pairs = [(part.case.inputs, part.case.mask, *(part.case.initial_state or ())) for part in (mine, theirs)]
-    if all(map(_alike, *pairs)):
-        return 0.0
-    one, other = (part.result or compute(part.case) for part in (mine, theirs))
-    outputs = zip(one.outputs, other.outputs, strict=True)
-    return max(float(np.nan_to_num(np.abs(a.values - b.values)).max(initial=0)) for a, b in outputs)
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two arrays, or two that are None, hold the same."""
-    import numpy as np
-
-    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+    named: dict[str, Array] = {}
+    for layer, arrays in _keras_backend.outputs(model, path, inputs).items():
+        names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]
+        if layer in cases:
+            own = cases[layer].model
+            names = [info.name for info in own.stack.outputs(own.inputs.shape)]
+        named |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}
+    for layer, (_, shown) in cases.items():
+        names = [f"{layer}/{info.name}" for info in shown.stack.outputs(shown.inputs.shape)]
+        if any(name not in named for name in names):
+            more = compute.run(shown, "tensorflow").outputs
+            named = {f"{layer}/{tensor.name}": tensor.values for tensor in more} | named
+    return named

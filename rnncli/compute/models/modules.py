@@ -2,46 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
+from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent import spec_of
-from rnncli.compute.models.keras import ModelRun, Part
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, listed
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
-    from rnncli.result import Result
+    from pathlib import Path
 
-    Compute = Callable[[Case], Result]
+    from rnncli.case import Array
+    from rnncli.compute.models import Cases, Compute
 
 ASSUMABLE = ("activation", "recurrent_activation")
 GATED = ("GRU", "LSTM")
 
 
+def layer_names(model: Modules) -> tuple[str, ...]:
+    """Every layer that was recognised: `decoder.rnn`, or `decoder.rnn_l0` and so on of a stack."""
+    return tuple(name for module in model.modules for name in _names(module))
+
+
+def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
+    """These layers, all of a module for its name.  Raises UsageError, InputError where the file has none."""
+    return tuple(name for module, own in _chosen(model, names) for name in _names(module) if name in own)
+
+
+def describe_inputs(model: Modules) -> str:
+    """`input: (batch, timesteps, 5), float32`; several where the modules take other numbers of features."""
+    ports = dict.fromkeys(
+        f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
+        for module in model.modules
+    )
+    return f"input: {' or '.join(ports)}"
+
+
+def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
+    """The one input, (batch, timesteps, features); adds a batch axis of 1 where exactly that is missing.
+
+    given: an array, or one under any name.
+    """
+    if isinstance(given, Mapping) and len(given) != 1:
+        what = f"{model.file}: it has no graph and takes one input, but {len(given)} came"
+        raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
+    name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
+    return {name: _batched(model, numbers_of(name, describe_inputs(model), array))}
+
+
 def run(
-    modules: Modules, inputs: Mapping[str, Array], compute: Compute, *, layers: Sequence[str] = ()
+    model: Modules,
+    path: Path,
+    inputs: Mapping[str, Array],
+    compute: Compute,
+    *,
+    layers: Sequence[str] = (),
+    everything: bool = False,
 ) -> ModelRun:
     """What each layer gets: the first of a module the input, each other one the layer before.
 
-    inputs: one array, (batch, timesteps, features), under any name.  compute: what answers a Case.
-    layers: modules or layers of them by name; none for all.
+    inputs: as `fit_inputs` gives them.  compute: what answers a Case.
+    layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not
+    say what its other tensors are for.
     Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
     InputError where the input does not fit.
     """
-    if len(inputs) != 1:
-        what = f"{modules.file}: it has no graph and takes one input, but {len(inputs)} came"
-        raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
-    array = _batched(modules, next(iter(inputs.values())))
+    array = next(iter(inputs.values()))
     parts: list[Part] = []
-    for module, wanted in _chosen(modules, layers):
-        _demand(modules, module, array)
+    for module, wanted in _chosen(model, layers):
+        _demand(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
-    return ModelRun(tuple(parts), {}, modules.notes)
+    notes = ("the file does not say what its other tensors are for.",) if everything and model.others else ()
+    return ModelRun(tuple(parts), notes=notes, order=layer_names(model))
+
+
+def framework(model: Modules) -> str:
+    """PyTorch, or Keras for a file with its names."""
+    return model.origin.partition(" ")[0]
+
+
+def outputs(
+    model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+) -> dict[str, Array]:
+    """Every tensor of these layers as its framework returns it.
+
+    Raises EngineError where the framework is not installed.
+    """
+    from rnncli import compute
+
+    return {
+        f"{layer}/{tensor.name}": tensor.values
+        for layer, (_, shown) in cases.items()
+        for tensor in compute.run(shown, "tensorflow").outputs
+    }
 
 
 def assumed(modules: Modules, options: Mapping[str, str]) -> Modules:
@@ -134,6 +192,10 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
 
 def _features(node: Node) -> int:
     return next(len(array) for name, array in node.weights.items() if name.rpartition("/")[2] == "kernel")
+
+
+def _dtype(node: Node) -> str:
+    return str(_cell(node)["config"]["dtype"])
 
 
 def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:

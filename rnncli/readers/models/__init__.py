@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
     from rnncli.readers.formats import Source
 
+
+class NoGraphError(InputError):
+    """A file of Keras that holds weights and no model."""
+
+
 _KINDS = {
     ".keras": "keras",
     ".h5": "keras",
@@ -29,6 +34,22 @@ _KINDS = {
 }
 
 
+def read(source: Source) -> Graph | Modules:
+    """The model in a file, to be run: its graph, or its layers where the file holds weights alone.
+
+    Errors: InputError, also for a graph that cannot be followed; EngineError.
+    """
+    kind = kind_of(source)
+    try:
+        found: Graph | Modules = _reader(kind).read(source)
+    except NoGraphError as error:
+        try:
+            found = _reader("weights_only").read(source)
+        except InputError:
+            raise error from None
+    return found
+
+
 def listed(source: Source) -> Graph | Modules:
     """What is in a file, as far as can be told: its graph, else its layers by names and shapes.
 
@@ -36,12 +57,11 @@ def listed(source: Source) -> Graph | Modules:
     """
     kind = kind_of(source)
     try:
-        found: Graph | Modules = _reader(kind).read(source)
+        return read(source)
     except InputError as error:
         if kind != "keras":
             raise
         return _without_graph(source, error)
-    return found
 
 
 def _without_graph(source: Source, reason: InputError) -> Modules:
@@ -51,8 +71,6 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
         found: Modules = _reader("weights_only").read(source)
     except InputError:
         raise reason from None
-    if "holds weights and no model" in reason.what:
-        return replace(found, notes=("the file holds weights and no graph.", *found.notes))
     what = reason.what.removeprefix(f"{source.name}: ")
     return replace(found, notes=(f"the graph was not followed: {what}", *found.notes))
 

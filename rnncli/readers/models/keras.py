@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, listed
 from rnncli.model import Graph, Node, Port, Ref
+from rnncli.readers.models import NoGraphError
 from rnncli.readers.models import _keras_weights as names
 from rnncli.readers.models._keras_calls import leaves
 from rnncli.readers.models._keras_config import (
@@ -41,7 +42,7 @@ def read(source: Source) -> Graph:
 
     found = _keras_file.stored(source)
     if found.config is None:
-        raise InputError(
+        raise NoGraphError(
             f"{source.name}: it holds weights and no model.",
             f"Describe the layer, and give its weights: -l 'LSTM(3)' --weights {source.name}. "
             "To keep the graph too, save with model.save('model.keras').",

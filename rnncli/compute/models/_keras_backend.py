@@ -11,23 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._graph import (
     chosen,
     inside_others,
     is_recurrent,
+    masking_layers,
+    names_of,
     recurrent_nodes,
     rules_of,
     with_modules,
 )
 from rnncli.compute.models._recurrent import case_of
-from rnncli.compute.models.keras import ModelRun, Part
 from rnncli.compute.operations import TODAY, Call, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.compute.models.keras import Compute
+    from rnncli.compute.models import Compute
     from rnncli.result import Result
 
 NEAR = 1e-4
@@ -66,7 +68,8 @@ def run(
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
-    return ModelRun(parts, dict(_others(graph, seen)) if everything else {}, inside_others(graph))
+    others = dict(_others(graph, seen)) if everything else {}
+    return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
 
 
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
