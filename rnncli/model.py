@@ -7,7 +7,7 @@ need them to mean what was meant when the model was saved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -105,6 +105,23 @@ class Graph:
     outputs: tuple[Ref, ...]
     notes: tuple[str, ...]
     generation: int = 3
+
+
+@dataclass(frozen=True)
+class Program(Graph):
+    """An ONNX model.
+
+    nodes: of all graphs in it, an If's branches behind the If.  Those that are recurrent have the class, the
+        config and the weights of the Keras layer that computes the same; the weights are missing where the
+        graph computes them.
+    refused: why a recurrent node cannot be computed, by its name.
+    content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
+    """
+
+    kind: ClassVar[str] = "onnx"
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
