@@ -76,7 +76,7 @@ def _fitted(graph: Graph, port: Port, given: Any) -> Array:
     for embedding in _embeddings(graph, port):
         _demand_ids(port, embedding, array)
     if np.dtype(port.dtype).kind in "iub":
-        _demand_whole(port, array)
+        demand_whole(port, array)
     return array.astype(port.dtype)
 
 
@@ -120,7 +120,7 @@ def _how_to_fit(port: Port, array: Array) -> str:
     return f"Give {port.shape[axis]} {what}, not {array.shape[axis]}."
 
 
-def _demand_whole(port: Port, array: Array) -> None:
+def demand_whole(port: Port, array: Array) -> None:
     """Raises InputError for a number that is not whole, or not of the dtype."""
     import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rnncli.readers.models._onnx_file import inner_graphs
+from rnncli.specs.onnx_nodes import inner_graphs
 
 if TYPE_CHECKING:
     from rnncli.case import Array

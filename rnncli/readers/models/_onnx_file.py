@@ -10,6 +10,7 @@ from rnncli.errors import EngineError, InputError
 from rnncli.readers import child_process
 from rnncli.readers.child_process import BrokenOffError
 from rnncli.readers.formats import Source
+from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
 MOST = 2**31 - 2**20
@@ -18,9 +19,6 @@ NODES = 100_000
 DEPTH = 16
 SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 """Files of more than LARGE bytes are first parsed in a child process with this much time and memory."""
-
-RECURRENT = ("LSTM", "GRU", "RNN")
-FLOAT = 1
 
 
 def package() -> Any:
@@ -87,20 +85,6 @@ def _bounded(model: Any, name: str) -> Iterator[Any]:
         for node in graph.node:
             yield node
             graphs += [(inner, depth + 1) for inner in inner_graphs(node)]
-
-
-def inner_graphs(node: Any) -> list[Any]:
-    """The graphs in a node: the branches of an If, the body of a Loop or Scan."""
-    return [graph for attribute in node.attribute for graph in (*_one(attribute), *attribute.graphs)]
-
-
-def _one(attribute: Any) -> list[Any]:
-    return [attribute.g] if attribute.HasField("g") else []
-
-
-def is_recurrent(node: Any) -> bool:
-    """Whether it is ONNX's own LSTM, GRU or RNN."""
-    return node.op_type in RECURRENT and node.domain in ("", "ai.onnx")
 
 
 def _with_functions(onnx: Any, model: Any, name: str) -> Any:
@@ -193,11 +177,3 @@ def _name_nodes(model: Any) -> None:
             name = f"{own}_{number}"
         taken.add(name)
         node.name = name
-
-
-def nodes_in(graph: Any) -> Iterator[Any]:
-    """Every node, those of inner graphs behind the node that holds them."""
-    for node in graph.node:
-        yield node
-        for inner in inner_graphs(node):
-            yield from nodes_in(inner)

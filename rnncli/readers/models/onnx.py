@@ -10,8 +10,7 @@ from rnncli.errors import InputError, LayerError
 from rnncli.model import Node, Port, Program
 from rnncli.readers.models import _onnx_file
 from rnncli.readers.models._onnx_constants import Constants
-from rnncli.specs import recurrence, to_config
-from rnncli.specs.recurrence import Recurrence
+from rnncli.specs import onnx_nodes, recurrence, to_config
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import Source
@@ -56,7 +55,7 @@ def _origin(model: Any) -> str:
 
 
 def _notes(model: Any) -> Iterator[str]:
-    for node in _onnx_file.nodes_in(model.graph):
+    for node in onnx_nodes.nodes_in(model.graph):
         if node.op_type in OTHERS:
             yield f"{node.name} ({node.domain} {node.op_type}) is recurrent and not shown."
 
@@ -67,7 +66,7 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     nodes: list[Node] = []
     refused: dict[str, str] = {}
     for node, loop in _placed(model.graph, ""):
-        if not _onnx_file.is_recurrent(node):
+        if not onnx_nodes.is_recurrent(node):
             nodes.append(_other(node, constants))
             continue
         made, reason = _recurrent(node, constants)
@@ -82,7 +81,7 @@ def _placed(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
     for node in graph.node:
         yield node, loop
         inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
-        for inner in _onnx_file.inner_graphs(node):
+        for inner in onnx_nodes.inner_graphs(node):
             yield from _placed(inner, inside)
 
 
@@ -98,8 +97,8 @@ def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping
 
 def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     """The node as Keras's layer, and why it cannot be computed; "" where it can."""
-    kernel, recurrent, bias = (constants.array(name) for name in _inputs(node)[1:4])
-    said = recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
+    said = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
         spec = recurrence.layer_of(said)
@@ -110,36 +109,6 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     written = to_config(spec)
     reason = f"it uses {' and '.join(said.beyond)}" if said.beyond else ""
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
-
-
-def recurrence_of(node: Any, units: int) -> Recurrence:
-    """What a recurrent node says."""
-    attributes = {one.name: _value(one) for one in node.attribute}
-    inputs = _inputs(node)
-    beyond = ["peepholes"] if node.op_type == "LSTM" and inputs[7] else []
-    beyond += ["input_forget"] if attributes.get("input_forget") else []
-    outputs = [bool(name) for name in node.output]
-    return Recurrence(
-        node.op_type,
-        units or int(attributes.get("hidden_size", 0)),
-        attributes,
-        biased=bool(inputs[3]),
-        sequences=bool(outputs) and outputs[0],
-        state=any(outputs[1:]),
-        beyond=tuple(beyond),
-    )
-
-
-def _inputs(node: Any) -> list[str]:
-    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for those that are left out."""
-    return [*node.input, *[""] * (8 - len(node.input))]
-
-
-def _value(attribute: Any) -> Any:
-    """Of the types that recurrent nodes have."""
-    texts = [text.decode("utf-8", "replace") for text in attribute.strings]
-    values = {1: attribute.f, 2: attribute.i, 6: list(attribute.floats), 7: list(attribute.ints), 8: texts}
-    return attribute.s.decode("utf-8", "replace") if attribute.type == 3 else values.get(attribute.type)
 
 
 def _ports(graph: Any) -> Iterator[Port]:
