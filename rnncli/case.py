@@ -49,7 +49,7 @@ class Case:
     initial_state: tensors in Keras's order, for the whole stack.
     weights: every weight by its path (`kernel`, `forward/kernel`, `0/forward/kernel`); None to draw
         them from `seed`.
-    seed: same as for `keras.utils.set_random_seed`.
+    seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn, as in a saved model.
     calls: number of times the layers are called with the same inputs.
     all_calls: whether to return the tensors of every call, rather than of the last one.
     """
@@ -59,7 +59,7 @@ class Case:
     mask: Array | None = None
     initial_state: tuple[Array, ...] | None = None
     weights: Mapping[str, Array] | None = None
-    seed: int = 0
+    seed: int | None = 0
     training: bool = False
     calls: int = 1
     all_calls: bool = False

@@ -132,11 +132,13 @@ class Module:
     nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
         what it puts out is what the next one gets.  Their weights are in Keras's layout.
     refused: why it cannot be computed, "" where it can.
+    stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """
 
     name: str
     nodes: tuple[Node, ...]
     refused: str = ""
+    stored: tuple[Mapping[str, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ class Modules:
 
     origin: the framework whose names the weights have, `PyTorch`.
     others: the shapes of the tensors that belong to no recurrent layer.
-    notes: what the file does not say, and is assumed.
+    notes: what was read differently from what the names say.
+    assumed: what the user says about it that the file does not, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"
@@ -155,3 +158,4 @@ class Modules:
     modules: tuple[Module, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...] = ()
+    assumed: Mapping[str, str] = field(default_factory=dict)

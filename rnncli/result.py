@@ -182,6 +182,7 @@ class LoopTrace(NamedTuple):
 class Result:
     """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
 
+    reference: what the differences are from.
     conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
     """
 
@@ -195,6 +196,7 @@ class Result:
     differences: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
+    reference: str = "TensorFlow"
 
     @property
     def layers(self) -> tuple[Spec, ...]:

@@ -81,11 +81,11 @@ def _of_model(
     from rnncli.api import _model
     from rnncli.commands.run.answer import first_nan
 
-    found, apart = _model.run(
+    found, disagreeing = _model.run(
         inputs, layer, options, everything=everything, stats=stats, tolerances=tolerances
     )
     found = _selected(found, select)
-    _demand(apart, first_nan(found) if fail_on_nan else None)
+    _demand(disagreeing, first_nan(found) if fail_on_nan else None, found.reference)
     return found
 
 
@@ -252,10 +252,10 @@ def _tolerances(atol: float | None, rtol: float | None) -> tuple[float, float]:
     return 1e-6 if atol is None else atol, 1e-5 if rtol is None else rtol
 
 
-def _demand(apart: Sequence[str], nan: str | None) -> None:
-    if apart:
+def _demand(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
+    if disagreeing:
         raise DisagreementError(
-            f"{', '.join(apart)} differs from TensorFlow by more than atol and rtol allow."
+            f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."
         )
     if nan is not None:
         raise DisagreementError(f"the output contains NaN, first in {nan}.")

@@ -34,6 +34,8 @@ def asked(inputs: Any, layer: Any, options: Options, **more: bool) -> Asked:
         from rnncli.api import _model
 
         return Asked(*_model.case(inputs, layer, options))
+    if options.get("assume") is not None:
+        raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
         _demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")

@@ -48,7 +48,7 @@ def run(
         from rnncli.commands.run import model_check
 
         differences, disagreeing = model_check.compare_with_framework(model, given, found, *tolerances)
-        computed = replace(computed, differences=differences)
+        computed = replace(computed, differences=differences, reference=model.kind.framework(model.saved))
     answer = answers.ModelAnswer(
         computed, dict(found.stats), None, model.saved, given, found.layers, found.masks
     )
@@ -86,7 +86,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
         )
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
-    model = models.open_model(str(options.get("model")))
+    model = models.open_model(str(options.get("model")), options.get("assume"))
     raw, remarks = _raw(inputs, options)
     given, notes = models.fit_inputs(model, raw)
     return model, given, (*remarks, *notes)

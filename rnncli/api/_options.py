@@ -62,7 +62,8 @@ class RunOptions(TypedDict, total=False):
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or the path of a file that holds them.
     initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`), or the
         path of a file that holds them.
-    model: the file of a saved Keras model, instead of a layer; `model.keras#gru` for some of its layers.
+    model: the file of a saved model, instead of a layer; `model.keras#gru` for some of its layers.
+    assume: what a file without a graph does not say, `{"activation": "relu"}` or "activation=relu".
     """
 
     seed: int | None
@@ -72,6 +73,7 @@ class RunOptions(TypedDict, total=False):
     calls: int
     engine: str
     model: str | PathLike[str] | None
+    assume: Mapping[str, str | bool] | str | None
 
 
 class ViewOptions(TypedDict, total=False):

@@ -296,7 +296,14 @@ class RunFlags(NamedTuple):
         str | None,
         flag(
             LAYER, "--model", metavar="FILE[#LAYERS]",
-            help="A saved Keras model, with its own weights and masks: model.keras#lstm,gru.",
+            help="A saved model of Keras or PyTorch, with its own weights: model.keras#lstm,gru.",
+        ),
+    ] = None  # fmt: skip
+    assume: Annotated[
+        str | None,
+        flag(
+            LAYER, "--assume", metavar="NAME=VALUE,...",
+            help="--model: what a file without a graph does not say: activation=relu,gates=iofg.",
         ),
     ] = None  # fmt: skip
 

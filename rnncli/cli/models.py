@@ -49,12 +49,40 @@ class Returns(NamedTuple):
         return replace(case, stack=case.stack.with_returns(**given))
 
 
-def open_model(word: str) -> Model:
-    """The model that --model names.  Raises InputError for a file that is none."""
+def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
+    """The model that --model names.  Raises InputError for a file that is none.
+
+    assume: what the user says of a file without a graph, `activation=relu,gates=iofg` or by name.
+    """
     from rnncli.readers import models as readers
 
     source, names = _split_names(word)
-    return Model(readers.read(source), source.path or Path(source.name), names)
+    model = Model(readers.read(source), source.path or Path(source.name), names)
+    if assume is None:
+        return model
+    if not hasattr(model.kind, "assume"):
+        raise UsageError(
+            f"--assume is for files without a graph, and {model.saved.file} says itself what it computes.",
+            "Leave --assume out.",
+        )
+    options = _parse_assumptions(assume) if isinstance(assume, str) else assume
+    written = {name: str(value) for name, value in options.items()}
+    return model._replace(saved=model.kind.assume(model.saved, written))
+
+
+def _parse_assumptions(text: str) -> dict[str, str]:
+    """`activation=relu,gates=iofg` by name."""
+    found: dict[str, str] = {}
+    for item in text.split(","):
+        name, sign, value = (part.strip() for part in item.partition("="))
+        if not (name and sign and value) or name in found:
+            what = f"{name} is given twice" if name in found else f"{item.strip()!r} is not NAME=VALUE"
+            raise UsageError(
+                f"--assume {text}: {what}.",
+                "Write NAME=VALUE, several with commas between: --assume activation=relu,gates=iofg.",
+            )
+        found[name] = value
+    return found
 
 
 def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
@@ -76,8 +104,8 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     from rnncli.cli.flags import given
 
     others = {"layer": layer, "run": run, "input": input}
-    allowed = {"return_sequences", "return_state", "engine", "model", "input", "input_format", "calls"}
-    allowed |= {"delimiter", "decimal", "batch_column", "pad", "pad_value"}
+    allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
+    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value"}
     named = [name for flags in others.values() for name in given(flags) if name not in allowed]
     if run.calls > 1:
         named.append("calls")
@@ -137,7 +165,7 @@ def computing(engine: str) -> Callable[[Case], Result]:
 def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
     """The Case of the one layer that --model chooses, for the commands that look into one layer."""
     demand_alone(input, layer, run)
-    model = open_model(run.model or "")
+    model = open_model(run.model or "", run.assume)
     inputs, remarks = read_inputs(model, input)
     part, notes = single_part(model, inputs, Returns(layer.return_sequences, layer.return_state))
     return part.case, (*remarks, *notes)
@@ -164,7 +192,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
 def split_address(run: RunFlags, text: str) -> tuple[RunFlags, str]:
     """`gru/last_hidden_state[0,3]`: --model with that layer, and `last_hidden_state[0,3]` of it."""
     source, _ = _split_names(run.model or "")
-    model = open_model(str(run.model))
+    model = open_model(run.model or "", run.assume)
     for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
         if text.strip().startswith(f"{name}/"):
             rest = text.strip().removeprefix(f"{name}/")

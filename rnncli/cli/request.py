@@ -36,6 +36,7 @@ def case(
     from rnncli.readers import build
 
     sources.demand_one_reader(input, layer, run)
+    demand_model(run)
     if run.model is not None:
         return _in_model(input, layer, run)
     seed = build.draw_seed() if run.seed is None else run.seed
@@ -58,6 +59,12 @@ def case(
         *unanswered,
         *missing(stack, run, asked),
     )
+
+
+def demand_model(run: RunFlags) -> None:
+    """Raise UsageError if a flag is given that says something of a model, and no model is."""
+    if run.assume is not None and run.model is None:
+        raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
 
 
 def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:
@@ -212,13 +219,13 @@ def selected(result: Result, names: Sequence[str] | None) -> Result:
 
 def unseen(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
     """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
-    if result.differences and result.engine == "tensorflow":
+    if result.differences and (result.engine, result.reference) == ("tensorflow", "TensorFlow"):
         return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
     if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
         return ()
     shown = {tensor.name for tensor in result.outputs}
     return tuple(
-        f"{name}: largest difference from TensorFlow {difference:.1e}"
+        f"{name}: largest difference from {result.reference} {difference:.1e}"
         for name, difference in result.differences.items()
         if name in shown
     )
@@ -230,7 +237,7 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     if shown:
         atol, rtol = check.tolerances
         raise DisagreementError(
-            f"{', '.join(shown)}differs from TensorFlow.",
+            f"{', '.join(shown)} differs from {result.reference}.",
             f"They differ by more than --atol {atol:g} and --rtol {rtol:g} allow.",
         )
 

@@ -176,7 +176,7 @@ def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dic
     With tensorflow, weights that Keras can draw itself are left to Keras and not returned.
     """
     stack = case.stack
-    seeds = stack.take_seeds(SeedStream(case.seed).draw)
+    seeds = stack.take_seeds(SeedStream(case.seed or 0).draw)
     if case.weights is not None:
         return _weights(case), seeds
     drawn = {} if engine == "tensorflow" else stack.draw_weights(case.inputs.shape, seeds)

@@ -46,7 +46,7 @@ WORDS: dict[str, dict[str, str]] = {
         "with initial_state": "initial state supplied",
         "with weights": "weights supplied",
         # sentences
-        "difference": "largest difference from TensorFlow",
+        "difference": "largest difference from {}",
         "same": "identical in every combination that returns it:",
         "different": "different between combinations that return it:",
         # of a large tensor
@@ -177,7 +177,7 @@ WORDS: dict[str, dict[str, str]] = {
         "with mask": "마스크 적용",
         "with initial_state": "초기 상태 지정",
         "with weights": "가중치 지정",
-        "difference": "tensorflow와의 최대 차이",
+        "difference": "최대 차이 (기준: {})",
         "same": "어디서 반환되든 같은 값:",
         "different": "반환될 때마다 다른 값:",
         "min": "최소",

@@ -155,11 +155,11 @@ def test_other_activations_can_be_assumed(both: bool, tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
     with torch.no_grad():
         wanted = module(torch.from_numpy(inputs))[0].numpy()
-    relu = runner.assumed(found, {"activation": "relu"})
+    relu = runner.assume(found, {"activation": "relu"})
     np.testing.assert_allclose(outputs(relu, inputs)["rnn_l1"], wanted, rtol=0, atol=1e-5)
-    assert "activation=relu" in relu.notes[-1]
-    with pytest.raises(UsageError, match="no layer in it has a recurrent_activation"):
-        runner.assumed(found, {"recurrent_activation": "relu"})
+    assert "activation=relu" in runner.assumptions(relu)
+    with pytest.raises(UsageError, match="no layer in it takes recurrent_activation"):
+        runner.assume(found, {"recurrent_activation": "relu"})
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:

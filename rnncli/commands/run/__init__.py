@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnncli.cli import request
 from rnncli.cli.flags import (
     CheckFlags,
     FailOnNan,
@@ -47,6 +48,7 @@ def run(
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     shown.demand_calls(run)
+    request.demand_model(run)
     if run.model is not None:
         from rnncli.commands.run import model
         from rnncli.commands.run.model import Wanted as WantedModel

@@ -159,15 +159,19 @@ def first_nan(result: Result) -> str | None:
 def table_of(result: Result, view: View) -> Table:
     """Return a table of tensors, shapes and numbers."""
     headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
-    rows = tuple(row_of(tensor, result.differences.get(tensor.name), view) for tensor in result.outputs)
+    differences = {
+        name: f"{say('difference', view.lang).format(result.reference)} {small(difference)}"
+        for name, difference in result.differences.items()
+    }
+    rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)
     return Table(headings, rows)
 
 
-def row_of(tensor: NamedTensor, difference: float | None, view: View) -> tuple[Cell, ...]:
+def row_of(tensor: NamedTensor, difference: str | None, view: View) -> tuple[Cell, ...]:
     """Return the row of a tensor: name, shape, numbers and remarks."""
     known: tuple[Line, ...] = claim_lines(tensor.equals)
     if difference is not None:
-        known += (line(f"{say('difference', view.lang)} {small(difference)}", "dim"),)
+        known += (line(difference, "dim"),)
     under = brief(tensor.label, view.lang)
     return (
         (*name_cell(tensor.label), *((line(under, "dim"),) if under else ())),

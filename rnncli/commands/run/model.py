@@ -87,9 +87,9 @@ class ModelAnswer(RunAnswer):
 
     def page(self, view: View) -> Page:
         """One table, a row a tensor."""
-        dot = marks(view).dot
+        dot, word = marks(view).dot, say("input", view.lang)
         pieces = [
-            f"{say('input', view.lang)} {name} {format_shape(array.shape)} {array.dtype}"
+            " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
             for name, array in self.inputs.items()
         ]
         pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
@@ -113,7 +113,7 @@ def answer(wanted: Wanted) -> None:
     """Compute and show what is wanted."""
     models.demand_alone(wanted.input, wanted.layer, wanted.run)
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
-    model = models.open_model(wanted.run.model or "")
+    model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
     everything, check = wanted.shown.all_layers, wanted.check
@@ -126,7 +126,7 @@ def answer(wanted: Wanted) -> None:
         from rnncli.commands.run import model_check
 
         differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
-        result = replace(result, differences=differences)
+        result = replace(result, differences=differences, reference=model.kind.framework(model.saved))
     result = request.selected(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}

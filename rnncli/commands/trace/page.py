@@ -55,7 +55,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
-        parts += [(), line(f"{say('difference', view.lang)}: {said}", "dim")]
+        parts += [(), line(f"{say('difference', view.lang).format(answer.result.reference)}: {said}", "dim")]
     return Page(title(answer.result.stack, view), (note_of(answer.result, view),), tuple(parts))
 
 

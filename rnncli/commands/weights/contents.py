@@ -10,6 +10,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.compute.models.keras import recurrent_nodes
+from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.model import Graph, Modules, Node
 from rnncli.renderers import statistics
@@ -104,7 +105,8 @@ def contents(found: Graph | Modules) -> Contents:
             for module in found.modules
             for node in module.nodes
         )
-        return Contents(found.file, found.origin, None, len(layers), layers, found.others, found.notes)
+        notes = (*found.notes, *filter(None, [assumptions(found)]))
+        return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes)
     recurrent = tuple(_layer(node, graph=True) for node in _once(recurrent_nodes(found)))
     known = {layer.name for layer in recurrent}
     plain = [node for node in _once(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)]

@@ -62,7 +62,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
     """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
     with _guarded():
         keras = _keras()
-        keras.utils.set_random_seed(case.seed)
+        keras.utils.set_random_seed(case.seed or 0)
         layers = _built(keras, case)
         variables = _variables(case, layers)
         for path, values in weights.items():

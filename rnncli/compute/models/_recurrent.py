@@ -35,6 +35,7 @@ def case_of(node: Node, call: Call) -> Case:
         mask=None if mask is None else np.asarray(mask, bool),
         initial_state=tuple(np.asarray(state, dtype) for state in states) or None,
         weights={name.removeprefix("layer/"): array for name, array in node.weights.items()},
+        seed=None,
     )
 
 

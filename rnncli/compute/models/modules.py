@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
 from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models._assumptions import assume, assumptions, cell_of
 from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, listed
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute
 
-ASSUMABLE = ("activation", "recurrent_activation")
-GATED = ("GRU", "LSTM")
+__all__ = [
+    "assume",
+    "assumptions",
+    "choose",
+    "describe_inputs",
+    "fit_inputs",
+    "framework",
+    "layer_names",
+    "outputs",
+    "run",
+]
 
 
 def layer_names(model: Modules) -> tuple[str, ...]:
@@ -39,6 +48,7 @@ def describe_inputs(model: Modules) -> str:
     ports = dict.fromkeys(
         f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
         for module in model.modules
+        if module.nodes
     )
     return f"input: {' or '.join(ports)}"
 
@@ -52,7 +62,9 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
         what = f"{model.file}: it has no graph and takes one input, but {len(given)} came"
         raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    return {name: _batched(model, numbers_of(name, describe_inputs(model), array))}
+    array = _batched(model, numbers_of(name, describe_inputs(model), array))
+    dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
+    return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
 
 def run(
@@ -77,8 +89,10 @@ def run(
     for module, wanted in _chosen(model, layers):
         _demand(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
-    notes = ("the file does not say what its other tensors are for.",) if everything and model.others else ()
-    return ModelRun(tuple(parts), notes=notes, order=layer_names(model))
+    notes = [assumptions(model)]
+    if everything and model.others:
+        notes.append("--all-layers shows no more, as the file does not say what its other tensors are for.")
+    return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
 
 def framework(model: Modules) -> str:
@@ -95,51 +109,15 @@ def outputs(
     """
     from rnncli import compute
 
+    if framework(model) == "PyTorch":
+        from rnncli.compute.models import _torch_layers
+
+        return _torch_layers.outputs(model, inputs, cases)
     return {
         f"{layer}/{tensor.name}": tensor.values
         for layer, (_, shown) in cases.items()
         for tensor in compute.run(shown, "tensorflow").outputs
     }
-
-
-def assumed(modules: Modules, options: Mapping[str, str]) -> Modules:
-    """The same with other activations than their framework's defaults.
-
-    options: `activation` and `recurrent_activation`, each of every layer that has it.
-    Raises UsageError for another option, or one that no layer has.
-    """
-    for name in options:
-        if name not in ASSUMABLE:
-            raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, ASSUMABLE))
-    if "recurrent_activation" in options and not any(
-        _cell(node)["class_name"] in GATED for module in modules.modules for node in module.nodes
-    ):
-        what = f"{modules.file}: no layer in it has a recurrent_activation"
-        raise UsageError(f"{what}.", f"These have one: {listed(GATED)}.")
-    changed = tuple(
-        replace(module, nodes=tuple(_with(node, options) for node in module.nodes))
-        for module in modules.modules
-    )
-    said = listed([f"{name}={value}" for name, value in options.items()])
-    return replace(modules, modules=changed, notes=(*modules.notes, f"assumed instead: {said}."))
-
-
-def _cell(node: Node) -> Mapping[str, Any]:
-    """The class and config of a layer, inside Bidirectional or not."""
-    inner: Mapping[str, Any] = node.config.get("layer") or {
-        "class_name": node.class_name,
-        "config": node.config,
-    }
-    return inner
-
-
-def _with(node: Node, options: Mapping[str, str]) -> Node:
-    cell = _cell(node)
-    own = {key: value for key, value in options.items() if key == "activation" or cell["class_name"] in GATED}
-    config = {**cell["config"], **own}
-    if node.class_name != "Bidirectional":
-        return replace(node, config=config)
-    return replace(node, config={**node.config, "layer": {**cell, "config": config}})
 
 
 def _batched(modules: Modules, array: Array) -> Array:
@@ -149,7 +127,7 @@ def _batched(modules: Modules, array: Array) -> Array:
         raise InputError(
             f"{modules.file}: its layers take (batch, timesteps, features), but the input is "
             f"{format_shape(array.shape)}.",
-            "Give it three axes.",
+            "Give three axes; the batch axis alone may be left out.",
         )
     return array
 
@@ -165,8 +143,9 @@ def _chosen(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, se
             raise UsageError(f"{modules.file}: there is no layer {name!r} in it.", did_you_mean(name, known))
     for module in modules.modules:
         own = set(_names(module))
-        wanted = own if not names or module.name in names else own.intersection(names)
-        if wanted:
+        whole = not names or module.name in names
+        wanted = own if whole else own.intersection(names)
+        if wanted or whole:
             yield module, wanted
 
 
@@ -182,7 +161,9 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
         raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
     width = _features(module.nodes[0])
     if array.shape[2] != width:
-        known = listed([f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules])
+        known = listed(
+            [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
+        )
         raise InputError(
             f"{modules.file}: {module.name} takes {width} features, but the input "
             f"{format_shape(array.shape)} has {array.shape[2]}.",
@@ -195,7 +176,7 @@ def _features(node: Node) -> int:
 
 
 def _dtype(node: Node) -> str:
-    return str(_cell(node)["config"]["dtype"])
+    return str(cell_of(node)["config"]["dtype"])
 
 
 def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
@@ -204,7 +185,10 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
         case = Case(
-            Stack((spec,)), np.ascontiguousarray(array, spec.config["dtype"]), weights=dict(node.weights)
+            Stack((spec,)),
+            np.ascontiguousarray(array, spec.config["dtype"]),
+            weights=dict(node.weights),
+            seed=None,
         )
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield Part(node.name, case, result)

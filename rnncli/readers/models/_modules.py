@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     listed = tuple(module for _, module in found)
     by_torch = [module for module in listed if any(node.module == "torch.nn" for node in module.nodes)]
     origin = "PyTorch" if by_torch or not found else "Keras"
-    return Modules(file, origin, listed, others, tuple(_notes(by_torch)))
+    return Modules(file, origin, listed, others)
 
 
 def _numbers(value: Any) -> Array | None:
@@ -56,33 +57,18 @@ def _numbers(value: Any) -> Array | None:
     return value if value.dtype in (np.float32, np.float64) else None
 
 
-def _notes(found: Sequence[Module]) -> Iterator[str]:
-    if found:
-        gated = [
-            node for module in found for node in module.nodes if _inner(node)["class_name"] != "SimpleRNN"
-        ]
-        both = any(node.class_name == "Bidirectional" for module in found for node in module.nodes)
-        yield (
-            "the file has no graph; assumed are PyTorch's defaults: batch first, activation tanh"
-            f"{', gates sigmoid, in the order of PyTorch' if gated else ''}"
-            f"{', directions concatenated' if both else ''}."
-        )
-
-
-def _inner(node: Node) -> Mapping[str, Any]:
-    wrapped: Mapping[str, Any] = node.config["layer"] if node.class_name == "Bidirectional" else {}
-    return wrapped or {"class_name": node.class_name, "config": node.config}
-
-
 def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
     """Each module with the names of its tensors."""
     paths: dict[str, dict[int | None, dict[bool, dict[str, str]]]] = {}
+    loose: set[str] = set()
     for name in tensors:
         if match := _TORCH.fullmatch(name):
             layer = None if match["layer"] is None else int(match["layer"])
             role = (
                 f"{'weight' if match['role'].lower() in ('weight', 'w') else 'bias'}_{match['which'].lower()}"
             )
+            if match["role"].lower() == "w":
+                loose.add(match["path"] or "")
             cells = paths.setdefault(match["path"] or "", {}).setdefault(layer, {})
             cells.setdefault(bool(match["back"]), {})[role] = name
     for path, layers in paths.items():
@@ -93,6 +79,8 @@ def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
             for own in map(layers.__getitem__, numbers)
         ]
         module = _torch_module(path, numbers, held)
+        if module is not None and path in loose and not module.refused:
+            module = replace(module, refused=_undirected(module))
         if module is not None:
             yield names, module
 
@@ -107,12 +95,36 @@ def _torch_module(
         return None
     name = path or BARE[known[0][0]]
     refused = _refusal(numbers, layers, converted)
-    nodes = tuple(
-        _node(name if len(numbers) == 1 else f"{name}_l{number}", cells, "torch.nn")
-        for number, cells in zip(numbers, converted, strict=True)
+    whole = [
+        (name if len(numbers) == 1 else f"{name}_l{number}", cells, own)
+        for number, cells, own in zip(numbers, converted, layers, strict=True)
         if all(cell is not None for cell in cells.values()) and False in cells
-    )
-    return Module(name, nodes, refused) if nodes else None
+    ]
+    nodes = tuple(_node(one, cells, "torch.nn") for one, cells, _ in whole)
+    return Module(name, nodes, refused, tuple(map(_stored, (own for *_, own in whole)))) if nodes else None
+
+
+def _stored(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
+    """The tensors of both directions as PyTorch has them."""
+    found: dict[str, Array] = {}
+    for back, roles in cells.items():
+        upright = dict(roles)
+        kernels = _upright(roles["weight_ih"], roles["weight_hh"], roles.get("weight_hr"))
+        upright["weight_ih"], upright["weight_hh"] = kernels
+        found |= {f"{role}{'_reverse' if back else ''}": array for role, array in upright.items()}
+    return found
+
+
+def _undirected(module: Module) -> str:
+    """Why weights called `w_ih` do not say which axis is which; "" where their shapes do."""
+    for stored in module.stored:
+        shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
+        if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
+            return (
+                "its square w_ih and w_hh may be transposed; call them weight_ih and weight_hh if they are "
+                "(units, features) as in PyTorch, kernel and recurrent_kernel if they are as in Keras"
+            )
+    return ""
 
 
 def _refusal(
@@ -233,7 +245,7 @@ def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
     for layer, both in layers.items():
         if False in both:
             name = layer or BARE[both[False][0]]
-            yield names[layer], Module(name, (_node(name, both, "keras.layers"),))
+            yield names[layer], layer_of_cells(name, *(both[back] for back in sorted(both)))
 
 
 def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:
@@ -252,18 +264,8 @@ def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | Non
     return (class_name, own) if fits else None
 
 
-def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
-    """A layer of Keras from its weights in their order; None where it is not a plain recurrent one.
-
-    Three, or two without bias; twice as many inside Bidirectional.
-    """
-    keys = ("kernel", "recurrent_kernel", "bias")
-    for size in (3, 2):
-        if len(weights) in (size, 2 * size):
-            parts = [weights[start : start + size] for start in range(0, len(weights), size)]
-            made = [keras_cell(dict(zip(keys, part, strict=False))) for part in parts]
-            if all(cell is not None for cell in made):
-                return Module(
-                    name, (_node(name, dict(zip((False, True), made, strict=False)), "keras.layers"),)
-                )
-    return None
+def layer_of_cells(name: str, *cells: tuple[str, dict[str, Array]]) -> Module:
+    """A layer of Keras of one direction, or of two, the forward one first."""
+    if len({(class_name, len(weights["kernel"])) for class_name, weights in cells}) > 1:
+        return Module(name, (), "its two directions are of different classes, or take different inputs")
+    return Module(name, (_node(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))

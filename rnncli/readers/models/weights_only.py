@@ -2,51 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.errors import listed
 from rnncli.model import Module, Modules, Node
-from rnncli.readers.formats import keras_model
+from rnncli.readers.hdf5 import PARTS, SEEDS
 from rnncli.readers.models import _keras_file, _modules
 from rnncli.readers.models._keras_config import Origin, origin_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.readers.formats import Source
+    from rnncli.readers.models._keras_file import Group, Stored
+
+    Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
 SUFFIXES = (".weights.h5",)
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
 """The same of the one in TensorFlow."""
+ROLES = ("kernel", "recurrent_kernel", "bias")
+FORWARD, BACKWARD = "forward", "backward"
+
+
+class Saved(NamedTuple):
+    """What a file holds of one layer.  cells: arrays with their own names, by the path of what has them."""
+
+    name: str
+    cells: Cells
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """All of them, in order."""
+        return tuple(array for own in self.cells.values() for _, array in own)
 
 
 def read(source: Source) -> Modules:
     """The recurrent layers in the file, and the shapes of its other weights.  Errors: InputError."""
+    stored = _keras_file.stored(source)
+    origin = origin_of(stored.version)
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
-    origin, hard = origin_of(_keras_file.stored(source).version), []
-    for number, layer in enumerate(keras_model.load(source)):
-        module = _modules.layer_of(layer.name, layer.weights)
-        if module is None:
-            known = layer.name or str(number)
-            others.update({f"{known}/{place}": array.shape for place, array in enumerate(layer.weights)})
-            continue
-        if _is_hard(origin, layer.weights, module.nodes[0]):
+    for saved in _layers(stored):
+        module = _module(saved)
+        if module is None or module.refused:
+            shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
+            others |= shapes
+        elif _is_hard(origin, saved.arrays, module.nodes[0]):
             module = replace(module, nodes=tuple(map(_hard, module.nodes)))
-            hard.append(module.name)
-        found.append(module)
-    text = origin.text if origin.version else "Keras"
-    return Modules(source.name, text, tuple(found), others, tuple(_notes(found, hard, text)))
+        if module is not None:
+            found.append(module)
+    return Modules(source.name, origin.text if origin.version else "Keras", tuple(found), others)
 
 
-def _notes(found: Sequence[Module], hard: Sequence[str], text: str) -> Iterator[str]:
-    """What the file does not say."""
-    if found:
-        gates = f", of {listed(hard)} clip(0.2 x + 0.5, 0, 1) as in {text}" if hard else ""
-        yield f"assumed are Keras's defaults: activation tanh, gates sigmoid{gates}, directions concatenated."
+def _layers(stored: Stored) -> Iterator[Saved]:
+    """Every layer that has weights, in the order of the file."""
+    if stored.layers is None:
+        yield from _groups(stored.root, "")
+        return
+    for name, arrays in stored.layers.items():
+        cells: dict[str, list[tuple[str, Array]]] = {}
+        for path, array in arrays:
+            owner, _, role = path.rpartition("/")
+            cells.setdefault(owner, []).append((role.partition(":")[0], array))
+        yield Saved(name, cells)
+
+
+def _groups(group: Group, name: str) -> Iterator[Saved]:
+    """The layers in the groups of Keras 3: a group that has more than parts of one layer is a model."""
+    inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
+    if not inside and name:
+        cells = dict(_cells(group, ""))
+        if cells:
+            yield Saved(group.name or name, cells)
+    for key, child in inside.items():
+        yield from _groups(child, key)
+
+
+def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array]]]]:
+    if group.arrays:
+        yield path, [("", array) for _, array in group.arrays]
+    for name in sorted(group.groups, key="backward_layer".__eq__):
+        if name not in SEEDS:
+            yield from _cells(group.groups[name], f"{path}/{name}".lstrip("/"))
+
+
+def _module(saved: Saved) -> Module | None:
+    """The layer; None where its weights are those of no recurrent one."""
+    made = {path: _cell(own) for path, own in saved.cells.items()}
+    known = {path: cell for path, cell in made.items() if cell is not None}
+    if not known:
+        return None
+    paths = list(known)
+    if len(known) == len(made) == 1 and not _is_distributed(paths[0]):
+        return _modules.layer_of_cells(saved.name, known[paths[0]])
+    if len(known) == len(made) == 2 and _is_pair(paths):
+        return _modules.layer_of_cells(saved.name, *known.values())
+    return Module(saved.name, (), _unclear(paths))
+
+
+def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
+    """The class and weights of one cell.  Those of Keras 3 have numbers for names, in the order of ROLES."""
+    if len(own) not in (2, 3):
+        return None
+    names = [name for name, _ in own]
+    roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
+    return _modules.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+
+
+def _is_pair(paths: Sequence[str]) -> bool:
+    """Whether these are the two directions of a Bidirectional, in order."""
+    return all(
+        any(part.startswith(word) for part in path.split("/"))
+        for path, word in zip(paths, (FORWARD, BACKWARD), strict=True)
+    )
+
+
+def _is_distributed(path: str) -> bool:
+    return path.split("/")[0] == "layer" or path.startswith("time_distributed")
+
+
+def _unclear(paths: Sequence[str]) -> str:
+    """Why its weights do not say what it computes."""
+    if any(map(_is_distributed, paths)):
+        return "it is in a TimeDistributed, whose inputs have one more axis"
+    return (
+        f"it has {len(paths)} sets of recurrent weights, and the file does not say how they are connected; "
+        "describe it, as in -l 'RNN([LSTMCell(3), LSTMCell(3)])', and give this file to --weights"
+    )
 
 
 def _is_hard(origin: Origin, weights: Sequence[Array], node: Node) -> bool:

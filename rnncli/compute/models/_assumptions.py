@@ -1,0 +1,197 @@
+"""What a file without a graph does not say: the defaults of its framework, or what the user says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.compute.models._recurrent import spec_of
+from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import UsageError, did_you_mean, listed
+from rnncli.model import Modules, Node
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+ORDERS = {
+    "torch.nn": {"LSTM": "ifgo", "GRU": "rzn"},
+    "keras.layers": {"LSTM": "ifgo", "GRU": "zrn"},
+}
+"""The order of the gates that the reader took for granted."""
+OWN = {"LSTM": "ifgo", "GRU": "zrn"}
+"""The order in a Node, which is Keras's: g and n are the candidates, which Keras calls c and h."""
+OTHER_LETTERS = str.maketrans("cuh", "gzn")
+MERGES = ("concat", "sum", "ave", "mul")
+SWITCHES = {"true": True, "false": False}
+
+
+def class_of(node: Node) -> str:
+    """`LSTM`, also of a Bidirectional."""
+    return str(cell_of(node)["class_name"])
+
+
+def cell_of(node: Node) -> Mapping[str, Any]:
+    """The class and config of a layer, inside Bidirectional or not."""
+    inner: Mapping[str, Any] = node.config.get("layer") or {
+        "class_name": node.class_name,
+        "config": node.config,
+    }
+    return inner
+
+
+def assume(model: Modules, options: Mapping[str, str]) -> Modules:
+    """The same with other assumptions than the defaults of its framework.
+
+    options: `activation` and `recurrent_activation`, by Keras's names; `gates`, their order in the file,
+        such as `iofg` for LSTM or `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions;
+        `reset_after`, true or false, of a GRU without bias.
+    Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
+    option that no layer has.
+    """
+    changes = {
+        "activation": _with_activation,
+        "recurrent_activation": _with_recurrent_activation,
+        "gates": _with_gates,
+        "merge_mode": _with_merge_mode,
+        "reset_after": _with_reset_after,
+    }
+    nodes = {node.name: node for node in _nodes(model)}
+    for name, value in options.items():
+        if name not in changes:
+            raise UsageError(f"{name} cannot be assumed.", did_you_mean(name, changes))
+        changed = {key: changes[name](node, value) for key, node in nodes.items()}
+        if all(node is None for node in changed.values()):
+            raise UsageError(
+                f"{model.file}: no layer in it takes {name}={value}.", _ADVICE.get(name, "Leave it out.")
+            )
+        nodes |= {key: node for key, node in changed.items() if node is not None}
+    for node in nodes.values():
+        _demand_known(model, node, options)
+    modules = tuple(
+        replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
+    )
+    return replace(model, modules=modules, assumed={**model.assumed, **options})
+
+
+_ADVICE = {
+    "recurrent_activation": "LSTM and GRU have one.",
+    "gates": "Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU.",
+    "merge_mode": f"Layers of two directions saved by Keras have one: {', '.join(MERGES)}.",
+    "reset_after": "A GRU without bias has it, true or false; others say it by the shape of their bias.",
+}
+
+
+def _nodes(model: Modules) -> Iterator[Node]:
+    return (node for module in model.modules for node in module.nodes)
+
+
+def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
+    """UsageError for an activation that does not exist."""
+    try:
+        spec_of(node)
+    except UnknownLayerError as error:
+        text = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise UsageError(f"{model.file}: cannot assume {text}: {error.what}", error.advice) from None
+
+
+def _with(node: Node, **options: Any) -> Node:
+    """The same with these options of its cell."""
+    cell = cell_of(node)
+    config = {**cell["config"], **options}
+    if node.class_name != "Bidirectional":
+        return replace(node, config=config)
+    return replace(node, config={**node.config, "layer": {**cell, "config": config}})
+
+
+def _with_activation(node: Node, value: str) -> Node:
+    return _with(node, activation=value)
+
+
+def _with_recurrent_activation(node: Node, value: str) -> Node | None:
+    return _with(node, recurrent_activation=value) if class_of(node) in OWN else None
+
+
+def _with_merge_mode(node: Node, value: str) -> Node | None:
+    if node.class_name != "Bidirectional" or node.module == "torch.nn" or value not in MERGES:
+        return None
+    return replace(node, config={**node.config, "merge_mode": value})
+
+
+def _with_reset_after(node: Node, value: str) -> Node | None:
+    biased = any(name.rpartition("/")[2] == "bias" for name in node.weights)
+    if class_of(node) != "GRU" or biased or value.lower() not in SWITCHES:
+        return None
+    return _with(node, reset_after=SWITCHES[value.lower()])
+
+
+def _with_gates(node: Node, value: str) -> Node | None:
+    """Its weights in Keras's order, where the file has the gates in the order that `value` says."""
+    own = OWN.get(class_of(node), "")
+    if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
+        raise UsageError(f"gates={value} is not an order of gates.", _ADVICE["gates"])
+    order = next((one for one in gate_orders(value) if sorted(one) == sorted(own)), None)
+    if order is None:
+        return None
+    before = ORDERS[node.module][class_of(node)]
+    places = [own.index(before[order.index(gate)]) for gate in own]
+    weights = {name: _reordered(array, places) for name, array in node.weights.items()}
+    return replace(node, weights=weights)
+
+
+def gate_orders(value: str) -> list[str]:
+    """`ifco/zrh` -> `ifgo` and `zrn`."""
+    return [one.strip().lower().translate(OTHER_LETTERS) for one in value.split("/")]
+
+
+def _reordered(array: Array, places: Iterable[int]) -> Array:
+    """Its gates, along the last axis, in another order."""
+    import numpy as np
+
+    order = list(places)
+    parts = np.split(array, len(order), axis=-1)
+    return np.ascontiguousarray(np.concatenate([parts[place] for place in order], axis=-1))
+
+
+def assumptions(model: Modules) -> str:
+    """One sentence with everything that the file does not say; "" where it has no layers."""
+    nodes = list(_nodes(model))
+    gated = [node for node in nodes if class_of(node) in OWN]
+    both = [node for node in nodes if node.class_name == "Bidirectional"]
+    unbiased = [node for node in gated if class_of(node) == "GRU" and not cell_of(node)["config"]["use_bias"]]
+    words = [
+        *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
+        *_by_layer(
+            "recurrent_activation",
+            {node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated},
+        ),
+        *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
+        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in both}),
+        *_by_layer(
+            "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
+        ),
+        "inputs are batch first",
+    ]
+    if len(model.modules) > 1:
+        words.append(f"each of {listed([module.name for module in model.modules])} takes the input")
+    return f"it has no graph; assumed (--assume says otherwise): {', '.join(words)}." if nodes else ""
+
+
+def _option(node: Node, name: str, default: str) -> str:
+    return str(cell_of(node)["config"].get(name, default))
+
+
+def order_of_gates(model: Modules, node: Node) -> str:
+    """The order of the gates in the file, `ifgo`; "" for a layer without gates."""
+    own = OWN.get(class_of(node), "")
+    if not own:
+        return ""
+    chosen = gate_orders(model.assumed.get("gates", ""))
+    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][class_of(node)])
+
+
+def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:
+    """`activation=tanh`, or `activation=tanh (a, b), activation=relu (c)`."""
+    for value in dict.fromkeys(values.values()):
+        layers = [layer for layer, one in values.items() if one == value]
+        yield f"{name}={value}" + (f" ({listed(layers)})" if len(layers) < len(values) else "")

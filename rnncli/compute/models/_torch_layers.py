@@ -1,0 +1,119 @@
+"""PyTorch's own layers with the tensors of a file: the reference for what is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli.compute.models._assumptions import ORDERS, OWN, cell_of, class_of, order_of_gates
+from rnncli.errors import EngineError, UsageError
+from rnncli.model import Modules, Node
+from rnncli.result import Label
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.compute.models import Cases
+
+CLASSES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+
+
+def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cases]) -> dict[str, Array]:
+    """What torch.nn returns for these layers, by `lstm_l0/hidden_states`.
+
+    Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
+    """
+    torch = _torch()
+    array = next(iter(inputs.values()))
+    found: dict[str, Array] = {}
+    for module in model.modules:
+        if not any(node.name in cases for node in module.nodes):
+            continue
+        given = array
+        for node, stored in zip(module.nodes, module.stored, strict=True):
+            sequence, states = _called(torch, model, node, stored, given)
+            if node.name in cases:
+                found |= _named(node, cases[node.name], sequence, states)
+            given = sequence
+    return found
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise EngineError(
+            "--check: PyTorch is not installed; it is needed to run the layers of this file.",
+            "pip install 'rnncli[torch]'",
+        ) from None
+    return torch
+
+
+def _called(
+    torch: Any, model: Modules, node: Node, stored: Mapping[str, Array], given: Array
+) -> tuple[Array, Sequence[Array]]:
+    """The sequence, and the states in PyTorch's order: hidden, cell, each (directions, batch, units)."""
+    layer = _layer(torch, node, stored)
+    tensors = _parameters(model, node, stored)
+    layer.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
+    with torch.no_grad():
+        sequence, states = layer(torch.tensor(given.astype(stored["weight_ih"].dtype)))
+    states = states if isinstance(states, tuple) else (states,)
+    return sequence.numpy(), [state.numpy() for state in states]
+
+
+def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
+    """One layer of torch.nn, without its numbers."""
+    config, class_name = cell_of(node)["config"], class_of(node)
+    activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
+    plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
+    if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
+        raise UsageError(
+            f"--check: torch.nn.{CLASSES[class_name]} does not have what is assumed of {node.name}.",
+            "Leave --check out.",
+        )
+    wide, features = stored["weight_ih"].shape
+    options = {"nonlinearity": activation} if plain else {}
+    return getattr(torch.nn, CLASSES[class_name])(
+        features,
+        wide // max(1, len(OWN.get(class_name, ""))),
+        bias=any(name.startswith("bias_") for name in stored),
+        batch_first=True,
+        bidirectional=node.class_name == "Bidirectional",
+        dtype=torch.tensor(stored["weight_ih"]).dtype,
+        **options,
+    )
+
+
+def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict[str, Array]:
+    """The tensors under the names of torch.nn, in its order of gates; a bias that is missing is zero."""
+    import numpy as np
+
+    order = order_of_gates(model, node)
+    own = ORDERS["torch.nn"].get(class_of(node), "")
+    found: dict[str, Array] = {}
+    for name, array in stored.items():
+        parts = np.split(array, len(own) or 1)
+        moved = np.concatenate([parts[order.index(gate)] for gate in own]) if own else array
+        role, back, _ = name.partition("_reverse")
+        found[f"{role}_l0{back}"] = moved
+    biases = [name for name in found if name.startswith("bias_")]
+    for name in biases:
+        for other in ("ih", "hh"):
+            found.setdefault(f"bias_{other}{name.removeprefix('bias_')[2:]}", np.zeros_like(found[name]))
+    return found
+
+
+def _named(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
+    """Every shown tensor of one layer."""
+    import numpy as np
+
+    def array_of(label: Label) -> Any:
+        backward = int(label.direction == "backward")
+        if label.part == "cell":
+            return states[1][backward]
+        if label.last:
+            return states[0][backward]
+        return sequence if label.sequence else np.concatenate(states[0], axis=-1)
+
+    infos = cases.shown.stack.outputs(cases.shown.inputs.shape)
+    return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}
