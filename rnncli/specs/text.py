@@ -18,7 +18,8 @@ def describe(spec: Spec) -> str:
     parts = [_shown(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
-        if not options[name].required and not _is_default(options[name], value):
+        own = name in options and not options[name].required and not _is_default(options[name], value)
+        if own or (name in layers.BEYOND_KERAS and value):
             parts.append(f"{name}={_shown(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 

@@ -87,7 +87,8 @@ def run(
         parts.append(Part(name, case, result))
     others = prepared.others() if everything else {}
     order = tuple(node.name for node in model.nodes)
-    return ModelRun(tuple(parts), others, prepared.notes, order=order)
+    masks = tuple(dict.fromkeys(inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None))
+    return ModelRun(tuple(parts), others, prepared.notes, masks, order)
 
 
 def framework(model: Program) -> str:
