@@ -48,7 +48,9 @@ def model(nodes: Any, feeds: Arrays, constants: Arrays, outputs: Any, *, opset: 
         "graph",
         [
             helper.make_tensor_value_info(
-                name, kinds.get(array.dtype, TensorProto.FLOAT), [f"{name}{axis}" for axis in range(array.ndim)]
+                name,
+                kinds.get(array.dtype, TensorProto.FLOAT),
+                [f"{name}{axis}" for axis in range(array.ndim)],
             )
             for name, array in feeds.items()
         ],

@@ -31,19 +31,22 @@ def nodes_in(graph: Any) -> Iterator[Any]:
 
 
 def recurrence_of(node: Any, units: int) -> Recurrence:
-    """What a recurrent node says."""
+    """What a recurrent node says.
+
+    Y is the sequence; without it Y_h is the output, and only Y_c adds the state.
+    """
     attributes = {one.name: _value(one) for one in node.attribute}
     inputs = inputs_of(node)
     beyond = ["peepholes"] if node.op_type == "LSTM" and inputs[7] else []
     beyond += ["input_forget"] if attributes.get("input_forget") else []
-    outputs = [bool(name) for name in node.output]
+    sequence, _, *cells = [*map(bool, node.output), False, False]
     return Recurrence(
         node.op_type,
         units or int(attributes.get("hidden_size", 0)),
         attributes,
         biased=bool(inputs[3]),
-        sequences=bool(outputs) and outputs[0],
-        state=any(outputs[1:]),
+        sequences=sequence,
+        state=any(node.output[1:] if sequence else cells),
         beyond=tuple(beyond),
     )
 

@@ -31,7 +31,13 @@ _OPTIONS = {
 }
 """What Keras calls each of an operator's activations, in ONNX's order."""
 
-_PLAIN = {"relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "softsign": "softsign", "softplus": "softplus"}
+_PLAIN = {
+    "relu": "relu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "softsign": "softsign",
+    "softplus": "softplus",
+}
 _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
     "affine": ("affine", (None, None)),
     "elu": ("elu", (1.0,)),
@@ -87,7 +93,9 @@ def layer_of(node: Recurrence, *, masked: bool = False, dtype: str = "float32") 
     masked: whether sequences differ in length.
     Raises LayerError, without a full stop, for what is not computed here.
     """
-    cells = [_cell(node, backwards, names, masked=masked, dtype=dtype) for backwards, names in _functions(node)]
+    cells = [
+        _cell(node, backwards, names, masked=masked, dtype=dtype) for backwards, names in _functions(node)
+    ]
     if len(cells) == 1:
         return cells[0]
     forward, backward = cells
@@ -96,9 +104,7 @@ def layer_of(node: Recurrence, *, masked: bool = False, dtype: str = "float32") 
     return build({"class_name": "Bidirectional", "config": {"layer": forward, **own, "dtype": dtype}})
 
 
-def _cell(
-    node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool, dtype: str
-) -> Spec:
+def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool, dtype: str) -> Spec:
     """One direction; where Keras has its like, as Keras has it."""
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1

@@ -45,9 +45,7 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
     return result if full.stack.specs == case.stack.specs else None
 
 
-def _near(
-    ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]
-) -> bool:
+def _near(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
     """Whether each number is as near as it should be; allowed: more for some, by tensor."""
     import numpy as np
 

@@ -33,7 +33,9 @@ def case_of(file: str, given: Given) -> Case:
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
     if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
-        raise InputError(f"{file}: {given.node.name} gets no numbers.", "Give at least one sequence of one step.")
+        raise InputError(
+            f"{file}: {given.node.name} gets no numbers.", "Give at least one sequence of one step."
+        )
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())

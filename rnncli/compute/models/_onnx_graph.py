@@ -39,7 +39,9 @@ def follow(graph: Any, node: Any, *, taken: bool) -> None:
     renamed = {one: f"{node.name}/{one}" for one in own}
     _rename(branch, renamed)
     ends = [
-        helper.make_node("Identity", [renamed.get(value.name, value.name)], [output], name=f"{node.name}/{output}")
+        helper.make_node(
+            "Identity", [renamed.get(value.name, value.name)], [output], name=f"{node.name}/{output}"
+        )
         for value, output in zip(branch.output, node.output, strict=True)
     ]
     place = next(place for place, one in enumerate(graph.node) if one.name == node.name)

@@ -59,7 +59,9 @@ def fit(file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given
     return {name: _fitted(wanted[name], array) for name, array in named.items()}
 
 
-def _named(file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given: Any) -> Mapping[str, Any]:
+def _named(
+    file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given: Any
+) -> Mapping[str, Any]:
     every = "; ".join(map(str, wanted.values()))
     must = [name for name, value in wanted.items() if value.needed and name not in states]
     if not isinstance(given, Mapping):
@@ -85,7 +87,9 @@ def _fitted(value: Value, given: Any) -> Array:
 
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)
     if not value.dtype:
-        raise InputError(f"{value.name}: the model expects values that are not numbers, which cannot be given.")
+        raise InputError(
+            f"{value.name}: the model expects values that are not numbers, which cannot be given."
+        )
     if value.shape is not None:
         if _lacks_batch(value.shape, array.shape):
             array = array[None]

@@ -39,7 +39,9 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     computed = [name for name in dict.fromkeys(names) if name in made]
     found = {name: feeds[name] for name in names if name in feeds}
     found |= {
-        name: numpy_helper.to_array(constants[name]) for name in names if name in constants and name not in feeds
+        name: numpy_helper.to_array(constants[name])
+        for name in names
+        if name in constants and name not in feeds
     }
     if computed:
         session = _session(file, _onnx_graph.with_outputs(model, computed))

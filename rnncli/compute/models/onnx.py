@@ -39,7 +39,11 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             other = next((node for node in model.nodes if node.name == name), None)
-            what = f"the node {name} ({other.class_name}) is not recurrent" if other else f"there is no node {name}"
+            what = (
+                f"the node {name} ({other.class_name}) is not recurrent"
+                if other
+                else f"there is no node {name}"
+            )
             raise UsageError(f"{model.file}: {what}.", did_you_mean(name, known))
     return tuple(name for name in known if not names or name in names)
 
@@ -87,7 +91,11 @@ def run(
         parts.append(Part(name, case, result))
     others = prepared.others() if everything else {}
     order = tuple(node.name for node in model.nodes)
-    masks = tuple(dict.fromkeys(inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None))
+    masks = tuple(
+        dict.fromkeys(
+            inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
+        )
+    )
     return ModelRun(tuple(parts), others, prepared.notes, masks, order)
 
 
@@ -115,20 +123,22 @@ def outputs(
 class Prepared(NamedTuple):
     """A model with its inputs, its Ifs followed to the nodes that are wanted.
 
-    feeds: every input.  nodes: the recurrent ones by name.  notes: what was filled in or followed.
+    feeds: every input.  nodes: the recurrent ones by name, as in the file.  made: names of all that they can
+    put out.  names: of all nodes that are in the file.  notes: what was filled in or followed.
     """
 
     file: str
     model: Any
     feeds: Mapping[str, Array]
     nodes: Mapping[str, Any]
+    made: Mapping[str, tuple[str, ...]]
     names: frozenset[str]
     notes: tuple[str, ...]
 
     def given(self, name: str) -> Given:
         """What a recurrent node gets, and what it returns."""
-        node = self.nodes[name]
-        taken, made = [one for one in inputs_of(node) if one], _onnx_graph.name_outputs(node)
+        node, made = self.nodes[name], self.made[name]
+        taken = [one for one in inputs_of(node) if one]
         found = _onnx_runtime.values(self.file, self.model, self.feeds, [*taken, *made])
         return Given(
             node,
@@ -160,9 +170,11 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
         _onnx_graph.follow(parsed.graph, node, taken=taken)
-    nodes = {node.name: node for node in parsed.graph.node if is_recurrent(node)}
+    recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
+    nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
+    made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
-    return Prepared(model.file, parsed, feeds, nodes, names, tuple(notes))
+    return Prepared(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
 
 def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
@@ -190,10 +202,14 @@ def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
         return
     free = [name for name in layer_names(model) if name not in model.refused]
     advice = f"To run the others: --model '{model.file}#{','.join(free)}'" if free else ""
-    raise LayerError(f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice)
+    raise LayerError(
+        f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice
+    )
 
 
 def _refuse_branch(model: Program, missing: Sequence[str], shown: Sequence[str]) -> None:
     what = f"{model.file}: this input takes no branch that has {', '.join(missing)}"
-    advice = f"It takes one with {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
+    advice = (
+        f"It takes one with {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
+    )
     raise InputError(f"{what}.", advice)

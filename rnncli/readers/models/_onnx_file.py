@@ -26,7 +26,9 @@ def package() -> Any:
     try:
         import onnx
     except ImportError:
-        raise EngineError("onnx is not installed, which reads ONNX models.", "pip install 'rnncli[onnx]'") from None
+        raise EngineError(
+            "onnx is not installed, which reads ONNX models.", "pip install 'rnncli[onnx]'"
+        ) from None
     return onnx
 
 
@@ -102,9 +104,7 @@ def _with_functions(onnx: Any, model: Any, name: str) -> Any:
 
 def _include_data(onnx: Any, model: Any, source: Source) -> None:
     """Reads the tensors that are in other files; these lie in the model's own folder."""
-    external = [
-        tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
-    ]
+    external = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     total = model.ByteSize()
     for tensor in external:
         content = _external(tensor, source)
@@ -138,7 +138,9 @@ def _external(tensor: Any, source: Source) -> bytes:
     said = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
     if source.path is None:
-        raise InputError(f"{where} is in another file, and the model has no folder.", "Give the model as a file.")
+        raise InputError(
+            f"{where} is in another file, and the model has no folder.", "Give the model as a file."
+        )
     folder = source.path.resolve().parent
     path = (folder / said.get("location", "")).resolve()
     if not said.get("location") or folder not in path.parents:
@@ -148,7 +150,9 @@ def _external(tensor: Any, source: Source) -> bytes:
     try:
         return _part(path, start, size, where)
     except OSError as error:
-        raise InputError(f"{where} is in {path.name}, which cannot be read: {error.strerror}.", ADVICE) from None
+        raise InputError(
+            f"{where} is in {path.name}, which cannot be read: {error.strerror}.", ADVICE
+        ) from None
 
 
 def _part(path: Path, start: int, size: int, where: str) -> bytes:

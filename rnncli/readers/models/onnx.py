@@ -30,7 +30,15 @@ def read(source: Source) -> Program:
     try:
         nodes, refused = _nodes(model)
         ports = tuple(_ports(model.graph))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         reason = f"{type(error).__name__} {error}".strip()[:80]
         raise InputError(
             f"{source.name}: it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE
@@ -72,7 +80,9 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
         made, reason = _recurrent(node, constants)
         nodes.append(made)
         if loop or reason:
-            refused[node.name] = f"it is inside {loop}, which runs it in a loop of its own" if loop else reason
+            refused[node.name] = (
+                f"it is inside {loop}, which runs it in a loop of its own" if loop else reason
+            )
     return tuple(nodes), refused
 
 
