@@ -190,7 +190,8 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
 def get(name: str | Mapping[str, Any] | None) -> Activation:
     """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
 
-    name: may also be one with parameters, see `_parametric`.  softmax, log_softmax and sparsemax operate along the last axis.
+    softmax, log_softmax and sparsemax operate along the last axis.
+    name: may also be one with parameters, see `_parametric`.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy

@@ -50,7 +50,8 @@ class Parametric(NamedTuple):
         if self.alpha is None:
             formula = plain(self.name)
         else:
-            formula = partial(_formula, np, _FORMULAS[self.name], *_float32(self.alpha, self.beta))
+            alpha, beta = _float32(self.alpha, self.beta)
+            formula = partial(_formula, np, _FORMULAS[self.name], alpha, beta)
         if self.clip is None:
             return formula
         (most,) = _float32(self.clip)

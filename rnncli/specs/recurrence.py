@@ -161,7 +161,10 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     if folded not in _NUMBERS:
         raise LayerError(f"its activation {name} is not one of ONNX's")
     ours, defaults = _NUMBERS[folded]
-    found = [numbers.pop(0) if numbers else default for numbers, default in zip((alphas, betas), defaults)]
+    found = [
+        numbers.pop(0) if numbers else default
+        for numbers, default in zip((alphas, betas), defaults, strict=False)
+    ]
     if None in found:
         raise LayerError(f"its activation {name} lacks alpha or beta, whose defaults differ between programs")
     return Parametric(ours, *found)

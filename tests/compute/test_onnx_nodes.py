@@ -1,4 +1,4 @@
-"""Recurrent nodes of ONNX: what is computed here is what ONNX Runtime, and the standard's own cases, return."""
+"""Recurrent nodes of ONNX against ONNX Runtime and against the standard's own cases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import onnx_graphs
 import pytest
 from onnx import TensorProto, helper
+
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import trace as tracing
@@ -175,7 +176,7 @@ def in_a_loop() -> tuple[Any, dict[str, Any]]:
 
 def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
     made, feeds = in_a_loop()
-    with pytest.raises(LayerError, match="inside: .*it is inside the Loop repeat") as refused:
+    with pytest.raises(LayerError, match=r"inside: .*it is inside the Loop repeat") as refused:
         run(made, feeds)
     assert refused.value.advice == "To run the others: --model 'model.onnx#before'"
     assert [part.layer for part in run(made, feeds, layers=["before"]).parts] == ["before"]

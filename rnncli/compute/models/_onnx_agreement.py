@@ -38,8 +38,8 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
         if not _near(ours, theirs, allowed):
             largest = max(_apart(ours[name], theirs[name]) for name in ours)
             raise EngineError(
-                f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes; they differ "
-                f"by up to {largest:.2g}.",
+                f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
+                f"{largest:.2g} apart.",
                 "Look for NaN, infinity or numbers above 1e18 in what the node gets; the two differ there.",
             )
     return result if full.stack.specs == case.stack.specs else None

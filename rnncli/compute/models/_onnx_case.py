@@ -28,7 +28,7 @@ class Given(NamedTuple):
 
 
 def case_of(file: str, given: Given) -> Case:
-    """The Case that returns what the node returns.  Raises LayerError, InputError for what is not computed."""
+    """The Case that returns what the node returns.  Raises LayerError or InputError where there is none."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])

@@ -7,8 +7,8 @@ from typing import Any
 
 from rnncli.specs.onnx_nodes import inner_graphs, inputs_of, is_recurrent, nodes_in
 
-STATES = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""How the axes of a node with layout 1 come from those with layout 0; of X and the states also the way back."""
+BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
+"""How the axes of layout 1 come from those of layout 0; of X and the states also the way back."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def _replace(graph: Any, nodes: Sequence[Any]) -> None:
 
 
 def time_first(graph: Any) -> None:
-    """Gives every recurrent node layout 0, the only one that ONNX Runtime computes, between transpositions."""
+    """Gives every recurrent node layout 0, the only one that ONNX Runtime computes, and transposes."""
     for node in graph.node:
         for inner in inner_graphs(node):
             time_first(inner)
@@ -94,14 +94,14 @@ def _turned(node: Any) -> Iterator[Any]:
     del node.attribute[:]
     node.attribute.extend(attributes)
     after = []
-    for place, axes in ((0, STATES["X"]), (5, STATES["state"]), (6, STATES["state"])):
+    for place, axes in ((0, BATCH_FIRST["X"]), (5, BATCH_FIRST["state"]), (6, BATCH_FIRST["state"])):
         name = inputs_of(node)[place]
         if name:
             node.input[place] = f"{node.name}/{place}/{name}"
             yield helper.make_node("Transpose", [name], [node.input[place]], perm=axes)
     for place, name in enumerate(node.output):
         if name:
-            axes = STATES["state" if place else "Y"]
+            axes = BATCH_FIRST["state" if place else "Y"]
             node.output[place] = f"{node.name}/{name}"
             after.append(helper.make_node("Transpose", [node.output[place]], [name], perm=axes))
     yield node
@@ -156,13 +156,15 @@ def with_outputs(model: Any, names: Sequence[str]) -> Any:
     return small
 
 
-SHAPED = ("Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
-          "Unsqueeze")  # fmt: skip
+SHAPED = (
+    "Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
+    "Unsqueeze",
+)  # fmt: skip
 """What only moves the numbers of a state on their way to a node."""
 
 
 def states_of(graph: Any) -> dict[str, str]:
-    """The inputs of the model that are nothing but initial states, each with a recurrent node that takes it."""
+    """The inputs of the model that are initial states and nothing else, each with a node that takes it."""
     makers = {name: node for node in graph.node for name in node.output}
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     found: dict[str, str] = {}

@@ -6,13 +6,13 @@ has to agree with ONNX Runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part, _onnx_agreement, _onnx_graph, _onnx_inputs, _onnx_runtime
 from rnncli.compute.models._onnx_case import Given, case_of, returned
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
-from rnncli.specs.onnx_nodes import inner_graphs, inputs_of, is_recurrent
+from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -116,7 +116,7 @@ def _start(source: Source) -> bytes:
 
 
 def _is_onnx(start: bytes, source: Source) -> bool:
-    """Whether it begins as ONNX: field 1, the version of the format, is a small number; then another field."""
+    """Whether it begins as ONNX does: with the version of the format, a small number, and another field."""
     suffix = source.path.suffix.lower() if source.path else ""
     if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
         return False

@@ -47,10 +47,9 @@ def load(source: Source) -> Any:
         raise _broken(source.name) from error
     if not model.graph.node or not model.opset_import:
         raise _broken(source.name)
-    if sum(1 for _ in _bounded(model, source.name)) == 0:
-        raise _broken(source.name)
+    _demand_bounded(model, source.name)
     _include_data(onnx, model, source)
-    model = _with_functions(onnx, model, source.name)
+    model = _with_functions(model, source.name)
     _name_nodes(model)
     return model
 
@@ -75,8 +74,8 @@ def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
         raise _broken(name) from None
 
 
-def _bounded(model: Any, name: str) -> Iterator[Any]:
-    """Every node.  InputError for more nodes, or more graphs in graphs, than any model has."""
+def _demand_bounded(model: Any, name: str) -> None:
+    """InputError for more nodes, or more graphs in graphs, than any model has."""
     graphs = [(model.graph, 0)]
     count = 0
     while graphs:
@@ -84,12 +83,10 @@ def _bounded(model: Any, name: str) -> Iterator[Any]:
         count += len(graph.node)
         if count > NODES or depth > DEPTH:
             raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", ADVICE)
-        for node in graph.node:
-            yield node
-            graphs += [(inner, depth + 1) for inner in inner_graphs(node)]
+        graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
 
 
-def _with_functions(onnx: Any, model: Any, name: str) -> Any:
+def _with_functions(model: Any, name: str) -> Any:
     """The same with its functions written out, where they have recurrent nodes."""
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
