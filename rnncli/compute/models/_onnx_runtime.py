@@ -62,7 +62,12 @@ def _session(file: str, model: Any) -> Any:
     options.log_severity_level = 4
     try:
         content = model.SerializeToString()
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # it prints
+        )
     except Exception as error:  # of whatever kind: it is compiled code
         what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
         raise EngineError(what, "Check it with onnx.checker.check_model(path, full_check=True).") from None

@@ -15,8 +15,8 @@ EVALUATED = (
     "Transpose", "Unsqueeze",
 )  # fmt: skip
 """What exporters make weights of; the package onnx itself evaluates these."""
-SIZE = 2**28
-"""Numbers of one tensor that are evaluated."""
+SIZE = 2**26
+"""Numbers of the largest tensor that is evaluated further."""
 STEPS = 64
 
 
@@ -28,6 +28,7 @@ class Constants:
         self._makers: dict[str, Any] = {}
         self._opsets = {one.domain: one.version for one in model.opset_import}
         self._shown: set[str] = set()
+        self._found: dict[str, Array | None] = {}
         self._collect(model.graph)
 
     def _collect(self, graph: Any) -> None:
@@ -44,6 +45,11 @@ class Constants:
         """The tensor; None where it depends on the inputs, or on operators that are not evaluated here."""
         if name in self._tensors:
             return _array(self._tensors[name])
+        if name not in self._found:
+            self._found[name] = self._evaluated(name, steps)
+        return self._found[name]
+
+    def _evaluated(self, name: str, steps: int) -> Array | None:
         maker = self._makers.get(name)
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None

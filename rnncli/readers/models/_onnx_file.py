@@ -48,6 +48,8 @@ def load(source: Source) -> Any:
     if not model.graph.node or not model.opset_import:
         raise _broken(source.name)
     _demand_bounded(model, source.name)
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise _broken(source.name)
     _include_data(onnx, model, source)
     model = _with_functions(model, source.name)
     _name_nodes(model)
@@ -84,6 +86,20 @@ def _demand_bounded(model: Any, name: str) -> None:
         if count > NODES or depth > DEPTH:
             raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", ADVICE)
         graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """Every name; bytes where it is not UTF-8."""
+    yield from (model.producer_name, model.producer_version)
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        yield from (one.name for one in (*graph.initializer, *graph.input, *graph.output))
+        yield from (axis.dim_param for one in graph.input for axis in one.type.tensor_type.shape.dim)
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+            graphs += inner_graphs(node)
 
 
 def _with_functions(model: Any, name: str) -> Any:
