@@ -176,7 +176,8 @@ def sized() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "graph", [b"\x0a\x00" * 1_000_000, b"\x2a\x00" * 4_000_000, nested(3000), nested(20), sized(), b"", b"\xff"]
+    "graph",
+    [b"\x0a\x00" * 1_000_000, b"\x2a\x00" * 4_000_000, nested(3000), nested(20), sized(), b"", b"\xff"],
 )
 def test_hostile_graph_is_refused_quickly(graph: bytes) -> None:
     start = time.monotonic()
