@@ -296,7 +296,7 @@ class RunFlags(NamedTuple):
         str | None,
         flag(
             LAYER, "--model", metavar="FILE[#LAYERS]",
-            help="A saved model of Keras or PyTorch, with its own weights: model.keras#lstm,gru.",
+            help="A saved model of Keras, PyTorch or ONNX, with its own weights: model.keras#lstm,gru.",
         ),
     ] = None  # fmt: skip
     assume: Annotated[

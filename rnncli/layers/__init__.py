@@ -105,8 +105,6 @@ def beyond_keras(spec: Spec) -> str:
             return f"Keras has no activation {value}"
     if spec.config.get("cell_activation"):
         return f"Keras's {spec.class_name} has no activation of its own for the cell state"
-    if spec.config.get("input_order") and spec.config["return_sequences"]:
-        return f"Keras's {spec.class_name} returns a sequence in the order in which it processed it"
     return ""
 
 

@@ -62,8 +62,8 @@ class Recurrent(Layer):
     def _turns_back(self) -> bool:
         return bool(self.config["go_backwards"] and self.config.get("input_order"))
 
-    def arrange(self, output: Array) -> Array:
-        """The output of the loop, in the order in which the layer returns it."""
+    def arrange(self, output: Any) -> Any:
+        """See Layer."""
         return output[:, ::-1] if self.sequences and self._turns_back else output
 
     def with_returns(self, **returns: bool) -> Spec:

@@ -22,6 +22,7 @@ from rnncli.errors import EngineError, InputError, LayerError, RnncliError, Usag
 from rnncli.readers.formats import Source
 from rnncli.readers.models import read
 from rnncli.result import Result
+from rnncli.specs.onnx_nodes import nodes_in
 
 PATH = Path("model.onnx")
 
@@ -278,3 +279,31 @@ def test_model_without_recurrent_nodes() -> None:
     )
     with pytest.raises(RnncliError, match="no LSTM, GRU or RNN node"):
         run(made, {"X": [1, 2]})
+
+
+@pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("lengths", [None, [5, 2]])
+def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int] | None) -> None:
+    """In the order of the input, which a layer of Keras alone does not return."""
+    random = np.random.default_rng(2)
+    arrays = onnx_graphs.weights(random, operator, 3, 2)
+    arrays["X"] = random.normal(size=(5, 2, 3)).astype(np.float32)
+    if lengths:
+        arrays["lens"] = np.array(lengths, np.int32)
+    made, feeds = onnx_graphs.single(operator, arrays, direction="reverse")
+    (part,) = run(made, feeds).parts
+    mine = compute.run(part.case, "numpy").outputs
+    for engine in ("tensorflow", "onnx"):
+        for tensor, other in zip(mine, compute.run(part.case, engine).outputs, strict=True):
+            np.testing.assert_allclose(tensor.values, other.values, atol=1e-6, err_msg=engine)
+
+
+def test_node_of_a_branch_that_is_not_taken_is_not_refused() -> None:
+    """The LSTM in the other branch has input_forget."""
+    made, feeds = two_ways(True)
+    lstm = next(node for node in nodes_in(made.graph) if node.op_type == "LSTM")
+    lstm.attribute.append(helper.make_attribute("input_forget", 1))
+    assert [part.layer for part in run(made, feeds).parts] == ["gru"]
+    feeds["condition"] = np.array(False)
+    with pytest.raises(LayerError, match="it uses input_forget"):
+        run(made, feeds)

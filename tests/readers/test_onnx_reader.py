@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +195,8 @@ def test_damaged_file_is_read_or_refused(seed: int) -> None:
         del content[int(random.integers(1, len(content))) :]
     for _ in range(int(random.integers(1, 5))):
         content[int(random.integers(len(content)))] = int(random.integers(256))
-    try:
-        read_bytes(bytes(content))
-    except InputError as error:
-        assert error.advice
+    with suppress(InputError):
+        assert read_bytes(bytes(content)).content
 
 
 def test_constants_that_double_are_left_alone() -> None:

@@ -174,8 +174,10 @@ def called(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Array, .
     """Call the layers once; return every layer's tensors, from first to last."""
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
-    for layer, given in zip(layers, arguments(keras, case, layers), strict=True):
-        tensors = keras.tree.flatten(layer(x, **given))
+    given = arguments(keras, case, layers)
+    for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
+        output, *states = keras.tree.flatten(layer(x, **own))
+        tensors = [ours.arrange(output), *states]
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
         x = tensors[0]
     return returned

@@ -41,8 +41,9 @@ def _value(value: Any, needed: bool) -> Value:
 
     kind = value.type.tensor_type
     shape = tuple(map(_dimension, kind.shape.dim)) if kind.HasField("shape") else None
-    dtype = str(helper.tensor_dtype_to_np_dtype(kind.elem_type)) if kind.elem_type else ""
-    return Value(value.name, shape, "" if dtype == "object" else dtype, needed)
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type) if kind.elem_type else None
+    numeric = dtype is not None and dtype.kind in "iufb"
+    return Value(value.name, shape, str(dtype) if numeric else "", needed)
 
 
 def _dimension(axis: Any) -> Dimension:

@@ -78,14 +78,14 @@ def run(
     model cannot take the inputs, EngineError where ONNX Runtime is missing, fails, or returns other numbers.
     """
     wanted = choose(model, layers)
-    _demand_computable(model, wanted)
     prepared = _prepare(model, inputs, wanted)
-    shown = [name for name in wanted if name in prepared.nodes]
+    present = _onnx_graph.recurrent_in(prepared.model.graph)
+    shown = [name for name in wanted if name in present]
     if not shown or (layers and len(shown) < len(wanted)):
-        _refuse_branch(model, [name for name in wanted if name not in prepared.nodes], shown)
+        _refuse_branch(model, [name for name in wanted if name not in present], shown)
+    _demand_computable(model, shown)
     parts = []
-    for name in shown:
-        given = prepared.given(name)
+    for name, given in prepared.given(shown).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
@@ -111,8 +111,8 @@ def outputs(
     prepared = _prepare(model, inputs, list(cases))
     found = {
         f"{name}/{tensor}": array
-        for name in cases
-        for tensor, array in returned(prepared.given(name)).items()
+        for name, given in prepared.given(list(cases)).items()
+        for tensor, array in returned(given).items()
     }
     try:
         return prepared.others() | found
@@ -135,16 +135,19 @@ class Prepared(NamedTuple):
     names: frozenset[str]
     notes: tuple[str, ...]
 
-    def given(self, name: str) -> Given:
-        """What a recurrent node gets, and what it returns."""
-        node, made = self.nodes[name], self.made[name]
-        taken = [one for one in inputs_of(node) if one]
-        found = _onnx_runtime.values(self.file, self.model, self.feeds, [*taken, *made])
-        return Given(
-            node,
-            tuple(found[one] if one else None for one in inputs_of(node)),
-            tuple(found[one] for one in made),
-        )
+    def given(self, names: Sequence[str]) -> dict[str, Given]:
+        """What each of these recurrent nodes gets, and what it returns."""
+        taken = {name: inputs_of(self.nodes[name]) for name in names}
+        tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
+        found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
+        return {
+            name: Given(
+                self.nodes[name],
+                tuple(found[one] if one else None for one in taken[name]),
+                tuple(found[one] for one in self.made[name]),
+            )
+            for name in names
+        }
 
     def others(self) -> dict[str, Array]:
         """What every node that is not recurrent puts out, by `NODE/output`."""
