@@ -125,9 +125,19 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
             f"The model expects {model.kind.describe_inputs(model.saved)}.",
             "Give a file, or JSON on the command line.",
         )
+    demand_paddable(model, flags)
     raw, remarks = sources.read_raw(flags)
     inputs, notes = fit_inputs(model, raw)
     return inputs, (*remarks, *notes)
+
+
+def demand_paddable(model: Model, flags: InputFlags) -> None:
+    """UsageError for --pad where nothing in the model would mask the padding."""
+    if flags.pad is not None and not getattr(model.kind, "MASKS", False):
+        raise UsageError(
+            f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
+            "Give sequences of the same length.",
+        )
 
 
 def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:

@@ -43,15 +43,15 @@ def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
     raw, more = readers.read_raw(source, flags.input_format, options)
-    return _padded(raw, flags, source.name), (*remarks, *more)
+    return pad_sequences(raw, flags, source.name), (*remarks, *more)
 
 
-def _padded(raw: Any, flags: InputFlags, name: str) -> Any:
-    """Sequences of different lengths, as --pad says.  Raises InputError where it says nothing."""
+def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
+    """Pad sequences of different lengths as --pad says; InputError where it is not given."""
     import numpy as np
 
     if isinstance(raw, dict):
-        return {key: _padded(value, flags, f"{name}: {key}") for key, value in raw.items()}
+        return {key: pad_sequences(value, flags, f"{name}: {key}") for key, value in raw.items()}
     if not isinstance(raw, tuple):
         return raw
     longest = max(map(len, raw))

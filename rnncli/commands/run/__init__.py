@@ -50,13 +50,17 @@ def run(
     shown.demand_calls(run)
     request.demand_model(run)
     if run.model is not None:
-        from rnncli.commands.run import model
+        from rnncli.commands.run import model, model_stream
         from rnncli.commands.run.model import Wanted as WantedModel
 
-        model.demand(shown, stream=stream or keep_going, memory=memory)
-        model.answer(
-            WantedModel(input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan)
+        model.demand(shown, memory)
+        wanted_model = WantedModel(
+            input, layer, run, check, output, shown, tuple(select or ()), stats, fail_on_nan
         )
+        if stream or keep_going:
+            model_stream.run(wanted_model, stream=stream, keep_going=keep_going)
+        else:
+            model.answer(wanted_model)
         return
     if stream or keep_going:
         from rnncli.commands.run import stream as streaming

@@ -16,7 +16,7 @@ from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
-from rnncli.renderers.parts import head
+from rnncli.renderers.parts import SCHEMA, head
 from rnncli.renderers.wording import say
 from rnncli.result import Label, NamedTensor, Result
 
@@ -68,6 +68,8 @@ class ModelAnswer(RunAnswer):
         """As of a layer, with the model's file, inputs and layers instead of one input and one layer."""
         from rnncli.specs import to_config
 
+        if self.line is not None:
+            return self._short_document(view)
         inputs = {
             name: {"shape": list(array.shape), "dtype": str(array.dtype)}
             for name, array in self.inputs.items()
@@ -85,10 +87,21 @@ class ModelAnswer(RunAnswer):
             document["differences"] = dict(self.result.differences)
         return document
 
+    def _short_document(self, view: View) -> dict[str, Any]:
+        """The same for a line of a stream, whose lines all have the same model."""
+        return {
+            "schema": SCHEMA,
+            "line": self.line,
+            "engine": self.result.engine,
+            "model": {"file": self.model.file, "origin": self.model.origin},
+            "outputs": [self._document(tensor, view) for tensor in self.result.outputs],
+        }
+
     def page(self, view: View) -> Page:
-        """One table, a row a tensor."""
+        """One table, one row per tensor."""
         dot, word = marks(view).dot, say("input", view.lang)
-        pieces = [
+        pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
+        pieces += [
             " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
             for name, array in self.inputs.items()
         ]
@@ -99,9 +112,9 @@ class ModelAnswer(RunAnswer):
         return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
 
 
-def demand(shown: Shown, *, stream: bool, memory: str | None) -> None:
+def demand(shown: Shown, memory: str | None) -> None:
     """UsageError for a flag that does not go with --model."""
-    named = {"--stream": stream, "--memory": memory is not None, "--all-calls": shown.all_calls}
+    named = {"--memory": memory is not None, "--all-calls": shown.all_calls}
     for flag, given in named.items():
         if given:
             raise UsageError(

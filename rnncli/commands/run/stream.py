@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +47,42 @@ def run(
 ) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
     sources.demand_one_reader(input, layer, run)
-    _demand_lines(input)
+    demand_lines(input)
     records = Records(input, layer, run, shown)
     stream = Stream(records, run.engine)
+
+    def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
+        for line, result in zip(lines, stream.answers(lines), strict=True):
+            if isinstance(result, RnncliError):
+                yield result
+            else:
+                yield RunAnswer(request.selected(result, select), line=line.number)
+
+    relay(answers, records.remarks, (input, layer, run), output, keep_going=keep_going)
+
+
+def relay(
+    answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
+    remarks: list[str],
+    reading: tuple[InputFlags, LayerFlags, RunFlags],
+    output: OutputFlags,
+    *,
+    keep_going: bool,
+) -> None:
+    """Read the lines of the input, and show the answer to each as it arrives.
+
+    answers: one for each line, in order.  remarks: those since the last answer; they are shown and removed.
+    """
     bad, empty = 0, True
-    file, where = sources.opened(input)
-    with file, flowing(output, input, layer, run) as show:
+    file, where = sources.opened(reading[0])
+    with file, flowing(output, *reading) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
-            for line, answer in zip(lines, stream.answers(lines), strict=True):
+            for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
-                    terminal.remark(records.remarks, output.quiet)
-                    records.remarks.clear()
-                    show(RunAnswer(request.selected(answer, select), line=line.number))
+                    terminal.remark(remarks, output.quiet)
+                    remarks.clear()
+                    show(answer)
                 elif keep_going:
                     terminal.complain(answer)
                     bad += 1
@@ -72,7 +95,7 @@ def run(
         raise DisagreementError(f"{lines_were} not answered.", "See the messages above.")
 
 
-def _demand_lines(input: InputFlags) -> None:
+def demand_lines(input: InputFlags) -> None:
     """Raise UsageError if the flags ask for anything but lines of JSON."""
     if input.input_shape is not None:
         raise UsageError(
@@ -125,7 +148,7 @@ class Records:
 
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
-        _demand_a_whole_value(line)
+        demand_whole_value(line)
         document = ndjson.record(line.text, line.number, line.where)
         _demand_inputs_alone(document, line.name)
         options = self.given.arranging
@@ -178,7 +201,8 @@ def _arrays(raw: Any) -> list[Array]:
     return [array for array in arrays if array.ndim]
 
 
-def _demand_a_whole_value(line: Line) -> None:
+def demand_whole_value(line: Line) -> None:
+    """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
         raise InputError(
             f"{line.name}: a value starts here and continues on the next line.",

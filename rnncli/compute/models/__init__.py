@@ -9,6 +9,10 @@ A kind's file has
                                             a ModelRun: what each of these layers gets in the model
     framework(model)                        what --check runs the model in, `Keras`
     outputs(model, path, inputs, cases)     what that framework returns, by `gru/hidden_state`
+    stateful_layers(model)                  the layers that keep their state from one call to the next
+and, where it applies,
+    MASKS                                   True for a kind whose models make masks, of padding for example
+    assume(model, options)                  the same model with other assumptions than the defaults
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def assumptions(model: Modules) -> str:
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
         *_by_layer(
             "recurrent_activation",
-            {node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated},
+            {node.name: _gate_activation(model, node) for node in gated},
         ),
         *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
         *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in both}),
@@ -179,6 +179,14 @@ def assumptions(model: Modules) -> str:
 
 def _option(node: Node, name: str, default: str) -> str:
     return str(cell_of(node)["config"].get(name, default))
+
+
+def _gate_activation(model: Modules, node: Node) -> str:
+    name = _option(node, "recurrent_activation", "sigmoid")
+    if name != "hard_sigmoid_keras2":
+        return name
+    origin = "Keras 2" if "recurrent_activation" in model.assumed else model.origin
+    return f"{name}, clip(0.2 x + 0.5, 0, 1) as in {origin}"
 
 
 def order_of_gates(model: Modules, node: Node) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph
@@ -11,7 +11,6 @@ from rnncli.compute.models._graph import recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs, fit_inputs
 from rnncli.compute.models._walk import follow
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import EngineError
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -30,7 +29,12 @@ __all__ = [
     "outputs",
     "recurrent_nodes",
     "run",
+    "stateful_layers",
 ]
+
+
+MASKS = True
+"""A graph makes its own masks, so that sequences can be padded."""
 
 
 def layer_names(model: Graph) -> tuple[str, ...]:
@@ -68,6 +72,22 @@ def run(
     return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
 
 
+def stateful_layers(model: Graph) -> tuple[str, ...]:
+    """The layers that keep their state from one call to the next."""
+    return tuple(
+        node.name
+        for node in recurrent_nodes(_graph.with_modules(model))
+        if any(config.get("stateful") for config in (node.config, _inner(node.config)))
+    )
+
+
+def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config inside Bidirectional or TimeDistributed."""
+    layer = config.get("layer")
+    inner = layer.get("config") if isinstance(layer, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
 def framework(model: Graph) -> str:
     """Keras, whose generation is the model's."""
     return "Keras" if model.generation >= 3 else "tf_keras"
@@ -78,16 +98,14 @@ def outputs(
 ) -> dict[str, Array]:
     """Every tensor as Keras has it: of its run of the model, else of the layer asked to return more.
 
-    Raises EngineError for a model of Keras 2, which today's Keras may read otherwise.
+    A model of Keras 2 is run by tf_keras, as today's Keras may read it otherwise.
+    Raises EngineError where that is not installed, LayerError where Keras cannot run the model.
     """
     from rnncli import compute
-    from rnncli.compute.models import _keras_backend
+    from rnncli.compute.models import _keras_backend, _tf_keras
 
     if model.generation < 3:
-        raise EngineError(
-            f"--check: {model.file} was saved by {model.origin}, which today's Keras may read otherwise.",
-            "Leave --check out; models of Keras 2 are not checked yet.",
-        )
+        return _tf_keras.outputs(model, path, inputs, cases)
     named: dict[str, Array] = {}
     for layer, arrays in _keras_backend.outputs(model, path, inputs).items():
         names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]

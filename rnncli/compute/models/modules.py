@@ -30,6 +30,7 @@ __all__ = [
     "layer_names",
     "outputs",
     "run",
+    "stateful_layers",
 ]
 
 
@@ -93,6 +94,11 @@ def run(
     if everything and model.others:
         notes.append("--all-layers shows no more, as the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
+
+
+def stateful_layers(model: Modules) -> tuple[str, ...]:
+    """None: a file without a graph does not say so, and no framework's default is that."""
+    return ()
 
 
 def framework(model: Modules) -> str:
@@ -160,15 +166,17 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
         advice = f"Choose others: --model {modules.file}#{','.join(others)}" if others else ""
         raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
     width = _features(module.nodes[0])
-    if array.shape[2] != width:
-        known = listed(
-            [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
-        )
-        raise InputError(
-            f"{modules.file}: {module.name} takes {width} features, but the input "
-            f"{format_shape(array.shape)} has {array.shape[2]}.",
-            f"Choose layers that it fits with #: --model {modules.file}#NAME ({known}).",
-        )
+    if array.shape[2] == width:
+        return
+    known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
+    advice = f"Give inputs of {width} features."
+    if len(known) > 1:
+        advice = f"Choose what it fits with #, as in --model {modules.file}#{module.name} ({listed(known)})."
+    raise InputError(
+        f"{modules.file}: {module.name} takes {width} features, but the input "
+        f"{format_shape(array.shape)} has {array.shape[2]}.",
+        advice,
+    )
 
 
 def _features(node: Node) -> int:

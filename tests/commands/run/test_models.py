@@ -159,7 +159,8 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
         (("--layer", "gru"), "--layer and --model do not go together"),
         (("--seed", "1"), "--seed and --model do not go together"),
         (("--calls", "2"), "--calls and --model do not go together"),
-        (("--stream",), "--stream is for layers"),
+        (("--memory", "1GB"), "--memory is for layers"),
+        (("--assume", "activation=relu"), "--assume is for files without a graph"),
     ],
 )
 def test_flags_that_describe_a_layer_are_refused(rnncli: Any, saved: Any, words: Any, said: str) -> None:
@@ -204,3 +205,33 @@ def test_python_has_it_too_without_tensorflow(saved: Any) -> None:
     model, given, _ = saved["tagger"]
     np.testing.assert_allclose(result["gru/hidden_state"], expected(model, given)["gru"], atol=1e-5)
     assert "mask from embedding" in str(result)
+
+
+def test_each_line_of_a_stream_is_an_input(rnncli: Any, saved: Any) -> None:
+    model, given, folder = saved["translator"]
+    alone = [{name: one[:1] for name, one in given.items()}, {"inputs": given}]
+    text = "".join(f"{json.dumps(line)}\n" for line in [*alone, {"source": NUMBERS}])
+    words = ("run", "--stream", "--model", f"{folder / 'translator.keras'}#decoder", "-f", "ndjson")
+    done = rnncli(*words, "--keep-going", "--return-state", input=text)
+    assert done.returncode == 1
+    assert "line 3: " in done.stderr
+    assert "missing input: target" in done.stderr
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["line"], first["model"]["origin"][:5]) == (1, "Keras")
+    wanted = expected(model, given)["decoder"]
+    np.testing.assert_allclose(first["outputs"][0]["values"], wanted[:1], atol=1e-5)
+    np.testing.assert_allclose(second["outputs"][0]["values"], wanted, atol=1e-5)
+    assert [one["name"] for one in second["outputs"]][-1] == "decoder/last_cell_state"
+
+
+def test_stateful_models_are_not_streamed(rnncli: Any, tmp_path: Path) -> None:
+    layers = [keras.Input((5, 3), batch_size=1), L.LSTM(2, stateful=True, name="memory")]
+    keras.Sequential(layers).save(tmp_path / "m.keras")
+    done = rnncli("run", "--stream", "--model", str(tmp_path / "m.keras"), input=f"{NUMBERS[:1]}\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "memory" in done.stderr
+    assert "stateful" in done.stderr
+    weights = f"{tmp_path / 'm.keras'}#memory"
+    words = ("run", "--stream", "--stateful", "--layer", "LSTM(2)", "--weights", weights)
+    done = rnncli(*words, input=f"{NUMBERS[:1]}\n")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,85 @@
+"""`rnncli run --model FILE --stream`: each line is an input of the model, answered as it arrives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rnncli.cli import models, request, sources
+from rnncli.cli.models import Model
+from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.run.lines import Line
+from rnncli.commands.run.model import ModelAnswer, Wanted, compute_outputs
+from rnncli.commands.run.stream import demand, demand_lines, demand_whole_value, relay
+from rnncli.errors import InputError, RnncliError, UsageError
+from rnncli.readers import formats
+from rnncli.readers.formats import Source
+
+
+def run(wanted: Wanted, *, stream: bool, keep_going: bool) -> None:
+    """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
+    whole = wanted.check.check or wanted.stats or wanted.fail_on_nan
+    demand(whole, stream=stream, memory=None)
+    models.demand_alone(wanted.input, wanted.layer, wanted.run)
+    demand_lines(wanted.input)
+    model = models.open_model(wanted.run.model or "", wanted.run.assume)
+    models.demand_paddable(model, wanted.input)
+    demand_stateless(model)
+    model.kind.choose(model.saved, model.names)
+    answers = ModelLines(model, wanted)
+    reading = (wanted.input, wanted.layer, wanted.run)
+    relay(answers, answers.remarks, reading, wanted.output, keep_going=keep_going)
+
+
+class ModelLines:
+    """The answer to each line.
+
+    remarks: those on the lines since the last time they were taken; each is made once.
+    """
+
+    def __init__(self, model: Model, wanted: Wanted) -> None:
+        self.model, self.wanted = model, wanted
+        self.returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
+        self.remarks: list[str] = []
+        self._remarked: set[str] = set()
+
+    def __call__(self, lines: Sequence[Line]) -> Iterator[RunAnswer | RnncliError]:
+        """One answer for each line; an error that is not the line's own is raised."""
+        for line in lines:
+            try:
+                yield self._answer(line)
+            except InputError as error:
+                what = error.what.removeprefix(f"{line.name}: ")
+                yield InputError(f"{line.name}: {what}", error.advice)
+
+    def _answer(self, line: Line) -> ModelAnswer:
+        demand_whole_value(line)
+        raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
+        raw = sources.pad_sequences(raw, self.wanted.input, line.name)
+        inputs, notes = models.fit_inputs(self.model, raw)
+        engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
+        found = compute_outputs(self.model, inputs, self.returns, engine, everything=everything)
+        self._remark((*remarks, *notes, *found.notes))
+        result = request.selected(found.result, self.wanted.select)
+        saved = self.model.saved
+        return ModelAnswer(result, {}, line.number, saved, inputs, found.layers, found.masks)
+
+    def _remark(self, remarks: Sequence[str]) -> None:
+        """Keep those that no earlier line has, whatever the numbers in them."""
+        for text in remarks:
+            kind = re.sub(r"\d+", "", text)
+            if kind not in self._remarked:
+                self.remarks.append(text)
+                self._remarked.add(kind)
+
+
+def demand_stateless(model: Model) -> None:
+    """Raise UsageError for layers that continue from the state that the line before left."""
+    stateful = model.kind.stateful_layers(model.saved)
+    if stateful:
+        raise UsageError(
+            f"--stream: {', '.join(stateful)} in {model.saved.file} is stateful, and a stream does not carry "
+            "the states of a model from line to line.",
+            "Describe the layer instead: rnncli run --stream --stateful --layer ... --weights "
+            f"{model.saved.file}#{stateful[0]}",
+        )

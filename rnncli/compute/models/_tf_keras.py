@@ -1,0 +1,169 @@
+"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.errors import EngineError, RnncliError
+from rnncli.model import Graph
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Case
+    from rnncli.compute.models import Cases
+
+
+class LayerCall(NamedTuple):
+    """One call of a layer, in tensors of TensorFlow."""
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: list[Any]
+
+
+def outputs(
+    graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+) -> dict[str, Array]:
+    """Every tensor as tf_keras has it: of its run of the model, else of the layer asked to return more.
+
+    Raises EngineError where tf_keras is not installed or cannot run the model.
+    """
+    keras, tensorflow = _packages(graph)
+    with _guarded(graph), tensorflow.quiet(), keras.utils.custom_object_scope(_classes(keras)):
+        model = keras.models.load_model(path, compile=False)
+        calls = _calls(keras, model, inputs)
+        found: dict[str, Array] = {}
+        for name, call in calls.items():
+            count = len(call.outputs)
+            names = [f"output{f'_{index}' if count > 1 else ''}" for index in range(count)]
+            if name in cases:
+                names = _names(cases[name].model)
+            found |= {
+                f"{name}/{part}": value.numpy()
+                for part, value in zip(names, call.outputs, strict=True)
+                if hasattr(value, "numpy")
+            }
+        for name, (_, shown) in cases.items():
+            if any(f"{name}/{part}" not in found for part in _names(shown)):
+                more = zip(_names(shown), _called_again(calls[name], shown), strict=True)
+                found = {f"{name}/{part}": value.numpy() for part, value in more} | found
+    return found
+
+
+def _packages(graph: Graph) -> tuple[Any, Any]:
+    """The package tf_keras, and our room of TensorFlow."""
+    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
+    try:
+        with tensorflow.quiet():
+            return importlib.import_module("tf_keras"), tensorflow
+    except ImportError:
+        raise EngineError(
+            f"--check: {graph.file} was saved by {graph.origin}; tf_keras, which runs models of Keras 2, is "
+            "not installed.",
+            "pip install 'rnncli[keras2]'",
+        ) from None
+
+
+@contextmanager
+def _guarded(graph: Graph) -> Iterator[None]:
+    """The errors of tf_keras as ours."""
+    try:
+        yield
+    except RnncliError:
+        raise
+    except Exception as error:  # of whatever kind: Keras raises many
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise EngineError(
+            f"--check: {graph.file}: tf_keras cannot run this model: {lines[0][:200]}", "Leave --check out."
+        ) from None
+
+
+def _classes(keras: Any) -> dict[str, Any]:
+    """What earlier versions of Keras 2 meant by these names: cuDNN's layers, a GRU without reset_after.
+
+    tf_keras converts weights by the name of the class, so that is GRU here too.
+    """
+    plain = keras.layers.GRU
+
+    def from_config(config: Mapping[str, Any]) -> Any:
+        return plain.from_config({"reset_after": False, **config})
+
+    earlier = type("GRU", (plain,), {"from_config": staticmethod(from_config)})
+    return {"GRU": earlier, "CuDNNGRU": plain, "CuDNNLSTM": keras.layers.LSTM}
+
+
+def _calls(keras: Any, model: Any, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Every call of every layer in one run of the model, by our name of the use."""
+    calls: list[LayerCall] = []
+    tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
+    _record(model, calls)
+    model(tensors if len(tensors) > 1 else tensors[0], training=False)
+    return dict(zip(_uses(model, "", 0), calls, strict=True))
+
+
+def _is_model(layer: Any) -> bool:
+    return hasattr(layer, "_nodes_by_depth")
+
+
+def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
+    """Our names of all calls, in the order in which Keras makes them."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if node.is_input:
+                continue
+            layer = node.layer
+            every = enumerate(layer._inbound_nodes)
+            own = [one for index, one in every if f"{layer.name}_ib-{index}" in model._network_nodes]
+            number = use * len(own) + own.index(node)
+            if _is_model(layer):
+                yield from _uses(layer, f"{prefix}{layer.name}/", number)
+            else:
+                yield f"{prefix}{layer.name}" + (f"@{number}" if number else "")
+
+
+def _record(model: Any, calls: list[LayerCall]) -> None:
+    """Let every layer of the model, and of models in it, note its calls; each layer once."""
+    for layer in model.layers:
+        if _is_model(layer):
+            _record(layer, calls)
+        elif not hasattr(layer, "_rnncli_seen"):
+            layer._rnncli_seen = True
+            layer.call = _noting(layer, layer.call, calls)
+
+
+def _noting(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        place = len(calls)
+        calls.append(LayerCall(layer, args, kwargs, []))
+        outputs = call(*args, **kwargs)
+        flat = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        calls[place] = LayerCall(layer, args, kwargs, flat)
+        return outputs
+
+    return noting
+
+
+def _names(case: Case) -> list[str]:
+    return [info.name for info in case.stack.outputs(case.inputs.shape)]
+
+
+def _called_again(call: LayerCall, shown: Case) -> list[Any]:
+    """What a copy of the layer that returns more puts out, given the same input, mask and states."""
+    config = copy.deepcopy(call.layer.get_config())
+    spec = shown.layers[-1]
+    inner = spec.config["layer"].config if spec.class_name == "Bidirectional" else spec.config
+    parts = [config]
+    if spec.class_name == "Bidirectional":
+        parts = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
+    for part in parts:
+        part.update({key: bool(inner.get(key)) for key in ("return_sequences", "return_state")})
+    layer = type(call.layer).from_config(config)
+    first = call.args[0][0] if isinstance(call.args[0], (list, tuple)) else call.args[0]
+    layer.build(first.shape)
+    layer.set_weights(call.layer.get_weights())
+    return list(layer(*call.args, **call.kwargs))

@@ -1,0 +1,262 @@
+"""--model with files that hold weights alone: PyTorch's and Keras's, against what their frameworks return."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rnncli as package
+from rnncli.errors import DisagreementError, UsageError
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+KINDS = ("LSTM", "GRU", "RNN")
+X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+
+
+def saved(module: Any, path: Path) -> str:
+    torch.save(module.state_dict(), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_modules_are_as_pytorch_has_them(seed: int, tmp_path: Path) -> None:
+    """Every sequence of the last layer and every state of all layers, and --check of all tensors."""
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    kind, layers, both = KINDS[seed % 3], int(random.integers(1, 4)), bool(random.integers(2))
+    batch, steps, features, units = map(int, random.integers(1, 6, 4))
+    relu = kind == "RNN" and seed % 2 == 0
+    options = {"nonlinearity": "relu"} if relu else {}
+    module = getattr(nn, kind)(
+        features, units, layers, bias=bool(seed % 4), batch_first=True, bidirectional=both, **options
+    )
+    inputs = random.normal(size=(batch, steps, features)).astype("float32")
+    result = package.run(
+        inputs,
+        model=saved(module, tmp_path / "model.pt"),
+        assume="activation=relu" if relu else None,
+        return_state=True,
+        check=True,
+    )
+    with torch.no_grad():
+        sequence, states = module(torch.from_numpy(inputs))
+    names = [kind.lower()] if layers == 1 else [f"{kind.lower()}_l{place}" for place in range(layers)]
+    np.testing.assert_allclose(result[f"{names[-1]}/hidden_states"], sequence.numpy(), atol=1e-5)
+    parts = {"hidden": states[0], "cell": states[1]} if kind == "LSTM" else {"hidden": states}
+    for part, tensor in parts.items():
+        for row, values in enumerate(tensor.numpy()):
+            layer, back = divmod(row, 2) if both else (row, 0)
+            direction = ("forward_", "backward_")[back] if both else ""
+            shown = result[f"{names[layer]}/{direction}last_{part}_state"]
+            np.testing.assert_allclose(shown, values, atol=1e-5)
+    assert set(result.differences) == set(result.keys())
+    assert result.reference == "PyTorch"
+
+
+def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> None:
+    """The check takes the same assumption, so it is the numbers that differ from the module's own."""
+    module = nn.RNN(3, 4, nonlinearity="relu", batch_first=True)
+    path = saved(module, tmp_path / "model.pt")
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    tanh = package.run(X, model=path, check=True)
+    relu = package.run(X, model=path, check=True, assume={"activation": "relu"})
+    assert np.abs(tanh["rnn/hidden_states"] - wanted).max() > 1e-2
+    np.testing.assert_allclose(relu["rnn/hidden_states"], wanted, atol=1e-6)
+
+
+def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnncli.compute.models import _torch_layers
+
+    known = _torch_layers.outputs
+    monkeypatch.setattr(
+        _torch_layers, "outputs", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+    )
+    with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
+        package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "gates"),
+    [("LSTM", "iofg", (0, 3, 1, 2)), ("LSTM", "ifco", (0, 1, 2, 3)), ("GRU", "zrh", (1, 0, 2))],
+)
+def test_gates_in_another_order(kind: str, order: str, gates: tuple[int, ...], tmp_path: Path) -> None:
+    """gates: where each block of the file stands in PyTorch's order."""
+    torch.manual_seed(1)
+    module = getattr(nn, kind)(3, 2, 2, batch_first=True, bidirectional=True)
+    moved = {name: torch.cat([one.chunk(len(gates))[g] for g in gates]) for name, one in
+             module.state_dict().items()}  # fmt: skip
+    torch.save(moved, tmp_path / "moved.pt")
+    result = package.run(X, model=str(tmp_path / "moved.pt"), assume={"gates": order}, check=True)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    np.testing.assert_allclose(result[f"{kind.lower()}_l1/hidden_states"], wanted, atol=1e-6)
+
+
+def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -> None:
+    path = saved(
+        nn.ModuleDict({"a": nn.LSTM(3, 2), "b": nn.GRU(3, 2, bidirectional=True)}), tmp_path / "m.pt"
+    )
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", "recurrent_activation=relu")
+    assert done.returncode == 0, done.stderr
+    notes = [line for line in done.stderr.splitlines() if "assumed" in line]
+    assert len(notes) == 1
+    assert (
+        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), merge_mode=concat, "
+        "inputs are batch first, each of a, b takes the input." in notes[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("assume", "said"),
+    [
+        ("gates=iffo", "gates=iffo is not an order of gates"),
+        ("gates=zrn", "no layer in it takes gates=zrn"),
+        ("merge_mode=sum", "no layer in it takes merge_mode=sum"),
+        ("reset_after=true", "no layer in it takes reset_after=true"),
+        ("activation=tahn", "no activation called tahn"),
+        ("activaton=tanh", "Did you mean activation?"),
+        ("activation", "'activation' is not NAME=VALUE"),
+        ("activation=relu,activation=tanh", "activation is given twice"),
+        ("", "'' is not NAME=VALUE"),
+    ],
+)
+def test_wrong_assumptions_are_refused(rnncli: Any, tmp_path: Path, assume: str, said: str) -> None:
+    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path, "--assume", assume)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_assume_needs_a_file_without_a_graph(rnncli: Any) -> None:
+    done = rnncli("run", "--assume", "activation=relu")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--assume needs --model" in done.stderr
+    with pytest.raises(UsageError, match="assume needs model"):
+        package.run(X, assume="activation=relu")
+
+
+def test_what_torch_does_not_have_cannot_be_checked(rnncli: Any, tmp_path: Path) -> None:
+    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
+    words = ("run", json.dumps(X.tolist()), "--model", path, "--assume", "activation=relu", "--check")
+    done = rnncli(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "torch.nn.LSTM does not have what is assumed of lstm" in done.stderr
+
+
+def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp_path: Path) -> None:
+    module = nn.GRU(3, 2, 2, batch_first=True)
+    path = saved(module, tmp_path / "m.pt")
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    numbers = json.dumps(X.tolist())
+    done = rnncli("explain", "gru_l1/hidden_states[1,4,1]", numbers, "--model", path, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(wanted[1, 4, 1], abs=1e-5)
+    shown = rnncli("explain", "gru_l1/hidden_states[1,4,1]", numbers, "--model", path).stdout
+    assert "seed" not in shown
+    done = rnncli("trace", numbers, "--model", f"{path}#gru_l1", "-f", "json")
+    last = json.loads(done.stdout)["trace"][-1]
+    np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
+    for command in (("plot", "--terminal"), ("gradients",)):
+        done = rnncli(command[0], numbers, "--model", f"{path}#gru_l1", *command[1:])
+        assert done.returncode == 0, done.stderr
+    done = rnncli("trace", numbers, "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "gru_l0, gru_l1" in done.stderr
+    trace = package.trace(X, model=f"{path}#gru_l1")
+    np.testing.assert_allclose(trace["hidden"], wanted, atol=1e-5)
+
+
+def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
+    module = nn.LSTM(3, 2, batch_first=True)
+    path = saved(module, tmp_path / "m.pt")
+    lines = [X[0].tolist(), {"inputs": X.tolist()}, [[1, 2]], X[:1, :2].tolist()]
+    text = "\n\n".join(map(json.dumps, lines)) + "\n"
+    words = ("run", "--stream", "--model", path, "-f", "ndjson")
+    done = rnncli(*words, "--keep-going", input=text)
+    assert done.returncode == 1
+    assert "line 5: " in done.stderr
+    assert done.stderr.count("assumed") == 1
+    answers = list(map(json.loads, done.stdout.splitlines()))
+    assert [one["line"] for one in answers] == [1, 3, 7]
+    assert answers[0].keys() == {"schema", "line", "engine", "model", "outputs"}
+    assert answers[0]["model"] == {"file": path, "origin": "PyTorch"}
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    np.testing.assert_allclose(answers[1]["outputs"][0]["values"], wanted, atol=1e-6)
+    done = rnncli(*words, input=text)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 2
+    done = rnncli(*words, "--check", input=text)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pad", "post"), "has no mask"),
+        (("--seed", "1"), "--seed and --model do not go together"),
+        (("--mask", "m.json"), "--mask and --model do not go together"),
+    ],
+)
+def test_flags_that_do_not_apply_are_refused(
+    rnncli: Any, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[[1, 2]]", "lstm takes 3 features"),
+        ("[1, 2, 3]", "(batch, timesteps, features)"),
+        ('{"a": [[1, 2, 3]], "b": [[1, 2, 3]]}', "takes one input"),
+        ("[]", ""),
+    ],
+)
+def test_inputs_that_do_not_fit(rnncli: Any, tmp_path: Path, given: str, said: str) -> None:
+    path = saved(nn.LSTM(3, 2), tmp_path / "m.pt")
+    done = rnncli("run", given, "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_square_weights_of_no_known_framework_are_refused(rnncli: Any, tmp_path: Path) -> None:
+    square = np.arange(9, dtype="float32").reshape(3, 3)
+    np.savez(tmp_path / "m.npz", w_ih=square, w_hh=square, b_ih=square[0])
+    done = rnncli("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "may be transposed" in done.stderr
+    np.savez(tmp_path / "m.npz", weight_ih=square, weight_hh=square, bias_ih=square[0])
+    assert rnncli("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"), "--check").returncode == 0
+
+
+def test_content_decides_and_the_suffix_is_a_hint(rnncli: Any, tmp_path: Path) -> None:
+    module = nn.GRU(3, 2, batch_first=True)
+    path = saved(module, tmp_path / "weights.dat")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    np.testing.assert_allclose(json.loads(done.stdout)["outputs"][0]["values"], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("command", ["run", "trace", "explain", "gradients"])
+def test_pickles_are_refused_with_the_way_out(rnncli: Any, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(nn.LSTM(3, 2), path)
+    words = (command, "hidden_states[0,0,0]") if command == "explain" else (command,)
+    done = rnncli(*words, json.dumps(X.tolist()), "--model", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "torch.save(model.state_dict()" in done.stderr

@@ -1,0 +1,133 @@
+"""--check of models of Keras 2 runs tf_keras, on files as its versions wrote them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import old_keras as old
+import pytest
+
+from rnncli.compute.models import Cases, keras
+from rnncli.errors import EngineError
+from rnncli.readers.formats import Source
+from rnncli.readers.models import keras as reader
+
+pytest.importorskip("tf_keras")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+X = np.random.default_rng(4).normal(size=(3, 5, 2)).astype("float32")
+
+
+def plain(entry: dict[str, Any]) -> dict[str, Any]:
+    """Without the regularizer of the user's own, which tf_keras does not know."""
+    entry["config"]["activity_regularizer"] = None
+    return entry
+
+
+def earliest(folder: Path) -> Path:
+    """A Sequential of Keras 2.1: GRU knows no reset_after, gates are hard_sigmoid."""
+    first = plain(old.lstm("lstm_1", 3, return_sequences=True, batch_input_shape=[None, 5, 2]))
+    last = plain(old.dense("dense_1", 1))
+    config = {"class_name": "Sequential", "config": [first, plain(old.gru("gru_1", 2)), last]}
+    weights = {
+        "lstm_1": old.pairs(old.names("lstm_1"), old.of_gates(4, 2, 3)),
+        "gru_1": old.pairs(old.names("gru_1"), old.of_gates(3, 3, 2)),
+        "dense_1": old.pairs(old.names("dense_1", "kernel", "bias"), old.drawn((2, 1), (1,))),
+    }
+    old.write(folder / "m.h5", "2.1.3", config, weights)
+    return folder / "m.h5"
+
+
+def cudnn(folder: Path) -> Path:
+    """CuDNNLSTM, whose weights are in another layout."""
+    options = {name: value for name, value in old.LOOP.items() if name != "unroll"}
+    first = plain(old.layer("CuDNNLSTM", "fast", units=3, unit_forget_bias=True, **options))
+    first["config"]["batch_input_shape"] = [None, 5, 2]
+    weights = [*old.of_gates(4, 2, 3)[:2], *old.drawn((24,))]
+    saved = {"fast": old.pairs(old.names("fast"), weights)}
+    old.write(folder / "m.h5", "2.2.4", {"class_name": "Sequential", "config": [first]}, saved)
+    return folder / "m.h5"
+
+
+@pytest.mark.parametrize("make", [earliest, cudnn])
+def test_old_files_are_run_as_they_were_meant(rnncli: Any, tmp_path: Path, make: Any) -> None:
+    words = (json.dumps(X.tolist()), "--model", str(make(tmp_path)), "--check")
+    done = rnncli("run", *words, "--return-state", "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["differences"]) == {one["name"] for one in found["outputs"]}
+    assert max(found["differences"].values()) < 1e-6
+    shown = rnncli("run", *words, "--quiet")
+    assert "largest difference from tf_keras" in shown.stdout
+
+
+def nested(folder: Path, k: Any, suffix: str) -> Path:
+    layers = k.layers
+    ids = k.Input((6,), dtype="int32", name="ids")
+    x = layers.Embedding(9, 3, mask_zero=True, name="emb")(ids)
+    gates = layers.LSTM(2, return_sequences=True, recurrent_activation="hard_sigmoid")
+    x = layers.Bidirectional(gates, name="bi")(x)
+    given = k.Input((6, 4))
+    inner = k.Model(given, layers.GRU(4, name="deep", return_sequences=True)(given), name="inside")
+    x = inner(inner(x))
+    start, *states = layers.LSTM(4, name="first", return_sequences=True, return_state=True)(x)
+    last = layers.LSTM(4, name="second")(start, initial_state=states)
+    model = k.Model(ids, layers.Dense(2, name="dense")(last))
+    model.save(folder / f"m{suffix}")
+    return folder / f"m{suffix}"
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_masks_states_and_models_in_models(rnncli: Any, tmp_path: Path, suffix: str) -> None:
+    import tf_keras
+
+    path = nested(tmp_path, tf_keras, suffix)
+    words = ("[[1,2,3,0,0,0],[3,4,5,6,0,0]]", "--model", str(path), "--check", "--return-state")
+    done = rnncli("run", *words, "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["differences"]
+    assert {"inside/deep@1/hidden_states", "second/last_cell_state", "dense/output"} <= set(found)
+    assert max(found.values()) < 1e-6
+
+
+def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
+    path = earliest(tmp_path)
+    graph = reader.read(Source("m.h5", path=path))
+    inputs = keras.fit_inputs(graph, X)
+    run = keras.run(graph, path, inputs, answered)
+    cases = {part.layer: Cases(part.case, part.case) for part in run.parts}
+    theirs = keras.outputs(graph, path, inputs, cases)
+    ours = answered(run.parts[0].case).outputs[0].values
+    np.testing.assert_allclose(ours, theirs["lstm_1/hidden_states"], atol=1e-6)
+    other = keras.outputs(graph, path, {name: array + 1 for name, array in inputs.items()}, cases)
+    assert np.abs(ours - other["lstm_1/hidden_states"]).max() > 1e-3
+
+
+def answered(case: Any) -> Any:
+    from rnncli import compute
+
+    return compute.run(case, "numpy")
+
+
+def test_without_tf_keras_the_line_to_install_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    path = earliest(tmp_path)
+    graph = reader.read(Source("m.h5", path=path))
+    with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
+        keras.outputs(graph, path, keras.fit_inputs(graph, X), {})
+
+
+def test_what_tf_keras_cannot_run_is_said(rnncli: Any, tmp_path: Path) -> None:
+    own = old.lstm("lstm_1", 3, batch_input_shape=[None, 5, 2])
+    weights = {"lstm_1": old.pairs(old.names("lstm_1"), old.of_gates(4, 2, 3))}
+    old.write(tmp_path / "m.h5", "2.1.3", {"class_name": "Sequential", "config": [own]}, weights)
+    done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.h5"), "--check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "tf_keras cannot run this model" in done.stderr
+    assert "Traceback" not in done.stderr
