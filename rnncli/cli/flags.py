@@ -307,6 +307,11 @@ class RunFlags(NamedTuple):
         ),
     ] = None  # fmt: skip
 
+    def demand_model(self) -> None:
+        """Raise UsageError if --assume is given without --model."""
+        if self.assume is not None and self.model is None:
+            raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
+
 
 ReadingFlags = InputFlags | LayerFlags | RunFlags
 """Flag groups that may name a file to read."""
@@ -316,7 +321,10 @@ class CheckFlags(NamedTuple):
     """Flags of the comparison with Keras."""
 
     check: Annotated[
-        bool, flag(RUN, "--check", help="Also run tensorflow; exit 1 if the numbers differ.")
+        bool,
+        flag(
+            RUN, "--check", help="Also run tensorflow (--model: its framework); exit 1 if the numbers differ."
+        ),
     ] = False
     atol: Annotated[
         float | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rnncli.cli import request
 from rnncli.cli.flags import (
     CheckFlags,
     FailOnNan,
@@ -48,7 +47,7 @@ def run(
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
     shown.demand_calls(run)
-    request.demand_model(run)
+    run.demand_model()
     if run.model is not None:
         from rnncli.commands.run import model, model_stream
         from rnncli.commands.run.model import Wanted as WantedModel

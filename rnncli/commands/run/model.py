@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import models, request
+from rnncli.cli import models, request, sources
 from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
@@ -125,6 +125,7 @@ def demand(shown: Shown, memory: str | None) -> None:
 def answer(wanted: Wanted) -> None:
     """Compute and show what is wanted."""
     models.demand_alone(wanted.input, wanted.layer, wanted.run)
+    sources.demand_one_reader(wanted.input, wanted.layer, wanted.run)
     deliver = delivery(wanted.output, wanted.input, wanted.layer, wanted.run)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)

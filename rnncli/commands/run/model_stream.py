@@ -21,11 +21,11 @@ def run(wanted: Wanted, *, stream: bool, keep_going: bool) -> None:
     whole = wanted.check.check or wanted.stats or wanted.fail_on_nan
     demand(whole, stream=stream, memory=None)
     models.demand_alone(wanted.input, wanted.layer, wanted.run)
+    sources.demand_one_reader(wanted.input, wanted.layer, wanted.run)
     demand_lines(wanted.input)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     models.demand_paddable(model, wanted.input)
     demand_stateless(model)
-    model.kind.choose(model.saved, model.names)
     answers = ModelLines(model, wanted)
     reading = (wanted.input, wanted.layer, wanted.run)
     relay(answers, answers.remarks, reading, wanted.output, keep_going=keep_going)

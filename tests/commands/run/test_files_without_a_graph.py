@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import rnncli as package
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import DisagreementError, EngineError, UsageError
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -260,3 +261,47 @@ def test_pickles_are_refused_with_the_way_out(rnncli: Any, tmp_path: Path, comma
     done = rnncli(*words, json.dumps(X.tolist()), "--model", str(path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "torch.save(model.state_dict()" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+def test_without_pytorch_the_line_to_install_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    state, path = nn.LSTM(3, 2).state_dict(), tmp_path / f"m{suffix}"
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        np.savez(path, **{name: one.numpy() for name, one in state.items()})
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"pip install 'rnncli\[torch\]'"):
+        package.run(X, model=str(path), check=True)
+    if suffix == ".npz":
+        assert package.run(X, model=str(path)).keys() == ("lstm/hidden_states",)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_other_precisions_are_checked_too(tmp_path: Path, dtype: str) -> None:
+    module = nn.GRU(3, 2, 2, dtype=getattr(torch, dtype), bidirectional=True)
+    result = package.run(X, model=saved(module, tmp_path / "m.pt"), check=True)
+    assert result["gru_l1/hidden_states"].dtype == ("float64" if dtype == "float64" else "float32")
+    assert max(result.differences.values()) < 1e-6
+
+
+def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    rnn = nn.GRU(3, 2, batch_first=True)
+    module = nn.ModuleDict({"emb": nn.Embedding(9, 3), "decoder": nn.ModuleDict({"rnn": rnn})})
+    optimizer = torch.optim.Adam(module.parameters())
+    rnn(torch.from_numpy(X))[0].sum().backward()
+    optimizer.step()
+    held = {"epoch": 3, "model_state": module.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(held, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
+    words = ("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pth"))
+    done = rnncli(*words, "--check", "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    (shown,) = json.loads(done.stdout)["outputs"]
+    assert shown["name"] == "decoder.rnn/hidden_states"
+    assert "--all-layers shows no more" in done.stderr
+    with torch.no_grad():
+        wanted = rnn(torch.from_numpy(X))[0].numpy()
+    np.testing.assert_allclose(shown["values"], wanted, atol=1e-6)
