@@ -139,9 +139,9 @@ def _demand(port: Port, array: Array, fine: Array, what: str) -> None:
     import numpy as np
 
     if not fine.all():
-        index = tuple(int(axis[0]) for axis in np.nonzero(~fine))
-        place = ", ".join(map(str, index))
-        raise InputError(f"{port.name}: the model expects {what}; {port.name}[{place}] is {array[index]}.")
+        index = tuple(map(int, np.argwhere(~fine)[0]))
+        place = f"{port.name}{list(index) if index else ''}"
+        raise InputError(f"{port.name}: the model expects {what}; {place} is {array[index]}.")
 
 
 def _whole(array: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,5 +87,8 @@ def _reason(error: Exception) -> str:
     """Its first line, without codes and places in the source of ONNX Runtime."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     text = lines[0].rpartition("[ONNXRuntimeError] : ")[2]
+    node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
+    if node:
+        text = f"{node[1]}: {node[2]}"
     parts = text.split(" : ", 2)
     return parts[-1].rpartition("/onnxruntime_src/")[2][:200].rstrip(". ")

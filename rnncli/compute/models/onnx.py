@@ -99,6 +99,11 @@ def run(
     return ModelRun(tuple(parts), others, prepared.notes, masks, order)
 
 
+def stateful_layers(model: Program) -> tuple[str, ...]:
+    """None: what a node of ONNX keeps, the graph puts out and takes."""
+    return ()
+
+
 def framework(model: Program) -> str:
     """What --check runs the model in."""
     return "ONNX Runtime"

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 from command import Run, loaded_by
+from onnx import helper
 
 import rnncli as package
 
@@ -153,6 +154,37 @@ def test_input_that_does_not_fit(
     done = rnncli(*words, "--model", reverse[0])
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr or message.replace("X: (X0", "lens: (lens0,), int32; X: (X0") in done.stderr
+
+
+def test_each_line_of_a_stream_is_an_input(rnncli: Run, reverse: tuple[str, str]) -> None:
+    lines = [{"X": [[[1, 2, 3, 4]]] * 3, "lens": [3]}, {"X": [[[1, 2, 3, 4]] * 2], "lens": [1, 0]}]
+    text = "\n".join(json.dumps({"inputs": line}) for line in lines)
+    done = rnncli("run", "--stream", "--model", reverse[0], "-f", "ndjson", input=text)
+    assert done.returncode == 0, done.stderr
+    shapes = [json.loads(line)["outputs"][0]["shape"] for line in done.stdout.splitlines()]
+    assert shapes == [[1, 3, 3], [2, 1, 3]]
+
+
+def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) -> None:
+    """A scalar, and sequence lengths that the graph makes of it."""
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 2, 2)
+    feeds = {"X": np.ones((3, 1, 2), np.float32), "steps": np.array(2, np.int32)}
+    nodes = [
+        helper.make_node("Unsqueeze", ["steps", "zero"], ["lens"], name="widen"),
+        onnx_graphs.node("RNN", {**arrays, "X": 1, "lens": 1}),
+    ]
+    made = onnx_graphs.model(nodes, feeds, {**arrays, "zero": np.array([0])}, ["Y"])
+    model, _ = onnx_graphs.save(tmp_path, made)
+    text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2}})
+    done = rnncli("run", text, "--model", model, "-f", "csv", "--all-layers")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert [row[-1] for row in rows if row[0] == "widen/output"] == ["2"]
+    assert [row[-1] for row in rows if row[:3] == ["rnn/hidden_states", "0", "2"]] == ["0.0", "0.0"]
+    text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2.5}})
+    refused = rnncli("run", text, "--model", model)
+    assert refused.returncode == 2
+    assert "steps: the model expects whole numbers (int32)" in refused.stderr
 
 
 def test_name_that_is_not_there(rnncli: Run, reverse: tuple[str, str]) -> None:
