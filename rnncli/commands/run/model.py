@@ -175,10 +175,10 @@ def compute_outputs(
             figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
     notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
     specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return Computed(_combined(inputs, results, found), specs, figures, found.masks, notes, cases)
+    return Computed(_combine(inputs, results, found), specs, figures, found.masks, notes, cases)
 
 
-def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
     """The tensors of all layers as one result."""
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
@@ -194,11 +194,11 @@ def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: M
         stack=Stack(spec for result in results.values() for spec in result.layers),
         input_shape=next(iter(inputs.values())).shape,
         input_dtype=next(iter(results.values())).input_dtype,
-        outputs=_ordered(tensors, run),
+        outputs=_order_tensors(tensors, run),
     )
 
 
-def _ordered(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Of all layers in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)
