@@ -102,7 +102,9 @@ class ModelAnswer(RunAnswer):
         dot, word = marks(view).dot, say("input", view.lang)
         pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
         pieces += [
-            " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
+            " ".join(
+                [word, *([] if name == "input" else [name]), format_shape(array.shape), str(array.dtype)]
+            )
             for name, array in self.inputs.items()
         ]
         pieces.append(f"{say('engine', view.lang)} {self.result.engine}")

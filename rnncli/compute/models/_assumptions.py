@@ -158,6 +158,7 @@ def assumptions(model: Modules) -> str:
     nodes = list(_nodes(model))
     gated = [node for node in nodes if class_of(node) in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
+    own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
     unbiased = [node for node in gated if class_of(node) == "GRU" and not cell_of(node)["config"]["use_bias"]]
     words = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
@@ -166,10 +167,11 @@ def assumptions(model: Modules) -> str:
             {node.name: _gate_activation(model, node) for node in gated},
         ),
         *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
-        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in both}),
+        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}),
         *_by_layer(
             "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
         ),
+        *(["directions are concatenated"] if len(own) < len(both) else []),
         "inputs are batch first",
     ]
     if len(model.modules) > 1:

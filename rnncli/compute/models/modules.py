@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
@@ -92,7 +93,7 @@ def run(
     for module, wanted in _choose_modules(model, layers):
         _demand(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
-    notes = [f"{assumptions(model)} Change this with --assume."]
+    notes = [f"{assumptions(model)} Change the values with --assume."]
     if everything and model.others:
         notes.append("--all-layers shows no more, as the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
@@ -104,28 +105,31 @@ def stateful_layers(model: Modules) -> tuple[str, ...]:
 
 
 def framework(model: Modules) -> str:
-    """PyTorch, or Keras for a file with its names."""
-    return model.origin.partition(" ")[0]
+    """PyTorch, or Keras for a file with its names; both where it has both."""
+    kinds = {bool(module.stored) for module in model.modules if module.nodes}
+    return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
 
 def outputs(
     model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor of these layers as its framework returns it.
+    """Every tensor of these layers as torch.nn returns it, those with Keras's names as Keras does.
 
     Raises EngineError where the framework is not installed.
     """
     from rnncli import compute
+    from rnncli.compute.models import _torch_layers
 
-    if framework(model) == "PyTorch":
-        from rnncli.compute.models import _torch_layers
-
-        return _torch_layers.outputs(model, inputs, cases)
-    return {
-        f"{layer}/{tensor.name}": tensor.values
-        for layer, (_, shown) in cases.items()
-        for tensor in compute.run(shown, "tensorflow").outputs
-    }
+    modules = tuple(module for module in model.modules if module.stored)
+    theirs = {node.name for module in modules for node in module.nodes}
+    own = {layer: both for layer, both in cases.items() if layer in theirs}
+    found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}
+    for layer, (_, shown) in cases.items():
+        if layer not in theirs:
+            found |= {
+                f"{layer}/{tensor.name}": tensor.values for tensor in compute.run(shown, "tensorflow").outputs
+            }
+    return found
 
 
 def _add_batch_axis(modules: Modules, array: Array) -> Array:
