@@ -102,7 +102,9 @@ class ModelAnswer(RunAnswer):
         dot, word = marks(view).dot, say("input", view.lang)
         pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
         pieces += [
-            " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
+            " ".join(
+                [word, *([] if name == "input" else [name]), format_shape(array.shape), str(array.dtype)]
+            )
             for name, array in self.inputs.items()
         ]
         pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
@@ -175,10 +177,10 @@ def compute_outputs(
             figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
     notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
     specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return Computed(_combined(inputs, results, found), specs, figures, found.masks, notes, cases)
+    return Computed(_combine(inputs, results, found), specs, figures, found.masks, notes, cases)
 
 
-def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
     """The tensors of all layers as one result."""
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
@@ -194,11 +196,11 @@ def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: M
         stack=Stack(spec for result in results.values() for spec in result.layers),
         input_shape=next(iter(inputs.values())).shape,
         input_dtype=next(iter(results.values())).input_dtype,
-        outputs=_ordered(tensors, run),
+        outputs=_order_tensors(tensors, run),
     )
 
 
-def _ordered(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Of all layers in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)

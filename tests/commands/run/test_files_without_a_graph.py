@@ -108,8 +108,8 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     notes = [line for line in done.stderr.splitlines() if "assumed" in line]
     assert len(notes) == 1
     assert (
-        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), merge_mode=concat, "
-        "inputs are batch first, each of a, b takes the input." in notes[0]
+        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), "
+        "directions are concatenated, inputs are batch first, each of a, b takes the input." in notes[0]
     )
 
 
@@ -305,3 +305,32 @@ def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = rnn(torch.from_numpy(X))[0].numpy()
     np.testing.assert_allclose(shown["values"], wanted, atol=1e-6)
+
+
+def test_names_of_both_frameworks_in_one_file(rnncli: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    arrays = {f"a.{name}": one.numpy() for name, one in nn.LSTM(3, 2).state_dict().items()}
+    arrays |= {
+        "b/kernel": random.normal(size=(3, 8)).astype("float32"),
+        "b/recurrent_kernel": random.normal(size=(2, 8)).astype("float32"),
+    }
+    np.savez(tmp_path / "m.npz", **arrays)
+    words = ("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.npz"), "--check")
+    done = rnncli(*words, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["differences"]) == ["a/hidden_states", "b/hidden_states"]
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_no_layer_is_left_out_in_silence(rnncli: Any, tmp_path: Path, hidden: bool) -> None:
+    """A module that cannot be computed is refused by name, with the names of the others."""
+    module = nn.ModuleDict({"plain": nn.LSTM(3, 2), "odd": nn.LSTM(3, 4, proj_size=2 if hidden else 0)})
+    path = saved(module, tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path)
+    if not hidden:
+        assert done.returncode == 0, done.stderr
+        return
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "odd: it projects its state (weight_hr_l0)" in done.stderr
+    assert done.stderr.strip().endswith(f"--model {path}#plain")
+    assert rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#plain").returncode == 0
