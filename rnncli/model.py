@@ -108,6 +108,23 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Program(Graph):
+    """An ONNX model.
+
+    nodes: of all graphs in it, an If's branches behind the If.  Those that are recurrent have the class, the
+        config and the weights of the Keras layer that computes the same; the weights are missing where the
+        graph computes them.
+    refused: why a recurrent node cannot be computed, by its name.
+    content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
+    """
+
+    kind: ClassVar[str] = "onnx"
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
 class Module:
     """A recurrent layer, or a stack of them, of a file without a graph.
 

@@ -31,9 +31,9 @@ def run(
     stats: bool,
     tolerances: tuple[float, float] | None,
 ) -> tuple[RunResult, list[str]]:
-    """What every recurrent layer of the model returns, and the tensors that differ from Keras.
+    """What every recurrent layer of the model returns, and the tensors that differ from its framework.
 
-    tolerances: absolute and relative; None where it is not to be held to Keras.
+    tolerances: absolute and relative; None to leave out the comparison.
     """
     from rnncli.commands.run import model as answers
 
@@ -82,7 +82,7 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
     if named:
         raise UsageError(
             f"{named[0]} cannot be combined with model: a saved model has its own layers, weights and masks.",
-            f"Leave out {named[0]}, or describe a layer with layer=.",
+            f"Leave out {named[0]}; or leave out model, and describe a layer with layer=.",
         )
     if inputs is None:
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")

@@ -301,7 +301,7 @@ class RunFlags(NamedTuple):
         str | None,
         flag(
             LAYER, "--model", metavar="FILE[#LAYERS]",
-            help="A saved model of Keras or PyTorch, with its own weights: model.keras#lstm,gru.",
+            help="A saved model of Keras, PyTorch or ONNX, with its own weights: model.keras#lstm,gru.",
         ),
     ] = None  # fmt: skip
     assume: Annotated[
@@ -312,6 +312,11 @@ class RunFlags(NamedTuple):
         ),
     ] = None  # fmt: skip
 
+    def demand_model(self) -> None:
+        """Raise UsageError if --assume is given without --model."""
+        if self.assume is not None and self.model is None:
+            raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
+
 
 ReadingFlags = InputFlags | LayerFlags | RunFlags
 """Flag groups that may name a file to read."""
@@ -321,7 +326,10 @@ class CheckFlags(NamedTuple):
     """Flags of the comparison with Keras."""
 
     check: Annotated[
-        bool, flag(RUN, "--check", help="Also run tensorflow; exit 1 if the numbers differ.")
+        bool,
+        flag(
+            RUN, "--check", help="Also run tensorflow (--model: its framework); exit 1 if the numbers differ."
+        ),
     ] = False
     atol: Annotated[
         float | None,

@@ -50,7 +50,7 @@ class Returns(NamedTuple):
 
 
 def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
-    """The model that --model names.  Raises InputError for a file that is none.
+    """The model that --model names.  Raises InputError for a file that is none, UsageError for a wrong name.
 
     assume: what the user says of a file without a graph, `activation=relu,gates=iofg` or by name.
     """
@@ -58,6 +58,7 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
     source, names = _split_names(word)
     model = Model(readers.read(source), source.path or Path(source.name), names)
+    model.kind.choose(model.saved, names)
     if assume is None:
         return model
     if not hasattr(model.kind, "assume"):
@@ -113,9 +114,7 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
         flag = f"--{named[0].replace('_', '-')}"
         raise UsageError(
             f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
-            f"Leave out {flag}."
-            if flag == "--layer"
-            else f"Leave out {flag}, or describe a layer with --layer.",
+            f"Leave out {flag}; or leave out --model, and describe a layer with --layer.",
         )
 
 

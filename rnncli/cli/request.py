@@ -36,7 +36,7 @@ def case(
     from rnncli.readers import case_builder
 
     sources.demand_one_reader(input, layer, run)
-    demand_model(run)
+    run.demand_model()
     if run.model is not None:
         return _in_model(input, layer, run)
     seed = case_builder.draw_seed() if run.seed is None else run.seed
@@ -59,12 +59,6 @@ def case(
         *unanswered,
         *missing(stack, run, asked),
     )
-
-
-def demand_model(run: RunFlags) -> None:
-    """Raise UsageError if a flag is given that says something of a model, and no model is."""
-    if run.assume is not None and run.model is None:
-        raise UsageError("--assume needs --model.", "Name the file: --model model.pt.")
 
 
 def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:

@@ -180,6 +180,7 @@ def demand_one_reader(input: InputFlags, layer: LayerFlags, run: RunFlags | None
     named |= {f"--layer {word}": word.removeprefix("@") for word in layer.layer or () if word == "@-"}
     if run is not None:
         named |= {"--weights": run.weights, "--initial-state": run.initial_state}
+        named |= {"--model": run.model and run.model.partition("#")[0]}
     readers = [name for name, text in named.items() if text == "-"]
     if len(readers) > 1:
         raise UsageError(

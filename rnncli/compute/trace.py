@@ -182,7 +182,7 @@ def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
     rows = slice(None) if layer.sequences else -1
     outputs = [loop.parts["output"][:, rows] for loop in loops]
     if len(loops) == 1:
-        yield outputs[0]
+        yield layer.arrange(outputs[0]) if layer.sequences else outputs[0]
     else:
         first, second = outputs
         yield from layer.merge(first, second[:, ::-1] if layer.sequences else second)

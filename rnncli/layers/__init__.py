@@ -19,9 +19,11 @@ from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
 from rnncli.layers._layer import INERT, Call, Layer, Option, within
-from rnncli.layers._recurrent import Recurrent
+from rnncli.layers._parametric import Parametric
+from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 
 __all__ = [
+    "BEYOND_KERAS",
     "INERT",
     "Before",
     "Bias",
@@ -34,10 +36,12 @@ __all__ = [
     "LayerInput",
     "Now",
     "Option",
+    "Parametric",
     "Product",
     "Recurrent",
     "Sum",
     "activations",
+    "beyond_keras",
     "cell_of",
     "claims",
     "class_of",
@@ -92,6 +96,16 @@ def names(kind: str = "LAYERS") -> tuple[str, ...]:
 def recurrent() -> tuple[str, ...]:
     """The names of all recurrent layers."""
     return tuple(name for name in names() if class_of(name).recurrent)
+
+
+def beyond_keras(spec: Spec) -> str:
+    """What of the layer itself Keras cannot compute, as a clause; "" if it can compute all of it."""
+    for name, value in spec.config.items():
+        if name.endswith("activation") and activations.parametric(value):
+            return f"Keras has no activation {value}"
+    if spec.config.get("cell_activation"):
+        return f"Keras's {spec.class_name} has no activation of its own for the cell state"
+    return ""
 
 
 def is_stepped(spec: Spec) -> bool:

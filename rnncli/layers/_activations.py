@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, listed
-from rnncli.layers import _std_sort
+from rnncli.layers import _parametric, _std_sort
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -182,6 +182,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     """The activation function: array of float16, float32 or float64 -> array of the same shape and dtype.
 
     softmax, log_softmax and sparsemax operate along the last axis.
+    name: may also be one with parameters, see `_parametric`.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy
@@ -200,7 +201,13 @@ def unguarded(name: str | Mapping[str, Any] | None) -> Activation:
 
     For loops, because entering that context takes as long as a typical function.
     """
-    return _function(canonical(name))
+    found = _parametric.parse(name)
+    return found.function(_function) if found else _function(canonical(name))
+
+
+def parametric(name: Any) -> _parametric.Parametric | None:
+    """The activation and its parameters, if it has any that Keras does not."""
+    return _parametric.parse(name)
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -208,7 +215,8 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
-    return _BOUNDS.get(canonical(name))
+    found = _parametric.parse(name)
+    return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical(name))
 
 
 @cache

@@ -152,6 +152,10 @@ class Layer(ABC):
         """The tensors that each returned tensor should equal, by its name: `hidden_states[:, -1, :]`."""
         return {}
 
+    def arrange(self, output: Any) -> Any:
+        """The output as a loop over time, or as Keras returns it, in the order in which this layer does."""
+        return output
+
     def initializers(self) -> dict[str, Any]:
         """The initializer of each weight, by the weight's name."""
         return {}

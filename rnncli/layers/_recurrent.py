@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import addresses
@@ -23,6 +24,14 @@ LOOP_OPTIONS: Mapping[str, Option] = {
     "zero_output_for_mask": Option("flag", False),
 }
 
+BEYOND_KERAS = ("cell_activation", "input_order")
+"""Settings of nodes of ONNX.  Keras has no such options, so only readers of saved models set them.
+
+cell_activation: of an LSTM's output, where it is not that of the candidate.
+input_order: the sequence of a layer that goes backwards is returned in the order of the input, and masked
+    steps are zeros in a sequence alone.
+"""
+
 
 class Recurrent(Layer):
     """Returns its output and, with return_state, each part of its last state, (batch, units)."""
@@ -40,9 +49,30 @@ class Recurrent(Layer):
         return bool(self.config["return_sequences"])
 
     @property
+    def turns(self) -> bool:
+        """See Layer."""
+        return super().turns and not self.config.get("input_order")
+
+    @property
     def returns_state(self) -> bool:
         """Whether the last states are returned."""
         return bool(self.config["return_state"])
+
+    @property
+    def _turns_back(self) -> bool:
+        return bool(self.config["go_backwards"] and self.config.get("input_order"))
+
+    def arrange(self, output: Any) -> Any:
+        """See Layer."""
+        return output[:, ::-1] if self.sequences and self._turns_back else output
+
+    def with_returns(self, **returns: bool) -> Spec:
+        """See Layer."""
+        found = super().with_returns(**returns)
+        if "input_order" not in self.config:
+            return found
+        zeroed = found.config["return_sequences"]
+        return replace(found, config={**found.config, "zero_output_for_mask": zeroed})
 
     def make_cell(self, spec: Spec) -> Any:
         """Create the cell that is run over time."""
@@ -69,7 +99,8 @@ class Recurrent(Layer):
 
     def claims(self) -> dict[str, tuple[str, ...]]:
         """The last hidden state equals the last row of the sequence, in processing order."""
-        same = "hidden_states[:, -1, :]" if self.sequences else "hidden_state"
+        row = 0 if self._turns_back else -1
+        same = f"hidden_states[:, {row}, :]" if self.sequences else "hidden_state"
         return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
@@ -80,7 +111,8 @@ class Recurrent(Layer):
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> Entry:
         """The term of `equation`; direction: which loop of a Bidirectional, else ""."""
-        position = index[1] if label.sequence else input_shape[1] - 1
+        last = input_shape[1] - 1
+        position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
         part = str(Label(label.part, cell=label.cell, traced=True)) if label.last else ""
         return Entry(direction, position, part, index[-1])
 
@@ -99,5 +131,6 @@ class Recurrent(Layer):
     def call(self, run: Run, call: Call) -> LayerOutput:
         """The output of the loop and, with return_state, its last states."""
         output, states = run.loop(self, call)
+        output = self.arrange(output)
         mask = call.mask if self.sequences else None
         return LayerOutput((output, *states) if self.returns_state else (output,), mask)

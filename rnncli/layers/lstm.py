@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array
+from rnncli.layers import _activations
 from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product, split, together
 from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer, Option
@@ -13,6 +15,8 @@ from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rnncli.layers._cell import Gates
 
 
@@ -39,6 +43,12 @@ class LSTMCell(Cell):
         "unit_forget_bias": Option("flag", True),
         **CELL_OPTIONS,
     }
+
+    @cached_property
+    def cell_activation(self) -> Callable[[Array], Array]:
+        """Activation of the cell state in the output; that of the candidate, but for some nodes of ONNX."""
+        name = self.config.get("cell_activation")
+        return self.activation if name is None else _activations.unguarded(name)
 
     def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
         """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
@@ -74,7 +84,7 @@ class LSTMCell(Cell):
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         cell = forget * state.cell
         cell += input_ * candidate
-        hidden = output * self.activation(cell)
+        hidden = output * self.cell_activation(cell)
 
         def gates() -> dict[str, Gate]:
             activated = input_, forget, candidate, output
@@ -84,6 +94,7 @@ class LSTMCell(Cell):
 
     def equations(self) -> dict[str, Sum]:
         """See Cell."""
+        own = "cell_activation" if self.config.get("cell_activation") else "activation"
         kept = times(Now("forget"), Before("cell"))
         added = times(Now("input"), Now("candidate"))
         gates = {
@@ -94,7 +105,7 @@ class LSTMCell(Cell):
             for gate in self.gates
         }
         return {
-            "hidden": Sum((times(Now("output"), Now("cell", "activation")),)),
+            "hidden": Sum((times(Now("output"), Now("cell", own)),)),
             "cell": Sum((kept, added)),
             **gates,
         }

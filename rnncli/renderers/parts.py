@@ -167,7 +167,8 @@ def rows_of(
 
     start = 0
     for block in arrays.blocks(tensor.values, 2**16):
-        places = np.unravel_index(np.arange(start, start + block.size), tensor.values.shape)
+        shape = tensor.values.shape
+        places = np.unravel_index(np.arange(start, start + block.size), shape) if shape else ()
         by_axis = dict(zip(tensor.axes, places, strict=True))
         if tensor.time:
             by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]

@@ -18,7 +18,8 @@ def describe(spec: Spec) -> str:
     parts = [_shown(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
-        if not options[name].required and not _is_default(options[name], value):
+        own = name in options and not options[name].required and not _is_default(options[name], value)
+        if own or (name in layers.BEYOND_KERAS and value):
             parts.append(f"{name}={_shown(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 
@@ -32,9 +33,10 @@ def _is_default(option: Option, value: Any) -> bool:
 
 def to_config(spec: Spec) -> dict[str, Any]:
     """Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
+    names = (*options_of(spec.class_name), *(name for name in layers.BEYOND_KERAS if spec.config.get(name)))
     return {
         "class_name": spec.class_name,
-        "config": {name: _plain(name, spec.config[name]) for name in options_of(spec.class_name)},
+        "config": {name: _plain(name, spec.config[name]) for name in names},
         "module": "keras.layers",
     }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from command import HEAVY, loaded_by
 
@@ -16,6 +18,12 @@ from rnncli.__main__ import SOON
 @pytest.mark.parametrize("command", ["run", "shape", "matrix", "trace", "samples", "engines", "tour"])
 def test_no_command_loads_a_framework(command: str, format: str) -> None:
     assert not HEAVY & loaded_by(command, "-f", format)
+
+
+def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
+    square = np.eye(3, dtype="float32")
+    np.savez(tmp_path / "m.npz", weight_ih_l0=square, weight_hh_l0=square)
+    assert not HEAVY & loaded_by("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"]])

@@ -229,7 +229,7 @@ class _RepeatedRun:
         ops = self.keras.ops
         if len(runs) == 1:
             outputs = runs[0].outputs
-            return [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1]]
+            return [ours.arrange(ops.stack(outputs, axis=1)) if ours.sequences else outputs[-1]]
         if ours.sequences:
             first, second = ops.stack(runs[0].outputs, axis=1), ops.stack(runs[1].outputs[::-1], axis=1)
         else:

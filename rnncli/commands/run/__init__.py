@@ -49,10 +49,8 @@ def run(
 
     Every returned tensor in Keras's order, with its shape, its meaning and its numbers.
     """
-    from rnncli.cli import request
-
     shown.demand_calls(run)
-    request.demand_model(run)
+    run.demand_model()
     wanted = RunRequest(
         input,
         layer,

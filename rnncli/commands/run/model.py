@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import models, request
+from rnncli.cli import models, request, sources
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.compute.models import Cases
@@ -88,7 +88,9 @@ class ModelAnswer(RunAnswer):
         dot, word = marks(view).dot, say("input", view.lang)
         pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
         pieces += [
-            " ".join([*dict.fromkeys((word, name)), format_shape(array.shape), str(array.dtype)])
+            " ".join(
+                [word, *([] if name == "input" else [name]), format_shape(array.shape), str(array.dtype)]
+            )
             for name, array in self.inputs.items()
         ]
         pieces.append(f"{say('engine', view.lang)} {self.result.engine}")
@@ -101,6 +103,7 @@ class ModelAnswer(RunAnswer):
 def demand(wanted: RunRequest) -> None:
     """UsageError for a flag that does not go with --model."""
     models.demand_alone(*wanted.reading)
+    sources.demand_one_reader(*wanted.reading)
     named = {"--memory": wanted.memory is not None, "--all-calls": wanted.shown.all_calls}
     for flag, given in named.items():
         if given:
@@ -161,10 +164,10 @@ def compute_outputs(
             figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
     notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
     specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return ModelResult(_combined(inputs, results, found), specs, figures, found.masks, notes, cases)
+    return ModelResult(_combine(inputs, results, found), specs, figures, found.masks, notes, cases)
 
 
-def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
     """The tensors of all layers as one result."""
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
@@ -180,11 +183,11 @@ def _combined(inputs: Mapping[str, Array], results: Mapping[str, Result], run: M
         stack=Stack(spec for result in results.values() for spec in result.layers),
         input_shape=next(iter(inputs.values())).shape,
         input_dtype=next(iter(results.values())).input_dtype,
-        outputs=_ordered(tensors, run),
+        outputs=_order_tensors(tensors, run),
     )
 
 
-def _ordered(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Of all layers in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)

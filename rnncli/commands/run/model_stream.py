@@ -26,7 +26,6 @@ def answer(wanted: RunRequest) -> None:
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     models.demand_paddable(model, wanted.input)
     demand_stateless(model)
-    model.kind.choose(model.saved, model.names)
     answers = ModelLines(model, wanted)
     stream.relay(answers, answers.remarks, wanted)
 

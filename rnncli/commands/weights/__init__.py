@@ -20,13 +20,13 @@ rnncli weights model.h5 --output weights.npz
 
 def weights(
     output: OutputFlags,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A model of Keras or PyTorch, or its weights.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A saved model of Keras, PyTorch or ONNX.")],
 ) -> None:
     """What is in a saved model: its recurrent layers, gate by gate.
 
-    FILE: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of PyTorch (.pt, .pth), or .safetensors
-    and .npz with the names of either. FILE#lstm,gru shows those layers alone. With --output FILE.npz the
-    weights are written in Keras's layout.
+    FILE: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of PyTorch (.pt, .pth), .onnx, or
+    .safetensors and .npz with the names of Keras or PyTorch. FILE#lstm,gru shows those layers alone.
+    With --output FILE.npz the weights are written in Keras's layout.
     """
     from rnncli.cli import sources
     from rnncli.cli.output import delivery

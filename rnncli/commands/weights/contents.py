@@ -12,7 +12,7 @@ from rnncli.case import Array
 from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
-from rnncli.model import Graph, Modules, Node
+from rnncli.model import Graph, Modules, Node, Program
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
 
@@ -107,7 +107,10 @@ def contents(found: Graph | Modules) -> Contents:
         )
         notes = (*found.notes, *filter(None, [assumptions(found)]))
         return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes)
-    recurrent = tuple(_layer(node, graph=True) for node in _once(recurrent_nodes(found)))
+    refused = found.refused if isinstance(found, Program) else {}
+    recurrent = tuple(
+        _layer(node, graph=True, note=refused.get(node.name, "")) for node in _once(recurrent_nodes(found))
+    )
     known = {layer.name for layer in recurrent}
     plain = [node for node in _once(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)]
     others = {

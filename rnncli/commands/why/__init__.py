@@ -66,6 +66,6 @@ def _is_file(text: str) -> bool:
     from rnncli.cli import files
 
     try:
-        return "\n" not in text and files.expand_groups(text).is_file()
+        return "\n" not in text and files.expand_user(text).is_file()
     except (OSError, ValueError, UsageError):  # a message is seldom the name of a file
         return False

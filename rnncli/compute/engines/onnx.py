@@ -17,7 +17,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
-from rnncli.layers import activations
+from rnncli.layers import activations, beyond_keras
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def refusal(case: Case) -> str | None:
             return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
         if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
             return "it has no dropout between time steps"
+        if beyond := beyond_keras(spec):
+            return beyond
         if spec.class_name == "Masking":
             return "Masking may skip steps anywhere, but it can skip only the last ones"
     if case.mask is not None and not _is_right_padded(case.mask):

@@ -14,6 +14,7 @@ from typing import Any
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.errors import EngineError
+from rnncli.layers import BEYOND_KERAS, beyond_keras
 
 ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that the others are checked against")
 
@@ -21,6 +22,8 @@ ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that th
 def refusal(case: Case) -> str | None:
     """Return why Keras cannot compute the case; None if it can."""
     for spec in (inner for outer in case.layers for inner in walk(outer)):
+        if beyond := beyond_keras(spec):
+            return beyond
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
         orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
         if spec.config.get("dtype") == "bfloat16" and orthogonal:
@@ -141,7 +144,8 @@ def _built(keras: Any, case: Case) -> list[Any]:
 
 def _make(keras: Any, spec: Spec) -> Any:
     """Create the Keras object of a spec; the objects in its config are created first, in written order."""
-    arguments = {name: _argument(keras, name, value) for name, value in spec.config.items()}
+    own = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
+    arguments = {name: _argument(keras, name, value) for name, value in own.items()}
     module = keras.layers if hasattr(keras.layers, spec.class_name) else keras.initializers
     return getattr(module, spec.class_name)(**arguments)
 
@@ -174,8 +178,10 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     """Call the layers once; return every layer's tensors, from first to last."""
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
-    for layer, given in zip(layers, arguments(keras, case, layers), strict=True):
-        tensors = keras.tree.flatten(layer(x, **given))
+    given = arguments(keras, case, layers)
+    for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
+        output, *states = keras.tree.flatten(layer(x, **own))
+        tensors = [ours.arrange(output), *states]
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
         x = tensors[0]
     return returned

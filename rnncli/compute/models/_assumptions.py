@@ -135,7 +135,7 @@ def _with_gates(node: Node, value: str) -> Node | None:
         return None
     before = ORDERS[node.module][class_of(node)]
     places = [own.index(before[order.index(gate)]) for gate in own]
-    weights = {name: _reordered(array, places) for name, array in node.weights.items()}
+    weights = {name: _reorder(array, places) for name, array in node.weights.items()}
     return replace(node, weights=weights)
 
 
@@ -144,7 +144,7 @@ def gate_orders(value: str) -> list[str]:
     return [one.strip().lower().translate(OTHER_LETTERS) for one in value.split("/")]
 
 
-def _reordered(array: Array, places: Iterable[int]) -> Array:
+def _reorder(array: Array, places: Iterable[int]) -> Array:
     """Its gates, along the last axis, in another order."""
     import numpy as np
 
@@ -158,27 +158,37 @@ def assumptions(model: Modules) -> str:
     nodes = list(_nodes(model))
     gated = [node for node in nodes if class_of(node) in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
+    own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
     unbiased = [node for node in gated if class_of(node) == "GRU" and not cell_of(node)["config"]["use_bias"]]
     words = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
         *_by_layer(
             "recurrent_activation",
-            {node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated},
+            {node.name: _gate_activation(model, node) for node in gated},
         ),
         *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
-        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in both}),
+        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}),
         *_by_layer(
             "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
         ),
+        *(["directions are concatenated"] if len(own) < len(both) else []),
         "inputs are batch first",
     ]
     if len(model.modules) > 1:
         words.append(f"each of {listed([module.name for module in model.modules])} takes the input")
-    return f"it has no graph; assumed (--assume says otherwise): {', '.join(words)}." if nodes else ""
+    return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
 
 
 def _option(node: Node, name: str, default: str) -> str:
     return str(cell_of(node)["config"].get(name, default))
+
+
+def _gate_activation(model: Modules, node: Node) -> str:
+    name = _option(node, "recurrent_activation", "sigmoid")
+    if name != "hard_sigmoid_keras2":
+        return name
+    origin = "Keras 2" if "recurrent_activation" in model.assumed else model.origin
+    return f"{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})"
 
 
 def order_of_gates(model: Modules, node: Node) -> str:

@@ -68,7 +68,7 @@ def _holds_recurrent(config: Any) -> bool:
     return any(map(_holds_recurrent, config)) if isinstance(config, (list, tuple)) else False
 
 
-def chosen(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
+def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
     """The recurrent nodes of these names; a shared layer's name means every use of it."""
     nodes = recurrent_nodes(graph)
     if not nodes:

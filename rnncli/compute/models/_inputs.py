@@ -21,22 +21,22 @@ def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
     Raises InputError that says what an input wants and what came.
     """
     ports = {port.name: port for port in graph.inputs}
-    named = _named(graph, ports, given)
-    return {name: _fitted(graph, port, named[name]) for name, port in ports.items()}
+    named = _by_name(graph, ports, given)
+    return {name: _fit_one(graph, port, named[name]) for name, port in ports.items()}
 
 
 def describe_inputs(graph: Graph) -> str:
     """`ids: (batch, 12), int32`, and so on for every input."""
-    return "; ".join(f"{port.name}: {_described(port)}" for port in graph.inputs)
+    return "; ".join(f"{port.name}: {_describe(port)}" for port in graph.inputs)
 
 
-def _described(port: Port) -> str:
+def _describe(port: Port) -> str:
     """`(batch, 12), int32`."""
     names = ["batch" if port.shape[0] is None else port.shape[0]] if port.shape else []
     return f"{format_shape([*names, *port.shape[1:]])}, {port.dtype}"
 
 
-def _named(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, Any]:
+def _by_name(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, Any]:
     """Raises InputError where an input is missing, or one is given that the model does not have."""
     all_wanted = describe_inputs(graph)
     if not isinstance(given, Mapping):
@@ -60,15 +60,15 @@ def _named(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, 
     return given
 
 
-def _fitted(graph: Graph, port: Port, given: Any) -> Array:
+def _fit_one(graph: Graph, port: Port, given: Any) -> Array:
     import numpy as np
 
-    array = numbers_of(port.name, _described(port), given)
+    array = numbers_of(port.name, _describe(port), given)
     if array.ndim + 1 == len(port.shape) and _fits(array.shape, port.shape[1:]):
         array = array[None]
     if array.ndim != len(port.shape) or not _fits(array.shape, port.shape):
         raise InputError(
-            f"{port.name}: the model expects {_described(port)}; got shape {format_shape(array.shape)}.",
+            f"{port.name}: the model expects {_describe(port)}; got shape {format_shape(array.shape)}.",
             _how_to_fit(port, array),
         )
     if not _numeric(port):
@@ -76,7 +76,7 @@ def _fitted(graph: Graph, port: Port, given: Any) -> Array:
     for embedding in _embeddings(graph, port):
         _demand_ids(port, embedding, array)
     if np.dtype(port.dtype).kind in "iub":
-        _demand_whole(port, array)
+        demand_whole(port, array)
     return array.astype(port.dtype)
 
 
@@ -120,7 +120,7 @@ def _how_to_fit(port: Port, array: Array) -> str:
     return f"Give {port.shape[axis]} {what}, not {array.shape[axis]}."
 
 
-def _demand_whole(port: Port, array: Array) -> None:
+def demand_whole(port: Port, array: Array) -> None:
     """Raises InputError for a number that is not whole, or not of the dtype."""
     import numpy as np
 
@@ -139,9 +139,9 @@ def _demand(port: Port, array: Array, fine: Array, what: str) -> None:
     import numpy as np
 
     if not fine.all():
-        index = tuple(int(axis[0]) for axis in np.nonzero(~fine))
-        place = ", ".join(map(str, index))
-        raise InputError(f"{port.name}: the model expects {what}; {port.name}[{place}] is {array[index]}.")
+        index = tuple(map(int, np.argwhere(~fine)[0]))
+        place = f"{port.name}{list(index) if index else ''}"
+        raise InputError(f"{port.name}: the model expects {what}; {place} is {array[index]}.")
 
 
 def _whole(array: Array) -> Array:

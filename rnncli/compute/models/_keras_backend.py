@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._graph import (
-    chosen,
+    choose_nodes,
     inside_others,
     is_recurrent,
     masking_layers,
@@ -22,6 +22,7 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
+from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
 from rnncli.errors import EngineError, LayerError, RnncliError
@@ -62,7 +63,7 @@ def run(
     """
     graph = with_modules(graph)
     _demand_same_rules(graph)
-    wanted = {node.name: node for node in chosen(graph, layers)}
+    wanted = {node.name: node for node in choose_nodes(graph, layers)}
     seen = {call.name: call for call in _seen(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
@@ -82,9 +83,9 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with _guarded(graph), tensorflow.quiet():
+    with _guarded(graph), tensorflow.quiet(), loadable(path, graph.file) as file:
         keras = tensorflow._keras()
-        model = keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(file, compile=False)
         names = list(_uses(model, "", 0))
         calls: list[Seen] = []
         _record(keras, model, calls)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, RnncliError
 from rnncli.model import Graph
 
@@ -34,8 +35,9 @@ def outputs(
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
     keras, tensorflow = _packages(graph)
-    with _guarded(graph), tensorflow.quiet(), keras.utils.custom_object_scope(_classes(keras)):
-        model = keras.models.load_model(path, compile=False)
+    scope = keras.utils.custom_object_scope(_classes(keras))
+    with _guarded(graph), tensorflow.quiet(), scope, loadable(path, graph.file) as file:
+        model = keras.models.load_model(file, compile=False)
         calls = _calls(keras, model, inputs)
         found: dict[str, Array] = {}
         for name, call in calls.items():
@@ -50,7 +52,7 @@ def outputs(
             }
         for name, (_, shown) in cases.items():
             if any(f"{name}/{part}" not in found for part in _names(shown)):
-                more = zip(_names(shown), _called_again(calls[name], shown), strict=True)
+                more = zip(_names(shown), _call_copy(calls[name], shown), strict=True)
                 found = {f"{name}/{part}": value.numpy() for part, value in more} | found
     return found
 
@@ -133,11 +135,11 @@ def _record(model: Any, calls: list[LayerCall]) -> None:
             _record(layer, calls)
         elif not hasattr(layer, "_rnncli_seen"):
             layer._rnncli_seen = True
-            layer.call = _noting(layer, layer.call, calls)
+            layer.call = _recorder(layer, layer.call, calls)
 
 
-def _noting(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
-    def noting(*args: Any, **kwargs: Any) -> Any:
+def _recorder(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
+    def recording_call(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
         calls.append(LayerCall(layer, args, kwargs, []))
         outputs = call(*args, **kwargs)
@@ -145,14 +147,14 @@ def _noting(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
         calls[place] = LayerCall(layer, args, kwargs, flat)
         return outputs
 
-    return noting
+    return recording_call
 
 
 def _names(case: Case) -> list[str]:
     return [info.name for info in case.stack.outputs(case.inputs.shape)]
 
 
-def _called_again(call: LayerCall, shown: Case) -> list[Any]:
+def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
     """What a copy of the layer that returns more puts out, given the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
     spec = shown.layers[-1]

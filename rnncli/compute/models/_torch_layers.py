@@ -30,9 +30,9 @@ def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cas
             continue
         given = array
         for node, stored in zip(module.nodes, module.stored, strict=True):
-            sequence, states = _called(torch, model, node, stored, given)
+            sequence, states = _call_layer(torch, model, node, stored, given)
             if node.name in cases:
-                found |= _named(node, cases[node.name], sequence, states)
+                found |= _tensors_of(node, cases[node.name], sequence, states)
             given = sequence
     return found
 
@@ -48,7 +48,7 @@ def _torch() -> Any:
     return torch
 
 
-def _called(
+def _call_layer(
     torch: Any, model: Modules, node: Node, stored: Mapping[str, Array], given: Array
 ) -> tuple[Array, Sequence[Array]]:
     """The sequence, and the states in PyTorch's order: hidden, cell, each (directions, batch, units)."""
@@ -103,7 +103,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     return found
 
 
-def _named(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
+def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
     """Every shown tensor of one layer."""
     import numpy as np
 

@@ -16,7 +16,7 @@ from rnncli.compute.models._graph import (
     INPUT,
     arguments,
     behind,
-    chosen,
+    choose_nodes,
     flat,
     inside_others,
     is_recurrent,
@@ -70,7 +70,7 @@ def follow(
     for a name that the model does not have, InputError where a layer cannot take what it gets.
     """
     graph = with_modules(graph)
-    wanted = chosen(graph, layers)
+    wanted = choose_nodes(graph, layers)
     walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
     found = walk.run(wanted, everything)
     notes = [*found.notes, *inside_others(graph)]

@@ -44,7 +44,7 @@ def layer_names(model: Graph) -> tuple[str, ...]:
 
 def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
     """The uses of these layers; without names, all.  Raises UsageError; InputError where there is none."""
-    return tuple(node.name for node in _graph.chosen(_graph.with_modules(model), names))
+    return tuple(node.name for node in _graph.choose_nodes(_graph.with_modules(model), names))
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
@@ -41,7 +42,9 @@ def layer_names(model: Modules) -> tuple[str, ...]:
 
 def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
     """These layers, all of a module for its name.  Raises UsageError, InputError where the file has none."""
-    return tuple(name for module, own in _chosen(model, names) for name in _names(module) if name in own)
+    return tuple(
+        name for module, own in _choose_modules(model, names) for name in _names(module) if name in own
+    )
 
 
 def describe_inputs(model: Modules) -> str:
@@ -63,7 +66,7 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
         what = f"{model.file}: it has no graph and takes one input, but {len(given)} came"
         raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    array = _batched(model, numbers_of(name, describe_inputs(model), array))
+    array = _add_batch_axis(model, numbers_of(name, describe_inputs(model), array))
     dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
     return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
@@ -87,10 +90,10 @@ def run(
     """
     array = next(iter(inputs.values()))
     parts: list[Part] = []
-    for module, wanted in _chosen(model, layers):
+    for module, wanted in _choose_modules(model, layers):
         _demand(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
-    notes = [assumptions(model)]
+    notes = [f"{assumptions(model)} Change the values with --assume."]
     if everything and model.others:
         notes.append("--all-layers shows no more, as the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
@@ -102,31 +105,34 @@ def stateful_layers(model: Modules) -> tuple[str, ...]:
 
 
 def framework(model: Modules) -> str:
-    """PyTorch, or Keras for a file with its names."""
-    return model.origin.partition(" ")[0]
+    """PyTorch, or Keras for a file with its names; both where it has both."""
+    kinds = {bool(module.stored) for module in model.modules if module.nodes}
+    return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
 
 def outputs(
     model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor of these layers as its framework returns it.
+    """Every tensor of these layers as torch.nn returns it, those with Keras's names as Keras does.
 
     Raises EngineError where the framework is not installed.
     """
     from rnncli import compute
+    from rnncli.compute.models import _torch_layers
 
-    if framework(model) == "PyTorch":
-        from rnncli.compute.models import _torch_layers
+    modules = tuple(module for module in model.modules if module.stored)
+    theirs = {node.name for module in modules for node in module.nodes}
+    own = {layer: both for layer, both in cases.items() if layer in theirs}
+    found = _torch_layers.outputs(replace(model, modules=modules), inputs, own) if own else {}
+    for layer, (_, shown) in cases.items():
+        if layer not in theirs:
+            found |= {
+                f"{layer}/{tensor.name}": tensor.values for tensor in compute.run(shown, "tensorflow").outputs
+            }
+    return found
 
-        return _torch_layers.outputs(model, inputs, cases)
-    return {
-        f"{layer}/{tensor.name}": tensor.values
-        for layer, (_, shown) in cases.items()
-        for tensor in compute.run(shown, "tensorflow").outputs
-    }
 
-
-def _batched(modules: Modules, array: Array) -> Array:
+def _add_batch_axis(modules: Modules, array: Array) -> Array:
     """The input with a batch axis of 1 in front where exactly that is missing."""
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3:
@@ -138,7 +144,7 @@ def _batched(modules: Modules, array: Array) -> Array:
     return array
 
 
-def _chosen(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
+def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
     """The modules that are asked for, each with the names of its layers that are."""
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"

@@ -151,11 +151,20 @@ def read_raw(
     if isinstance(found, dict):
         given = found["inputs"] if set(found) == {"inputs"} else found
         if isinstance(given, dict):
-            return {
-                name: nested.to_sequences(item, f"{where}{name}", (2, 3)) for name, item in given.items()
-            }, ()
+            return {name: _named_input(item, f"{where}{name}") for name, item in given.items()}, ()
         found, where = given, f"{where}inputs"
     return nested.to_sequences(found, where, (2, 3)), ()
+
+
+def _named_input(value: Any, where: str) -> Any:
+    """One input of a model, which may be a number alone."""
+    from rnncli.specs import nested
+
+    if type(value) in nested.INPUTS.types:
+        import numpy as np
+
+        return np.asarray(value)
+    return nested.to_sequences(value, where, (2, 3))
 
 
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:

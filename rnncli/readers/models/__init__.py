@@ -31,6 +31,7 @@ _KINDS = {
     ".ckpt": "torch",
     ".safetensors": "safetensors",
     ".npz": "npz",
+    ".onnx": "onnx",
 }
 
 
@@ -84,6 +85,8 @@ def kind_of(source: Source) -> str:
         return "keras"
     if start.startswith(b"PK"):
         return _kind_of_zip(source)
+    if _is_onnx(start, source):
+        return "onnx"
     if start[8:9] == b"{" and start[:1] not in b"{[":
         return "safetensors"
     path: Path | None = source.path
@@ -110,6 +113,14 @@ def _start(source: Source) -> bytes:
             return file.read(16)
     except OSError as error:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
+
+
+def _is_onnx(start: bytes, source: Source) -> bool:
+    """Whether it begins as ONNX does: with the version of the format, a small number, and another field."""
+    suffix = source.path.suffix.lower() if source.path else ""
+    if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
+        return False
+    return suffix == ".onnx" or (suffix not in _KINDS and start[2:3] in (b"\x12", b"\x1a", b"\x3a", b"B"))
 
 
 def _kind_of_zip(source: Source) -> str:

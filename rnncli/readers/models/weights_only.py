@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from rnncli.model import Module, Modules, Node
 from rnncli.readers.hdf5 import PARTS, SEEDS
@@ -23,15 +26,26 @@ HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
 """The same of the one in TensorFlow."""
+GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
+"""The gates of Keras 1 in today's order; "" where they stand side by side already."""
 ROLES = ("kernel", "recurrent_kernel", "bias")
 FORWARD, BACKWARD = "forward", "backward"
 
 
+_KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
+"""`lstm_1_W_i`: the input gate's part of the kernel."""
+
+
 class Saved(NamedTuple):
-    """What a file holds of one layer.  cells: arrays with their own names, by the path of what has them."""
+    """What a file holds of one layer.
+
+    cells: arrays with their own names, by the path of what has them.
+    first: whether they have the names of Keras 1.
+    """
 
     name: str
     cells: Cells
+    first: bool = False
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -45,16 +59,19 @@ def read(source: Source) -> Modules:
     origin = origin_of(stored.version)
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
+    first = False
     for saved in _layers(stored):
+        first = first or saved.first
         module = _module(saved)
         if module is None or module.refused:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
-        elif _is_hard(origin, saved.arrays, module.nodes[0]):
+        elif _is_hard(origin, saved, module.nodes[0]):
             module = replace(module, nodes=tuple(map(_hard, module.nodes)))
         if module is not None:
             found.append(module)
-    return Modules(source.name, origin.text if origin.version else "Keras", tuple(found), others)
+    text = origin.text if origin.version else "Keras 1" if first else "Keras"
+    return Modules(source.name, text, tuple(found), others)
 
 
 def _layers(stored: Stored) -> Iterator[Saved]:
@@ -63,11 +80,34 @@ def _layers(stored: Stored) -> Iterator[Saved]:
         yield from _groups(stored.root, "")
         return
     for name, arrays in stored.layers.items():
+        first = _cells_of_keras_1(arrays)
+        if first:
+            yield Saved(name, first, True)
+            continue
         cells: dict[str, list[tuple[str, Array]]] = {}
         for path, array in arrays:
             owner, _, role = path.rpartition("/")
             cells.setdefault(owner, []).append((role.partition(":")[0], array))
         yield Saved(name, cells)
+
+
+def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
+    """The cells with today's names, the gates of each side by side; empty for other names."""
+    parts: dict[str, dict[str, dict[str, Array]]] = {}
+    for path, array in arrays:
+        found = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
+        if found is None:
+            return {}
+        parts.setdefault(found["owner"], {}).setdefault(found["role"], {})[found["gate"] or ""] = array
+    cells: dict[str, list[tuple[str, Array]]] = {}
+    for owner, roles in parts.items():
+        for role, name in zip("WUb", ROLES, strict=True):
+            gates = roles.get(role, {})
+            order = next((order for order in GATES if sorted(order) == sorted(gates)), None)
+            if order is not None:
+                whole = np.concatenate([gates[gate] for gate in order], axis=-1)
+                cells.setdefault(owner, []).append((name, whole))
+    return cells
 
 
 def _groups(group: Group, name: str) -> Iterator[Saved]:
@@ -134,11 +174,12 @@ def _unclear(paths: Sequence[str]) -> str:
     )
 
 
-def _is_hard(origin: Origin, weights: Sequence[Array], node: Node) -> bool:
+def _is_hard(origin: Origin, saved: Saved, node: Node) -> bool:
     """Whether the gates were hard_sigmoid by default; cuDNN's never were."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
-    if not origin.version or origin.version >= before:
+    if not saved.first and (not origin.version or origin.version >= before):
         return False
+    weights = saved.arrays
     bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)
     converted = bias is not None and len(weights) in (3, 6) and weights[2].shape != bias.shape
     two_biases = bias is not None and bias.ndim == 2  # CuDNNGRU's; GRU had no reset_after by default

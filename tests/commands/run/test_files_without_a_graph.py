@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import rnncli as package
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import DisagreementError, EngineError, UsageError
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -107,8 +108,8 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     notes = [line for line in done.stderr.splitlines() if "assumed" in line]
     assert len(notes) == 1
     assert (
-        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), merge_mode=concat, "
-        "inputs are batch first, each of a, b takes the input." in notes[0]
+        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), "
+        "directions are concatenated, inputs are batch first, each of a, b takes the input." in notes[0]
     )
 
 
@@ -260,3 +261,76 @@ def test_pickles_are_refused_with_the_way_out(rnncli: Any, tmp_path: Path, comma
     done = rnncli(*words, json.dumps(X.tolist()), "--model", str(path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "torch.save(model.state_dict()" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+def test_without_pytorch_the_line_to_install_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    state, path = nn.LSTM(3, 2).state_dict(), tmp_path / f"m{suffix}"
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        np.savez(path, **{name: one.numpy() for name, one in state.items()})
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineError, match=r"pip install 'rnncli\[torch\]'"):
+        package.run(X, model=str(path), check=True)
+    if suffix == ".npz":
+        assert package.run(X, model=str(path)).keys() == ("lstm/hidden_states",)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_other_precisions_are_checked_too(tmp_path: Path, dtype: str) -> None:
+    module = nn.GRU(3, 2, 2, dtype=getattr(torch, dtype), bidirectional=True)
+    result = package.run(X, model=saved(module, tmp_path / "m.pt"), check=True)
+    assert result["gru_l1/hidden_states"].dtype == ("float64" if dtype == "float64" else "float32")
+    assert max(result.differences.values()) < 1e-6
+
+
+def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    rnn = nn.GRU(3, 2, batch_first=True)
+    module = nn.ModuleDict({"emb": nn.Embedding(9, 3), "decoder": nn.ModuleDict({"rnn": rnn})})
+    optimizer = torch.optim.Adam(module.parameters())
+    rnn(torch.from_numpy(X))[0].sum().backward()
+    optimizer.step()
+    held = {"epoch": 3, "model_state": module.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(held, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
+    words = ("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pth"))
+    done = rnncli(*words, "--check", "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    (shown,) = json.loads(done.stdout)["outputs"]
+    assert shown["name"] == "decoder.rnn/hidden_states"
+    assert "--all-layers shows no more" in done.stderr
+    with torch.no_grad():
+        wanted = rnn(torch.from_numpy(X))[0].numpy()
+    np.testing.assert_allclose(shown["values"], wanted, atol=1e-6)
+
+
+def test_names_of_both_frameworks_in_one_file(rnncli: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    arrays = {f"a.{name}": one.numpy() for name, one in nn.LSTM(3, 2).state_dict().items()}
+    arrays |= {
+        "b/kernel": random.normal(size=(3, 8)).astype("float32"),
+        "b/recurrent_kernel": random.normal(size=(2, 8)).astype("float32"),
+    }
+    np.savez(tmp_path / "m.npz", **arrays)
+    words = ("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.npz"), "--check")
+    done = rnncli(*words, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["differences"]) == ["a/hidden_states", "b/hidden_states"]
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_no_layer_is_left_out_in_silence(rnncli: Any, tmp_path: Path, hidden: bool) -> None:
+    """A module that cannot be computed is refused by name, with the names of the others."""
+    module = nn.ModuleDict({"plain": nn.LSTM(3, 2), "odd": nn.LSTM(3, 4, proj_size=2 if hidden else 0)})
+    path = saved(module, tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path)
+    if not hidden:
+        assert done.returncode == 0, done.stderr
+        return
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "odd: it projects its state (weight_hr_l0)" in done.stderr
+    assert done.stderr.strip().endswith(f"--model {path}#plain")
+    assert rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#plain").returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,28 @@ def test_stateful_models_are_not_streamed(rnncli: Any, tmp_path: Path) -> None:
     words = ("run", "--stream", "--stateful", "--layer", "LSTM(2)", "--weights", weights)
     done = rnncli(*words, input=f"{NUMBERS[:1]}\n")
     assert done.returncode == 0, done.stderr
+
+
+def test_content_decides_and_the_suffix_is_a_hint(rnncli: Any, saved: Any, tmp_path: Path) -> None:
+    model, given, folder = saved["branches"]
+    for suffix in ("keras", "h5"):
+        (tmp_path / "model.bin").write_bytes((folder / f"branches.{suffix}").read_bytes())
+        words = ("run", str(folder / "branches.json"), "--model", str(tmp_path / "model.bin"))
+        done = rnncli(*words, "--check", "-f", "json")
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)["outputs"][-1]
+        np.testing.assert_allclose(shown["values"], expected(model, given)["gru"], atol=1e-5)
+
+
+def test_a_model_in_a_zip_file_is_run_but_not_loaded_by_keras(
+    rnncli: Any, saved: Any, tmp_path: Path
+) -> None:
+    folder = saved["branches"][2]
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.write(folder / "branches.keras", "inner.keras")
+    model, numbers = f"{tmp_path / 'outer.zip'}!inner.keras#gru", str(folder / "branches.json")
+    assert rnncli("run", numbers, "--model", model).returncode == 0
+    done = rnncli("run", numbers, "--model", model, "--check")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "only from a file of its own" in done.stderr
+    assert "inner.keras" in rnncli("run", numbers, "--model", str(tmp_path / "outer.zip")).stderr

@@ -51,7 +51,7 @@ def words_of(command: str) -> list[str]:
     ],
 )
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
-    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view}))
+    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view})
     assert matches_golden("tour", name, text)
     assert all(columns_of(line) <= 80 for line in text.splitlines())
 
@@ -88,7 +88,9 @@ def numbers_in(document: dict[str, Any]) -> dict[str, Any]:
         steps = document["trace"]
         gates = {gate: [one["gates"][gate]["activation"] for one in steps] for gate in steps[0]["gates"]}
         states = {state: [one["state"][state] for one in steps] for state in steps[0]["state"]}
-        found = {name: np.array(values, np.float32).swapaxes(0, 1) for name, values in (gates | states).items()}
+        found = {
+            name: np.array(values, np.float32).swapaxes(0, 1) for name, values in (gates | states).items()
+        }
     elif "calls" in document:
         found = {
             f"call {place}/{one['name'].split('/')[-1]}": np.array(one["values"], np.float32)

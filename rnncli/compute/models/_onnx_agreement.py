@@ -1,0 +1,109 @@
+"""What is computed here, held to what ONNX Runtime returns for the same node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Case, Spec
+from rnncli.compute.models._onnx_case import returned
+from rnncli.errors import EngineError
+from rnncli.layers.stack import Stack
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.compute.models import Compute
+    from rnncli.compute.models._onnx_case import Given
+    from rnncli.result import Result
+
+NEAR = 1e-5
+"""How far two float32 computations of one number may be apart, absolute and relative."""
+TIMES = 16
+"""Over many steps the rounding grows; allowed is this multiple of what it does to the computation here."""
+
+
+def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Result | None:
+    """The result of the Case, None where it returns less than is compared.
+
+    Compares all that the node can return, whether the model takes it or not.
+    Raises EngineError where the numbers differ by more than rounding explains.
+    """
+    full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
+    result = compute(full)
+    theirs = returned(given)
+    ours = {tensor.name: tensor.values for tensor in result.outputs}
+    if not _near(ours, theirs, {}):
+        allowed = _rounding(full, ours)
+        if not _near(ours, theirs, allowed):
+            largest = max(_apart(ours[name], theirs[name]) for name in ours)
+            raise EngineError(
+                f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
+                f"{largest:.2g} apart.",
+                "Look for NaN, infinity or numbers above 1e18 in what the node gets; the two differ there.",
+            )
+    return result if full.stack.specs == case.stack.specs else None
+
+
+def _near(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
+    """Whether each number is as near as it should be; allowed: more for some, by tensor."""
+    import numpy as np
+
+    for name, array in ours.items():
+        other = theirs[name]
+        with np.errstate(all="ignore"):
+            bound = NEAR * (1 + np.abs(other)) + allowed.get(name, 0)
+            same = (array == other) | (np.isnan(array) & np.isnan(other)) | (np.abs(array - other) <= bound)
+        if array.shape != other.shape or not same.all():
+            return False
+    return True
+
+
+def _apart(ours: Array, theirs: Array) -> float:
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        apart = np.abs(ours.astype(np.float64) - theirs)
+    apart[np.isnan(ours) & np.isnan(theirs) | (ours == theirs)] = 0
+    return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0))
+
+
+def _rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
+    """What rounding to float32 does to each number here, found by computing in float64, times TIMES.
+
+    Of a sequence the largest of all steps, as rounding is not the same everywhere in two programs.
+    """
+    import numpy as np
+
+    from rnncli import compute
+
+    exact = {tensor.name: tensor.values for tensor in compute.run(_in_float64(case), "numpy").outputs}
+    found = {}
+    for name, array in ours.items():
+        with np.errstate(all="ignore"):
+            apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
+        axes = tuple(range(1, apart.ndim))
+        found[name] = TIMES * apart.max(axis=axes, keepdims=True)
+    return found
+
+
+def _in_float64(case: Case) -> Case:
+    def wide(array: Any) -> Any:
+        return None if array is None else array.astype("float64")
+
+    weights: Mapping[str, Array] = case.weights or {}
+    return replace(
+        case,
+        stack=Stack(map(_wide, case.layers)),
+        inputs=wide(case.inputs),
+        initial_state=tuple(map(wide, case.initial_state)) if case.initial_state else None,
+        weights={name: wide(array) for name, array in weights.items()},
+    )
+
+
+def _wide(spec: Spec) -> Spec:
+    config = {
+        name: "float64" if name == "dtype" else _wide(value) if isinstance(value, Spec) else value
+        for name, value in spec.config.items()
+    }
+    return replace(spec, config=config)

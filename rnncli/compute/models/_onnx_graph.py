@@ -1,0 +1,185 @@
+"""Edits of an ONNX graph: branches of an If, the order of axes, and what it puts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rnncli.specs.onnx_nodes import inner_graphs, inputs_of, is_recurrent, nodes_in
+
+BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
+"""How the axes of layout 1 come from those of layout 0; of X and the states also the way back."""
+
+
+def recurrent_in(graph: Any) -> tuple[str, ...]:
+    """The names of the recurrent nodes in a graph, and in the graphs in it."""
+    return tuple(node.name for node in nodes_in(graph) if is_recurrent(node))
+
+
+def holding(graph: Any, names: Iterable[str]) -> Any:
+    """The first If of the graph that holds one of these nodes; None where there is none."""
+    wanted = set(names)
+    for node in graph.node:
+        if node.op_type == "If" and any(wanted.intersection(recurrent_in(one)) for one in inner_graphs(node)):
+            return node
+    return None
+
+
+def follow(graph: Any, node: Any, *, taken: bool) -> None:
+    """Puts the nodes of the branch that is taken in the place of an If.
+
+    What has a name in the branch gets the If's in front, as the branches of two Ifs may use the same ones.
+    """
+    from onnx import helper
+
+    name = "then_branch" if taken else "else_branch"
+    branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
+    own = [tensor.name for tensor in branch.initializer]
+    own += [output for one in branch.node for output in one.output if output]
+    renamed = {one: f"{node.name}/{one}" for one in own}
+    _rename(branch, renamed)
+    ends = [
+        helper.make_node(
+            "Identity", [renamed.get(value.name, value.name)], [output], name=f"{node.name}/{output}"
+        )
+        for value, output in zip(branch.output, node.output, strict=True)
+    ]
+    place = next(place for place, one in enumerate(graph.node) if one.name == node.name)
+    nodes = [*graph.node[:place], *branch.node, *ends, *graph.node[place + 1 :]]
+    graph.initializer.extend(branch.initializer)
+    _replace(graph, nodes)
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Gives tensors other names, also where inner graphs take them."""
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+        for inner in inner_graphs(node):
+            _rename(inner, names)
+    for value in graph.output:
+        value.name = names.get(value.name, value.name)
+
+
+def _replace(graph: Any, nodes: Sequence[Any]) -> None:
+    """Sets the nodes of a graph; they may be parts of it."""
+    copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def time_first(graph: Any) -> None:
+    """Gives every recurrent node layout 0, the only one that ONNX Runtime computes, and transposes."""
+    for node in graph.node:
+        for inner in inner_graphs(node):
+            time_first(inner)
+    if any(map(_is_batch_first, graph.node)):
+        _replace(graph, [one for node in graph.node for one in _turned(node)])
+
+
+def _is_batch_first(node: Any) -> bool:
+    return is_recurrent(node) and any(one.name == "layout" and one.i for one in node.attribute)
+
+
+def _turned(node: Any) -> Iterator[Any]:
+    """The node, and the transpositions before and behind it."""
+    from onnx import helper
+
+    if not _is_batch_first(node):
+        yield node
+        return
+    attributes = [one for one in node.attribute if one.name != "layout"]
+    del node.attribute[:]
+    node.attribute.extend(attributes)
+    after = []
+    for place, axes in ((0, BATCH_FIRST["X"]), (5, BATCH_FIRST["state"]), (6, BATCH_FIRST["state"])):
+        name = inputs_of(node)[place]
+        if name:
+            node.input[place] = f"{node.name}/{place}/{name}"
+            yield helper.make_node("Transpose", [name], [node.input[place]], perm=axes)
+    for place, name in enumerate(node.output):
+        if name:
+            axes = BATCH_FIRST["state" if place else "Y"]
+            node.output[place] = f"{node.name}/{name}"
+            after.append(helper.make_node("Transpose", [node.output[place]], [name], perm=axes))
+    yield node
+    yield from after
+
+
+def name_outputs(node: Any) -> tuple[str, ...]:
+    """The names of Y, Y_h and of an LSTM Y_c; a recurrent node gets those that it leaves out."""
+    count = 3 if node.op_type == "LSTM" else 2
+    names = [*node.output, *[""] * (count - len(node.output))]
+    names = [name or f"{node.name}/Y{place}" for place, name in enumerate(names)]
+    del node.output[:]
+    node.output.extend(names)
+    return tuple(names)
+
+
+def needed_for(graph: Any, names: Iterable[str]) -> list[Any]:
+    """The nodes that these tensors depend on, in order."""
+    wanted, kept = set(names), []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(_taken(node))
+    return kept[::-1]
+
+
+def _taken(node: Any) -> Iterator[str]:
+    """All that a node takes, inner graphs included."""
+    yield from node.input
+    for inner in inner_graphs(node):
+        yield from (value.name for value in inner.output)
+        for one in inner.node:
+            yield from _taken(one)
+
+
+def with_outputs(model: Any, names: Sequence[str]) -> Any:
+    """A model that puts out these tensors, without what they do not depend on."""
+    import onnx
+
+    graph = model.graph
+    nodes = needed_for(graph, names)
+    taken = {*names, *(name for node in nodes for name in _taken(node))}
+    small = onnx.ModelProto()
+    small.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
+    small.functions.extend(model.functions)
+    small.graph.name = "model"
+    small.graph.node.extend(nodes)
+    small.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in taken)
+    small.graph.sparse_initializer.extend(graph.sparse_initializer)
+    small.graph.input.extend(value for value in graph.input if value.name in taken)
+    small.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    return small
+
+
+SHAPED = (
+    "Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
+    "Unsqueeze",
+)  # fmt: skip
+"""What only moves the numbers of a state on their way to a node."""
+
+
+def states_of(graph: Any) -> dict[str, str]:
+    """The inputs of the model that are initial states and nothing else, each with a node that takes it."""
+    makers = {name: node for node in graph.node for name in node.output}
+    inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+    found: dict[str, str] = {}
+    for node in graph.node:
+        for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
+            while name in makers and makers[name].op_type in SHAPED:
+                name = makers[name].input[0]
+            if name in inputs:
+                found.setdefault(name, node.name)
+    others = {name for node in graph.node for name in _data(node)}
+    return {name: node for name, node in found.items() if name not in others}
+
+
+def _data(node: Any) -> list[str]:
+    """What a node takes otherwise than as a state, or to move it."""
+    if is_recurrent(node):
+        return inputs_of(node)[:5]
+    return [] if node.op_type in SHAPED else list(_taken(node))

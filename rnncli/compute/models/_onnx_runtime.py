@@ -1,0 +1,94 @@
+"""Tensors of an ONNX graph, computed by ONNX Runtime."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rnncli.compute.models import _onnx_graph
+from rnncli.errors import EngineError, InputError
+from rnncli.signals import undisturbed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+INSTALL = "pip install 'rnncli[onnx]'"
+
+
+def parse(content: bytes) -> Any:
+    """The model as ONNX's message.  Raises EngineError where the package onnx is missing."""
+    try:
+        with undisturbed():
+            import onnx
+    except ImportError:
+        raise EngineError("onnx is not installed, which reads ONNX models.", INSTALL) from None
+    return onnx.ModelProto.FromString(content)
+
+
+def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+    """The tensors of these names.
+
+    feeds: the inputs of the model.  file: what errors call it.
+    Raises EngineError where ONNX Runtime is missing or cannot run the model, InputError where it cannot take
+    the inputs.
+    """
+    from onnx import numpy_helper
+
+    made = {output for node in model.graph.node for output in node.output}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    computed = [name for name in dict.fromkeys(names) if name in made]
+    found = {name: feeds[name] for name in names if name in feeds}
+    found |= {
+        name: numpy_helper.to_array(constants[name])
+        for name in names
+        if name in constants and name not in feeds
+    }
+    if computed:
+        session = _session(file, _onnx_graph.with_outputs(model, computed))
+        own = {value.name for value in session.get_inputs()}
+        own |= {value.name for value in session.get_overridable_initializers()}
+        given = {name: array for name, array in feeds.items() if name in own}
+        found |= zip(computed, _run(file, session, computed, given), strict=True)
+    return found
+
+
+def _session(file: str, model: Any) -> Any:
+    try:
+        with undisturbed():
+            import onnxruntime
+    except ImportError:
+        raise EngineError(f"{file}: onnxruntime is not installed, which runs ONNX models.", INSTALL) from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        content = model.SerializeToString()
+        return onnxruntime.InferenceSession(
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # it prints
+        )
+    except Exception as error:  # of whatever kind: it is compiled code
+        what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
+        raise EngineError(what, "Check it with onnx.checker.check_model(path, full_check=True).") from None
+
+
+def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
+    try:
+        found: list[Any] = session.run(list(names), dict(feeds))
+    except Exception as error:  # of whatever kind
+        what = f"{file}: ONNX Runtime cannot take these inputs: {_reason(error)}."
+        raise InputError(what, "Give inputs of the sizes that the model was made for.") from None
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Its first line, without codes and places in the source of ONNX Runtime."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    text = lines[0].rpartition("[ONNXRuntimeError] : ")[2]
+    node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
+    if node:
+        text = f"{node[1]}: {node[2]}"
+    parts = text.split(" : ", 2)
+    return parts[-1].rpartition("/onnxruntime_src/")[2][:200].rstrip(". ")

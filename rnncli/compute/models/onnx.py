@@ -1,0 +1,223 @@
+"""An ONNX model and its inputs, as the Cases of its recurrent nodes.
+
+ONNX Runtime computes what each node gets; what the node then returns is computed here, step by step, and
+has to agree with ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.compute.models import ModelRun, Part, _onnx_agreement, _onnx_graph, _onnx_inputs, _onnx_runtime
+from rnncli.compute.models._onnx_case import Given, case_of, returned
+from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
+from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rnncli.case import Array
+    from rnncli.compute.models import Cases, Compute
+    from rnncli.model import Program
+
+
+def layer_names(model: Program) -> tuple[str, ...]:
+    """The recurrent nodes, also those in the branches of an If."""
+    return tuple(node.name for node in model.nodes if node.module == "keras.layers")
+
+
+def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
+    """The nodes of these names; none for all.
+
+    Raises UsageError for another name, InputError where the model has no recurrent node.
+    """
+    known = layer_names(model)
+    if not known:
+        what = f"{model.file}: the model has no LSTM, GRU or RNN node."
+        raise InputError(what, "rnncli looks into these operators of ONNX alone.")
+    for name in names:
+        if name not in known:
+            other = next((node for node in model.nodes if node.name == name), None)
+            what = (
+                f"the node {name} ({other.class_name}) is not recurrent"
+                if other
+                else f"there is no node {name}"
+            )
+            raise UsageError(f"{model.file}: {what}.", did_you_mean(name, known))
+    return tuple(name for name in known if not names or name in names)
+
+
+def describe_inputs(model: Program) -> str:
+    """`x: (batch, 5, 3), float32`, and so on for every input."""
+    graph = _onnx_runtime.parse(model.content).graph
+    return "; ".join(map(str, _onnx_inputs.values_of(graph).values()))
+
+
+def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
+    """Every input that is given, in the type that the model expects; initial states may be left out."""
+    graph = _onnx_runtime.parse(model.content).graph
+    states = _onnx_graph.states_of(graph)
+    return _onnx_inputs.fit(model.file, _onnx_inputs.values_of(graph), states, given)
+
+
+def run(
+    model: Program,
+    path: Path,
+    inputs: Mapping[str, Array],
+    compute: Compute,
+    *,
+    layers: Sequence[str] = (),
+    everything: bool = False,
+) -> ModelRun:
+    """What each recurrent node of the model gets, for these inputs.
+
+    inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: nodes by name; none for all.
+    everything: also what every other node puts out.
+    Raises LayerError for a node that cannot be computed, UsageError for another name, InputError where the
+    model cannot take the inputs, EngineError where ONNX Runtime is missing, fails, or returns other numbers.
+    """
+    wanted = choose(model, layers)
+    prepared = _prepare(model, inputs, wanted)
+    present = _onnx_graph.recurrent_in(prepared.model.graph)
+    shown = [name for name in wanted if name in present]
+    if not shown or (layers and len(shown) < len(wanted)):
+        _refuse_branch(model, [name for name in wanted if name not in present], shown)
+    _demand_computable(model, shown)
+    parts = []
+    for name, given in prepared.given(shown).items():
+        case = case_of(model.file, given)
+        result = _onnx_agreement.compute_alike(model.file, given, case, compute)
+        parts.append(Part(name, case, result))
+    others = prepared.others() if everything else {}
+    order = tuple(node.name for node in model.nodes)
+    masks = tuple(
+        dict.fromkeys(
+            inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
+        )
+    )
+    return ModelRun(tuple(parts), others, prepared.notes, masks, order)
+
+
+def stateful_layers(model: Program) -> tuple[str, ...]:
+    """None: what a node of ONNX keeps, the graph puts out and takes."""
+    return ()
+
+
+def framework(model: Program) -> str:
+    """What --check runs the model in."""
+    return "ONNX Runtime"
+
+
+def outputs(
+    model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
+) -> dict[str, Array]:
+    """Every tensor of these nodes, and what the other nodes put out, as ONNX Runtime returns them."""
+    prepared = _prepare(model, inputs, list(cases))
+    found = {
+        f"{name}/{tensor}": array
+        for name, given in prepared.given(list(cases)).items()
+        for tensor, array in returned(given).items()
+    }
+    try:
+        return prepared.others() | found
+    except EngineError:  # of a node that none of these depends on
+        return found
+
+
+class Prepared(NamedTuple):
+    """A model with its inputs, its Ifs followed to the nodes that are wanted.
+
+    feeds: every input.  nodes: the recurrent ones by name, as in the file.  made: names of all that they can
+    put out.  names: of all nodes that are in the file.  notes: what was filled in or followed.
+    """
+
+    file: str
+    model: Any
+    feeds: Mapping[str, Array]
+    nodes: Mapping[str, Any]
+    made: Mapping[str, tuple[str, ...]]
+    names: frozenset[str]
+    notes: tuple[str, ...]
+
+    def given(self, names: Sequence[str]) -> dict[str, Given]:
+        """What each of these recurrent nodes gets, and what it returns."""
+        taken = {name: inputs_of(self.nodes[name]) for name in names}
+        tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
+        found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
+        return {
+            name: Given(
+                self.nodes[name],
+                tuple(found[one] if one else None for one in taken[name]),
+                tuple(found[one] for one in self.made[name]),
+            )
+            for name in names
+        }
+
+    def others(self) -> dict[str, Array]:
+        """What every node that is not recurrent puts out, by `NODE/output`."""
+        named: dict[str, str] = {}
+        for node in self.model.graph.node:
+            if node.name not in self.names or is_recurrent(node) or node.op_type == "Constant":
+                continue
+            made = [name for name in node.output if name]
+            for place, name in enumerate(made):
+                named[f"{node.name}/output{f'_{place}' if len(made) > 1 else ''}"] = name
+        found = _onnx_runtime.values(self.file, self.model, self.feeds, list(named.values()))
+        numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
+        return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
+
+
+def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> Prepared:
+    """The model with states of zeros where none are given, and with Ifs replaced by the branch taken."""
+    parsed = _onnx_runtime.parse(model.content)
+    _onnx_graph.time_first(parsed.graph)
+    feeds, notes = _with_states(model.file, parsed, inputs)
+    while (node := _onnx_graph.holding(parsed.graph, wanted)) is not None:
+        condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
+        taken = bool(condition.ravel()[0])
+        notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
+        _onnx_graph.follow(parsed.graph, node, taken=taken)
+    recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
+    nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
+    made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
+    names = frozenset(node.name for node in model.nodes)
+    return Prepared(model.file, parsed, feeds, nodes, made, names, tuple(notes))
+
+
+def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+    """The inputs, with zeros for initial states that are not given, and a note on these."""
+    wanted = _onnx_inputs.values_of(model.graph)
+    feeds = dict(inputs)
+    filled = []
+    for name in _onnx_graph.states_of(model.graph):
+        if name in feeds or not wanted[name].needed:
+            continue
+        zeros = _onnx_inputs.zeros_for(wanted[name], wanted, inputs)
+        if zeros is None:
+            what = f"{file}: missing input: {name}; the sizes of a state of zeros are not in the file."
+            raise InputError(what, f"The model expects {wanted[name]}.")
+        feeds[name] = zeros
+        filled.append(name)
+    note = f"initial states that were not given are zeros: {', '.join(filled)}."
+    return feeds, [note] if filled else []
+
+
+def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
+    """LayerError for the first node that is refused, with the names of those that are not."""
+    refused = next((name for name in wanted if name in model.refused), None)
+    if refused is None:
+        return
+    free = [name for name in layer_names(model) if name not in model.refused]
+    advice = f"To run the others: --model '{model.file}#{','.join(free)}'" if free else ""
+    raise LayerError(
+        f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice
+    )
+
+
+def _refuse_branch(model: Program, missing: Sequence[str], shown: Sequence[str]) -> None:
+    what = f"{model.file}: this input takes no branch that has {', '.join(missing)}"
+    advice = (
+        f"It takes one with {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
+    )
+    raise InputError(f"{what}.", advice)

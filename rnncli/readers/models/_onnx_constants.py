@@ -1,0 +1,78 @@
+"""The tensors of a graph that do not depend on its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rnncli.specs.onnx_nodes import inner_graphs
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+EVALUATED = (
+    "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
+    "Transpose", "Unsqueeze",
+)  # fmt: skip
+"""What exporters make weights of; the package onnx itself evaluates these."""
+SIZE = 2**26
+"""Numbers of the largest tensor that is evaluated further."""
+STEPS = 64
+
+
+class Constants:
+    """Looks up tensors by name, in all graphs of a model; names are unique in it."""
+
+    def __init__(self, model: Any) -> None:
+        self._tensors: dict[str, Any] = {}
+        self._makers: dict[str, Any] = {}
+        self._opsets = {one.domain: one.version for one in model.opset_import}
+        self._shown: set[str] = set()
+        self._found: dict[str, Array | None] = {}
+        self._collect(model.graph)
+
+    def _collect(self, graph: Any) -> None:
+        self._tensors.update((tensor.name, tensor) for tensor in graph.initializer)
+        for node in graph.node:
+            for attribute in node.attribute:
+                if node.op_type == "Constant" and attribute.name == "value":
+                    self._tensors[node.output[0]] = attribute.t
+            self._makers.update((name, node) for name in node.output if name)
+            for inner in inner_graphs(node):
+                self._collect(inner)
+
+    def array(self, name: str, steps: int = 0) -> Array | None:
+        """The tensor; None where it depends on the inputs, or on operators that are not evaluated here."""
+        if name in self._tensors:
+            return _array(self._tensors[name])
+        if name not in self._found:
+            self._found[name] = self._evaluated(name, steps)
+        return self._found[name]
+
+    def _evaluated(self, name: str, steps: int) -> Array | None:
+        maker = self._makers.get(name)
+        if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
+            return None
+        inputs = {one: self.array(one, steps + 1) for one in maker.input if one}
+        if any(array is None or array.size > SIZE for array in inputs.values()):
+            return None
+        from onnx.reference import ReferenceEvaluator
+
+        found = ReferenceEvaluator(maker, opsets=self._opsets).run(None, inputs)
+        return dict(zip(maker.output, found, strict=True))[name]  # type: ignore[no-any-return]
+
+    def shapes(self, node: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The names and shapes of a node's own tensors, each at the first node that takes it."""
+        for name in node.input:
+            tensor = self._tensors.get(name)
+            maker = self._makers.get(name)
+            if tensor is not None and maker is None and name not in self._shown:
+                self._shown.add(name)
+                yield name, tuple(tensor.dims)
+
+
+def _array(tensor: Any) -> Array:
+    from onnx import numpy_helper
+
+    found: Array = numpy_helper.to_array(tensor)
+    return found

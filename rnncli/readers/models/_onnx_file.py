@@ -1,0 +1,196 @@
+"""An ONNX file as its own message, with all of its data, and every node named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnncli.errors import EngineError, InputError
+from rnncli.readers import child_process
+from rnncli.readers.child_process import BrokenOffError
+from rnncli.readers.formats import Source
+from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
+
+ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
+MOST = 2**31 - 2**20
+"""Bytes that one message may hold; protobuf cannot write more."""
+NODES = 100_000
+DEPTH = 16
+SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
+"""Files of more than LARGE bytes are first parsed in a child process with this much time and memory."""
+
+
+def package() -> Any:
+    """The module onnx.  Raises EngineError where it is not installed."""
+    try:
+        import onnx
+    except ImportError:
+        raise EngineError(
+            "onnx is not installed, which reads ONNX models.", "pip install 'rnncli[onnx]'"
+        ) from None
+    return onnx
+
+
+def load(source: Source) -> Any:
+    """The model, a ModelProto, without references to other files.
+
+    Raises InputError where it is none, is too large, or refers to files outside of its folder.
+    """
+    onnx = package()
+    data = source.content(ADVICE)
+    _demand_parsable(onnx, data, source.name)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except Exception as error:  # of whatever kind: it depends on the version of protobuf
+        raise _broken(source.name) from error
+    if not model.graph.node or not model.opset_import:
+        raise _broken(source.name)
+    _demand_bounded(model, source.name)
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise _broken(source.name)
+    _include_data(onnx, model, source)
+    model = _with_functions(model, source.name)
+    _name_nodes(model)
+    return model
+
+
+def _broken(name: str) -> InputError:
+    return InputError(f"{name}: it is not an ONNX model, or it is broken.", ADVICE)
+
+
+def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
+    """InputError for a file whose few bytes take too much memory or time once they are parsed."""
+    if len(data) <= LARGE:
+        return
+
+    def parse(file: Any) -> None:
+        onnx.ModelProto().ParseFromString(data)
+        file.write(b"+")
+
+    try:
+        with child_process.run_in_child(parse, SECONDS, MEMORY + 2 * len(data)) as answer:
+            answer.take(1)
+    except BrokenOffError:
+        raise _broken(name) from None
+
+
+def _demand_bounded(model: Any, name: str) -> None:
+    """InputError for more nodes, or more graphs in graphs, than any model has."""
+    graphs = [(model.graph, 0)]
+    count = 0
+    while graphs:
+        graph, depth = graphs.pop()
+        count += len(graph.node)
+        if count > NODES or depth > DEPTH:
+            raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", ADVICE)
+        graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """Every name; bytes where it is not UTF-8."""
+    yield from (model.producer_name, model.producer_version)
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        yield from (one.name for one in (*graph.initializer, *graph.input, *graph.output))
+        yield from (axis.dim_param for one in graph.input for axis in one.type.tensor_type.shape.dim)
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+            graphs += inner_graphs(node)
+
+
+def _with_functions(model: Any, name: str) -> Any:
+    """The same with its functions written out, where they have recurrent nodes."""
+    if not any(is_recurrent(node) for function in model.functions for node in function.node):
+        return model
+    try:
+        from onnx import inliner
+
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # of whatever kind: it is compiled code
+        reason = str(error).partition("\n")[0][:120]
+        raise InputError(f"{name}: its functions cannot be written out ({reason}).", ADVICE) from None
+
+
+def _include_data(onnx: Any, model: Any, source: Source) -> None:
+    """Reads the tensors that are in other files; these lie in the model's own folder."""
+    external = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    total = model.ByteSize()
+    for tensor in external:
+        content = _external(tensor, source)
+        total += len(content)
+        if total > MOST:
+            raise InputError(f"{source.name}: with its external data it has more than 2 GiB.", ADVICE)
+        tensor.raw_data = content
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if not nodes:
+            graph = graphs.pop()
+            yield from graph.initializer
+            nodes += graph.node
+            continue
+        node = nodes.pop()
+        graphs += inner_graphs(node)
+        for attribute in node.attribute:
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _external(tensor: Any, source: Source) -> bytes:
+    """The bytes of one tensor in another file."""
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    where = f"{source.name}: {tensor.name}"
+    if source.path is None:
+        raise InputError(
+            f"{where} is in another file, and the model has no folder.", "Give the model as a file."
+        )
+    folder = source.path.resolve().parent
+    path = (folder / said.get("location", "")).resolve()
+    if not said.get("location") or folder not in path.parents:
+        advice = "Keep external data beside the model, and save it again."
+        raise InputError(f"{where} is in a file outside of the model's folder.", advice)
+    start, size = _number(said, "offset", 0), _number(said, "length", -1)
+    try:
+        return _part(path, start, size, where)
+    except OSError as error:
+        raise InputError(
+            f"{where} is in {path.name}, which cannot be read: {error.strerror}.", ADVICE
+        ) from None
+
+
+def _part(path: Path, start: int, size: int, where: str) -> bytes:
+    whole = path.stat().st_size if path.is_file() else -1
+    size = whole - start if size < 0 else size
+    if start < 0 or size < 0 or start + size > whole or size > MOST:
+        raise InputError(f"{where} is not in {path.name}, which is missing or too short.", ADVICE)
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+def _number(said: dict[str, str], key: str, default: int) -> int:
+    text = said.get(key, "")
+    return int(text) if text.isascii() and text.isdigit() else default
+
+
+def _name_nodes(model: Any) -> None:
+    """Gives each node its name, else its first output's; where a name comes again, with a number."""
+    taken: set[str] = set()
+    for node in nodes_in(model.graph):
+        name = own = node.name or next(filter(None, node.output), node.op_type)
+        number = 0
+        while name in taken:
+            number += 1
+            name = f"{own}_{number}"
+        taken.add(name)
+        node.name = name

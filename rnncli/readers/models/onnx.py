@@ -1,0 +1,138 @@
+"""ONNX models: their LSTM, GRU and RNN nodes as layers; ONNX Runtime is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import InputError, LayerError
+from rnncli.model import Node, Port, Program
+from rnncli.readers.models import _onnx_file
+from rnncli.readers.models._onnx_constants import Constants
+from rnncli.specs import onnx_nodes, recurrence, to_config
+
+if TYPE_CHECKING:
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".onnx",)
+LOOPS = ("Loop", "Scan", "SequenceMap")
+OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
+"""Recurrent operators of ONNX Runtime that are not ONNX's own."""
+
+
+def read(source: Source) -> Program:
+    """The nodes of the model and its inputs.
+
+    Errors: EngineError where the package onnx is missing; InputError where the file is no ONNX model.
+    """
+    model = _onnx_file.load(source)
+    try:
+        nodes, refused = _nodes(model)
+        ports = tuple(_ports(model.graph))
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        reason = f"{type(error).__name__} {error}".strip()[:80]
+        raise InputError(
+            f"{source.name}: it does not describe an ONNX model ({reason}).", _onnx_file.ADVICE
+        ) from None
+    return Program(
+        file=source.name,
+        origin=_origin(model),
+        nodes=nodes,
+        inputs=ports,
+        outputs=(),
+        notes=tuple(_notes(model)),
+        refused=refused,
+        content=model.SerializeToString(),
+    )
+
+
+def _origin(model: Any) -> str:
+    """`pytorch 2.4.0, ONNX opset 17`."""
+    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
+
+
+def _notes(model: Any) -> Iterator[str]:
+    for node in onnx_nodes.nodes_in(model.graph):
+        if node.op_type in OTHERS:
+            yield f"{node.name} ({node.domain} {node.op_type}) is recurrent and not shown."
+
+
+def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
+    """All nodes, and why some of the recurrent ones cannot be computed."""
+    constants = Constants(model)
+    nodes: list[Node] = []
+    refused: dict[str, str] = {}
+    for node, loop in _placed(model.graph, ""):
+        if not onnx_nodes.is_recurrent(node):
+            nodes.append(_other(node, constants))
+            continue
+        made, reason = _recurrent(node, constants)
+        nodes.append(made)
+        if loop or reason:
+            refused[node.name] = (
+                f"it is inside {loop}, which runs it in a loop of its own" if loop else reason
+            )
+    return tuple(nodes), refused
+
+
+def _placed(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
+    """Every node, and the loop that it is in, `the Loop NAME`; "" for none."""
+    for node in graph.node:
+        yield node, loop
+        inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
+        for inner in onnx_nodes.inner_graphs(node):
+            yield from _placed(inner, inside)
+
+
+def _other(node: Any, constants: Constants) -> Node:
+    """A node that is not recurrent, with the shapes of its own tensors."""
+    shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
+    return _node(node, node.op_type, "onnx", {}, shapes)
+
+
+def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping[str, Any]) -> Node:
+    return Node(node.name, node.name, class_name, module, config, weights, (), {})
+
+
+def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
+    """The node as Keras's layer, and why it cannot be computed; "" where it can."""
+    kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
+    said = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    weights: Mapping[str, Any] = {}
+    try:
+        spec = recurrence.layer_of(said)
+        if kernel is not None and recurrent is not None and (bias is not None or not said.biased):
+            weights = recurrence.weights_of(said, kernel, recurrent, bias)
+    except LayerError as error:
+        return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
+    written = to_config(spec)
+    reason = f"it uses {' and '.join(said.beyond)}" if said.beyond else ""
+    return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
+
+
+def _ports(graph: Any) -> Iterator[Port]:
+    """The inputs that have to be given; those with a value in the file need not be."""
+    from onnx import helper
+
+    given = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        if value.name in given:
+            continue
+        kind = value.type.tensor_type
+        dtype = str(helper.tensor_dtype_to_np_dtype(kind.elem_type)) if kind.elem_type else ""
+        yield Port(value.name, tuple(_sizes(kind)), dtype)
+
+
+def _sizes(kind: Any) -> Iterator[int | None]:
+    return (axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)

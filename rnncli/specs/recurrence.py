@@ -1,0 +1,218 @@
+"""A recurrent node of ONNX as a layer: its attributes as a Spec, its weights in Keras's layout.
+
+Everything here is plain values; what reads ONNX files is elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Spec
+from rnncli.errors import LayerError
+from rnncli.layers import Parametric
+from rnncli.specs.build import build
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
+"""Keras's class of each operator."""
+
+_ORDER = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
+"""Where the gates of Keras are in ONNX's kernels: input, forget, candidate, output of i, o, f, c."""
+
+_DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+_OPTIONS = {
+    "LSTM": ("recurrent_activation", "activation", "cell_activation"),
+    "GRU": ("recurrent_activation", "activation"),
+    "RNN": ("activation",),
+}
+"""What Keras calls each of an operator's activations, in ONNX's order."""
+
+_PLAIN = {
+    "relu": "relu",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "softsign": "softsign",
+    "softplus": "softplus",
+}
+_NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
+    "affine": ("affine", (None, None)),
+    "elu": ("elu", (1.0,)),
+    "hardsigmoid": ("hard_sigmoid", (0.2, 0.5)),
+    "leakyrelu": ("leaky_relu", (0.01,)),
+    "scaledtanh": ("scaled_tanh", (None, None)),
+    "thresholdedrelu": ("thresholded_relu", (None,)),
+}
+"""Activations with alpha, or alpha and beta: our name and the defaults; None where frameworks differ."""
+
+_SAME = {
+    Parametric("affine", 1.0, 0.0): "linear",
+    Parametric("elu", 1.0): "elu",
+    Parametric("hard_sigmoid", 0.2, 0.5): "hard_sigmoid_keras2",
+}
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """What a node says.
+
+    operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
+    biased: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
+    beyond: names of inputs and attributes that change its numbers, and are not computed here.
+    """
+
+    operator: str
+    units: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    biased: bool = True
+    sequences: bool = True
+    state: bool = True
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def directions(self) -> tuple[bool, ...]:
+        """One entry for each direction: whether it goes backwards."""
+        direction = self.attributes.get("direction", "forward")
+        known = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
+        if direction not in known:
+            raise LayerError(f"its direction is {direction!r}", f"It is one of {', '.join(known)}.")
+        return known[direction]
+
+    @property
+    def reset_after(self) -> bool:
+        """Whether a GRU applies the reset gate after the recurrent product."""
+        return bool(self.attributes.get("linear_before_reset", 0))
+
+
+def layer_of(node: Recurrence, *, masked: bool = False, dtype: str = "float32") -> Spec:
+    """The layer that computes the node.
+
+    masked: whether sequences differ in length.
+    Raises LayerError, without a full stop, for what is not computed here.
+    """
+    cells = [
+        _cell(node, backwards, names, masked=masked, dtype=dtype) for backwards, names in _functions(node)
+    ]
+    if len(cells) == 1:
+        return cells[0]
+    forward, backward = cells
+    same = {**forward.config, "go_backwards": True} == dict(backward.config)
+    own = {} if same else {"backward_layer": backward}
+    return build({"class_name": "Bidirectional", "config": {"layer": forward, **own, "dtype": dtype}})
+
+
+def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool, dtype: str) -> Spec:
+    """One direction; where Keras has its like, as Keras has it."""
+    options = dict(zip(_OPTIONS[node.operator], names, strict=True))
+    both = len(node.directions) > 1
+    config: dict[str, Any] = {
+        "units": node.units,
+        "use_bias": node.biased,
+        "return_sequences": node.sequences,
+        "return_state": node.state,
+        "go_backwards": backwards,
+        "dtype": dtype,
+    }
+    if masked:
+        config["zero_output_for_mask"] = node.sequences
+    if node.operator == "GRU":
+        config["reset_after"] = node.reset_after
+    spec = build({"class_name": CLASSES[node.operator], "config": config})
+    if options.get("cell_activation") == options["activation"]:
+        del options["cell_activation"]
+    order = {"input_order": backwards} if not both and (backwards or masked) else {}
+    return replace(spec, config={**spec.config, **options, **order}, deferred=True)
+
+
+def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
+    """For each direction whether it goes backwards, and our names of its activations.
+
+    Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
+    """
+    directions, roles = node.directions, _OPTIONS[node.operator]
+    given = list(node.attributes.get("activations", _DEFAULTS[node.operator] * len(directions)))
+    if len(given) != len(roles) * len(directions):
+        raise LayerError(f"it names {len(given)} activations, not {len(roles) * len(directions)}")
+    numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
+    clip = _clip(node)
+    names = [
+        str(_named(_activation(name, *numbers)._replace(clip=None if role == "cell_activation" else clip)))
+        for name, role in zip(given, roles * len(directions), strict=True)
+    ]
+    each = len(roles)
+    return [(back, names[each * place : each * (place + 1)]) for place, back in enumerate(directions)]
+
+
+def _clip(node: Recurrence) -> float | None:
+    clip = node.attributes.get("clip")
+    if clip is not None and not clip > 0:
+        raise LayerError(f"its clip is {clip}, not a positive number")
+    return clip
+
+
+def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametric:
+    """One activation; takes its numbers from the front of the lists, if it has any."""
+    folded = name.replace("_", "").casefold()
+    if folded in _PLAIN:
+        return Parametric(_PLAIN[folded])
+    if folded not in _NUMBERS:
+        raise LayerError(f"its activation {name} is not one of ONNX's")
+    ours, defaults = _NUMBERS[folded]
+    found = [
+        numbers.pop(0) if numbers else default
+        for numbers, default in zip((alphas, betas), defaults, strict=False)
+    ]
+    if None in found:
+        raise LayerError(f"its activation {name} lacks alpha or beta, whose defaults differ between programs")
+    return Parametric(ours, *found)
+
+
+def _named(found: Parametric) -> Parametric:
+    """With Keras's name where Keras has the same function."""
+    bare = found._replace(clip=None)
+    return Parametric(_SAME[bare], clip=found.clip) if bare in _SAME else found
+
+
+def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
+    """The weights by Keras's names and in its layout; of two directions under `forward/` and `backward/`.
+
+    kernel: W, (directions, gates * units, features).  recurrent: R, (directions, gates * units, units).
+    bias: B, (directions, 2 * gates * units).
+    Raises LayerError, without a full stop, where the shapes are others.
+    """
+    width = len(_ORDER[node.operator]) * node.units
+    directions = len(node.directions)
+    shapes = {"W": kernel.shape, "R": recurrent.shape, **({} if bias is None else {"B": bias.shape})}
+    wanted = {
+        "W": (directions, width, *kernel.shape[2:3]),
+        "R": (directions, width, node.units),
+        "B": (directions, 2 * width),
+    }
+    for name, shape in shapes.items():
+        if shape != wanted[name] or len(shape) + (name == "B") != 3:
+            raise LayerError(f"its {name} is {shape}, not {wanted[name]}")
+    prefixes = ("",) if directions == 1 else ("forward/", "backward/")
+    return {
+        prefix + name: array
+        for place, prefix in enumerate(prefixes)
+        for name, array in _one(node, kernel[place], recurrent[place], None if bias is None else bias[place])
+    }
+
+
+def _one(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> list[tuple[str, Array]]:
+    """The weights of one direction."""
+    import numpy as np
+
+    def packed(array: Array) -> Array:
+        parts = np.split(array, len(_ORDER[node.operator]))
+        return np.concatenate([parts[place] for place in _ORDER[node.operator]])
+
+    found = [("kernel", packed(kernel).T), ("recurrent_kernel", packed(recurrent).T)]
+    if bias is not None:
+        both = [packed(half) for half in np.split(bias, 2)]
+        two = node.operator == "GRU" and node.reset_after
+        found.append(("bias", np.stack(both) if two else both[0] + both[1]))
+    return [(name, np.ascontiguousarray(array)) for name, array in found]

@@ -1,0 +1,217 @@
+"""`--model model.onnx`: run, trace, explain, plot, gradients, weights and Python, as a user sees them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graphs
+import onnxruntime
+import pytest
+import torch
+from command import Run, loaded_by
+from onnx import helper
+
+import rnncli as package
+
+
+@pytest.fixture
+def reverse(tmp_path: Path) -> tuple[str, str]:
+    """A reverse GRU with clip and lengths: the paths of the model and of its inputs."""
+    random = np.random.default_rng(0)
+    arrays = onnx_graphs.weights(random, "GRU", 4, 3)
+    arrays |= {"X": random.normal(size=(5, 2, 4)).astype(np.float32), "lens": np.array([5, 2], np.int32)}
+    made, feeds = onnx_graphs.single("GRU", arrays, name="gru", direction="reverse", clip=0.5)
+    return onnx_graphs.save(tmp_path, made, feeds)
+
+
+class Network(torch.nn.Module):
+    """Two LSTM layers of two directions, a GRU, an RNN and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = torch.nn.Embedding(10, 4)
+        self.lstm = torch.nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = torch.nn.GRU(6, 5, batch_first=True)
+        self.rnn = torch.nn.RNN(5, 2, batch_first=True, nonlinearity="relu")
+
+    def forward(self, ids: Any) -> Any:
+        sequence, _ = self.lstm(self.embed(ids))
+        sequence, last = self.gru(sequence)
+        return self.rnn(sequence)[0], last
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter has many to say
+def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, ids = Network().eval(), torch.randint(0, 10, (3, 7))
+    path = str(tmp_path / "model.onnx")
+    axes = {"ids": {0: "batch", 1: "time"}}
+    torch.onnx.export(network, (ids,), path, dynamo=False, input_names=["ids"], dynamic_axes=axes)
+    done = rnncli(
+        "run", json.dumps({"inputs": {"ids": ids.tolist()}}), "--model", path, "-f", "json", "--check"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    outputs = {tensor["name"]: np.array(tensor["values"]) for tensor in found["outputs"]}
+    sequence, last = (tensor.detach().numpy() for tensor in network(ids))
+    np.testing.assert_allclose(outputs["/rnn/RNN/hidden_states"], sequence, atol=1e-5)
+    np.testing.assert_allclose(outputs["/gru/GRU/last_hidden_state"], last[0], atol=1e-5)
+    assert list(found["layers"]) == ["/lstm/LSTM", "/lstm/LSTM_1", "/gru/GRU", "/rnn/RNN"]
+    assert set(found["differences"]) == set(outputs)
+    assert max(found["differences"].values()) < 1e-5
+
+
+def test_reverse_sequence_stays_in_the_order_of_the_input(rnncli: Run, reverse: tuple[str, str]) -> None:
+    model, inputs = reverse
+    feeds = dict(np.load(inputs))
+    done = rnncli("run", inputs, "--model", model, "-f", "json", "--check")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    sequence, last = onnxruntime.InferenceSession(model).run(None, feeds)
+    outputs = {tensor["name"]: tensor for tensor in found["outputs"]}
+    np.testing.assert_allclose(
+        outputs["gru/hidden_states"]["values"], sequence[:, 0].swapaxes(0, 1), atol=1e-6
+    )
+    np.testing.assert_allclose(outputs["gru/last_hidden_state"]["values"], last[0], atol=1e-6)
+    assert outputs["gru/last_hidden_state"]["equals"] == ["gru/hidden_states[:, 0, :]"]
+    assert "time" not in outputs["gru/hidden_states"]
+    assert found["masks"] == ["lens"]
+
+
+def test_check_names_onnx_runtime_in_the_table(rnncli: Run, reverse: tuple[str, str]) -> None:
+    model, inputs = reverse
+    assert "largest difference from ONNX Runtime" in rnncli("run", inputs, "--model", model, "--check").stdout
+
+
+def test_trace_has_preactivations_before_and_activations_after_clip(
+    rnncli: Run, reverse: tuple[str, str]
+) -> None:
+    model, inputs = reverse
+    steps = json.loads(rnncli("trace", inputs, "--model", model, "-f", "json").stdout)["trace"]
+    assert [step["timestep"] for step in steps] == [4, 3, 2, 1, 0]
+    candidate = steps[-1]["gates"]["candidate"]
+    clipped = np.clip(candidate["preactivation"], -0.5, 0.5)
+    np.testing.assert_allclose(candidate["activation"], np.tanh(clipped), atol=1e-6)
+    assert np.abs(candidate["preactivation"]).max() > 0.5
+
+
+def test_explain_shows_the_clip(rnncli: Run, reverse: tuple[str, str]) -> None:
+    model, inputs = reverse
+    shown = rnncli("explain", "gru/hidden_states[0,1,1]", inputs, "--model", model)
+    assert shown.returncode == 0, shown.stderr
+    assert "candidate = tanh[clip=0.5](" in shown.stdout
+    run = json.loads(rnncli("run", inputs, "--model", model, "-f", "json").stdout)
+    value = run["outputs"][0]["values"][0][1][1]
+    assert shown.stdout.startswith(f"hidden_states[0, 1, 1] = {value:.4f}")
+
+
+def test_cell_state_with_an_activation_of_its_own(rnncli: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    arrays = {**onnx_graphs.weights(random, "LSTM", 2, 2), "X": np.ones((2, 1, 2), np.float32)}
+    made, feeds = onnx_graphs.single("LSTM", arrays, activations=["Sigmoid", "Tanh", "Softsign"])
+    model, inputs = onnx_graphs.save(tmp_path, made, feeds)
+    shown = rnncli("explain", "hidden_states[0,1,1]", inputs, "--model", model)
+    assert "softsign(cell)" in shown.stdout, shown.stderr
+    refused = rnncli("gradients", inputs, "--model", model)
+    assert refused.returncode == 2
+    assert "Keras's LSTM has no activation of its own for the cell state" in refused.stderr
+
+
+def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 4, 3, 2)
+    arrays["X"] = np.random.default_rng(1).normal(size=(5, 2, 4)).astype(np.float32)
+    made, feeds = onnx_graphs.single("LSTM", arrays, direction="bidirectional")
+    model, inputs = onnx_graphs.save(tmp_path, made, feeds)
+    picture = tmp_path / "plot.png"
+    assert rnncli("plot", inputs, "--model", model, "-o", str(picture)).returncode == 0
+    assert picture.stat().st_size > 1000
+    shown = rnncli("gradients", inputs, "--model", model)
+    assert "norm of the gradient of hidden_states" in shown.stdout, shown.stderr
+
+
+def test_weights_lists_nodes(rnncli: Run, reverse: tuple[str, str]) -> None:
+    found = json.loads(rnncli("weights", reverse[0], "-f", "json").stdout)
+    assert found["origin"] == "ONNX opset 14"
+    (layer,) = found["layers"]
+    assert (layer["name"], layer["class_name"], layer["units"]) == ("gru", "GRU", [3])
+    assert layer["cells"][0]["direction"] == "backward"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", '{"inputs": {"X": [[[1, 2, 3, 4]]]}}'), "missing input: lens."),
+        (("run", "[[[1, 2, 3, 4]]]"), "the model has 2 inputs; got one without a name."),
+        (("run",), "needs an input. The model expects X: (X0, X1, X2), float32; lens: (lens0,), int32."),
+    ],
+)
+def test_input_that_does_not_fit(
+    rnncli: Run, reverse: tuple[str, str], words: tuple[str, ...], message: str
+) -> None:
+    done = rnncli(*words, "--model", reverse[0])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr or message.replace("X: (X0", "lens: (lens0,), int32; X: (X0") in done.stderr
+
+
+def test_each_line_of_a_stream_is_an_input(rnncli: Run, reverse: tuple[str, str]) -> None:
+    lines = [{"X": [[[1, 2, 3, 4]]] * 3, "lens": [3]}, {"X": [[[1, 2, 3, 4]] * 2], "lens": [1, 0]}]
+    text = "\n".join(json.dumps({"inputs": line}) for line in lines)
+    done = rnncli("run", "--stream", "--model", reverse[0], "-f", "ndjson", input=text)
+    assert done.returncode == 0, done.stderr
+    shapes = [json.loads(line)["outputs"][0]["shape"] for line in done.stdout.splitlines()]
+    assert shapes == [[1, 3, 3], [2, 1, 3]]
+
+
+def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) -> None:
+    """A scalar, and sequence lengths that the graph makes of it."""
+    arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 2, 2)
+    feeds = {"X": np.ones((3, 1, 2), np.float32), "steps": np.array(2, np.int32)}
+    nodes = [
+        helper.make_node("Unsqueeze", ["steps", "zero"], ["lens"], name="widen"),
+        onnx_graphs.node("RNN", {**arrays, "X": 1, "lens": 1}),
+    ]
+    made = onnx_graphs.model(nodes, feeds, {**arrays, "zero": np.array([0])}, ["Y"])
+    model, _ = onnx_graphs.save(tmp_path, made)
+    text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2}})
+    done = rnncli("run", text, "--model", model, "-f", "csv", "--all-layers")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert [row[-1] for row in rows if row[0] == "widen/output"] == ["2"]
+    assert [row[-1] for row in rows if row[:3] == ["rnn/hidden_states", "0", "2"]] == ["0.0", "0.0"]
+    text = json.dumps({"inputs": {"X": feeds["X"].tolist(), "steps": 2.5}})
+    refused = rnncli("run", text, "--model", model)
+    assert refused.returncode == 2
+    assert "steps: the model expects whole numbers (int32)" in refused.stderr
+
+
+def test_name_that_is_not_there(rnncli: Run, reverse: tuple[str, str]) -> None:
+    done = rnncli("run", reverse[1], "--model", f"{reverse[0]}#gro")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no node gro. Did you mean gru?" in done.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_missing_package_is_exit_3_with_the_line_to_install(
+    rnncli: Run, reverse: tuple[str, str], tmp_path: Path, missing: str
+) -> None:
+    (tmp_path / f"{missing}.py").write_text(f"raise ImportError('no {missing}')\n")
+    root = Path(__file__).parents[3]
+    done = rnncli("run", reverse[1], "--model", reverse[0], env={"PYTHONPATH": f"{tmp_path}:{root}"})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{missing} is not installed" in done.stderr
+    assert "pip install 'rnncli[onnx]'" in done.stderr
+
+
+def test_heavy_libraries_are_left_alone(reverse: tuple[str, str]) -> None:
+    assert not loaded_by("weights", reverse[0]) & {"tensorflow", "keras", "torch", "onnxruntime"}
+    assert not loaded_by("run", reverse[1], "--model", reverse[0]) & {"tensorflow", "keras", "torch"}
+
+
+def test_python_takes_a_model(reverse: tuple[str, str]) -> None:
+    model, inputs = reverse
+    result = package.run(dict(np.load(inputs)), model=model)
+    (sequence, _) = onnxruntime.InferenceSession(model).run(None, dict(np.load(inputs)))
+    np.testing.assert_allclose(result["gru/hidden_states"], sequence[:, 0].swapaxes(0, 1), atol=1e-6)
