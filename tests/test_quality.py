@@ -41,6 +41,7 @@ FOUND_BY_NAME = (
     "commands",
     "compute/engines",
     "layers",
+    "layouts",
     "readers/formats",
     "readers/models",
     "renderers/formats",
