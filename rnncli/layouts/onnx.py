@@ -60,11 +60,16 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     }
     if "B" in arrays:
         first, second = (reorder(bias, before, after) for bias in np.split(arrays["B"], 2))
-        after_product = class_name == "GRU" and int(arrays.get(ATTRIBUTE, np.zeros(())).item())
-        bias = np.stack([first, second]) if after_product else one_bias(first, second)
+        two = class_name == "GRU" and is_after_product(arrays)
+        bias = np.stack([first, second]) if two else one_bias(first, second)
         assert bias is not None
         weights["bias"] = bias
     return weights
+
+
+def is_after_product(arrays: Mapping[str, Array]) -> bool:
+    """Return whether linear_before_reset, which is 0 where it is missing, is set: Keras's reset_after."""
+    return ATTRIBUTE in arrays and bool(arrays[ATTRIBUTE].item())
 
 
 def refusal(layer: LayerWeights) -> str | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError
+from rnncli.layouts import cudnn
 from rnncli.readers import hdf5
-from rnncli.readers.models import _cudnn
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array])
     changed = dict(weights)
     for prefix, entry in _leaves(class_name, config):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
-        if _cudnn.is_cudnn(entry, own):
-            converted = _cudnn.converted(entry, own)
+        if cudnn.is_cudnn(entry, own):
+            converted = cudnn.to_keras(entry, own)
             changed.update({prefix + name: array for name, array in converted.items()})
     return changed
 
