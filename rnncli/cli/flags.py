@@ -67,6 +67,12 @@ def _formats() -> Sequence[str]:
     return formats.names()
 
 
+def _layouts() -> Sequence[str]:
+    from rnncli import layouts
+
+    return layouts.names()
+
+
 def _engines() -> Sequence[str]:
     from rnncli.compute import engines
 
@@ -400,6 +406,18 @@ Memory = Annotated[
 FailOnNan = Annotated[bool, flag(RUN, "--fail-on-nan", help="Exit 1 if the output contains NaN.")]
 AllLayers = Annotated[
     bool, flag(OUTPUT, "--all-layers", help="Show every layer of a stack, not only the last.")
+]
+
+
+To = Annotated[
+    str | None,
+    _registered(
+        OUTPUT,
+        "--to",
+        metavar="LAYOUT",
+        choices=_layouts,
+        help="Convert to a framework's layout: keras, torch, onnx or cudnn.",
+    ),
 ]
 
 

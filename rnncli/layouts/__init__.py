@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.errors import LayerError, UsageError, did_you_mean
 from rnncli.layouts._gates import GATES, class_of
+from rnncli.layouts._paths import snake
 
-__all__ = ["GATES", "CellWeights", "Chain", "LayerWeights", "class_of", "convert", "get", "names"]
+__all__ = ["GATES", "CellWeights", "Chain", "LayerWeights", "class_of", "convert", "get", "names", "snake"]
 
 
 class CellWeights(NamedTuple):

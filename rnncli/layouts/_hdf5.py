@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError
-from rnncli.layouts._paths import directions
+from rnncli.layouts._paths import directions, snake
 
 if TYPE_CHECKING:
     from rnncli.layouts import LayerWeights
@@ -67,8 +66,7 @@ def _groups(layers: Sequence[LayerWeights]) -> list[str]:
     found = []
     for layer in layers:
         class_name = "Bidirectional" if len(layer.cells) > 1 else layer.cells[0].class_name
-        words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-        name = re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
+        name = snake(class_name)
         number = counts.setdefault(name, 0)
         counts[name] += 1
         found.append(f"{name}_{number}" if number else name)
@@ -76,7 +74,7 @@ def _groups(layers: Sequence[LayerWeights]) -> list[str]:
 
 
 def _name(layer: LayerWeights) -> str:
-    return layer.name or layer.title.lower()
+    return layer.name or snake(layer.title)
 
 
 def _storable(array: Array) -> Array:

@@ -1,11 +1,15 @@
-"""Keras's paths of weights: the layer, the direction, the weight."""
+"""Keras's names: paths of weights (the layer, the direction, the weight), and groups in files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from rnncli.case import Array
-from rnncli.layouts import CellWeights, Chain, LayerWeights
+
+if TYPE_CHECKING:
+    from rnncli.layouts import CellWeights, Chain, LayerWeights
 
 Convert = Callable[[str, Mapping[str, Array]], dict[str, Array]]
 
@@ -24,3 +28,10 @@ def by_path(chain: Chain, convert: Convert) -> dict[str, Array]:
         for prefix, cell in directions(layer)
         for name, array in convert(cell.class_name, cell.weights).items()
     }
+
+
+def snake(class_name: str) -> str:
+    """Return a class as Keras names layers and groups: `LayerNormalization` -> `layer_normalization`."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
