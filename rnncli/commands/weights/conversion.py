@@ -145,7 +145,8 @@ class ConvertedAnswer:
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every array with its numbers under `weights`, which --weights reads."""
-        return {**head(), "layout": self.layout, "weights": dict(self.arrays)}
+        dtypes = {name: str(array.dtype) for name, array in self.arrays.items()}
+        return {**head(), "layout": self.layout, "dtypes": dtypes, "weights": dict(self.arrays)}
 
     def page(self, view: View) -> Page:
         """Return the names, shapes and dtypes."""

@@ -160,15 +160,30 @@ def read_raw(
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
-    For a saved model, return its layers, or only those named after a #, as in `model.keras#lstm_1,dense`.
+    For a saved model, and for arrays with the names of layers, of PyTorch or of ONNX, return the layers in
+    Keras's layout; or only those named after a #, as in `model.keras#lstm_1,dense`.
     """
+    from rnncli.layouts import cudnn
+    from rnncli.readers import models
     from rnncli.readers.formats import _named_arrays
 
     source, names = _chosen(source)
+    where = f"{source.name}: "
+    if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
+        return _named_arrays.chosen(models.saved_layers(source), names, where)
     found = _load(source, format)
     if isinstance(found, tuple):
-        return _named_arrays.chosen(found, names, f"{source.name}: ")
-    return _named_arrays.weights(found, f"{source.name}: ")
+        return _named_arrays.chosen(tuple(map(models.in_keras_layout, found)), names, where)
+    arrays = _named_arrays.weights(found, where)
+    ordered = format_name(source, format) != "safetensors"
+    return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.plain(arrays)
+
+
+def read_arrays(source: Source) -> dict[str, Array]:
+    """Read arrays by name from a file of weights, in the layout that they have there."""
+    from rnncli.readers.formats import _named_arrays
+
+    return _named_arrays.weights(_load(source, None), f"{source.name}: ")
 
 
 def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:

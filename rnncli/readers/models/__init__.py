@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
+from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rnncli.model import Graph, Modules
     from rnncli.readers.formats import Source
+
+__all__ = ["STATE_DICTS", "in_keras_layout", "kind_of", "layers_in", "listed", "saved_layers"]
 
 _KINDS = {
     ".keras": "keras",
@@ -26,7 +29,10 @@ _KINDS = {
     ".ckpt": "torch",
     ".safetensors": "safetensors",
     ".npz": "npz",
+    ".json": "json",
 }
+STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch")
+"""Files that only PyTorch writes."""
 
 
 def listed(source: Source) -> Graph | Modules:

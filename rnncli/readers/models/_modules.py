@@ -42,6 +42,8 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
     listed = tuple(module for _, module in found)
+    if is_numbered(listed):
+        listed = tuple(sorted(listed, key=lambda module: int(module.name)))
     by_framework = {
         title: [module for module in listed if module.nodes[0].module == package]
         for package, title in FRAMEWORKS.items()
@@ -49,6 +51,11 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     origin = next((title for title, own in by_framework.items() if own), "PyTorch")
     notes = (*_notes(by_framework["PyTorch"]), *_onnx_arrays.notes(by_framework["ONNX"]))
     return Modules(file, origin, listed, others, notes)
+
+
+def is_numbered(modules: Sequence[Module]) -> bool:
+    """Whether the modules are called 0, 1, ..., as the layers of a stack are."""
+    return all(re.fullmatch("[0-9]{1,6}", module.name) for module in modules)
 
 
 def _numbers(value: Any) -> Array | None:

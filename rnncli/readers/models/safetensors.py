@@ -31,7 +31,12 @@ def read(source: Source) -> Modules:
     except Exception as error:  # of the library's own kind
         reason = str(error).rstrip(".")[:200] or "broken"
         raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
-    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in found})
+    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in sorted(found, key=_name)})
+
+
+def _name(found: tuple[str, Any]) -> str:
+    """The name of a tensor; the library gives them in no order."""
+    return found[0]
 
 
 def _tensor(name: str, one: Mapping[str, Any]) -> Any:
