@@ -200,8 +200,10 @@ WIDE = ("gate", "weight", "shape", "fans", "norm", "min", "max", "histogram", "b
 FORMS = (
     WIDE,
     tuple(key for key in WIDE if key != "fans"),
+    tuple(key for key in WIDE if key not in ("fans", "shape")),
     ("gate", "weight", "norm", "min", "max", "bias", "radius"),
     ("gate", "weight", "norm", "bias", "radius"),
+    ("gate", "weight", "norm", "radius"),
 )
 """The columns of a table of gates, for ever narrower pages."""
 RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
@@ -236,7 +238,7 @@ def _rows(one: contents.Cell, gate: Gate, view: View) -> Iterator[dict[str, Cell
         bias = parts.get("recurrent_bias") if not heading else parts.get("bias") or parts.get("input_bias")
         numbers = (_number(number, view) for number in (part.norm, *edges))
         yield {
-            "gate": cell(heading, "strong"),
+            "gate": cell(heading, "strong") if heading else (),
             "weight": cell(words),
             "shape": cell(format_shape(part.shape)),
             "fans": cell(" / ".join(map(str, one.fans[name]))),
