@@ -6,10 +6,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rnncli.case import Array
-from rnncli.errors import EngineError, InputError, LayerError
+from rnncli.errors import EngineError, LayerError
 from rnncli.layouts._paths import directions, snake
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def dump_legacy(layers: Sequence[LayerWeights], convert: Convert) -> bytes:
             for prefix, cell in directions(layer):
                 for name, array in convert(cell.class_name, cell.weights).items():
                     paths.append(f"{prefix}{name}:0")
-                    group.create_dataset(paths[-1], data=_storable(array))
+                    group.create_dataset(paths[-1], data=array)
             group.attrs["weight_names"] = [path.encode() for path in paths]
     return content.getvalue()
 
@@ -43,7 +41,7 @@ def dump_weights(layers: Sequence[LayerWeights]) -> bytes:
             for path, arrays in _cells(layer):
                 variables = file.create_group(f"layers/{group}/{path}/vars")
                 for number, array in enumerate(arrays):
-                    variables[str(number)] = _storable(array)
+                    variables[str(number)] = array
             file.require_group(f"layers/{group}/vars").attrs["name"] = _name(layer)
     return content.getvalue()
 
@@ -75,13 +73,6 @@ def _groups(layers: Sequence[LayerWeights]) -> list[str]:
 
 def _name(layer: LayerWeights) -> str:
     return layer.name or snake(layer.title)
-
-
-def _storable(array: Array) -> Array:
-    """Return the array.  Raises InputError for a dtype that HDF5 does not have."""
-    if array.dtype.name == "bfloat16":
-        raise InputError("HDF5 has no bfloat16.", "Write .npz or .safetensors, or use --dtype float32.")
-    return np.ascontiguousarray(array)
 
 
 def _library() -> Any:

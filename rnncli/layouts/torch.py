@@ -113,17 +113,9 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
             "PyTorch is not installed; it is needed to write .pt files.", "pip install 'rnncli[torch]'"
         ) from None
     content = io.BytesIO()
-    torch.save({name: tensor_of(array) for name, array in convert("torch", chains).items()}, content)
+    tensors = {name: torch.from_numpy(array) for name, array in convert("torch", chains).items()}
+    torch.save(tensors, content)
     return content.getvalue()
-
-
-def tensor_of(array: Array) -> Any:
-    """Return the array as a tensor of PyTorch, bfloat16 too."""
-    import torch
-
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
-    return torch.from_numpy(array.copy())
 
 
 def _modules(chain: Chain) -> Iterator[tuple[str, tuple[LayerWeights, ...]]]:

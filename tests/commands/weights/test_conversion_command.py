@@ -138,8 +138,6 @@ def test_some_layers_of_a_file_are_converted(rnncli: Any, tmp_path: Path) -> Non
     }
 
 
-BRIEF = "SimpleRNN(2, dtype='bfloat16', kernel_initializer='ones', recurrent_initializer='ones')"
-
 REFUSED = [
     (["-l", "GRU(3, reset_after=False)", "--to", "torch"], "reset_after=False"),
     (["-l", "LSTM(3, activation='relu')", "--to", "torch"], "relu"),
@@ -153,7 +151,6 @@ REFUSED = [
     (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "not written to .h5 files"),
     (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
     (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "not written to .pt files"),
-    (["-l", BRIEF, "--to", "keras", "-o", "w.h5"], "HDF5 has no bfloat16"),
     (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
     (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
     (["-l", "LSTM(3)", "--calls", "2"], "--calls does not change the weights"),
