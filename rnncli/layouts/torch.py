@@ -62,23 +62,30 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def refusal(layer: LayerWeights) -> str | None:
     """Return why no nn.LSTM, nn.GRU or nn.RNN computes what the layer does, or None."""
-    for cell in layer.cells:
-        config = cell.config
-        if cell.class_name not in MODULES:
-            return f"it has no module for {cell.class_name}"
-        activations = ("tanh", "relu") if cell.class_name == "SimpleRNN" else ("tanh",)
-        if config.get("activation", "tanh") not in activations:
-            return f"its activation is {' or '.join(activations)}, not {config['activation']}"
-        if config.get("recurrent_activation", "sigmoid") != "sigmoid":
-            return f"its gates have the activation sigmoid, not {config['recurrent_activation']}"
-        if cell.class_name == "GRU" and not config.get("reset_after", True):
-            return "its GRU applies the reset gate after the matrix product (reset_after=False)"
+    reasons = (unsupported(cell.class_name, cell.config) for cell in layer.cells)
+    reason = next(filter(None, reasons), None)
+    if reason:
+        return reason
     first, last = layer.cells[0].config, layer.cells[-1].config
     if len(layer.cells) == 1 and first.get("go_backwards"):
         return "it has no module that only runs backwards (go_backwards)"
     if first.get("activation", "tanh") != last.get("activation", "tanh"):
         return "its directions have different activations"
     return uneven(layer)
+
+
+def unsupported(class_name: str, config: Mapping[str, Any]) -> str | None:
+    """Return why no module of PyTorch computes one step of this class with these options, or None."""
+    if class_name not in MODULES:
+        return f"it has no module for {class_name}"
+    activations = ("tanh", "relu") if class_name == "SimpleRNN" else ("tanh",)
+    if config.get("activation", "tanh") not in activations:
+        return f"its activation is {' or '.join(activations)}, not {config['activation']}"
+    if config.get("recurrent_activation", "sigmoid") != "sigmoid":
+        return f"its gates have the activation sigmoid, not {config['recurrent_activation']}"
+    if class_name == "GRU" and not config.get("reset_after", True):
+        return "its GRU applies the reset gate after the matrix product (reset_after=False)"
+    return None
 
 
 def notes(chain: Chain) -> Iterator[str]:

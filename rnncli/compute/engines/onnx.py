@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, Computed, InexactError
+from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
 from rnncli.layers import activations
@@ -96,7 +97,7 @@ def refusal(case: Case) -> str | None:
             return "it has no dropout between time steps"
         if spec.class_name == "Masking":
             return "Masking may skip steps anywhere, but it can skip only the last ones"
-    if case.mask is not None and not _right_padded(case.mask):
+    if case.mask is not None and not padding.is_at_the_end(case.mask):
         return "the mask is not right padding, but it can skip only the last steps of a sequence"
     return without_step(case)
 
@@ -172,8 +173,8 @@ class _Run(Running):
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
         if layer.sequences:
-            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
-        return _last(layer, call.inputs.shape[1], lengths, last), after
+            return padding.mask_sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
+        return padding.mask_last(layer, call.inputs.shape[1], lengths, last), after
 
     def _session(self, layer: Recurrent, call: Call) -> Any:
         key = call.place.path, call.mask is not None
@@ -201,37 +202,6 @@ def _demand_tame(*arrays: Array) -> None:
                 "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
                 "Leave --engine out, or take numpy.",
             )
-
-
-def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
-    """Convert onnx's outputs, (batch, timesteps, units) in the order of the inputs, to Keras's outputs.
-
-    lengths: (batch,), the number of unmasked steps of each sequence; None if no step is masked.
-    last: (batch, units), the output of the last unmasked step.
-    """
-    import numpy as np
-
-    if layer.config["go_backwards"]:
-        return np.ascontiguousarray(outputs[:, ::-1])
-    if layer.config["zero_output_for_mask"] or lengths is None:
-        return np.ascontiguousarray(outputs)
-    padded = np.arange(outputs.shape[1]) >= lengths[:, None]
-    return np.where(padded[..., None], last[:, None], outputs)
-
-
-def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) -> Array:
-    """Return Keras's last output; zeros if the last step is masked and masked steps are zeroed."""
-    import numpy as np
-
-    zeroing = layer.config["zero_output_for_mask"] and not layer.config["go_backwards"]
-    if lengths is None or not zeroing:
-        return last
-    return np.where((lengths < timesteps)[:, None], np.zeros_like(last), last)
-
-
-def _right_padded(mask: Array) -> bool:
-    """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
-    return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
 
 
 def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
