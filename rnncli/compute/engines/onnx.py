@@ -18,7 +18,6 @@ from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
 from rnncli.layers import activations
-from rnncli.layouts.onnx import from_keras
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
@@ -257,6 +256,8 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
 
 def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
+    from rnncli.layouts.onnx import from_keras
+
     return {name: array[None] for name, array in from_keras(layer.spec.class_name, weights).items()}
 
 

@@ -14,7 +14,6 @@ from rnncli.compute.engines import About, Computed
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
-from rnncli.layouts.torch import MODULES, from_keras, unsupported
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ CELLED = ("RNN",)
 
 def refusal(case: Case) -> str | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
+    from rnncli.layouts.torch import MODULES, unsupported
+
     if case.traced:
         return "it does not record gates"
     dtypes = {
@@ -94,6 +95,8 @@ class _Run(Running):
 
 def _module(layer: Recurrent, weights: Mapping[str, Array]) -> Any:
     """Return the module with Keras's weights."""
+    from rnncli.layouts.torch import MODULES, from_keras
+
     torch, name = _package(), layer.spec.class_name
     features, units = len(weights["kernel"]), layer.cell.units
     relu = {"nonlinearity": "relu"} if layer.config["activation"] == "relu" else {}

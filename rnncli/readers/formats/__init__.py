@@ -170,7 +170,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     source, names = _chosen(source)
     where = f"{source.name}: "
     if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
-        return _named_arrays.chosen(models.saved_layers(source), names, where)
+        return _named_arrays.chosen(models.saved_layers(models.listed(source)), names, where)
     found = _load(source, format)
     if isinstance(found, tuple):
         return _named_arrays.chosen(tuple(map(models.in_keras_layout, found)), names, where)

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean, listed
-from rnncli.model import Modules, Node
+from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.formats import Source
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a layer that is described, which has no name."""
 
 
-def saved_layers(source: Source) -> tuple[SavedLayer, ...]:
-    """Return the layers of a state dict in order.  Raises InputError for one that cannot be computed."""
-    from rnncli.readers.models import torch
-
-    return tuple(_layers(torch.read(source)))
+def saved_layers(found: Graph | Modules) -> tuple[SavedLayer, ...]:
+    """Return the layers in order.  Raises InputError for a whole model, and for a layer that is refused."""
+    if isinstance(found, Graph):
+        raise InputError(f"{found.file}: it holds a whole model.", f"Run it with --model {found.file}.")
+    return tuple(_layers(found))
 
 
 def layers_in(
