@@ -18,6 +18,7 @@ from rnncli.commands.weights.source import Weights
 from rnncli.errors import InputError, LayerError, UsageError, listed
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
+from rnncli.renderers import formats
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, note
 from rnncli.renderers.wording import say
@@ -50,17 +51,16 @@ def answer(
 def _own_suffix(to: str, output: OutputFlags) -> str | None:
     """Return the suffix of --output if it is one of the layout's own files.
 
-    Raises UsageError for a suffix that only another layout has.
+    Raises UsageError for a suffix that neither the layout nor an output format has.
     """
     if output.format is not None or is_stdout(output.output):
         return None
     name = Path(output.output or "").name.casefold()
     own = layouts.get(to).SUFFIXES
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
-    others = {suffix for other in layouts.names() for suffix in layouts.get(other).SUFFIXES}
-    if found is None and any(name.endswith(suffix) for suffix in others):
+    if found is None and not _is_format(name):
         raise UsageError(
-            f"{output.output}: {layouts.get(to).TITLE} is not written to {Path(name).suffix} files.",
+            f"{output.output}: {layouts.get(to).TITLE} is not written to files of this suffix.",
             f"Use one of {', '.join((*own, *ARRAYS))}.",
         )
     if found == ".h5" and name.endswith(".weights.h5"):
@@ -68,6 +68,15 @@ def _own_suffix(to: str, output: OutputFlags) -> str | None:
             f"{output.output}: a .weights.h5 file holds Keras's layout only.", "Name the file .h5."
         )
     return found
+
+
+def _is_format(name: str) -> bool:
+    """Return whether the suffix belongs to an output format."""
+    try:
+        formats.for_output(name)
+    except UsageError:
+        return False
+    return True
 
 
 def chains_of(found: Contents) -> tuple[Chain, ...]:
@@ -129,11 +138,13 @@ def layer_weights(layer: Layer) -> LayerWeights:
 
 
 def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...]:
-    """Return what the arrays do not say, each once, and what was not converted."""
+    """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
+    seed = found.description.seed if found.description else None
+    drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.others)
     left = (f"not converted, because they are not recurrent: {listed(others)}",) if others else ()
-    return (*found.remarks, *said, *left)
+    return (*found.remarks, *drawn, *said, *left)
 
 
 @dataclass(frozen=True)

@@ -179,11 +179,11 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.plain(arrays)
 
 
-def read_arrays(source: Source) -> dict[str, Array]:
-    """Read arrays by name from a file of weights, in the layout that they have there."""
+def weights_of(value: Any, source: Source) -> dict[str, Array]:
+    """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.weights(_load(source, None), f"{source.name}: ")
+    return _named_arrays.weights(value, f"{source.name}: ")
 
 
 def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:

@@ -74,6 +74,8 @@ def kind_of(source: Source) -> str:
         return _kind_of_zip(source)
     if start[8:9] == b"{" and start[:1] not in b"{[":
         return "safetensors"
+    if source.path is None and start.lstrip()[:1] in (b"{", b"["):
+        return "json"
     path: Path | None = source.path
     suffix = path.suffix.lower() if path else ""
     if not start and "!" in str(path or ""):

@@ -97,6 +97,14 @@ def test_supplied_weights_are_shown_instead_of_a_seed(rnncli: Any, tmp_path: Pat
     assert "seed" not in done.stdout
 
 
+def test_a_seed_that_was_drawn_is_said_and_gives_the_same_weights(rnncli: Any, tmp_path: Path) -> None:
+    first, last = tmp_path / "a.npz", tmp_path / "b.npz"
+    done = rnncli("weights", "-l", "LSTM(3)", "--to", "torch", "-o", str(first))
+    seed = done.stderr.partition("those of --seed ")[2].split()[0]
+    rnncli("weights", "-l", "LSTM(3)", "--seed", seed, "--to", "torch", "-o", str(last))
+    assert first.read_bytes() == last.read_bytes()
+
+
 def test_other_layers_are_not_converted_and_a_note_says_so(rnncli: Any, tmp_path: Path) -> None:
     file = tmp_path / "w.npz"
     done = rnncli("weights", "-l", "LSTM(3)", "-l", "Dense(2)", "--to", "torch", "-o", str(file))
@@ -148,9 +156,13 @@ REFUSED = [
     (["-l", "LSTM(3, use_bias=False)", "--to", "cudnn"], "use_bias=False"),
     (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
     (["-l", "LSTM(3)", "--to", "tensorflow"], "there is no 'tensorflow'"),
-    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "not written to .h5 files"),
+    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout is not written"),
     (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
-    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "not written to .pt files"),
+    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w.py"], "PyTorch's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout is not written"),
+    (['{"layer": "LSTM(3)", "inputs": [[[1]]]}'], "it is a case document"),
+    (["[[1, 2], [3, 4]]"], "not an object of weights"),
     (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
     (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
     (["-l", "LSTM(3)", "--calls", "2"], "--calls does not change the weights"),
