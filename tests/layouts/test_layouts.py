@@ -13,13 +13,17 @@ from hypothesis.extra.numpy import arrays
 from rnncli import layouts
 from rnncli.errors import LayerError
 from rnncli.layouts import CellWeights, Chain, LayerWeights
+from rnncli.readers import models
 
+DTYPES = ("float32", "float64")
 CLASSES = ("SimpleRNN", "LSTM", "GRU")
 
 
 @st.composite
-def cells(draw: Any, class_name: str, reset_after: bool, biased: bool, features: int, units: int) -> Any:
-    width, dtype = len(layouts.GATES[class_name]) * units, draw(st.sampled_from(["float32", "float64"]))
+def cells(
+    draw: Any, class_name: str, reset_after: bool, biased: bool, features: int, units: int, dtype: str
+) -> Any:
+    width = len(layouts.GATES[class_name]) * units
     shapes: dict[str, tuple[int, ...]] = {"kernel": (features, width), "recurrent_kernel": (units, width)}
     if biased:
         shapes["bias"] = (2, width) if class_name == "GRU" and reset_after else (width,)
@@ -42,6 +46,7 @@ def random_cells(
         either if biased is None else st.just(biased),
         st.integers(1, 4),
         st.integers(1, 4),
+        st.sampled_from(DTYPES),
     ).flatmap(lambda chosen: cells(*chosen))
 
 
@@ -210,3 +215,32 @@ def test_notes_say_what_the_arrays_do_not() -> None:
     assert "merge_mode is sum" in " ".join(layouts.get("torch").notes(summed))
     assert "bias_hh is zero" in " ".join(layouts.get("torch").notes(summed))
     assert not any("zero" in note for note in layouts.get("torch").notes(alone("GRU")))
+
+
+@st.composite
+def chains(draw: Any) -> Chain:
+    """One to three layers, in one direction or in both; half of them are alike, as in one module."""
+    alike, count, ways = draw(st.booleans()), draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    kinds = random_kinds(draw, count, alike=alike)
+    layers, width, dtype = [], draw(st.integers(1, 4)), draw(st.sampled_from(DTYPES))
+    for number, (class_name, biased, units) in enumerate(kinds):
+        made = tuple(draw(cells(class_name, True, biased, width, units, dtype)) for _ in range(ways))
+        layers.append(LayerWeights(f"m_l{number}" if count > 1 else "m", made))
+        width = ways * units
+    return Chain("m", tuple(layers))
+
+
+def random_kinds(draw: Any, count: int, *, alike: bool) -> list[tuple[str, bool, int]]:
+    kind = st.tuples(st.sampled_from(CLASSES), st.booleans(), st.integers(1, 3))
+    return [draw(kind)] * count if alike else [draw(kind) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["keras", "torch", "onnx"])
+@given(chain=chains())
+def test_what_is_named_is_recognised_again(name: str, chain: Chain) -> None:
+    arrays = layouts.convert(name, [chain])
+    found = models.layers_in("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
+    assert len(found) == len(chain.layers)
+    for layer, saved in zip(chain.layers, found, strict=True):
+        wanted = [array for cell in layer.cells for array in cell.weights.values()]
+        same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))  # type: ignore[arg-type]
