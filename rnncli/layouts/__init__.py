@@ -1,7 +1,7 @@
 """Layouts: how a framework packs the weights of recurrent layers.  One file per framework, found by its stem.
 
 A layout's file has
-    TITLE                               what the user calls it
+    FRAMEWORK                           its name, as its users write it
     SUFFIXES                            the files that only this layout has, beside arrays by name
     from_keras(class_name, weights)     the arrays of one direction of one layer, from Keras's
     to_keras(class_name, arrays)        Keras's weights, bit for bit those that from_keras was given
@@ -107,7 +107,8 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
         for key, array in layout.arrays(chain).items():
             if key in found:
                 raise LayerError(
-                    f"two layers would be called {key} in {layout.TITLE}.", "Convert them one at a time."
+                    f"two layers would be called {key} in {layout.FRAMEWORK}'s layout.",
+                    "Convert them one at a time.",
                 )
             found[key] = array
     return found
@@ -120,6 +121,6 @@ def demand(name: str, layers: Iterable[LayerWeights]) -> None:
         reason = layout.refusal(layer)
         if reason:
             raise LayerError(
-                f"{layer.title} cannot be converted to {layout.TITLE}: {reason}.",
+                f"{layer.title} cannot be converted to {layout.FRAMEWORK}'s layout: {reason}.",
                 "Leave this layer out, or convert to another layout; keras holds every layer.",
             )

@@ -16,7 +16,7 @@ from rnncli.layouts._gates import GATES, adds_bias, class_of, two_biases
 from rnncli.layouts._hdf5 import dump_legacy
 from rnncli.layouts._paths import by_path
 
-TITLE = "cuDNN's layout"
+FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")
 CLASSES = ("LSTM", "GRU")
 

@@ -12,7 +12,7 @@ from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._hdf5 import dump_legacy, dump_weights
 from rnncli.layouts._paths import by_path
 
-TITLE = "Keras's layout"
+FRAMEWORK = "Keras"
 SUFFIXES = (".weights.h5", ".h5", ".hdf5")
 
 

@@ -17,7 +17,7 @@ from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES as KERAS
 from rnncli.layouts._gates import adds_bias, one_bias, reorder, two_biases, uneven
 
-TITLE = "ONNX's layout"
+FRAMEWORK = "ONNX"
 SUFFIXES: tuple[str, ...] = ()
 
 OPERATORS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}

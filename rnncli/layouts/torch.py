@@ -18,7 +18,7 @@ from rnncli.layouts import Chain, LayerWeights, convert
 from rnncli.layouts._gates import GATES as KERAS
 from rnncli.layouts._gates import adds_bias, one_bias, reorder, two_biases, uneven
 
-TITLE = "PyTorch's layout"
+FRAMEWORK = "PyTorch"
 SUFFIXES = (".pt", ".pth")
 
 MODULES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}

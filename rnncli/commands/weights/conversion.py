@@ -60,7 +60,7 @@ def _own_suffix(to: str, output: OutputFlags) -> str | None:
     found = next((suffix for suffix in own if name.endswith(suffix)), None)
     if found is None and not _is_format(name):
         raise UsageError(
-            f"{output.output}: {layouts.get(to).TITLE} is not written to files of this suffix.",
+            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout is not written to files of this suffix.",
             f"Use one of {', '.join((*own, *ARRAYS))}.",
         )
     if found == ".h5" and name.endswith(".weights.h5"):
@@ -167,11 +167,10 @@ class ConvertedAnswer:
             (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
             for name, one in self.arrays.items()
         )
+        titled = say("layout of", view.lang).format(layouts.get(self.layout).FRAMEWORK)
         total = sum(array.size for array in self.arrays.values())
         said = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
-        return Page(
-            line(layouts.get(self.layout).TITLE, "strong"), (note([said], view),), (Table(columns, rows),)
-        )
+        return Page(line(titled, "strong"), (note([said], view),), (Table(columns, rows),))
 
     def records(self, view: View) -> Records:
         """Return one row per array."""
