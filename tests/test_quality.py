@@ -45,6 +45,7 @@ FOUND_BY_NAME = (
     "compute/engines",
     "compute/models",
     "layers",
+    "layouts",
     "readers/formats",
     "readers/models",
     "renderers/formats",

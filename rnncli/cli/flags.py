@@ -14,12 +14,9 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from rnncli.case import HIGHEST_SEED
-from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.errors import UsageError, did_you_mean
 
 ATOL, RTOL = 1e-6, 1e-5
-
-LATER = ("torch",)
-"""Engine names reserved for a later version."""
 
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
 
@@ -41,17 +38,12 @@ def _registered(
     metavar: str,
     choices: Callable[[], Sequence[str]],
     help: str,
-    refuse: Callable[[str], None] = lambda _: None,
 ) -> Any:
-    """Define a flag whose value is one of `choices()`, which is called when it is needed.
-
-    refuse: may raise a specific error for a word that is not among them.
-    """
+    """Define a flag whose value is one of `choices()`, which is called when it is needed."""
 
     def chosen(word: str) -> str:
         folded = word.casefold()
         if folded not in choices():
-            refuse(folded)
             raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
         return folded
 
@@ -67,17 +59,16 @@ def _formats() -> Sequence[str]:
     return formats.names()
 
 
+def _layouts() -> Sequence[str]:
+    from rnncli import layouts
+
+    return layouts.names()
+
+
 def _engines() -> Sequence[str]:
     from rnncli.compute import engines
 
     return ("auto", *engines.names())
-
-
-def _refuse_the_absent(name: str) -> None:
-    if name in LATER:
-        raise EngineError(
-            f"the engine {name} is not part of this version.", f"Use one of {', '.join(_engines())}."
-        )
 
 
 def _initializer(name: str, help: str, default: str) -> Any:
@@ -293,7 +284,6 @@ class RunFlags(NamedTuple):
             "--engine",
             metavar="NAME",
             choices=_engines,
-            refuse=_refuse_the_absent,
             help="auto, numpy, tensorflow, ... (see: rnncli engines).",
         ),
     ] = "auto"
@@ -420,6 +410,18 @@ Memory = Annotated[
 FailOnNan = Annotated[bool, flag(RUN, "--fail-on-nan", help="Exit 1 if the output contains NaN.")]
 AllLayers = Annotated[
     bool, flag(OUTPUT, "--all-layers", help="Show every layer of a stack, not only the last.")
+]
+
+
+To = Annotated[
+    str | None,
+    _registered(
+        OUTPUT,
+        "--to",
+        metavar="LAYOUT",
+        choices=_layouts,
+        help="Convert to a framework's layout: keras, torch, onnx or cudnn.",
+    ),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import addresses, specs
 from rnncli.case import Case, Document, Shape, format_shape, walk
@@ -139,23 +139,40 @@ def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bo
     return ()
 
 
-def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]:
+class Outline(NamedTuple):
+    """The layers, the shape of their input, and the document that was read for them, if any."""
+
+    stack: Stack
+    shape: Shape
+    remarks: Remarks
+    document: Document = Document()
+    where: str = ""
+
+
+def outline(input: InputFlags, layer: LayerFlags) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
     sources.demand_one_reader(input, layer)
+    document, where = Document(), ""
     if input.input_shape is not None:
-        stack = stack_of(layer, Document())
+        stack = stack_of(layer, document)
         shape, remarks = _with_batch(sources.shape_of(input), stack.input_rank)
     elif sources.is_bare(input) and not collect_given(input):
-        stack = stack_of(layer, Document())
+        stack = stack_of(layer, document)
         shape, remarks = sources.SAMPLE_SHAPE, (sources.SAMPLE_REMARK,)
     else:
         from rnncli.readers.arrange import arrange
 
         document, name = sources.read(input)
+        where = f"{name}: "
         stack = stack_of(layer, document, name)
-        arranged = arrange(document, _arranging(input, stack)._replace(where=f"{name}: "))
+        arranged = arrange(document, _arranging(input, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
-    return stack, shape, remarks
+    return Outline(stack, shape, remarks, document, where)
+
+
+def shapes(input: InputFlags, layer: LayerFlags) -> tuple[Stack, Shape, Remarks]:
+    """Return the layers, the input shape and the remarks of an outline."""
+    return outline(input, layer)[:3]
 
 
 def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:

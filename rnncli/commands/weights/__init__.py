@@ -1,50 +1,47 @@
-"""`rnncli weights`: what is in a saved model."""
+"""`rnncli weights`: the weights of saved or described layers, gate by gate, and in other layouts."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from rnncli.cli.flags import OutputFlags
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, To
 
 SECTION = "Look around"
-SUMMARY = "What is in a saved model: its recurrent layers, gate by gate."
+SUMMARY = "The weights of a saved or described layer, gate by gate."
 EXAMPLES = """\
 rnncli weights model.keras
-rnncli weights model.keras#lstm,gru
-rnncli weights checkpoint.pt --format json
-rnncli weights model.h5 --output weights.npz
+rnncli weights checkpoint.pt#decoder --format json
+rnncli weights --layer 'LSTM(3)' --seed 42
+rnncli weights --layer bigru --units 8 --input-shape batch,None,16
+rnncli weights model.h5 --to torch --output weights.pt
 """
+
+REFUSED = ("initial_state", "training", "calls", "engine")
 
 
 def weights(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
     output: OutputFlags,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A saved model of Keras, PyTorch or ONNX.")],
+    to: To = None,
 ) -> None:
-    """What is in a saved model: its recurrent layers, gate by gate.
+    """The weights of a saved or described layer, gate by gate.
 
-    FILE: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of PyTorch (.pt, .pth), .onnx, or
-    .safetensors and .npz with the names of Keras or PyTorch. FILE#lstm,gru shows those layers alone.
-    With --output FILE.npz the weights are written in Keras's layout.
+    INPUT is a model or a file of weights: .keras, .h5 or .hdf5 of Keras, a state dict or checkpoint of
+    PyTorch (.pt, .pth), .onnx, or .safetensors, .npz and .json with the names of Keras, PyTorch or ONNX.
+    FILE#lstm,gru shows only those layers. With --layer, --seed, --weights or --input-shape the layer is
+    described, as for rnncli run, and INPUT is its input, which says how many features there are.
     """
-    from rnncli.cli import sources
     from rnncli.cli.output import delivery
+    from rnncli.commands.weights import source
     from rnncli.commands.weights.answer import WeightsAnswer
-    from rnncli.commands.weights.contents import chosen, contents
-    from rnncli.readers import models
 
-    deliver = delivery(output)
-    path, names = _parted(file)
-    found = chosen(contents(models.listed(sources.find_source(path))), names)
-    deliver(WeightsAnswer(found), found.notes)
+    source.demand_plain(run)
+    reading = source.reading(input, layer, run)
+    if to is not None:
+        from rnncli.commands.weights import conversion
 
-
-def _parted(file: str) -> tuple[str, tuple[str, ...]]:
-    """The file, and the names of layers behind a # that is no part of its own name."""
-    from rnncli.cli import files
-
-    path, mark, names = file.rpartition("#")
-    if not mark or files.expand_user(file).exists():
-        return file, ()
-    return path, tuple(filter(None, (name.strip() for name in names.split(","))))
+        conversion.answer(to, output, reading, lambda: source.read(input, layer, run))
+        return
+    deliver = delivery(output, *reading)
+    found = source.read(input, layer, run)
+    deliver(WeightsAnswer(found.contents, found.description), found.remarks)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights import contents
@@ -13,6 +13,7 @@ from rnncli.commands.weights.contents import Contents, Figures, GateSummary, Lay
 from rnncli.renderers.page import (
     Cell,
     Column,
+    Forms,
     Line,
     Page,
     Records,
@@ -23,8 +24,11 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import head, no_tensors, note
+from rnncli.renderers.parts import configs, expression, head, input_text, no_tensors, note, title
 from rnncli.renderers.wording import say
+
+if TYPE_CHECKING:
+    from rnncli.commands.weights.source import Description
 
 SHOWN = 10
 """Other tensors in a table; --full shows all."""
@@ -32,17 +36,17 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class WeightsAnswer:
-    """What is in a file."""
+    """The weights in a file, or of layers that are described."""
 
     found: Contents
+    description: Description | None = None
 
     def document(self, view: View) -> dict[str, Any]:
         """Every layer with its gates, and the shapes of the other tensors."""
         found = self.found
         return {
             **head(),
-            "file": found.file,
-            "origin": found.origin,
+            **self._head(),
             "parameters": sum(layer.parameters for layer in found.layers),
             "layers": [_layer(layer) for layer in found.layers],
             "others": [
@@ -52,20 +56,38 @@ class WeightsAnswer:
             "notes": list(found.notes),
         }
 
+    def _head(self) -> dict[str, Any]:
+        about = self.description
+        if about is None:
+            return {"file": self.found.file, "origin": self.found.origin}
+        return {
+            "seed": about.seed,
+            "expression": expression(about.stack),
+            "layer": configs(about.stack),
+            "input": {"shape": list(about.input_shape), "dtype": about.stack.dtype},
+        }
+
     def page(self, view: View) -> Page:
         """The recurrent layers, then the gates of each of their cells, then the other tensors."""
-        found = self.found
-        key = "recurrent layers" if found.count is None else "layers of"
-        said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=found.recurrent)]
-        if found.count is None:
-            said.append(say("no graph", view.lang))
+        found, about = self.found, self.description
         cells = [one for layer in found.layers for one in layer.cells if one.gates]
-        gates = tuple(_gates(one, view) for one in cells)
-        rule = (line(say("radius rule", view.lang), "dim"),) if gates else ()
+        gates = (_gates(cells, view),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
         tables = (_layers(found, view),) if found.layers else ()
-        parts = (*tables, *refused, *gates, *rule, *_others(found, view))
-        return Page(line(found.file, "strong"), (note(said, view),), parts)
+        parts = (*tables, *refused, *gates, *_others(found, view))
+        titled = line(found.file, "strong") if about is None else title(about.stack, view)
+        return Page(titled, (note(self._said(view), view),), parts)
+
+    def _said(self, view: View) -> list[str]:
+        found, about = self.found, self.description
+        if about is not None:
+            seed = f"{say('seed', view.lang)} {about.seed}"
+            supplied = say("with weights", view.lang)
+            shown = input_text(about.input_shape, about.stack.dtype, view)
+            return [shown, supplied if about.seed is None else seed]
+        key = "recurrent layers" if found.count is None else "layers of"
+        said = [found.origin, say(key, view.lang).format(count=found.count, recurrent=found.recurrent)]
+        return said if found.count is not None else [*said, say("no graph", view.lang)]
 
     def records(self, view: View) -> Records:
         """A gate's part of a weight a row."""
@@ -75,7 +97,7 @@ class WeightsAnswer:
     def tensors(self) -> dict[str, Array]:
         """The weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
         found = {
-            f"{layer.name}/{name}": array
+            f"{layer.path}{name}": array
             for layer in self.found.layers
             for name, array in layer.weights.items()
         }
@@ -110,6 +132,7 @@ def _layer(layer: LayerSummary) -> dict[str, Any]:
                 "direction": one.direction,
                 "units": one.units,
                 "features": one.features,
+                "fans": {name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in one.fans.items()},
                 "gates": [
                     {"gate": gate.name, **{part.name: _part(part) for part in gate.parts}}
                     for gate in one.gates
@@ -173,33 +196,57 @@ def _class(layer: LayerSummary) -> str:
     return ", ".join([layer.class_name, *extra])
 
 
-def _gates(one: contents.CellSummary, view: View) -> Table:
-    keys = ("gate", "weight", "shape", "norm", "min", "max", "histogram", "bias", "radius")
-    right = ("norm", "min", "max", "bias", "radius")
-    columns = tuple(Column(say(key, view.lang), right=key in right) for key in keys)
-    rows = tuple(row for gate in one.gates for row in _rows(gate, view))
-    return Table(columns, rows, line(one.name, "strong"))
+WIDE = ("gate", "weight", "shape", "fans", "norm", "min", "max", "histogram", "bias", "radius")
+FORMS = (
+    WIDE,
+    tuple(key for key in WIDE if key != "fans"),
+    tuple(key for key in WIDE if key not in ("fans", "shape")),
+    ("gate", "weight", "norm", "min", "max", "bias", "radius"),
+    ("gate", "weight", "norm", "bias", "radius"),
+    ("gate", "weight", "norm", "radius"),
+)
+"""The columns of a table of gates, for ever narrower pages."""
+RIGHT = ("fans", "norm", "min", "max", "bias", "radius")
 
 
-def _rows(gate: GateSummary, view: View) -> Iterator[tuple[Cell, ...]]:
-    """The kernel in the first row, the recurrent kernel in the second."""
+def _gates(cells: Sequence[contents.CellSummary], view: View) -> Forms:
+    """A table of gates for each cell, and what their columns mean."""
+    rows = {one.name: [row for gate in one.gates for row in _rows(one, gate, view)] for one in cells}
+
+    def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
+        rules = [key for key in ("fans", "radius") if key in keys]
+        tables = (_table(name, own, keys, view) for name, own in rows.items())
+        return (*tables, *(line(say(f"{key} rule", view.lang), "dim") for key in rules))
+
+    return Forms(tuple(map(form, FORMS)))
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Cell]], keys: Sequence[str], view: View) -> Table:
+    columns = tuple(Column(say(key, view.lang), right=key in RIGHT) for key in keys)
+    return Table(columns, tuple(tuple(row[key] for key in keys) for row in rows), line(name, "strong"))
+
+
+def _rows(one: contents.CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, Cell]]:
+    """The kernel in the first row, the recurrent kernel in the second; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
-    for name, title, words in (
+    for name, heading, words in (
         ("kernel", gate.name, "kernel"),
         ("recurrent_kernel", "", "recurrent"),
     ):
         part = parts[name]
         edges = [edge.value if edge else None for edge in (part.stats.min, part.stats.max)]
-        bias = parts.get("recurrent_bias") if not title else parts.get("bias") or parts.get("input_bias")
-        yield (
-            cell(title, "strong"),
-            cell(words),
-            cell(format_shape(part.shape)),
-            *(_number(number, view) for number in (part.norm, *edges)),
-            cell(histogram(part.stats.histogram, view), "dim"),
-            _number(bias.stats.mean, view) if bias else (),
-            () if title or len(part.shape) > 2 else _number(part.radius, view),
-        )
+        bias = parts.get("recurrent_bias") if not heading else parts.get("bias") or parts.get("input_bias")
+        numbers = (_number(number, view) for number in (part.norm, *edges))
+        yield {
+            "gate": cell(heading, "strong") if heading else (),
+            "weight": cell(words),
+            "shape": cell(format_shape(part.shape)),
+            "fans": cell(" / ".join(map(str, one.fans[name]))),
+            **dict(zip(("norm", "min", "max"), numbers, strict=True)),
+            "histogram": cell(histogram(part.stats.histogram, view), "dim"),
+            "bias": _number(bias.stats.mean, view) if bias else (),
+            "radius": () if heading or len(part.shape) > 2 else _number(part.radius, view),
+        }
 
 
 def _number(value: float | None, view: View) -> Cell:

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Case
 from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
+from rnncli.initializers.variance_scaling import fans
+from rnncli.layers import class_of
+from rnncli.layouts import snake
 from rnncli.model import Graph, Modules, Node, Program
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
+from rnncli.specs import to_config
 
 GATES = {
     1: ("candidate",),
@@ -53,12 +57,15 @@ class CellSummary:
     """One direction of a layer, or one cell of RNN.
 
     name: `bi/forward`.  units: filters of a convolutional one.  features: of its input.
+    fans: fan_in and fan_out of the kernel and of the recurrent kernel, of all gates together, as
+        initializers take them.
     """
 
     name: str
     direction: str
     units: int
     features: int
+    fans: Mapping[str, tuple[int, int]]
     gates: tuple[GateSummary, ...]
 
 
@@ -66,11 +73,15 @@ class CellSummary:
 class LayerSummary:
     """A recurrent layer.
 
+    path: of its weights, with a slash; "" for a layer on its own.
+    kind: its class without what is inside it.
     returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
     note: why it cannot be computed, "" where it can.
     """
 
     name: str
+    path: str
+    kind: str
     class_name: str
     config: Mapping[str, Any]
     returned: str
@@ -82,10 +93,12 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Contents:
-    """A file.
+    """A file, or the layers that are described.
 
+    file, origin: "" where the layers are described.
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
     layers: the recurrent ones that are shown.  others: shapes of the other tensors.
+    chains: names of layers each of which gets the one before; most of them of one layer.
     """
 
     file: str
@@ -95,6 +108,7 @@ class Contents:
     layers: tuple[LayerSummary, ...]
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
+    chains: tuple[tuple[str, ...], ...] = ()
 
 
 def contents(found: Graph | Modules) -> Contents:
@@ -106,7 +120,8 @@ def contents(found: Graph | Modules) -> Contents:
             for node in module.nodes
         )
         notes = (*found.notes, *filter(None, [assumptions(found)]))
-        return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes)
+        chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules)
+        return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes, chains)
     refused = found.refused if isinstance(found, Program) else {}
     recurrent = tuple(
         _layer(node, graph=True, note=refused.get(node.name, "")) for node in _once(recurrent_nodes(found))
@@ -120,6 +135,23 @@ def contents(found: Graph | Modules) -> Contents:
         for name, array in node.weights.items()
     }
     return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
+
+
+def described(case: Case, weights: Mapping[str, Array]) -> Contents:
+    """The layers of a Case with their weights, by path."""
+    stack, recurrent, others = case.stack, [], {}
+    for index, spec in enumerate(stack):
+        prefix = stack.prefix(index)
+        own = {path.removeprefix(prefix): array for path, array in weights.items() if path.startswith(prefix)}
+        if not class_of(spec.class_name).recurrent:
+            others.update({f"{prefix}{name}": array.shape for name, array in own.items()})
+            continue
+        name = prefix.rstrip("/") or snake(spec.class_name)
+        node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
+        recurrent.append(replace(_layer(node, graph=True), path=prefix))
+    chain = tuple(layer.name for layer in recurrent)
+    chains = (chain,) if len(chain) == len(stack) else tuple((name,) for name in chain)
+    return Contents("", "", len(stack), len(recurrent), tuple(recurrent), others, (), chains)
 
 
 def chosen(found: Contents, names: Sequence[str]) -> Contents:
@@ -152,6 +184,8 @@ def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
     inner = _inside(node.config, "layer") if both else node.config
     return LayerSummary(
         name=node.name,
+        path=f"{node.name}/",
+        kind=node.class_name,
         class_name=class_text(node.class_name, node.config),
         config=node.config,
         returned=_returned(inner) if graph else "",
@@ -200,6 +234,7 @@ def _cells(node: Node) -> Iterator[CellSummary]:
             direction="backward" if backwards else "forward",
             units=units,
             features=kernel.shape[-2],
+            fans={"kernel": fans(kernel.shape), "recurrent_kernel": fans(recurrent.shape)},
             gates=tuple(_gate(name, place, len(names), parts) for place, name in enumerate(names)),
         )
 

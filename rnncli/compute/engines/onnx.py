@@ -1,7 +1,6 @@
 """ONNX Runtime: runs the loop over time as one graph node, which is much faster for many steps.
 
-onnx packs the gates of an LSTM as i, o, f, c and those of a GRU as z, r, h.  Weights are transposed, and
-the input bias is followed by the recurrent bias.  The outputs of padded steps are zeros.
+rnncli.layouts.onnx packs the weights.  The outputs of padded steps are zeros.
 Its functions turn NaN and infinity into ordinary numbers, so neither may occur in its inputs or results.
 """
 
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
+from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import EngineError
 from rnncli.layers import activations, beyond_keras
@@ -29,25 +29,22 @@ ABOUT = About(("onnx", "onnxruntime"), "large float32 inputs, by ONNX Runtime", 
 class Operator(NamedTuple):
     """An onnx operator.
 
-    gates: rnncli's gates, in the order in which the operator packs them.
     steps: pairs (numbers, steps), ascending.  If a state has at most `numbers` numbers (batch * units), the
         operator is faster than NumPy from `steps` time steps on, including the time to import its packages.
         With more numbers than in the last pair, it is never faster.
     """
 
     name: str
-    gates: tuple[str, ...]
     steps: tuple[tuple[float, int], ...]
 
 
 OPERATORS = {
-    "SimpleRNN": Operator("RNN", ("candidate",), ((50, 35_000), (150, 80_000))),
+    "SimpleRNN": Operator("RNN", ((50, 35_000), (150, 80_000))),
     "LSTM": Operator(
         "LSTM",
-        ("input", "output", "forget", "candidate"),
         ((1_000, 6_700), (10_000, 2_000), (100_000, 500), (inf, 200)),
     ),
-    "GRU": Operator("GRU", ("update", "reset", "candidate"), ((1_000, 5_800), (2_000, 20_000))),
+    "GRU": Operator("GRU", ((1_000, 5_800), (2_000, 20_000))),
 }
 """Measure the thresholds again with `python tests/benchmarks/thresholds.py`."""
 
@@ -101,7 +98,7 @@ def refusal(case: Case) -> str | None:
             return beyond
         if spec.class_name == "Masking":
             return "Masking may skip steps anywhere, but it can skip only the last ones"
-    if case.mask is not None and not _is_right_padded(case.mask):
+    if case.mask is not None and not padding.is_at_the_end(case.mask):
         return "the mask is not right padding, but it can skip only the last steps of a sequence"
     return without_step(case)
 
@@ -181,8 +178,8 @@ class _OnnxRun(Running):
         after = layer.cell.pack(tuple(part[0] for part in states))
         last = layer.cell.output(after)
         if layer.sequences:
-            return _sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
-        return _last(layer, call.inputs.shape[1], lengths, last), after
+            return padding.mask_sequence(layer, found[0][:, 0].transpose(1, 0, 2), lengths, last), after
+        return padding.mask_last(layer, call.inputs.shape[1], lengths, last), after
 
     def _session(self, layer: Recurrent, call: Call) -> Any:
         key = call.place.path, call.mask is not None
@@ -212,37 +209,6 @@ def _demand_tame(*arrays: Array) -> None:
             )
 
 
-def _sequence(layer: Recurrent, outputs: Array, lengths: Array | None, last: Array) -> Array:
-    """Convert onnx's outputs, (batch, timesteps, units) in the order of the inputs, to Keras's outputs.
-
-    lengths: (batch,), the number of unmasked steps of each sequence; None if no step is masked.
-    last: (batch, units), the output of the last unmasked step.
-    """
-    import numpy as np
-
-    if layer.config["go_backwards"]:
-        return np.ascontiguousarray(outputs[:, ::-1])
-    if layer.config["zero_output_for_mask"] or lengths is None:
-        return np.ascontiguousarray(outputs)
-    padded = np.arange(outputs.shape[1]) >= lengths[:, None]
-    return np.where(padded[..., None], last[:, None], outputs)
-
-
-def _last(layer: Recurrent, timesteps: int, lengths: Array | None, last: Array) -> Array:
-    """Return Keras's last output; zeros if the last step is masked and masked steps are zeroed."""
-    import numpy as np
-
-    zeroing = layer.config["zero_output_for_mask"] and not layer.config["go_backwards"]
-    if lengths is None or not zeroing:
-        return last
-    return np.where((lengths < timesteps)[:, None], np.zeros_like(last), last)
-
-
-def _is_right_padded(mask: Array) -> bool:
-    """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
-    return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())
-
-
 def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> bytes:
     """Return a serialized graph with one node.
 
@@ -254,7 +220,14 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     states = [part[0] for part in layer.cell.State._fields]
     arrays = _arrays(layer, weights)
-    inputs = ["X", *arrays, "sequence_lens" if padded else "", *(f"initial_{part}" for part in states)]
+    inputs = [
+        "X",
+        "W",
+        "R",
+        "B" if "B" in arrays else "",
+        "sequence_lens" if padded else "",
+        *(f"initial_{part}" for part in states),
+    ]
     outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
     declared = [name for name in inputs if name and name not in arrays]
@@ -289,21 +262,9 @@ def _attributes(layer: Recurrent) -> dict[str, Any]:
 
 def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
-    import numpy as np
+    from rnncli.layouts.onnx import from_keras
 
-    cell, order = layer.cell, OPERATORS[layer.spec.class_name].gates
-    where = [cell.gates.index(gate) * cell.units for gate in order]
-
-    def packed(array: Array) -> Array:
-        return np.concatenate([array[..., start : start + cell.units] for start in where], axis=-1)
-
-    kernels = {"W": weights["kernel"], "R": weights["recurrent_kernel"]}
-    arrays = {name: np.ascontiguousarray(packed(kernel).T[None]) for name, kernel in kernels.items()}
-    biases = np.zeros((2, len(order) * cell.units), np.float32)
-    if layer.config["use_bias"]:
-        given = np.atleast_2d(weights["bias"])
-        biases[: len(given)] = packed(given)
-    return {**arrays, "B": biases.reshape(1, -1)}
+    return {name: array[None] for name, array in from_keras(layer.spec.class_name, weights).items()}
 
 
 def _session(model: bytes) -> Any:

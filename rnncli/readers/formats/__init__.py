@@ -170,15 +170,30 @@ def _named_input(value: Any, where: str) -> Any:
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
-    From a file that Keras saved, return the layers, or only those named after a #: `m.weights.h5#lstm,gru`.
+    From a file that Keras saved, and from arrays with the names of layers, of PyTorch or of ONNX, return the
+    layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
     """
+    from rnncli.layouts import cudnn
+    from rnncli.readers import models
     from rnncli.readers.formats import _named_arrays
 
     source, names = _chosen(source)
+    where = f"{source.name}: "
+    if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
+        return _named_arrays.choose_layers(models.saved_layers(models.listed(source)), names, where)
     found = _load(source, format)
     if isinstance(found, tuple):
-        return _named_arrays.choose_layers(found, names, f"{source.name}: ")
-    return _named_arrays.weights(found, f"{source.name}: ")
+        return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names, where)
+    arrays = _named_arrays.weights(found, where)
+    ordered = format_name(source, format) != "safetensors"
+    return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.plain(arrays)
+
+
+def weights_of(value: Any, source: Source) -> dict[str, Array]:
+    """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
+    from rnncli.readers.formats import _named_arrays
+
+    return _named_arrays.weights(value, f"{source.name}: ")
 
 
 def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from rnncli.specs import nested
 STATES = "Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]]."
 STATE_WORD = "last_"
 SCHEMA = "rnncli/1"
+DTYPES = ("float16", "float32", "float64", "int64")
 
 
 class Packed(np.ndarray[Any, Any]):
@@ -30,9 +31,18 @@ def weights(value: Any, where: str) -> dict[str, Array]:
             f"{_place(where)} is not an object of weights by name.",
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
         )
-    if "schema" not in value and isinstance(value.get("weights"), dict):
-        value, where = value["weights"], f"{where}weights"
+    if isinstance(value.get("weights"), dict):
+        value, where, dtypes = value["weights"], f"{where}weights", value.get("dtypes")
+        found = dict(_flat(value, where, ""))
+        return _typed(found, dtypes) if isinstance(dtypes, dict) else found
     return dict(_flat(value, where, ""))
+
+
+def _typed(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
+    """Return the arrays in the dtypes that rnncli wrote beside them; JSON has numbers alone."""
+    known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
+    with np.errstate(over="ignore"):
+        return {name: array.astype(known.get(name, array.dtype)) for name, array in arrays.items()}
 
 
 def choose_layers(held: tuple[SavedLayer, ...], names: tuple[str, ...], where: str) -> tuple[SavedLayer, ...]:

@@ -9,12 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
+from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rnncli.model import Graph, Modules
     from rnncli.readers.formats import Source
+
+__all__ = [
+    "STATE_DICTS",
+    "NoGraphError",
+    "in_keras_layout",
+    "kind_of",
+    "layers_in",
+    "listed",
+    "read",
+    "saved_layers",
+]
 
 
 class NoGraphError(InputError):
@@ -32,7 +44,10 @@ _KINDS = {
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".onnx": "onnx",
+    ".json": "json",
 }
+STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch")
+"""Files that only PyTorch writes."""
 
 
 def read(source: Source) -> Graph | Modules:
@@ -89,6 +104,8 @@ def kind_of(source: Source) -> str:
         return "onnx"
     if start[8:9] == b"{" and start[:1] not in b"{[":
         return "safetensors"
+    if source.path is None and start.lstrip()[:1] in (b"{", b"["):
+        return "json"
     path: Path | None = source.path
     suffix = path.suffix.lower() if path else ""
     if not start and "!" in str(path or ""):

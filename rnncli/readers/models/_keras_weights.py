@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError
+from rnncli.layouts import cudnn, snake
 from rnncli.readers import hdf5
-from rnncli.readers.models import _cudnn
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array])
     changed = dict(weights)
     for prefix, entry in _leaves(class_name, config):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
-        if _cudnn.is_cudnn(entry, own):
-            converted = _cudnn.converted(entry, own)
+        if cudnn.is_cudnn(entry, own):
+            converted = cudnn.to_keras(entry, own)
             changed.update({prefix + name: array for name, array in converted.items()})
     return changed
 
@@ -213,13 +213,6 @@ def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def group_name(entry: Mapping[str, Any]) -> str:
     """What the group of a layer is called in a .keras file, without a number."""
     return snake(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
-
-
-def snake(class_name: str) -> str:
-    """As Keras names groups: `LayerNormalization` -> `layer_normalization`."""
-    name = re.sub(r"\W+", "", class_name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.model import Module, Modules, Node
-from rnncli.readers.models import _cudnn
+from rnncli.layouts import class_of, cudnn, torch
+from rnncli.model import Module, Modules
+from rnncli.readers.models import _onnx_arrays
+from rnncli.readers.models._nodes import BARE, node_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-CLASSES = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
-BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
-ORDER = {"SimpleRNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 1, 2, 3)}
-"""Which of PyTorch's gates is which of Keras's: r, z, n for z, r, h; i, f, g, o for i, f, c, o."""
+FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
+"""What saved a layer, by the package that its node names."""
 
 _TORCH = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
@@ -29,7 +29,7 @@ _KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?
 
 def is_recurrent(name: str) -> bool:
     """Whether a tensor of this name may belong to a recurrent layer."""
-    return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name))
+    return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name) or _onnx_arrays.NAME.fullmatch(name))
 
 
 def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
@@ -39,13 +39,22 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     """
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
-    found = [*_torch_modules(known), *_keras_modules(known)]
+    found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
     listed = tuple(module for _, module in found)
-    by_torch = [module for module in listed if any(node.module == "torch.nn" for node in module.nodes)]
-    origin = "PyTorch" if by_torch or not found else "Keras"
-    return Modules(file, origin, listed, others)
+    if is_numbered(listed):
+        listed = tuple(sorted(listed, key=lambda module: int(module.name)))
+    packages = {module.nodes[0].module: module for module in listed if module.nodes}
+    known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
+    origin = next(known_titles, "Keras" if listed else "PyTorch")
+    by_onnx = [module for module in listed if module.nodes and module.nodes[0].module == "onnx"]
+    return Modules(file, origin, listed, others, tuple(_onnx_arrays.notes(by_onnx)))
+
+
+def is_numbered(modules: Sequence[Module]) -> bool:
+    """Whether the modules are called 0, 1, ..., as the layers of a stack are."""
+    return all(re.fullmatch("[0-9]{1,6}", module.name) for module in modules)
 
 
 def _numbers(value: Any) -> Array | None:
@@ -100,7 +109,7 @@ def _torch_module(
         for number, cells, own in zip(numbers, converted, layers, strict=True)
         if all(cell is not None for cell in cells.values()) and False in cells
     ]
-    nodes = tuple(_node(one, cells, "torch.nn") for one, cells, _ in whole)
+    nodes = tuple(node_of(one, cells, "torch.nn") for one, cells, _ in whole)
     return Module(name, nodes, refused, tuple(map(_stored, (own for *_, own in whole)))) if nodes else None
 
 
@@ -168,23 +177,13 @@ def _torch_cell(roles: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None
     units, (wide, state) = recurrent.shape[1], recurrent.shape
     if "weight_hr" in roles:  # the state is narrower than the gates
         units = roles["weight_hr"].shape[-1]
-    class_name = CLASSES.get(wide // units) if units and wide % units == 0 else None
+    class_name = class_of(units, wide)
     if class_name is None or not state or len(kernel) != wide:
         return None
-    weights = {
-        "kernel": _reordered(kernel, class_name).T,
-        "recurrent_kernel": _reordered(recurrent, class_name).T,
-    }
-    biases = [roles.get(name) for name in ("bias_ih", "bias_hh")]
-    if any(bias is not None and bias.shape != (wide,) for bias in biases):
+    biases = {name: roles[name] for name in ("bias_ih", "bias_hh") if roles.get(name) is not None}
+    if any(bias.shape != (wide,) for bias in biases.values()):
         return None
-    given = [None if bias is None else _reordered(bias, class_name) for bias in biases]
-    present = [bias for bias in given if bias is not None]
-    if class_name == "GRU" and present:
-        weights["bias"] = np.stack([np.zeros_like(present[0]) if bias is None else bias for bias in given])
-    elif present:
-        weights["bias"] = present[0] + present[1] if len(present) == 2 else present[0]
-    return class_name, {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    return class_name, torch.to_keras(class_name, {"weight_ih": kernel, "weight_hh": recurrent, **biases})
 
 
 def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
@@ -193,38 +192,6 @@ def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple
     lying = units > wide and projection is None
     square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
     return (kernel.T, recurrent.T) if lying or square else (kernel, recurrent)
-
-
-def _reordered(array: Array, class_name: str) -> Array:
-    """Its gates, along the first axis, in Keras's order."""
-    order = ORDER[class_name]
-    parts = np.split(array, len(order))
-    return np.concatenate([parts[place] for place in order])
-
-
-def _node(name: str, cells: Mapping[bool, Any], module: str) -> Node:
-    """A layer of one direction, or of two.  cells: class and weights, by whether it reads backwards."""
-    class_name, weights = cells[False]
-    layer = {"class_name": class_name, "config": _config(class_name, weights)}
-    if True not in cells:
-        return Node(name, name, class_name, module, layer["config"], weights, (), {})
-    both = {f"forward/{key}": array for key, array in weights.items()}
-    both.update({f"backward/{key}": array for key, array in cells[True][1].items()})
-    config = {"layer": layer, "merge_mode": "concat", "dtype": layer["config"]["dtype"]}
-    return Node(name, name, "Bidirectional", module, config, both, (), {})
-
-
-def _config(class_name: str, weights: Mapping[str, Array]) -> dict[str, Any]:
-    bias, recurrent = weights.get("bias"), weights["recurrent_kernel"]
-    config: dict[str, Any] = {
-        "units": len(recurrent),
-        "use_bias": bias is not None,
-        "return_sequences": True,
-        "dtype": "float64" if recurrent.dtype == np.float64 else "float32",
-    }
-    if class_name == "GRU":
-        config["reset_after"] = bias is None or bias.ndim == 2
-    return config
 
 
 def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
@@ -254,12 +221,12 @@ def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | Non
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
     units, wide = recurrent.shape
-    class_name = CLASSES.get(wide // units) if units and wide % units == 0 else None
+    class_name = class_of(units, wide)
     if class_name is None or kernel.shape[1] != wide:
         return None
     own = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
-    if _cudnn.is_cudnn(class_name, own):
-        return class_name, _cudnn.converted(class_name, own)
+    if cudnn.is_cudnn(class_name, own):
+        return class_name, cudnn.to_keras(class_name, own)
     fits = bias is None or bias.shape == (wide,) or (class_name == "GRU" and bias.shape == (2, wide))
     return (class_name, own) if fits else None
 
@@ -268,4 +235,20 @@ def layer_of_cells(name: str, *cells: tuple[str, dict[str, Array]]) -> Module:
     """A layer of Keras of one direction, or of two, the forward one first."""
     if len({(class_name, len(weights["kernel"])) for class_name, weights in cells}) > 1:
         return Module(name, (), "its two directions are of different classes, or take different inputs")
-    return Module(name, (_node(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))
+    return Module(name, (node_of(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))
+
+
+def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
+    """A layer of Keras from its weights in their order; None where it is not a plain recurrent one.
+
+    Three, or two without bias; twice as many inside Bidirectional.
+    """
+    keys = ("kernel", "recurrent_kernel", "bias")
+    for size in (3, 2):
+        if len(weights) in (size, 2 * size):
+            parts = [weights[start : start + size] for start in range(0, len(weights), size)]
+            cells = [keras_cell(dict(zip(keys, part, strict=False))) for part in parts]
+            known = [cell for cell in cells if cell is not None]
+            if len(known) == len(cells):
+                return layer_of_cells(name, *known)
+    return None

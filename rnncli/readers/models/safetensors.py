@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".safetensors",)
 ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def read(source: Source) -> Modules:
@@ -31,11 +31,16 @@ def read(source: Source) -> Modules:
     except Exception as error:  # of the library's own kind
         reason = str(error).rstrip(".")[:200] or "broken"
         raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
-    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in found})
+    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in sorted(found, key=_name)})
+
+
+def _name(found: tuple[str, Any]) -> str:
+    """The name of a tensor; the library gives them in no order."""
+    return found[0]
 
 
 def _tensor(name: str, one: Mapping[str, Any]) -> Any:
-    """An array; only its shape where it belongs to no recurrent layer, or holds other numbers than floats."""
+    """An array; only its shape where it belongs to no recurrent layer, or holds unknown numbers."""
     shape = tuple(one["shape"])
     if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):
         return SimpleNamespace(shape=shape)

@@ -1,0 +1,182 @@
+"""`rnncli weights --to LAYOUT`: the same weights in the layout of another framework."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnncli import layouts
+from rnncli.case import Array, format_shape
+from rnncli.cli import files, sources, terminal
+from rnncli.cli.flags import OutputFlags, ReadingFlags
+from rnncli.cli.output import delivery, is_stdout, send
+from rnncli.commands.weights.contents import Contents, LayerSummary
+from rnncli.commands.weights.source import Weights
+from rnncli.errors import InputError, LayerError, UsageError, listed
+from rnncli.layers import within
+from rnncli.layouts import CellWeights, Chain, LayerWeights
+from rnncli.renderers import formats
+from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import head, note
+from rnncli.renderers.wording import say
+
+NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")
+ARRAYS = (".npz", ".safetensors", ".json")
+"""Files that hold the arrays of every layout by name."""
+
+
+def answer(
+    to: str, output: OutputFlags, reading: Sequence[ReadingFlags], read: Callable[[], Weights]
+) -> None:
+    """Convert what `read` returns; show the arrays, or write them to the file of --output."""
+    suffix = _own_suffix(to, output)
+    if suffix is None:
+        deliver = delivery(output, *reading)
+        found = read()
+        chains = chains_of(found.contents)
+        deliver(ConvertedAnswer(to, layouts.convert(to, chains)), _remarks(to, chains, found))
+        return
+    files.demand_place(output.output, sources.read_by(*reading))
+    found = read()
+    chains = chains_of(found.contents)
+    layouts.demand(to, (layer for chain in chains for layer in chain.layers))
+    data = layouts.get(to).dump(chains, suffix)
+    terminal.remark(_remarks(to, chains, found), output.quiet)
+    send(data, output.output)
+
+
+def _own_suffix(to: str, output: OutputFlags) -> str | None:
+    """Return the suffix of --output if it is one of the layout's own files.
+
+    Raises UsageError for a suffix that neither the layout nor an output format has.
+    """
+    if output.format is not None or is_stdout(output.output):
+        return None
+    name = Path(output.output or "").name.casefold()
+    own = layouts.get(to).SUFFIXES
+    found = next((suffix for suffix in own if name.endswith(suffix)), None)
+    if found is None and not _is_format(name):
+        raise UsageError(
+            f"{output.output}: {layouts.get(to).FRAMEWORK}'s layout is not written to files of this suffix.",
+            f"Use one of {', '.join((*own, *ARRAYS))}.",
+        )
+    if found == ".h5" and name.endswith(".weights.h5"):
+        raise UsageError(
+            f"{output.output}: a .weights.h5 file holds Keras's layout only.", "Name the file .h5."
+        )
+    return found
+
+
+def _is_format(name: str) -> bool:
+    """Return whether the suffix belongs to an output format."""
+    try:
+        formats.for_output(name)
+    except UsageError:
+        return False
+    return True
+
+
+def chains_of(found: Contents) -> tuple[Chain, ...]:
+    """Return the layers as chains.  Raises InputError if there are none, LayerError for a refused one."""
+    layers = {layer.name: layer for layer in found.layers}
+    if not layers:
+        what = f"{found.file}: there is" if found.file else "there is"
+        raise InputError(f"{what} no recurrent layer to convert.", "Name a file or a layer that has one.")
+    for layer in layers.values():
+        if layer.note:
+            raise LayerError(
+                f"{found.file}: {layer.name} cannot be converted: {layer.note}.",
+                "Choose other layers with #.",
+            )
+    whole = [names for names in _chained(found) if all(name in layers for name in names)]
+    inside = {name: names for names in whole for name in names}
+    kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)
+    alone = len(kept) == 1 and not found.file
+    return tuple(
+        Chain("" if alone else _module(names), tuple(layer_weights(layers[name]) for name in names))
+        for names in kept
+    )
+
+
+def _chained(found: Contents) -> Iterator[tuple[str, ...]]:
+    """Yield the names of each chain; in a file without a graph `a_l0, a_l1, ...` are one, as in PyTorch."""
+    numbered: dict[str, list[str]] = {}
+    for names in found.chains:
+        match = NUMBERED.fullmatch(names[0])
+        if len(names) > 1 or match is None:
+            yield names
+        else:
+            numbered.setdefault(match["name"], []).append(names[0])
+    for module, parts in numbered.items():
+        ordered = sorted(parts, key=lambda name: int(name.rpartition("_l")[2]))
+        if ordered == [f"{module}_l{number}" for number in range(len(parts))]:
+            yield tuple(ordered)
+        else:
+            yield from ((name,) for name in parts)
+
+
+def _module(names: Sequence[str]) -> str:
+    match = NUMBERED.fullmatch(names[0])
+    return match["name"] if match and len(names) > 1 else names[0]
+
+
+def layer_weights(layer: LayerSummary) -> LayerWeights:
+    """Return the layer as layouts take it."""
+    config, weights, path = layer.config, layer.weights, layer.path.rstrip("/")
+    if layer.kind != "Bidirectional":
+        return LayerWeights(path, (CellWeights(layer.kind, config, weights),))
+    forward = config["layer"]
+    backward = config.get("backward_layer") or forward
+    cells = tuple(
+        CellWeights(entry["class_name"], entry["config"], within(weights, direction))
+        for direction, entry in (("forward", forward), ("backward", backward))
+    )
+    return LayerWeights(path, cells, config.get("merge_mode", "concat"))
+
+
+def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...]:
+    """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
+    seed = found.description.seed if found.description else None
+    drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
+    said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
+    others = list(found.contents.others)
+    left = (f"not converted, because they are not recurrent: {listed(others)}",) if others else ()
+    return (*found.remarks, *drawn, *said, *left)
+
+
+@dataclass(frozen=True)
+class ConvertedAnswer:
+    """The arrays of a layout, by name."""
+
+    layout: str
+    arrays: Mapping[str, Array]
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return every array with its numbers under `weights`, which --weights reads."""
+        dtypes = {name: str(array.dtype) for name, array in self.arrays.items()}
+        return {**head(), "layout": self.layout, "dtypes": dtypes, "weights": dict(self.arrays)}
+
+    def page(self, view: View) -> Page:
+        """Return the names, shapes and dtypes."""
+        headings = ("tensor", "shape", "dtype", "parameters")
+        columns = tuple(Column(say(key, view.lang), right=key == "parameters") for key in headings)
+        rows = tuple(
+            (cell(name, "strong"), cell(format_shape(one.shape)), cell(str(one.dtype)), cell(f"{one.size:,}"))
+            for name, one in self.arrays.items()
+        )
+        titled = say("layout of", view.lang).format(layouts.get(self.layout).FRAMEWORK)
+        total = sum(array.size for array in self.arrays.values())
+        said = f"{say('parameters', view.lang)}, {say('total', view.lang)} {total:,}"
+        return Page(line(titled, "strong"), (note([said], view),), (Table(columns, rows),))
+
+    def records(self, view: View) -> Records:
+        """Return one row per array."""
+        rows = ((name, format_shape(array.shape), str(array.dtype)) for name, array in self.arrays.items())
+        return ("name", "shape", "dtype"), rows
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return the arrays."""
+        return self.arrays

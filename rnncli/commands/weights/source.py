@@ -1,0 +1,146 @@
+"""Where the weights come from: a file, or layers that are described."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rnncli.case import Case, Shape, format_shape
+from rnncli.cli import files, request, sources
+from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags, collect_given
+from rnncli.cli.request import Outline, Remarks
+from rnncli.commands.weights import contents
+from rnncli.commands.weights.contents import Contents
+from rnncli.errors import UsageError
+from rnncli.layers.stack import Stack
+
+DESCRIBING = ("seed", "weights")
+"""Flags of a run that describe a layer."""
+
+
+class Description(NamedTuple):
+    """Layers that are described.
+
+    seed: None if the weights are supplied.
+    """
+
+    stack: Stack
+    input_shape: Shape
+    seed: int | None
+
+
+class Weights(NamedTuple):
+    """What was found; description: None for a file."""
+
+    contents: Contents
+    remarks: Remarks
+    description: Description | None = None
+
+
+def demand_plain(run: RunFlags) -> None:
+    """Raise UsageError for a flag of a run that changes no weight."""
+    for name, default in RunFlags._field_defaults.items():
+        if name not in (*DESCRIBING, "model") and getattr(run, name) != default:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
+
+
+def reading(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
+    """Return the flags that name the files to read."""
+    if is_described(input, layer, run):
+        return input, layer, run
+    return (InputFlags(input=_parted(_file(input, run))[0]),)
+
+
+def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+    """Read the file, or make the weights of the layers."""
+    if is_described(input, layer, run):
+        return _described(input, layer, run)
+    from rnncli.readers import models
+
+    path, names = _parted(_file(input, run))
+    found = contents.chosen(contents.contents(models.listed(sources.find_source(path))), names)
+    return Weights(found, found.notes)
+
+
+def is_described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> bool:
+    """Return whether the layers are described, so that INPUT is not a file of weights."""
+    return (
+        bool(collect_given(layer))
+        or input.input_shape is not None
+        or bool(set(DESCRIBING) & set(collect_given(run)))
+    )
+
+
+def _file(input: InputFlags, run: RunFlags) -> str:
+    """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
+    others = [name for name in collect_given(input) if name != "input"]
+    if others:
+        flag = f"--{others[0].replace('_', '-')}"
+        raise UsageError(
+            f"{flag} applies to the input of a layer, not to a file of weights.",
+            "Leave it out, or describe the layer with --layer.",
+        )
+    words = [word for word in (input.input, run.model) if word is not None]
+    if len(words) == 1:
+        return words[0]
+    if words:
+        raise UsageError(f"both {words[0]} and --model {words[1]} are given.", "Name one file.")
+    raise UsageError(
+        "weights needs a file or a layer.",
+        "Name a file, rnncli weights model.keras, or a layer, rnncli weights --layer 'LSTM(3)'.",
+    )
+
+
+def _parted(word: str) -> tuple[str, tuple[str, ...]]:
+    """Return the file, and the names of layers after a # that is not part of its own name."""
+    path, mark, names = word.rpartition("#")
+    if not mark or files.expand_user(word).exists():
+        return word, ()
+    return path, tuple(filter(None, (name.strip() for name in names.split(","))))
+
+
+def _described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+    from rnncli.compute import call
+
+    if run.model is not None:
+        raise UsageError(
+            "--model and a described layer do not go together: a saved model has its own layers and weights.",
+            "Leave out --model, or the flags of the layer.",
+        )
+    outline = request.outline(input, layer)
+    case = _case(outline, input, layer, run)
+    made, _ = call.weights_and_seeds(case, "numpy")
+    seed = case.seed if case.weights is None else None
+    found = contents.described(case, made)
+    return Weights(found, outline.remarks, Description(case.stack, outline.shape, seed))
+
+
+def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags) -> Case:
+    """Return the Case of the layers, with an input of zeros that takes no memory."""
+    import numpy as np
+
+    from rnncli.compute import checks
+    from rnncli.readers import case_builder
+
+    stack, sizes = outline.stack, _sizes(outline.shape)
+    options = request.collect_options(input, run, stack, case_builder.draw_seed(), where=outline.where)
+    options = options.completed(outline.document)
+    request.demand_something_to_fill(layer, run, weights=options.weights.value is not None)
+    inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
+    supplied = case_builder.weights(options.weights, stack, sizes)
+    seed = options.drawn if options.seed is None else options.seed
+    case = Case(stack, inputs, weights=supplied, seed=seed)
+    checks.demand_room(case, 1)
+    return case
+
+
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    """Return the shape with 1 for an unknown batch or time.  Raises UsageError for another unknown size."""
+    sizes = tuple(1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
+    known = tuple(size for size in sizes if isinstance(size, int))
+    if len(known) < len(sizes):
+        raise UsageError(
+            f"--input-shape {format_shape(shape)}: the weights depend on the features, which are unknown.",
+            "Give the last size as a number, such as batch,None,8.",
+        )
+    return known

@@ -1,0 +1,153 @@
+"""PyTorch: runs the loop over time in nn.LSTM, nn.GRU or nn.RNN, so that Keras and PyTorch can be compared.
+
+rnncli.layouts.torch packs the weights.  A layer that goes backwards gets every sequence reversed within its
+length, because PyTorch can skip only the steps at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rnncli.case import Array, Case, walk
+from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines import _padding as padding
+from rnncli.compute.engines._loop import Running, without_step
+from rnncli.errors import EngineError
+from rnncli.signals import undisturbed
+
+if TYPE_CHECKING:
+    from rnncli.layers import Call, Recurrent
+
+ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
+
+DTYPES = ("float32", "float64")
+CELLED = ("RNN",)
+"""Layers that run over time, but for which there is no module."""
+
+
+def refusal(case: Case) -> str | None:
+    """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
+    from rnncli.layouts.torch import MODULES, unsupported
+
+    if case.traced:
+        return "it does not record gates"
+    dtypes = {
+        inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
+    }
+    if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+        return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
+    for spec in (inner for outer in case.layers for inner in walk(outer)):
+        reason = unsupported(spec.class_name, spec.config)
+        if reason and spec.class_name in (*MODULES, *CELLED):
+            return reason
+        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
+            return "its modules have no dropout between time steps"
+        if spec.class_name == "Masking":
+            return "Masking may skip steps anywhere, but it can skip only the last ones"
+    if case.mask is not None and not padding.is_at_the_end(case.mask):
+        return "the mask is not right padding, but it can skip only the last steps of a sequence"
+    return without_step(case)
+
+
+def build_layers(
+    case: Case,
+    weights: Mapping[str, Array],
+    seeds: Mapping[str, int],  # noqa: ARG001
+) -> Callable[[Case], EngineOutput]:
+    """Build the layers of `case` with these weights; return a function that calls them.
+
+    Raises EngineError if PyTorch is missing.
+    """
+    _package()
+    return _Run(case, weights)
+
+
+def _package() -> Any:
+    """Import and return torch.  Raises EngineError if it is missing."""
+    try:
+        with undisturbed():
+            import torch
+    except ImportError as error:
+        raise EngineError(
+            f"the engine torch is not installed: {error}.", "pip install 'rnncli[torch]'"
+        ) from error
+    return torch
+
+
+class _Run(Running):
+    """Keeps one module per recurrent layer, created when it is first needed."""
+
+    def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:
+        super().__init__(case, weights)
+        self.modules: dict[str, Any] = {}
+
+    def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
+        """See Running."""
+        if call.place.path not in self.modules:
+            self.modules[call.place.path] = _module(layer, call.weights)
+        lengths = None if call.mask is None else call.mask.sum(axis=1)
+        order = _reversal(call.inputs.shape[:2], lengths) if layer.config["go_backwards"] else None
+        inputs = _along_time(call.inputs, order)
+        outputs, parts = _call(self.modules[call.place.path], inputs, lengths, tuple(state))
+        after = layer.cell.pack(parts)
+        final = layer.cell.output(after)
+        if layer.sequences:
+            return padding.mask_sequence(layer, _along_time(outputs, order), lengths, final), after
+        return padding.mask_last(layer, call.inputs.shape[1], lengths, final), after
+
+
+def _module(layer: Recurrent, weights: Mapping[str, Array]) -> Any:
+    """Return the module with Keras's weights."""
+    from rnncli.layouts.torch import MODULES, from_keras
+
+    torch, name = _package(), layer.spec.class_name
+    features, units = len(weights["kernel"]), layer.cell.units
+    relu = {"nonlinearity": "relu"} if layer.config["activation"] == "relu" else {}
+    with torch.device("meta"):  # no random numbers are drawn
+        module = getattr(torch.nn, MODULES[name])(
+            features, units, bias=layer.config["use_bias"], batch_first=True, **relu
+        )
+    arrays = from_keras(name, weights).items()
+    state = {f"{key}_l0": torch.from_numpy(array) for key, array in arrays}
+    module.load_state_dict(state, assign=True)
+    return module.requires_grad_(False)
+
+
+def _call(
+    module: Any, inputs: Array, lengths: Array | None, state: tuple[Array, ...]
+) -> tuple[Array, tuple[Array, ...]]:
+    """Return the outputs, (batch, timesteps, units), zeros beyond the lengths, and the last state."""
+    import numpy as np
+
+    torch = _package()
+    packing = torch.nn.utils.rnn
+    given: Any = torch.from_numpy(np.ascontiguousarray(inputs))
+    if lengths is not None:
+        given = packing.pack_padded_sequence(
+            given, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
+        )
+    before = tuple(torch.from_numpy(np.ascontiguousarray(part))[None] for part in state)
+    # oneDNN turns NaN into ordinary numbers.
+    with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
+        found, after = module(given, before if len(before) > 1 else before[0])
+        if lengths is not None:
+            found, _ = packing.pad_packed_sequence(found, batch_first=True, total_length=inputs.shape[1])
+    parts = after if isinstance(after, tuple) else (after,)
+    return found.numpy(), tuple(part[0].numpy() for part in parts)
+
+
+def _reversal(shape: tuple[int, ...], lengths: Array | None) -> Array:
+    """Return the indices (batch, timesteps) that reverse every sequence within its length."""
+    import numpy as np
+
+    steps = np.arange(shape[1])
+    ends = np.full(shape[0], shape[1]) if lengths is None else lengths
+    return np.where(steps < ends[:, None], ends[:, None] - 1 - steps, steps)
+
+
+def _along_time(sequences: Array, order: Array | None) -> Array:
+    """Return the sequences with their time steps in this order."""
+    import numpy as np
+
+    return sequences if order is None else np.take_along_axis(sequences, order[..., None], axis=1)

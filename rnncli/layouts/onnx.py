@@ -1,0 +1,125 @@
+"""ONNX's layout: W, R and B of the operators LSTM, GRU and RNN, with the directions along the first axis.
+
+W (directions, gates * units, features), R (directions, gates * units, units), B (directions, 2 * gates *
+units): the input bias and the recurrent bias.  The gates of an LSTM are i, o, f, c, those of a GRU z, r, h.
+Attributes of a node are not arrays; only linear_before_reset of a GRU is kept beside them, because B means
+something else without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.layouts import Chain, LayerWeights
+from rnncli.layouts._gates import GATES as KERAS
+from rnncli.layouts._gates import adds_bias, one_bias, reorder, two_biases, uneven
+
+FRAMEWORK = "ONNX"
+SUFFIXES: tuple[str, ...] = ()
+
+OPERATORS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+GATES: Mapping[str, tuple[str, ...]] = {
+    "SimpleRNN": ("candidate",),
+    "LSTM": ("input", "output", "forget", "candidate"),
+    "GRU": ("update", "reset", "candidate"),
+}
+ATTRIBUTE = "linear_before_reset"
+ACTIVATIONS = frozenset(
+    {
+        "tanh", "sigmoid", "relu", "hard_sigmoid", "hard_sigmoid_keras2", "softsign", "softplus", "elu",
+        "leaky_relu", "linear",
+    }
+)  # fmt: skip
+"""Activations that a node can have, by Keras's names."""
+
+
+def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
+    """Return W (gates * units, features), R (gates * units, units) and, if there is a bias, B."""
+    before, after = KERAS[class_name], GATES[class_name]
+    arrays = {
+        "W": reorder(weights["kernel"], before, after).T,
+        "R": reorder(weights["recurrent_kernel"], before, after).T,
+    }
+    if "bias" in weights:
+        arrays["B"] = np.concatenate([reorder(bias, before, after) for bias in two_biases(weights["bias"])])
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return Keras's weights of one direction.
+
+    arrays: may have linear_before_reset, 0 or 1; the two biases of a GRU stay two rows if it is 1.
+    """
+    before, after = GATES[class_name], KERAS[class_name]
+    weights = {
+        "kernel": np.ascontiguousarray(reorder(arrays["W"].T, before, after)),
+        "recurrent_kernel": np.ascontiguousarray(reorder(arrays["R"].T, before, after)),
+    }
+    if "B" in arrays:
+        first, second = (reorder(bias, before, after) for bias in np.split(arrays["B"], 2))
+        two = class_name == "GRU" and is_after_product(arrays)
+        bias = np.stack([first, second]) if two else one_bias(first, second)
+        assert bias is not None
+        weights["bias"] = bias
+    return weights
+
+
+def is_after_product(arrays: Mapping[str, Array]) -> bool:
+    """Return whether linear_before_reset, which is 0 where it is missing, is set: Keras's reset_after."""
+    return ATTRIBUTE in arrays and bool(arrays[ATTRIBUTE].item())
+
+
+def refusal(layer: LayerWeights) -> str | None:
+    """Return why no node of ONNX is this layer, or None."""
+    for cell in layer.cells:
+        if cell.class_name not in OPERATORS:
+            return f"it has no operator for {cell.class_name}"
+        for option in ("activation", "recurrent_activation"):
+            if cell.config.get(option, "tanh") not in ACTIVATIONS:
+                return f"it has no activation {cell.config[option]}"
+    if len(layer.cells) > 1:
+        options = [_reset_after(layer, place) for place in (0, 1)]
+        if options[0] != options[1]:
+            return "only one of its directions has reset_after"
+    return uneven(layer)
+
+
+def _reset_after(layer: LayerWeights, place: int) -> bool:
+    cell = layer.cells[place]
+    return cell.class_name == "GRU" and bool(cell.config.get("reset_after", True))
+
+
+def notes(chain: Chain) -> Iterator[str]:
+    """Yield what must be said in the attributes of the nodes, and that a bias became two."""
+    for layer in chain.layers:
+        config = layer.cells[0].config
+        attributes = [
+            f"{name}={config[name]}"
+            for name, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid"))
+            if config.get(name, default) != default
+        ]
+        if attributes:
+            yield f"{layer.title}: set the attribute activations of the node for {', '.join(attributes)}"
+        if _reset_after(layer, 0):
+            yield f"{layer.title}: set the attribute {ATTRIBUTE}=1 of the node"
+        if len(layer.cells) == 1 and config.get("go_backwards"):
+            yield f"{layer.title}: set the attribute direction=reverse of the node"
+        if len(layer.cells) > 1 and layer.merge_mode != "concat":
+            yield f"{layer.title}: the node returns both directions; merge_mode is {layer.merge_mode}"
+    if any(map(adds_bias, chain.layers)):
+        yield "ONNX adds two biases: the first half of B holds Keras's bias, the second half is zero"
+
+
+def arrays(chain: Chain) -> dict[str, Array]:
+    """Return W, R and B of every layer, `lstm/W`."""
+    found: dict[str, Array] = {}
+    for layer in chain.layers:
+        cells = [from_keras(cell.class_name, cell.weights) for cell in layer.cells]
+        prefix = f"{layer.name}/" if layer.name else ""
+        found.update({f"{prefix}{name}": np.stack([cell[name] for cell in cells]) for name in cells[0]})
+        if layer.cells[0].class_name == "GRU":
+            found[prefix + ATTRIBUTE] = np.array([_reset_after(layer, 0)], np.int64)
+    return found

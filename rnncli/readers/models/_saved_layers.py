@@ -1,0 +1,71 @@
+"""Recurrent layers of a file without a graph as weights for layers that are described."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rnncli.case import SavedLayer
+from rnncli.errors import InputError, did_you_mean, listed
+from rnncli.model import Graph, Modules, Node
+from rnncli.readers.models import _modules
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+
+_PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
+"""The path of a weight of a layer that is described, which has no name."""
+
+
+def saved_layers(found: Graph | Modules) -> tuple[SavedLayer, ...]:
+    """Return the layers in order.  Raises InputError for a whole model, and for a layer that is refused."""
+    if isinstance(found, Graph):
+        raise InputError(f"{found.file}: it holds a whole model.", f"Run it with --model {found.file}.")
+    return tuple(_layers(found))
+
+
+def layers_in(
+    file: str, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
+) -> tuple[SavedLayer, ...]:
+    """Return the layers among named arrays; none where all of them have the paths of described layers.
+
+    names: of the layers to return, in this order; none for all.  ordered: whether the arrays are in the
+        order of the layers.
+    Raises InputError if a name is unknown, and if the order of all layers is.
+    """
+    found = _modules.modules(file, arrays)
+    used = [name for name in arrays if name not in found.others]
+    if not names and all(_PATH.fullmatch(name) for name in used):
+        return ()
+    known = {layer.name: layer for layer in _layers(found)}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{file}: there is no layer {name!r} in it.", did_you_mean(name, known))
+    if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
+        raise InputError(
+            f"{file}: its layers have no order: {listed(list(known))}.",
+            f"Name the layers to use after a #, first to last: {file}#{','.join(list(known)[:2])}",
+        )
+    return tuple(known[name] for name in names or known)
+
+
+def in_keras_layout(saved: SavedLayer) -> SavedLayer:
+    """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
+    module = _modules.layer_of(saved.name, saved.weights)
+    return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
+
+
+def _layers(found: Modules) -> Iterator[SavedLayer]:
+    for module in found.modules:
+        if module.refused:
+            raise InputError(f"{found.file}: {module.name}: {module.refused}.", "Leave this layer out.")
+        for node in module.nodes:
+            yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))
+
+
+def _title(node: Node) -> str:
+    """Return `Bidirectional(LSTM(3))`."""
+    inner = node.config.get("layer") or {"class_name": node.class_name, "config": node.config}
+    text = f"{inner['class_name']}({inner['config']['units']})"
+    return text if inner["class_name"] == node.class_name else f"{node.class_name}({text})"

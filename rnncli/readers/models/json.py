@@ -1,0 +1,31 @@
+"""JSON objects of weights with Keras's, PyTorch's or ONNX's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rnncli.errors import InputError
+from rnncli.readers import formats
+from rnncli.readers.models import _modules
+
+if TYPE_CHECKING:
+    from rnncli.model import Modules
+    from rnncli.readers.formats import Source
+
+SUFFIXES = (".json",)
+
+
+def read(source: Source) -> Modules:
+    """The recurrent layers in the file, and the shapes of its other tensors.
+
+    Raises InputError, also for a case document, which describes a layer.
+    """
+    from rnncli.readers.formats import json
+
+    value = json.load(source)
+    if isinstance(value, dict) and "inputs" in value:
+        raise InputError(
+            f"{source.name}: it is a case document, which describes a layer.",
+            "Add --seed N or --layer LAYER to read it as rnncli run does.",
+        )
+    return _modules.modules(source.name, formats.weights_of(value, source))

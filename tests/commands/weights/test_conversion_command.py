@@ -1,0 +1,229 @@
+"""`rnncli weights -l` and `--to`: layers that are described, converted, and read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+BOTH = "Bidirectional(GRU(3, return_sequences=True, bias_initializer=RandomNormal()))"
+STACK = ("-l", BOTH, "-l", "LSTM(2, bias_initializer=RandomNormal())")
+FILES = [
+    (to, suffix)
+    for to, suffixes in {
+        "keras": (".npz", ".safetensors", ".json", ".h5", ".weights.h5"),
+        "torch": (".npz", ".safetensors", ".json", ".pt"),
+        "onnx": (".npz", ".safetensors", ".json"),
+        "cudnn": (".npz", ".safetensors", ".json", ".h5"),
+    }.items()
+    for suffix in suffixes
+]
+
+
+def shown(done: Any) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def outputs() -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize(("to", "suffix"), FILES)
+def test_what_is_written_is_read_again(
+    to: str, suffix: str, outputs: dict[str, Any], rnncli: Any, tmp_path: Path
+) -> None:
+    file = str(tmp_path / f"w{suffix}")
+    if not outputs:
+        outputs["run"] = shown(rnncli("run", *STACK, "--seed", "5", "-f", "json"))["outputs"]
+        outputs["layers"] = shown(rnncli("weights", *STACK, "--seed", "5", "-f", "json"))["layers"]
+    done = rnncli("weights", *STACK, "--seed", "5", "--to", to, "-o", file)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    again = shown(rnncli("run", *STACK, "--weights", file, "-f", "json"))["outputs"]
+    assert again == outputs["run"]
+    layers = shown(rnncli("weights", file, "-f", "json"))["layers"]
+    assert [(one["name"], one["class_name"]) for one in layers] == [
+        ("0", "Bidirectional(GRU)"),
+        ("1", "LSTM"),
+    ]
+    assert [one["cells"] for one in layers] == [one["cells"] for one in outputs["layers"]]
+
+
+def test_a_described_layer_has_the_weights_that_keras_draws(rnncli: Any, tmp_path: Path) -> None:
+    file = str(tmp_path / "w.npz")
+    done = rnncli("weights", "-l", "LSTM(3)", "--seed", "42", "--input-shape", "batch,None,7", "-o", file)
+    assert done.returncode == 0, done.stderr
+    keras.utils.set_random_seed(42)
+    layer = keras.layers.LSTM(3)
+    layer.build((None, None, 7))
+    with np.load(file) as held:
+        for name, wanted in zip(("kernel", "recurrent_kernel", "bias"), layer.get_weights(), strict=True):
+            # NumPy and TensorFlow round the QR decomposition of an orthogonal kernel differently.
+            atol = 1e-6 if name == "recurrent_kernel" else 0
+            np.testing.assert_allclose(held[name], wanted, rtol=0, atol=atol)
+
+
+def test_the_input_says_how_many_features_there_are(rnncli: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("1,2,3,4\n5,6,7,8\n")
+    found = shown(rnncli("weights", str(data), "-l", "gru", "--seed", "1", "-f", "json"))
+    assert found["input"]["shape"] == [1, 2, 4]
+    assert found["layers"][0]["features"] == 4
+    assert found["layers"][0]["cells"][0]["fans"]["kernel"] == {"fan_in": 4, "fan_out": 9}
+
+
+def test_a_case_document_gives_layer_and_weights(rnncli: Any) -> None:
+    case = {
+        "layer": "SimpleRNN(1)",
+        "inputs": [[[1.0, 2.0]]],
+        "weights": {"kernel": [[0.5], [0.25]], "recurrent_kernel": [[-2.0]], "bias": [1.0]},
+    }
+    found = shown(rnncli("weights", json.dumps(case), "--units", "1", "-f", "json"))
+    (cell,) = found["layers"][0]["cells"]
+    assert found["seed"] is None
+    assert cell["gates"][0]["recurrent_kernel"]["spectral_radius"] == 2
+
+
+def test_supplied_weights_are_shown_instead_of_a_seed(rnncli: Any, tmp_path: Path) -> None:
+    file = str(tmp_path / "w.npz")
+    rnncli("weights", "-l", "LSTM(3)", "--seed", "1", "-o", file)
+    done = rnncli("weights", "-l", "LSTM(3)", "--weights", file)
+    assert "weights supplied" in done.stdout
+    assert "seed" not in done.stdout
+
+
+def test_a_seed_that_was_drawn_is_said_and_gives_the_same_weights(rnncli: Any, tmp_path: Path) -> None:
+    first, last = tmp_path / "a.npz", tmp_path / "b.npz"
+    done = rnncli("weights", "-l", "LSTM(3)", "--to", "torch", "-o", str(first))
+    seed = done.stderr.partition("those of --seed ")[2].split()[0]
+    rnncli("weights", "-l", "LSTM(3)", "--seed", seed, "--to", "torch", "-o", str(last))
+    assert first.read_bytes() == last.read_bytes()
+
+
+def test_other_layers_are_not_converted_and_a_note_says_so(rnncli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "w.npz"
+    done = rnncli("weights", "-l", "LSTM(3)", "-l", "Dense(2)", "--to", "torch", "-o", str(file))
+    assert "not converted, because they are not recurrent: 1/kernel, 1/bias" in done.stderr
+    assert set(np.load(file)) == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}
+
+
+def test_a_state_dict_goes_to_keras_and_back(rnncli: Any, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.ModuleDict(
+        {"encoder": torch.nn.LSTM(4, 3, 2, bidirectional=True, bias=False), "decoder": torch.nn.GRU(4, 5)}
+    )
+    first, keras_file, last = (str(tmp_path / name) for name in ("a.pt", "b.npz", "c.pt"))
+    torch.save(model.state_dict(), first)
+    for command in ((first, "--to", "keras", "-o", keras_file), (keras_file, "--to", "torch", "-o", last)):
+        done = rnncli("weights", *command)
+        assert done.returncode == 0, done.stderr
+    model.load_state_dict(torch.load(last, weights_only=True))
+    for name, tensor in torch.load(first, weights_only=True).items():
+        assert torch.equal(torch.load(last, weights_only=True)[name], tensor), name
+
+
+def test_some_layers_of_a_file_are_converted(rnncli: Any, tmp_path: Path) -> None:
+    model = keras.Sequential(
+        [keras.Input((None, 4)), keras.layers.LSTM(3, return_sequences=True, name="a"),
+         keras.layers.GRU(2, reset_after=False, name="b"), keras.layers.Dense(1)]
+    )  # fmt: skip
+    file, target = str(tmp_path / "m.keras"), tmp_path / "w.npz"
+    model.save(file)
+    done = rnncli("weights", file, "--to", "torch", "-o", str(target))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "b cannot be converted to PyTorch's layout" in done.stderr
+    assert "reset_after=False" in done.stderr
+    assert not target.exists()
+    assert rnncli("weights", f"{file}#a", "--to", "torch", "-o", str(target)).returncode == 0
+    assert set(np.load(target)) == {
+        f"a.{kind}_{which}_l0" for kind in ("weight", "bias") for which in ("ih", "hh")
+    }
+
+
+REFUSED = [
+    (["-l", "GRU(3, reset_after=False)", "--to", "torch"], "reset_after=False"),
+    (["-l", "LSTM(3, activation='relu')", "--to", "torch"], "relu"),
+    (["-l", "RNN([LSTMCell(3), GRUCell(2)])", "--to", "torch"], "no module for RNN"),
+    (["-l", "RNN(LSTMCell(3))", "--to", "onnx"], "no operator for RNN"),
+    (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,2,5,3", "--to", "onnx"], "ConvLSTM1D"),
+    (["-l", "simple_rnn", "--to", "cudnn"], "no SimpleRNN"),
+    (["-l", "LSTM(3, use_bias=False)", "--to", "cudnn"], "use_bias=False"),
+    (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
+    (["-l", "LSTM(3)", "--to", "tensorflow"], "there is no 'tensorflow'"),
+    (["-l", "LSTM(3)", "--to", "onnx", "-o", "w.h5"], "ONNX's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "cudnn", "-o", "w.weights.h5"], "holds Keras's layout only"),
+    (["-l", "LSTM(3)", "--to", "keras", "-o", "w.pt"], "Keras's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w.py"], "PyTorch's layout is not written"),
+    (["-l", "LSTM(3)", "--to", "torch", "-o", "w"], "PyTorch's layout is not written"),
+    (['{"layer": "LSTM(3)", "inputs": [[[1]]]}'], "it is a case document"),
+    (["[[1, 2], [3, 4]]"], "not an object of weights"),
+    (["-l", "LSTM(3)", "--input-shape", "2,3,features"], "the weights depend on the features"),
+    (["-l", "LSTM(3)", "--engine", "numpy"], "--engine does not change the weights"),
+    (["-l", "LSTM(3)", "--calls", "2"], "--calls does not change the weights"),
+    (["-l", "LSTM(3)", "--model", "m.keras"], "do not go together"),
+    (["m.keras", "--model", "m.keras"], "both m.keras and --model m.keras"),
+    (["m.keras", "--mask-value", "0"], "--mask-value applies to the input of a layer"),
+    ([], "weights needs a file or a layer"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), REFUSED, ids=str)
+def test_what_cannot_be_done_is_said_in_two_sentences(
+    args: list[str], words: str, rnncli: Any, tmp_path: Path
+) -> None:
+    done = rnncli("weights", *args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_that_is_read_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
+    file = str(tmp_path / "w.npz")
+    rnncli("weights", "-l", "LSTM(3)", "--seed", "1", "--to", "torch", "-o", file)
+    before = Path(file).read_bytes()
+    for args in ((file,), (f"{file}#lstm",), ("--model", file), (file, "--to", "keras")):
+        done = rnncli("weights", *args, "-o", file)
+        assert done.returncode == 2
+        assert "would be overwritten" in done.stderr
+    assert Path(file).read_bytes() == before
+
+
+def test_layers_without_an_order_must_be_named(rnncli: Any, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    random, file = np.random.default_rng(0), str(tmp_path / "m.safetensors")
+    arrays = {}
+    for name in ("encoder", "decoder"):
+        arrays[f"{name}.weight_ih_l0"] = random.standard_normal((8, 2)).astype("float32")
+        arrays[f"{name}.weight_hh_l0"] = random.standard_normal((8, 2)).astype("float32")
+    save_file(arrays, file)
+    layer = "LSTM(2, use_bias=False, return_sequences=True)"
+    args = ("run", "--input-shape", "1,3,2", "-l", layer, "-l", layer)
+    done = rnncli(*args, "--weights", file)
+    assert done.returncode == 2
+    assert "its layers have no order: decoder, encoder" in done.stderr
+    one, other = (
+        shown(rnncli(*args, "--seed", "1", "--weights", f"{file}#{names}", "-f", "json"))["outputs"]
+        for names in ("encoder,decoder", "decoder,encoder")
+    )
+    assert one != other
+
+
+@pytest.mark.parametrize("package", ["tensorflow", "keras", "torch", "onnx", "onnxruntime"])
+def test_no_framework_is_needed_for_arrays(package: str, rnncli: Any, tmp_path: Path) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ImportError('{package} is not to be loaded')")
+    place = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[3]}"}
+    for to in ("keras", "torch", "onnx", "cudnn"):
+        assert rnncli("weights", "-l", "LSTM(3)", "--to", to, env=place).returncode == 0
+    if package == "torch":
+        done = rnncli("weights", "-l", "LSTM(3)", "--to", "torch", "-o", str(tmp_path / "w.pt"), env=place)
+        assert done.returncode == 3
+        assert "pip install 'rnncli[torch]'" in done.stderr
