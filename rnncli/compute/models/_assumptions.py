@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ORDERS = {
     "torch.nn": {"LSTM": "ifgo", "GRU": "rzn"},
     "keras.layers": {"LSTM": "ifgo", "GRU": "zrn"},
+    "onnx": {"LSTM": "iofg", "GRU": "zrn"},
 }
 """The order of the gates that the reader took for granted."""
 OWN = {"LSTM": "ifgo", "GRU": "zrn"}

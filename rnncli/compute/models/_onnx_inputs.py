@@ -17,7 +17,7 @@ BATCH = ("batch", "n", "b")
 """Names of an axis that is the batch begin with the first of these, or are one of the others."""
 
 
-class Value(NamedTuple):
+class ModelInput(NamedTuple):
     """An input.  shape: None where any rank goes.  dtype: NumPy's name; "" where NumPy has none."""
 
     name: str
@@ -30,27 +30,29 @@ class Value(NamedTuple):
         return f"{self.name}: {shape}, {self.dtype or 'no numbers'}"
 
 
-def values_of(graph: Any) -> dict[str, Value]:
+def values_of(graph: Any) -> dict[str, ModelInput]:
     """The inputs of a graph by name; those with a value in the file need not be given."""
     given = {tensor.name for tensor in graph.initializer}
     return {value.name: _value(value, value.name not in given) for value in graph.input}
 
 
-def _value(value: Any, needed: bool) -> Value:
+def _value(value: Any, needed: bool) -> ModelInput:
     from onnx import helper
 
     kind = value.type.tensor_type
     shape = tuple(map(_dimension, kind.shape.dim)) if kind.HasField("shape") else None
     dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type) if kind.elem_type else None
     numeric = dtype is not None and dtype.kind in "iufb"
-    return Value(value.name, shape, str(dtype) if numeric else "", needed)
+    return ModelInput(value.name, shape, str(dtype) if numeric else "", needed)
 
 
 def _dimension(axis: Any) -> Dimension:
     return axis.dim_value if axis.HasField("dim_value") else (axis.dim_param or None)
 
 
-def fit(file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given: Any) -> dict[str, Array]:
+def fit(
+    file: str, wanted: Mapping[str, ModelInput], states: Mapping[str, str], given: Any
+) -> dict[str, Array]:
     """Every input that is given, by its name and in its type.
 
     states: inputs that may be left out.
@@ -61,7 +63,7 @@ def fit(file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given
 
 
 def _named(
-    file: str, wanted: Mapping[str, Value], states: Mapping[str, str], given: Any
+    file: str, wanted: Mapping[str, ModelInput], states: Mapping[str, str], given: Any
 ) -> Mapping[str, Any]:
     every = "; ".join(map(str, wanted.values()))
     must = [name for name, value in wanted.items() if value.needed and name not in states]
@@ -83,7 +85,7 @@ def _named(
     return given
 
 
-def _fitted(value: Value, given: Any) -> Array:
+def _fitted(value: ModelInput, given: Any) -> Array:
     import numpy as np
 
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)
@@ -120,7 +122,9 @@ def _lacks_batch(wanted: tuple[Dimension, ...], shape: tuple[int, ...]) -> bool:
     return first == 1 or name.startswith(BATCH[0]) or name in BATCH
 
 
-def zeros_for(value: Value, wanted: Mapping[str, Value], given: Mapping[str, Array]) -> Array | None:
+def zeros_for(
+    value: ModelInput, wanted: Mapping[str, ModelInput], given: Mapping[str, Array]
+) -> Array | None:
     """A state of zeros, its named axes as in the inputs that are given; None where an axis is not known."""
     import numpy as np
 

@@ -250,5 +250,6 @@ def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
             cells = [keras_cell(dict(zip(keys, part, strict=False))) for part in parts]
             known = [cell for cell in cells if cell is not None]
             if len(known) == len(cells):
-                return layer_of_cells(name, *known)
+                module = layer_of_cells(name, *known)
+                return None if module.refused else module
     return None

@@ -66,6 +66,6 @@ def notes(found: Sequence[Module]) -> Iterator[str]:
     """Yield what the arrays do not say, and is assumed."""
     if found:
         yield (
-            "the file has no graph; assumed are ONNX's defaults: activation tanh, gates sigmoid, direction "
-            f"forward or both, {onnx.ATTRIBUTE}=0 where the file does not say it."
+            "arrays of ONNX do not say their direction; assumed: forward, or both; "
+            f"{onnx.ATTRIBUTE}=0 where the file does not say it."
         )
