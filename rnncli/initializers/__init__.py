@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import Initializer, Option
+from rnncli.initializers._contract import Initializer
 from rnncli.initializers._registry import everything, find, settings, snake_case
 from rnncli.initializers._seeds import SeedStream
 
 __all__ = [
     "Initializer",
-    "Option",
     "SeedStream",
     "dropout_mask",
     "find",

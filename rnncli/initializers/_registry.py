@@ -34,7 +34,7 @@ def find(name: str) -> Initializer:
     found = _by_folded_name().get(_folded(name))
     if found is None:
         raise LayerError(
-            f"There is no initializer called {name}.",
+            f"there is no initializer '{name}'.",
             did_you_mean(name, [snake_case(i) for i in everything()]),
         )
     return found
@@ -49,7 +49,7 @@ def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
     """The initializer and the values of all its options, defaults included."""
     name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
     initializer = find(name)
-    return initializer, {option.name: option.default for option in initializer.options} | dict(given)
+    return initializer, {name: option.default for name, option in initializer.options.items()} | dict(given)
 
 
 @cache

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Initializer, Option, axes, one_of, positive
+from rnncli.initializers._contract import SEED, Initializer
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -46,7 +46,7 @@ def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
     variance = config["scale"] / max(1.0, fan)
-    match config["distribution"].lower():
+    match config["distribution"]:
         case "uniform":
             limit = math.sqrt(3.0 * variance)
             return _draws.uniform(shape, -limit, limit, dtype, seed)
@@ -56,15 +56,15 @@ def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
             return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
 
 
-_AXES = (Option("input_axes", None, axes), Option("output_axes", None, axes))
-_DISTRIBUTION = one_of("truncated_normal", "untruncated_normal", "uniform", "normal", folded=True)
-_SCALING = (
-    Option("scale", 1.0, positive),
-    Option("mode", "fan_in", one_of("fan_in", "fan_out", "fan_avg")),
-    Option("distribution", "truncated_normal", _DISTRIBUTION),
-    SEED,
-    *_AXES,
-)
+_AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}
+_DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+_SCALING = {
+    "scale": Option("positive", 1.0),
+    "mode": Option("word", "fan_in", choices=("fan_in", "fan_out", "fan_avg")),
+    "distribution": Option("choice", "truncated_normal", choices=_DISTRIBUTIONS),
+    **SEED,
+    **_AXES,
+}
 
 
 def _named(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
@@ -73,7 +73,7 @@ def _named(class_name: str, scale: float, mode: str, distribution: str) -> Initi
     def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
         return _scaled({**config, **fixed}, shape, dtype, seed)
 
-    return Initializer(class_name, fill, (SEED, *_AXES))
+    return Initializer(class_name, fill, {**SEED, **_AXES})
 
 
 INITIALIZERS = (

@@ -18,7 +18,7 @@ from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, Given, Now, Product, Sum
-from rnncli.layers._layer import INERT, Call, Layer, Option, within
+from rnncli.layers._layer import INERT, Call, Layer, within
 from rnncli.layers._recurrent import Recurrent
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "Given",
     "Layer",
     "Now",
-    "Option",
     "Product",
     "Recurrent",
     "Sum",

@@ -182,7 +182,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
     if found is not None and found in _UNFIT:
         raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
     if found is None:
-        raise LayerError(f"There is no activation called {name}.", did_you_mean(name, NAMES))
+        raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
     return found
 
 

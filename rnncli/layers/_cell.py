@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import initializers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
-from rnncli.layers._layer import Draw, Option
+from rnncli.layers._layer import Draw
 from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CELL_OPTIONS: Mapping[str, Option] = {
     "dropout": Option("rate", 0.0),
     "recurrent_dropout": Option("rate", 0.0),
     "seed": Option("seed"),
-    "dtype": Option("dtype"),
+    "dtype": Option("dtype", "float32"),
 }
 
 _FILLED = {

@@ -5,29 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Sum
 from rnncli.result import TensorInfo
-
-Kind = Literal[
-    "size", "sizes", "flag", "rate", "number", "seed", "dtype",
-    "activation", "initializer", "choice", "layer", "cells", "backward", "text",
-]  # fmt: skip
-
-
-class Option(NamedTuple):
-    """One argument of a layer: the values it accepts and Keras's default.
-
-    required: it has no default.  choices: only for the kind `choice`.
-    """
-
-    kind: Kind
-    default: Any = None
-    required: bool = False
-    choices: tuple[Any, ...] = ()
-
 
 INERT = frozenset(
     {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import addresses
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, Returned, Run
 from rnncli.result import Label, TensorInfo
 
 if TYPE_CHECKING:

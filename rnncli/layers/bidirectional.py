@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rnncli import addresses, layers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run, prefixed, within
+from rnncli.layers._layer import Call, Draw, Layer, Returned, Run, prefixed, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import Label, TensorInfo
 
@@ -28,7 +28,7 @@ class Bidirectional(Layer):
         "layer": Option("layer", required=True),
         "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
         "backward_layer": Option("backward"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def __init__(self, spec: Spec) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Dimension, Shape
+from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import CELL_OPTIONS, initializers_in
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import Label, TensorInfo
 

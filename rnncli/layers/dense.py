@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import initializers
-from rnncli.case import Array, Shape
+from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, Returned, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -26,7 +26,7 @@ class Dense(Layer):
         "use_bias": Option("flag", True),
         "kernel_initializer": Option("initializer", "glorot_uniform"),
         "bias_initializer": Option("initializer", "zeros"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:

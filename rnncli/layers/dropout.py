@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rnncli.case import Shape
+from rnncli.case import Option, Shape
 from rnncli.layers._equations import Given, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Option, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, Returned, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -21,7 +21,7 @@ class Dropout(Layer):
         "rate": Option("rate", required=True),
         "noise_shape": Option("choice", None, choices=(None,)),
         "seed": Option("seed"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     @property

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, Dropout, State
-from rnncli.layers._layer import Draw, Layer, Option, prefixed, within
+from rnncli.layers._layer import Draw, Layer, prefixed, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
 
@@ -139,7 +139,7 @@ class RNN(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {
         "cell": Option("cells", required=True),
         **LOOP_OPTIONS,
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def make_cell(self, spec: Spec) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Shape, Spec
+from rnncli.case import Option, Shape, Spec
 from rnncli.errors import LayerError
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.result import TensorInfo
 
 
@@ -18,7 +18,7 @@ class TimeDistributed(Layer):
     without_keras = False
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def __init__(self, spec: Spec) -> None:
