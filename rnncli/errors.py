@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+Path = tuple[str | int, ...]
+"""Keys and indices that lead to a value in a document."""
+
 INTERRUPTED = 130
 """The exit code of Ctrl-C, which is not an error."""
 
@@ -29,7 +32,15 @@ class UsageError(RnncliError):
 
 
 class InputError(RnncliError):
-    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where."""
+    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where.
+
+    path: the keys and indices that lead to the bad value, () for the whole document; the message starts with
+    it.  None if the message is not about one value.
+    """
+
+    def __init__(self, what: str, advice: str = "", path: Path | None = None) -> None:
+        super().__init__(what if path is None else f"{format_path(path) or 'the document'} {what}", advice)
+        self.detail, self.path = what, path
 
 
 class LayerError(RnncliError):
@@ -46,6 +57,22 @@ class EngineError(RnncliError):
     """An engine or an optional package is missing, or failed."""
 
     exit_code = 3
+
+
+@contextmanager
+def under(*steps: str | int) -> Iterator[None]:
+    """Put these steps in front of the path of an input error, if it has one."""
+    try:
+        yield
+    except InputError as error:
+        if error.path is None:
+            raise
+        raise InputError(error.detail, error.advice, (*steps, *error.path)) from None
+
+
+def format_path(path: Iterable[str | int]) -> str:
+    """`("weights", "kernel", 0, 2)` -> `weights/kernel[0][2]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in path).removeprefix("/")
 
 
 @contextmanager

@@ -281,9 +281,7 @@ def layer(text: str) -> list[Any]:
     source = named(text[1:])
     if is_model(text):
         return list(readers.read_layers(source))
-    from rnncli.readers.formats import json
-
-    config = json.load(source)
+    config = readers.read_config(source)
     return config if isinstance(config, list) else [config]
 
 

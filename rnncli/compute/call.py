@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 
 from rnncli.case import Array, Case
 from rnncli.compute import checks, engines
-from rnncli.errors import EngineError, UsageError
+from rnncli.errors import EngineError, UsageError, inside
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.result import NamedTensor, Result
@@ -202,11 +202,13 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     for layer in case.stack.layers:
         layer.demand_start()
     wanted = case.stack.states(case.inputs.shape)
-    states = fit.fitted_states(case.initial_state, wanted, "initial_state: ")
+    with inside("initial_state: "):
+        states = fit.fit_states(case.initial_state, wanted)
     return tuple(state.astype(case.inputs.dtype) for state in states)
 
 
 def _weights(case: Case) -> dict[str, Array]:
     """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
-    found = fit.fitted(case.weights or {}, case.stack, case.inputs.shape, "weights: ")
+    with inside("weights: "):
+        found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

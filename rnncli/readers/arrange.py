@@ -7,7 +7,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean, inside
+from rnncli.errors import InputError, UsageError, did_you_mean, inside, under
 from rnncli.specs import memory, nested
 
 AXES = ("batch", "time", "features")
@@ -74,10 +74,10 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         inputs, padding, remarks = _in_order(document, options)
     given: Array | None = None
     if options.mask is not None:
-        with inside(options.mask_where):
+        with inside(options.mask_where), under("mask"):
             given = _given_mask(options.mask, inputs)
     elif document.mask is not None and not _masked_by_flags(document, options):
-        with inside(options.where):
+        with inside(options.where), under("mask"):
             given = _given_mask(document.mask, inputs)
     mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
@@ -253,7 +253,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
     """
     import numpy as np
 
-    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, "mask", nested.FLAGS)
+    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
     wanted = inputs.shape[:2]
     if mask.dtype.kind not in "bfiu":
         raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
@@ -266,8 +266,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
     if len(bad):
         place = tuple(int(index) for index in bad[0])
         raise InputError(
-            f"mask{nested.path_text(place)} is {mask[place]:g}.",
-            "Write true or 1 for a step to process, else false or 0.",
+            f"is {mask[place]:g}.", "Write true or 1 for a step to process, else false or 0.", place
         )
     return np.array(np.broadcast_to(mask.astype(bool), wanted))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers.arrange import Arranged, ArrangeOptions, arrange
 from rnncli.specs import fit
@@ -87,14 +87,16 @@ def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
 
 def weights(part: Part, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
     """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
-    return None if part.value is None else fit.fitted(part.value, stack, input_shape, part.where)
+    if part.value is None:
+        return None
+    with inside(part.where):
+        return fit.fit_weights(part.value, stack, input_shape, part.where.removesuffix(": "))
 
 
 def states(part: Part, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
     """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
     if part.value is None:
         return None
-    wanted = stack.states(input_shape)
-    by_name = isinstance(part.value, Mapping)
-    ordered = fit.by_name(part.value, wanted, part.where) if by_name else list(part.value)
-    return fit.fitted_states(ordered, wanted, part.where)
+    wanted, by_name = stack.states(input_shape), isinstance(part.value, Mapping)
+    with inside(part.where):
+        return fit.fit_states(fit.order_states(part.value, wanted) if by_name else list(part.value), wanted)

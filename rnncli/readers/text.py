@@ -26,7 +26,7 @@ def utf8(source: Source) -> bytes:
     Raises InputError if they are UTF-16, UTF-32 or not text.
     """
     data = source.content()
-    _demand_utf8(data, source.name)
+    _demand_utf8(data)
     return data.removeprefix(UTF8_MARK)
 
 
@@ -37,17 +37,17 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
     Raises InputError if the text is not UTF-8; the message names the line of the first bad byte.
     """
     first = 1
-    with _opened(source) as file:
+    with _open(source) as file:
         while data := file.read(AT_ONCE):
             data += file.readline()
             if first == 1:
-                _demand_utf8(data, source.name)
+                _demand_utf8(data)
                 data = data.removeprefix(UTF8_MARK)
-            yield first, _decoded(data, first, source.name)
+            yield first, _decode(data, first)
             first += data.count(b"\n")
 
 
-def _opened(source: Source) -> IO[bytes]:
+def _open(source: Source) -> IO[bytes]:
     """Open a large file directly; read anything else into memory first."""
     if source.data is None and source.file().stat().st_size > AT_ONCE:
         with suppress(OSError):  # content() reports the error
@@ -55,17 +55,17 @@ def _opened(source: Source) -> IO[bytes]:
     return io.BytesIO(source.content())
 
 
-def _demand_utf8(data: bytes, name: str) -> None:
+def _demand_utf8(data: bytes) -> None:
     if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
-        raise InputError(f"{name}: it is UTF-16 or UTF-32.", "Save it as UTF-8.")
+        raise InputError("it is UTF-16 or UTF-32.", "Save it as UTF-8.")
 
 
-def _decoded(data: bytes, first: int, name: str) -> str:
+def _decode(data: bytes, first: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + first
         raise InputError(
-            f"{name}: line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
+            f"line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
             "Save it as UTF-8, or name its format with --input-format.",
         ) from None

@@ -11,35 +11,37 @@ from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 
-def fitted(
-    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str
+def fit_weights(
+    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str = "FILE"
 ) -> dict[str, Array]:
     """Return the weights of the layers by path, in Keras's order.
 
     given: weights by path; or the layers of a saved model, from which those that fit are used, in order.
-    where: prefix of errors.
+    file: the name of their file, for advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
     if isinstance(given, tuple):
-        return _taken(given, stack, input_shape, where)
+        return _choose_saved(given, stack, input_shape, file)
     wanted = stack.weight_shapes(input_shape)
     for path in given:
         if path not in wanted:
-            raise InputError(f"{where}there is no weight {path} in this layer.", did_you_mean(path, wanted))
+            raise InputError(f"there is no weight {path} in this layer.", did_you_mean(path, wanted))
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{where}{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
+                f"{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{where}{path} has shape {given[path].shape}, but the layer needs {shape}.",
+                f"{path} has shape {given[path].shape}, but the layer needs {shape}.",
                 "rnncli shape lists the shapes of all weights.",
             )
     return {path: given[path] for path in wanted}
 
 
-def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str) -> dict[str, Array]:
+def _choose_saved(
+    saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str
+) -> dict[str, Array]:
     """Return the weights of the saved layers whose shapes match.
 
     Raises InputError if none match, or if several choices do.
@@ -57,15 +59,14 @@ def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, wher
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
         raise InputError(
-            f"{where}no layer in it fits layer {index} ({name}), which needs {missing}.",
+            f"no layer in it fits layer {index} ({name}), which needs {missing}.",
             f"It holds {_listed(saved)}.",
         )
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
-                f"{where}{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
-                f"Name the layers to use after a #: {where.removesuffix(': ')}#{saved[late].name}. "
-                f"It holds {_listed(saved)}.",
+                f"{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
+                f"Name the layers to use after a #: {file}#{saved[late].name}. It holds {_listed(saved)}.",
             )
     return {
         f"{stack.prefix(index)}{path}": array
@@ -92,32 +93,30 @@ def _listed(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
-def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str) -> list[Any]:
+def order_states(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
-    where: prefix of errors.
     Raises InputError if a name is unknown or missing.
     """
     names = [info.name for info in wanted]
     for name in states:
         if name not in names:
-            raise InputError(f"{where}there is no state {name!r}.", did_you_mean(name, names))
+            raise InputError(f"there is no state {name!r}.", did_you_mean(name, names))
     missing = [name for name in names if name not in states]
     if missing:
-        raise InputError(f"{where}{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
+        raise InputError(f"{', '.join(missing)} is missing.", f"The states are {', '.join(names)}.")
     return [states[name] for name in names]
 
 
-def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: str) -> tuple[Array, ...]:
+def fit_states(given: Sequence[Array], wanted: Sequence[TensorInfo]) -> tuple[Array, ...]:
     """Return the states, each with a batch axis; for a batch of 1 the axis may be missing in `given`.
 
-    where: prefix of errors.
     Raises InputError if the number of states or a shape is wrong.
     """
     if len(given) != len(wanted):
         names = ", ".join(info.name for info in wanted) or "none"
         raise InputError(
-            f"{where}it contains {len(given)}, but the layer needs {len(wanted)}: {names}.",
+            f"it contains {len(given)}, but the layer needs {len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
     states = [
@@ -127,7 +126,7 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     for state, info in zip(states, wanted, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{where}{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
+                f"{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)

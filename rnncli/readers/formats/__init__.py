@@ -6,19 +6,20 @@ A reader file has
 and, if a file of the format can contain more than inputs,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
-For bad input a reader raises InputError, with a message that starts with the source's name.
+For bad input a reader raises InputError.  The functions here put the source's name in front of the message.
 """
 
 from __future__ import annotations
 
 import pkgutil
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, inside, under
 from rnncli.readers.packages import needed
 
 WHITESPACE = b" \t\r\n\x0b\x0c"
@@ -128,7 +129,9 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
         detect the format if there is no path.
     Raises InputError if the source cannot be read.
     """
-    document: Document = _reader(source, format).read(source, options or ReadOptions())
+    reader = _reader(source, format)
+    with _name_errors(source):
+        document: Document = reader.read(source, options or ReadOptions())
     return document
 
 
@@ -142,19 +145,21 @@ def read_raw(
     from rnncli.specs import nested
 
     reader = _reader(source, format)
-    found = reader.load(source) if hasattr(reader, "load") else None
-    if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
-        document = reader.read(source, options or ReadOptions())
-        return document.inputs, document.remarks
-    where = f"{source.name}: "
-    if isinstance(found, dict):
-        given = found["inputs"] if set(found) == {"inputs"} else found
-        if isinstance(given, dict):
-            return {
-                name: nested.to_sequences(item, f"{where}{name}", (2, 3)) for name, item in given.items()
-            }, ()
-        found, where = given, f"{where}inputs"
-    return nested.to_sequences(found, where, (2, 3)), ()
+    with _name_errors(source):
+        found = reader.load(source) if hasattr(reader, "load") else None
+        if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
+            document = reader.read(source, options or ReadOptions())
+            return document.inputs, document.remarks
+        steps = ("inputs",) if isinstance(found, dict) and set(found) == {"inputs"} else ()
+        given = found["inputs"] if isinstance(found, dict) and steps else found
+        if not isinstance(given, dict):
+            with under(*steps):
+                return nested.to_sequences(given, (2, 3)), ()
+        arrays = {}
+        for name, item in given.items():
+            with under(name):
+                arrays[name] = nested.to_sequences(item, (2, 3))
+        return arrays, ()
 
 
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
@@ -165,10 +170,11 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers.formats import _named_arrays
 
     source, names = _chosen(source)
-    found = _load(source, format)
-    if isinstance(found, tuple):
-        return _named_arrays.chosen(found, names, f"{source.name}: ")
-    return _named_arrays.weights(found, f"{source.name}: ")
+    with _name_errors(source):
+        found = _load(source, format)
+        return (
+            _named_arrays.choose(found, names) if isinstance(found, tuple) else _named_arrays.weights(found)
+        )
 
 
 def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
@@ -185,14 +191,27 @@ def read_tensor(source: Source, format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.tensor(_load(source, format), f"{source.name}: ")
+    with _name_errors(source):
+        return _named_arrays.tensor(_load(source, format))
 
 
 def read_states(source: Source, format: str | None = None) -> list[Array] | dict[str, Array]:
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.states(_load(source, format), f"{source.name}: ")
+    with _name_errors(source):
+        return _named_arrays.states(_load(source, format))
+
+
+def read_config(source: Source) -> Any:
+    """Read a layer's Keras config, or a list of them, from JSON."""
+    with _name_errors(source):
+        return import_module("rnncli.readers.formats.json").load(source)
+
+
+def _name_errors(source: Source) -> AbstractContextManager[None]:
+    """Put the name of the source in front of errors."""
+    return inside(f"{source.name}: ")
 
 
 def read_layers(source: Source) -> list[dict[str, Any]]:

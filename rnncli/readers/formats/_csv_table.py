@@ -32,7 +32,6 @@ class Table:
     first: line number of the file's first row.
     """
 
-    name: str
     delimiter: str
     decimal: str | None
     header: tuple[str, ...]
@@ -50,14 +49,14 @@ class Table:
         return f"column {index + 1}" + (f" ({self.header[index]})" if index < len(self.header) else "")
 
 
-def begun(
-    name: str, lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
+def start_table(
+    lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
 ) -> Table:
     """Return the Table, without rows, for a text that starts with `lines`.
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
-    _demand_short(name, lines, numbers)
+    _demand_short(lines, numbers)
     decimal = _decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
     found = _said(delimiter) if delimiter is not None else _sniffed(sample, decimal)
@@ -66,7 +65,7 @@ def begun(
     decimal = "." if found == "," else decimal
     first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=found))]
     header = tuple(first) if is_header(first, decimal) else ()
-    return Table(name, found, decimal, header)
+    return Table(found, decimal, header)
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
@@ -91,12 +90,10 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 def check_lines(table: Table) -> None:
     """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
-    _demand_short(table.name, table.lines, table.numbers)
+    _demand_short(table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
-            raise InputError(
-                f"{table.name}: line {number} has a quote that is not closed.", "Each row must be one line."
-            )
+            raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
@@ -106,11 +103,11 @@ def _is_closed(line: str, delimiter: str) -> bool:
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
-def _demand_short(name: str, lines: Sequence[str], numbers: Sequence[int]) -> None:
+def _demand_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
     """Raises InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
-            raise InputError(f"{name}: line {number} has a cell of more than 1000 characters.")
+            raise InputError(f"line {number} has a cell of more than 1000 characters.")
 
 
 def _said(delimiter: str) -> str:

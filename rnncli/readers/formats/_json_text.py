@@ -24,11 +24,10 @@ LARGE = 2**22
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
-def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
+def parse(data: bytes, *, line: int | None = None) -> Any:
     """Parse one JSON value.
 
     data: UTF-8 without a byte order mark.
-    where: prefix of errors, such as `notes.json: `.
     line: line number in the file, if `data` is one line rather than the whole file.
     Long lists of numbers in a large text become Packed arrays.
     Raises InputError if the text is invalid, is nested too deeply or repeats a key.
@@ -38,30 +37,30 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
 
         short, packed = _json_packed.shortened(data)
         with suppress(InputError):  # parsing the whole text locates the error
-            return _json_packed.filled(_parsed(short, where, line), packed)
+            return _json_packed.filled(_parse(short, line), packed)
         del packed
-    return _parsed(data, where, line)
+    return _parse(data, line)
 
 
-def _parsed(data: bytes, where: str, line: int | None) -> Any:
+def _parse(data: bytes, line: int | None) -> Any:
     orjson = needed("orjson", "JSON")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if "depth" in error.msg:
-            raise _too_deep(data, where, line or 1) from None
+            raise _too_deep(data, line or 1) from None
         text = data.decode("utf-8", errors="replace")
         bad = _explained(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
-        raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
+        raise InputError(f"{place}: {bad.what}.", bad.advice) from None
     if nested.is_too_deep(value):
-        raise _too_deep(data, where, line or 1)
+        raise _too_deep(data, line or 1)
     if _keys(value) < len(KEY.findall(data)):
-        _refuse_twice(data, where if line is None else f"{where}line {line}: ")
+        _refuse_twice(data, "" if line is None else f"line {line}: ")
     return value
 
 
-def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
+def _too_deep(data: bytes, first_line: int) -> InputError:
     """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
     for token in BRACKETS.finditer(text):
@@ -71,7 +70,7 @@ def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
             break
     what = f"it is nested more than {nested.MOST_NESTED} levels deep"
     advice = "Inputs are three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
-    return InputError(f"{where}{_place(text, position, first_line)}: {what}.", advice)
+    return InputError(f"{_place(text, position, first_line)}: {what}.", advice)
 
 
 def _keys(value: Any) -> int:
@@ -83,7 +82,7 @@ def _keys(value: Any) -> int:
     return 0
 
 
-def _refuse_twice(data: bytes, where: str) -> None:
+def _refuse_twice(data: bytes, place: str) -> None:
     """Raises InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
@@ -92,7 +91,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
         for key, _ in pairs:
             if key in seen:
                 raise InputError(
-                    f"{where}the key {key!r} stands twice in one object.", "Leave one of them out."
+                    f"{place}the key {key!r} stands twice in one object.", "Leave one of them out."
                 )
             seen.add(key)
 

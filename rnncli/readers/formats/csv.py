@@ -33,22 +33,22 @@ def read(source: Source, options: ReadOptions) -> Document:
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
         if numbered:
-            table = rows.take(_filled(table, source.name, numbered, options))
+            table = rows.take(_add_rows(table, numbered, options))
     if table is None:
-        raise InputError(f"{source.name}: it has no rows.", "Give one row per time step.")
+        raise InputError("it has no rows.", "Give one row per time step.")
     if not rows.width:
-        raise InputError(f"{source.name}: it has the header {', '.join(table.header)} and no rows.")
+        raise InputError(f"it has the header {', '.join(table.header)} and no rows.")
     return rows.document(table)
 
 
-def _filled(before: Table | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
+def _add_rows(before: Table | None, numbered: list[tuple[int, str]], options: ReadOptions) -> Table:
     """Return the table `before` with these rows; if it is None, a new table that starts with them."""
     numbers, lines = zip(*numbered, strict=True)
     if before is not None:
         table = replace(before, lines=lines, numbers=numbers)
         _csv_table.check_lines(table)
         return table
-    table = _csv_table.begun(name, lines, numbers, options.delimiter, options.decimal)
+    table = _csv_table.start_table(lines, numbers, options.delimiter, options.decimal)
     _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
     skipped = 1 if table.header else 0
     return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])
@@ -88,7 +88,7 @@ class _Rows:
         keys = [cells[self._by].strip() for _, cells in table.cells()]
         width = len(next(iter(table.cells()))[1])
         if width == 1:
-            raise InputError(f"{table.name}: it has no column beside the batch column.")
+            raise InputError("it has no column beside the batch column.")
         known = self._sequences
         members = (known.setdefault(key, len(known)) for key in keys)
         self._members.append(np.fromiter(members, np.int64, len(keys)))
@@ -164,10 +164,10 @@ def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
     for place, cell in _places(table, columns):
         if not is_number(cell, table.decimal or "."):
             advice = _cell_advice(table, cell)
-            if not table.header and f": line {table.first}, " in place:
+            if not table.header and f"line {table.first}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
             raise InputError(f"{place}: {_short(cell)!r} is not a number.", advice)
-    raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
+    raise InputError("a cell in it is not a number.", "Give rows of numbers.")
 
 
 def _refuse_points(table: Table, columns: list[int] | None) -> None:
@@ -192,7 +192,7 @@ def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]
     """Yield every cell that must be a number: its place for errors, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
-            yield f"{table.name}: line {number}, {table.column(index)}", cells[index]
+            yield f"line {number}, {table.column(index)}", cells[index]
 
 
 def _short(cell: str) -> str:
@@ -209,7 +209,7 @@ def _check_widths(table: Table) -> None:
         if len(cells) != width:
             columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
-                f"{table.name}: line {number} has {columns}, {before} {width}.",
+                f"line {number} has {columns}, {before} {width}.",
                 "Write NaN for a missing number; to use another delimiter, add --delimiter.",
             )
         before = "the lines before have"
@@ -236,13 +236,11 @@ def _batch_index(table: Table, batch_column: str) -> int:
     if batch_column in table.header:
         return table.header.index(batch_column)
     if table.header:
-        raise InputError(
-            f"{table.name}: there is no column {batch_column!r}.", did_you_mean(batch_column, table.header)
-        )
+        raise InputError(f"there is no column {batch_column!r}.", did_you_mean(batch_column, table.header))
     width = len(next(iter(table.cells()))[1])
     if batch_column.isdecimal() and int(batch_column) < width:
         return int(batch_column)
     raise InputError(
-        f"{table.name}: there is no header, so no column {batch_column!r}.",
+        f"there is no header, so no column {batch_column!r}.",
         f"Give its number, counted from 0: 0 to {width - 1}.",
     )

@@ -24,7 +24,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
     array = load(source) if size < MAPPED_FROM else _filed(source, size)
-    return Document(inputs=numeric(array, f"{source.name}: "))
+    return Document(inputs=numeric(array))
 
 
 def load(source: Source) -> Array:
@@ -33,7 +33,7 @@ def load(source: Source) -> Array:
     try:
         return _npy_headers.read(io.BytesIO(data), len(data))
     except _npy_headers.RefusedError as error:
-        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+        raise InputError(f"{error}.", ADVICE) from None
 
 
 def _filed(source: Source, size: int) -> Any:
@@ -44,8 +44,8 @@ def _filed(source: Source, size: int) -> Any:
         header = _npy_headers.header(file, size)
         return arrays.Filed.opened(file, header.over, f"{source.name}: ")
     except _npy_headers.RefusedError as error:
-        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+        raise InputError(f"{error}.", ADVICE) from None
     except PermissionError:
-        raise InputError(f"{source.name}: permission denied.", "Check its permissions.") from None
+        raise InputError("permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(f"{source.name}: it cannot be read: {error.strerror or error}.") from None
+        raise InputError(f"it cannot be read: {error.strerror or error}.") from None
