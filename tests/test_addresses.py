@@ -43,15 +43,15 @@ def test_a_text_is_a_name_and_an_index(text: Any) -> None:
     with pytest.raises(ValueError, match="not a tensor with an index"):
         addresses.parse(text)
     with pytest.raises(UsageError) as caught:
-        addresses.named(text, (STATES, CELL), "--of: ")
+        addresses.find_tensor(text, (STATES, CELL), "--of: ")
     assert caught.value.what == f"--of: {text}: this is not a tensor."
     assert caught.value.advice == "Write a name and an index, such as 'hidden_states[1,3,2]'."
 
 
 def test_one_of_the_tensors_is_named():
-    assert addresses.named(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ("1", "x"))
+    assert addresses.find_tensor(" 0/last_cell_state [ 1, x ]", (STATES, CELL)) == (CELL, ("1", "x"))
     with pytest.raises(UsageError) as caught:
-        addresses.named("hiden_states[0]", (STATES, CELL))
+        addresses.find_tensor("hiden_states[0]", (STATES, CELL))
     assert caught.value.what == "there is no tensor 'hiden_states'."
     assert caught.value.advice == "Did you mean hidden_states?"
 

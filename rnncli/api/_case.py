@@ -94,7 +94,7 @@ def _made(inputs: Any, options: Options, seed: int) -> Document:
     sizes = tuple(size for size in shape if isinstance(size, int))
     if len(sizes) != len(shape):
         raise UsageError(f"input_shape {shape} has a size that is not a number.", "Give every size.")
-    return Document(inputs=arrange.made(sizes, options.get("fill") or "normal", seed, "float64"))
+    return Document(inputs=arrange.make_input(sizes, options.get("fill") or "normal", seed, "float64"))
 
 
 def _read(inputs: str | PathLike[str], options: Options) -> Document:

@@ -86,7 +86,7 @@ def made(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, str]:
             "run needs concrete sizes, None works only with shape.",
             "Give every size, or use rnncli shape, which accepts names.",
         )
-    inputs = arrange.made(sizes, flags.fill or "normal", seed, "float64")
+    inputs = arrange.make_input(sizes, flags.fill or "normal", seed, "float64")
     return Document(inputs=inputs), f"--input-shape {flags.input_shape}"
 
 

@@ -63,7 +63,7 @@ class _Opened:
                 raise EngineError(
                     f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}."
                 )
-        equal = claims.holding(self.claims, tensors)
+        equal = claims.select_true(self.claims, tensors)
         return Result(
             engine=self.engine,
             seed=case.seed,
@@ -145,7 +145,7 @@ def parted(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]
     said, start = said_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = claims.holding(said, own)
+        equal = claims.select_true(said, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )

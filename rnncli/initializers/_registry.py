@@ -18,7 +18,7 @@ from rnncli.initializers._contract import Initializer
 
 
 @cache
-def everything() -> tuple[Initializer, ...]:
+def list_initializers() -> tuple[Initializer, ...]:
     """All initializers."""
     package = __name__.rpartition(".")[0]
     names = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
@@ -31,11 +31,11 @@ def find(name: str) -> Initializer:
 
     Raises LayerError if it does not exist.
     """
-    found = _by_folded_name().get(_folded(name))
+    found = _index_by_name().get(_fold(name))
     if found is None:
         raise LayerError(
             f"there is no initializer '{name}'.",
-            did_you_mean(name, [snake_case(i) for i in everything()]),
+            did_you_mean(name, [snake_case(i) for i in list_initializers()]),
         )
     return found
 
@@ -53,13 +53,13 @@ def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
 
 
 @cache
-def _by_folded_name() -> dict[str, Initializer]:
+def _index_by_name() -> dict[str, Initializer]:
     names: dict[str, Initializer] = {}
-    for initializer in everything():
+    for initializer in list_initializers():
         for name in (initializer.class_name, initializer.class_name + "Initializer", *initializer.aliases):
-            names[_folded(name)] = initializer
+            names[_fold(name)] = initializer
     return names
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return name.strip().casefold().replace("_", "").replace("-", "")

@@ -40,7 +40,7 @@ def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple
     return shape[-2] * window, shape[-1] * window
 
 
-def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _variance_scaling(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
@@ -67,21 +67,21 @@ _SCALING = {
 }
 
 
-def _named(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
+def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
     fixed = {"scale": scale, "mode": mode, "distribution": distribution}
 
     def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-        return _scaled({**config, **fixed}, shape, dtype, seed)
+        return _variance_scaling({**config, **fixed}, shape, dtype, seed)
 
     return Initializer(class_name, fill, {**SEED, **_AXES})
 
 
 INITIALIZERS = (
-    Initializer("VarianceScaling", _scaled, _SCALING),
-    _named("GlorotUniform", 1.0, "fan_avg", "uniform"),
-    _named("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
-    _named("HeUniform", 2.0, "fan_in", "uniform"),
-    _named("HeNormal", 2.0, "fan_in", "truncated_normal"),
-    _named("LecunUniform", 1.0, "fan_in", "uniform"),
-    _named("LecunNormal", 1.0, "fan_in", "truncated_normal"),
+    Initializer("VarianceScaling", _variance_scaling, _SCALING),
+    _preset("GlorotUniform", 1.0, "fan_avg", "uniform"),
+    _preset("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
+    _preset("HeUniform", 2.0, "fan_in", "uniform"),
+    _preset("HeNormal", 2.0, "fan_in", "truncated_normal"),
+    _preset("LecunUniform", 1.0, "fan_in", "uniform"),
+    _preset("LecunNormal", 1.0, "fan_in", "truncated_normal"),
 )

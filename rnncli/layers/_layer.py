@@ -172,7 +172,7 @@ def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
-def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def group_by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The entries of all parts, as `within` returns them.
 
     Calling `within` for each layer of a deep stack would take time quadratic in its depth.
@@ -184,6 +184,6 @@ def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def prefixed(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def add_prefix(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The entries with the prefix `part/` added to their names."""
     return ((f"{part}/{name}", value) for name, value in weights.items())

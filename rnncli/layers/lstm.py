@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, product, split, together
+from rnncli.layers._cell import CELL_OPTIONS, Cell, Dropout, activate_gates, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -70,7 +70,7 @@ class LSTMCell(Cell):
         """
         z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z += projected
-        input_, forget, output = together(self.recurrent_activation, z, self.units, (0, 1, 3))
+        input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         cell = forget * state.cell
         cell += input_ * candidate

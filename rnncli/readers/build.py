@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
 from rnncli.errors import InputError, inside
 from rnncli.layers.stack import Stack
-from rnncli.readers.arrange import Arranged, ArrangeOptions, arrange
+from rnncli.readers.arrange import Arrangement, ArrangeOptions, arrange
 from rnncli.specs import fit
 
 SEEDS = 1_000_000_000
@@ -39,7 +39,7 @@ class Given(NamedTuple):
     all_layers: bool = False
     all_calls: bool = False
 
-    def completed(self, document: Document) -> Given:
+    def fill_from(self, document: Document) -> Given:
         """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
@@ -64,10 +64,10 @@ def draw_seed() -> int:
 def build(document: Document, stack: Stack, given: Given) -> tuple[Case, tuple[str, ...]]:
     """Return the Case and the remarks about its input.  Raises InputError if a part does not fit."""
     arranged = arrange(document, given.arranging)
-    return case_of(arranged, stack, given.completed(document)), arranged.remarks
+    return case_of(arranged, stack, given.fill_from(document)), arranged.remarks
 
 
-def case_of(arranged: Arranged, stack: Stack, given: Given) -> Case:
+def case_of(arranged: Arrangement, stack: Stack, given: Given) -> Case:
     """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
     return Case(

@@ -22,6 +22,7 @@ from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
 from rnncli.readers.packages import needed
+from rnncli.specs import memory
 
 SECONDS = 8.0
 """Time limit of reading, plus one second per SPEED bytes; the whole command must end within 10 seconds."""
@@ -104,10 +105,10 @@ def _read(data: bytes, name: str, advice: str, walk: Callable[[_Walk], list[Foun
             whole = io.BytesIO()
             work(whole)
             whole.seek(0)
-            return _held(lambda buffer: _copy(whole, buffer), len(data))
+            return _receive(lambda buffer: _copy(whole, buffer), len(data))
         seconds = SECONDS + len(data) / SPEED
-        with child_process.working(work, seconds, SPACE) as answer:
-            return _held(answer.fill, len(data))
+        with child_process.run_child(work, seconds, SPACE) as answer:
+            return _receive(answer.fill, len(data))
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", advice) from None
     except child_process.BrokenOffError as error:
@@ -119,7 +120,7 @@ def _copy(file: BinaryIO, buffer: memoryview) -> None:
         raise child_process.BrokenOffError("the HDF5 library could not read it")
 
 
-def _held(fill: Callable[[memoryview], None], packed: int) -> Held:
+def _receive(fill: Callable[[memoryview], None], packed: int) -> Held:
     """Parse the child's output: the length of the header (8 bytes), the header as JSON, then the numbers."""
     orjson = needed("orjson", "JSON")
     size = bytearray(8)
@@ -143,7 +144,9 @@ def _demand_room(sizes: Iterable[int], packed: int) -> None:
     """Raises RefusedError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > room.most(packed):
-        raise RefusedError(f"its datasets declare {room.shown(size)}, but the file is {room.shown(packed)}")
+        raise RefusedError(
+            f"its datasets declare {memory.format_size(size)}, but the file is {memory.format_size(packed)}"
+        )
 
 
 def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | None) -> None:
@@ -158,7 +161,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_Walk], list[Found]] | N
             walked = _Walk(h5py, file)
             found = [] if walk is None else walk(walked)
             head["notes"] = walked.notes
-            head["arrays"] = [(*one[:-1], *_described(h5py, one)) for one in found]
+            head["arrays"] = [(*one[:-1], *_describe(h5py, one)) for one in found]
             _demand_room((one.dataset.nbytes for one in found), len(data))
         except RefusedError as error:
             found, head["refused"] = [], str(error)
@@ -191,7 +194,7 @@ def _config(file: Any) -> str | None:
     return _text(text)
 
 
-def _described(h5py: Any, found: Found) -> tuple[str, list[int]]:
+def _describe(h5py: Any, found: Found) -> tuple[str, list[int]]:
     """Return the dtype and shape of a dataset.
 
     Raises RefusedError if it does not hold real numbers, or stores them in another file.

@@ -14,8 +14,3 @@ RATIO = 16
 def most(packed: int) -> int:
     """Return how many bytes a file of `packed` bytes may expand to; at most the memory of the machine."""
     return min(max(ALWAYS, RATIO * packed), memory.total())
-
-
-def shown(size: int) -> str:
-    """Format a size in bytes for display, such as `3.0 GiB`."""
-    return memory.shown(size)

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterable
 
 from rnncli.readers import room
+from rnncli.specs import memory
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
@@ -28,7 +29,7 @@ def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | No
             name = entry.filename[:100]
             raise RefusedError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
     if size > room.most(packed):
-        raise RefusedError(f"it would expand from {room.shown(packed)} to {room.shown(size)}")
+        raise RefusedError(f"it would expand from {memory.format_size(packed)} to {memory.format_size(size)}")
 
 
 def _method(entry: zipfile.ZipInfo) -> str:

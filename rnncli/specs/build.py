@@ -66,7 +66,7 @@ def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = Fal
     _demand_required(class_name, options, values)
     defaults = {name: option.default for name, option in options.items() if name not in values}
     spec = Spec(class_name, {**values, **defaults}, deferred)
-    if layers.known(class_name):
+    if layers.find_name(class_name):
         layers.make(spec)
     return spec
 
@@ -78,7 +78,7 @@ def inner_class(name: str) -> str | None:
 
 def find_class(name: str) -> str:
     """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
-    found = layers.known(_fold(name), "LAYERS", "CELLS")
+    found = layers.find_name(_fold(name), "LAYERS", "CELLS")
     if found:
         return found
     raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, (*layers.names(), *_SHORT)))
@@ -90,7 +90,7 @@ def _fold(name: str) -> str:
 
 def options_of(class_name: str) -> Mapping[str, Option]:
     """The options of a layer or cell."""
-    if layers.known(class_name, "CELLS"):
+    if layers.find_name(class_name, "CELLS"):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
 

@@ -51,22 +51,23 @@ def _choose_saved(
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     ]
     wanted = [layer for layer in shapes if layer[2]]
-    held = [[array.shape for array in layer.weights] for layer in saved]
+    saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
     asked = [list(own.values()) for _, _, own in wanted]
-    first = _places(asked, held)
-    last = [len(held) - 1 - place for place in _places(asked[::-1], held[::-1])][::-1]
+    first = _match(asked, saved_shapes)
+    last = [len(saved_shapes) - 1 - place for place in _match(asked[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
         raise InputError(
             f"no layer in it fits layer {index} ({name}), which needs {missing}.",
-            f"It holds {_listed(saved)}.",
+            f"It holds {_list_layers(saved)}.",
         )
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
                 f"{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
-                f"Name the layers to use after a #: {file}#{saved[late].name}. It holds {_listed(saved)}.",
+                f"Name the layers to use after a #: {file}#{saved[late].name}. "
+                f"It holds {_list_layers(saved)}.",
             )
     return {
         f"{stack.prefix(index)}{path}": array
@@ -75,21 +76,21 @@ def _choose_saved(
     }
 
 
-def _places(wanted: list[list[Shape]], held: list[list[Shape]]) -> list[int]:
-    """Return the first index in `held` of each item of `wanted`, each after the previous one.
+def _match(wanted: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
+    """Return the first index in `saved_shapes` of each item of `wanted`, each after the previous one.
 
     Stops at the first item that is not found.
     """
     places: list[int] = []
     for shapes in wanted:
         start = places[-1] + 1 if places else 0
-        if shapes not in held[start:]:
+        if shapes not in saved_shapes[start:]:
             break
-        places.append(held.index(shapes, start))
+        places.append(saved_shapes.index(shapes, start))
     return places
 
 
-def _listed(saved: tuple[SavedLayer, ...]) -> str:
+def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 

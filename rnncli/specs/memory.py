@@ -18,7 +18,7 @@ def refuse_beyond(needed: int, what: str = "the layers") -> None:
     have = total()
     if needed > have:
         raise InputError(
-            f"{what} would need {shown(needed)} of memory, but this machine has {shown(have)}.",
+            f"{what} would need {format_size(needed)} of memory, but this machine has {format_size(have)}.",
             "Use fewer units, or a smaller input.",
         )
 
@@ -51,7 +51,7 @@ def parse(text: str) -> int:
     return int(size)
 
 
-def shown(size: float) -> str:
+def format_size(size: float) -> str:
     """Format a size for display: `3.0 GiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024 or unit == "PiB":

@@ -41,7 +41,7 @@ def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool = Fal
 
 def is_recurrent(class_name: str) -> bool:
     """Whether this is a recurrent layer, which flags apply to."""
-    return bool(layers.known(class_name)) and layers.class_of(class_name).recurrent
+    return bool(layers.find_name(class_name)) and layers.class_of(class_name).recurrent
 
 
 def wrap_bidirectional(inner: Spec, flags: Mapping[str, Any]) -> Spec:

@@ -87,17 +87,17 @@ def is_too_deep(value: Any) -> bool:
     """Whether lists and objects are nested more than MOST_NESTED deep.  Does not recurse."""
     level = [value]
     for _ in range(MOST_NESTED):
-        inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
-        level = [item for items in inner if not _HOLDING.isdisjoint(map(type, items)) for item in items]
+        inner = (node.values() if isinstance(node, dict) else node for node in level if _is_container(node))
+        level = [item for items in inner if not _CONTAINERS.isdisjoint(map(type, items)) for item in items]
         if not level:
             return False
-    return any(map(_holds, level))
+    return any(map(_is_container, level))
 
 
-_HOLDING = frozenset({list, dict})
+_CONTAINERS = frozenset({list, dict})
 
 
-def _holds(node: Any) -> bool:
+def _is_container(node: Any) -> bool:
     return isinstance(node, (list, dict))
 
 

@@ -200,7 +200,7 @@ class TestTheChild:
 
     def test_an_interrupt_ends_it_at_once(self) -> None:
         def interrupted() -> None:
-            with child_process.working(lambda _: time.sleep(60), 60, 2**28) as answer:
+            with child_process.run_child(lambda _: time.sleep(60), 60, 2**28) as answer:
                 os.kill(os.getpid(), signal.SIGINT)
                 answer.take(1)
 
@@ -217,7 +217,7 @@ class TestTheChild:
             except OSError as error:
                 file.write(str(error.errno).encode())
 
-        with child_process.working(work, 5, 2**28) as answer:
+        with child_process.run_child(work, 5, 2**28) as answer:
             assert answer.take(2) == b"24"
 
     def test_the_numbers_arrive(self, tmp_path: Path) -> None:

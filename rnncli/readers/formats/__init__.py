@@ -41,7 +41,7 @@ class Source(NamedTuple):
         advice: second sentence of the error for an empty source; it says what to provide.
         Raises InputError if the source cannot be read or is empty.
         """
-        found = _bytes_of(self.file(), self.name) if self.data is None else self.data
+        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
         if not found or found.isspace():
             raise InputError(f"{self.name}: it is empty.", advice)
         return found
@@ -58,7 +58,7 @@ class Source(NamedTuple):
         if not found and self.path.is_symlink():
             raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
         if not found:
-            raise InputError(f"{self.name}: there is no such file.", _near(self.path))
+            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
         if folder:
             raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
         return self.path
@@ -169,7 +169,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     """
     from rnncli.readers.formats import _named_arrays
 
-    source, names = _chosen(source)
+    source, names = _split_names(source)
     with _name_errors(source):
         found = _load(source, format)
         return (
@@ -177,7 +177,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
         )
 
 
-def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
+def _split_names(source: Source) -> tuple[Source, tuple[str, ...]]:
     """Split the source into the file and the names after a #, unless the # is part of the file name."""
     path = source.path
     if path is None or "#" not in path.name or path.exists():
@@ -219,14 +219,14 @@ def read_layers(source: Source) -> list[dict[str, Any]]:
 
     The configs are in the model's order.
     """
-    source, names = _chosen(source)
+    source, names = _split_names(source)
     layers: list[dict[str, Any]] = import_module("rnncli.readers.formats.keras_model").layers(source, names)
     return layers
 
 
 def left_out(source: Source) -> list[str]:
     """Return the layers of a saved model that `read_layers` skips; empty if layers are named."""
-    source, names = _chosen(source)
+    source, names = _split_names(source)
     left: list[str] = [] if names else import_module("rnncli.readers.formats.keras_model").left_out(source)
     return left
 
@@ -264,7 +264,7 @@ def _by_suffix() -> dict[str, str]:
     return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}
 
 
-def _bytes_of(path: Path, name: str) -> bytes:
+def _read_bytes(path: Path, name: str) -> bytes:
     from rnncli.specs import memory
 
     try:
@@ -279,7 +279,7 @@ def _bytes_of(path: Path, name: str) -> bytes:
         raise InputError(f"{name}: it cannot be read: {error.strerror or error}.") from None
 
 
-def _near(path: Path) -> str:
+def _suggest_file(path: Path) -> str:
     """Return advice that suggests a file in the same folder with a similar name."""
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())

@@ -57,9 +57,9 @@ def start_table(
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
     _demand_short(lines, numbers)
-    decimal = _decimal(decimal)
+    decimal = _parse_decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
-    found = _said(delimiter) if delimiter is not None else _sniffed(sample, decimal)
+    found = _parse_delimiter(delimiter) if delimiter is not None else _sniff_delimiter(sample, decimal)
     if found == decimal == ",":
         raise UsageError("--decimal , and --delimiter , are both given.", "Leave one of them out.")
     decimal = "." if found == "," else decimal
@@ -110,7 +110,7 @@ def _demand_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
             raise InputError(f"line {number} has a cell of more than 1000 characters.")
 
 
-def _said(delimiter: str) -> str:
+def _parse_delimiter(delimiter: str) -> str:
     found = NAMED.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n':
         raise UsageError(
@@ -119,14 +119,14 @@ def _said(delimiter: str) -> str:
     return found
 
 
-def _decimal(said: str | None) -> str | None:
+def _parse_decimal(said: str | None) -> str | None:
     found = None if said is None else {"comma": ",", "point": "."}.get(said.casefold(), said)
     if found not in (None, ".", ","):
         raise UsageError(f"--decimal {said!r} is not a decimal sign.", "It is . or ,")
     return found
 
 
-def _sniffed(lines: tuple[str, ...], decimal: str | None) -> str:
+def _sniff_delimiter(lines: tuple[str, ...], decimal: str | None) -> str:
     """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}

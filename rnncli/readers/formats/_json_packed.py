@@ -35,7 +35,7 @@ _STEPS = np.zeros(256, np.int8)
 _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
 
 
-def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
+def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """Return the JSON text with long lists of numbers replaced by names, and the lists by name.
 
     Each list is a Packed, or a list of Packed if sequences differ in length.
@@ -57,8 +57,8 @@ def shortened(data: bytes) -> tuple[bytes, dict[str, Any]]:
     return b"".join((*parts, data[at:])) if packed else data, packed
 
 
-def filled(value: Any, packed: dict[str, Any]) -> Any:
-    """Put the packed lists back into the parsed value of a shortened text.
+def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
+    """Put the packed lists back into the parsed value of a text from `pack_lists`.
 
     Raises InputError if a name is in a place where a list of numbers is not allowed.
     """
@@ -114,7 +114,7 @@ class _Lists:
         try:
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
-            self.value = self._shaped()
+            self.value = self._reshape()
         except (ValueError, OverflowError):  # orjson's error is a ValueError
             self.end = 0
 
@@ -160,7 +160,7 @@ class _Lists:
                 raise ValueError
         self._held += np.asarray(level, np.float64).data.cast("B")
 
-    def _shaped(self) -> Any:
+    def _reshape(self) -> Any:
         """Return all rows, in shape.  Raises ValueError if sequences differ in more than their length."""
         array = np.frombuffer(self._held, np.float64).view(Packed)
         if all(len(set(lengths)) == 1 for lengths in self._lengths):

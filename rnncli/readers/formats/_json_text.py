@@ -35,9 +35,9 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
     if len(data) >= LARGE:
         from rnncli.readers.formats import _json_packed
 
-        short, packed = _json_packed.shortened(data)
+        short, packed = _json_packed.pack_lists(data)
         with suppress(InputError):  # parsing the whole text locates the error
-            return _json_packed.filled(_parse(short, line), packed)
+            return _json_packed.unpack_lists(_parse(short, line), packed)
         del packed
     return _parse(data, line)
 
@@ -50,13 +50,13 @@ def _parse(data: bytes, line: int | None) -> Any:
         if "depth" in error.msg:
             raise _too_deep(data, line or 1) from None
         text = data.decode("utf-8", errors="replace")
-        bad = _explained(error.msg, text, error.pos, a_line=line is not None)
+        bad = _explain(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
         raise InputError(f"{place}: {bad.what}.", bad.advice) from None
     if nested.is_too_deep(value):
         raise _too_deep(data, line or 1)
     if _keys(value) < len(KEY.findall(data)):
-        _refuse_twice(data, "" if line is None else f"line {line}: ")
+        _refuse_duplicates(data, "" if line is None else f"line {line}: ")
     return value
 
 
@@ -82,7 +82,7 @@ def _keys(value: Any) -> int:
     return 0
 
 
-def _refuse_twice(data: bytes, place: str) -> None:
+def _refuse_duplicates(data: bytes, place: str) -> None:
     """Raises InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
@@ -105,7 +105,7 @@ class _Fault(NamedTuple):
     advice: str
 
 
-def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
+def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
     """Convert orjson's error message to one that describes the text.
 
     a_line: whether the text is one line of an NDJSON file.

@@ -72,7 +72,7 @@ class _Rows:
             return table
         columns = None
         if self._batch_column is not None:
-            columns = self._grouped(table, self._batch_column)
+            columns = self._group(table, self._batch_column)
         numbers, decimal = _numbers(table, columns)
         self._commas = self._commas or (decimal == "," and table.decimal is None)
         self.width = numbers.shape[1]
@@ -80,7 +80,7 @@ class _Rows:
         width = table.width or numbers.shape[1] + (self._by is not None)
         return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
 
-    def _grouped(self, table: Table, batch_column: str) -> list[int]:
+    def _group(self, table: Table, batch_column: str) -> list[int]:
         """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
             self._by = _batch_index(table, batch_column)
@@ -99,10 +99,10 @@ class _Rows:
         array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
         remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
-        inputs = array if self._by is None else self._parted(array)
+        inputs = array if self._by is None else self._split(array)
         return Document(inputs=inputs, feature_names=names, remarks=remarks)
 
-    def _parted(self, array: Array) -> Array | tuple[Array, ...]:
+    def _split(self, array: Array) -> Array | tuple[Array, ...]:
         """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
         members = np.concatenate(self._members)
         order = np.argsort(members, kind="stable")
@@ -119,13 +119,13 @@ def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None
     """
     decimal = table.decimal
     try:
-        array = _converted(table, columns, decimal)
+        array = _convert(table, columns, decimal)
     except ValueError:
         if decimal is not None or not _has_commas(table, columns):
             _raise_first_fault(table, columns)
         table, decimal = replace(table, decimal=","), ","
         try:
-            array = _converted(table, columns, decimal)
+            array = _convert(table, columns, decimal)
         except ValueError:
             _raise_first_fault(table, columns)
     width = table.width or len(table.header)
@@ -140,7 +140,7 @@ def _numbers(table: Table, columns: list[int] | None) -> tuple[Array, str | None
     return array, decimal
 
 
-def _converted(table: Table, columns: list[int] | None, decimal: str | None) -> Array:
+def _convert(table: Table, columns: list[int] | None, decimal: str | None) -> Array:
     lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
     array: Array = np.loadtxt(
         lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns

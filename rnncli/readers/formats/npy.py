@@ -23,7 +23,7 @@ ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
-    array = load(source) if size < MAPPED_FROM else _filed(source, size)
+    array = load(source) if size < MAPPED_FROM else _open_large(source, size)
     return Document(inputs=numeric(array))
 
 
@@ -36,13 +36,13 @@ def load(source: Source) -> Array:
         raise InputError(f"{error}.", ADVICE) from None
 
 
-def _filed(source: Source, size: int) -> Any:
+def _open_large(source: Source, size: int) -> Any:
     from rnncli import arrays
 
     try:
         file = source.file().open("rb", buffering=0)
         header = _npy_headers.header(file, size)
-        return arrays.Filed.opened(file, header.over, f"{source.name}: ")
+        return arrays.FileArray.open(file, header.over, f"{source.name}: ")
     except _npy_headers.RefusedError as error:
         raise InputError(f"{error}.", ADVICE) from None
     except PermissionError:
