@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, RnncliError, UsageError
-from rnncli.readers.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, made
+from rnncli.readers.arrange import AXIS_NAMES, FILLS, ArrangeOptions, arrange, make_input
 from rnncli.specs.shapes import parse_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
@@ -212,25 +212,25 @@ class TestDtype:
 class TestMade:
     def test_fillings(self) -> None:
         random = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
-        np.testing.assert_array_equal(made((2, 3, 4), "normal", 3), random)
-        uniform = made((2, 3, 4), "uniform", 3)
+        np.testing.assert_array_equal(make_input((2, 3, 4), "normal", 3), random)
+        uniform = make_input((2, 3, 4), "uniform", 3)
         assert (uniform >= 0).all()
         assert (uniform < 1).all()
-        assert made((2, 2), "zeros").tolist() == [[0, 0], [0, 0]]
-        assert made((2, 2), "ones").tolist() == [[1, 1], [1, 1]]
-        assert made((1, 2, 2), "arange").tolist() == [[[0, 0.25], [0.5, 0.75]]]
-        assert made((1, 2), "ones", dtype="float64").dtype == np.float64
+        assert make_input((2, 2), "zeros").tolist() == [[0, 0], [0, 0]]
+        assert make_input((2, 2), "ones").tolist() == [[1, 1], [1, 1]]
+        assert make_input((1, 2, 2), "arange").tolist() == [[[0, 0.25], [0.5, 0.75]]]
+        assert make_input((1, 2), "ones", dtype="float64").dtype == np.float64
 
     def test_seeds(self) -> None:
         for fill in ("normal", "uniform"):
-            assert (made((5,), fill, 1) == made((5,), fill, 1)).all()
-            assert (made((5,), fill, 1) != made((5,), fill, 2)).any()
+            assert (make_input((5,), fill, 1) == make_input((5,), fill, 1)).all()
+            assert (make_input((5,), fill, 1) != make_input((5,), fill, 2)).any()
 
     def test_what_cannot_be_made(self) -> None:
         with pytest.raises(UsageError, match="Did you mean zeros"):
-            made((1,), "zeroes")
+            make_input((1,), "zeroes")
         with pytest.raises(UsageError, match="Make it smaller"):
-            made((10**6, 10**6, 10), "zeros")
+            make_input((10**6, 10**6, 10), "zeros")
         assert set(FILLS) == {"normal", "uniform", "zeros", "ones", "arange"}
 
 
