@@ -90,15 +90,23 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     import difflib
 
     names = list(choices)
-    folded = {name.casefold().replace("_", "").replace("-", ""): name for name in reversed(names)}
-    near = difflib.get_close_matches(
-        word.casefold().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.6
-    )
+    folded = {fold_name(name): name for name in reversed(names)}
+    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
     if near:
         return f"Did you mean {folded[near[0]]}?"
     if len(names) == 1:
         return f"The only choice is {names[0]}."
     return f"It is one of {listed(names)}." if names else ""
+
+
+def fold_name(name: str) -> str:
+    """A name without case, underscores, hyphens and spaces around it, to compare it with others."""
+    return name.strip().casefold().replace("_", "").replace("-", "")
+
+
+def shorten(text: str, most: int = 20) -> str:
+    """A text of at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.initializers._contract import Initializer
 
 
@@ -31,7 +31,7 @@ def find(name: str) -> Initializer:
 
     Raises LayerError if it does not exist.
     """
-    found = _index_by_name().get(_fold(name))
+    found = _index_by_name().get(fold_name(name))
     if found is None:
         raise LayerError(
             f"there is no initializer '{name}'.",
@@ -57,9 +57,5 @@ def _index_by_name() -> dict[str, Initializer]:
     names: dict[str, Initializer] = {}
     for initializer in list_initializers():
         for name in (initializer.class_name, initializer.class_name + "Initializer", *initializer.aliases):
-            names[_fold(name)] = initializer
+            names[fold_name(name)] = initializer
     return names
-
-
-def _fold(name: str) -> str:
-    return name.strip().casefold().replace("_", "").replace("-", "")

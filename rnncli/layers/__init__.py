@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
@@ -109,11 +109,11 @@ def _demand(name: str, kind: str) -> Any:
 
 @cache
 def _find(name: str, kind: str) -> tuple[str, Any] | None:
-    folded = _fold(name)
+    folded = fold_name(name)
     for stem in sorted(_stems(), key=len, reverse=True):
-        if folded.startswith(_fold(stem)):
+        if folded.startswith(fold_name(stem)):
             for class_name, found in _classes_in(stem, kind).items():
-                if _fold(class_name) == folded:
+                if fold_name(class_name) == folded:
                     return class_name, found
     return None
 
@@ -125,7 +125,3 @@ def _stems() -> list[str]:
 
 def _classes_in(stem: str, kind: str) -> dict[str, Any]:
     return getattr(importlib.import_module(f"{__name__}.{stem}"), kind, {})
-
-
-def _fold(name: str) -> str:
-    return name.casefold().replace("_", "")

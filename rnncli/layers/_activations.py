@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, did_you_mean, listed
+from rnncli.errors import LayerError, did_you_mean, fold_name, listed
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -178,7 +178,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
         name = _name_in(name)
     if not isinstance(name, str):
         raise LayerError(f"An activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
-    found = _index_by_name().get(_fold(name))
+    found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
         raise LayerError(f"The activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
     if found is None:
@@ -230,7 +230,7 @@ def _function(name: str) -> Activation:
 @cache
 def _index_by_name() -> dict[str, str]:
     own = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
-    return {_fold(name): found for name, found in {**own, **_ALIASES}.items()}
+    return {fold_name(name): found for name, found in {**own, **_ALIASES}.items()}
 
 
 def _name_in(config: Mapping[str, Any]) -> Any:
@@ -240,7 +240,3 @@ def _name_in(config: Mapping[str, Any]) -> Any:
         f"The activation's config names the class {config.get('class_name')}, and only functions are known.",
         'Write its name, or {"class_name": "function", "config": "tanh"}.',
     )
-
-
-def _fold(name: str) -> str:
-    return name.strip().casefold().replace("_", "").replace("-", "")

@@ -167,6 +167,12 @@ class Layer(ABC):
         raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
 
+def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
+    """The axes of an output with the rank of `shape`: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
+    between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
+    return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
+
+
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The entries whose path starts with `part/`, with that prefix removed."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}

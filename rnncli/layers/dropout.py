@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rnncli.case import Option, Shape
 from rnncli.layers._equations import Given, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, Returned, Run
+from rnncli.layers._layer import Call, Draw, Layer, Returned, Run, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -35,8 +35,7 @@ class Dropout(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`output`, with the shape of the inputs."""
-        between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
-        axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "features")
+        axes = axis_names(input_shape, "features")
         return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import INERT
 from rnncli.specs import expressions, initializers
 from rnncli.specs.arguments import Signature, point_at, split_config
@@ -73,19 +73,15 @@ def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = Fal
 
 def inner_class(name: str) -> str | None:
     """The inner layer of a short name: `bilstm` -> `LSTM`; None for any other name."""
-    return _SHORT.get(_fold(name))
+    return _SHORT.get(fold_name(name))
 
 
 def find_class(name: str) -> str:
     """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
-    found = layers.find_name(_fold(name), "LAYERS", "CELLS")
+    found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
     raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, (*layers.names(), *_SHORT)))
-
-
-def _fold(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "")
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:

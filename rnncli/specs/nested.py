@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import InputError, Path, format_path
+from rnncli.errors import InputError, Path, format_path, shorten
 
 MAX_DEPTH = 32
 """Maximum number of axes of an array in NumPy 1."""
@@ -112,7 +112,7 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'the text "{value if len(value) <= 30 else value[:29] + "…"}"'
+        return f'the text "{shorten(value, 30)}"'
     if isinstance(value, list) or hasattr(value, "dtype"):
         return f"a list of {len(value)}"
     return "an object" if isinstance(value, dict) else f"the number {value}"

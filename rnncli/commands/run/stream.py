@@ -14,7 +14,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Show
 from rnncli.cli.output import flowing
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
-from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
 from rnncli.readers import build, formats
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
@@ -126,7 +126,8 @@ class Records:
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
         _demand_a_whole_value(line)
-        document = ndjson.record(line.text, line.number, line.where)
+        with inside(line.where):
+            document = ndjson.record(line.text, line.number)
         _demand_inputs_alone(document, line.name)
         options = self.given.arranging
         where = f"{line.name}: "

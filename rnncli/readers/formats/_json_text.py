@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, shorten
 from rnncli.readers.packages import needed
 from rnncli.specs import nested
 
@@ -117,10 +117,10 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
         return _Fault(bare.start(), f"JSON has no {bare.group()}", WORDS)
     number = NUMBER.match(text, position)
     if number and "infinity" in message:
-        return _Fault(position, f"{_short(number.group())} is too large a number", WORDS)
+        return _Fault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
         return _Fault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
-    found = _short(text[position : position + 21].split("\n")[0].rstrip())
+    found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     advice = "It must be JSON; for another format use --input-format."
     if a_line:
         advice = "Each line must be one JSON value."
@@ -132,7 +132,3 @@ def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
 def _place(text: str, position: int, first_line: int) -> str:
     line = text.count("\n", 0, position) + first_line
     return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 20 else f"{text[:19]}…"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, shorten
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, Table, is_number
 from rnncli.readers.text import pieces
@@ -166,7 +166,7 @@ def _raise_first_fault(table: Table, columns: list[int] | None) -> NoReturn:
             advice = _cell_advice(table, cell)
             if not table.header and f"line {table.first}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
-            raise InputError(f"{place}: {_short(cell)!r} is not a number.", advice)
+            raise InputError(f"{place}: {shorten(cell.strip())!r} is not a number.", advice)
     raise InputError("a cell in it is not a number.", "Give rows of numbers.")
 
 
@@ -175,7 +175,7 @@ def _refuse_points(table: Table, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         if "." in cell:
             raise InputError(
-                f"{place}: {_short(cell)!r} has a point, but the decimal sign is the comma.",
+                f"{place}: {shorten(cell.strip())!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
             )
 
@@ -185,7 +185,9 @@ def _refuse_too_large(table: Table, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         text = cell.replace(",", ".") if table.decimal == "," else cell
         if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
-            raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
+            raise InputError(
+                f"{place}: {shorten(cell.strip())} is too large a number.", "Write inf for infinity."
+            )
 
 
 def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]]:
@@ -193,11 +195,6 @@ def _places(table: Table, columns: list[int] | None) -> Iterator[tuple[str, str]
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
             yield f"line {number}, {table.column(index)}", cells[index]
-
-
-def _short(cell: str) -> str:
-    text = cell.strip()
-    return text if len(text) <= 20 else f"{text[:19]}…"
 
 
 def _check_widths(table: Table) -> None:

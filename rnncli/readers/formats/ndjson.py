@@ -42,11 +42,10 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
     return Document(inputs=tuple(sequences))
 
 
-def record(line: bytes, number: int, where: str = "") -> Document:
-    """Read one line of a stream as its own Document.  where: prefix of errors, such as `records.ndjson: `."""
-    with inside(where):
-        value = parse(line, line=number)
-    with inside(f"{where}line {number}: "):
+def record(line: bytes, number: int) -> Document:
+    """Read one line of a stream as its own Document."""
+    value = parse(line, line=number)
+    with inside(f"line {number}: "):
         return document(value)
 
 
