@@ -92,11 +92,11 @@ def _sort_descending(np: Any, x: Any) -> Any:
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
     if x.shape[-1] <= 16 and broken.any():
-        falling[broken] = [_inserted(row) for row in x[broken].tolist()]
+        falling[broken] = [_insertion_sort(row) for row in x[broken].tolist()]
     return falling
 
 
-def _inserted(row: list[float]) -> list[float]:
+def _insertion_sort(row: list[float]) -> list[float]:
     """Insertion sort as in std::sort: a number larger than the first moves to the front, past any NaN."""
     found: list[float] = []
     for number in row:
