@@ -94,8 +94,7 @@ def test_a_class_name_has_one_meaning() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
-    both = {"Option"}  # an argument of a layer, and one of an initializer
-    assert {name: files for name, files in found.items() if len(files) > 1 and name not in both} == {}
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
 
 
 def test_root_and_functions_stay_small() -> None:

@@ -213,7 +213,7 @@ class TestCaseDocument:
 
     @pytest.mark.parametrize("where", ["weights", "initial_state"])
     def test_advice_is_not_of_inputs(self, where: Any) -> None:
-        value = {"foo": 1} if where == "weights" else [1]
+        value = {"foo": 1} if where == "weights" else [[1], 1]
         said = complaint(json.dumps({"inputs": [[1]], where: value}))
         assert "a vector [0.1, 4.2]" in said
         assert "list a sequence" not in said
