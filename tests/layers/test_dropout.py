@@ -49,11 +49,12 @@ def test_while_it_trains_keras_draws() -> None:
     assert compute.run(case("Dropout(0.0)", training=True)).engine == "numpy"
 
 
-def test_a_sequential_with_dropout_is_read() -> None:
+def test_the_configs_of_a_stack_with_dropout_are_read() -> None:
     import keras
 
     model = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(3), keras.layers.Dropout(0.5)])
-    layers = specs.from_flags([keras.saving.serialize_keras_object(model)], {})
+    configs = [keras.saving.serialize_keras_object(layer) for layer in model.layers]
+    layers = specs.from_flags([configs], {})
     assert [layer.class_name for layer in layers] == ["LSTM", "Dropout"]
     assert specs.describe(layers[1]) == "Dropout(0.5)"
 
