@@ -211,11 +211,16 @@ class TestCaseDocument:
         text = json.dumps({"inputs": [[1]], "layer": f'{name}": 1, "inputs": "'})
         assert read(source(text), "json").layer.startswith(name)
 
-    @pytest.mark.parametrize("where", ["weights", "initial_state"])
-    def test_advice_is_not_of_inputs(self, where: Any) -> None:
-        value = {"foo": 1} if where == "weights" else [1]
+    @pytest.mark.parametrize(
+        ("where", "value", "advice"),
+        [
+            ("weights", {"foo": 1}, "a vector [0.1, 4.2]"),
+            ("initial_state", [1], "Write the states in Keras's order, each (batch, units)"),
+        ],
+    )
+    def test_advice_is_not_of_inputs(self, where: Any, value: Any, advice: Any) -> None:
         said = complaint(json.dumps({"inputs": [[1]], where: value}))
-        assert "a vector [0.1, 4.2]" in said
+        assert advice in said
         assert "list a sequence" not in said
 
     def test_own_output_is_taken_up(self) -> None:
