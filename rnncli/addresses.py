@@ -70,23 +70,23 @@ def label(name: str) -> Label:
 def find_tensor(
     text: str, infos: Sequence[TensorInfo], before: str = ""
 ) -> tuple[TensorInfo, tuple[str, ...]]:
-    """Find the tensor that `text` names; return it and its index, one text per axis for `number` or `part`.
+    """Find the tensor that `text` names; return it and its index, one text per axis for `parse_part`.
 
     before: prefix of error messages.  Raises UsageError if there is no such tensor.
     """
     try:
         found = parse(text)
     except ValueError:
-        advice = f"Write a name and an index, such as '{last_of(infos[0])}'."
+        advice = f"Write a name and an index, such as '{last_address(infos[0])}'."
         raise UsageError(f"{before}{text}: this is not a tensor.", advice) from None
     known = {info.name: info for info in infos}
     name = str(found.label)
     if name not in known:
-        raise UsageError(f"{before}there is no tensor {name!r}.", instead_of(name, list(known)))
+        raise UsageError(f"{before}there is no tensor {name!r}.", suggest_tensor(name, list(known)))
     return known[name], found.texts
 
 
-def instead_of(name: str, known: Sequence[str]) -> str:
+def suggest_tensor(name: str, known: Sequence[str]) -> str:
     """Advice for a request for a tensor that is not among those returned (`known`)."""
     if name.endswith("hidden_states") and f"{name[:-1]}" in known:
         return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
@@ -96,20 +96,20 @@ def instead_of(name: str, known: Sequence[str]) -> str:
     return did_you_mean(name, known)
 
 
-def last_of(info: TensorInfo) -> str:
+def last_address(info: TensorInfo) -> str:
     """Example address of the last number of a tensor: `hidden_states[0,3,2]`."""
     return f"{info.name}[{','.join(str(int(str(size)) - 1) for size in info.shape)}]"
 
 
-def part(text: str) -> int | slice:
+def parse_part(text: str) -> int | slice:
     """Parse `-1` or `3:`, the index of one axis.  Raises ValueError for anything else."""
     if ":" not in text:
-        return number(text)
-    start, stop = (number(bound) if bound.strip() else None for bound in text.split(":"))
+        return parse_number(text)
+    start, stop = (parse_number(bound) if bound.strip() else None for bound in text.split(":"))
     return slice(start, stop)
 
 
-def number(text: str) -> int:
+def parse_number(text: str) -> int:
     """Parse an integer such as `-1`.  Raises ValueError for anything else."""
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
@@ -118,7 +118,7 @@ def number(text: str) -> int:
 
 @cache
 def _index(texts: tuple[str, ...]) -> Index:
-    return tuple(map(part, texts))
+    return tuple(map(parse_part, texts))
 
 
 def cell_number(name: str) -> int:

@@ -50,7 +50,7 @@ class FileArray:
         self.shape, self.ndim, self.size, self.dtype = view.shape, view.ndim, view.size, view.dtype
 
     @classmethod
-    def opened(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
+    def open(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
         """Open the array in `file`.
 
         over: called with a buffer and the current offset of the file, returns the array over the buffer.
@@ -59,7 +59,7 @@ class FileArray:
         try:
             view = over(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), offset)
         except (TypeError, ValueError):
-            raise _shorter(where) from None
+            raise _truncation_error(where) from None
         return cls(file, view, view.ctypes.data - offset, where)
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class FileArray:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
 
-    def seen(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> FileArray:
+    def change_view(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> FileArray:
         """Return the array with its axes reordered or with axes added; `change` must return a view."""
         return FileArray(self._file, change(self._view), self._start, self._where)
 
@@ -105,11 +105,11 @@ class FileArray:
             except OSError as error:
                 raise InputError(f"{self._where}it cannot be read: {error.strerror or error}.") from None
             if not came:
-                raise _shorter(self._where)
+                raise _truncation_error(self._where)
             buffer, offset = buffer[came:], offset + came
 
 
-def _shorter(where: str) -> InputError:
+def _truncation_error(where: str) -> InputError:
     return InputError(
         f"{where}it became shorter while it was being read.", "Write the file, then run this again."
     )
@@ -138,9 +138,9 @@ def is_mapped(array: Any) -> bool:
     return isinstance(array.array if isinstance(array, Cast) else array, FileArray) or _map(array) is not None
 
 
-def seen(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+def change_view(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     """Return `change(array)`, a view, whether the numbers are in memory or in a file."""
-    return array.seen(change) if isinstance(array, FileArray) else change(array)
+    return array.change_view(change) if isinstance(array, FileArray) else change(array)
 
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:

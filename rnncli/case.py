@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,27 @@ Shape = tuple[Dimension, ...]
 
 HIGHEST_SEED = 2**32 - 1
 """The highest seed that NumPy, and so keras.utils.set_random_seed, accepts."""
+
+
+OptionKind = Literal[
+    "activation", "axes", "backward", "cell_list", "cells", "choice", "dtype", "flag", "index", "initializer",
+    "layer", "number", "positive", "rate", "scalar", "scalars", "seed", "signed_seed", "size", "sizes",
+    "window", "word",
+]  # fmt: skip
+
+
+class Option(NamedTuple):
+    """One argument of a layer, a cell or an initializer: the values it accepts and Keras's default.
+
+    kind: how a value is read and checked.
+    required: it has no default.
+    choices: only for the kinds `choice`, in which case does not matter, and `word`.
+    """
+
+    kind: OptionKind
+    default: Any = None
+    required: bool = False
+    choices: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

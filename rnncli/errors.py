@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+Path = tuple[str | int, ...]
+"""Keys and indices that lead to a value in a document."""
+
 INTERRUPTED = 130
 """The exit code of Ctrl-C, which is not an error."""
 
@@ -29,7 +32,15 @@ class UsageError(RnncliError):
 
 
 class InputError(RnncliError):
-    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where."""
+    """The input is not a valid tensor, layer, mask, state or set of weights; the message says where.
+
+    path: the keys and indices that lead to the bad value, () for the whole document; the message starts with
+    it.  None if the message is not about one value.
+    """
+
+    def __init__(self, what: str, advice: str = "", path: Path | None = None) -> None:
+        super().__init__(what if path is None else f"{format_path(path) or 'the document'} {what}", advice)
+        self.detail, self.path = what, path
 
 
 class LayerError(RnncliError):
@@ -49,6 +60,22 @@ class EngineError(RnncliError):
 
 
 @contextmanager
+def under(*steps: str | int) -> Iterator[None]:
+    """Put these steps in front of the path of an input error, if it has one."""
+    try:
+        yield
+    except InputError as error:
+        if error.path is None:
+            raise
+        raise InputError(error.detail, error.advice, (*steps, *error.path)) from None
+
+
+def format_path(path: Iterable[str | int]) -> str:
+    """`("weights", "kernel", 0, 2)` -> `weights/kernel[0][2]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f"/{step}" for step in path).removeprefix("/")
+
+
+@contextmanager
 def inside(where: str) -> Iterator[None]:
     """Prefix the messages of input and layer errors with `where`, such as `notes.json: `."""
     try:
@@ -63,15 +90,23 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     import difflib
 
     names = list(choices)
-    folded = {name.casefold().replace("_", "").replace("-", ""): name for name in reversed(names)}
-    near = difflib.get_close_matches(
-        word.casefold().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.6
-    )
+    folded = {fold_name(name): name for name in reversed(names)}
+    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
     if near:
         return f"Did you mean {folded[near[0]]}?"
     if len(names) == 1:
         return f"The only choice is {names[0]}."
     return f"It is one of {listed(names)}." if names else ""
+
+
+def fold_name(name: str) -> str:
+    """A name without case, underscores, hyphens and spaces around it, to compare it with others."""
+    return name.strip().casefold().replace("_", "").replace("-", "")
+
+
+def shorten(text: str, most: int = 20) -> str:
+    """A text of at most `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

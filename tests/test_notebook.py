@@ -40,7 +40,7 @@ def run(layer: str, engine: str) -> Result:
     return result
 
 
-def read(text: str) -> arrange.Arranged:
+def read(text: str) -> arrange.Arrangement:
     return arrange.arrange(formats.read(formats.Source("sentence", text.encode()), "json"))
 
 

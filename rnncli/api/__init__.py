@@ -234,7 +234,7 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
     for name in names:
         if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
             raise UsageError(
-                f"select: there is no tensor {name!r}.", addresses.instead_of(name, found.keys())
+                f"select: there is no tensor {name!r}.", addresses.suggest_tensor(name, found.keys())
             )
     return replace(
         found,

@@ -203,7 +203,7 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     short = [str(tensor.label.in_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
-            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.instead_of(name, known))
+            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.suggest_tensor(name, known))
     kept = tuple(
         tensor
         for tensor, plain in zip(result.outputs, short, strict=True)

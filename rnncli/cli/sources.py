@@ -284,9 +284,7 @@ def layer(text: str) -> list[Any]:
                 f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
             )
         return [text]
-    from rnncli.readers.formats import json
-
-    return [json.load(find_source(text[1:]))]
+    return [readers.read_config(find_source(text[1:]))]
 
 
 def _demand_no_model(text: str) -> None:

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 
 from rnncli.case import Array, Case
 from rnncli.compute import checks, engines
-from rnncli.errors import EngineError, UsageError
+from rnncli.errors import EngineError, UsageError, inside
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
 from rnncli.result import NamedTensor, Result
@@ -63,7 +63,7 @@ class _PreparedCase:
                 raise EngineError(
                     f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}."
                 )
-        equal = claims.holding(self.claims, tensors)
+        equal = claims.select_true(self.claims, tensors)
         return Result(
             engine=self.engine,
             seed=case.seed,
@@ -145,7 +145,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     said, start = claims_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = claims.holding(said, own)
+        equal = claims.select_true(said, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )
@@ -202,11 +202,13 @@ def initial_state(case: Case) -> tuple[Array, ...] | None:
     for layer in case.stack.layers:
         layer.demand_start()
     wanted = case.stack.states(case.inputs.shape)
-    states = fit.fitted_states(case.initial_state, wanted, "initial_state: ")
+    with inside("initial_state: "):
+        states = fit.fit_states(case.initial_state, wanted)
     return tuple(state.astype(case.inputs.dtype) for state in states)
 
 
 def _weights(case: Case) -> dict[str, Array]:
     """The given weights in the dtype of the inputs.  Raises InputError if they do not fit."""
-    found = fit.fitted(case.weights or {}, case.stack, case.inputs.shape, "weights: ")
+    with inside("weights: "):
+        found = fit.fit_weights(case.weights or {}, case.stack, case.inputs.shape)
     return {path: array.astype(case.inputs.dtype) for path, array in found.items()}

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from rnncli.case import Array, Spec
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import Initializer, Option
-from rnncli.initializers._registry import everything, find, settings, snake_case
+from rnncli.initializers._contract import Initializer
+from rnncli.initializers._registry import find, list_initializers, settings, snake_case
 from rnncli.initializers._seeds import SeedStream
 
 __all__ = [
     "Initializer",
-    "Option",
     "SeedStream",
     "dropout_mask",
     "find",
@@ -29,7 +28,7 @@ DTYPES = ("float16", "float32", "float64")
 
 def names() -> tuple[str, ...]:
     """Keras's short names of all initializers, and `probe`."""
-    return tuple(snake_case(initializer) for initializer in everything())
+    return tuple(snake_case(initializer) for initializer in list_initializers())
 
 
 def takes_seed(value: str | Spec) -> bool:

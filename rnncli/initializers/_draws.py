@@ -40,20 +40,20 @@ def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int
 def unit_uniform(shape: Shape, dtype: str, seed: int, k: int = 0) -> Array:
     """Uniform random numbers in [0, 1)."""
     size = math.prod(shape)
-    words = stream(seed, k).first(_blocks(size, dtype))
-    return _cut(unit(words, dtype), shape)
+    words = stream(seed, k).first(_count_blocks(size, dtype))
+    return _trim(unit(words, dtype), shape)
 
 
 def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
     """Random numbers from a normal distribution."""
-    words = stream(seed, k).first(_blocks(math.prod(shape), dtype))
-    return _scaled(_cut(box_muller(words, dtype), shape), mean, stddev, dtype)
+    words = stream(seed, k).first(_count_blocks(math.prod(shape), dtype))
+    return _scale(_trim(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
 def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
     """Random numbers from a normal distribution, truncated to two standard deviations."""
-    groups = _blocks(math.prod(shape), dtype)
-    return _scaled(_cut(_truncated(stream(seed, k), groups, dtype), shape), mean, stddev, dtype)
+    groups = _count_blocks(math.prod(shape), dtype)
+    return _scale(_trim(_draw_truncated(stream(seed, k), groups, dtype), shape), mean, stddev, dtype)
 
 
 def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Array:
@@ -73,15 +73,15 @@ def box_muller(words: Words, dtype: str) -> NDArray[np.floating[Any]]:
     radius = np.sqrt(real(-2) * np.log(u.astype(np.float64)).astype(real))
     wide = angle.astype(np.float64)
     pair = np.stack([np.sin(wide).astype(real) * radius, np.cos(wide).astype(real) * radius], axis=-1)
-    return pair.reshape(len(words), _values_a_block(dtype))
+    return pair.reshape(len(words), _values_per_block(dtype))
 
 
-def _truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
+def _draw_truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np.floating[Any]]:
     """Standard normal numbers within two standard deviations, shape (groups, values per block).
 
     Each group draws from its own sequence of blocks until it is full.
     """
-    wanted = _values_a_block(dtype)
+    wanted = _values_per_block(dtype)
     start = np.arange(groups, dtype=np.uint64) * np.uint64(_BLOCKS_A_GROUP.get(dtype, 256))
     out = np.zeros((groups, wanted), np.float64 if dtype == "float64" else np.float32)
     filled = np.zeros(groups, np.int64)
@@ -99,18 +99,18 @@ def _truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np.floa
     return out
 
 
-def _scaled(values: Array, mean: float, stddev: float, dtype: str) -> Array:
+def _scale(values: Array, mean: float, stddev: float, dtype: str) -> Array:
     real = np.dtype(dtype).type
     return np.asarray(values.astype(dtype) * real(stddev) + real(mean), dtype)
 
 
-def _values_a_block(dtype: str) -> int:
+def _values_per_block(dtype: str) -> int:
     return 2 if dtype == "float64" else 4
 
 
-def _blocks(size: int, dtype: str) -> int:
-    return -(-size // _values_a_block(dtype))
+def _count_blocks(size: int, dtype: str) -> int:
+    return -(-size // _values_per_block(dtype))
 
 
-def _cut(values: Array, shape: Shape) -> Array:
+def _trim(values: Array, shape: Shape) -> Array:
     return values.ravel()[: math.prod(shape)].reshape(shape)

@@ -13,12 +13,12 @@ from pkgutil import iter_modules
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.initializers._contract import Initializer
 
 
 @cache
-def everything() -> tuple[Initializer, ...]:
+def list_initializers() -> tuple[Initializer, ...]:
     """All initializers."""
     package = __name__.rpartition(".")[0]
     names = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
@@ -31,11 +31,11 @@ def find(name: str) -> Initializer:
 
     Raises LayerError if it does not exist.
     """
-    found = _by_folded_name().get(_folded(name))
+    found = _index_by_name().get(fold_name(name))
     if found is None:
         raise LayerError(
-            f"there is no initializer called {name}.",
-            did_you_mean(name, [snake_case(i) for i in everything()]),
+            f"there is no initializer '{name}'.",
+            did_you_mean(name, [snake_case(i) for i in list_initializers()]),
         )
     return found
 
@@ -49,17 +49,13 @@ def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
     """The initializer and the values of all its options, defaults included."""
     name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
     initializer = find(name)
-    return initializer, {option.name: option.default for option in initializer.options} | dict(given)
+    return initializer, {name: option.default for name, option in initializer.options.items()} | dict(given)
 
 
 @cache
-def _by_folded_name() -> dict[str, Initializer]:
+def _index_by_name() -> dict[str, Initializer]:
     names: dict[str, Initializer] = {}
-    for initializer in everything():
+    for initializer in list_initializers():
         for name in (initializer.class_name, initializer.class_name + "Initializer", *initializer.aliases):
-            names[_folded(name)] = initializer
+            names[fold_name(name)] = initializer
     return names
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace("_", "").replace("-", "")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.errors import EngineError, LayerError
-from rnncli.initializers._contract import Initializer, Option, boolean, number, numbers, one_of
+from rnncli.initializers._contract import Initializer
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -99,25 +99,17 @@ def _window(config: Config, frames: int) -> Array:
         raise LayerError(f"STFT: {error}.", "Take hann, hamming or another window of scipy.signal.") from None
 
 
-def _window_values(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return ""
-    return (
-        numbers(value) if isinstance(value, (list, tuple)) else "has to be a name, a list of numbers or None"
-    )
-
-
-_STFT = (
-    Option("side", "real", one_of("real", "imag")),
-    Option("window", "hann", _window_values),
-    Option("scaling", "density", one_of("density", "spectrum", None)),
-    Option("periodic", False, boolean),
-)
+_STFT = {
+    "side": Option("word", "real", choices=("real", "imag")),
+    "window": Option("window", "hann"),
+    "scaling": Option("word", "density", choices=("density", "spectrum", None)),
+    "periodic": Option("flag", False),
+}
 
 INITIALIZERS = (
     Initializer("Zeros", _zeros, aliases=("zero",)),
     Initializer("Ones", _ones, aliases=("one",)),
-    Initializer("Constant", _constant, (Option("value", 0.0, numbers),), needed="value"),
-    Initializer("Identity", _identity, (Option("gain", 1.0, number),)),
+    Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, needed="value"),
+    Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}),
     Initializer("STFT", _stft, _STFT),
 )

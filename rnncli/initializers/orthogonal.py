@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Initializer, Option, number
+from rnncli.initializers._contract import SEED, Initializer
 
 _LARGE = 128
 
@@ -46,4 +46,4 @@ def _orthonormal(a: Array) -> Array:
     return np.asarray(q * np.sign(np.diagonal(r)))
 
 
-INITIALIZERS = (Initializer("Orthogonal", _orthogonal, (Option("gain", 1.0, number), SEED)),)
+INITIALIZERS = (Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),)

@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
-from rnncli.initializers._contract import Initializer, Option
+from rnncli.case import Array, Option
+from rnncli.initializers._contract import Initializer
 
 
 def _probe(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:  # noqa: ARG001
@@ -26,9 +26,4 @@ def _probe(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: 
     return np.asarray(1.2 * (turns % 1.0) - 0.6).reshape(shape).astype(dtype)
 
 
-def _start(value: Any) -> str:
-    good = type(value) is int and 0 <= value <= 10**9
-    return "" if good else "has to be an integer from 0 to 1e9"
-
-
-INITIALIZERS = (Initializer("Probe", _probe, (Option("start", 0, _start),)),)
+INITIALIZERS = (Initializer("Probe", _probe, {"start": Option("index", 0)}),)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
-from rnncli.initializers._contract import SEED, Initializer, Option, number
+from rnncli.case import Array, Option
+from rnncli.initializers._contract import SEED, Initializer
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -30,8 +30,8 @@ def _uniform(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     return _draws.uniform(shape, config["minval"], config["maxval"], dtype, seed)
 
 
-_BELL = (Option("mean", 0.0, number), Option("stddev", 0.05, number), SEED)
-_RANGE = (Option("minval", -0.05, number), Option("maxval", 0.05, number), SEED)
+_BELL = {"mean": Option("scalar", 0.0), "stddev": Option("scalar", 0.05), **SEED}
+_RANGE = {"minval": Option("scalar", -0.05), "maxval": Option("scalar", 0.05), **SEED}
 
 INITIALIZERS = (
     Initializer("RandomNormal", _normal, _BELL, ("normal",)),

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Initializer, Option, axes, one_of, positive
+from rnncli.initializers._contract import SEED, Initializer
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -40,13 +40,13 @@ def fans(shape: Shape, input_axes: Any = None, output_axes: Any = None) -> tuple
     return shape[-2] * window, shape[-1] * window
 
 
-def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+def _variance_scaling(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     from rnncli.initializers import _draws
 
     fan_in, fan_out = fans(shape, config["input_axes"], config["output_axes"])
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
     variance = config["scale"] / max(1.0, fan)
-    match config["distribution"].lower():
+    match config["distribution"]:
         case "uniform":
             limit = math.sqrt(3.0 * variance)
             return _draws.uniform(shape, -limit, limit, dtype, seed)
@@ -56,32 +56,32 @@ def _scaled(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
             return _draws.truncated_normal(shape, 0.0, math.sqrt(variance) / _KEPT, dtype, seed)
 
 
-_AXES = (Option("input_axes", None, axes), Option("output_axes", None, axes))
-_DISTRIBUTION = one_of("truncated_normal", "untruncated_normal", "uniform", "normal", folded=True)
-_SCALING = (
-    Option("scale", 1.0, positive),
-    Option("mode", "fan_in", one_of("fan_in", "fan_out", "fan_avg")),
-    Option("distribution", "truncated_normal", _DISTRIBUTION),
-    SEED,
-    *_AXES,
-)
+_AXES = {"input_axes": Option("axes"), "output_axes": Option("axes")}
+_DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform", "normal")
+_SCALING = {
+    "scale": Option("positive", 1.0),
+    "mode": Option("word", "fan_in", choices=("fan_in", "fan_out", "fan_avg")),
+    "distribution": Option("choice", "truncated_normal", choices=_DISTRIBUTIONS),
+    **SEED,
+    **_AXES,
+}
 
 
-def _named(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
+def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Initializer:
     fixed = {"scale": scale, "mode": mode, "distribution": distribution}
 
     def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
-        return _scaled({**config, **fixed}, shape, dtype, seed)
+        return _variance_scaling({**config, **fixed}, shape, dtype, seed)
 
-    return Initializer(class_name, fill, (SEED, *_AXES))
+    return Initializer(class_name, fill, {**SEED, **_AXES})
 
 
 INITIALIZERS = (
-    Initializer("VarianceScaling", _scaled, _SCALING),
-    _named("GlorotUniform", 1.0, "fan_avg", "uniform"),
-    _named("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
-    _named("HeUniform", 2.0, "fan_in", "uniform"),
-    _named("HeNormal", 2.0, "fan_in", "truncated_normal"),
-    _named("LecunUniform", 1.0, "fan_in", "uniform"),
-    _named("LecunNormal", 1.0, "fan_in", "truncated_normal"),
+    Initializer("VarianceScaling", _variance_scaling, _SCALING),
+    _preset("GlorotUniform", 1.0, "fan_avg", "uniform"),
+    _preset("GlorotNormal", 1.0, "fan_avg", "truncated_normal"),
+    _preset("HeUniform", 2.0, "fan_in", "uniform"),
+    _preset("HeNormal", 2.0, "fan_in", "truncated_normal"),
+    _preset("LecunUniform", 1.0, "fan_in", "uniform"),
+    _preset("LecunNormal", 1.0, "fan_in", "truncated_normal"),
 )

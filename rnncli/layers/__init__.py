@@ -13,12 +13,12 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
+from rnncli.errors import LayerError, did_you_mean, fold_name
 from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
-from rnncli.layers._layer import INERT, Call, Layer, Option, within
+from rnncli.layers._layer import INERT, Call, Layer, within
 from rnncli.layers._parametric import Parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 
@@ -35,7 +35,6 @@ __all__ = [
     "Layer",
     "LayerInput",
     "Now",
-    "Option",
     "Parametric",
     "Product",
     "Recurrent",
@@ -45,8 +44,8 @@ __all__ = [
     "cell_of",
     "claims",
     "class_of",
+    "find_name",
     "is_stepped",
-    "known",
     "make",
     "make_cell",
     "names",
@@ -67,30 +66,30 @@ def make_cell(spec: Spec) -> Cell:
 
 def class_of(name: str) -> type[Layer]:
     """The class of a layer; case and underscores don't matter.  Raises LayerError if it does not exist."""
-    found: type[Layer] = _demanded(name, "LAYERS")
+    found: type[Layer] = _demand(name, "LAYERS")
     return found
 
 
 def cell_of(name: str) -> type[Cell]:
     """The class of a cell; case and underscores don't matter.  Raises LayerError if it does not exist."""
-    found: type[Cell] = _demanded(name, "CELLS")
+    found: type[Cell] = _demand(name, "CELLS")
     return found
 
 
-def known(name: str, *kinds: str) -> str | None:
+def find_name(name: str, *kinds: str) -> str | None:
     """Keras's name of a layer, or None if there is no such layer; case and underscores don't matter.
 
     kinds: LAYERS (default), CELLS or both.
     Imports only modules whose name is a prefix of `name`.
     """
-    held = (_find(name, kind) for kind in kinds or ("LAYERS",))
-    return next((found[0] for found in held if found), None)
+    found_by_kind = (_find(name, kind) for kind in kinds or ("LAYERS",))
+    return next((found[0] for found in found_by_kind if found), None)
 
 
 @cache
 def names(kind: str = "LAYERS") -> tuple[str, ...]:
     """Keras's names of all layers; with kind CELLS, of all cells."""
-    return tuple(name for stem in _stems() for name in _held_by(stem, kind))
+    return tuple(name for stem in _stems() for name in _classes_in(stem, kind))
 
 
 def recurrent() -> tuple[str, ...]:
@@ -114,7 +113,7 @@ def is_stepped(spec: Spec) -> bool:
     return layer.recurrent and layer.without_keras
 
 
-def _demanded(name: str, kind: str) -> Any:
+def _demand(name: str, kind: str) -> Any:
     found = _find(name, kind)
     if found is None:
         what = "layer" if kind == "LAYERS" else "cell"
@@ -124,11 +123,11 @@ def _demanded(name: str, kind: str) -> Any:
 
 @cache
 def _find(name: str, kind: str) -> tuple[str, Any] | None:
-    folded = _folded(name)
+    folded = fold_name(name)
     for stem in sorted(_stems(), key=len, reverse=True):
-        if folded.startswith(_folded(stem)):
-            for class_name, found in _held_by(stem, kind).items():
-                if _folded(class_name) == folded:
+        if folded.startswith(fold_name(stem)):
+            for class_name, found in _classes_in(stem, kind).items():
+                if fold_name(class_name) == folded:
                     return class_name, found
     return None
 
@@ -138,9 +137,5 @@ def _stems() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_"]
 
 
-def _held_by(stem: str, kind: str) -> dict[str, Any]:
+def _classes_in(stem: str, kind: str) -> dict[str, Any]:
     return getattr(importlib.import_module(f"{__name__}.{stem}"), kind, {})
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", "")

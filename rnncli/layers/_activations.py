@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, did_you_mean, listed
+from rnncli.errors import LayerError, did_you_mean, fold_name, listed
 from rnncli.layers import _parametric, _std_sort
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _sigmoid(np: Any, x: Any) -> Any:
     return np.reciprocal(powers, out=powers)
 
 
-def _between(np: Any, x: Any, low: float, high: float) -> Any:
+def _clip(np: Any, x: Any, low: float, high: float) -> Any:
     return np.minimum(np.maximum(x, low), high)  # several times faster than np.clip on small arrays
 
 
@@ -80,7 +80,7 @@ def _log_softmax(np: Any, x: Any) -> Any:
 
 def _sparsemax(np: Any, x: Any) -> Any:
     """Martins and Astudillo, "From softmax to sparsemax", 2016, algorithm 1."""
-    falling = _falling(np, x)
+    falling = _sort_descending(np, x)
     sums = np.cumsum(falling, axis=-1, dtype=x.dtype)
     counts = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     support = falling - (sums - 1) / counts > 0
@@ -89,7 +89,7 @@ def _sparsemax(np: Any, x: Any) -> Any:
     return np.maximum(x - (total - 1) / size, 0)
 
 
-def _falling(np: Any, x: Any) -> Any:
+def _sort_descending(np: Any, x: Any) -> Any:
     """Each row sorted in descending order.
 
     NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts.
@@ -105,27 +105,27 @@ _FORMULAS: Mapping[str, Formula] = {
     "linear": lambda _, x: x,
     "tanh": lambda np, x: np.tanh(x),
     "sigmoid": _sigmoid,
-    "hard_sigmoid": lambda np, x: _between(np, x + 3, 0, 6) / 6,
+    "hard_sigmoid": lambda np, x: _clip(np, x + 3, 0, 6) / 6,
     "relu": lambda np, x: np.maximum(x, 0),
-    "relu6": lambda np, x: _between(np, x, 0, 6),
+    "relu6": lambda np, x: _clip(np, x, 0, 6),
     "leaky_relu": lambda np, x: np.where(x > 0, x, _LEAK * x),
     "elu": _elu,
     "selu": _selu,
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
     "gelu": _gelu,
     "silu": lambda np, x: x * _sigmoid(np, x),
-    "hard_silu": lambda np, x: x * (_between(np, x + 3, 0, 6) / 6),
+    "hard_silu": lambda np, x: x * (_clip(np, x + 3, 0, 6) / 6),
     "mish": lambda np, x: x * np.tanh(np.logaddexp(x, 0)),
     "softplus": lambda np, x: np.logaddexp(x, 0),
     "softsign": lambda np, x: x / (np.abs(x) + 1),
     "squareplus": lambda np, x: (x + np.sqrt(np.square(x) + 4)) / 2,
     "exponential": lambda np, x: np.exp(x),
-    "hard_tanh": lambda np, x: _between(np, x, -1, 1),
+    "hard_tanh": lambda np, x: _clip(np, x, -1, 1),
     "tanh_shrink": lambda np, x: x - np.tanh(x),
     "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0),
     "soft_shrink": _soft_shrink,
     "sparse_plus": lambda np, x: np.where(x <= -1, 0, np.where(x < 1, 0.25 * np.square(x + 1), x)),
-    "sparse_sigmoid": lambda np, x: _between(np, 0.5 * (x + 1), 0, 1),
+    "sparse_sigmoid": lambda np, x: _clip(np, 0.5 * (x + 1), 0, 1),
     "log_sigmoid": lambda np, x: -np.logaddexp(-x, 0),
     "softmax": _softmax,
     "log_softmax": _log_softmax,
@@ -133,7 +133,7 @@ _FORMULAS: Mapping[str, Formula] = {
 }
 
 _EARLIER: Mapping[str, Formula] = {
-    "hard_sigmoid_keras2": lambda np, x: _between(np, 0.2 * x + 0.5, 0, 1),
+    "hard_sigmoid_keras2": lambda np, x: _clip(np, 0.2 * x + 0.5, 0, 1),
 }
 """What saved models of earlier versions mean; Keras 3 has these no more."""
 
@@ -167,14 +167,14 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
     if name is None:
         return "linear"
     if isinstance(name, Mapping):
-        name = _named_in(name)
+        name = _name_in(name)
     if not isinstance(name, str):
         raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
-    found = _by_folded_name().get(_folded(name))
+    found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
         raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
     if found is None:
-        raise LayerError(f"there is no activation called {name}.", did_you_mean(name, NAMES))
+        raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
     return found
 
 
@@ -192,7 +192,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     """
     import numpy
 
-    function = unguarded(name)
+    function = get_unguarded(name)
 
     def guarded(x: Array) -> Array:
         with numpy.errstate(all="ignore"):
@@ -201,7 +201,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     return guarded
 
 
-def unguarded(name: str | Mapping[str, Any] | None) -> Activation:
+def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     """Same as `get`, but the caller must use `np.errstate(all="ignore")`.
 
     For loops, because entering that context takes as long as a typical function.
@@ -233,19 +233,15 @@ def _function(name: str) -> Activation:
 
 
 @cache
-def _by_folded_name() -> dict[str, str]:
+def _index_by_name() -> dict[str, str]:
     own = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
-    return {_folded(name): found for name, found in {**own, **_ALIASES}.items()}
+    return {fold_name(name): found for name, found in {**own, **_ALIASES}.items()}
 
 
-def _named_in(config: Mapping[str, Any]) -> Any:
+def _name_in(config: Mapping[str, Any]) -> Any:
     if config.get("class_name") == "function":
         return config.get("config")
     raise LayerError(
         f"the activation's config names the class {config.get('class_name')}, and only functions are known.",
         'Write its name, or {"class_name": "function", "config": "tanh"}.',
     )
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace("_", "").replace("-", "")

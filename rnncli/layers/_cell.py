@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import initializers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
-from rnncli.layers._layer import Draw, Option
+from rnncli.layers._layer import Draw
 from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CELL_OPTIONS: Mapping[str, Option] = {
     "dropout": Option("rate", 0.0),
     "recurrent_dropout": Option("rate", 0.0),
     "seed": Option("seed"),
-    "dtype": Option("dtype"),
+    "dtype": Option("dtype", "float32"),
 }
 
 _FILLED = {
@@ -78,12 +78,12 @@ class Cell(ABC):
     @cached_property
     def activation(self) -> Callable[[Array], Array]:
         """Activation of the candidate, and of an LSTM's output."""
-        return _activations.unguarded(self.config["activation"])
+        return _activations.get_unguarded(self.config["activation"])
 
     @cached_property
     def recurrent_activation(self) -> Callable[[Array], Array]:
         """Activation of the gates."""
-        return _activations.unguarded(self.config["recurrent_activation"])
+        return _activations.get_unguarded(self.config["recurrent_activation"])
 
     @property
     def state_sizes(self) -> dict[Label, int]:
@@ -227,7 +227,7 @@ def split(packed: Array, units: int) -> list[Array]:
     return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
 
 
-def together(
+def activate_gates(
     activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
 ) -> list[Array]:
     """Apply an activation to some gates of (batch, all gates * units); returns (batch, units) for each.

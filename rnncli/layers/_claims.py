@@ -11,7 +11,7 @@ from rnncli import addresses
 from rnncli.case import Array
 
 
-def holding(
+def select_true(
     claims: Mapping[str, tuple[str, ...]], tensors: Mapping[str, Array]
 ) -> dict[str, tuple[str, ...]]:
     """The claims about each tensor that hold exactly for these values."""

@@ -5,29 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Sum
 from rnncli.result import TensorInfo
-
-Kind = Literal[
-    "size", "sizes", "flag", "rate", "number", "seed", "dtype",
-    "activation", "initializer", "choice", "layer", "cells", "backward", "text",
-]  # fmt: skip
-
-
-class Option(NamedTuple):
-    """One argument of a layer: the values it accepts and Keras's default.
-
-    required: it has no default.  choices: only for the kind `choice`.
-    """
-
-    kind: Kind
-    default: Any = None
-    required: bool = False
-    choices: tuple[Any, ...] = ()
-
 
 INERT = frozenset(
     {
@@ -189,12 +171,18 @@ class Layer(ABC):
         raise NotImplementedError(f"{self.spec.class_name} is computed by Keras alone")
 
 
+def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
+    """The axes of an output with the rank of `shape`: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
+    between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
+    return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
+
+
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The entries whose path starts with `part/`, with that prefix removed."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
-def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def group_by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The entries of all parts, as `within` returns them.
 
     Calling `within` for each layer of a deep stack would take time quadratic in its depth.
@@ -206,6 +194,6 @@ def by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def prefixed(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def add_prefix(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The entries with the prefix `part/` added to their names."""
     return ((f"{part}/{name}", value) for name, value in weights.items())

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import addresses
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run
 from rnncli.result import Label, TensorInfo
 
 if TYPE_CHECKING:

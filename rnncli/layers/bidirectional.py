@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rnncli import addresses, layers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run, prefixed, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, add_prefix, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import Label, TensorInfo
 
@@ -28,7 +28,7 @@ class Bidirectional(Layer):
         "layer": Option("layer", required=True),
         "merge_mode": Option("choice", "concat", choices=("concat", "sum", "mul", "ave", None)),
         "backward_layer": Option("backward"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def __init__(self, spec: Spec) -> None:
@@ -41,10 +41,10 @@ class Bidirectional(Layer):
                     f"Bidirectional({inner.class_name}): {one.class_name} cannot be run in both directions.",
                     "Put SimpleRNN, LSTM, GRU or RNN into it.",
                 )
-        self._agree(inner, own)
-        self.forward = self._direction(_copied(inner))
-        self.backward = self._direction(own or _copied(inner, go_backwards=True))
-        self._fit_together()
+        self._demand_agreement(inner, own)
+        self.forward = self._make_direction(_copy(inner))
+        self.backward = self._make_direction(own or _copy(inner, go_backwards=True))
+        self._demand_fit()
         self.sequences: bool = inner.config["return_sequences"]
         self.returns_state: bool = inner.config["return_state"]
 
@@ -59,7 +59,7 @@ class Bidirectional(Layer):
         return self.forward.turns
 
     @staticmethod
-    def _agree(inner: Spec, own: Spec | None) -> None:
+    def _demand_agreement(inner: Spec, own: Spec | None) -> None:
         if (
             inner.config["go_backwards"]
             if own is None
@@ -79,7 +79,7 @@ class Bidirectional(Layer):
                     "Give both the same value.",
                 )
 
-    def _fit_together(self) -> None:
+    def _demand_fit(self) -> None:
         units = self.forward.cell.units, self.backward.cell.units
         if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
             raise LayerError(
@@ -89,7 +89,7 @@ class Bidirectional(Layer):
             )
 
     @staticmethod
-    def _direction(spec: Spec) -> Recurrent:
+    def _make_direction(spec: Spec) -> Recurrent:
         # Keras overrides zero_output_for_mask in both layers.
         config = {**spec.config, "zero_output_for_mask": spec.config["return_sequences"]}
         made: Any = layers.make(Spec(spec.class_name, config, spec.deferred))
@@ -100,7 +100,7 @@ class Bidirectional(Layer):
         return {
             path: shape
             for name, layer in self.loops.items()
-            for path, shape in prefixed(name, layer.weight_shapes(input_shape))
+            for path, shape in add_prefix(name, layer.weight_shapes(input_shape))
         }
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -196,7 +196,7 @@ class Bidirectional(Layer):
         return {
             path: value
             for name, layer in self.loops.items()
-            for path, value in prefixed(name, layer.initializers())
+            for path, value in add_prefix(name, layer.initializers())
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
@@ -210,21 +210,21 @@ class Bidirectional(Layer):
             if name == "layer":
                 layers.make(self.config["layer"]).take_seeds(draw)
             elif name == "backward_layer" and self.config[name]:
-                own = dict(prefixed("backward", self.backward.take_seeds(draw)))
-        forward = dict(prefixed("forward", self.forward.take_seeds(draw)))
-        return {**forward, **(own or dict(prefixed("backward", self.backward.take_seeds(draw))))}
+                own = dict(add_prefix("backward", self.backward.take_seeds(draw)))
+        forward = dict(add_prefix("forward", self.forward.take_seeds(draw)))
+        return {**forward, **(own or dict(add_prefix("backward", self.backward.take_seeds(draw))))}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """The weights of both directions."""
         return {
             path: weight
             for name, layer in self.loops.items()
-            for path, weight in prefixed(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
+            for path, weight in add_prefix(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
         }
 
     def call(self, run: Run, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
-        parts = self._halves(call)
+        parts = self._split_states(call)
         forward, backward = (
             layer.call(
                 run,
@@ -237,7 +237,7 @@ class Bidirectional(Layer):
         merged = self.merge(first, second)
         return LayerOutput((*merged, *forward.tensors[1:], *backward.tensors[1:]), forward.mask)
 
-    def _halves(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
+    def _split_states(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
         """The initial states of the forward and the backward layer."""
         if not call.initial_state:
             return None, None
@@ -263,20 +263,20 @@ class Bidirectional(Layer):
         return forward, backward
 
 
-def _copied(spec: Spec, **changes: Any) -> Spec:
+def _copy(spec: Spec, **changes: Any) -> Spec:
     """`spec` as Keras recreates it from its config: every initializer is created by the layer."""
     forgotten = layers.class_of(spec.class_name).unsaved
     config = {
-        name: None if name in forgotten else _again(value)
+        name: None if name in forgotten else _defer(value)
         for name, value in {**spec.config, **changes}.items()
     }
     return Spec(spec.class_name, config, deferred=True)
 
 
-def _again(value: Any) -> Any:
+def _defer(value: Any) -> Any:
     if isinstance(value, Spec):
-        return Spec(value.class_name, {k: _again(v) for k, v in value.config.items()}, deferred=True)
-    return tuple(map(_again, value)) if isinstance(value, (tuple, list)) else value
+        return Spec(value.class_name, {k: _defer(v) for k, v in value.config.items()}, deferred=True)
+    return tuple(map(_defer, value)) if isinstance(value, (tuple, list)) else value
 
 
 LAYERS: dict[str, type[Layer]] = {"Bidirectional": Bidirectional}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Dimension, Shape
+from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import CELL_OPTIONS, initializers_in
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import Label, TensorInfo
 
@@ -62,7 +62,7 @@ class ConvLSTM(Layer):
         """
         space = input_shape[3:] if self._channels_first else input_shape[2:-1]
         options = map(self._sizes, ("kernel_size", "strides", "dilation_rate"))
-        sizes = tuple(map(self._convolved, space, *options))
+        sizes = tuple(map(self._output_size, space, *options))
         names, filters = _SPACE[: self.rank], self.config["filters"]
         if self._channels_first:
             axes, shape = ("batch", "channels", *names), (input_shape[0], filters, *sizes)
@@ -87,7 +87,7 @@ class ConvLSTM(Layer):
         value: Any = self.config[name]
         return (value,) * self.rank if isinstance(value, int) else tuple(value)
 
-    def _convolved(self, size: Dimension, kernel: int, stride: int, dilation: int) -> Dimension:
+    def _output_size(self, size: Dimension, kernel: int, stride: int, dilation: int) -> Dimension:
         if not isinstance(size, int):
             return size if self.config["padding"] == "same" and stride == 1 else None
         covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import initializers
-from rnncli.case import Array, Shape
+from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import initializers_in, sizes, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -26,7 +26,7 @@ class Dense(Layer):
         "use_bias": Option("flag", True),
         "kernel_initializer": Option("initializer", "glorot_uniform"),
         "bias_initializer": Option("initializer", "zeros"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -37,11 +37,8 @@ class Dense(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`output`, with the shape of the inputs except for the last axis, which has length units."""
-        between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
-        axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "units")
-        return (
-            TensorInfo(Label("output", "timesteps" in axes), axes, (*input_shape[:-1], self.config["units"])),
-        )
+        axes, shape = axis_names(input_shape, "units"), (*input_shape[:-1], self.config["units"])
+        return (TensorInfo(Label("output", "timesteps" in axes), axes, shape),)
 
     def initializers(self) -> dict[str, Any]:
         """The initializers of the kernel and the bias."""

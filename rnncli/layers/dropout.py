@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rnncli.case import Shape
+from rnncli.case import Option, Shape
 from rnncli.layers._equations import LayerInput, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Option, Run
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
 
 
@@ -21,7 +21,7 @@ class Dropout(Layer):
         "rate": Option("rate", required=True),
         "noise_shape": Option("choice", None, choices=(None,)),
         "seed": Option("seed"),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     @property
@@ -35,8 +35,7 @@ class Dropout(Layer):
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`output`, with the shape of the inputs."""
-        between = [f"axis_{axis}" for axis in range(1, len(input_shape) - 1)]
-        axes = ("batch", *(["timesteps"] if len(between) == 1 else between), "features")
+        axes = axis_names(input_shape, "features")
         return (TensorInfo(Label("output", "timesteps" in axes), axes, input_shape),)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.case import Array
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product, split, together
+from rnncli.case import Array, Option
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, product, split
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -72,7 +72,7 @@ class GRUCell(Cell):
             recurrent += weights["bias"][1]
         z = recurrent[:, : 2 * units]
         z += projected[:, : 2 * units]
-        update, reset = together(self.recurrent_activation, z, units, (0, 1))
+        update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
             z_candidate = reset * inner

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.layers import _activations
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product, split, together
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -48,7 +48,7 @@ class LSTMCell(Cell):
     def cell_activation(self) -> Callable[[Array], Array]:
         """Activation of the cell state in the output; that of the candidate, but for some nodes of ONNX."""
         name = self.config.get("cell_activation")
-        return self.activation if name is None else _activations.unguarded(name)
+        return self.activation if name is None else _activations.get_unguarded(name)
 
     def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
         """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
@@ -80,7 +80,7 @@ class LSTMCell(Cell):
         """
         z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z += projected
-        input_, forget, output = together(self.recurrent_activation, z, self.units, (0, 1, 3))
+        input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         cell = forget * state.cell
         cell += input_ * candidate

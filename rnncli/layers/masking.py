@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rnncli.case import Shape
+from rnncli.case import Option, Shape
 from rnncli.layers._equations import LayerInput, Sum, times
-from rnncli.layers._layer import Call, Layer, LayerOutput, Option, Run
+from rnncli.layers._layer import Call, Layer, LayerOutput, Run
 from rnncli.result import Label, TensorInfo
 
 
@@ -17,7 +17,7 @@ class Masking(Layer):
     makes_mask, takes_mask = True, False
     options: ClassVar[Mapping[str, Option]] = {
         "mask_value": Option("number", 0.0),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:

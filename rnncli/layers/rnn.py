@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, State
-from rnncli.layers._layer import Draw, Layer, Option, prefixed, within
+from rnncli.layers._layer import Draw, Layer, add_prefix, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
 
@@ -40,7 +40,7 @@ class StackedCells:
         """
         shapes: dict[str, Shape] = {}
         for key, cell in self.cells.items():
-            shapes.update(prefixed(key, cell.weight_shapes(input_shape)))
+            shapes.update(add_prefix(key, cell.weight_shapes(input_shape)))
             input_shape = (*input_shape[:-1], cell.units)
         return shapes
 
@@ -49,20 +49,20 @@ class StackedCells:
         return {
             name: value
             for key, cell in self.cells.items()
-            for name, value in prefixed(key, cell.initializers())
+            for name, value in add_prefix(key, cell.initializers())
         }
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds of all cells, in order."""
         return {
-            name: s for key, cell in self.cells.items() for name, s in prefixed(key, cell.take_seeds(draw))
+            name: s for key, cell in self.cells.items() for name, s in add_prefix(key, cell.take_seeds(draw))
         }
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """The weights of all cells."""
         drawn: dict[str, Array] = {}
         for key, cell in self.cells.items():
-            drawn.update(prefixed(key, cell.draw_weights(input_shape, within(seeds, key), dtype)))
+            drawn.update(add_prefix(key, cell.draw_weights(input_shape, within(seeds, key), dtype)))
             input_shape = (*input_shape[:-1], cell.units)
         return drawn
 
@@ -85,7 +85,7 @@ class StackedCells:
         return {
             name: part
             for (key, cell), own in pairs
-            for name, part in prefixed(f"cell_{key}", cell.unpack(own))
+            for name, part in add_prefix(f"cell_{key}", cell.unpack(own))
         }
 
     def output(self, state: State) -> Array:
@@ -117,7 +117,7 @@ class StackedCells:
             states.append(after)
 
         def gates() -> dict[str, Gate]:
-            pairs = (prefixed(f"cell_{key}", own()) for key, own in gates_of.items())
+            pairs = (add_prefix(f"cell_{key}", own()) for key, own in gates_of.items())
             return {name: gate for own in pairs for name, gate in own}
 
         return tuple(states), gates
@@ -134,7 +134,7 @@ class StackedCells:
         for key, cell in self.cells.items():
             counts = within(drawn, key)
             masks[key] = cell.dropout_of(shape, dtype, within(seeds, key), counts)
-            drawn.update(prefixed(key, counts))
+            drawn.update(add_prefix(key, counts))
             shape = (shape[0], cell.units)
         return masks
 
@@ -145,7 +145,7 @@ class RNN(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {
         "cell": Option("cells", required=True),
         **LOOP_OPTIONS,
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def make_cell(self, spec: Spec) -> Any:

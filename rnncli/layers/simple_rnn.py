@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, Option
 from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product
 from rnncli.layers._equations import Now, Sum, affine, times
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 

@@ -10,7 +10,7 @@ from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, by_part, prefixed
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, add_prefix, group_by_part
 from rnncli.result import TensorInfo
 
 LAYERS: dict[str, type[Layer]] = {}
@@ -213,11 +213,11 @@ class Stack(Sequence[Spec]):
         """The entries of each layer, with the names that the layer uses."""
         if len(self.layers) == 1:
             return {0: weights}
-        return {int(index): own for index, own in by_part(weights).items()}
+        return {int(index): own for index, own in group_by_part(weights).items()}
 
     def _collect(self, input_shape: Shape, what: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
             part = what(layer, shape)
-            found.update(prefixed(str(index), part) if self.prefix(index) else part)
+            found.update(add_prefix(str(index), part) if self.prefix(index) else part)
         return found

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Shape, Spec
+from rnncli.case import Option, Shape, Spec
 from rnncli.errors import LayerError
-from rnncli.layers._layer import Layer, Option
+from rnncli.layers._layer import Layer
 from rnncli.result import TensorInfo
 
 
@@ -18,7 +18,7 @@ class TimeDistributed(Layer):
     without_keras = False
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
-        "dtype": Option("dtype"),
+        "dtype": Option("dtype", "float32"),
     }
 
     def __init__(self, spec: Spec) -> None:
@@ -37,11 +37,11 @@ class TimeDistributed(Layer):
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The shapes of the inner layer's weights."""
-        return self.layer.weight_shapes(_of_a_step(input_shape))
+        return self.layer.weight_shapes(_step_shape(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """The output of the inner layer, with the time axis added."""
-        info = self.layer.outputs(_of_a_step(input_shape))[0]
+        info = self.layer.outputs(_step_shape(input_shape))[0]
         inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
         label = info.label._replace(sequence=True)
         return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
@@ -51,7 +51,7 @@ class TimeDistributed(Layer):
         return self.layer.initializers()
 
 
-def _of_a_step(shape: Shape) -> Shape:
+def _step_shape(shape: Shape) -> Shape:
     return (shape[0], *shape[2:])
 
 

@@ -7,7 +7,7 @@ from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, UsageError, did_you_mean, inside
+from rnncli.errors import InputError, UsageError, did_you_mean, inside, under
 from rnncli.specs import memory, nested
 
 AXES = ("batch", "time", "features")
@@ -51,8 +51,8 @@ class ArrangeOptions(NamedTuple):
     mask_where: str = ""
 
 
-class Arranged(NamedTuple):
-    """Arranged inputs.
+class Arrangement(NamedTuple):
+    """The inputs as a layer takes them.
 
     inputs: array with `ndim` axes and dtype `dtype`.
     mask: (batch, timesteps), bool; True for the steps to process.
@@ -64,33 +64,33 @@ class Arranged(NamedTuple):
     feature_names: tuple[str, ...] = ()
 
 
-def arrange(document: Document, options: ArrangeOptions | None = None) -> Arranged:
+def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrangement:
     """Pad, reorder the axes, cast, and combine the masks; a step counts only if it is True in all masks.
 
     A mask requested by the options replaces the document's mask.
     """
     options = options or ArrangeOptions()
     with inside(options.where):
-        inputs, padding, remarks = _in_order(document, options)
+        inputs, padding, remarks = _prepare(document, options)
     given: Array | None = None
     if options.mask is not None:
-        with inside(options.mask_where):
-            given = _given_mask(options.mask, inputs)
-    elif document.mask is not None and not _masked_by_flags(document, options):
-        with inside(options.where):
-            given = _given_mask(document.mask, inputs)
-    mask = _all_of(padding, given, _value_mask(inputs, options.mask_value))
+        with inside(options.mask_where), under("mask"):
+            given = _check_mask(options.mask, inputs)
+    elif document.mask is not None and not _has_flag_mask(document, options):
+        with inside(options.where), under("mask"):
+            given = _check_mask(document.mask, inputs)
+    mask = _combine_masks(padding, given, _value_mask(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arranged(inputs, mask, tuple(remarks), names)
+    return Arrangement(inputs, mask, tuple(remarks), names)
 
 
-def _masked_by_flags(document: Document, options: ArrangeOptions) -> bool:
+def _has_flag_mask(document: Document, options: ArrangeOptions) -> bool:
     """Whether the options request a mask, by value or by padding; it replaces the document's mask."""
     padded = options.pad is not None and isinstance(document.inputs, tuple)
     return options.mask_value is not None or padded
 
 
-def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
+def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
     """Return (inputs, padding mask, remarks)."""
     if document.inputs is None:
         raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
@@ -101,8 +101,8 @@ def _in_order(document: Document, options: ArrangeOptions) -> tuple[Array, Array
     else:
         array = document.inputs
     if options.axes is not None and not isinstance(document.inputs, tuple):
-        array = _move_axes(array, _axes(options.axes), options.ndim)
-    array = _with_batch(array, options.ndim, remarks)
+        array = _transpose(array, _parse_axes(options.axes), options.ndim)
+    array = _add_batch(array, options.ndim, remarks)
     return _cast(array, options.dtype, remarks), padding, remarks
 
 
@@ -144,7 +144,7 @@ def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, 
         raise InputError(
             "sequences differ in length.", f"A layer of {options.ndim} axes does not take padding."
         )
-    if options.axes is not None and _axes(options.axes) != AXES:
+    if options.axes is not None and _parse_axes(options.axes) != AXES:
         raise InputError(
             "sequences of different lengths are already (batch, time, features).", "Leave --input-axes out."
         )
@@ -165,7 +165,7 @@ def _pad(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, 
     return array, mask
 
 
-def _axes(names: tuple[str, ...]) -> tuple[str, ...]:
+def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     """Convert names from AXIS_NAMES to names from AXES.  Raises UsageError if an axis is named twice."""
     found: list[str] = []
     for name in names:
@@ -178,7 +178,7 @@ def _axes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _move_axes(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
+def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     """Transpose the array to the order of AXES; axes that were not named are added with size 1."""
     import numpy as np
 
@@ -194,11 +194,11 @@ def _move_axes(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = [place for place, axis in enumerate(AXES) if axis not in axes]
-    moved: Array = arrays.seen(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
+    moved: Array = arrays.change_view(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
     return moved
 
 
-def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
+def _add_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
     """Return the array, with a batch axis of size 1 added if only the batch axis is missing."""
     shape = format_shape(array.shape)
     if array.ndim == ndim:
@@ -206,7 +206,7 @@ def _with_batch(array: Array, ndim: int, remarks: list[str]) -> Array:
     if array.ndim == ndim - 1 and array.ndim > 1:
         from rnncli import arrays
 
-        with_batch: Array = arrays.seen(array, lambda view: view[None])
+        with_batch: Array = arrays.change_view(array, lambda view: view[None])
         new = format_shape(with_batch.shape)
         remarks.append(f"added a batch axis: {shape} -> {new}")
         return with_batch
@@ -246,14 +246,14 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
     return inputs  # type: ignore[no-any-return]
 
 
-def _given_mask(raw: Any, inputs: Array) -> Array:
+def _check_mask(raw: Any, inputs: Array) -> Array:
     """Return the mask as a bool array (batch, timesteps).
 
     A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.
     """
     import numpy as np
 
-    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, "mask", nested.FLAGS)
+    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
     wanted = inputs.shape[:2]
     if mask.dtype.kind not in "bfiu":
         raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
@@ -266,8 +266,7 @@ def _given_mask(raw: Any, inputs: Array) -> Array:
     if len(bad):
         place = tuple(int(index) for index in bad[0])
         raise InputError(
-            f"mask{nested.path_text(place)} is {mask[place]:g}.",
-            "Write true or 1 for a step to process, else false or 0.",
+            f"is {mask[place]:g}.", "Write true or 1 for a step to process, else false or 0.", place
         )
     return np.array(np.broadcast_to(mask.astype(bool), wanted))
 
@@ -285,6 +284,6 @@ def _value_mask(inputs: Array, value: float | None) -> Array | None:
     return np.concatenate([np.any(block != masked, axis=axes) for block in arrays.blocks(inputs)])
 
 
-def _all_of(*masks: Array | None) -> Array | None:
+def _combine_masks(*masks: Array | None) -> Array | None:
     found = [mask for mask in masks if mask is not None]
     return reduce(and_, found) if found else None

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli.case import HIGHEST_SEED, Array, Case, Document, Shape
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 from rnncli.layers.stack import Stack
-from rnncli.readers.arrange import Arranged, ArrangeOptions, arrange
+from rnncli.readers.arrange import Arrangement, ArrangeOptions, arrange
 from rnncli.specs import fit
 
 SEEDS = 1_000_000_000
@@ -39,7 +39,7 @@ class CaseOptions(NamedTuple):
     all_layers: bool = False
     all_calls: bool = False
 
-    def completed(self, document: Document) -> CaseOptions:
+    def fill_from(self, document: Document) -> CaseOptions:
         """Fill in unset options from the document.  Raises InputError if the document's seed is too high."""
         where, seed = self.arranging.where, document.seed
         if self.seed is None and seed is not None and seed > HIGHEST_SEED:
@@ -64,10 +64,10 @@ def draw_seed() -> int:
 def build(document: Document, stack: Stack, given: CaseOptions) -> tuple[Case, tuple[str, ...]]:
     """Return the Case and the remarks about its input.  Raises InputError if a part does not fit."""
     arranged = arrange(document, given.arranging)
-    return case_of(arranged, stack, given.completed(document)), arranged.remarks
+    return case_of(arranged, stack, given.fill_from(document)), arranged.remarks
 
 
-def case_of(arranged: Arranged, stack: Stack, given: CaseOptions) -> Case:
+def case_of(arranged: Arrangement, stack: Stack, given: CaseOptions) -> Case:
     """Return the Case for inputs that are already arranged."""
     shape = arranged.inputs.shape
     return Case(
@@ -87,14 +87,16 @@ def case_of(arranged: Arranged, stack: Stack, given: CaseOptions) -> Case:
 
 def weights(part: RawValue, stack: Stack, input_shape: Shape) -> Mapping[str, Array] | None:
     """Return the weights by path, in Keras's order.  Raises InputError if they do not fit the layers."""
-    return None if part.value is None else fit.fitted(part.value, stack, input_shape, part.where)
+    if part.value is None:
+        return None
+    with inside(part.where):
+        return fit.fit_weights(part.value, stack, input_shape, part.where.removesuffix(": "))
 
 
 def states(part: RawValue, stack: Stack, input_shape: Shape) -> tuple[Array, ...] | None:
     """Return the initial states in Keras's order.  Raises InputError if they do not fit the layers."""
     if part.value is None:
         return None
-    wanted = stack.states(input_shape)
-    by_name = isinstance(part.value, Mapping)
-    ordered = fit.by_name(part.value, wanted, part.where) if by_name else list(part.value)
-    return fit.fitted_states(ordered, wanted, part.where)
+    wanted, by_name = stack.states(input_shape), isinstance(part.value, Mapping)
+    with inside(part.where):
+        return fit.fit_states(fit.order_states(part.value, wanted) if by_name else list(part.value), wanted)

@@ -18,7 +18,7 @@ from rnncli import signals
 
 Work = Callable[[BinaryIO], None]
 
-_begun: list[int] = []
+_memory_at_start: list[int] = []
 """In a child: the bytes of address space that it started with; empty if the system does not tell."""
 
 
@@ -86,8 +86,8 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
 
 def allow(memory: int) -> None:
     """In the child: limit its address space to `memory` bytes more than it started with."""
-    if _begun:
-        _limit("RLIMIT_AS", _begun[0] + memory)
+    if _memory_at_start:
+        _limit("RLIMIT_AS", _memory_at_start[0] + memory)
 
 
 def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
@@ -102,7 +102,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
             os.dup2(nowhere, descriptor)
         with open(writing, "wb") as file:
             with suppress(OSError, ValueError):
-                _begun.append(_taken())
+                _memory_at_start.append(_used_memory())
             allow(memory)
             for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds) + 1), ("NOFILE", 0)):
                 _limit(f"RLIMIT_{resource}", most)
@@ -115,7 +115,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
 
 
 def _limit(name: str, most: int) -> None:
-    import resource  # Unix only; `working` imported it, as the child cannot
+    import resource  # Unix only; `run_child` imported it, as the child cannot
 
     with suppress(OSError, ValueError):
         number = getattr(resource, name)
@@ -124,6 +124,6 @@ def _limit(name: str, most: int) -> None:
         resource.setrlimit(number, (within, hard))
 
 
-def _taken() -> int:
+def _used_memory() -> int:
     """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -27,7 +27,7 @@ def utf8(source: Source, *advice: str) -> bytes:
     Raises InputError if they are UTF-16, UTF-32 or not text.
     """
     data = source.content(*advice)
-    _demand_utf8(data, source.name)
+    _demand_utf8(data)
     return data.removeprefix(UTF8_MARK)
 
 
@@ -42,9 +42,9 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
         while data := file.read(AT_ONCE):
             data += file.readline()
             if first == 1:
-                _demand_utf8(data, source.name)
+                _demand_utf8(data)
                 data = data.removeprefix(UTF8_MARK)
-            yield first, _decode(data, first, source.name)
+            yield first, _decode(data, first)
             first += data.count(b"\n")
 
 
@@ -56,17 +56,17 @@ def _open(source: Source) -> IO[bytes]:
     return io.BytesIO(source.content())
 
 
-def _demand_utf8(data: bytes, name: str) -> None:
+def _demand_utf8(data: bytes) -> None:
     if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
-        raise InputError(f"{name}: it is UTF-16 or UTF-32.", "Save it as UTF-8.")
+        raise InputError("it is UTF-16 or UTF-32.", "Save it as UTF-8.")
 
 
-def _decode(data: bytes, first: int, name: str) -> str:
+def _decode(data: bytes, first: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + first
         raise InputError(
-            f"{name}: line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
+            f"line {line} is not UTF-8 text: byte 0x{data[error.start]:02x}.",
             "Save it as UTF-8; an input in another format needs --input-format.",
         ) from None

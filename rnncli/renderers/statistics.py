@@ -15,8 +15,6 @@ from rnncli.renderers.page import Cell, Column, Forms, Line, Table, View, cell, 
 from rnncli.renderers.wording import say
 
 BINS = 8
-BLOCK = 2**20
-"""Values converted to float64 at a time."""
 MARGIN = 0.05
 """A value is saturated within this distance of a bound: below 0.05 or above 0.95, or beyond ±0.95."""
 
@@ -125,6 +123,8 @@ class _Seen:
 def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, Array]]:
     """Yield the start of each block of the flat values, the block as float64, and which values count."""
     import numpy as np
+
+    from rnncli.arrays import BLOCK
 
     flat = values.reshape(-1)
     counts = np.broadcast_to(True if counted is None else counted, values.shape).reshape(-1)

@@ -7,118 +7,140 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Spec
-from rnncli.errors import LayerError, did_you_mean
-from rnncli.layers import INERT, Option
-from rnncli.specs import expressions
+from rnncli.case import Option, Spec
+from rnncli.errors import LayerError, did_you_mean, fold_name
+from rnncli.layers import INERT
+from rnncli.specs import expressions, initializers
+from rnncli.specs.arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
-from rnncli.specs.values import checked, shown
+from rnncli.specs.values import check, format_value
 
-_SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 MODELS = ("Sequential", "Functional", "Model")
+STACKED = "StackedRNNCells"
+
+_CONFIG = 'Write {"class_name": "LSTM", "config": {"units": 3}}.'
+_EXAMPLES = {
+    "Bidirectional": "Bidirectional(LSTM(3))",
+    "TimeDistributed": "TimeDistributed(Dense(3))",
+    "RNN": "RNN([LSTMCell(3), GRUCell(2)]); for the plain recurrent layer, simple_rnn",
+    "ConvLSTM1D": "ConvLSTM1D(4, 3)",
+    "ConvLSTM2D": "ConvLSTM2D(4, 3)",
+    "ConvLSTM3D": "ConvLSTM3D(4, 3)",
+    STACKED: "StackedRNNCells([LSTMCell(3), GRUCell(2)])",
+}
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
+_SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
+_STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
 
 
-def build(written: Any, given: Mapping[str, Any] | None = None) -> Spec:
+def build(written: Any) -> Spec:
     """The Spec of a layer.
 
-    written: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, or a Keras config.
-    given: options, used only if `written` is a name.
+    written: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config
+        or a Spec.
     Raises LayerError if the layer is invalid; for an expression, with a caret under the error.
     """
     if isinstance(written, str):
-        written = Name(written, _span(written)) if named(written) else expressions.parse(written)
-    if isinstance(written, Spec):
-        return written
-    if isinstance(written, CallExpression):
-        return _from_call(written)
-    if isinstance(written, Name):
-        return _named(written.name, given or {})
-    if isinstance(written, Mapping):
-        return _from_config(written)
+        whole = TokenSpan(written, 1, 0, len(written))
+        written = Name(written, whole) if is_name(written) else expressions.parse(written)
+    match written:
+        case Spec():
+            return written
+        case Name():
+            return _from_call(CallExpression(written.name, (), {}, written.span))
+        case CallExpression():
+            return _from_call(written)
+        case Mapping():
+            return _from_config(written)
     raise LayerError(
-        f"{shown(written)} is not a layer.",
+        f"{format_value(written)} is not a layer.",
         "Write a name, an expression such as LSTM(3), or a Keras config.",
     )
 
 
-def short_names() -> tuple[str, ...]:
-    """Short names for a layer inside Bidirectional: `birnn`, `bilstm`, `bigru`."""
-    return tuple(_SHORT)
+def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = False) -> Spec:
+    """A Spec with these checked options first, then Keras's defaults.
+
+    Also creates the layer, because some layers (Bidirectional) check more than single options.
+    Raises LayerError if a required option is missing, or the options do not fit together.
+    """
+    options = options_of(class_name)
+    _demand_required(class_name, options, values)
+    defaults = {name: option.default for name, option in options.items() if name not in values}
+    spec = Spec(class_name, {**values, **defaults}, deferred)
+    if layers.find_name(class_name):
+        layers.make(spec)
+    return spec
 
 
-def inside(name: str) -> str | None:
+def inner_class(name: str) -> str | None:
     """The inner layer of a short name: `bilstm` -> `LSTM`; None for any other name."""
-    return _SHORT.get(_folded(name))
+    return _SHORT.get(fold_name(name))
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "")
-
-
-def _named(name: str, given: Mapping[str, Any]) -> Spec:
-    inner = inside(name)
-    if inner:
-        outer = {key: value for key, value in given.items() if key in ("merge_mode", "dtype")}
-        own = {key: value for key, value in given.items() if key != "merge_mode"}
-        return _complete("Bidirectional", {"layer": _complete(inner, own), **outer})
-    return _complete(find(name), given)
-
-
-def find(name: str) -> str:
+def find_class(name: str) -> str:
     """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
-    found = layers.known(_folded(name), "LAYERS", "CELLS")
+    found = layers.find_name(fold_name(name), "LAYERS", "CELLS")
     if found:
         return found
-    names = (*layers.names(), *short_names())
-    raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, names))
+    raise LayerError(f"there is no layer '{name}'.", did_you_mean(name, (*layers.names(), *_SHORT)))
 
 
 def options_of(class_name: str) -> Mapping[str, Option]:
     """The options of a layer or cell."""
-    if layers.known(class_name, "CELLS"):
+    if layers.find_name(class_name, "CELLS"):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
 
 
-def _from_call(call: CallExpression) -> Spec:
-    call = unfolded(call)
-    try:
-        class_name = find(call.name)
-    except LayerError as error:
-        raise expressions.fault(call.span, error.what, error.advice) from None
+def signature_of(class_name: str) -> Signature:
+    """What a layer or cell takes."""
     options = options_of(class_name)
-    positional = _positional(options)
-    if len(call.args) > len(positional):
-        raise expressions.fault(
-            call.spans[len(positional)],
-            f"{class_name} takes {len(positional)} positional arguments",
-            f"They are {', '.join(positional)}; give the others by name.",
+    names = list(options)
+    stop = next((place for place, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
+    return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
+
+
+def _advise(name: str) -> str:
+    having = layers_with(name)
+    return f"These have it: {', '.join(having)}." if having else ""
+
+
+def layers_with(option: str) -> list[str]:
+    """The layers that have this option."""
+    return [name for name in layers.names() if option in layers.class_of(name).options]
+
+
+def check_option(class_name: str, name: str, value: Any) -> Any:
+    """One option of a layer or cell, in the form stored in a Spec.  Raises LayerError if it is invalid."""
+    return check(class_name, name, options_of(class_name)[name], value, _read_inner)
+
+
+def _from_call(call: CallExpression) -> Spec:
+    call = expand_short_name(call)
+    with point_at(call.span):
+        signature = signature_of(find_class(call.name))
+        return complete(signature.class_name, signature.read(signature.arguments_of(call)))
+
+
+def _from_config(config: Mapping[str, Any]) -> Spec:
+    if not {"class_name", "config"} & set(config) and {"units", "filters", "layer"} & set(config):
+        raise LayerError(
+            "this is the result of layer.get_config(), which does not include the layer's class.",
+            "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
-    pairs: list[tuple[str, Any, TokenSpan]] = [
-        (positional[index], value, call.spans[index]) for index, value in enumerate(call.args)
-    ]
-    pairs += [(name, value, call.spans[name]) for name, value in call.kwargs.items()]
-    given: dict[str, Any] = {}
-    for name, value, span in pairs:
-        if name in given:
-            raise expressions.fault(span, f"{name} is given twice", "Leave one of them out.")
-        try:
-            given.update(_option(class_name, name, value))
-        except LayerError as error:
-            raise error if "^" in error.what else expressions.fault(span, error.what, error.advice) from None
-    try:
-        return _complete(class_name, given)
-    except LayerError as error:
-        raise error if "^" in error.what else expressions.fault(call.span, error.what, error.advice) from None
+    name, given = split_config(config, "layer", _CONFIG)
+    signature = signature_of(find_class(name.rpartition(">")[2]))
+    values = signature.read(signature.arguments_of(given))
+    return complete(signature.class_name, values, deferred=True)
 
 
-def unfolded(call: CallExpression) -> CallExpression:
+def expand_short_name(call: CallExpression) -> CallExpression:
     """Expand a short name: `bilstm(3, merge_mode='sum')` -> `Bidirectional(LSTM(3), merge_mode='sum')`.
 
     Other calls are returned unchanged.
     """
-    inner = inside(call.name)
+    inner = inner_class(call.name)
     if not inner:
         return call
     own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
@@ -127,112 +149,78 @@ def unfolded(call: CallExpression) -> CallExpression:
     return CallExpression("Bidirectional", (replace(call, name=inner, kwargs=own),), outer, call.span, spans)
 
 
-def positional(call: CallExpression) -> list[str]:
-    """The names of the options that a call can set by position, in order."""
-    return _positional(options_of(find(call.name)))
-
-
-def _from_config(config: Mapping[str, Any]) -> Spec:
-    name, given = config.get("class_name"), config.get("config", {})
-    if (
-        name is None
-        and "config" not in config
-        and ("units" in config or "filters" in config or "layer" in config)
-    ):
-        raise LayerError(
-            "this is the result of layer.get_config(), which does not include the layer's class.",
-            "Write the file with json.dump(keras.layers.serialize(layer), file).",
-        )
-    if not isinstance(name, str) or not isinstance(given, Mapping):
-        raise LayerError(
-            "a layer's config has no class_name, or its config is not an object.",
-            'Write {"class_name": "LSTM", "config": {"units": 3}}.',
-        )
-    class_name = find(name.rpartition(">")[2])
-    made: dict[str, Any] = {}
-    for key, value in given.items():
-        made.update(_option(class_name, key, value))
-    return _complete(class_name, made, deferred=True)
-
-
-def _option(class_name: str, name: str, value: Any) -> dict[str, Any]:
-    """One checked option as a dict; {} if it does not affect what the layer returns."""
-    options = options_of(class_name)
-    if name in INERT and name not in options:
-        return {}
-    if name not in options:
-        raise LayerError(f"{class_name} has no argument '{name}'.", _advice(name, options))
-    return {name: checked(class_name, name, options[name], value, build)}
-
-
-def _advice(name: str, options: Mapping[str, Option]) -> str:
-    having = who_has(name)
-    return f"These have it: {', '.join(having)}." if having else did_you_mean(name, options)
-
-
-def who_has(option: str) -> list[str]:
-    """The layers that have this option."""
-    return [name for name in layers.names() if option in layers.class_of(name).options]
-
-
-def _complete(class_name: str, given: Mapping[str, Any], *, deferred: bool = False) -> Spec:
-    """A Spec with the given options first, then Keras's defaults.
-
-    Also creates the layer, because some layers (Bidirectional) check more than single options.
-    """
-    config: dict[str, Any] = {}
-    for name, value in given.items():
-        config.update(_option(class_name, name, value))
-    for name, option in options_of(class_name).items():
-        if option.required and name not in config:
+def _demand_required(class_name: str, options: Mapping[str, Option], values: Mapping[str, Any]) -> None:
+    for name, option in options.items():
+        if option.required and name not in values:
+            example = _EXAMPLES.get(class_name, f"{class_name}(3)")
             needed = f"a {name}" if name in ("layer", "cell") else name
-            raise LayerError(f"{class_name} needs {needed}.", _example(class_name))
-        config.setdefault(name, "float32" if option.kind == "dtype" else option.default)
-    config = {name: "float32" if name == "dtype" and v is None else v for name, v in config.items()}
-    spec = Spec(class_name, config, deferred)
-    if layers.known(class_name):
-        layers.make(spec)
+            raise LayerError(f"{class_name} needs {needed}.", f"For example {example}.")
+
+
+def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
+    """The initializer, the layer, the cell or the cells in an option; None for no backward layer."""
+    if option.kind == "initializer":
+        return initializers.build(value)
+    if option.kind == "backward" and value is None:
+        return None
+    cell = option.kind == "cells"
+    value = list_cells(value) if cell else value
+    if not cell or not isinstance(value, (list, tuple)):
+        return _build_inner(class_name, name, value, cell=cell)
+    if not value:
+        raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
+    return tuple(_build_inner(class_name, name, item, cell=True) for item in value)
+
+
+def _build_inner(class_name: str, name: str, value: Any, *, cell: bool = False) -> Spec:
+    """The Spec of a layer or a cell that is an argument of a layer."""
+    what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
+    if not isinstance(value, (CallExpression, Mapping, Spec)):
+        raise LayerError(
+            f"{class_name} needs a {what} with arguments, such as {example}, not {format_value(value)}.",
+            f"Write the {what} with its arguments: {example}",
+        )
+    spec = build(value)
+    if spec.class_name.endswith("Cell") != cell:
+        wanted = f"a {what} such as {example}"
+        raise LayerError(f"{class_name}: {name} needs {wanted}, not {spec.class_name}.", f"Give it {wanted}.")
     return spec
 
 
-def _example(class_name: str) -> str:
-    examples = {
-        "Bidirectional": "Bidirectional(LSTM(3))",
-        "TimeDistributed": "TimeDistributed(Dense(3))",
-        "RNN": "RNN([LSTMCell(3), GRUCell(2)]); for the plain recurrent layer, simple_rnn",
-        "ConvLSTM1D": "ConvLSTM1D(4, 3)",
-        "ConvLSTM2D": "ConvLSTM2D(4, 3)",
-        "ConvLSTM3D": "ConvLSTM3D(4, 3)",
-    }
-    return f"For example {examples.get(class_name, f'{class_name}(3)')}."
+def list_cells(written: Any) -> Any:
+    """The list of cells in StackedRNNCells; any other value is returned unchanged.
+
+    Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
+    """
+    signature = Signature(STACKED, _STACKED_OPTIONS, ("cells",), INERT)
+    if isinstance(written, CallExpression) and written.name == STACKED:
+        span, arguments = written.span, signature.arguments_of(written)
+    elif isinstance(written, Mapping) and written.get("class_name") == STACKED:
+        span, arguments = None, signature.arguments_of(split_config(written, "cell", _CONFIG)[1])
+    else:
+        return written
+    with point_at(span):
+        found = signature.read(arguments)
+        _demand_required(STACKED, _STACKED_OPTIONS, found)
+        if found.get("dtype", "float32") != "float32":
+            what = f"{STACKED}: dtype is {found['dtype']}, and rnncli knows only float32 there."
+            raise LayerError(what, "Leave it out.")
+        return found["cells"]
 
 
-def _positional(options: Mapping[str, Option]) -> list[str]:
-    names: list[str] = []
-    for name in options:
-        if name in _NOT_POSITIONAL:
-            break
-        names.append(name)
-    return names
-
-
-def _span(text: str) -> TokenSpan:
-    return TokenSpan(text, 1, 0, len(text))
-
-
-def each(written: Any) -> Iterable[Any]:
-    """The layers of a stack, each as a name, a Call or a config.
+def iterate_layers(written: Any) -> Iterable[Any]:
+    """The layers of a stack, each as a name, a CallExpression or a config.
 
     written: a list, a Sequential as an expression, or a single layer.
     Raises LayerError for the config of a whole model.
     """
-    if isinstance(written, str) and not named(written):
+    if isinstance(written, str) and not is_name(written):
         written = expressions.parse(written)
     if isinstance(written, CallExpression) and written.name == "Sequential" and len(written.args) == 1:
         written = written.args[0]
     if isinstance(written, (list, tuple)):
         for item in written:
-            yield from each(item)
+            yield from iterate_layers(item)
     elif isinstance(written, Mapping) and written.get("class_name") in MODELS:
         raise LayerError(
             f"{written['class_name']} is a whole model, not a layer.",
@@ -242,6 +230,6 @@ def each(written: Any) -> Iterable[Any]:
         yield written.name if isinstance(written, Name) else written
 
 
-def named(written: Any) -> bool:
+def is_name(written: Any) -> bool:
     """Whether `written` is only a layer's name, such as `lstm` or `simple-rnn`."""
     return isinstance(written, str) and written[:1] != "-" and written.replace("-", "_").isidentifier()

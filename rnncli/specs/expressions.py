@@ -102,40 +102,37 @@ class CallExpression:
     spans: dict[str | int, TokenSpan] = field(compare=False, repr=False, default_factory=dict)
 
 
-def parse(text: str, where: str = "") -> Any:
-    """Parse the single expression in `text` into plain Python values, `Call` and `Name`.
+def parse(text: str) -> Any:
+    """Parse the single expression in `text` into plain Python values, `CallExpression` and `Name`.
 
-    where: the source of `text`, used to start error messages.
     Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
     error.
     """
     text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
-    _refuse_the_endless(text, where)
+    _refuse_the_endless(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
-        raise fault(_span_of_error(text, error), _reason(error), where=where) from None
+        raise fault(_span_of_error(text, error), _reason(error)) from None
     except (RecursionError, MemoryError):
-        raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply", where=where) from None
+        raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply") from None
     except ValueError:
-        raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character", where=where) from None
-    return _Reader(text, where).value(tree.body)
+        raise fault(TokenSpan(text, 1, 0, 1), "it contains an invalid character") from None
+    return _Reader(text).value(tree.body)
 
 
-def fault(span: TokenSpan, reason: str, advice: str = ADVICE, where: str = "") -> LayerError:
+def fault(span: TokenSpan, reason: str, advice: str = ADVICE) -> LayerError:
     """A LayerError with this reason that points at `span`."""
-    place = f"{where}: " if where else ""
-    return LayerError(f"{place}{reason.rstrip('.?')}.\n{span.caret()}", advice)
+    return LayerError(f"{reason.rstrip('.?')}.\n{span.caret()}", advice)
 
 
 class _Reader:
     """Converts the syntax tree of one text to values."""
 
-    def __init__(self, text: str, where: str) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.where = where
         self.lines = text.split("\n")
 
     def value(self, node: ast.AST) -> Any:
@@ -193,7 +190,7 @@ class _Reader:
             if keyword.arg is None:
                 raise self.fault(keyword, "**arguments cannot be unpacked, write them out")
             if keyword.arg in kwargs:
-                raise fault(self.keyword_span(keyword), f"{keyword.arg} is given twice", where=self.where)
+                raise fault(self.keyword_span(keyword), f"{keyword.arg} is given twice")
             spans[keyword.arg] = self.keyword_span(keyword)
             kwargs[keyword.arg] = self.value(keyword.value)
         return CallExpression(name, args, kwargs, self.span(node.func), spans)
@@ -213,26 +210,23 @@ class _Reader:
         return TokenSpan(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
 
     def fault(self, node: ast.AST, reason: str) -> LayerError:
-        return fault(self.span(node), reason, where=self.where)
+        return fault(self.span(node), reason)
 
 
-def _refuse_the_endless(text: str, where: str) -> None:
+def _refuse_the_endless(text: str) -> None:
     """Reject empty, very long and deeply nested texts, which could exhaust the memory of Python's parser.
 
     Raises LayerError.
     """
-    place = f"{where}: " if where else ""
     if not text:
-        raise LayerError(f"{place}the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
+        raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
     if len(text) > LONGEST:
-        raise LayerError(
-            f"{place}the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE
-        )
+        raise LayerError(f"the expression has {len(text)} characters; at most {LONGEST} are allowed.", ADVICE)
     depth = 0
     for char in _STRING_OR_COMMENT.sub("", text):
         depth += (char in "([{") - (char in ")]}")
         if depth > DEEPEST:
-            raise LayerError(f"{place}the expression is nested more than {DEEPEST} brackets.", ADVICE)
+            raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", ADVICE)
 
 
 def _is_number(value: Any) -> bool:

@@ -11,35 +11,37 @@ from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 
-def fitted(
-    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str
+def fit_weights(
+    given: Mapping[str, Array] | tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str = "FILE"
 ) -> dict[str, Array]:
     """Return the weights of the layers by path, in Keras's order.
 
     given: weights by path; or the layers of a saved model, from which those that fit are used, in order.
-    where: prefix of errors.
+    file: the name of their file, for advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
     if isinstance(given, tuple):
-        return _taken(given, stack, input_shape, where)
+        return _choose_saved(given, stack, input_shape, file)
     wanted = stack.weight_shapes(input_shape)
     for path in given:
         if path not in wanted:
-            raise InputError(f"{where}there is no weight {path} in this layer.", did_you_mean(path, wanted))
+            raise InputError(f"there is no weight {path} in this layer.", did_you_mean(path, wanted))
     for path, shape in wanted.items():
         if path not in given:
             raise InputError(
-                f"{where}{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
+                f"{path} is missing.", f"It has shape {shape}; the weights are {', '.join(wanted)}."
             )
         if given[path].shape != shape:
             raise InputError(
-                f"{where}{path} has shape {given[path].shape}, but the layer needs {shape}.",
+                f"{path} has shape {given[path].shape}, but the layer needs {shape}.",
                 "rnncli shape lists the shapes of all weights.",
             )
     return {path: given[path] for path in wanted}
 
 
-def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, where: str) -> dict[str, Array]:
+def _choose_saved(
+    saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: str
+) -> dict[str, Array]:
     """Return the weights of the saved layers whose shapes match.
 
     Raises InputError if none match, or if several choices do.
@@ -49,23 +51,23 @@ def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, wher
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     ]
     wanted = [layer for layer in shapes if layer[2]]
-    held = [[array.shape for array in layer.weights] for layer in saved]
+    saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
     asked = [list(own.values()) for _, _, own in wanted]
-    first = _places(asked, held)
-    last = [len(held) - 1 - place for place in _places(asked[::-1], held[::-1])][::-1]
+    first = _match(asked, saved_shapes)
+    last = [len(saved_shapes) - 1 - place for place in _match(asked[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, own = wanted[len(first)]
         missing = ", ".join(f"{path} {shape}" for path, shape in own.items())
         raise InputError(
-            f"{where}no layer in it fits layer {index} ({name}), which needs {missing}.",
-            f"It holds {_listed(saved)}.",
+            f"no layer in it fits layer {index} ({name}), which needs {missing}.",
+            f"It holds {_list_layers(saved)}.",
         )
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
-                f"{where}{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
-                f"Name the layers to use after a #: {where.removesuffix(': ')}#{saved[late].name}. "
-                f"It holds {_listed(saved)}.",
+                f"{saved[early].name} and {saved[late].name} in it both fit layer {index} ({name}).",
+                f"Name the layers to use after a #: {file}#{saved[late].name}. "
+                f"It holds {_list_layers(saved)}.",
             )
     return {
         f"{stack.prefix(index)}{path}": array
@@ -74,53 +76,51 @@ def _taken(saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, wher
     }
 
 
-def _places(wanted: list[list[Shape]], held: list[list[Shape]]) -> list[int]:
-    """Return the first index in `held` of each item of `wanted`, each after the previous one.
+def _match(wanted: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
+    """Return the first index in `saved_shapes` of each item of `wanted`, each after the previous one.
 
     Stops at the first item that is not found.
     """
     places: list[int] = []
     for shapes in wanted:
         start = places[-1] + 1 if places else 0
-        if shapes not in held[start:]:
+        if shapes not in saved_shapes[start:]:
             break
-        places.append(held.index(shapes, start))
+        places.append(saved_shapes.index(shapes, start))
     return places
 
 
-def _listed(saved: tuple[SavedLayer, ...]) -> str:
+def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
-def by_name(states: Mapping[str, Any], wanted: Sequence[TensorInfo], where: str) -> list[Any]:
+def order_states(states: Mapping[str, Any], wanted: Sequence[TensorInfo]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
-    where: prefix of errors.
     Raises InputError if a name is unknown or missing.
     """
     names = [info.name for info in wanted]
     for name in states:
         if name not in names:
-            raise InputError(f"{where}there is no state {name!r}.", did_you_mean(name, names))
+            raise InputError(f"there is no state {name!r}.", did_you_mean(name, names))
     missing = [name for name in names if name not in states]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise InputError(f"{where}{', '.join(missing)} {verb} missing.", f"Give {', '.join(names)}.")
+        raise InputError(f"{', '.join(missing)} {verb} missing.", f"Give {', '.join(names)}.")
     return [states[name] for name in names]
 
 
-def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: str) -> tuple[Array, ...]:
+def fit_states(given: Sequence[Array], wanted: Sequence[TensorInfo]) -> tuple[Array, ...]:
     """Return the states, each with a batch axis; for a batch of 1 the axis may be missing in `given`.
 
-    where: prefix of errors.
     Raises InputError if the number of states or a shape is wrong.
     """
     if len(given) != len(wanted):
         if not wanted:
-            raise InputError(f"{where}the layer has no states.", "Leave the initial state out.")
+            raise InputError("the layer has no states.", "Leave the initial state out.")
         names = ", ".join(info.name for info in wanted)
         raise InputError(
-            f"{where}it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
+            f"it has {len(given)} {'state' if len(given) == 1 else 'states'}, but the layer needs "
             f"{len(wanted)}: {names}.",
             "Give one of each, in this order.",
         )
@@ -131,7 +131,7 @@ def fitted_states(given: Sequence[Array], wanted: Sequence[TensorInfo], where: s
     for state, info in zip(states, wanted, strict=True):
         if state.shape != info.shape:
             raise InputError(
-                f"{where}{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
+                f"{info.name} has shape {state.shape}, but the layer needs {info.shape}.",
                 f"Its axes are {', '.join(info.axes)}.",
             )
     return tuple(states)

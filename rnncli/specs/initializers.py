@@ -7,14 +7,37 @@ from typing import Any
 
 from rnncli.case import Spec
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.initializers import Initializer, Option, find, snake_case
+from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions, nested
+from rnncli.specs.arguments import Signature, point_at, split_config
 from rnncli.specs.expressions import CallExpression, Name, TokenSpan
+from rnncli.specs.values import format_value
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
 )
+_CONFIG = 'Write {"class_name": "Zeros", "config": {}}.'
 _WORDS = {"none": None, "true": True, "false": False}
+
+
+def build(written: Any) -> str | Spec:
+    """The initializer of an option: Keras's short name, or a Spec for anything with arguments.
+
+    written: a name or text, a parsed CallExpression or Name, a Keras config, or a Spec.
+    Raises LayerError if the initializer is invalid.
+    """
+    match written:
+        case Spec():
+            return written
+        case CallExpression():
+            return from_call(written)
+        case Mapping():
+            return from_config(written)
+        case Name():
+            return parse(written.name)
+        case str():
+            return parse(written)
+    raise _no_initializer(written)
 
 
 def parse(text: str) -> str | Spec:
@@ -26,9 +49,12 @@ def parse(text: str) -> str | Spec:
     if text.startswith("{"):
         return from_config(_json(text))
     if "(" in text or "." in text.partition(":")[0]:
-        return _from_expression(text)
+        value = expressions.parse(text)
+        if isinstance(value, (CallExpression, Name)):
+            return build(value)
+        raise _no_initializer(text)
     if ":" in text:
-        return _from_short_form(text)
+        return from_call(_expand_colons(text))
     initializer = find(text)
     if initializer.needed:
         raise LayerError(
@@ -43,19 +69,10 @@ def from_call(call: CallExpression) -> Spec:
 
     Raises LayerError, with a caret, if the call is invalid.
     """
-    try:
+    with point_at(call.span):
         initializer = find(call.name)
-    except LayerError as error:
-        raise expressions.fault(call.span, error.what, error.advice) from None
-    options = initializer.options
-    if len(call.args) > len(options):
-        raise expressions.fault(call.spans[len(options)], _too_many(initializer), _signature(initializer))
-    config: dict[str, Any] = {}
-    for index, value in enumerate(call.args):
-        _add(config, initializer, options[index].name, value, call.spans.get(index))
-    for name, value in call.kwargs.items():
-        _add(config, initializer, name, value, call.spans.get(name))
-    return Spec(initializer.class_name, config)
+        signature = _signature(initializer)
+        return Spec(initializer.class_name, signature.read(signature.arguments_of(call)))
 
 
 def from_config(config: Mapping[str, Any]) -> Spec:
@@ -64,30 +81,17 @@ def from_config(config: Mapping[str, Any]) -> Spec:
     The layer creates this initializer itself.
     Raises LayerError if the config is invalid.
     """
-    name = config.get("class_name")
-    if not isinstance(name, str):
-        raise LayerError(
-            "the initializer's config has no class_name.", 'Write {"class_name": "Zeros", "config": {}}.'
-        )
+    name, given = split_config(config, "initializer", _CONFIG)
     for key in config:
         if key not in _SERIALISED:
             raise LayerError(
                 f"the config of {name} has the unknown key {key}.", did_you_mean(key, sorted(_SERIALISED))
             )
-    given = config.get("config")
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
-        raise LayerError(
-            f"the config of {name} is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
-        )
     initializer = find(name)
     if initializer.needed and initializer.needed not in given:
-        raise LayerError(f"the config of {name} has no {initializer.needed}.", _signature(initializer))
-    checked: dict[str, Any] = {}
-    for key, value in given.items():
-        _add(checked, initializer, str(key), value, None)
-    return Spec(initializer.class_name, checked, deferred=True)
+        raise LayerError(f"the config of {name} has no {initializer.needed}.", _form(initializer))
+    signature = _signature(initializer)
+    return Spec(initializer.class_name, signature.read(signature.arguments_of(given)), deferred=True)
 
 
 def to_config(value: str | Spec) -> str | dict[str, Any]:
@@ -97,90 +101,44 @@ def to_config(value: str | Spec) -> str | dict[str, Any]:
     """
     if isinstance(value, str):
         return value
-    initializer = find(value.class_name)
-    defaults = {option.name: option.default for option in initializer.options if option.default is not None}
-    return {"class_name": initializer.class_name, "config": {**value.config, **_rest(defaults, value.config)}}
+    options = find(value.class_name).options
+    defaults = {name: option.default for name, option in options.items() if name not in value.config}
+    rest = {name: default for name, default in defaults.items() if default is not None}
+    return {"class_name": value.class_name, "config": {**value.config, **rest}}
 
 
-def _rest(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in defaults.items() if name not in given}
+def _no_initializer(written: Any) -> LayerError:
+    advice = "Write zeros, constant:0.1 or RandomNormal(stddev=0.5)."
+    return LayerError(f"{format_value(written)} is not an initializer.", advice)
 
 
-def _add(
-    config: dict[str, Any], initializer: Initializer, name: str, value: Any, span: TokenSpan | None
-) -> None:
-    """Check one argument and add it to `config`.
-
-    span: its position in an expression.
-    Raises LayerError if the argument is unknown, repeated or invalid.
-    """
-    option = next((option for option in initializer.options if option.name == name), None)
-    if option is None:
-        advice = did_you_mean(name, [option.name for option in initializer.options]) or _signature(
-            initializer
-        )
-        raise _refusal(f"{initializer.class_name} has no argument {name}", advice, span)
-    if name in config:
-        raise _refusal(f"{name} of {initializer.class_name} is given twice", "Give it once.", span)
-    reason = _unevaluated(value) or option.check(value)
-    if reason:
-        raise _refusal(
-            f"{name} of {initializer.class_name} {reason}, not {_shown(value)}", _example(option), span
-        )
-    config[name] = value
-
-
-def _unevaluated(value: Any) -> str:
-    return "has to be a plain value" if isinstance(value, (CallExpression, Name)) else ""
-
-
-def _shown(value: Any) -> str:
-    text = value.name if isinstance(value, (CallExpression, Name)) else repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _example(option: Option) -> str:
-    return f"Leave it out for {option.name}={option.default!r}."
-
-
-def _refusal(reason: str, advice: str, span: TokenSpan | None) -> LayerError:
-    return expressions.fault(span, reason, advice) if span else LayerError(f"{reason}.", advice)
-
-
-def _signature(initializer: Initializer) -> str:
-    options = ", ".join(f"{option.name}={option.default!r}" for option in initializer.options)
-    return f"It is {initializer.class_name}({options})."
-
-
-def _too_many(initializer: Initializer) -> str:
-    count = len(initializer.options)
-    return f"{initializer.class_name} takes {count} argument{'' if count == 1 else 's'}, and this is one more"
-
-
-def _from_expression(text: str) -> str | Spec:
-    value = expressions.parse(text)
-    if isinstance(value, CallExpression):
-        return from_call(value)
-    if isinstance(value, Name):
-        return parse(value.name)
-    raise LayerError(
-        f"{_shown(text)} is not an initializer.", "Write zeros, constant:0.1 or RandomNormal(stddev=0.5)."
+def _signature(initializer: Initializer) -> Signature:
+    options = initializer.options
+    return Signature(
+        initializer.class_name,
+        options,
+        tuple(options),
+        advise=lambda name: did_you_mean(name, options) or _form(initializer),
     )
 
 
-def _from_short_form(text: str) -> Spec:
+def _form(initializer: Initializer) -> str:
+    options = ", ".join(f"{name}={option.default!r}" for name, option in initializer.options.items())
+    return f"It is {initializer.class_name}({options})."
+
+
+def _expand_colons(text: str) -> CallExpression:
+    """`random_uniform:-0.1:0.1` -> `random_uniform(-0.1, 0.1)`, with the positions in `text`."""
+    spans: dict[str | int, TokenSpan] = {}
+    start = 0
     name, *words = text.split(":")
-    initializer = find(name)
-    if len(words) > len(initializer.options):
-        raise LayerError(f"{_too_many(initializer)}: {_shown(text)}.", _signature(initializer))
-    config: dict[str, Any] = {}
-    for option, word in zip(initializer.options, words, strict=False):
+    for index, word in enumerate((name, *words)):
+        spans[index - 1] = TokenSpan(text, 1, start, start + len(word))
+        start += len(word) + 1
         if not word.strip():
-            raise LayerError(
-                f"no value is given for {option.name} in {_shown(text)}.", _signature(initializer)
-            )
-        _add(config, initializer, option.name, _word(word.strip()), None)
-    return Spec(initializer.class_name, config)
+            raise expressions.fault(spans[index - 1], "a value is missing here", "Write constant:0.1")
+    span = spans.pop(-1)
+    return CallExpression(name, tuple(map(_word, map(str.strip, words))), {}, span, spans)
 
 
 def _word(word: str) -> Any:
@@ -207,11 +165,7 @@ def _json(text: str) -> Mapping[str, Any]:
             f"the initializer's JSON cannot be read: {error}.", "Check its quotes and commas."
         ) from None
     if deep:
-        raise LayerError(
-            "the initializer's JSON is nested too deeply.", 'Write {"class_name": "Zeros", "config": {}}.'
-        )
+        raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)
     if isinstance(value, dict):
         return value
-    raise LayerError(
-        "the initializer's JSON is not an object.", 'Write {"class_name": "Zeros", "config": {}}.'
-    )
+    raise LayerError("the initializer's JSON is not an object.", _CONFIG)

@@ -9,8 +9,17 @@ from rnncli import layers
 from rnncli.case import Spec
 from rnncli.errors import LayerError, UsageError
 from rnncli.layers.stack import Stack
-from rnncli.specs.build import build, each, find, inside, named, options_of, who_has
-from rnncli.specs.meeting import is_recurrent, met, read, typed, wrapped
+from rnncli.specs.build import (
+    build,
+    complete,
+    find_class,
+    inner_class,
+    is_name,
+    iterate_layers,
+    layers_with,
+    options_of,
+)
+from rnncli.specs.merge import format_flag, is_recurrent, merge_flags, read_flags, wrap_bidirectional
 from rnncli.specs.text import describe
 
 UNITS = 3
@@ -24,7 +33,7 @@ def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: A
     texts: the values of --layer: names, expressions or configs.
     flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
     document_layer: the layer of a case document, used if `texts` is empty.  Flags override it; for an
-    expression or a config in `texts`, `meeting.met` applies instead.
+    expression or a config in `texts`, `merge.merge_flags` applies instead.
     Raises LayerError or UsageError if the layers and the flags are invalid or do not fit together.
     """
     try:
@@ -39,23 +48,23 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
-    written = [item for source in sources for item in each(source)]
+    written = [item for source in sources for item in iterate_layers(source)]
     if not written:
         raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
-    names = [named(item) for item in written]
+    names = [is_name(item) for item in written]
     if flags.get("bidirectional") is False and not from_document:
-        _refuse_the_opposite([item for item, is_name in zip(written, names, strict=True) if is_name])
+        _refuse_the_opposite([item for item, by_name in zip(written, names, strict=True) if by_name])
     stack: list[Spec] = []
-    for item, is_name in zip(reversed(written), reversed(names), strict=True):
-        if is_name:
+    for item, by_name in zip(reversed(written), reversed(names), strict=True):
+        if by_name:
             above = (layers.class_of(spec.class_name) for spec in stack)
             spec = _from_name(item, flags, below_a_sequence=any(layer.takes_sequence for layer in above))
         else:
-            spec = met(item, flags, flags_win=from_document) if flags else build(item)
+            spec = merge_flags(item, flags, flags_win=from_document) if flags else build(item)
         _refuse_a_cell(spec)
         stack.insert(0, spec)
     pairs = zip(stack, names, strict=True)
-    _refuse_idle(flags, stack, [spec for spec, is_name in pairs if is_name or is_recurrent(spec.class_name)])
+    _refuse_idle(flags, stack, [spec for spec, is_name in pairs if by_name or is_recurrent(spec.class_name)])
     return Stack(stack)
 
 
@@ -64,7 +73,7 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
 
     below_a_sequence: a later layer needs a sequence, so return_sequences defaults to True.
     """
-    class_name = inside(name) or find(name)
+    class_name = inner_class(name) or find_class(name)
     options = options_of(class_name)
     own: dict[str, Any] = {key: value for key, value in flags.items() if key in options}
     if "units" in options:
@@ -72,9 +81,9 @@ def _from_name(name: str, flags: Mapping[str, Any], *, below_a_sequence: bool) -
     if below_a_sequence and "return_sequences" in options:
         own.setdefault("return_sequences", True)
     # In Keras's order, not the order typed, because initializers take their seeds in this order.
-    inner = build(class_name, read(class_name, {key: own[key] for key in options if key in own}))
-    both = flags.get("bidirectional", bool(inside(name))) and is_recurrent(class_name)
-    return wrapped(inner, flags) if both else inner
+    inner = complete(class_name, read_flags(class_name, {key: own[key] for key in options if key in own}))
+    both = flags.get("bidirectional", bool(inner_class(name))) and is_recurrent(class_name)
+    return wrap_bidirectional(inner, flags) if both else inner
 
 
 def _refuse_a_cell(spec: Spec) -> None:
@@ -93,7 +102,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
     both = any(spec.class_name == "Bidirectional" for spec in stack)
     if flags.get("merge_mode") is not None and not both:
         raise UsageError("--merge-mode needs a bidirectional layer.", "Add --bidirectional, or name bilstm.")
-    classes = ", ".join(dict.fromkeys(spec.class_name for spec in stack))
+    classes = _class_names(stack)
     if flags.get("bidirectional") and not both:
         raise UsageError(f"--bidirectional: {classes} is not recurrent.", "Name a recurrent layer: -l lstm")
     for name, value in flags.items():
@@ -102,14 +111,19 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
             continue
         if any(name in spec.config for spec in stack):
             raise UsageError(
-                f"{typed(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
+                f"{format_flag(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
-        owners = list(dict.fromkeys(spec.class_name for spec in having or stack))
+        owners = _class_names(having or stack)
+        verb = "do" if ", " in owners else "does"
         raise UsageError(
-            f"{typed(name, value)}: {', '.join(owners)} {'does' if len(owners) == 1 else 'do'} not have it.",
-            f"These have it: {', '.join(who_has(name))}.",
+            f"{format_flag(name, value)}: {owners} {verb} not have it.",
+            f"These have it: {', '.join(layers_with(name))}.",
         )
+
+
+def _class_names(stack: Sequence[Spec]) -> str:
+    return ", ".join(dict.fromkeys(spec.class_name for spec in stack))
 
 
 def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
@@ -123,7 +137,7 @@ def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
 
 def _refuse_the_opposite(names: Sequence[str]) -> None:
     for name in names:
-        if inner := inside(name):
+        if inner := inner_class(name):
             raise UsageError(
                 f"--no-bidirectional: {name} is bidirectional by its name.", f"Take --layer {inner}."
             )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import InputError
+from rnncli.errors import InputError, Path, format_path, shorten
 
 MAX_DEPTH = 32
 """Maximum number of axes of an array in NumPy 1."""
@@ -17,8 +16,6 @@ MOST_NESTED = 64
 TIME_AXIS = 1
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """Numbers that JSON does not have, written as strings."""
-
-Place = tuple[int, ...]
 
 
 class Kind(NamedTuple):
@@ -52,23 +49,23 @@ FLAGS = Kind(
 )
 
 
-def to_array(value: Any, where: str, kind: Kind = INPUTS) -> Array:
+def to_array(value: Any, kind: Kind = INPUTS) -> Array:
     """Convert nested lists of numbers to a float64 array of the same rank.
 
     value: may also be an array, or a list of arrays, which is how large texts are read.
-    where: start of error messages, followed by the index path: `notes.json: ` or `notes.json: inputs`.
-    Raises InputError if a list is empty, lengths or depths differ, or an entry does not match `kind`.
+    Raises InputError, with the index path, if a list is empty, lengths or depths differ, or an entry does not
+    match `kind`.
     """
     if hasattr(value, "dtype"):
         return _cast(value)
     if _is_packed(value):
         value = [item.tolist() for item in value]
-    lengths = _outline(value, where, kind)
-    _Check(where, lengths, kind).walk(value, ())
+    lengths = _outline(value, kind)
+    _Check(lengths, kind).walk(value, ())
     return _cast(value)
 
 
-def to_sequences(value: Any, where: str, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
+def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
     """Same as `to_array`, but the sequences of a batch may have different lengths.
 
     If they do, returns one (timesteps, features) array per sequence.
@@ -78,8 +75,8 @@ def to_sequences(value: Any, where: str, ranks: tuple[int, ...] = (3,)) -> Array
         return _cast(value)
     if _is_packed(value):
         return tuple(map(_cast, value))
-    lengths = _outline(value, where, INPUTS)
-    check = _Check(where, lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) in ranks else None)
+    lengths = _outline(value, INPUTS)
+    check = _Check(lengths, INPUTS, loose_axis=TIME_AXIS if len(lengths) in ranks else None)
     check.walk(value, ())
     if check.ragged:
         return tuple(_cast(sequence) for sequence in value)
@@ -90,27 +87,22 @@ def is_too_deep(value: Any, most: int = MOST_NESTED) -> bool:
     """Whether lists and objects are nested more than `most` deep.  Does not recurse."""
     level = [value]
     for _ in range(most):
-        inner = (node.values() if isinstance(node, dict) else node for node in level if _holds(node))
-        level = [item for items in inner if not _HOLDING.isdisjoint(map(type, items)) for item in items]
+        inner = (node.values() if isinstance(node, dict) else node for node in level if _is_container(node))
+        level = [item for items in inner if not _CONTAINERS.isdisjoint(map(type, items)) for item in items]
         if not level:
             return False
-    return any(map(_holds, level))
+    return any(map(_is_container, level))
 
 
-_HOLDING = frozenset({list, dict})
+_CONTAINERS = frozenset({list, dict})
 
 
-def _holds(node: Any) -> bool:
+def _is_container(node: Any) -> bool:
     return isinstance(node, (list, dict))
 
 
 def _is_packed(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and hasattr(value[0], "dtype")
-
-
-def path_text(place: Iterable[int]) -> str:
-    """`(0, 2, 1)` -> `[0][2][1]`."""
-    return "".join(f"[{index}]" for index in place)
 
 
 def describe(value: Any) -> str:
@@ -120,28 +112,22 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'the text "{value if len(value) <= 30 else value[:29] + "…"}"'
+        return f'the text "{shorten(value, 30)}"'
     if isinstance(value, list) or hasattr(value, "dtype"):
         return f"a list of {len(value)}"
     return "an object" if isinstance(value, dict) else f"the number {value}"
 
 
-def join(where: str, path: str) -> str:
-    """`where` followed by `path`; if `path` is empty and `where` ends with `: `, by `the document`."""
-    return f"{where}{path or ('the document' if where.endswith(': ') else '')}"
-
-
 class _Check:
     """Checks nested lists; raises InputError at the first entry that does not match those before it."""
 
-    def __init__(self, where: str, lengths: list[int], kind: Kind, loose_axis: int | None = None) -> None:
-        self.where = where
+    def __init__(self, lengths: list[int], kind: Kind, loose_axis: int | None = None) -> None:
         self.lengths = lengths
         self.kind = kind
         self.loose_axis = loose_axis
         self.ragged = False
 
-    def walk(self, node: list[Any], place: Place) -> None:
+    def walk(self, node: list[Any], place: Path) -> None:
         axis = len(place)
         if len(node) != self.lengths[axis]:
             self._length_differs(node, place)
@@ -155,68 +141,66 @@ class _Check:
         for index, item in enumerate(node):
             self.walk(item, (*place, index))
 
-    def _length_differs(self, node: list[Any], place: Place) -> None:
+    def _length_differs(self, node: list[Any], place: Path) -> None:
         if not node:
-            raise _empty(self.where, place)
+            raise _empty(place)
         axis = len(place)
         if axis == self.loose_axis:
             self.ragged = True
             return
         noun = self.kind.plural if axis == len(self.lengths) - 1 else "lists"
-        first = join(self.where, path_text((0,) * axis))
         raise InputError(
-            f"{first} has {self.lengths[axis]} {noun}, {path_text(place)} has {len(node)}.",
+            f"has {self.lengths[axis]} {noun}, {format_path(place)} has {len(node)}.",
             "All lists of one axis must have the same length"
             + ("; only the time steps of whole sequences may differ." if self.kind is INPUTS else "."),
+            (0,) * axis,
         )
 
-    def _numbers(self, row: list[Any], place: Place) -> None:
+    def _numbers(self, row: list[Any], place: Path) -> None:
         for index, item in enumerate(row):
             if type(item) in self.kind.types or (
                 self.kind.spelled and isinstance(item, str) and item in SPELLED
             ):
                 continue
-            raise _not_one(item, join(self.where, path_text((*place, index))), self.kind)
+            raise _not_one(item, (*place, index), self.kind)
 
-    def _lists(self, node: list[Any], place: Place) -> None:
+    def _lists(self, node: list[Any], place: Path) -> None:
         for index, item in enumerate(node):
             if isinstance(item, list):
                 continue
-            at = join(self.where, path_text((*place, index)))
             if type(item) not in self.kind.types:
-                raise _not_one(item, at, self.kind)
-            first = path_text((*place, 0))
+                raise _not_one(item, (*place, index), self.kind)
             raise InputError(
-                f"{at} is {describe(item)}, where {first} is {describe(node[0])}.",
+                f"is {describe(item)}, where {format_path((*place, 0))} is {describe(node[0])}.",
                 "All of them must be at the same depth.",
+                (*place, index),
             )
 
 
-def _outline(value: Any, where: str, kind: Kind) -> list[int]:
+def _outline(value: Any, kind: Kind) -> list[int]:
     """The length of each axis, taken from the first list at each depth."""
     if not isinstance(value, list):
-        raise InputError(
-            f"{join(where, '')} is {describe(value)}, not nested lists of {kind.plural}.", kind.example
-        )
+        raise InputError(f"is {describe(value)}, not nested lists of {kind.plural}.", kind.example, ())
     lengths: list[int] = []
     while isinstance(value, list):
         if not value:
-            raise _empty(where, (0,) * len(lengths))
+            raise _empty((0,) * len(lengths))
         if len(lengths) == MAX_DEPTH:
             raise InputError(
-                f"{join(where, '')} is nested deeper than {MAX_DEPTH} lists.",
+                f"is nested deeper than {MAX_DEPTH} lists.",
                 "A recurrent layer needs (batch, timesteps, features): three.",
+                (),
             )
         lengths.append(len(value))
         value = value[0]
     return lengths
 
 
-def _empty(where: str, place: Place) -> InputError:
-    return InputError(f"{join(where, path_text(place))} is an empty list.", "No axis may have size 0.")
+def _empty(place: Path) -> InputError:
+    return InputError("is an empty list.", "No axis may have size 0.", place)
 
 
-def _not_one(item: Any, at: str, kind: Kind) -> InputError:
+def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
     advice = ""
     if kind is FLAGS:
         advice = kind.example
@@ -224,7 +208,7 @@ def _not_one(item: Any, at: str, kind: Kind) -> InputError:
         advice = "Booleans are not numbers: write 1 or 0."
     elif item is None or isinstance(item, str):
         advice = 'Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.'
-    return InputError(f"{at} is {describe(item)}, not {kind.noun}.", advice)
+    return InputError(f"is {describe(item)}, not {kind.noun}.", advice, place)
 
 
 def _cast(value: Any) -> Array:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Spec
+from rnncli.case import Option, Spec
 from rnncli.initializers import settings
-from rnncli.layers import Option
 from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 
@@ -15,12 +14,12 @@ from rnncli.specs.build import options_of
 def describe(spec: Spec) -> str:
     """The layer as a script would write it, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
     options = options_of(spec.class_name)
-    parts = [_shown(spec.config[name]) for name, option in options.items() if option.required]
+    parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
         own = name in options and not options[name].required and not _is_default(options[name], value)
         if own or (name in layers.BEYOND_KERAS and value):
-            parts.append(f"{name}={_shown(value)}")
+            parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 
 
@@ -28,7 +27,7 @@ def _is_default(option: Option, value: Any) -> bool:
     """Whether `value` is the default; an initializer written out in a config can be one too."""
     if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
         return settings(value) == settings(option.default)
-    return bool(value == ("float32" if option.kind == "dtype" else option.default))
+    return bool(value == option.default)
 
 
 def to_config(spec: Spec) -> dict[str, Any]:
@@ -52,17 +51,17 @@ def _plain(name: str, value: Any) -> Any:
     return items
 
 
-def _shown(value: Any) -> str:
+def _format_option(value: Any) -> str:
     if isinstance(value, tuple):
-        items = ", ".join(map(_shown, value))
+        items = ", ".join(map(_format_option, value))
         return f"[{items}]" if any(isinstance(item, Spec) for item in value) else f"({items})"
     if not isinstance(value, Spec):
         return repr(value)
-    if layers.known(value.class_name, "LAYERS", "CELLS"):
+    if layers.find_name(value.class_name, "LAYERS", "CELLS"):
         return describe(value)
     initializer, chosen = settings(value)
     if initializer.needed:
         return f"{value.class_name}({chosen[initializer.needed]!r})"
-    defaults = {option.name: option.default for option in initializer.options}
-    given = ", ".join(f"{name}={item!r}" for name, item in chosen.items() if item != defaults[name])
+    options = initializer.options
+    given = ", ".join(f"{name}={item!r}" for name, item in chosen.items() if item != options[name].default)
     return f"{value.class_name}({given})"

@@ -1,4 +1,4 @@
-"""Check one argument of a layer, and convert it to the form stored in a Spec."""
+"""Check one argument of a layer or an initializer, and convert it to the form stored in a Spec."""
 
 from __future__ import annotations
 
@@ -6,82 +6,74 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rnncli.case import Spec
+from rnncli.case import Option
 from rnncli.errors import LayerError, did_you_mean
-from rnncli.layers import INERT, Option, activations
-from rnncli.specs import initializers
-from rnncli.specs.expressions import CallExpression, Name, fault
+from rnncli.layers import activations
+from rnncli.specs.expressions import CallExpression, Name
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-STACKED = "StackedRNNCells"
+DEEPEST = 8
+"""Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""
+
 _EXAMPLES = {"size": "3", "sizes": "3", "rate": "0.5"}
-_CELLS = "For example StackedRNNCells([LSTMCell(3), GRUCell(2)])."
+_LARGEST = 3.4028234663852886e38
 
-Build = Callable[[Any], Spec]
-"""Builds the Spec of a layer that is an argument of another layer."""
+Reader = Callable[[str, str, Option, Any], Any]
+"""Converts a value to the form stored in a Spec; called with the class, the option's name and the option."""
 
 
-def checked(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
+def check(class_name: str, name: str, option: Option, value: Any, read_inner: Reader | None = None) -> Any:
     """`value` in the form stored in a Spec.
 
+    read_inner: for the kinds that contain layers or initializers.
     Raises LayerError if Keras does not accept it; the message says which values `name` can have.
     """
-    reader = _READERS.get(option.kind)
-    if reader:
-        return reader(value)
-    if option.kind in ("layer", "cells", "backward"):
-        return _inner(class_name, name, option, value, build)
-    if option.kind == "choice":
-        return _choice(class_name, name, option, value)
-    test, wanted = _PLAIN[option.kind]
-    if not test(value):
-        raise LayerError(f"{class_name}: {name}={shown(value)} is not {wanted}.", _given(name, option))
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _given(name: str, option: Option) -> str:
-    if option.required and option.kind in _EXAMPLES:
-        return f"For example {name}={_EXAMPLES[option.kind]}."
-    return "" if option.default is None else f"Keras's default is {option.default!r}."
-
-
-def _choice(class_name: str, name: str, option: Option, value: Any) -> Any:
-    value = value.name if isinstance(value, Name) else value
-    folded = value.casefold() if isinstance(value, str) else value
-    folded = None if folded == "none" else folded
-    if folded not in option.choices:
-        words = ["none" if choice is None else str(choice) for choice in option.choices]
+    if option.kind in _READERS:
+        return _READERS[option.kind](value)
+    if option.choices:
+        return _read_choice(class_name, name, option, value)
+    if read_inner and option.kind not in _WANTED:
+        return read_inner(class_name, name, option, value)
+    wanted = _WANTED[option.kind](value)
+    if wanted:
         raise LayerError(
-            f"{class_name}: {name}={shown(value)} is not known.", did_you_mean(str(value), words)
+            f"{class_name}: {name}={format_value(value)} is not {wanted}.", _advise(name, option)
         )
-    return folded
+    return tuple(value) if option.kind == "sizes" and isinstance(value, list) else value
 
 
-def _activation(value: Any) -> str:
+def _advise(name: str, option: Option) -> str:
+    if option.required:
+        example = _EXAMPLES.get(option.kind)
+        return f"For example {name}={example}." if example else ""
+    return f"The default is {option.default!r}."
+
+
+def _read_choice(class_name: str, name: str, option: Option, value: Any) -> Any:
+    """One of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
+    value = plain_name(value) if option.kind == "choice" else value
+    found = value.casefold() if option.kind == "choice" and isinstance(value, str) else value
+    found = None if option.kind == "choice" and found == "none" else found
+    if (found is None or isinstance(found, str)) and found in option.choices:
+        return found
+    words = ["none" if choice is None else str(choice) for choice in option.choices]
+    raise LayerError(
+        f"{class_name}: {name}={format_value(value)} is not known.", did_you_mean(str(value), words)
+    )
+
+
+def _read_activation(value: Any) -> str:
+    value = plain_name(value)
     if isinstance(value, CallExpression):
         raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
-    name = value.name if isinstance(value, Name) else value
-    if not isinstance(name, (str, Mapping, type(None))):
-        raise LayerError(f"{shown(value)} is not an activation.", "For example activation='relu'.")
-    return activations.canonical(name)
+    if not isinstance(value, (str, Mapping, type(None))):
+        raise LayerError(f"{format_value(value)} is not an activation.", "For example activation='relu'.")
+    return activations.canonical(value)
 
 
-def _initializer(value: Any) -> str | Spec:
-    if isinstance(value, (Spec,)):
-        return value
-    if isinstance(value, CallExpression):
-        return initializers.from_call(value)
-    if isinstance(value, Mapping):
-        return initializers.from_config(value)
-    name = value.name if isinstance(value, Name) else value
-    if not isinstance(name, str):
-        raise LayerError(f"{shown(value)} is not an initializer.", "For example 'zeros', or Constant(0.1).")
-    return initializers.parse(name)
-
-
-def _dtype(value: Any) -> str:
-    value = value.name if isinstance(value, Name) else value
+def _read_dtype(value: Any) -> str:
+    value = plain_name(value)
     if isinstance(value, Mapping):
         policy = value.get("config")
         if not isinstance(policy, Mapping) or not isinstance(policy.get("name"), str):
@@ -90,78 +82,19 @@ def _dtype(value: Any) -> str:
     if value is None:
         return "float32"
     if value not in DTYPES:
-        raise LayerError(f"there is no dtype {shown(value)}.", did_you_mean(str(value), DTYPES))
+        raise LayerError(f"there is no dtype {format_value(value)}.", did_you_mean(str(value), DTYPES))
     return str(value)
 
 
-def _inner(class_name: str, name: str, option: Option, value: Any, build: Build) -> Any:
-    if option.kind == "backward" and value is None:
-        return None
-    value = _unstacked(value) if option.kind == "cells" else value
-    several = option.kind == "cells" and isinstance(value, (list, tuple))
-    if several and not value:
-        raise LayerError(f"{class_name}: {name} is empty.", "For example RNN([LSTMCell(3)]).")
-    what, example = ("cell", "LSTMCell(3)") if option.kind == "cells" else ("layer", "LSTM(3)")
-    for item in value if several else (value,):
-        if not isinstance(item, (CallExpression, Mapping, Spec)):
-            raise LayerError(
-                f"{class_name} needs a {what} with arguments, such as {example}, not {shown(item)}.",
-                f"Write the {what} with its arguments: {example}",
-            )
-    made = tuple(map(build, value)) if several else build(value)
-    wanted = f"a {what} such as {example}"
-    for spec in made if isinstance(made, tuple) else (made,):
-        if spec.class_name.endswith("Cell") != (option.kind == "cells"):
-            raise LayerError(
-                f"{class_name}: {name} needs {wanted}, not {spec.class_name}.", f"Give it {wanted}."
-            )
-    return made
+def plain_name(value: Any) -> Any:
+    """A bare name, such as `tanh`, as a string; any other value unchanged."""
+    return value.name if isinstance(value, Name) else value
 
 
-def _unstacked(value: Any) -> Any:
-    """The list of cells in StackedRNNCells; any other value is returned unchanged.
-
-    Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
-    """
-    if isinstance(value, CallExpression) and value.name == STACKED:
-        if len(value.args) > 1:
-            raise fault(value.spans[1], f"{STACKED} takes one positional argument: the list of cells", "")
-        pairs = [("cells", cells, value.spans.get(0)) for cells in value.args]
-        pairs += [(name, item, value.spans.get(name)) for name, item in value.kwargs.items()]
-    elif isinstance(value, Mapping) and value.get("class_name") == STACKED:
-        if not isinstance(value.get("config"), Mapping):
-            raise LayerError(f"the config of {STACKED} is not an object.", _CELLS)
-        pairs = [(name, item, None) for name, item in value["config"].items()]
-    else:
-        return value
-    found: dict[str, Any] = {}
-    for name, item, span in pairs:
-        what = _refused(name, item, found)
-        if what:
-            raise fault(span, what, _CELLS) if span else LayerError(f"{what}.", _CELLS)
-        found[name] = item
-    if "cells" not in found:
-        raise LayerError(f"{STACKED} needs a list of cells.", _CELLS)
-    return found["cells"]
-
-
-def _refused(name: str, value: Any, before: Mapping[str, Any]) -> str:
-    """Why StackedRNNCells does not accept this argument; "" if it does."""
-    if name in before:
-        return f"{name} is given twice"
-    if name == "cells" and not isinstance(value, (list, tuple)):
-        return f"{STACKED} needs a list of cells, not {shown(value)}"
-    if name == "dtype" and _dtype(value) != "float32":
-        return f"{STACKED}: dtype is {_dtype(value)}, and rnncli knows only float32 there"
-    if name not in ("cells", "dtype", *INERT):
-        return f"{STACKED} has no argument '{name}'"
-    return ""
-
-
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it appears in a message: short, and as written."""
     if isinstance(value, (list, tuple)):
-        inner = ", ".join([*map(shown, value[:5]), *(["..."] if len(value) > 5 else [])])
+        inner = ", ".join([*map(format_value, value[:5]), *(["..."] if len(value) > 5 else [])])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     if isinstance(value, CallExpression):
         return f"{value.name}(...)"
@@ -187,20 +120,71 @@ def _is_sizes(value: Any) -> bool:
     return _is_size(value) or (isinstance(value, (list, tuple)) and bool(value) and all(map(_is_size, value)))
 
 
-_PLAIN: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "size": (_is_size, "a whole number above 0"),
-    "sizes": (_is_sizes, "a whole number above 0, or one for each axis"),
-    "flag": (lambda value: isinstance(value, bool), "True or False"),
-    "rate": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"),
-    "number": (_is_number, "a number"),
-    "seed": (
-        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63),
-        "a whole number or None",
+def _scalar(value: Any) -> str:
+    """For a number that fits into float32 or 64 bits."""
+    if not _is_int(value) and not isinstance(value, float):
+        return "a number"
+    if isinstance(value, int):
+        return "" if -(2**63) <= value < 2**63 else "a number of 64 bits"
+    return "" if abs(value) <= _LARGEST else "a finite float32"
+
+
+def _scalars(value: Any) -> str:
+    """For a number, or nested lists of numbers."""
+    if not isinstance(value, (list, tuple)):
+        return _scalar(value)
+    level = list(value)
+    for _ in range(DEEPEST):
+        lists = [item for item in level if isinstance(item, (list, tuple))]
+        if any(_scalar(item) for item in level if not isinstance(item, (list, tuple))):
+            break
+        if not lists:
+            return ""
+        level = [item for one in lists for item in one]
+    return f"a number, or lists of numbers at most {DEEPEST} deep"
+
+
+def _signed_seed(value: Any) -> str:
+    if value is not None and not _is_int(value):
+        return "an integer or None"
+    return "" if value is None or -(2**63) <= value < 2**63 else "an integer of 64 bits"
+
+
+def _window(value: Any) -> str:
+    named = value is None or isinstance(value, str)
+    lists = isinstance(value, (list, tuple)) and not _scalars(value)
+    return "" if named or lists else "a name, a list of numbers or None"
+
+
+def _wants(test: Callable[[Any], bool], wanted: str) -> Callable[[Any], str]:
+    return lambda value: "" if test(value) else wanted
+
+
+_WANTED: Mapping[str, Callable[[Any], str]] = {
+    "axes": _wants(
+        lambda value: value is None or (isinstance(value, (list, tuple)) and all(map(_is_int, value))),
+        "a list of integers or None",
     ),
-    "text": (lambda value: value is None or isinstance(value, str), "a text"),
+    "cell_list": _wants(
+        lambda value: isinstance(value, (list, tuple)), "a list of cells such as [LSTMCell(3)]"
+    ),
+    "flag": _wants(lambda value: isinstance(value, bool), "True or False"),
+    "index": _wants(lambda value: _is_int(value) and 0 <= value <= 10**9, "an integer from 0 to 1e9"),
+    "number": _wants(_is_number, "a number"),
+    "positive": lambda value: _scalar(value) or ("" if value > 0 else "a number above 0"),
+    "rate": _wants(
+        lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"
+    ),
+    "scalar": _scalar,
+    "scalars": _scalars,
+    "seed": _wants(
+        lambda value: value is None or (_is_int(value) and 0 <= value < 2**63), "a whole number or None"
+    ),
+    "signed_seed": _signed_seed,
+    "size": _wants(_is_size, "a whole number above 0"),
+    "sizes": _wants(_is_sizes, "a whole number above 0, or one for each axis"),
+    "window": _window,
 }
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "activation": _activation,
-    "initializer": _initializer,
-    "dtype": _dtype,
-}
+"""By kind: returns what the value should be, "" if it is."""
+
+_READERS: Mapping[str, Callable[[Any], str]] = {"activation": _read_activation, "dtype": _read_dtype}

@@ -76,7 +76,7 @@ REFUSED = [
     (["run", "--return-seq"], "no flag --return-seq.", "Did you mean --return-sequences?"),
     (["run", "--no-retrun-state"], "no flag --no-retrun-state.", "Did you mean --no-return-state?"),
     (["run", "--no-quiet"], "no flag --no-quiet.", "`rnncli run --help`"),
-    (["run", "--activation", "foo"], "--activation: there is no activation called foo.", "and 22 more."),
+    (["run", "--activation", "foo"], "--activation: there is no activation 'foo'.", "and 22 more."),
     (["run", "--activation", ""], "--activation: it is empty.", ""),
     (["run", "--kernel-initializer", "foo"], "--kernel-initializer: there is no initializer", " more."),
     (["run", "--units", "0"], "--units: 0 is not a whole number above 0.", ""),

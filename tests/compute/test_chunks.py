@@ -16,7 +16,6 @@ from hypothesis import strategies as some
 from rnncli import arrays, compute, specs
 from rnncli.case import Case, Document
 from rnncli.compute import call, chunks, growing
-from rnncli.compute.engines import numpy as engine
 from rnncli.errors import InputError, UsageError
 from rnncli.layers._claims import evaluate
 from rnncli.readers.arrange import ArrangeOptions, arrange
@@ -165,7 +164,7 @@ class TestTheSameNumbers:
     def test_time_in_blocks(self, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case = case_of(expression, timesteps=7)
         whole = compute.run(case, "numpy")
-        monkeypatch.setattr(engine, "BLOCK", 11 * 20 * 2)
+        monkeypatch.setattr(arrays, "BLOCK", 11 * 20 * 2)
         for mine, theirs in zip(compute.run(case, "numpy").outputs, whole.outputs, strict=True):
             np.testing.assert_allclose(mine.values, theirs.values, rtol=0, atol=1e-6)
 
@@ -279,7 +278,7 @@ class TestMapped:
         array = (RANDOM.standard_normal((9, 5, 4)) * 9).astype("f4", order=order)
         np.save(tmp_path / "a.npy", array)
         filed: Any = read(Source("a.npy", path=tmp_path / "a.npy")).inputs
-        filed, array = arrays.seen(filed, lambda view: view.transpose(turned)), array.transpose(turned)
+        filed, array = arrays.change_view(filed, lambda view: view.transpose(turned)), array.transpose(turned)
         whole = slice(None)
         for index in (
             ..., 0, -1, np.int64(2), slice(1, 3), slice(None, None, -2), (0, 1), (whole, 1), (0, 1, 2),

@@ -39,7 +39,7 @@ KERAS: tuple[Callable[[Source], Any], ...] = (read_weights, keras_models.read, w
 def bounded() -> Iterator[None]:
     """What takes more processor time fails, and what takes more memory finds none."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (child_process._taken() + MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (child_process._used_memory() + MEMORY, before[1]))
     try:
         with processor_time(SECONDS):
             yield

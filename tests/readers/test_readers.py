@@ -271,9 +271,9 @@ class TestNdjson:
         ("text", "said"),
         [
             ("[[1]]\n[[1,]]", "notes.json: line 2, column 4"),
-            ("[[1]]\n[[null]]", "notes.json: line 2 [0][0] is null"),
+            ("[[1]]\n[[null]]", "notes.json: line 2: [0][0] is null"),
             ("[[1]]\n[[1, 2]]", "sequence [0] has 1 features, [1] has 2"),
-            ("[1]\n", "line 1 is 1-D"),
+            ("[1]\n", "line 1: it is 1-D"),
             ('{"inputs": [[1]]}\n{"inputs": [[1]]}', "With --stream each line is its own record"),
             ("\ufeff", "it is empty"),
             ("\ufeff\ufeff\n", "it is empty"),

@@ -10,6 +10,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, SavedLayer
 from rnncli.errors import InputError
+from rnncli.readers import case_builder
 from rnncli.readers.formats import Source, read_weights
 from rnncli.specs import fit
 
@@ -36,8 +37,8 @@ def saved(name: Any, *weights: Any) -> Any:
     return SavedLayer(name, f"{name}!", tuple(np.full(shape, 1.0) for shape in weights))
 
 
-def fitted(texts: Any, held: Any, where: str = "m.weights.h5: ") -> Any:
-    return fit.fitted(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), where)
+def fitted(texts: Any, held: Any) -> Any:
+    return fit.fit_weights(tuple(held), specs.from_flags(texts, {}), (2, 3, 4), "m.weights.h5")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -49,7 +50,7 @@ def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any) -> None
     path = tmp_path / "m.weights.h5"
     model.save_weights(path)
     asked = specs.from_flags(MODELS[name], {})
-    weights = fit.fitted(read_weights(Source("m", path=path)), asked, INPUTS.shape, "m: ")
+    weights = fit.fit_weights(read_weights(Source("m", path=path)), asked, INPUTS.shape)
     result = compute.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(
         result.outputs[0].values, model.predict(INPUTS, verbose=0), rtol=1e-5, atol=1e-6
@@ -70,9 +71,7 @@ def test_what_does_not_fit_says_what_is_there() -> None:
     held = [saved("lstm", *LSTM), saved("out", *DENSE)]
     with pytest.raises(InputError) as caught:
         fitted(["LSTM(3)", "Dense(2)"], held)
-    assert caught.value.what == (
-        "m.weights.h5: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
-    )
+    assert caught.value.what == ("no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,).")
     assert caught.value.advice == "It holds lstm = lstm!, out = out!."
     with pytest.raises(InputError, match=r"layer 0 \(Dense\)"):
         fitted(["Dense(3)", "LSTM(3)"], held)
@@ -89,16 +88,16 @@ def test_errors_begin_with_the_source() -> None:
     stack = specs.from_flags(["LSTM(3)"], {})
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            fit.fitted(given, stack, (2, 3, 4), "w.npz: ")
+            case_builder.weights(case_builder.RawValue(given, "w.npz: "), stack, (2, 3, 4))
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            fit.fitted_states(states, stack.states((2, 3, 4)), "h.npy: ")
+            case_builder.states(case_builder.RawValue(states, "h.npy: "), stack, (2, 3, 4))
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fitted_states(states, layers.states((1, 3, 4)), "")
+    first, second = fit.fit_states(states, layers.states((1, 3, 4)))
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
@@ -107,4 +106,4 @@ def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fit.fitted_states(states, layers.states((2, 3, 4)), "")
+        fit.fit_states(states, layers.states((2, 3, 4)))

@@ -116,9 +116,9 @@ def test_places_on_later_lines() -> None:
 )
 def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
     with pytest.raises(LayerError, match=reason) as caught:
-        parse(text, "--layer")
+        parse(text)
     said, line, carets = caught.value.what.split("\n")
-    assert said.startswith("--layer: ")
+    assert said.endswith(".")
     assert line == f"  {text}"
     assert text[carets.index("^") - 2 :].startswith(under)
     assert carets.count("^") == len(under)
@@ -214,9 +214,9 @@ def test_control_characters_are_not_shown() -> None:
     assert "\x1b" not in TokenSpan("a\x1b[31m\tb", 1, 0, 1).caret()
 
 
-def test_a_fault_can_name_its_place() -> None:
-    error = fault(TokenSpan("LSTM(3)", 1, 5, 6), "units is odd", "Take 4.", "layer.json")
-    assert error.what == "layer.json: units is odd.\n  LSTM(3)\n       ^"
+def test_a_fault_points_at_its_place() -> None:
+    error = fault(TokenSpan("LSTM(3)", 1, 5, 6), "units is odd", "Take 4.")
+    assert error.what == "units is odd.\n  LSTM(3)\n       ^"
     assert error.advice == "Take 4."
 
 

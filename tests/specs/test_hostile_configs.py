@@ -84,12 +84,12 @@ CORPUS: tuple[Any, ...] = (
 """What once ended otherwise."""
 
 REFUSED = (
-    ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells needs a list of cells, not LSTMCell(...)"),
-    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes one positional argument"),
+    ("RNN(StackedRNNCells(LSTMCell(3)))", "StackedRNNCells: cells=LSTMCell(...) is not a list of cells"),
+    ("RNN(StackedRNNCells([LSTMCell(2)], 5, foo=3))", "StackedRNNCells takes 1 positional argument"),
     ("RNN(StackedRNNCells([LSTMCell(2)], foo=3))", "StackedRNNCells has no argument 'foo'"),
     ("RNN(StackedRNNCells([LSTMCell(2)], cells=[]))", "cells is given twice"),
     ("RNN(StackedRNNCells([LSTMCell(2)], dtype='float64'))", "StackedRNNCells: dtype is float64"),
-    ("RNN(StackedRNNCells())", "StackedRNNCells needs a list of cells"),
+    ("RNN(StackedRNNCells())", "StackedRNNCells needs cells"),
 )
 
 

@@ -229,7 +229,7 @@ class TestFlags:
             ([], {}, [], LayerError, "list of layers is empty"),
             (["lstmm"], {}, None, LayerError, "there is no layer 'lstmm'"),
             (["lstm"], {"units": -1}, None, LayerError, "--units: -1 is not"),
-            (["bilstm"], {"merge_mode": "most"}, None, LayerError, "merge_mode='most' is not known"),
+            (["bilstm"], {"merge_mode": "most"}, None, LayerError, "--merge-mode: 'most' is not known"),
             ([], {}, 7, LayerError, "7 is not a layer"),
             ([], {}, {"config": {}}, LayerError, "no class_name"),
         ],
@@ -294,7 +294,7 @@ class TestConfigs:
     @pytest.mark.parametrize(
         ("config", "message"),
         [
-            ({"class_name": "LSTM", "config": []}, "its config is not an object"),
+            ({"class_name": "LSTM", "config": []}, "the config of LSTM is not an object"),
             ({"class_name": "LSTM", "config": {"unit": 3}}, "LSTM has no argument 'unit'"),
             ({"class_name": "Conv9D", "config": {}}, "there is no layer 'Conv9D'"),
             (

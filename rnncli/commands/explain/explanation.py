@@ -125,11 +125,11 @@ def target(text: str, infos: Sequence[TensorInfo]) -> Target:
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]:
     shape = tuple(size for size in info.shape if isinstance(size, int))
-    example = f"Give one index per axis, such as '{addresses.last_of(info)}'."
+    example = f"Give one index per axis, such as '{addresses.last_address(info)}'."
     if any(":" in part or "..." in part for part in parts):
         raise UsageError(f"{text}: a slice selects many numbers; explain takes one at a time.", example)
     try:
-        index = tuple(map(addresses.number, parts))
+        index = tuple(map(addresses.parse_number, parts))
     except ValueError:
         raise UsageError(f"{text}: an index must be a whole number.", example) from None
     axes = f"{info.name} is {shape}, ({', '.join(info.axes)})"

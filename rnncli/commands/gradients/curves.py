@@ -180,7 +180,7 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     length = int(str(size))
     try:
-        one = addresses.number(part) if axis == "batch" else addresses.part(part)
+        one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
         kept = range(length)[one]
     except ValueError:
         advice = "Give the index of one sequence." if axis == "batch" else "Write a number, or 2:5, or :."

@@ -79,6 +79,6 @@ def demand_stateless(model: Model) -> None:
         raise UsageError(
             f"--stream: {', '.join(stateful)} in {model.saved.file} is stateful, and a stream does not carry "
             "the states of a model from line to line.",
-            "Describe the layer instead: rnncli run --stream --stateful --layer ... --weights "
-            f"{model.saved.file}#{stateful[0]}",
+            f"Describe the layer instead: rnncli weights '{model.saved.file}#{stateful[0]}' --to keras "
+            "-o layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
         )

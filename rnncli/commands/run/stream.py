@@ -16,7 +16,7 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.compute import beyond
-from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError, inside
 from rnncli.readers import case_builder, formats
 from rnncli.readers.arrange import arrange
 from rnncli.readers.formats import Source, ndjson
@@ -138,7 +138,8 @@ class Records:
     def __call__(self, line: Line) -> Case:
         """Raises InputError, which names the line, if another line could be right."""
         demand_whole_value(line)
-        document = ndjson.record(line.text, line.number, line.where)
+        with inside(line.where):
+            document = ndjson.record(line.text, line.number)
         _demand_inputs_alone(document, line.name)
         options = self.given.arranging
         where = f"{line.name}: "

@@ -124,7 +124,7 @@ def _case(outline: Outline, input: InputFlags, layer: LayerFlags, run: RunFlags)
 
     stack, sizes = outline.stack, _sizes(outline.shape)
     options = request.collect_options(input, run, stack, case_builder.draw_seed(), where=outline.where)
-    options = options.completed(outline.document)
+    options = options.fill_from(outline.document)
     request.demand_something_to_fill(layer, run, weights=options.weights.value is not None)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     supplied = case_builder.weights(options.weights, stack, sizes)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
 
 ABOUT = About(("numpy",), "fast, and records every gate of every step")
-
-BLOCK = 2**20
-"""Approximate size, in numbers, of the input projections that are computed in one matrix product."""
 TOGETHER = 1024
 """Number of steps of a trace that are stacked at once."""
 
@@ -133,8 +130,10 @@ class _Loop:
 
         Time is the first axis, so that the numbers of one step are contiguous.
         """
+        from rnncli import arrays
+
         widest = max(weight.shape[-1] for weight in self.call.weights.values())
-        together = max(1, BLOCK // (len(self.call.inputs) * widest))
+        together = max(1, arrays.BLOCK // (len(self.call.inputs) * widest))
         for start in range(0, len(order), together):
             times = order[start : start + together]
             first = min(times[0], times[-1])

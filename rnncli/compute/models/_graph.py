@@ -34,7 +34,7 @@ def is_recurrent(node: Node) -> bool:
         class_name, module, config = inner.get("class_name"), inner.get("module"), inner.get("config") or {}
     if not class_name or not operations.from_keras(module):
         return False
-    known = layers.known(class_name)
+    known = layers.find_name(class_name)
     return known == class_name and layers.class_of(known).recurrent
 
 
@@ -61,7 +61,7 @@ def inside_others(graph: Graph) -> tuple[str, ...]:
 def _holds_recurrent(config: Any) -> bool:
     if isinstance(config, Mapping):
         name = config.get("class_name")
-        known = layers.known(name) if isinstance(name, str) and "config" in config else None
+        known = layers.find_name(name) if isinstance(name, str) and "config" in config else None
         if known == name and known and layers.class_of(known).recurrent:
             return True
         return any(map(_holds_recurrent, config.values()))

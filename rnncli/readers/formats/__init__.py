@@ -6,19 +6,20 @@ A reader file has
 and, if a file of the format can contain more than inputs,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
 
-For bad input a reader raises InputError, with a message that starts with the source's name.
+For bad input a reader raises InputError.  The functions here put the source's name in front of the message.
 """
 
 from __future__ import annotations
 
 import pkgutil
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, inside, under
 from rnncli.readers.packages import import_package
 
 RENAMED = "Rename the file, or save it in one of these formats."
@@ -41,7 +42,7 @@ class Source(NamedTuple):
         advice: second sentence of the error for an empty source; it says what to provide.
         Raises InputError if the source cannot be read or is empty.
         """
-        found = _bytes_of(self.file(), self.name) if self.data is None else self.data
+        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
         if not found or found.isspace():
             raise InputError(f"{self.name}: it is empty.", advice)
         return found
@@ -58,7 +59,7 @@ class Source(NamedTuple):
         if not found and self.path.is_symlink():
             raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
         if not found:
-            raise InputError(f"{self.name}: there is no such file.", _near(self.path))
+            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
         if folder:
             raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
         return self.path
@@ -129,7 +130,9 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
         detect the format if there is no path.
     Raises InputError if the source cannot be read.
     """
-    document: Document = _reader(source, format).read(source, options or ReadOptions())
+    reader = _reader(source, format)
+    with _name_errors(source):
+        document: Document = reader.read(source, options or ReadOptions())
     return document
 
 
@@ -143,20 +146,24 @@ def read_raw(
     from rnncli.specs import nested
 
     reader = _reader(source, format)
-    found = reader.load(source) if hasattr(reader, "load") else None
-    if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
-        document = reader.read(source, options or ReadOptions())
-        return document.inputs, document.remarks
-    where = f"{source.name}: "
-    if isinstance(found, dict):
-        given = found["inputs"] if set(found) == {"inputs"} else found
-        if isinstance(given, dict):
-            return {name: _named_input(item, f"{where}{name}") for name, item in given.items()}, ()
-        found, where = given, f"{where}inputs"
-    return nested.to_sequences(found, where, (2, 3)), ()
+    with _name_errors(source):
+        found = reader.load(source) if hasattr(reader, "load") else None
+        if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
+            document = reader.read(source, options or ReadOptions())
+            return document.inputs, document.remarks
+        steps = ("inputs",) if isinstance(found, dict) and set(found) == {"inputs"} else ()
+        given = found["inputs"] if isinstance(found, dict) and steps else found
+        if not isinstance(given, dict):
+            with under(*steps):
+                return nested.to_sequences(given, (2, 3)), ()
+        arrays = {}
+        for name, item in given.items():
+            with under(name):
+                arrays[name] = _named_input(item)
+        return arrays, ()
 
 
-def _named_input(value: Any, where: str) -> Any:
+def _named_input(value: Any) -> Any:
     """One input of a model, which may be a number alone."""
     from rnncli.specs import nested
 
@@ -164,7 +171,7 @@ def _named_input(value: Any, where: str) -> Any:
         import numpy as np
 
         return np.asarray(value)
-    return nested.to_sequences(value, where, (2, 3))
+    return nested.to_sequences(value, (2, 3))
 
 
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
@@ -177,14 +184,16 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers import models
     from rnncli.readers.formats import _named_arrays
 
-    source, names = _chosen(source)
-    where = f"{source.name}: "
+    source, names = _split_names(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
-        return _named_arrays.choose_layers(models.saved_layers(models.listed(source)), names, where)
-    found = _load(source, format)
-    if isinstance(found, tuple):
-        return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names, where)
-    arrays = _named_arrays.weights(found, where)
+        saved = models.saved_layers(models.listed(source))
+        with _name_errors(source):
+            return _named_arrays.choose_layers(saved, names)
+    with _name_errors(source):
+        found = _load(source, format)
+        if isinstance(found, tuple):
+            return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
+        arrays = _named_arrays.weights(found)
     ordered = format_name(source, format) != "safetensors"
     return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.plain(arrays)
 
@@ -193,10 +202,11 @@ def weights_of(value: Any, source: Source) -> dict[str, Array]:
     """Return the arrays by name of a parsed file of weights, in the layout that they have there."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.weights(value, f"{source.name}: ")
+    with _name_errors(source):
+        return _named_arrays.weights(value)
 
 
-def _chosen(source: Source) -> tuple[Source, tuple[str, ...]]:
+def _split_names(source: Source) -> tuple[Source, tuple[str, ...]]:
     """Split the source into the file and the names after a #, unless the # is part of the file name."""
     path = source.path
     if path is None or "#" not in path.name or path.exists():
@@ -210,14 +220,27 @@ def read_tensor(source: Source, format: str | None = None) -> Any:
     """Read one raw tensor for --mask: nested lists or an array; from several arrays, the one named `mask`."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.tensor(_load(source, format), f"{source.name}: ")
+    with _name_errors(source):
+        return _named_arrays.tensor(_load(source, format))
 
 
 def read_states(source: Source, format: str | None = None) -> list[Array] | dict[str, Array]:
     """Read initial states, in Keras's order or by result name (such as `last_hidden_state`)."""
     from rnncli.readers.formats import _named_arrays
 
-    return _named_arrays.states(_load(source, format), f"{source.name}: ")
+    with _name_errors(source):
+        return _named_arrays.states(_load(source, format))
+
+
+def read_config(source: Source) -> Any:
+    """Read a layer's Keras config, or a list of them, from JSON."""
+    with _name_errors(source):
+        return import_module("rnncli.readers.formats.json").load(source)
+
+
+def _name_errors(source: Source) -> AbstractContextManager[None]:
+    """Put the name of the source in front of errors."""
+    return inside(f"{source.name}: ")
 
 
 def _load(source: Source, format: str | None) -> Any:
@@ -254,7 +277,7 @@ def _by_suffix() -> dict[str, str]:
     return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}
 
 
-def _bytes_of(path: Path, name: str) -> bytes:
+def _read_bytes(path: Path, name: str) -> bytes:
     from rnncli.specs import memory
 
     try:
@@ -271,7 +294,7 @@ def _bytes_of(path: Path, name: str) -> bytes:
         raise InputError(f"{name}: it cannot be read: {error.strerror or error}.") from None
 
 
-def _near(path: Path) -> str:
+def _suggest_file(path: Path) -> str:
     """Return advice that suggests a file in the same folder with a similar name."""
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())

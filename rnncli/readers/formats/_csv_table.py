@@ -32,7 +32,6 @@ class CsvTable:
     first: line number of the file's first row.
     """
 
-    name: str
     delimiter: str
     decimal: str | None
     header: tuple[str, ...]
@@ -51,22 +50,22 @@ class CsvTable:
 
 
 def start_table(
-    name: str, lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
+    lines: Sequence[str], numbers: Sequence[int], delimiter: str | None, decimal: str | None
 ) -> CsvTable:
-    """Return the Table, without rows, for a text that starts with `lines`.
+    """Return the CsvTable, without rows, for a text that starts with `lines`.
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
-    _demand_short(name, lines, numbers)
-    decimal = _decimal(decimal)
+    _demand_short(lines, numbers)
+    decimal = _parse_decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
-    found = _describe(delimiter) if delimiter is not None else _sniff(sample, decimal)
+    found = _parse_delimiter(delimiter) if delimiter is not None else _sniff_delimiter(sample, decimal)
     if found == decimal == ",":
         raise UsageError("--decimal , and --delimiter , are both given.", "Leave one of them out.")
     decimal = "." if found == "," else decimal
     first = [cell.strip() for cell in next(csv.reader(lines[:1], delimiter=found))]
     header = tuple(first) if is_header(first, decimal) else ()
-    return CsvTable(name, found, decimal, header)
+    return CsvTable(found, decimal, header)
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
@@ -91,12 +90,10 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 def check_lines(table: CsvTable) -> None:
     """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
-    _demand_short(table.name, table.lines, table.numbers)
+    _demand_short(table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
-            raise InputError(
-                f"{table.name}: line {number} has a quote that is not closed.", "Each row must be one line."
-            )
+            raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
 
 
 def _is_closed(line: str, delimiter: str) -> bool:
@@ -106,17 +103,17 @@ def _is_closed(line: str, delimiter: str) -> bool:
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
-def _demand_short(name: str, lines: Sequence[str], numbers: Sequence[int]) -> None:
+def _demand_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
     """Raises InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
             raise InputError(
-                f"{name}: line {number} has a cell of more than 1000 characters.",
+                f"line {number} has a cell of more than 1000 characters.",
                 "Give rows of numbers; to use another delimiter, add --delimiter.",
             )
 
 
-def _describe(delimiter: str) -> str:
+def _parse_delimiter(delimiter: str) -> str:
     found = NAMED.get(delimiter.casefold(), delimiter)
     if len(found) != 1 or found in '"\r\n':
         raise UsageError(
@@ -125,14 +122,14 @@ def _describe(delimiter: str) -> str:
     return found
 
 
-def _decimal(said: str | None) -> str | None:
+def _parse_decimal(said: str | None) -> str | None:
     found = None if said is None else {"comma": ",", "point": "."}.get(said.casefold(), said)
     if found not in (None, ".", ","):
         raise UsageError(f"--decimal {said!r} is not a decimal sign.", "It is . or ,")
     return found
 
 
-def _sniff(lines: tuple[str, ...], decimal: str | None) -> str:
+def _sniff_delimiter(lines: tuple[str, ...], decimal: str | None) -> str:
     """Detect the delimiter; a delimiter other than the comma wins if it splits every line the same way."""
     for character in DELIMITERS[1:]:
         counts = {line.count(character) for line in lines}

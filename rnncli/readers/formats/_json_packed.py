@@ -58,7 +58,7 @@ def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
-    """Put the packed lists back into the parsed value of a shortened text.
+    """Put the packed lists back into the parsed value of a text from `pack_lists`.
 
     Raises InputError if a name is in a place where a list of numbers is not allowed.
     """
@@ -79,18 +79,18 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
 
 def _runs(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of long runs of NUMERIC characters."""
-    begun, before = None, b""
+    start_table, before = None, b""
     for at in range(0, len(data), BLOCK):
         block = data[at : at + BLOCK]
         if not block.translate(None, NUMERIC):
-            if begun is None:
-                begun = at - len(before) + len(before.rstrip(NUMERIC))
-        elif begun is not None:
-            yield begun, at + len(block) - len(block.lstrip(NUMERIC))
-            begun = None
+            if start_table is None:
+                start_table = at - len(before) + len(before.rstrip(NUMERIC))
+        elif start_table is not None:
+            yield start_table, at + len(block) - len(block.lstrip(NUMERIC))
+            start_table = None
         before = block
-    if begun is not None:
-        yield begun, len(data)
+    if start_table is not None:
+        yield start_table, len(data)
 
 
 class _Lists:
@@ -115,27 +115,27 @@ class _Lists:
                 return
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
-            self.value = self._shaped()
+            self.value = self._reshape()
         except (ValueError, OverflowError):  # orjson's error is a ValueError
             self.end = 0
 
     def _take_numbers(self, data: bytes, start: int, stop: int) -> None:
         """Add the numbers of one list.  Raises ValueError if it holds anything else."""
-        end, begun, last = data.index(b"]", start, stop), start, False
+        end, start_table, last = data.index(b"]", start, stop), start, False
         while not last:
-            comma = data.find(b",", begun + AT_ONCE, end)
+            comma = data.find(b",", start_table + AT_ONCE, end)
             last = comma < 0
-            text = data[begun + 1 : end if last else comma]
+            text = data[start_table + 1 : end if last else comma]
             numbers = import_package("orjson", "JSON").loads(b"[%s]" % text)
             if not numbers:
                 raise ValueError
             self._add([numbers])
-            begun = comma
+            start_table = comma
         self.end = end + 1
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
-        begun, depth, opened = start, 0, 0
+        start_table, depth, opened = start, 0, 0
         for position in range(start, stop, AT_ONCE):
             steps = _STEPS[np.frombuffer(data, np.uint8, min(AT_ONCE, stop - position), position)]
             places = np.flatnonzero(steps)
@@ -144,15 +144,15 @@ class _Lists:
             ended = np.flatnonzero(depths == 0)
             if len(ended):
                 self.end = position + int(places[ended[0]]) + 1
-                yield data[begun : self.end], opened
+                yield data[start_table : self.end], opened
                 return
             depth = int(depths[-1]) if len(depths) else depth
             heads = np.flatnonzero((steps[1:] > 0) & (steps[:-1] < 0)) + 1  # a list that follows another
             if not len(heads):
                 continue
             here = position + int(places[heads[-1]])
-            yield _without_comma(data[begun:here]), opened
-            begun, opened = here, int(depths[heads[-1]]) - 1
+            yield _without_comma(data[start_table:here]), opened
+            start_table, opened = here, int(depths[heads[-1]]) - 1
         raise ValueError
 
     def _take(self, text: bytes, opened: int) -> None:
@@ -179,7 +179,7 @@ class _Lists:
                 raise ValueError
         self._held += np.asarray(level, np.float64).data.cast("B")
 
-    def _shaped(self) -> Any:
+    def _reshape(self) -> Any:
         """Return all rows, in shape.  Raises ValueError if sequences differ in more than their length."""
         array = np.frombuffer(self._held, np.float64).view(Packed)
         if all(len(set(lengths)) == 1 for lengths in self._lengths):

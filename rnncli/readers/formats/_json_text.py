@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, shorten
 from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
@@ -24,11 +24,10 @@ LARGE = 2**22
 WORDS = 'Write the text "NaN", "Infinity" or "-Infinity", with the quotes.'
 
 
-def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
+def parse(data: bytes, *, line: int | None = None) -> Any:
     """Parse one JSON value.
 
     data: UTF-8 without a byte order mark.
-    where: prefix of errors, such as `notes.json: `.
     line: line number in the file, if `data` is one line rather than the whole file.
     Long lists of numbers in a large text become Packed arrays.
     Raises InputError if the text is invalid, is nested too deeply or repeats a key.
@@ -38,30 +37,30 @@ def parse(data: bytes, where: str, *, line: int | None = None) -> Any:
 
         short, packed = _json_packed.pack_lists(data)
         with suppress(InputError):  # parsing the whole text locates the error
-            return _json_packed.unpack_lists(_parse(short, where, line), packed)
+            return _json_packed.unpack_lists(_parse(short, line), packed)
         del packed
-    return _parse(data, where, line)
+    return _parse(data, line)
 
 
-def _parse(data: bytes, where: str, line: int | None) -> Any:
+def _parse(data: bytes, line: int | None) -> Any:
     orjson = import_package("orjson", "JSON")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if "depth" in error.msg:
-            raise _too_deep(data, where, line or 1) from None
+            raise _too_deep(data, line or 1) from None
         text = data.decode("utf-8", errors="replace")
-        bad = _explained(error.msg, text, error.pos, a_line=line is not None)
+        bad = _explain(error.msg, text, error.pos, a_line=line is not None)
         place = _place(text, bad.position, line or 1)
-        raise InputError(f"{where}{place}: {bad.what}.", bad.advice) from None
+        raise InputError(f"{place}: {bad.what}.", bad.advice) from None
     if nested.is_too_deep(value):
-        raise _too_deep(data, where, line or 1)
+        raise _too_deep(data, line or 1)
     if _keys(value) < len(KEY.findall(data)):
-        _refuse_twice(data, where if line is None else f"{where}line {line}: ")
+        _refuse_duplicates(data, "" if line is None else f"line {line}: ")
     return value
 
 
-def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
+def _too_deep(data: bytes, first_line: int) -> InputError:
     """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
     for token in BRACKETS.finditer(text):
@@ -71,7 +70,7 @@ def _too_deep(data: bytes, where: str, first_line: int) -> InputError:
             break
     what = f"it is nested more than {nested.MOST_NESTED} levels deep"
     advice = "Inputs are three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]]."
-    return InputError(f"{where}{_place(text, position, first_line)}: {what}.", advice)
+    return InputError(f"{_place(text, position, first_line)}: {what}.", advice)
 
 
 def _keys(value: Any) -> int:
@@ -83,7 +82,7 @@ def _keys(value: Any) -> int:
     return 0
 
 
-def _refuse_twice(data: bytes, where: str) -> None:
+def _refuse_duplicates(data: bytes, place: str) -> None:
     """Raises InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
@@ -92,7 +91,7 @@ def _refuse_twice(data: bytes, where: str) -> None:
         for key, _ in pairs:
             if key in seen:
                 raise InputError(
-                    f"{where}the key {key!r} appears twice in one object.", "Leave one of them out."
+                    f"{place}the key {key!r} appears twice in one object.", "Leave one of them out."
                 )
             seen.add(key)
 
@@ -106,7 +105,7 @@ class _Fault(NamedTuple):
     advice: str
 
 
-def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
+def _explain(message: str, text: str, position: int, *, a_line: bool) -> _Fault:
     """Convert orjson's error message to one that describes the text.
 
     a_line: whether the text is one line of an NDJSON file.
@@ -118,10 +117,10 @@ def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Faul
         return _Fault(bare.start(), f"JSON has no {bare.group()}", WORDS)
     number = NUMBER.match(text, position)
     if number and "infinity" in message:
-        return _Fault(position, f"{_short(number.group())} is too large a number", WORDS)
+        return _Fault(position, f"{shorten(number.group())} is too large a number", WORDS)
     if position >= len(text.rstrip()):
         return _Fault(len(text.rstrip()), "unexpected end of input", "Is the file truncated?")
-    found = _short(text[position : position + 21].split("\n")[0].rstrip())
+    found = shorten(text[position : position + 21].split("\n")[0].rstrip())
     advice = "It must be JSON; an input in another format needs --input-format."
     if a_line:
         advice = "Each line must be one JSON value."
@@ -133,7 +132,3 @@ def _explained(message: str, text: str, position: int, *, a_line: bool) -> _Faul
 def _place(text: str, position: int, first_line: int) -> str:
     line = text.count("\n", 0, position) + first_line
     return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 20 else f"{text[:19]}…"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, did_you_mean
+from rnncli.errors import InputError, did_you_mean, shorten
 from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, CsvTable, is_number
@@ -33,27 +33,25 @@ def read(source: Source, options: ReadOptions) -> Document:
         every = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         numbered = [(number, line) for number, line in enumerate(every, start=first) if line.strip()]
         if numbered:
-            table = rows.take(_fill(table, source.name, numbered, options))
+            table = rows.take(_add_rows(table, numbered, options))
     if table is None:
-        raise InputError(f"{source.name}: it has no rows.", "Give one row per time step.")
+        raise InputError("it has no rows.", "Give one row per time step.")
     if not rows.width:
         raise InputError(
-            f"{source.name}: it has the header {', '.join(table.header)} and no rows.",
+            f"it has the header {', '.join(table.header)} and no rows.",
             "Give one row of numbers per time step.",
         )
     return rows.document(table)
 
 
-def _fill(
-    before: CsvTable | None, name: str, numbered: list[tuple[int, str]], options: ReadOptions
-) -> CsvTable:
+def _add_rows(before: CsvTable | None, numbered: list[tuple[int, str]], options: ReadOptions) -> CsvTable:
     """Return the table `before` with these rows; if it is None, a new table that starts with them."""
     numbers, lines = zip(*numbered, strict=True)
     if before is not None:
         table = replace(before, lines=lines, numbers=numbers)
         _csv_table.check_lines(table)
         return table
-    table = _csv_table.start_table(name, lines, numbers, options.delimiter, options.decimal)
+    table = _csv_table.start_table(lines, numbers, options.delimiter, options.decimal)
     _csv_table.check_lines(replace(table, lines=lines, numbers=numbers))
     skipped = 1 if table.header else 0
     return replace(table, lines=lines[skipped:], numbers=numbers[skipped:], first=numbers[0])
@@ -77,7 +75,7 @@ class _Rows:
             return table
         columns = None
         if self._batch_column is not None:
-            columns = self._grouped(table, self._batch_column)
+            columns = self._group(table, self._batch_column)
         numbers, decimal = _numbers(table, columns)
         self._commas = self._commas or (decimal == "," and table.decimal is None)
         self.width = numbers.shape[1]
@@ -85,7 +83,7 @@ class _Rows:
         width = table.width or numbers.shape[1] + (self._by is not None)
         return replace(table, lines=(), numbers=(), width=width, decimal=decimal)
 
-    def _grouped(self, table: CsvTable, batch_column: str) -> list[int]:
+    def _group(self, table: CsvTable, batch_column: str) -> list[int]:
         """Record the sequence of every row; return the indices of the other columns."""
         if self._by is None:
             self._by = _batch_index(table, batch_column)
@@ -94,7 +92,7 @@ class _Rows:
         width = len(next(iter(table.cells()))[1])
         if width == 1:
             raise InputError(
-                f"{table.name}: it has no column beside the batch column.",
+                "it has no column beside the batch column.",
                 "Add a column of numbers, or leave --batch-column out.",
             )
         known = self._sequences
@@ -107,10 +105,10 @@ class _Rows:
         array = np.frombuffer(self._held, np.float64).reshape(-1, self.width)
         names = tuple(name for index, name in enumerate(table.header) if index != self._by)
         remarks = ("took the comma as the decimal sign, as in 2,5",) if self._commas else ()
-        inputs = array if self._by is None else self._parted(array)
+        inputs = array if self._by is None else self._split(array)
         return Document(inputs=inputs, feature_names=names, remarks=remarks)
 
-    def _parted(self, array: Array) -> Array | tuple[Array, ...]:
+    def _split(self, array: Array) -> Array | tuple[Array, ...]:
         """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
         members = np.concatenate(self._members)
         order = np.argsort(members, kind="stable")
@@ -172,10 +170,10 @@ def _raise_first_fault(table: CsvTable, columns: list[int] | None) -> NoReturn:
     for place, cell in _places(table, columns):
         if not is_number(cell, table.decimal or "."):
             advice = _cell_advice(table, cell)
-            if not table.header and f": line {table.first}, " in place:
+            if not table.header and f"line {table.first}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
-            raise InputError(f"{place}: {_short(cell)!r} is not a number.", advice)
-    raise InputError(f"{table.name}: a cell in it is not a number.", "Give rows of numbers.")
+            raise InputError(f"{place}: {shorten(cell.strip())!r} is not a number.", advice)
+    raise InputError("a cell in it is not a number.", "Give rows of numbers.")
 
 
 def _refuse_points(table: CsvTable, columns: list[int] | None) -> None:
@@ -183,7 +181,7 @@ def _refuse_points(table: CsvTable, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         if "." in cell:
             raise InputError(
-                f"{place}: {_short(cell)!r} has a point, but the decimal sign is the comma.",
+                f"{place}: {shorten(cell.strip())!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
             )
 
@@ -193,19 +191,16 @@ def _refuse_too_large(table: CsvTable, columns: list[int] | None) -> None:
     for place, cell in _places(table, columns):
         text = cell.replace(",", ".") if table.decimal == "," else cell
         if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
-            raise InputError(f"{place}: {_short(cell)} is too large a number.", "Write inf for infinity.")
+            raise InputError(
+                f"{place}: {shorten(cell.strip())} is too large a number.", "Write inf for infinity."
+            )
 
 
 def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, str]]:
     """Yield every cell that must be a number: its place for errors, and its text."""
     for number, cells in table.cells():
         for index in range(len(cells)) if columns is None else columns:
-            yield f"{table.name}: line {number}, {table.column(index)}", cells[index]
-
-
-def _short(cell: str) -> str:
-    text = cell.strip()
-    return text if len(text) <= 20 else f"{text[:19]}…"
+            yield f"line {number}, {table.column(index)}", cells[index]
 
 
 def _check_widths(table: CsvTable) -> None:
@@ -217,7 +212,7 @@ def _check_widths(table: CsvTable) -> None:
         if len(cells) != width:
             columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
             raise InputError(
-                f"{table.name}: line {number} has {columns}, {before} {width}.",
+                f"line {number} has {columns}, {before} {width}.",
                 "Write NaN for a missing number; to use another delimiter, add --delimiter.",
             )
         before = "the lines before have"
@@ -244,13 +239,11 @@ def _batch_index(table: CsvTable, batch_column: str) -> int:
     if batch_column in table.header:
         return table.header.index(batch_column)
     if table.header:
-        raise InputError(
-            f"{table.name}: there is no column {batch_column!r}.", did_you_mean(batch_column, table.header)
-        )
+        raise InputError(f"there is no column {batch_column!r}.", did_you_mean(batch_column, table.header))
     width = len(next(iter(table.cells()))[1])
     if batch_column.isdecimal() and int(batch_column) < width:
         return int(batch_column)
     raise InputError(
-        f"{table.name}: there is no header, so no column {batch_column!r}.",
+        f"there is no header, so no column {batch_column!r}.",
         f"Give its number, counted from 0: 0 to {width - 1}.",
     )

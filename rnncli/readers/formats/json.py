@@ -17,9 +17,9 @@ SUFFIXES = (".json",)
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read nested lists of numbers as inputs, or an object as a case document."""
-    return document(parse(utf8(source), f"{source.name}: "), source.name)
+    return document(parse(utf8(source)))
 
 
 def load(source: Source) -> Any:
     """Return the parsed JSON value."""
-    return parse(utf8(source, "Write JSON into it."), f"{source.name}: ")
+    return parse(utf8(source, "Write JSON into it."))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError
+from rnncli.errors import InputError, inside
 from rnncli.readers.encoding import UTF8_MARK, utf8
 from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
@@ -28,29 +28,30 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
     """
     lines = _lines(source)
     sequences: list[Array] = []
-    for number, value in _values(lines, source.name):
-        if isinstance(value, dict):
-            if len(lines) == 1:
-                return document(value, f"{source.name}: line {number}")
-            raise InputError(
-                f"{source.name}: line {number} is an object, but there are {len(lines)} lines.",
-                "With --stream each line is its own record.",
-            )
-        sequences += _sequences(value, f"{source.name}: line {number} ")
-    _same_features(sequences, source.name)
+    for number, value in _values(lines):
+        if isinstance(value, dict) and len(lines) > 1:
+            what = f"line {number} is an object, but there are {len(lines)} lines."
+            raise InputError(what, "With --stream each line is its own record.")
+        with inside(f"line {number}: "):
+            if isinstance(value, dict):
+                return document(value)
+            sequences += _sequences(value)
+    _demand_same_features(sequences)
     if len({array.shape for array in sequences}) == 1:
         return Document(inputs=np.stack(sequences))
     return Document(inputs=tuple(sequences))
 
 
-def record(line: bytes, number: int, where: str = "") -> Document:
-    """Read one line of a stream as its own Document.  where: prefix of errors, such as `records.ndjson: `."""
-    return document(parse(line, where, line=number), f"{where}line {number}")
+def record(line: bytes, number: int) -> Document:
+    """Read one line of a stream as its own Document."""
+    value = parse(line, line=number)
+    with inside(f"line {number}: "):
+        return document(value)
 
 
 def load(source: Source) -> Any:
     """Return the only value, or a list of all values."""
-    values = [value for _, value in _values(_lines(source), source.name)]
+    values = [value for _, value in _values(_lines(source))]
     return values[0] if len(values) == 1 else values
 
 
@@ -64,30 +65,28 @@ def _lines(source: Source) -> list[tuple[int, bytes]]:
     return found
 
 
-def _values(lines: list[tuple[int, bytes]], name: str) -> Iterator[tuple[int, Any]]:
+def _values(lines: list[tuple[int, bytes]]) -> Iterator[tuple[int, Any]]:
     """Yield one value at a time; all of them as Python lists would take eight times the text's memory."""
-    return ((number, parse(text, f"{name}: ", line=number)) for number, text in lines)
+    return ((number, parse(text, line=number)) for number, text in lines)
 
 
-def _sequences(value: Any, where: str) -> list[Array]:
-    found = nested.to_sequences(value, where)
+def _sequences(value: Any) -> list[Array]:
+    found = nested.to_sequences(value)
     if isinstance(found, tuple):
         return list(found)
-    if found.ndim == 2:
-        return [found]
-    if found.ndim == 3:
-        return list(found)
+    if found.ndim in (2, 3):
+        return list(found) if found.ndim == 3 else [found]
     raise InputError(
-        f"{where.rstrip()} is {found.ndim}-D, shape {found.shape}.",
+        f"it is {found.ndim}-D, shape {found.shape}.",
         "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
     )
 
 
-def _same_features(sequences: list[Array], name: str) -> None:
+def _demand_same_features(sequences: list[Array]) -> None:
     first = sequences[0].shape[1]
     for index, array in enumerate(sequences):
         if array.shape[1] != first:
             raise InputError(
-                f"{name}: sequence [0] has {first} features, [{index}] has {array.shape[1]}.",
+                f"sequence [0] has {first} features, [{index}] has {array.shape[1]}.",
                 "All sequences of a batch must have the same number of features.",
             )

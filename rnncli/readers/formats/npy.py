@@ -25,8 +25,8 @@ ADVICE = "Write numbers of one type with numpy.save, such as array.astype('float
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read the array, of any rank, as inputs; the array of a large file stays in the file."""
     size = 0 if source.data is not None else source.file().stat().st_size
-    array = load(source) if size < MAPPED_FROM else _map_file(source, size)
-    return Document(inputs=numeric(array, f"{source.name}: "))
+    array = load(source) if size < MAPPED_FROM else _open_large(source, size)
+    return Document(inputs=numeric(array))
 
 
 def load(source: Source) -> Array:
@@ -35,22 +35,22 @@ def load(source: Source) -> Array:
     try:
         return _npy_headers.read(io.BytesIO(data), len(data))
     except RefusedError as error:
-        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+        raise InputError(f"{error}.", ADVICE) from None
 
 
-def _map_file(source: Source, size: int) -> Any:
+def _open_large(source: Source, size: int) -> Any:
     from rnncli import arrays
 
     try:
         with ExitStack() as unless_mapped:
             file = unless_mapped.enter_context(source.file().open("rb", buffering=0))
             header = _npy_headers.header(file, size)
-            array = arrays.FileArray.opened(file, header.over, f"{source.name}: ")
+            array = arrays.FileArray.open(file, header.over, f"{source.name}: ")
             unless_mapped.pop_all()
             return array
     except RefusedError as error:
-        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+        raise InputError(f"{error}.", ADVICE) from None
     except PermissionError:
-        raise InputError(f"{source.name}: permission denied.", "Check its permissions.") from None
+        raise InputError("permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(f"{source.name}: it cannot be read: {error.strerror or error}.") from None
+        raise InputError(f"it cannot be read: {error.strerror or error}.") from None

@@ -10,7 +10,7 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError
 from rnncli.readers import zips
 from rnncli.readers.formats import _npy_headers
-from rnncli.readers.formats._named import inputs_of
+from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ ADVICE = "Write it again, uncompressed, with numpy.savez."
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return inputs_of(load(source), source.name)
+    return inputs_of(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
     data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
-        raise InputError(f"{source.name}: it is not a .npz file.", "Write one with numpy.savez.")
+        raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data))
             return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
     except RefusedError as error:
-        raise InputError(f"{source.name}: {error}.", ADVICE) from None
+        raise InputError(f"{error}.", ADVICE) from None
     except Exception:  # zipfile and zlib raise many types of exception for broken files
-        raise InputError(f"{source.name}: it is damaged or truncated.", ADVICE) from None
+        raise InputError("it is damaged or truncated.", ADVICE) from None
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

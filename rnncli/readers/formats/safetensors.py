@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError
-from rnncli.readers.formats._named import inputs_of
+from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ ADVICE = "Write it with safetensors.numpy.save_file."
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
     """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return inputs_of(load(source), source.name)
+    return inputs_of(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:
@@ -29,5 +29,5 @@ def load(source: Source) -> dict[str, Array]:
         arrays: dict[str, Array] = library.load(data)
     except Exception as error:  # the library and NumPy raise many types for broken files
         reason = str(error).rstrip(".")[:200] or "broken"
-        raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
+        raise InputError(f"it is not a valid safetensors file ({reason}).", ADVICE) from None
     return arrays

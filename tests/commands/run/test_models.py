@@ -232,8 +232,9 @@ def test_stateful_models_are_not_streamed(rnncli: Any, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "memory" in done.stderr
     assert "stateful" in done.stderr
-    weights = f"{tmp_path / 'm.keras'}#memory"
-    words = ("run", "--stream", "--stateful", "--layer", "LSTM(2)", "--weights", weights)
+    layer = str(tmp_path / "layer.npz")
+    assert rnncli("weights", f"{tmp_path / 'm.keras'}#memory", "--to", "keras", "-o", layer).returncode == 0
+    words = ("run", "--stream", "--stateful", "--layer", "LSTM(2)", "--weights", layer)
     done = rnncli(*words, input=f"{NUMBERS[:1]}\n")
     assert done.returncode == 0, done.stderr
 

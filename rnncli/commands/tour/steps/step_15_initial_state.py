@@ -23,7 +23,7 @@ def observe(view: View) -> Observation:
         NamedTensor(_label(f"decoder/start_{name}"), ("batch", "units"), values)
         for name, values in start.items()
     ]
-    equal = claims.holding(
+    equal = claims.select_true(
         {one.name: (other.name,) for one, other in zip(begun, given, strict=True)},
         {one.name: one.values for one in (*given, *begun)},
     )

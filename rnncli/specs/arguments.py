@@ -1,0 +1,100 @@
+"""Read the arguments of a layer, a cell or an initializer, from a call or from a Keras config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from rnncli.case import Option
+from rnncli.errors import LayerError, did_you_mean
+from rnncli.specs.expressions import CallExpression, TokenSpan, fault
+from rnncli.specs.values import Reader, check
+
+
+class Argument(NamedTuple):
+    """One argument as it was written.  span: its position in an expression; None in a config."""
+
+    name: str
+    value: Any
+    span: TokenSpan | None = None
+
+
+class Signature(NamedTuple):
+    """What a layer, a cell or an initializer takes.
+
+    options: by name, in Keras's order.  positional: those that a call can set by position.
+    ignored: other arguments that have no effect.
+    advise: returns advice on an unknown argument.
+    read_inner: see `check`.
+    """
+
+    class_name: str
+    options: Mapping[str, Option]
+    positional: Sequence[str]
+    ignored: frozenset[str] = frozenset()
+    advise: Callable[[str], str] = lambda _: ""
+    read_inner: Reader | None = None
+
+    def arguments_of(self, written: CallExpression | Mapping[str, Any]) -> list[Argument]:
+        """The arguments of a call, or of the `config` of a Keras config, by name, in the order written.
+
+        Raises LayerError, with a caret, if a call has too many positional arguments.
+        """
+        if not isinstance(written, CallExpression):
+            return [Argument(str(name), value) for name, value in written.items()]
+        count = len(self.positional)
+        if len(written.args) > count:
+            names, others = ", ".join(self.positional), len(self.options) > count
+            raise fault(
+                written.spans[count],
+                f"{self.class_name} takes {count} {'positional ' * others}argument{'s' * (count != 1)}",
+                f"{'They are' if count > 1 else 'It is'} {names}{'; give the others by name' * others}."
+                if names
+                else "Leave it out.",
+            )
+        named = dict(zip(self.positional, written.args, strict=False))
+        spans = [written.spans.get(key) for key in (*range(len(named)), *written.kwargs)]
+        pairs = (*named.items(), *written.kwargs.items())
+        return [Argument(*pair, span) for pair, span in zip(pairs, spans, strict=True)]
+
+    def read(self, arguments: Iterable[Argument]) -> dict[str, Any]:
+        """The arguments that have an effect, checked, in the form stored in a Spec.
+
+        Raises LayerError, with a caret in an expression, if one is unknown, repeated or invalid.
+        """
+        found: dict[str, Any] = {}
+        for name, value, span in arguments:
+            with point_at(span):
+                if name in found:
+                    raise LayerError(f"{name} is given twice.", "Leave one of them out.")
+                if name in self.options:
+                    found[name] = check(self.class_name, name, self.options[name], value, self.read_inner)
+                elif name not in self.ignored:
+                    advice = self.advise(name) or did_you_mean(name, self.options)
+                    raise LayerError(f"{self.class_name} has no argument '{name}'.", advice)
+        return found
+
+
+@contextmanager
+def point_at(span: TokenSpan | None) -> Iterator[None]:
+    """Add a caret under `span` to errors that have none; None adds nothing."""
+    try:
+        yield
+    except LayerError as error:
+        raise error if span is None or "\n" in error.what else fault(span, error.what, error.advice) from None
+
+
+def split_config(config: Mapping[str, Any], what: str, example: str) -> tuple[str, Mapping[str, Any]]:
+    """The class name and the arguments of a Keras config, `{"class_name": ..., "config": {...}}`.
+
+    Keras accepts null instead of an empty `config`.
+    what, example: the object that is needed and how to write it, for errors.
+    Raises LayerError if either has the wrong type.
+    """
+    name, given = config.get("class_name"), config.get("config")
+    if not isinstance(name, str):
+        raise LayerError(f"the {what}'s config has no class_name.", example)
+    if not isinstance(given, Mapping | None):
+        raise LayerError(f"the config of {name} is not an object.", example)
+    return name, given or {}

@@ -1,0 +1,158 @@
+"""Combine flags with a written-out layer: the layer's own options are kept, and flags add the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rnncli import layers
+from rnncli.case import Option, Spec
+from rnncli.errors import LayerError, UsageError
+from rnncli.initializers import settings
+from rnncli.specs.arguments import Argument, point_at
+from rnncli.specs.build import (
+    build,
+    check_option,
+    complete,
+    expand_short_name,
+    find_class,
+    list_cells,
+    options_of,
+    signature_of,
+)
+from rnncli.specs.expressions import CallExpression
+from rnncli.specs.values import format_value
+
+_OUTER = ("merge_mode", "dtype")
+_WRAPPER = ("bidirectional", "merge_mode")
+
+
+def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool = False) -> Spec:
+    """The layer of an expression or a config, with the flags applied.
+
+    Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.
+    flags_win: flags override the layer's own options, as with a case document.
+    Raises LayerError if a flag conflicts with an option, with a caret if it is in an expression, or if a
+    flag's value is invalid; UsageError if --no-bidirectional conflicts with a Bidirectional.
+    """
+    return _merge(written, build(written), flags, flags_win)
+
+
+def is_recurrent(class_name: str) -> bool:
+    """Whether this is a recurrent layer, which flags apply to."""
+    return bool(layers.find_name(class_name)) and layers.class_of(class_name).recurrent
+
+
+def wrap_bidirectional(inner: Spec, flags: Mapping[str, Any]) -> Spec:
+    """A Bidirectional around `inner`, with the flags that Bidirectional itself has."""
+    return complete("Bidirectional", {"layer": inner, **read_flags("Bidirectional", _only(flags, *_OUTER))})
+
+
+def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags of one layer, converted to its options.
+
+    Raises LayerError if Keras does not accept the value of a flag.
+    """
+    found = {}
+    for name, value in flags.items():
+        try:
+            if value == "":
+                raise LayerError("it is empty.", "Give it a value, or leave it out.")
+            found[name] = check_option(class_name, name, value)
+        except LayerError as error:
+            what = error.what.removeprefix(f"{class_name}: {name}=")
+            raise LayerError(f"{format_flag(name, value)}: {what}", error.advice) from None
+    return found
+
+
+def format_flag(name: str, value: Any) -> str:
+    """The flag as typed on the command line, such as `--no-return-sequences`."""
+    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+
+
+def _merge(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    if spec.class_name == "Bidirectional":
+        return _merge_both(written, spec, flags, flags_win)
+    if not is_recurrent(spec.class_name):
+        return _add_flags(written, spec, _only(flags, "dtype"), flags_win)
+    if "cell" in spec.config:
+        spec = _merge_cells(written, spec, _only(flags, "dtype"), flags_win)
+    inner = _add_flags(written, spec, flags, flags_win)
+    return wrap_bidirectional(inner, flags) if flags.get("bidirectional") else inner
+
+
+def _merge_both(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    arguments = _arguments(written)
+    own = {name: value for name, value in flags.items() if name not in _WRAPPER}
+    if flags.get("bidirectional") is False:
+        if not flags_win:
+            raise UsageError(
+                f"--no-bidirectional conflicts with {spec.class_name}(...) in --layer.",
+                "Leave the flag out, or name the inner layer alone.",
+            )
+        return _merge(arguments["layer"].value, spec.config["layer"], own, flags_win)
+    parts = {"layer": _merge(arguments["layer"].value, spec.config["layer"], own, flags_win)}
+    if spec.config["backward_layer"] is not None:
+        own.pop("go_backwards", None)  # one of the two runs backwards, whatever the flag says
+        backward = arguments["backward_layer"].value
+        parts["backward_layer"] = _merge(backward, spec.config["backward_layer"], own, flags_win)
+    inside = replace(spec, config={**spec.config, **parts})
+    return _add_flags(written, inside, _only(flags, *_OUTER), flags_win)
+
+
+def _merge_cells(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    """The Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
+    cell, texts = spec.config["cell"], list_cells(_arguments(written)["cell"].value)
+    if not isinstance(cell, tuple):
+        made: Any = _add_flags(texts, cell, flags, flags_win)
+    else:
+        made = tuple(_add_flags(*pair, flags, flags_win) for pair in zip(texts, cell, strict=True))
+    return replace(spec, config={**spec.config, "cell": made})
+
+
+def _add_flags(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    """`spec` with the flags that it has, placed after the written options.
+
+    Keras takes the seeds in this order.
+    """
+    options, arguments = options_of(spec.class_name), _arguments(written)
+    flags = _only(flags, *options)
+    changed = read_flags(spec.class_name, flags)
+    for name, value in changed.items():
+        if name in arguments and not flags_win and not _is_same(options[name], value, spec.config[name]):
+            _refuse(spec, flags[name], arguments[name])
+    own = {name: value for name, value in spec.config.items() if name in arguments}
+    return complete(spec.class_name, {**own, **changed}, deferred=spec.deferred)
+
+
+def _arguments(written: Any) -> dict[str, Argument]:
+    """The options written in an expression or a config, by name."""
+    if isinstance(written, CallExpression):
+        call = expand_short_name(written)
+        found = signature_of(find_class(call.name)).arguments_of(call)
+        return {argument.name: argument for argument in found}
+    given = written.config if isinstance(written, Spec) else written.get("config") or {}
+    pairs = given.items()
+    return {name: Argument(name, value) for name, value in pairs if value is not None or name != "dtype"}
+
+
+def _refuse(spec: Spec, flag: Any, argument: Argument) -> None:
+    """Raise LayerError for a flag that conflicts with an argument."""
+    name, value, span = argument
+    text = format_flag(name, flag) + ("" if isinstance(flag, bool) else f" {flag}")
+    what = f"{text} conflicts with {name}={format_value(value)}"
+    if span is None:
+        what = f"{what} in the config of {spec.class_name}"
+    with point_at(span):
+        raise LayerError(f"{what}.", "Leave one of them out.")
+
+
+def _is_same(option: Option, one: Any, two: Any) -> bool:
+    if option.kind == "initializer":
+        return bool(settings(one) == settings(two))
+    return bool(one == two)
+
+
+def _only(flags: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: flags[name] for name in names if name in flags}
