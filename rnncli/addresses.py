@@ -8,10 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from rnncli.errors import UsageError, did_you_mean, listed
-from rnncli.result import Label, TensorInfo
-
-Index = tuple["int | slice", ...]
-"""A NumPy index, one item per axis; omitted trailing axes are taken in full."""
+from rnncli.result import Index, Label, TensorInfo
 
 _TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
 _NAME = re.compile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,6 +59,35 @@ class Label(NamedTuple):
         return Label(self.part, cell=self.cell, direction=self.direction, layer=self.layer, traced=True)
 
 
+Index = tuple["int | slice", ...]
+"""A NumPy index, one item per axis; omitted trailing axes are taken in full."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A tensor, or a part of it, that holds the same numbers as another tensor.
+
+    Its text is made only here: `hidden_states[:, -1, 3:]`.
+    """
+
+    label: Label
+    index: Index = ()
+
+    def __str__(self) -> str:
+        return f"{self.label}[{', '.join(map(_axis_text, self.index))}]" if self.index else str(self.label)
+
+    def placed(self, **place: Any) -> Claim:
+        """Return a copy about the tensor of another call or layer."""
+        return replace(self, label=self.label._replace(**place))
+
+
+def _axis_text(item: int | slice) -> str:
+    if isinstance(item, int):
+        return str(item)
+    start, stop = ("" if bound is None else bound for bound in (item.start, item.stop))
+    return f"{start}:{stop}"
+
+
 class TensorInfo(NamedTuple):
     """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units)."""
 
@@ -77,7 +106,7 @@ class TensorInfo(NamedTuple):
 
 
 class NamedTensor(NamedTuple):
-    """A returned tensor.  `equals`: verified equalities, e.g. `hidden_states[:, -1, :]`.
+    """A returned tensor.  `equals`: verified equalities.
 
     time: input index of each row of a sequence, if it differs from the row's own index; else empty.
     """
@@ -85,7 +114,7 @@ class NamedTensor(NamedTuple):
     label: Label
     axes: tuple[str, ...]
     values: Array
-    equals: tuple[str, ...] = ()
+    equals: tuple[Claim, ...] = ()
     time: Sequence[int] = ()
 
     @property
@@ -230,7 +259,7 @@ class ShapeReport(NamedTuple):
     input_dtype: str
     layers: tuple[LayerShapes, ...]
     outputs: tuple[TensorInfo, ...]
-    claims: Mapping[str, tuple[str, ...]]
+    claims: Mapping[str, tuple[Claim, ...]]
 
 
 class Matrix(NamedTuple):

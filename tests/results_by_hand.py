@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from claims import claim
 
 from rnncli import specs
 from rnncli.addresses import label
@@ -56,7 +57,7 @@ def sentence(**changes: Any) -> Result:
     """Return the result of the lesson's LSTM, with return_sequences and return_state."""
     return result(
         NamedTensor(label("hidden_states"), SEQUENCE, HIDDEN),
-        NamedTensor(label("last_hidden_state"), STATE, HIDDEN[:, -1], ("hidden_states[:, -1, :]",)),
+        NamedTensor(label("last_hidden_state"), STATE, HIDDEN[:, -1], (claim("hidden_states[:, -1, :]"),)),
         NamedTensor(label("last_cell_state"), STATE, CELL),
         **changes,
     )
@@ -82,7 +83,7 @@ def of_size(
             label(f"{prefix}forward_last_hidden_state"),
             STATE,
             states[:, -1],
-            (f"{prefix}hidden_states[:, -1, :]",),
+            (claim(f"{prefix}hidden_states[:, -1, :]"),),
         ),
         NamedTensor(label(f"{prefix}backward_last_cell_state"), STATE, states[:, 0] * 2),
         input_shape=(batch, timesteps, 5),
@@ -96,11 +97,11 @@ def both_ways() -> Result:
     return result(
         NamedTensor(label("hidden_states"), SEQUENCE, states),
         NamedTensor(
-            label("forward_last_hidden_state"), STATE, states[:, -1, :3], ("hidden_states[:, -1, :3]",)
+            label("forward_last_hidden_state"), STATE, states[:, -1, :3], (claim("hidden_states[:, -1, :3]"),)
         ),
         NamedTensor(label("forward_last_cell_state"), STATE, CELL),
         NamedTensor(
-            label("backward_last_hidden_state"), STATE, states[:, 0, 3:], ("hidden_states[:, 0, 3:]",)
+            label("backward_last_hidden_state"), STATE, states[:, 0, 3:], (claim("hidden_states[:, 0, 3:]"),)
         ),
         NamedTensor(label("backward_last_cell_state"), STATE, CELL / 2),
         stack=layers("bilstm", return_sequences=True, return_state=True),
@@ -117,7 +118,7 @@ def report() -> ShapeReport:
     weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
     stack = layers(return_sequences=True, return_state=True)
     layer = LayerShapes("", stack[0], weights, 108, outputs)
-    claims = {"last_hidden_state": ("hidden_states[:, -1, :]",)}
+    claims = {"last_hidden_state": (claim("hidden_states[:, -1, :]"),)}
     return ShapeReport(stack, ("batch", 4, 5), "float32", (layer,), outputs, claims)
 
 
@@ -146,9 +147,9 @@ def matrix(spoilt: bool = False) -> Matrix:
         for state in (False, True):
             last = HIDDEN[:, -1]
             first = ("hidden_states", SEQUENCE, HIDDEN) if sequences else ("hidden_state", STATE, last)
-            claim = "hidden_states[:, -1, :]" if sequences else "hidden_state"
+            same = claim("hidden_states[:, -1, :]" if sequences else "hidden_state")
             states = (
-                NamedTensor(label("last_hidden_state"), STATE, last, (claim,)),
+                NamedTensor(label("last_hidden_state"), STATE, last, (same,)),
                 NamedTensor(label("last_cell_state"), STATE, CELL + np.float32(spoilt and sequences)),
             )
             results[sequences, state] = result(

@@ -11,7 +11,7 @@ from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, inside
 from rnncli.initializers import SeedStream
 from rnncli.layers import claims
-from rnncli.result import NamedTensor, Result
+from rnncli.result import Claim, NamedTensor, Result
 from rnncli.specs import fit
 
 
@@ -114,7 +114,7 @@ def calls_of(case: Case) -> Sequence[int | None]:
     return range(1, case.calls + 1) if case.all_calls else (None,)
 
 
-def claims_of(case: Case) -> dict[str, tuple[str, ...]]:
+def claims_of(case: Case) -> dict[str, tuple[Claim, ...]]:
     """Return the claims to test for each tensor, by name.
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
@@ -125,8 +125,8 @@ def claims_of(case: Case) -> dict[str, tuple[str, ...]]:
     infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     return {
         info.placed(call=call).name: (
-            *(f"call {call}/{claim}" for claim in own.get(info.name, ())),
-            *([info.placed(call=call - 1).name] if call > 1 else []),
+            *(claim.placed(call=call) for claim in own.get(info.name, ())),
+            *([Claim(info.placed(call=call - 1).label)] if call > 1 else []),
         )
         for call in range(1, case.calls + 1)
         for info in infos

@@ -8,7 +8,7 @@ from itertools import chain
 from math import prod
 
 from rnncli.case import Case, walk
-from rnncli.result import Result
+from rnncli.result import Claim, Result
 from rnncli.specs import memory
 
 COMFORTABLE = 64 * 2**20
@@ -87,7 +87,7 @@ class Agreed:
     """
 
     def __init__(self) -> None:
-        self.equals: dict[str, tuple[str, ...]] = {}
+        self.equals: dict[str, tuple[Claim, ...]] = {}
         self._engines: dict[str, None] = {}
 
     def add(self, result: Result) -> None:

@@ -64,6 +64,11 @@ def _soft_shrink(np: Any, x: Any) -> Any:
 
 
 def _softmax(np: Any, x: Any) -> Any:
+    """A row that contains NaN or +inf, or nothing but -inf, gives a row of NaN.
+
+    So does TensorFlow in float64 and under XLA.  In float32 its oneDNN kernel gives 0 in some of these
+    places, and in which ones depends on the instruction set of the CPU.
+    """
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 

@@ -1,19 +1,19 @@
 """Check which returned tensors contain the same numbers.
 
-Each layer names the tensors, or parts of them, that should be equal: `hidden_states[:, -1, :]`.
+Each layer names the tensors, or parts of them, that should be equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnncli import addresses
 from rnncli.case import Array
+from rnncli.result import Claim
 
 
 def select_true(
-    claims: Mapping[str, tuple[str, ...]], tensors: Mapping[str, Array]
-) -> dict[str, tuple[str, ...]]:
+    claims: Mapping[str, tuple[Claim, ...]], tensors: Mapping[str, Array]
+) -> dict[str, tuple[Claim, ...]]:
     """The claims about each tensor that hold exactly for these values."""
     return {
         name: tuple(claim for claim in claims.get(name, ()) if _same(values, evaluate(claim, tensors)))
@@ -21,11 +21,10 @@ def select_true(
     }
 
 
-def evaluate(claim: str, tensors: Mapping[str, Array]) -> Array | None:
-    """The part of a tensor that `hidden_states[:, 0, 3:]` selects; None if the tensor does not exist."""
-    address = addresses.parse(claim)
-    values = tensors.get(str(address.label))
-    return None if values is None else values[address.numpy_index]
+def evaluate(claim: Claim, tensors: Mapping[str, Array]) -> Array | None:
+    """The part of a tensor that the claim names; None if the tensor does not exist."""
+    values = tensors.get(str(claim.label))
+    return None if values is None else values[claim.index]
 
 
 def _same(values: Array, other: Array | None) -> bool:

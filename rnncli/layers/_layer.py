@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Sum
-from rnncli.result import TensorInfo
+from rnncli.result import Claim, TensorInfo
 
 INERT = frozenset(
     {
@@ -130,8 +130,8 @@ class Layer(ABC):
         """Raise LayerError if Keras cannot start the layer from a supplied initial state."""
         return
 
-    def claims(self) -> dict[str, tuple[str, ...]]:
-        """The tensors that each returned tensor should equal, by its name: `hidden_states[:, -1, :]`."""
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
+        """The tensors that each returned tensor should equal, by its name."""
         return {}
 
     def arrange(self, output: Any) -> Any:

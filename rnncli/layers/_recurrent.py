@@ -10,7 +10,7 @@ from rnncli import addresses
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Entry, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run
-from rnncli.result import Label, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 
 if TYPE_CHECKING:
     from rnncli.layers._cell import Cell
@@ -97,10 +97,10 @@ class Recurrent(Layer):
         sizes = self.cell.state_sizes.items()
         return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
 
-    def claims(self) -> dict[str, tuple[str, ...]]:
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
         """The last hidden state equals the last row of the sequence, in processing order."""
-        row = 0 if self._turns_back else -1
-        same = f"hidden_states[:, {row}, :]" if self.sequences else "hidden_state"
+        row = (slice(None), 0 if self._turns_back else -1, slice(None))
+        same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {str(self.cell.output_state): (same,)} if self.returns_state else {}
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:

@@ -12,7 +12,7 @@ from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, add_prefix, within
 from rnncli.layers._recurrent import Recurrent
-from rnncli.result import Label, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 
 _COMMON = ("return_sequences", "return_state", "stateful")
 
@@ -139,20 +139,22 @@ class Bidirectional(Layer):
                 "Leave the initial state out, or use layers that keep the same number.",
             )
 
-    def claims(self) -> dict[str, tuple[str, ...]]:
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
         """The backward state equals the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
         units = self.forward.cell.units
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, tuple[Claim, ...]] = {}
+        ends = {"forward": (-1, slice(units)), "backward": (0, slice(units, None))}
         for direction, layer in self.loops.items():
-            row = ("-1" if direction == "forward" else "0") if self.sequences else ""
-            half = f":{units}" if direction == "forward" else f"{units}:"
-            name = Label("hidden", self.sequences)
+            row, half = ends[direction]
+            rows = (row,) if self.sequences else ()
+            label = Label("hidden", self.sequences)
             if self.config["merge_mode"] is None:
-                same = f"{name._replace(direction=direction)}" + (f"[:, {row}, :]" if row else "")
+                index = (slice(None), *rows, slice(None)) if rows else ()
+                same = Claim(label._replace(direction=direction), index)
             else:
-                same = f"{name}[:, {row}, {half}]" if row else f"{name}[:, {half}]"
+                same = Claim(label, (slice(None), *rows, half))
             found[str(layer.cell.output_state._replace(direction=direction))] = (same,)
         return found
 

@@ -10,7 +10,7 @@ from rnncli.errors import LayerError
 from rnncli.layers._cell import CELL_OPTIONS, initializers_in
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
-from rnncli.result import Label, TensorInfo
+from rnncli.result import Claim, Label, TensorInfo
 
 _SPACE = ("rows", "cols", "depth")
 
@@ -74,9 +74,10 @@ class ConvLSTM(Layer):
         """The initializer of each weight."""
         return initializers_in(self.config)
 
-    def claims(self) -> dict[str, tuple[str, ...]]:
+    def claims(self) -> dict[str, tuple[Claim, ...]]:
         """The last hidden state equals the last frame."""
-        same = "hidden_states[:, -1]" if self.config["return_sequences"] else "hidden_state"
+        sequence = bool(self.config["return_sequences"])
+        same = Claim(Label("hidden", sequence), (slice(None), -1) if sequence else ())
         return {"last_hidden_state": (same,)} if self.config["return_state"] else {}
 
     @property

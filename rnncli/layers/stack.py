@@ -11,7 +11,7 @@ from rnncli.case import Array, Shape, Spec, format_shape
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, add_prefix, group_by_part
-from rnncli.result import TensorInfo
+from rnncli.result import Claim, TensorInfo
 
 LAYERS: dict[str, type[Layer]] = {}
 """Empty, because Keras has no layer class for a stack."""
@@ -139,12 +139,12 @@ class Stack(Sequence[Spec]):
             for info in layer.states(shape)
         )
 
-    def claims(self, *, all_layers: bool = False) -> dict[str, tuple[str, ...]]:
+    def claims(self, *, all_layers: bool = False) -> dict[str, tuple[Claim, ...]]:
         """The claims of the last layer; with all_layers, of each layer, with prefixes on both sides."""
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
-            f"{index}/{name}": tuple(f"{index}/{claim}" for claim in claims)
+            f"{index}/{name}": tuple(claim.placed(layer=index) for claim in claims)
             for index, layer in enumerate(self.layers)
             for name, claims in layer.claims().items()
         }

@@ -7,12 +7,11 @@ from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from rnncli import addresses
 from rnncli.case import Shape, Spec, format_shape
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Cell, Line, Span, View, cell, idea, line, marks
 from rnncli.renderers.wording import meaning, say
-from rnncli.result import GrowingTensor, Label, NamedTensor
+from rnncli.result import Claim, GrowingTensor, Label, NamedTensor
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def note_of(result: ResultHeader, view: View, line: int | None = None) -> Line:
 
 def tensor_document(tensor: NamedTensor, lang: str) -> dict[str, Any]:
     """Return a returned tensor with its values."""
-    equals = {"equals": list(tensor.equals)}
+    equals = {"equals": list(map(str, tensor.equals))}
     return {**tensor_head(tensor, lang), **equals, "values": tensor.values}
 
 
@@ -191,9 +190,9 @@ def name_cell(label: Label) -> Cell:
     return cell(str(label), f"strong {idea(label)}".strip())
 
 
-def claim_lines(claims: Iterable[str]) -> tuple[Line, ...]:
+def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
     """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
-    return tuple((Span("= ", "dim"), Span(claim, idea(addresses.parse(claim).label))) for claim in claims)
+    return tuple((Span("= ", "dim"), Span(str(claim), idea(claim.label))) for claim in claims)
 
 
 def small(number: float) -> str:

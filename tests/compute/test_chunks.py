@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from claims import claim
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -144,7 +145,7 @@ class TestTheSameNumbers:
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")
         halves = list(call.split_result(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
-        assert chunks.join_results(iter(halves), 4).outputs[1].equals == ("hidden_states[:, -1, :]",)
+        assert chunks.join_results(iter(halves), 4).outputs[1].equals == (claim("hidden_states[:, -1, :]"),)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
             halves[1], outputs=(halves[1].outputs[0], broken, halves[1].outputs[2])
@@ -155,10 +156,10 @@ class TestTheSameNumbers:
         case = case_of(EXPRESSIONS[4])
         result = compute.run(case, "numpy", cut(case, 2))
         tensors = {tensor.name: tensor.values for tensor in result.outputs}
-        claims = [(tensor, claim) for tensor in result.outputs for claim in tensor.equals]
+        claims = [(tensor, one) for tensor in result.outputs for one in tensor.equals]
         assert len(claims) == 2
-        for tensor, claim in claims:
-            np.testing.assert_array_equal(tensor.values, evaluate(claim, tensors))
+        for tensor, one in claims:
+            np.testing.assert_array_equal(tensor.values, evaluate(one, tensors))
 
     @pytest.mark.parametrize("expression", EXPRESSIONS)
     def test_time_in_blocks(self, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:

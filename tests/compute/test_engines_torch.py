@@ -37,14 +37,16 @@ def both(expressions: list[str], inputs: np.ndarray = INPUTS, **rest: Any) -> No
 
 
 @pytest.mark.parametrize("masked", FLAGS)
-@pytest.mark.parametrize(("kind", "sequences", "backwards", "zeroing"), product(KINDS, FLAGS, FLAGS, FLAGS))
+@pytest.mark.parametrize(
+    ("kind", "sequences", "backwards", "zeroing"), list(product(KINDS, FLAGS, FLAGS, FLAGS))
+)
 def test_one_layer(kind: str, sequences: bool, backwards: bool, zeroing: bool, masked: bool) -> None:
     flags = f"return_sequences={sequences}, go_backwards={backwards}, zero_output_for_mask={zeroing}"
     both([f"{kind}(3, return_state=True, {flags})"], mask=RIGHT if masked else None)
 
 
 @pytest.mark.parametrize("masked", FLAGS)
-@pytest.mark.parametrize(("kind", "merge"), product(KINDS, ("concat", "sum", "mul", "ave", None)))
+@pytest.mark.parametrize(("kind", "merge"), list(product(KINDS, ("concat", "sum", "mul", "ave", None))))
 def test_both_directions(kind: str, merge: str | None, masked: bool) -> None:
     inner = f"{kind}(3, return_sequences=True, return_state=True)"
     both([f"Bidirectional({inner}, merge_mode={merge!r})"], mask=RIGHT if masked else None)

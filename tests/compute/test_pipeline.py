@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from claims import claim
 
 from rnncli import compute, specs
 from rnncli.case import Case
@@ -110,7 +111,7 @@ class TestShapes:
             ("0/last_cell_state", (2, 3)),
             ("1/hidden_state", (2, 4)),
         ]
-        assert report.claims["0/last_hidden_state"] == ("0/hidden_states[:, -1, :]",)
+        assert report.claims["0/last_hidden_state"] == (claim("0/hidden_states[:, -1, :]"),)
         assert [layer.path for layer in report.layers] == ["0", "1"]
         assert [info.name for info in stack.states(X.shape)] == [
             "0/last_hidden_state",

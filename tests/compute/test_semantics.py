@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from claims import claim
 
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.layers import _claims
@@ -36,7 +37,10 @@ def some(count: int, units: int = 3) -> list[np.ndarray]:
 
 def equals(expression: str, **rest: Any) -> dict[str, tuple[str, ...]]:
     """The claims that rnncli prints."""
-    return {tensor.name: tensor.equals for tensor in oracle.asked([expression], X, seed=1, **rest).outputs}
+    return {
+        tensor.name: tuple(map(str, tensor.equals))
+        for tensor in oracle.asked([expression], X, seed=1, **rest).outputs
+    }
 
 
 class TestOrder:
@@ -415,8 +419,8 @@ class TestClaims:
         assert found["forward_last_hidden_state"] == (forward,)
         assert found["backward_last_hidden_state"] == (backward,)
         theirs = both(expression)
-        for name, claim in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
-            np.testing.assert_array_equal(theirs[name], _claims.evaluate(claim, theirs))
+        for name, text in (("forward_last_hidden_state", forward), ("backward_last_hidden_state", backward)):
+            np.testing.assert_array_equal(theirs[name], _claims.evaluate(claim(text), theirs))
 
     @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
     def test_nothing_is_claimed_of_a_merged_output(self, merge: str) -> None:

@@ -72,7 +72,10 @@ SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 0.5, -0.5, 1, -1, -1.5, 3, 
 
 def as_keras(name: str, x: np.ndarray) -> None:
     """NaN, infinities and the signs of zeros too; what is below 1e-37 Keras makes 0."""
-    theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
+    theirs = np.array(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
+    if name == "softmax" and x.dtype == np.float32:
+        # oneDNN puts 0 in some places of a row that has NaN; in which ones depends on the CPU.
+        theirs[np.isnan(theirs).any(axis=-1)] = np.nan
     ours = _activations.get(name)(x)
     np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7, err_msg=f"{name} of {x}")
     kept = ~np.isnan(theirs) & (np.abs(ours) > 1e-37) | (theirs == 0) & (ours == 0)
@@ -86,11 +89,12 @@ def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: st
     as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 16, 17, 40, 100])
 @pytest.mark.parametrize("name", sorted(ROWWISE))
-def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int) -> None:
+def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int, dtype: str) -> None:
     random = np.random.default_rng(width)
-    x = random.standard_normal((400, width)).astype("float32")
+    x = random.standard_normal((400, width)).astype(dtype)
     picked = random.random(x.shape) < 1.5 / width
     x[picked] = random.choice([*SPECIAL, 3.4e38, -3.4e38], picked.sum())
     as_keras(name, x)

@@ -163,11 +163,9 @@ def test_links_without_end(tmp_path: Path) -> None:
         file["again"] = file["/"]
     with h5py.File(tmp_path / "deep.h5", "w") as file:
         file.create_group("/".join(["a"] * 2000))
-    start = time.monotonic()
-    for name in ("many", "cycle", "root"):
+    for name in ("many", "cycle", "root"):  # the child that reads it has a limit of its own
         assert "a group in it is in several places" in complaint(tmp_path / f"{name}.h5")
     assert "nested more than" in complaint(tmp_path / "deep.h5")
-    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("more", [{}, {"chunks": (10**6,), "compression": "gzip"}])
@@ -199,16 +197,23 @@ class TestTheChild:
         assert_no_child()
 
     def test_an_interrupt_ends_it_at_once(self) -> None:
+        awake, waking = os.pipe()
+
+        def work(_: Any) -> None:
+            time.sleep(30)
+            os.write(waking, b"awake")
+
         def interrupted() -> None:
-            with child_process.run_in_child(lambda _: time.sleep(60), 60, 2**28) as answer:
+            with child_process.run_in_child(work, 60, 2**28) as answer:
                 os.kill(os.getpid(), signal.SIGINT)
                 answer.take(1)
 
-        start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        assert time.monotonic() - start < 5
         assert_no_child()
+        os.close(waking)
+        assert os.read(awake, 5) == b""  # the child ended in its sleep
+        os.close(awake)
 
     def test_it_opens_nothing(self) -> None:
         def work(file: Any) -> None:
@@ -274,10 +279,8 @@ def test_an_interrupted_command_leaves_no_child() -> None:
         while not (child := children.read_text().split()) and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(0.2)
-        start = time.monotonic()
         process.send_signal(signal.SIGINT)  # to the parent alone; a terminal tells both
         assert process.communicate(timeout=30) == (b"", b"")
-        assert time.monotonic() - start < 3
     assert process.returncode == 130
     assert not Path(f"/proc/{child[0]}").exists()
 

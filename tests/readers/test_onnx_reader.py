@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import onnx
 import onnx_graphs
 import pytest
+from limits import processor_time
 from onnx import TensorProto, helper, numpy_helper
 
 from rnncli.errors import InputError
@@ -181,10 +181,8 @@ def sized() -> bytes:
     [b"\x0a\x00" * 1_000_000, b"\x2a\x00" * 4_000_000, nested(3000), nested(20), sized(), b"", b"\xff"],
 )
 def test_hostile_graph_is_refused_quickly(graph: bytes) -> None:
-    start = time.monotonic()
-    with pytest.raises(InputError):
+    with processor_time(10), pytest.raises(InputError):
         read_bytes(HEAD + field(7, graph) + OPSET)
-    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("seed", range(300))

@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from limits import processor_time
 
 from rnncli.case import SavedLayer
 from rnncli.errors import EngineError, InputError, RnncliError, UsageError
@@ -352,10 +352,8 @@ class TestCsv:
 
     @pytest.mark.parametrize("sign", ['"', "'", '",', "a,", "a\n", '"a'])
     def test_the_search_for_a_delimiter_is_short(self, sign: Any) -> None:
-        begun = time.process_time()
-        with suppress(InputError):
+        with processor_time(2), suppress(InputError):
             read(source(sign * (200_000 // len(sign))), "csv")
-        assert time.process_time() - begun < 2
 
     def test_a_large_file_is_read_in_pieces(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         from rnncli.readers import encoding as _text

@@ -40,7 +40,7 @@ class ExplainAnswer:
                 "index": list(found.target.indices),
                 "value": number(found.value),
                 "meaning": meaning(addresses.label(found.target.name), view.lang),
-                "equals": list(found.equals),
+                "equals": list(map(str, found.equals)),
                 "equations": [_equation(equation, number) for equation in found.equations],
             },
         }

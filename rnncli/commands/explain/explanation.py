@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rnncli import addresses
 from rnncli.errors import UsageError
-from rnncli.result import TensorInfo
+from rnncli.result import Claim, TensorInfo
 
 
 class Target(NamedTuple):
@@ -108,12 +108,12 @@ class Equation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """equals: entries with the same number, `hidden_states[0, 3, 1]`.  equations: the number's own first."""
+    """equals: entries with the same number.  equations: the number's own first."""
 
     target: Target
     value: float
     dtype: str
-    equals: tuple[str, ...]
+    equals: tuple[Claim, ...]
     equations: tuple[Equation, ...]
 
 

@@ -15,7 +15,7 @@ from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
-from rnncli.result import TensorInfo
+from rnncli.result import Index, TensorInfo
 
 VANISHED, EXPLODED = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
@@ -165,7 +165,7 @@ def build_curves(
     )
 
 
-def _index(text: str, parts: Sequence[str], info: TensorInfo) -> addresses.Index:
+def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
     if len(parts) > len(info.axes):
         raise UsageError(
             f"--of {text}: {info.name} has {len(info.axes)} axes, but {len(parts)} indices were given.",
@@ -200,7 +200,7 @@ def _one(text: str, part: str, axis: str, size: object) -> int | slice:
     return one
 
 
-def _locate(position: int, info: TensorInfo, index: addresses.Index) -> GradientTarget:
+def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     import numpy as np
 
     batch = index[0] if isinstance(index[0], int) else 0

@@ -89,8 +89,10 @@ class RunAnswer:
         """alone: use the names a tensor has if no other call is shown."""
         figures = self.stats.get(tensor.name)
         if alone:
-            call = "" if tensor.label.call is None else f"call {tensor.label.call}/"
-            equals = tuple(claim.removeprefix(call) for claim in tensor.equals)
+            own_call = tensor.label.call
+            equals = tuple(
+                claim.placed(call=None) if claim.label.call == own_call else claim for claim in tensor.equals
+            )
             tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
         own = {} if figures is None else {"stats": statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
@@ -113,7 +115,7 @@ class GrowingRunAnswer:
         agreed = self.unfolded.agreed
 
         def output(tensor: GrowingTensor) -> dict[str, Any]:
-            equals = Later(lambda: agreed.equals[tensor.name])
+            equals = Later(lambda: list(map(str, agreed.equals[tensor.name])))
             return {**tensor_head(tensor, view.lang), "values": tensor.values, "equals": equals}
 
         head = head_of(self.unfolded.result)

@@ -172,7 +172,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
             label=tensor.label._replace(layer=layer),
-            equals=tuple(f"{layer}/{claim}" for claim in tensor.equals),
+            equals=tuple(claim.placed(layer=layer) for claim in tensor.equals),
         )
         for layer, result in results.items()
         for tensor in result.outputs

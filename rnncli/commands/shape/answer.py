@@ -50,7 +50,7 @@ class ShapeAnswer:
                     "axes": list(output.axes),
                     "shape": list(output.shape),
                     "meaning": meaning(output.label, view.lang),
-                    "equals": list(report.claims.get(output.name, ())),
+                    "equals": list(map(str, report.claims.get(output.name, ()))),
                 }
                 for output in report.outputs
             ],

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any, NamedTuple
 
-from rnncli import addresses
 from rnncli.case import Array, format_shape
 from rnncli.renderers.measure import longest
 from rnncli.renderers.page import Column, Line, Span, Table, View, cell, line
 from rnncli.renderers.parts import name_cell
 from rnncli.renderers.wording import say
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.result import Claim, Label, NamedTensor, Result
 
 COLORS = 4
 
@@ -158,11 +157,10 @@ def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
     return found
 
 
-def locate_row(claim: str, by_name: Mapping[str, NamedTensor]) -> RowPlace:
-    """Return the row that a claim such as `hidden_states[:, -1, :3]` names."""
-    address = addresses.parse(claim)
-    tensor = by_name[str(address.label)]
-    index = dict(zip(tensor.axes, address.numpy_index, strict=False))
+def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:
+    """Return the row that a claim names."""
+    tensor = by_name[str(claim.label)]
+    index = dict(zip(tensor.axes, claim.index, strict=False))
     part, time = index.get(tensor.axes[-1], slice(None)), index.get("timesteps")
     start, stop, _ = (part if isinstance(part, slice) else slice(part, part + 1)).indices(
         tensor.values.shape[-1]

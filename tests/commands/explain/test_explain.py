@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from claims import claim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,16 +236,16 @@ def test_nan_comes_first() -> None:
     ],
 )  # fmt: skip
 def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
-    assert explaining.explain(CASES[name], text)[0].equals == equal
+    assert explaining.explain(CASES[name], text)[0].equals == tuple(map(claim, equal))
 
 
 def test_bidirectional_states_are_entries_of_its_sequence() -> None:
     asked = case("bilstm", flags={"return_sequences": True, "return_state": True})
     back, _ = explaining.explain(asked, "backward_last_hidden_state[0,1]")
-    assert back.equals == ("hidden_states[0, 0, 3]",)
+    assert back.equals == (claim("hidden_states[0, 0, 3]"),)
     assert back.equations[0].place[1:4] == ("backward", 0, 3)
     forth, _ = explaining.explain(asked, "hidden_states[0,-1,0]")
-    assert forth.equals == ("forward_last_hidden_state[0, 0]",)
+    assert forth.equals == (claim("forward_last_hidden_state[0, 0]"),)
 
 
 def test_masked_steps_say_so() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from claims import claim
 from looks import drawn as table_of
 from results_by_hand import matrix
 
@@ -115,7 +116,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
     found = same_numbers.build_scheme(of(expression).results).identities()
     assert found
     for same in found:
-        first, *others = (_claims.evaluate(entry, tensors) for entry in same)
+        first, *others = (_claims.evaluate(claim(entry), tensors) for entry in same)
         for other in others:
             assert first is not None
             assert other is not None

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from claims import claim
 
 import rnncli
 from rnncli.cli.app import main
@@ -48,8 +49,8 @@ def test_a_layer_that_forgets_is_seen_to_return_the_same() -> None:
     result = rnncli.run(X, "gru", seed=1, calls=3, all_calls=True)
     assert [tensor.equals for tensor in result.outputs] == [
         (),
-        ("call 1/hidden_state",),
-        ("call 2/hidden_state",),
+        (claim("call 1/hidden_state"),),
+        (claim("call 2/hidden_state"),),
     ]
     stateful = rnncli.run(X, "gru", seed=1, calls=2, all_calls=True, stateful=True)
     assert stateful.outputs[1].equals == ()
@@ -67,7 +68,7 @@ def test_claims_stay_within_their_call_and_stacks_keep_their_prefix() -> None:
     assert stack.keys()[:2] == ("call 1/0/hidden_states", "call 1/1/hidden_state")
     assert set(stack.stats) == set(stack.keys())
     result = rnncli.run(X, STATEFUL, calls=2, all_calls=True)
-    assert result.outputs[4].equals == ("call 2/hidden_states[:, -1, :]",)
+    assert result.outputs[4].equals == (claim("call 2/hidden_states[:, -1, :]"),)
 
 
 def test_without_the_flag_the_last_call_is_shown() -> None:

@@ -144,10 +144,8 @@ def test_keep_going_goes_on_and_leaves_with_1() -> None:
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson --quiet | head -2 | wc -l"
-    begun = time.monotonic()
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("2", "")
-    assert time.monotonic() - begun < 30
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

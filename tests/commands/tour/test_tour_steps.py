@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from claims import claim
 from command import HEAVY, Run, loaded_by
 from looks import columns_of, drawn, matches_golden
 
@@ -151,7 +152,10 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     def tensor(name: str, shape: tuple[int, ...], *equals: str) -> NamedTensor:
         axes = ("batch", "timesteps", "units") if len(shape) == 3 else ("batch", "units")
         return NamedTensor(
-            label(name), axes, np.arange(np.prod(shape), dtype=np.float32).reshape(shape), equals
+            label(name),
+            axes,
+            np.arange(np.prod(shape), dtype=np.float32).reshape(shape),
+            tuple(map(claim, equals)),
         )
 
     sequence = tensor("hidden_states", (1, 2, 3))

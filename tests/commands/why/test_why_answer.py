@@ -6,11 +6,11 @@ import json
 import random
 import re
 import shlex
-import time
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from limits import processor_time
 from looks import VIEWS, columns_of, drawn, matches_golden
 
 from rnncli.cli.app import main
@@ -260,13 +260,8 @@ def test_repetitions_of_patterns_are_bounded() -> None:
 )
 def test_huge_shapes_are_not_run(shape: str) -> None:
     text = SERIES.replace("(1, 60)", shape)
-    start = time.perf_counter()
-    try:
-        answer = answer_of(text)
-    except DisagreementError:
-        return
-    assert drawn(answer, width=80)
-    assert time.perf_counter() - start < 5
+    with processor_time(5), suppress(DisagreementError):
+        assert drawn(answer_of(text), width=80)
 
 
 def test_too_large_a_fix_shows_shapes_alone() -> None:
@@ -312,10 +307,8 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_answered_soon(name: str) -> None:
     list(known())
-    start = time.perf_counter()
-    with suppress(DisagreementError):
+    with processor_time(5), suppress(DisagreementError):
         drawn(answer_of(HOSTILE[name]), width=80)
-    assert time.perf_counter() - start < 3  # one second on a machine with nothing else to do
 
 
 def test_random_pieces_of_messages_never_fail() -> None:

@@ -4,7 +4,7 @@ from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.layers import claims
 from rnncli.renderers.page import View
-from rnncli.result import Label, NamedTensor
+from rnncli.result import Claim, Label, NamedTensor
 
 COMMANDS = (
     "rnncli run -l lstm --return-state --seed 7 -o encoder.json",
@@ -24,7 +24,7 @@ def observe(view: View) -> Observation:
         for name, values in start.items()
     ]
     equal = claims.select_true(
-        {one.name: (other.name,) for one, other in zip(begun, given, strict=True)},
+        {one.name: (Claim(other.label),) for one, other in zip(begun, given, strict=True)},
         {one.name: one.values for one in (*given, *begun)},
     )
     begun = [one._replace(equals=equal[one.name]) for one in begun]

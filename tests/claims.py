@@ -1,0 +1,14 @@
+"""Claims as values, from the texts that users see."""
+
+from __future__ import annotations
+
+from rnncli import addresses
+from rnncli.result import Claim
+
+
+def claim(text: str) -> Claim:
+    """Return the claim whose text is `hidden_states[:, -1, :]`."""
+    address = addresses.parse(text)
+    found = Claim(address.label, address.numpy_index)
+    assert str(found) == text
+    return found
