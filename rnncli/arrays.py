@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -51,15 +52,17 @@ class FileArray:
 
     @classmethod
     def open(cls, file: BinaryIO, over: Callable[[Any, int], NDArray[Any]], where: str) -> FileArray:
-        """Open the array in `file`.
+        """Open the array in `file`, which is closed with the last view of it.
 
         over: called with a buffer and the current offset of the file, returns the array over the buffer.
         """
         offset = file.tell()
         try:
-            view = over(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), offset)
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            view = over(mapping, offset)
         except (TypeError, ValueError):
             raise _truncation_error(where) from None
+        weakref.finalize(mapping, file.close)  # every view keeps the mapping
         return cls(file, view, view.ctypes.data - offset, where)
 
     def __len__(self) -> int:

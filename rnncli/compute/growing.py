@@ -49,19 +49,24 @@ class GrowingResult:
 
     def _computed(self, results: Iterator[Result]) -> Iterator[Array]:
         """Yield the parts of the first tensor, and store the parts of the others."""
-        for result in results:
-            self.agreed.add(result)
-            first, *others = result.outputs
-            for waiting, tensor in zip(self._waiting, others, strict=True):
-                waiting.put(tensor.values)
-            yield first.values
+        try:
+            for result in results:
+                self.agreed.add(result)
+                first, *others = result.outputs
+                for waiting, tensor in zip(self._waiting, others, strict=True):
+                    waiting.put(tensor.values)
+                yield first.values
+        except BaseException:  # nobody will read the others
+            for waiting in self._waiting:
+                waiting.close()
+            raise
 
 
 class _Waiting:
     """A queue of arrays, which are read back after all of them have been added."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - deleted with this object
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see close
         self._held: list[tuple[tuple[int, ...], Any]] = []
 
     def put(self, array: Array) -> None:
@@ -80,4 +85,8 @@ class _Waiting:
         self._file.seek(0)
         for shape, dtype in self._held:
             yield np.frombuffer(self._file.read(prod(shape) * dtype.itemsize), dtype).reshape(shape)
+        self.close()
+
+    def close(self) -> None:
+        """Delete the file."""
         self._file.close()
