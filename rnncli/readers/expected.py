@@ -14,6 +14,7 @@ from rnncli.result import STATUSES
 from rnncli.specs import nested
 
 FORMATS = ("json", "npz", "npy", "safetensors")
+ADVICE = f"Give {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, such as rnncli run -o expected.npz writes."
 SCHEMA = "rnncli/1"
 ALONE = ""
 """The name of a tensor whose file does not name it."""
@@ -25,13 +26,10 @@ def read_expected(source: Source) -> dict[str, Array]:
     JSON may be rnncli's own output, of a run or of a trace, an object of nested lists, or one nested list.
     Raises InputError if the source cannot be read or holds no tensors.
     """
-    format = formats.format_name(source)
+    format = formats.format_of(source.path, ADVICE) if source.path else formats.sniff(source.content())
     where = f"{source.name}: "
     if format not in FORMATS:
-        raise InputError(
-            f"{where}{format} does not name its tensors, so there is nothing to compare.",
-            f"Give one of {', '.join(FORMATS)}, such as what rnncli run -o expected.npz writes.",
-        )
+        raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)
     value = import_module(f"{formats.__name__}.{format}").load(source)
     if not isinstance(value, Mapping):
         return {ALONE: to_numbers(value, where)}
@@ -60,7 +58,7 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
             f"{where}its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
             "Only what rnncli run or trace wrote with --format json can be compared.",
         )
-    if isinstance(value.get("trace"), Sequence):
+    if isinstance(value.get("trace"), list) and value["trace"]:
         return _trace(value["trace"], where)
     calls = value.get("calls")
     groups = [value, *(calls if isinstance(calls, list) else [])]

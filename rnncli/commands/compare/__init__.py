@@ -88,7 +88,7 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli.commands.compare.comparison import CompareRequest, answer
+    from rnncli.commands.compare.compare_request import CompareRequest, answer
 
     shown.demand_calls(run)
     answer(CompareRequest(input, layer, run, wanted, output, shown, tuple(select or ())))

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from rnncli.case import Array, Case, walk
 
-PROBE = "--kernel-initializer probe --recurrent-initializer probe"
-
 
 def find_cautions(case: Case, weights: Mapping[str, Array]) -> tuple[str, ...]:
     """Return a note for constant weights, a zero input, one unit and one time step.
@@ -20,15 +18,15 @@ def find_cautions(case: Case, weights: Mapping[str, Array]) -> tuple[str, ...]:
 def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:
-        advice = "give other weights" if case.weights is not None else f"use {PROBE}"
+        instead = "give other weights" if case.weights is not None else "use the initializer probe for them"
         yield (
             f"this proves little: every number in {', '.join(constant)} is the same, so gates, units and "
-            f"features in a wrong order give the same result; {advice}"
+            f"features in a wrong order give the same result; {instead}"
         )
     if _is_zero(case):
         yield "this proves little: every input is 0, so the kernel has no effect; give another input"
     if any(inner.config.get("units") == 1 for spec in case.stack for inner in walk(spec)):
-        yield "this proves little: with one unit, no order of units can be wrong; use --units 3"
+        yield "this proves little: with one unit, no order of units can be wrong; use several units"
     if case.inputs.ndim > 2 and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
         yield (
             "this proves little: in the one time step the recurrent kernel has no effect; "

@@ -1,28 +1,25 @@
-"""Compute what `rnncli compare` asks for, and show it."""
+"""Compare what a case gives in several engines, with stored tensors, or in consecutive pieces."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import expectation, request
-from rnncli.cli.output import delivery
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.caution import find_cautions
-from rnncli.commands.compare.engine_pairs import EngineResults
-from rnncli.compute.compare import TensorDifference, measure
+from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import UsageError
 from rnncli.renderers.wording import Bilingual
 from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
-    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
-    from rnncli.commands.compare import CompareFlags
 
 IDENTICAL = Bilingual(
     "one call and the pieces return exactly the same numbers",
@@ -38,154 +35,107 @@ REAL = Bilingual(
 )
 
 
-class CompareRequest(NamedTuple):
-    """The flags of one call of `rnncli compare`."""
+class Comparison(NamedTuple):
+    """What to compare.
 
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    wanted: CompareFlags
-    output: OutputFlags
-    shown: Shown
-    select: tuple[str, ...]
+    tolerances: absolute and relative.  engines: their names; empty for all that can compute the case.
+    engine: the one for stored tensors and for pieces.  split: time steps of a piece.
+    select: names of the tensors to compare; empty for all.
+    """
+
+    tolerances: tuple[Tolerance, Tolerance]
+    engines: tuple[str, ...] = ()
+    engine: str = "auto"
+    expected: Expectation | None = None
+    split: int | None = None
+    select: tuple[str, ...] = ()
 
 
-def answer(asked: CompareRequest) -> None:
-    """Compute, show the table, and raise DisagreementError if a tensor differs."""
-    deliver = delivery(asked.output, asked.input, asked.layer, asked.run)
-    names = _engines(asked)
-    expected = _expectation(asked)
-    if expected is not None and asked.run.model is not None and not names:
-        found, remarks = _model_with_stored(asked, expected)
+class Compared(NamedTuple):
+    """The answer, and remarks on it."""
+
+    answer: CompareAnswer
+    remarks: tuple[str, ...] = ()
+
+
+def compare_case(case: Case, wanted: Comparison) -> Compared:
+    """Compare the tensors of `case`.
+
+    Raises UsageError if a named engine cannot compute the case or fewer than two engines can, EngineError
+    if a named one is missing or fails.
+    """
+    if wanted.split is not None:
+        return _compare_pieces(case, wanted.split, wanted)
+    refused: tuple[RefusedEngine, ...] = ()
+    if wanted.engines:
+        results = engine_pairs.run_named(case, wanted.engines)
+    elif wanted.expected is not None:
+        alone = compute.run(case, wanted.engine)
+        results = {alone.engine: alone}
     else:
-        case, remarks = request.case(asked.input, asked.layer, asked.run, **asked.shown._asdict())
-        found, more = _compare(asked, case, names, expected)
-        remarks += more
-    deliver(found, remarks)
-    expectation.demand_same(found.differences)
-
-
-def _engines(asked: CompareRequest) -> tuple[str, ...]:
-    """Return the engines of --engines; () if the flag is missing."""
-    text, engine = asked.wanted.engines, asked.run.engine
-    if text is None:
-        if engine != "auto" and asked.wanted.expect is None and asked.wanted.split is None:
-            raise UsageError(
-                f"--engine {engine} names one engine, and two are needed for a comparison.",
-                f"Name them: --engines {engine},{'tensorflow' if engine == 'numpy' else 'numpy'}",
-            )
-        return ()
-    names = engine_pairs.parse_engines(text)
-    if engine != "auto":
-        raise UsageError("both --engine and --engines are given.", "Leave --engine out.")
-    if len(names) == 1 and asked.wanted.expect is None:
+        results, refused = engine_pairs.run_all(case)
+    weights = next((result.weights for result in results.values() if result.weights), {})
+    cautions = find_cautions(case, weights)
+    if wanted.expected is not None:
+        found = compare_stored(results, wanted)
+        return found._replace(remarks=(*found.remarks, *cautions))
+    if len(results) < 2:
+        reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
         raise UsageError(
-            f"--engines {text}: there is one engine, and nothing to compare it with.",
-            f"Name two: --engines {text},{'tensorflow' if text == 'numpy' else 'numpy'}",
-        )
-    return names
-
-
-def _expectation(asked: CompareRequest) -> Expectation | None:
-    word = asked.wanted.expect
-    return None if word is None else expectation.read_expectation(word, asked.input, asked.output.output)
-
-
-def _compare(
-    asked: CompareRequest, case: Case, names: Sequence[str], expected: Expectation | None
-) -> tuple[CompareAnswer, request.Remarks]:
-    engine = asked.run.engine
-    if asked.wanted.split is not None:
-        return _with_pieces(asked, case, asked.wanted.split)
-    if expected is not None:
-        found = engine_pairs.run_named(case, names) if names else _alone(compute.run(case, engine))
-    else:
-        found = engine_pairs.run_named(case, names) if names else engine_pairs.run_all(case)
-    found = found._replace(results=_selected(asked, found.results))
-    if expected is not None:
-        return _with_stored(asked, case, found, expected)
-    if len(found.results) < 2:
-        reasons = "; ".join(f"{one.engine}: {one.reason}" for one in found.refused)
-        able = ", ".join(found.results) or "no engine"
-        raise UsageError(
-            f"only {able} can compute this here ({reasons}).",
+            f"only {next(iter(results), 'no engine')} can compute this here ({reasons}).",
             "Compare with a stored result: --expect FILE.",
         )
-    tolerances = asked.wanted.tolerances
-    first = next(iter(found.results.values()))
-    expectation.demand_known(tolerances, [tensor.name for tensor in first.outputs])
-    differences = engine_pairs.compare_pairs(found.results, *tolerances)
-    return _answer(asked, found, differences), _cautions(case, found.results.values())
+    results = _select(results, wanted)
+    _demand_known(wanted, next(iter(results.values())))
+    differences = engine_pairs.compare_pairs(results, *wanted.tolerances)
+    return Compared(_answer(results, differences, wanted, refused), cautions)
 
 
-def _alone(result: Result) -> EngineResults:
-    return EngineResults({result.engine: result})
+def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> Compared:
+    """Compare each result, by engine, with the tensors of `wanted.expected`."""
+    results = _select(results, wanted)
+    differences: list[TensorDifference] = []
+    remarks: dict[str, None] = {}
+    for engine, result in results.items():
+        assert wanted.expected is not None
+        own, left = wanted.expected.compare(result.outputs, engine, wanted.tolerances)
+        differences += own
+        remarks |= dict.fromkeys(left)
+    return Compared(_answer(results, tuple(differences), wanted), tuple(remarks))
 
 
-def _selected(asked: CompareRequest, results: Mapping[str, Result]) -> dict[str, Result]:
-    return {name: request.select_tensors(result, asked.select) for name, result in results.items()}
+def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
+    """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
+    whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
+    results = _select({whole.engine: whole}, wanted)
+    _demand_known(wanted, results[whole.engine])
+    sides = ("one call", f"pieces of {steps}")
+    differences = tuple(
+        measure(tensor, joined[tensor.name], sides, *wanted.tolerances)
+        for tensor in results[whole.engine].outputs
+    )
+    if all(one.agrees for one in differences):
+        conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
+        return Compared(_answer(results, differences, wanted, (), conclusion))
+    reason = pieces.explain_difference(case.stack)
+    return Compared(_answer(results, differences, wanted, (), REAL), (reason,) if reason else ())
+
+
+def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:
+    return {name: request.select_tensors(result, wanted.select) for name, result in results.items()}
+
+
+def _demand_known(wanted: Comparison, result: Result) -> None:
+    expectation.demand_known(wanted.tolerances, [tensor.name for tensor in result.outputs])
 
 
 def _answer(
-    asked: CompareRequest,
-    found: EngineResults,
+    results: Mapping[str, Result],
     differences: tuple[TensorDifference, ...],
+    wanted: Comparison,
+    refused: tuple[RefusedEngine, ...] = (),
     conclusion: Bilingual | None = None,
 ) -> CompareAnswer:
-    first = next(iter(found.results.values()))
-    header = dataclasses.replace(first, engine=", ".join(found.results))
-    atol, rtol = map(request.format_tolerance, asked.wanted.tolerances)
-    return CompareAnswer(header, differences, (atol, rtol), found.refused, conclusion)
-
-
-def _cautions(case: Case, results: Iterable[Result]) -> request.Remarks:
-    """Return the notes on what a comparison cannot show."""
-    return find_cautions(case, next((one.weights for one in results if one.weights), {}))
-
-
-def _with_stored(
-    asked: CompareRequest, case: Case, found: EngineResults, expected: Expectation
-) -> tuple[CompareAnswer, request.Remarks]:
-    differences: list[TensorDifference] = []
-    remarks: dict[str, None] = {}
-    for name, result in found.results.items():
-        own, left = expected.compare(result.outputs, name, asked.wanted.tolerances)
-        differences += own
-        remarks |= dict.fromkeys(left)
-    cautions = _cautions(case, found.results.values())
-    return _answer(asked, found, tuple(differences)), (*remarks, *cautions)
-
-
-def _with_pieces(asked: CompareRequest, case: Case, steps: int) -> tuple[CompareAnswer, request.Remarks]:
-    """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
-    whole, joined = pieces.run_whole_and_pieces(case, steps, asked.run.engine)
-    shown = request.select_tensors(whole, asked.select)
-    tolerances = asked.wanted.tolerances
-    expectation.demand_known(tolerances, [tensor.name for tensor in shown.outputs])
-    sides = ("one call", f"pieces of {steps}")
-    differences = tuple(measure(tensor, joined[tensor.name], sides, *tolerances) for tensor in shown.outputs)
-    if all(one.agrees for one in differences):
-        conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
-        remarks: request.Remarks = ()
-    else:
-        conclusion, reason = REAL, pieces.explain_difference(case.stack)
-        remarks = (reason,) if reason else ()
-    found = EngineResults({whole.engine: whole})
-    return _answer(asked, found, differences, conclusion), remarks
-
-
-def _model_with_stored(asked: CompareRequest, expected: Expectation) -> tuple[CompareAnswer, request.Remarks]:
-    """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
-    from rnncli.cli import model_tensors, models
-
-    models.demand_alone(asked.input, asked.layer, asked.run)
-    asked.run.demand_model()
-    model = models.open_model(asked.run.model or "", asked.run.assume)
-    inputs, remarks = models.read_inputs(model, asked.input)
-    returns = models.Returns(asked.layer.return_sequences, asked.layer.return_state)
-    tensors = model_tensors.compute_tensors(
-        model, inputs, returns, asked.run.engine, everything=asked.shown.all_layers
-    )
-    result = request.select_tensors(tensors.result, asked.select)
-    differences, left = expected.compare(result.outputs, result.engine, asked.wanted.tolerances)
-    return _answer(asked, _alone(result), differences), (*remarks, *tensors.notes, *left)
+    header = dataclasses.replace(next(iter(results.values())), engine=", ".join(results))
+    atol, rtol = map(request.format_tolerance, wanted.tolerances)
+    return CompareAnswer(header, differences, (atol, rtol), refused, conclusion)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.compute import engines
-from rnncli.compute.call import demand_able
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.result import Result
@@ -20,13 +19,6 @@ class RefusedEngine(NamedTuple):
 
     engine: str
     reason: str
-
-
-class EngineResults(NamedTuple):
-    """What each engine returned, by its name; and those that cannot compute the case."""
-
-    results: Mapping[str, Result]
-    refused: tuple[RefusedEngine, ...] = ()
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
@@ -40,18 +32,22 @@ def parse_engines(text: str) -> tuple[str, ...]:
     return names
 
 
-def run_named(case: Case, names: Sequence[str]) -> EngineResults:
+def run_named(case: Case, names: Sequence[str]) -> dict[str, Result]:
     """Run the case in these engines.
 
     Raises UsageError if one of them cannot compute the case, EngineError if it is missing or fails.
     """
     for name in names:
-        demand_able(case, name)
-    return EngineResults({name: compute.run(case, name) for name in names})
+        reason = engines.get(name).refusal(case)
+        if reason is not None:
+            raise UsageError(
+                f"the engine {name} cannot compute this: {reason}.", f"Leave {name} out of --engines."
+            )
+    return {name: compute.run(case, name) for name in names}
 
 
-def run_all(case: Case) -> EngineResults:
-    """Run the case in every engine that is installed; those that cannot compute it are in `refused`."""
+def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
+    """Run the case in every engine that is installed; also return those that cannot compute it."""
     results: dict[str, Result] = {}
     refused: list[RefusedEngine] = []
     for info in engines.available():
@@ -63,7 +59,7 @@ def run_all(case: Case) -> EngineResults:
                 reason = error.what.removeprefix(f"{info.name}: ").rstrip(".")
         if reason is not None:
             refused.append(RefusedEngine(info.name, reason))
-    return EngineResults(results, tuple(refused))
+    return results, tuple(refused)
 
 
 def compare_pairs(

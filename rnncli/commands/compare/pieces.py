@@ -87,12 +87,12 @@ def _demand_splittable(case: Case, steps: int) -> None:
         )
     if case.calls > 1:
         raise UsageError("--split makes the calls itself.", "Leave --calls out.")
-    if not any("stateful" in spec.config or "layer" in spec.config for spec in case.stack):
+    if case.training:
+        raise UsageError("--split compares calls without dropout.", "Leave --training out.")
+    if not any(layer.recurrent for layer in case.stack.layers):
         raise UsageError(
             "--split needs a recurrent layer, whose state can be kept.", "Add one: --layer lstm."
         )
-    if not case.stack.layers[-1].recurrent and len(case.stack.outputs(case.inputs.shape)[0].shape) != 3:
-        raise UsageError("--split needs a recurrent layer at the end.", "Leave the layers after it out.")
 
 
 def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
