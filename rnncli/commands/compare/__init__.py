@@ -27,9 +27,9 @@ SECTION = "Ask a layer"
 SUMMARY = "Do engines agree? Does a result match a stored one?"
 EXAMPLES = """\
 rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
-rnncli run --layer lstm --seed 1 -o expected.npz; rnncli compare --layer lstm --seed 1 --expect expected.npz
-rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10 --seed 1
-rnncli compare data.csv --layer lstm --return-state --atol last_cell_state=1e-4
+rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz
+rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
+rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 """
 
 

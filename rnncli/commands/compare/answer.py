@@ -110,7 +110,7 @@ def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> C
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)
     if below is None or below in keys or texts[below] in (NONE, "0"):
-        return (*first, *_share(one, view)) if key == "verdict" else first
+        return (*first, *_share(one, view)) if key == "verdict" and len(keys) == len(COLUMNS) else first
     heading = "" if below == "pair" else f"{TEXTS[below].said(view.lang)} "
     return (*first, line(f"{heading}{texts[below]}", "dim"))
 
