@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rnncli.case import Array, format_shape
@@ -44,7 +44,8 @@ class CompareAnswer:
     """How far the tensors of each pair differ.
 
     header: the case.  refused: engines that cannot compute it.  tolerances: as text.
-    conclusion: one line below the table, in both languages; None to leave it out.
+    conclusion: one line below the table; None to leave it out.
+    sides: texts for sides that are not engines or files, by their names in `differences`.
     """
 
     header: ResultHeader
@@ -52,6 +53,7 @@ class CompareAnswer:
     tolerances: tuple[str, str]
     refused: tuple[RefusedEngine, ...] = ()
     conclusion: Bilingual | None = None
+    sides: Mapping[str, Bilingual] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the head of a run, with one object per tensor and pair under `comparisons`."""
@@ -90,10 +92,18 @@ class CompareAnswer:
         """Raise UsageError; this command has no tensors."""
         return no_tensors("compare")
 
+    def _shown(self, view: View) -> Iterator[TensorDifference]:
+        """Yield the differences with their sides in the language of the view."""
+        for one in self.differences:
+            first, second = (
+                self.sides[side].said(view.lang) if side in self.sides else side for side in one.sides
+            )
+            yield one._replace(sides=(first, second))
+
     def _table(self, keys: Sequence[str], view: View) -> Table:
         columns = tuple(Column(TEXTS[key].said(view.lang)) for key in keys)
         return Table(
-            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self.differences)
+            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._shown(view))
         )
 
 
@@ -144,8 +154,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
         "first": one.sides[0],
         "second": one.sides[1],
         "shapes": [list(shape) for shape in one.shapes],
-        "absolute": _spelled(one.absolute),
-        "relative": _spelled(one.relative),
+        "absolute": None if verdict_of(one) == "shape" else _spelled(one.absolute),
+        "relative": None if verdict_of(one) == "shape" else _spelled(one.relative),
         "ulps": one.ulps,
         "index": None if one.place is None else list(one.place),
         "timestep": one.step,
@@ -166,7 +176,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
 
 def _record(one: TensorDifference) -> tuple[Any, ...]:
     return (
-        one.name, *one.sides, _spelled(one.absolute), _spelled(one.relative),
+        one.name, *one.sides,
+        *(("", "") if verdict_of(one) == "shape" else (_spelled(one.absolute), _spelled(one.relative))),
         "" if one.ulps is None else one.ulps,
         "" if one.place is None else str(list(one.place)),
         "" if one.step is None else one.step,

@@ -21,6 +21,8 @@ from rnncli.result import Result
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
 
+WHOLE = Bilingual("one call", "한 번 호출")
+PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
 IDENTICAL = Bilingual(
     "one call and the pieces return exactly the same numbers",
     "한 번의 호출과 나눈 호출의 값이 완전히 같음",
@@ -109,16 +111,19 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
     whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
     results = _select({whole.engine: whole}, wanted)
     _demand_known(wanted, results[whole.engine])
-    sides = ("one call", f"pieces of {steps}")
+    texts = (WHOLE, Bilingual(PIECES.en.format(steps), PIECES.ko.format(steps)))
+    sides = {text.en: text for text in texts}
     differences = tuple(
-        measure(tensor, joined[tensor.name], sides, *wanted.tolerances)
+        measure(tensor, joined[tensor.name], (texts[0].en, texts[1].en), *wanted.tolerances)
         for tensor in results[whole.engine].outputs
     )
     if all(one.agrees for one in differences):
         conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
-        return Compared(_answer(results, differences, wanted, (), conclusion))
-    reason = pieces.explain_difference(case.stack)
-    return Compared(_answer(results, differences, wanted, (), REAL), (reason,) if reason else ())
+        reasons: tuple[str, ...] = ()
+    else:
+        conclusion, reasons = REAL, pieces.explain_difference(case)
+    answer = dataclasses.replace(_answer(results, differences, wanted), conclusion=conclusion, sides=sides)
+    return Compared(answer, reasons)
 
 
 def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:
@@ -134,8 +139,7 @@ def _answer(
     differences: tuple[TensorDifference, ...],
     wanted: Comparison,
     refused: tuple[RefusedEngine, ...] = (),
-    conclusion: Bilingual | None = None,
 ) -> CompareAnswer:
     header = dataclasses.replace(next(iter(results.values())), engine=", ".join(results))
     atol, rtol = map(request.format_tolerance, wanted.tolerances)
-    return CompareAnswer(header, differences, (atol, rtol), refused, conclusion)
+    return CompareAnswer(header, differences, (atol, rtol), refused)

@@ -35,17 +35,18 @@ def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, d
     return whole, joined
 
 
-def explain_difference(stack: Stack) -> str:
-    """Return why pieces differ from one call, if the layers say so; "" otherwise."""
-    if any(spec.class_name == "Bidirectional" for spec in stack):
-        return "the backward layer starts each piece without the later time steps"
-    if any(_walks_back(spec) for spec in stack):
-        return "with go_backwards each piece starts without the later time steps"
-    return ""
-
-
-def _walks_back(spec: Spec) -> bool:
-    return bool(spec.config.get("go_backwards"))
+def explain_difference(case: Case) -> tuple[str, ...]:
+    """Return why pieces differ from one call, as far as the layers and the mask say so."""
+    found = []
+    if any(spec.class_name == "Bidirectional" for spec in case.stack):
+        found.append("the backward layer starts each piece without the later time steps")
+    if any(spec.config.get("go_backwards") for spec in case.stack):
+        found.append("with go_backwards each piece starts without the later time steps")
+    if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
+        found.append(
+            "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+        )
+    return tuple(found)
 
 
 def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
