@@ -46,15 +46,13 @@ def run(
     inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.
     all_calls: with calls=N, return the tensors of every call, `r["call 1/hidden_state"]`.
     select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
-    check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5), which
-        may be dictionaries by tensor name, with that of the others under "".
-    expect: compare with these arrays by name, or with the file that holds them, in the same way.
+    check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
+    expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
     stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
     from rnncli.commands.run.answer import first_nan, stats_of
-    from rnncli.compute import compare as comparing
     from rnncli.specs import memory as sizes
 
     if all_calls and (options.get("calls") or 1) == 1:
@@ -62,14 +60,11 @@ def run(
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
-        _comparing.demand_expected(found, expect, atol, rtol)
-        return found
+        return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     computed = compute.run(asked.case, options.get("engine") or "auto", budget)
-    apart: list[str] = []
-    if held:
-        computed, apart = comparing.compare_with_keras(asked.case, computed, *held, budget)
+    computed, apart = _comparing.check(asked.case, computed, held, budget)
     found = _selected(Result.of(computed), select)
     _demand(apart, first_nan(found) if fail_on_nan else None)
     _comparing.demand_expected(found, expect, atol, rtol)

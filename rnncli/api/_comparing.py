@@ -10,11 +10,13 @@ from typing import Any, Unpack
 from rnncli.api import _case
 from rnncli.api._options import Options, expand_options
 from rnncli.api._shown import Report, RunResult, view_of
+from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, demand_same
-from rnncli.compute.compare import Tolerance
+from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
 from rnncli.readers.formats import Source
+from rnncli.result import Result
 
 
 @expand_options
@@ -63,11 +65,21 @@ def compare(
     return Report("compare", case.stack, answer.differences, answer, said, view_of(options))
 
 
-def demand_expected(result: RunResult, expect: Any, atol: Tolerance | None, rtol: Tolerance | None) -> None:
-    """Raise DisagreementError if a tensor of `result` differs from the one in `expect`."""
+def check(
+    case: Case, found: Result, held: tuple[Tolerance, Tolerance] | None, budget: int | None
+) -> tuple[Result, list[str]]:
+    """Return `found` with its differences from Keras, and the tensors that differ."""
+    return (found, []) if held is None else compare_with_keras(case, found, *held, budget)
+
+
+def demand_expected(
+    result: RunResult, expect: Any, atol: Tolerance | None, rtol: Tolerance | None
+) -> RunResult:
+    """Return `result`.  Raises DisagreementError if a tensor of it differs from the one in `expect`."""
     if expect is not None:
         found, _ = _expectation(expect).compare(result.outputs, result.engine, tolerances(atol, rtol))
         demand_same(found)
+    return result
 
 
 def tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:

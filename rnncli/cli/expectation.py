@@ -43,10 +43,15 @@ class Expectation(NamedTuple):
         return found, remarks
 
 
-def read_expectation(word: str, input: InputFlags, output: str | None = None) -> Expectation:
-    """Read the file of --expect.  Raises UsageError if standard input is the input already."""
+def read_expectation(word: str | None, input: InputFlags, output: str | None) -> Expectation | None:
+    """Read the file of --expect; None without the flag.
+
+    Raises UsageError if standard input is the input already, or if --output would overwrite the file.
+    """
     from rnncli.readers.expected import read_expected
 
+    if word is None:
+        return None
     files.demand_place(output, (0 if word == "-" else word,))
     used = input.input == "-" or (
         input.input is None and input.input_shape is None and sources.stdin_holds_data()
@@ -58,6 +63,19 @@ def read_expectation(word: str, input: InputFlags, output: str | None = None) ->
         )
     source = sources.find_source(word)
     return Expectation(source.name, read_expected(source))
+
+
+def compare(
+    expected: Expectation | None,
+    tensors: Sequence[NamedTensor],
+    side: str,
+    tolerances: tuple[Tolerance, Tolerance],
+) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
+    """Return the same as Expectation.compare; nothing without --expect."""
+    if expected is not None:
+        return expected.compare(tensors, side, tolerances)
+    demand_known(tolerances, [tensor.name for tensor in tensors])
+    return (), ()
 
 
 def demand_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:

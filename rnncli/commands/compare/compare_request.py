@@ -55,10 +55,8 @@ def _comparison(asked: CompareRequest) -> comparison.Comparison:
             f"{single} is one engine, and there is nothing to compare it with.",
             f"Name two: --engines {single},{'tensorflow' if single == 'numpy' else 'numpy'}",
         )
-    expected = wanted.expect and expectation.read_expectation(wanted.expect, asked.input, asked.output.output)
-    return comparison.Comparison(
-        wanted.tolerances, engines, engine, expected or None, wanted.split, asked.select
-    )
+    expected = expectation.read_expectation(wanted.expect, asked.input, asked.output.output)
+    return comparison.Comparison(wanted.tolerances, engines, engine, expected, wanted.split, asked.select)
 
 
 def _model_with_stored(asked: CompareRequest, wanted: comparison.Comparison) -> Compared:

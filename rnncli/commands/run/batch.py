@@ -8,7 +8,6 @@ from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import expectation, progress, request, terminal
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
-from rnncli.commands.run.against_stored import compare_expected, read_expectation
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
 from rnncli.renderers import formats
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(wanted.output, *wanted.reading)
-    expected = read_expectation(wanted)
+    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
     case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
@@ -73,7 +72,7 @@ def _whole(
         remarks += beyond.denormals(case, result)
     result = request.select_tensors(result, wanted.select)
     remarks += request.note_hidden_differences(result, format_of(wanted.output))
-    stored, left = compare_expected(expected, result, check)
+    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
     request.demand_agreement(apart, result, check)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import expectation, model_tensors, models, request, sources
 from rnncli.cli.output import delivery, format_of
-from rnncli.commands.run.against_stored import compare_expected, read_expectation
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.compute.models import Cases
 from rnncli.errors import UsageError
@@ -115,7 +114,7 @@ def answer(wanted: RunRequest) -> None:
     """Compute and show what is wanted."""
     demand(wanted)
     deliver = delivery(wanted.output, *wanted.reading)
-    expected = read_expectation(wanted)
+    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
@@ -134,7 +133,7 @@ def answer(wanted: RunRequest) -> None:
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}
     remarks = (*remarks, *found.notes, *request.note_hidden_differences(result, format_of(wanted.output)))
-    stored, left = compare_expected(expected, result, check)
+    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
     request.demand_agreement(disagreeing, result, check)

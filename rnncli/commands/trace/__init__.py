@@ -2,7 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from rnncli.cli.flags import (
     CheckFlags,
@@ -14,9 +14,6 @@ from rnncli.cli.flags import (
     WithStats,
     flag,
 )
-
-if TYPE_CHECKING:
-    from rnncli.compute.compare import TensorDifference
 
 SECTION = "Ask a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -83,7 +80,7 @@ def trace(
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
-    expected = check.expect and expectation.read_expectation(check.expect, input, output.output)
+    expected = expectation.read_expectation(check.expect, input, output.output)
     case, remarks = request.case(input, layer, run)
     case, asked = tracing.with_all_outputs(case), case.stack
     result = tracing.trace(case)
@@ -96,11 +93,9 @@ def trace(
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
     answer = TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {})
-    stored: tuple[TensorDifference, ...] = ()
-    if expected:
-        stored, left = expected.compare(answer.named_tensors(), result.engine, check.tolerances)
-        remarks += left
-    deliver(answer, remarks)
+    tensors = answer.named_tensors() if expected else result.outputs
+    stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
+    deliver(answer, (*remarks, *left))
     request.demand_agreement(apart, result, check)
     expectation.demand_same(stored)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)

@@ -256,7 +256,7 @@ def test_a_stored_result_needs_no_framework() -> None:
 
 def test_a_saved_model(rnncli: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{layer}.{name}": random.normal(size=shape).astype("float32")
         for layer in ("encoder", "decoder")
         for name, shape in (
