@@ -20,9 +20,20 @@ from typing import TYPE_CHECKING, Any
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
-    from rnncli.api import Report, Result, explain, gradients, matrix, run, shape, trace
+    from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace
 
-__all__ = ["Report", "Result", "__version__", "explain", "gradients", "matrix", "run", "shape", "trace"]
+__all__ = [
+    "Report",
+    "Result",
+    "__version__",
+    "compare",
+    "explain",
+    "gradients",
+    "matrix",
+    "run",
+    "shape",
+    "trace",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
-from rnncli.api import _case
+from rnncli.api import _case, _comparing
+from rnncli.api._comparing import compare
 from rnncli.api._options import Options, expand_options
 from rnncli.api._shown import Report, view_of
 from rnncli.api._shown import RunResult as Result
 from rnncli.case import Case
+from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
 
-__all__ = ["Report", "Result", "explain", "gradients", "matrix", "run", "shape", "trace"]
+__all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace"]
 
 
 @expand_options
@@ -31,8 +33,9 @@ def run(
     all_calls: bool = False,
     select: str | Sequence[str] | None = None,
     check: bool = False,
-    atol: float | None = None,
-    rtol: float | None = None,
+    expect: Any = None,
+    atol: Tolerance | None = None,
+    rtol: Tolerance | None = None,
     stats: bool = False,
     fail_on_nan: bool = False,
     memory: int | str | None = None,
@@ -44,27 +47,27 @@ def run(
     all_calls: with calls=N, return the tensors of every call, `r["call 1/hidden_state"]`.
     select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
     check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
+    expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
     stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
     from rnncli.commands.run.answer import first_nan, stats_of
-    from rnncli.compute import compare
     from rnncli.specs import memory as sizes
 
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
-        return _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
+        found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
+        return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
-    found = compute.run(asked.case, options.get("engine") or "auto", budget)
-    apart: list[str] = []
-    if held:
-        found, apart = compare.compare_with_keras(asked.case, found, *held, budget)
-    found = _selected(Result.of(found), select)
+    computed = compute.run(asked.case, options.get("engine") or "auto", budget)
+    computed, apart = _comparing.check(asked.case, computed, held, budget)
+    found = _selected(Result.of(computed), select)
     _demand(apart, first_nan(found) if fail_on_nan else None)
+    _comparing.demand_expected(found, expect, atol, rtol)
     figures = stats_of(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
 
@@ -75,7 +78,7 @@ def _of_model(
     options: Options,
     everything: bool,
     select: str | Sequence[str] | None,
-    tolerances: tuple[float, float] | None,
+    tolerances: tuple[Tolerance, Tolerance] | None,
     stats: bool,
     fail_on_nan: bool,
 ) -> Result:
@@ -135,8 +138,8 @@ def trace(
     batch: int | Sequence[int] | None = None,
     gate: str | Sequence[str] | None = None,
     check: bool = False,
-    atol: float | None = None,
-    rtol: float | None = None,
+    atol: Tolerance | None = None,
+    rtol: Tolerance | None = None,
     stats: bool = False,
     fail_on_nan: bool = False,
     **options: Unpack[Options],
@@ -147,7 +150,7 @@ def trace(
     check, atol, rtol, fail_on_nan: same as for `run`.  stats: add statistics to the printed answer.
     """
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import compare
+    from rnncli.compute import compare as comparing
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
@@ -156,7 +159,7 @@ def trace(
     found = tracing.trace(wide)
     apart: list[str] = []
     if check:
-        found, apart = compare.compare_with_keras(wide, found, *_tolerances(atol, rtol))
+        found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
@@ -249,8 +252,8 @@ def _several(one: Any) -> Any:
     return [one] if isinstance(one, (str, int)) else one
 
 
-def _tolerances(atol: float | None, rtol: float | None) -> tuple[float, float]:
-    return 1e-6 if atol is None else atol, 1e-5 if rtol is None else rtol
+def _tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
+    return _comparing.tolerances(atol, rtol)
 
 
 def _demand(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:

@@ -18,6 +18,7 @@ from rnncli.readers.formats import ReadOptions, Source, read_raw
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
+    from rnncli.compute.compare import Tolerance
 
 OWN = ("seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad")
 
@@ -29,7 +30,7 @@ def run(
     *,
     everything: bool,
     stats: bool,
-    tolerances: tuple[float, float] | None,
+    tolerances: tuple[Tolerance, Tolerance] | None,
 ) -> tuple[RunResult, list[str]]:
     """What every recurrent layer of the model returns, and the tensors that differ from its framework.
 

@@ -8,7 +8,7 @@ document applies unless a flag overrides it.
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
@@ -312,6 +312,56 @@ ReadingFlags = InputFlags | LayerFlags | RunFlags
 """Flag groups that may name a file to read."""
 
 
+Tolerance = float | Mapping[str, float]
+"""As in rnncli.compute.compare, which help must not load."""
+
+Expect = Annotated[
+    str | None,
+    flag(
+        RUN,
+        "--expect",
+        metavar="FILE",
+        help="Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ.",
+    ),
+]
+Atol = Annotated[
+    list[str] | None,
+    flag(
+        RUN,
+        "--atol",
+        metavar="[NAME=]X",
+        help="Absolute tolerance (default 1e-6), also of one tensor: last_cell_state=1e-4.",
+    ),
+]
+Rtol = Annotated[
+    list[str] | None,
+    flag(RUN, "--rtol", metavar="[NAME=]X", help="Relative tolerance (default 1e-5), also of one tensor."),
+]
+
+
+def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
+    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but numbers from 0 on."""
+    found: dict[str, float] = {}
+    for word in words or ():
+        name, _, text = word.rpartition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(
+                f"{flag}: {text!r} is not a valid number.", f"For example {flag} 1e-4."
+            ) from None
+        if value < 0:
+            raise UsageError(f"{flag}: {text} is less than 0.", f"For example {flag} 1e-4.")
+        if not math.isfinite(value):
+            raise UsageError(
+                f"{flag} {text}: a tolerance must be a finite number.", f"For example {flag} 1e-4."
+            )
+        if name in found:
+            raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
+        found[name] = value
+    return {"": default, **found} if set(found) - {""} else found.get("", default)
+
+
 class CheckFlags(NamedTuple):
     """Flags of the comparison with Keras."""
 
@@ -321,29 +371,21 @@ class CheckFlags(NamedTuple):
             RUN, "--check", help="Also run tensorflow (--model: its framework); exit 1 if the numbers differ."
         ),
     ] = False
-    atol: Annotated[
-        float | None,
-        flag(RUN, "--atol", metavar="X", min=0, help="--check: absolute tolerance (default 1e-6)."),
-    ] = None
-    rtol: Annotated[
-        float | None,
-        flag(RUN, "--rtol", metavar="X", min=0, help="--check: relative tolerance (default 1e-5)."),
-    ] = None
+    expect: Expect = None
+    atol: Atol = None
+    rtol: Rtol = None
 
     def demand_sense(self) -> None:
-        """Raise UsageError if a tolerance is not a valid number, or if it is given without --check."""
-        for name, value in (("--atol", self.atol), ("--rtol", self.rtol)):
-            if value is not None and not self.check:
-                raise UsageError(f"{name} needs --check.", "Add --check.")
-            if value is not None and not math.isfinite(value):
-                raise UsageError(
-                    f"{name} {value:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
-                )
+        """Raise UsageError if a tolerance is not a valid number, or if there is nothing to compare."""
+        for name, words in (("--atol", self.atol), ("--rtol", self.rtol)):
+            if words and not self.check and self.expect is None:
+                raise UsageError(f"{name} needs --check or --expect.", "Add --check.")
+        _ = self.tolerances
 
     @property
-    def tolerances(self) -> tuple[float, float]:
+    def tolerances(self) -> tuple[Tolerance, Tolerance]:
         """Absolute and relative tolerance, given or default."""
-        return ATOL if self.atol is None else self.atol, RTOL if self.rtol is None else self.rtol
+        return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
 
 
 class OutputFlags(NamedTuple):

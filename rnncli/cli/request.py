@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import addresses, specs
 from rnncli.case import Case, Document, Shape, format_shape, walk
 from rnncli.cli import sources
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, collect_given
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, Tolerance, collect_given
 from rnncli.compute import beyond, checks
 from rnncli.errors import DisagreementError, UsageError, inside
 from rnncli.layers.stack import Stack
@@ -230,12 +230,19 @@ def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFla
     """Raise DisagreementError if a tensor that was shown disagrees."""
     shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
     if shown:
-        atol, rtol = check.tolerances
+        atol, rtol = map(format_tolerance, check.tolerances)
         verb = "differs" if len(shown) == 1 else "differ"
         raise DisagreementError(
             f"{', '.join(shown)} {verb} from {result.reference}.",
-            f"The difference is larger than --atol {atol:g} and --rtol {rtol:g} allow.",
+            f"The difference is larger than --atol {atol} and --rtol {rtol} allow.",
         )
+
+
+def format_tolerance(tolerance: Tolerance) -> str:
+    """Return `1e-06`, or `1e-06, last_cell_state=0.0001`."""
+    if not isinstance(tolerance, Mapping):
+        return f"{tolerance:g}"
+    return ", ".join(f"{name}={value:g}" if name else f"{value:g}" for name, value in tolerance.items())
 
 
 def demand_steps(run: RunFlags) -> None:

@@ -1,17 +1,172 @@
-"""Compare the results of two engines, tensor by tensor."""
+"""Compare results tensor by tensor: those of two engines, or one with stored numbers."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
-from rnncli.result import Result
+from rnncli.result import NamedTensor, Result
+
+Tolerance = float | Mapping[str, float]
+"""A tolerance of every tensor; or tolerances by tensor name, with that of all others under ""."""
+
+
+class Mismatch(NamedTuple):
+    """The numbers of a tensor that are beyond the tolerance.
+
+    place, first, second: index and values of the first one, in the order of the array.  number: how many.
+    """
+
+    place: tuple[int, ...]
+    first: float
+    second: float
+    number: int
+
+
+class TensorDifference(NamedTuple):
+    """How far a tensor differs between two sides, for example two engines.
+
+    shapes: on each side; if they differ, nothing else is known.
+    absolute: largest absolute difference; infinite if a number differs from NaN or from an infinity.
+    relative: largest difference relative to the second side, where that is not 0.
+    place: index of the largest absolute difference; None if all numbers are equal.
+    ulps: number of floats between the two numbers there, in the narrower dtype; None for NaN and infinities.
+    step: input index of the first time step with a mismatch; None without time steps or mismatches.
+    mismatch: the numbers beyond atol + rtol * |second|; None if there are none.
+    """
+
+    name: str
+    sides: tuple[str, str]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    atol: float
+    rtol: float
+    absolute: float = 0.0
+    relative: float = 0.0
+    place: tuple[int, ...] | None = None
+    ulps: int | None = None
+    step: int | None = None
+    mismatch: Mismatch | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the shapes are the same and every number is within the tolerance."""
+        return self.mismatch is None and self.shapes[0] == self.shapes[1]
+
+    @property
+    def size(self) -> int:
+        """Count of numbers of the tensor on the first side."""
+        return math.prod(self.shapes[0])
+
+
+def measure(
+    tensor: NamedTensor, other: Array, sides: tuple[str, str], atol: Tolerance, rtol: Tolerance
+) -> TensorDifference:
+    """Compare the numbers of `tensor`, the first side, with `other`, the second side; two NaN are equal."""
+    import numpy as np
+
+    first, second = np.asarray(tensor.values), np.asarray(other)
+    found = TensorDifference(
+        tensor.name,
+        sides,
+        (first.shape, second.shape),
+        tolerance_of(atol, tensor.name),
+        tolerance_of(rtol, tensor.name),
+    )
+    if first.shape != second.shape or not first.size:
+        return found
+    dtype = _narrower(first.dtype, second.dtype)
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    gap = _gap(first, second)
+    largest = _unravel(int(gap.argmax()), gap.shape)
+    if gap[largest] == 0:
+        return found
+    size = abs(second)
+    nonzero = size > 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        relative = (
+            np.where(np.isfinite(gap), gap, np.inf)[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
+        )
+        beyond = ~np.isclose(first, second, found.rtol, found.atol, equal_nan=True)
+    return found._replace(
+        absolute=float(gap[largest]),
+        relative=float(relative.max(initial=0.0)) if nonzero.any() else float("inf"),
+        place=largest,
+        ulps=count_ulps(first[largest], second[largest], dtype),
+        step=_first_step(tensor, beyond),
+        mismatch=_mismatch(first, second, beyond),
+    )
+
+
+def tolerance_of(tolerance: Tolerance, name: str) -> float:
+    """Return the tolerance of the tensor `name`."""
+    return tolerance.get(name, tolerance[""]) if isinstance(tolerance, Mapping) else tolerance
+
+
+def count_ulps(first: float, second: float, dtype: Any) -> int | None:
+    """Return the number of steps from one float of `dtype` to the next between the numbers.
+
+    None if the dtype has no such steps, or a number is not finite.
+    """
+    import numpy as np
+
+    words: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
+    bits = words.get(np.dtype(dtype).itemsize)
+    with np.errstate(over="ignore"):
+        both = np.array([first, second], np.float64).astype(dtype)
+    if np.dtype(dtype).kind in "iub" or bits is None or not np.isfinite(both.astype(np.float64)).all():
+        return None
+    # Without the sign bit, the bits of a float count the floats from 0 up to it.
+    start = np.iinfo(bits).max
+    one, two = (int(word) if word >= 0 else -(int(word) & start) for word in both.view(bits))
+    return abs(one - two)
+
+
+def _narrower(first: Any, second: Any) -> Any:
+    floats = [dtype for dtype in (first, second) if dtype.kind not in "iub"]
+    return min(floats, key=lambda dtype: dtype.itemsize, default=first)
+
+
+def _gap(first: Array, second: Array) -> Array:
+    """Return the absolute differences of float64 arrays; infinity where only one of two numbers is NaN."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        same = (first == second) | (np.isnan(first) & np.isnan(second))
+        gap = np.where(same, 0.0, abs(first - second))
+    return np.where(np.isnan(gap), np.inf, gap)
+
+
+def _unravel(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    import numpy as np
+
+    return tuple(int(index) for index in np.unravel_index(place, shape))
+
+
+def _first_step(tensor: NamedTensor, beyond: Array) -> int | None:
+    if "timesteps" not in tensor.axes or not beyond.any():
+        return None
+    axis = tensor.axes.index("timesteps")
+    row = int(beyond.any(axis=tuple(one for one in range(beyond.ndim) if one != axis)).argmax())
+    return int(tensor.time[row]) if len(tensor.time) else row
+
+
+def _mismatch(first: Array, second: Array, beyond: Array) -> Mismatch | None:
+    if not beyond.any():
+        return None
+    index = _unravel(int(beyond.argmax()), beyond.shape)
+    return Mismatch(index, float(first[index]), float(second[index]), int(beyond.sum()))
 
 
 def compare_with_keras(
-    case: Case, result: Result, atol: float = 1e-6, rtol: float = 1e-5, budget: int | None = None
+    case: Case,
+    result: Result,
+    atol: Tolerance = 1e-6,
+    rtol: Tolerance = 1e-5,
+    budget: int | None = None,
 ) -> tuple[Result, list[str]]:
     """Compare `result` with Keras.
 
@@ -29,26 +184,24 @@ def differences(result: Result, other: Result) -> dict[str, float]:
 
     Two NaN are equal; NaN and a number differ by infinity.
     """
-    import numpy as np
 
     def largest(both: tuple[Array, Array]) -> float:
-        mine, theirs = both
-        with np.errstate(invalid="ignore"):
-            same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
-            gap = np.where(same, 0.0, abs(mine - theirs))
-        return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+        return float(_gap(*both).max(initial=0.0))
 
     return {name: max(map(largest, pairs), default=0.0) for name, pairs in _in_blocks(result, other)}
 
 
-def find_disagreements(result: Result, other: Result, atol: float, rtol: float) -> list[str]:
+def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tolerance) -> list[str]:
     """Return the names of the tensors that differ by more than atol + rtol * |other|; two NaN are equal."""
     import numpy as np
 
     return [
         name
         for name, pairs in _in_blocks(result, other)
-        if not all(np.allclose(*both, rtol, atol, equal_nan=True) for both in pairs)
+        if not all(
+            np.allclose(*both, tolerance_of(rtol, name), tolerance_of(atol, name), equal_nan=True)
+            for both in pairs
+        )
     ]
 
 

@@ -69,7 +69,9 @@ def test_a_result_is_copied() -> None:
         np.testing.assert_array_equal(other.hidden_state, result.hidden_state)
 
 
-@pytest.mark.parametrize("function", [api.run, api.shape, api.matrix, api.trace, api.explain, api.gradients])
+@pytest.mark.parametrize(
+    "function", [api.run, api.shape, api.matrix, api.trace, api.explain, api.gradients, api.compare]
+)
 def test_the_flags_of_a_layer_and_of_a_run_are_keywords(function: Any) -> None:
     keywords = set(inspect.signature(function).parameters)
     assert (set(LayerFlags._fields) | set(RunFlags._fields)) <= keywords

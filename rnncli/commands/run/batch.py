@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.cli import progress, request, terminal
+from rnncli.cli import expectation, progress, request, terminal
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
@@ -14,6 +14,7 @@ from rnncli.renderers import formats
 from rnncli.specs.memory import parse
 
 if TYPE_CHECKING:
+    from rnncli.cli.expectation import Expectation
     from rnncli.cli.request import Remarks
     from rnncli.commands.run.run_request import RunRequest
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(wanted.output, *wanted.reading)
+    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
     case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
@@ -28,7 +30,7 @@ def answer(wanted: RunRequest) -> None:
     if len(plan) > 1 and _can_grow(wanted):
         _in_chunks(wanted, case, plan, deliver, remarks)
     else:
-        _whole(wanted, case, plan, deliver, remarks, budget)
+        _whole(wanted, case, plan, deliver, remarks, budget, expected)
 
 
 def _can_grow(wanted: RunRequest) -> bool:
@@ -57,6 +59,7 @@ def _whole(
     deliver: Delivery,
     remarks: Remarks,
     budget: int | None,
+    expected: Expectation | None,
 ) -> None:
     batch, check = len(case.inputs), wanted.check
     with progress.bar(batch, wanted=len(plan) > 1 and not wanted.output.quiet) as watch:
@@ -69,6 +72,9 @@ def _whole(
         remarks += beyond.denormals(case, result)
     result = request.select_tensors(result, wanted.select)
     remarks += request.note_hidden_differences(result, format_of(wanted.output))
+    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
+    remarks += left
     deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
     request.demand_agreement(apart, result, check)
+    expectation.demand_same(stored)
     request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)

@@ -7,22 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import models, request, sources
+from rnncli.cli import expectation, model_tensors, models, request, sources
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.compute.models import Cases
 from rnncli.errors import UsageError
-from rnncli.layers.stack import Stack
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
 from rnncli.renderers.parts import SCHEMA, head
 from rnncli.renderers.wording import say
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
     from rnncli.commands.run.run_request import RunRequest
-    from rnncli.compute.models import ModelRun
     from rnncli.renderers.statistics import Stats
 
 
@@ -116,6 +114,7 @@ def answer(wanted: RunRequest) -> None:
     """Compute and show what is wanted."""
     demand(wanted)
     deliver = delivery(wanted.output, *wanted.reading)
+    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
@@ -134,8 +133,11 @@ def answer(wanted: RunRequest) -> None:
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}
     remarks = (*remarks, *found.notes, *request.note_hidden_differences(result, format_of(wanted.output)))
+    stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
+    remarks += left
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
     request.demand_agreement(disagreeing, result, check)
+    expectation.demand_same(stored)
     request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
 
 
@@ -149,64 +151,10 @@ def compute_outputs(
     stats: bool = False,
 ) -> ModelResult:
     """What every recurrent layer that is chosen returns; everything: the other layers too."""
-    found = models.run_model(model, inputs, engine, everything=everything)
-    compute = models.computing(engine)
-    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
-    results = {
-        part.layer: part.result
-        if part.result and cases[part.layer].shown is part.case
-        else compute(cases[part.layer].shown)
-        for part in found.parts
-    }
+    found = model_tensors.compute_tensors(model, inputs, returns, engine, everything=everything)
     figures: dict[str, Stats] = {}
     if stats:
-        for layer, result in results.items():
+        for layer, result in found.by_layer.items():
             figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
-    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
-    specs = {layer: result.layers[-1] for layer, result in results.items()}
-    return ModelResult(_combine(inputs, results, found), specs, figures, found.masks, notes, cases)
-
-
-def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
-    """The tensors of all layers as one result."""
-    tensors = {
-        f"{layer}/{tensor.name}": tensor._replace(
-            label=tensor.label._replace(layer=layer),
-            equals=tuple(claim.placed(layer=layer) for claim in tensor.equals),
-        )
-        for layer, result in results.items()
-        for tensor in result.outputs
-    }
-    return Result(
-        engine=", ".join(dict.fromkeys(result.engine for result in results.values())),
-        seed=None,
-        stack=Stack(spec for result in results.values() for spec in result.layers),
-        input_shape=next(iter(inputs.values())).shape,
-        input_dtype=next(iter(results.values())).input_dtype,
-        outputs=_order_tensors(tensors, run),
-    )
-
-
-def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
-    """Of all layers in the order of the model."""
-    others = {
-        name: NamedTensor(Label(part, layer=layer), _axes(array), array)
-        for name, array in run.others.items()
-        for layer, _, part in (name.rpartition("/"),)
-    }
-    places = {name: index for index, name in enumerate(run.order)}
-
-    def place(tensor: NamedTensor) -> int:
-        layer = tensor.name.rpartition("/")[0]
-        while layer not in places:  # `rnn/cell_1/hidden_state`
-            layer = layer.rpartition("/")[0]
-        return places[layer]
-
-    return tuple(sorted((*tensors.values(), *others.values()), key=place))
-
-
-def _axes(array: Array) -> tuple[str, ...]:
-    """What the axes of a layer's output are called, as far as their number says."""
-    if array.ndim <= 3:
-        return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
-    return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")
+    specs = {layer: result.layers[-1] for layer, result in found.by_layer.items()}
+    return ModelResult(found.result, specs, figures, found.masks, found.notes, found.cases)

@@ -11,10 +11,11 @@ from rnncli.case import Array
 if TYPE_CHECKING:
     from rnncli.cli.models import Model
     from rnncli.commands.run.model import ModelResult
+    from rnncli.compute.compare import Tolerance
 
 
 def compare_with_framework(
-    model: Model, inputs: Mapping[str, Array], found: ModelResult, atol: float, rtol: float
+    model: Model, inputs: Mapping[str, Array], found: ModelResult, atol: Tolerance, rtol: Tolerance
 ) -> tuple[dict[str, float], list[str]]:
     """The largest difference of every tensor from what the model's framework returns, and those beyond.
 

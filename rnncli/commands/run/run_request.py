@@ -27,7 +27,7 @@ class RunRequest(NamedTuple):
     @property
     def needs_whole_result(self) -> bool:
         """Whether an answer needs every number before it can begin."""
-        return self.check.check or self.stats or self.fail_on_nan
+        return self.check.check or self.check.expect is not None or self.stats or self.fail_on_nan
 
     @property
     def reading(self) -> tuple[InputFlags, LayerFlags, RunFlags]:

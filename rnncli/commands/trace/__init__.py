@@ -70,7 +70,7 @@ def trace(
     """
     from dataclasses import replace
 
-    from rnncli.cli import request, steps
+    from rnncli.cli import expectation, request, steps
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import beyond, compare
@@ -80,6 +80,7 @@ def trace(
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
+    expected = expectation.read_expectation(check.expect, input, output.output)
     case, remarks = request.case(input, layer, run)
     case, asked = tracing.with_all_outputs(case), case.stack
     result = tracing.trace(case)
@@ -91,6 +92,10 @@ def trace(
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += request.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
-    deliver(TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {}), remarks)
+    answer = TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {})
+    tensors = answer.named_tensors() if expected else result.outputs
+    stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
+    deliver(answer, (*remarks, *left))
     request.demand_agreement(apart, result, check)
+    expectation.demand_same(stored)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)

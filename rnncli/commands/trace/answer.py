@@ -13,7 +13,7 @@ from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head, head_of
 from rnncli.renderers.statistics import Stats
-from rnncli.result import STATUSES, LoopTrace, Result
+from rnncli.result import STATUSES, Label, LoopTrace, NamedTensor, Result
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,16 @@ class TraceAnswer:
         """
         found: dict[str, Array] = {}
         for loop in self.loops:
-            parts = {name.replace(".", "/"): values for name, values in loop.parts.items()}
-            named = {**parts, "timestep": loop.times, "status": loop.status}
-            found.update({loop.path + name: values for name, values in named.items()})
+            found.update({loop.path + name: values for name, _, values in _named_parts(loop)})
         return found
+
+    def named_tensors(self) -> tuple[NamedTensor, ...]:
+        """Return the same with the names of their axes and the input index of each step."""
+        return tuple(
+            NamedTensor(Label(loop.path + name, traced=True), axes, values, (), tuple(loop.times.tolist()))
+            for loop in self.loops
+            for name, axes, values in _named_parts(loop)
+        )
 
     def _steps(self) -> Iterator[dict[str, Any]]:
         return (step for loop in self.loops for step in _steps(loop))
@@ -73,6 +79,14 @@ class TraceAnswer:
             return {}
         axes = ["batch", "timestep", "unit"]
         return {"stats": {name: statistics.document(stats, axes) for name, stats in self.stats.items()}}
+
+
+def _named_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]:
+    """Yield the name, the axes and the values of each part of a loop."""
+    for name, values in loop.parts.items():
+        yield name.replace(".", "/"), ("batch", "timesteps", "units"), values
+    yield "timestep", ("timesteps",), loop.times
+    yield "status", ("batch", "timesteps"), loop.status
 
 
 def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,101 @@
+"""`rnncli.compare`, and `expect` of `rnncli.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Unpack
+
+from rnncli.api import _case
+from rnncli.api._options import Options, expand_options
+from rnncli.api._shown import Report, RunResult, view_of
+from rnncli.case import Case
+from rnncli.cli.expectation import Expectation, demand_same
+from rnncli.compute.compare import Tolerance, compare_with_keras
+from rnncli.errors import UsageError
+from rnncli.readers.expected import ALONE, read_expected
+from rnncli.readers.formats import Source
+from rnncli.result import Result
+
+
+@expand_options
+def compare(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    engines: Sequence[str] | str | None = None,
+    expect: Any = None,
+    split: int | None = None,
+    select: Sequence[str] | str | None = None,
+    atol: Tolerance | None = None,
+    rtol: Tolerance | None = None,
+    **options: Unpack[Options],
+) -> Report:
+    """Compare engines; or a result with stored arrays; or one call with consecutive pieces.
+
+    `found` has one item per tensor and pair: `all(one.agrees for one in r.found)`.
+    engines: their names; default: all that can compute the layer.
+    expect: arrays by name, one array, or the path of a file that holds them.
+    split: time steps of each piece, which starts from the state after the piece before.
+    atol, rtol: same as for `run`.
+    """
+    from rnncli.commands.compare import comparison, engine_pairs
+
+    if split is not None and (engines is not None or expect is not None):
+        raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
+    if split is not None and split < 1:
+        raise UsageError(f"split is {split}.", "It is a number of time steps, 1 or greater.")
+    given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
+    names = () if given is None else engine_pairs.parse_engines(given)
+    if len(names) == 1 and expect is None:
+        raise UsageError(f"{names[0]} is one engine.", "Name two, or give expect.")
+    wanted = comparison.Comparison(
+        tolerances(atol, rtol),
+        names,
+        options.get("engine") or "auto",
+        None if expect is None else _expectation(expect),
+        split,
+        (select,) if isinstance(select, str) else tuple(select or ()),
+    )
+    case, remarks = _case.build_experiment(inputs, layer, options)
+    found = comparison.compare_case(case, wanted)
+    answer = found.answer
+    said = (*remarks, *found.remarks)
+    return Report("compare", case.stack, answer.differences, answer, said, view_of(options))
+
+
+def check(
+    case: Case, found: Result, held: tuple[Tolerance, Tolerance] | None, budget: int | None
+) -> tuple[Result, list[str]]:
+    """Return `found` with its differences from Keras, and the tensors that differ."""
+    return (found, []) if held is None else compare_with_keras(case, found, *held, budget)
+
+
+def demand_expected(
+    result: RunResult, expect: Any, atol: Tolerance | None, rtol: Tolerance | None
+) -> RunResult:
+    """Return `result`.  Raises DisagreementError if a tensor of it differs from the one in `expect`."""
+    if expect is not None:
+        found, _ = _expectation(expect).compare(result.outputs, result.engine, tolerances(atol, rtol))
+        demand_same(found)
+    return result
+
+
+def tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
+    """Return the tolerances, given or default; those by name get a default for the other tensors."""
+    return _complete(atol, 1e-6), _complete(rtol, 1e-5)
+
+
+def _complete(tolerance: Tolerance | None, default: float) -> Tolerance:
+    if isinstance(tolerance, Mapping):
+        return {"": default, **tolerance}
+    return default if tolerance is None else tolerance
+
+
+def _expectation(expect: Any) -> Expectation:
+    if isinstance(expect, (str, PathLike)):
+        name = str(expect)
+        return Expectation(name, read_expected(Source(name, path=Path(expect).expanduser())))
+    arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
+    return Expectation("expect", {name: _case.array(value, "expect") for name, value in arrays.items()})

@@ -1,0 +1,125 @@
+"""`--expect FILE`: compare a result with stored tensors, for every command that has the flag."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli.cli import files, sources
+from rnncli.errors import DisagreementError, UsageError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from rnncli.case import Array
+    from rnncli.cli.flags import InputFlags, Tolerance
+    from rnncli.compute.compare import TensorDifference
+    from rnncli.result import NamedTensor
+
+
+class Expectation(NamedTuple):
+    """The tensors of a file, by name.  file: its name in messages."""
+
+    file: str
+    tensors: Mapping[str, Array]
+
+    def compare(
+        self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
+    ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
+        """Return how far each tensor that the file has too differs, and remarks on the others.
+
+        side: name of what returned the tensors, such as an engine.
+        """
+        from rnncli.compute import compare
+        from rnncli.readers.expected import match_names
+
+        demand_known(tolerances, [tensor.name for tensor in tensors])
+        shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
+        stored, remarks = match_names(self.tensors, list(shapes), shapes, self.file)
+        found = tuple(
+            compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
+            for tensor in tensors
+            if tensor.name in stored
+        )
+        return found, remarks
+
+
+def read_expectation(word: str | None, input: InputFlags, output: str | None) -> Expectation | None:
+    """Read the file of --expect; None without the flag.
+
+    Raises UsageError if standard input is the input already, or if --output would overwrite the file.
+    """
+    from rnncli.readers.expected import read_expected
+
+    if word is None:
+        return None
+    files.demand_place(output, (0 if word == "-" else word,))
+    used = input.input == "-" or (
+        input.input is None and input.input_shape is None and sources.stdin_holds_data()
+    )
+    if word == "-" and used:
+        raise UsageError(
+            "standard input is already the input; --expect cannot read it too.",
+            "Put one of them into a file.",
+        )
+    source = sources.find_source(word)
+    return Expectation(source.name, read_expected(source))
+
+
+def compare(
+    expected: Expectation | None,
+    tensors: Sequence[NamedTensor],
+    side: str,
+    tolerances: tuple[Tolerance, Tolerance],
+) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
+    """Return the same as Expectation.compare; nothing without --expect."""
+    if expected is not None:
+        return expected.compare(tensors, side, tolerances)
+    demand_known(tolerances, [tensor.name for tensor in tensors])
+    return (), ()
+
+
+def demand_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
+    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
+    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
+        for name in tolerance if isinstance(tolerance, Mapping) else ():
+            if name and name not in names:
+                raise UsageError(f"{flag}: there is no tensor {name!r}.", did_you_mean(name, names))
+
+
+def demand_same(found: Sequence[TensorDifference]) -> None:
+    """Raise DisagreementError for the first tensor that differs, in the terms of numpy.testing."""
+    apart = [one for one in found if not one.agrees]
+    if apart:
+        first = apart[0]
+        others = list(dict.fromkeys(one.name for one in apart if one.name != first.name))
+        more = f" Also different: {listed(others)}." if others else ""
+        raise DisagreementError(describe_mismatch(first), f"{_limits(first)}{more}")
+
+
+def describe_mismatch(one: TensorDifference) -> str:
+    """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
+    first, second = one.sides
+    if one.mismatch is None:
+        return f"{one.name}: shape mismatch: {one.shapes[0]} ({first}), {one.shapes[1]} ({second})."
+    wrong = one.mismatch
+    share = f"{wrong.number} / {one.size} ({100 * wrong.number / one.size:.3g}%)"
+    return (
+        f"{one.name} differs: mismatched elements: {share}; first mismatch at index {list(wrong.place)}: "
+        f"{_digits(wrong.first)} ({first}), {_digits(wrong.second)} ({second})."
+    )
+
+
+def _digits(number: float) -> str:
+    """Return enough digits for any float32."""
+    from rnncli.renderers.numerals import spell_nonfinite
+
+    return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
+
+
+def _limits(one: TensorDifference) -> str:
+    if one.mismatch is None:
+        return "Compare results of the same layer, input and flags."
+    return (
+        f"Not equal to tolerance rtol={one.rtol:g}, atol={one.atol:g}; "
+        f"max absolute difference: {one.absolute:.6g}; max relative difference: {one.relative:.6g}."
+    )

@@ -1,0 +1,97 @@
+"""The tensors of a saved model's layers as one result: of `run --model` and of `compare --model`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli.case import Array
+from rnncli.cli import models
+from rnncli.compute.models import Cases
+from rnncli.layers.stack import Stack
+from rnncli.result import Label, NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import Model, Returns
+    from rnncli.compute.models import ModelRun
+
+
+class ModelTensors(NamedTuple):
+    """What a model returned.
+
+    result: every tensor by `gru/hidden_state`.  by_layer: the results of the recurrent layers.
+    masks: the layers that masks come from.
+    """
+
+    result: Result
+    by_layer: Mapping[str, Result]
+    cases: Mapping[str, Cases]
+    masks: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def compute_tensors(
+    model: Model,
+    inputs: Mapping[str, Array],
+    returns: Returns,
+    engine: str = "auto",
+    *,
+    everything: bool = False,
+) -> ModelTensors:
+    """Compute what every chosen recurrent layer returns; everything: the other layers too."""
+    found = models.run_model(model, inputs, engine, everything=everything)
+    compute = models.computing(engine)
+    cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
+    results = {
+        part.layer: part.result
+        if part.result and cases[part.layer].shown is part.case
+        else compute(cases[part.layer].shown)
+        for part in found.parts
+    }
+    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
+    return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, notes)
+
+
+def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
+    """The tensors of all layers as one result."""
+    tensors = {
+        f"{layer}/{tensor.name}": tensor._replace(
+            label=tensor.label._replace(layer=layer),
+            equals=tuple(claim.placed(layer=layer) for claim in tensor.equals),
+        )
+        for layer, result in results.items()
+        for tensor in result.outputs
+    }
+    return Result(
+        engine=", ".join(dict.fromkeys(result.engine for result in results.values())),
+        seed=None,
+        stack=Stack(spec for result in results.values() for spec in result.layers),
+        input_shape=next(iter(inputs.values())).shape,
+        input_dtype=next(iter(results.values())).input_dtype,
+        outputs=_order_tensors(tensors, run),
+    )
+
+
+def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
+    """Of all layers in the order of the model."""
+    others = {
+        name: NamedTensor(Label(part, layer=layer), _axes(array), array)
+        for name, array in run.others.items()
+        for layer, _, part in (name.rpartition("/"),)
+    }
+    places = {name: index for index, name in enumerate(run.order)}
+
+    def place(tensor: NamedTensor) -> int:
+        layer = tensor.name.rpartition("/")[0]
+        while layer not in places:  # `rnn/cell_1/hidden_state`
+            layer = layer.rpartition("/")[0]
+        return places[layer]
+
+    return tuple(sorted((*tensors.values(), *others.values()), key=place))
+
+
+def _axes(array: Array) -> tuple[str, ...]:
+    """What the axes of a layer's output are called, as far as their number says."""
+    if array.ndim <= 3:
+        return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
+    return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")

@@ -1,0 +1,94 @@
+"""`rnncli compare`: engines with each other, or results with a stored one or with consecutive pieces."""
+
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+
+from typing import Annotated, NamedTuple
+
+from rnncli.cli.flags import (
+    ATOL,
+    RTOL,
+    RUN,
+    Atol,
+    Expect,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    Rtol,
+    RunFlags,
+    Select,
+    Shown,
+    Tolerance,
+    flag,
+    parse_tolerance,
+)
+from rnncli.errors import UsageError
+
+SECTION = "Ask a layer"
+SUMMARY = "Do engines agree? Does a result match a stored one?"
+EXAMPLES = """\
+rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
+rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz
+rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
+rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
+"""
+
+
+class CompareFlags(NamedTuple):
+    """What to compare, and how closely."""
+
+    engines: Annotated[
+        str | None,
+        flag(
+            RUN,
+            "--engines",
+            metavar="NAMES",
+            help="Compare these engines: numpy,tensorflow,... (default: all that can compute the layer).",
+        ),
+    ] = None
+    expect: Expect = None
+    split: Annotated[
+        int | None,
+        flag(
+            RUN,
+            "--split",
+            metavar="N",
+            min=1,
+            help="Compare one call with consecutive pieces of N time steps that carry the state.",
+        ),
+    ] = None
+    atol: Atol = None
+    rtol: Rtol = None
+
+    def demand_sense(self) -> None:
+        """Raise UsageError for wrong tolerances and for flags that exclude each other."""
+        _ = self.tolerances
+        given = [name for name in ("engines", "expect", "split") if getattr(self, name) is not None]
+        if "split" in given and len(given) > 1:
+            raise UsageError(
+                f"--split compares one engine with itself, not with --{given[0]}.",
+                f"Leave --split or --{given[0]} out; --engine chooses the engine for --split.",
+            )
+
+    @property
+    def tolerances(self) -> tuple[Tolerance, Tolerance]:
+        """Absolute and relative tolerance, given or default."""
+        return parse_tolerance("--atol", self.atol, ATOL), parse_tolerance("--rtol", self.rtol, RTOL)
+
+
+def compare(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    wanted: CompareFlags,
+    output: OutputFlags,
+    shown: Shown,
+    select: Select = None,
+) -> None:
+    """Do engines agree? Does a result match a stored one?
+
+    One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
+    """
+    from rnncli.commands.compare.compare_request import CompareRequest, answer
+
+    shown.demand_calls(run)
+    answer(CompareRequest(input, layer, run, wanted, output, shown, tuple(select or ())))

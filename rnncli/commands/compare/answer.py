@@ -1,0 +1,192 @@
+"""compare: one row per tensor and pair."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rnncli.case import Array, format_shape
+from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.compute.compare import TensorDifference
+from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Table, View, cell, line
+from rnncli.renderers.parts import ResultHeader, head_of, no_tensors, note_of, small, title
+from rnncli.renderers.wording import Bilingual
+
+TEXTS = {
+    "tensor": Bilingual("tensor", "텐서"),
+    "pair": Bilingual("compared", "비교 대상"),
+    "absolute": Bilingual("largest difference", "최대 차이"),
+    "relative": Bilingual("relative", "상대 차이"),
+    "index": Bilingual("at", "위치"),
+    "step": Bilingual("first step", "첫 시점"),
+    "verdict": Bilingual("verdict", "판정"),
+    "same": Bilingual("same", "같음"),
+    "differs": Bilingual("differs", "다름"),
+    "shape": Bilingual("other shape", "형태 다름"),
+    "mismatches": Bilingual("{count} of {size} numbers", "{size}개 중 {count}개"),
+    "rule": Bilingual(
+        "same: |first - second| <= atol + rtol · |second| for every number; atol {atol}, rtol {rtol}",
+        "같음: 모든 값에서 |첫째 - 둘째| <= atol + rtol · |둘째|; atol {atol}, rtol {rtol}",
+    ),
+    "refused": Bilingual("{engine} was not compared: {reason}", "{engine}: 비교하지 않음 ({reason})"),
+}
+COLUMNS = ("tensor", "pair", "absolute", "relative", "index", "step", "verdict")
+NARROW = ("tensor", "absolute", "index", "verdict")
+NONE = "-"
+MOST_ULPS = 10_000
+"""Beyond this, units in the last place say nothing that the difference does not; documents have them all."""
+
+
+@dataclass(frozen=True, eq=False)
+class CompareAnswer:
+    """How far the tensors of each pair differ.
+
+    header: the case.  refused: engines that cannot compute it.  tolerances: as text.
+    conclusion: one line below the table; None to leave it out.
+    sides: texts for sides that are not engines or files, by their names in `differences`.
+    """
+
+    header: ResultHeader
+    differences: tuple[TensorDifference, ...]
+    tolerances: tuple[str, str]
+    refused: tuple[RefusedEngine, ...] = ()
+    conclusion: Bilingual | None = None
+    sides: Mapping[str, Bilingual] = field(default_factory=dict)
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the head of a run, with one object per tensor and pair under `comparisons`."""
+        document = {
+            **head_of(self.header),
+            "agree": all(one.agrees for one in self.differences),
+            "comparisons": [_document(one) for one in self.differences],
+            "refused": [one._asdict() for one in self.refused],
+        }
+        if self.conclusion is not None:
+            document["conclusion"] = self.conclusion.said(view.lang)
+        return document
+
+    def page(self, view: View) -> Page:
+        """Return one table, and lines with what was not compared and with the tolerances."""
+        forms = Forms(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
+        atol, rtol = self.tolerances
+        below: list[Line] = [
+            line(TEXTS["refused"].said(view.lang).format(**one._asdict()), "alarm") for one in self.refused
+        ]
+        if self.conclusion is not None:
+            below.append(line(self.conclusion.said(view.lang)))
+        rule = TEXTS["rule"].said(view.lang).format(atol=atol, rtol=rtol)
+        below.append(line(rule.replace("·", "*") if view.ascii else rule, "dim"))
+        return Page(title(self.header.stack, view), (note_of(self.header, view),), (forms, *below))
+
+    def records(self, view: View) -> Records:
+        """Return one row per tensor and pair."""
+        header = (
+            "name", "first", "second", "absolute", "relative", "ulps", "index", "timestep", "mismatches",
+            "size", "verdict",
+        )  # fmt: skip
+        return header, (_record(one) for one in self.differences)
+
+    def tensors(self) -> dict[str, Array]:
+        """Raise UsageError; this command has no tensors."""
+        return no_tensors("compare")
+
+    def _shown(self, view: View) -> Iterator[TensorDifference]:
+        """Yield the differences with their sides in the language of the view."""
+        for one in self.differences:
+            first, second = (
+                self.sides[side].said(view.lang) if side in self.sides else side for side in one.sides
+            )
+            yield one._replace(sides=(first, second))
+
+    def _table(self, keys: Sequence[str], view: View) -> Table:
+        columns = tuple(Column(TEXTS[key].said(view.lang)) for key in keys)
+        return Table(
+            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._shown(view))
+        )
+
+
+def verdict_of(one: TensorDifference) -> str:
+    """Return `same`, `differs` or `shape`."""
+    if one.shapes[0] != one.shapes[1]:
+        return "shape"
+    return "same" if one.agrees else "differs"
+
+
+def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> Cell:
+    """Return a cell; a narrow table has what it lacks columns for below other texts."""
+    texts = _texts(one, view)
+    first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
+    below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)
+    if below is None or below in keys or texts[below] in (NONE, "0"):
+        return (*first, *_share(one, view)) if key == "verdict" and len(keys) == len(COLUMNS) else first
+    heading = "" if below == "pair" else f"{TEXTS[below].said(view.lang)} "
+    return (*first, line(f"{heading}{texts[below]}", "dim"))
+
+
+def _share(one: TensorDifference, view: View) -> Iterator[Line]:
+    if one.mismatch is not None:
+        text = TEXTS["mismatches"].said(view.lang)
+        yield line(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
+
+
+def _texts(one: TensorDifference, view: View) -> dict[str, str]:
+    """Return the text of each column."""
+    verdict = verdict_of(one)
+    ulps = f" ({one.ulps} ulp)" if one.ulps is not None and one.ulps <= MOST_ULPS else ""
+    shapes = ", ".join(map(format_shape, one.shapes))
+    return {
+        "tensor": one.name,
+        "pair": ", ".join(one.sides),
+        "absolute": shapes if verdict == "shape" else f"{small(one.absolute)}{ulps}",
+        "relative": NONE if verdict == "shape" else small(one.relative),
+        "index": NONE if one.place is None else str(list(one.place)),
+        "step": NONE if one.step is None else f"t={one.step}",
+        "verdict": TEXTS[verdict].said(view.lang),
+    }
+
+
+def _document(one: TensorDifference) -> dict[str, Any]:
+    mismatch = one.mismatch
+    return {
+        "name": one.name,
+        "first": one.sides[0],
+        "second": one.sides[1],
+        "shapes": [list(shape) for shape in one.shapes],
+        "absolute": None if verdict_of(one) == "shape" else _spelled(one.absolute),
+        "relative": None if verdict_of(one) == "shape" else _spelled(one.relative),
+        "ulps": one.ulps,
+        "index": None if one.place is None else list(one.place),
+        "timestep": one.step,
+        "atol": one.atol,
+        "rtol": one.rtol,
+        "mismatch": None
+        if mismatch is None
+        else {
+            "index": list(mismatch.place),
+            "first": _spelled(mismatch.first),
+            "second": _spelled(mismatch.second),
+            "count": mismatch.number,
+            "size": one.size,
+        },
+        "verdict": verdict_of(one),
+    }
+
+
+def _record(one: TensorDifference) -> tuple[Any, ...]:
+    return (
+        one.name, *one.sides,
+        *(("", "") if verdict_of(one) == "shape" else (_spelled(one.absolute), _spelled(one.relative))),
+        "" if one.ulps is None else one.ulps,
+        "" if one.place is None else str(list(one.place)),
+        "" if one.step is None else one.step,
+        one.mismatch.number if one.mismatch else 0, one.size, verdict_of(one),
+    )  # fmt: skip
+
+
+def _spelled(number: float) -> float | str:
+    """Return the number; NaN and infinities as text, which JSON has no numbers for."""
+    from rnncli.renderers.numerals import spell_nonfinite
+
+    return number if math.isfinite(number) else spell_nonfinite(number)

@@ -1,0 +1,44 @@
+"""Notes where agreement proves little, because the numbers cannot show a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rnncli.case import Array, Case, walk
+
+
+def find_cautions(case: Case, weights: Mapping[str, Array]) -> tuple[str, ...]:
+    """Return a note for constant weights, a zero input, one unit and one time step.
+
+    weights: those that the layers computed with, by path.
+    """
+    return tuple(_cautions(case, weights))
+
+
+def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
+    constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
+    if constant:
+        instead = "give other weights" if case.weights is not None else "use the initializer probe for them"
+        yield (
+            f"this proves little: every number in {', '.join(constant)} is the same, so gates, units and "
+            f"features in a wrong order give the same result; {instead}"
+        )
+    if _is_zero(case):
+        yield "this proves little: every input is 0, so the kernel has no effect; give another input"
+    if any(inner.config.get("units") == 1 for spec in case.stack for inner in walk(spec)):
+        yield "this proves little: with one unit, no order of units can be wrong; use several units"
+    if case.inputs.ndim > 2 and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
+        yield (
+            "this proves little: in the one time step the recurrent kernel has no effect; "
+            "give an input of several time steps"
+        )
+
+
+def _is_constant(array: Array) -> bool:
+    return bool(array.size > 1 and (array == array.flat[0]).all())
+
+
+def _is_zero(case: Case) -> bool:
+    from rnncli import arrays
+
+    return not any(block.any() for block in arrays.blocks(case.inputs))

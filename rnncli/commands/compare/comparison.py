@@ -1,0 +1,145 @@
+"""Compare what a case gives in several engines, with stored tensors, or in consecutive pieces."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli import compute
+from rnncli.case import Case
+from rnncli.cli import expectation, request
+from rnncli.commands.compare import engine_pairs, pieces
+from rnncli.commands.compare.answer import CompareAnswer
+from rnncli.commands.compare.caution import find_cautions
+from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.compute.compare import TensorDifference, Tolerance, measure
+from rnncli.errors import UsageError
+from rnncli.renderers.wording import Bilingual
+from rnncli.result import Result
+
+if TYPE_CHECKING:
+    from rnncli.cli.expectation import Expectation
+
+WHOLE = Bilingual("one call", "한 번 호출")
+PIECES = Bilingual("pieces of {}", "{}시점씩 나눈 호출")
+IDENTICAL = Bilingual(
+    "one call and the pieces return exactly the same numbers",
+    "한 번의 호출과 나눈 호출의 값이 완전히 같음",
+)
+ROUNDING = Bilingual(
+    "the difference between one call and the pieces is rounding",
+    "한 번의 호출과 나눈 호출의 차이는 반올림 오차",
+)
+REAL = Bilingual(
+    "the difference between one call and the pieces is not rounding",
+    "한 번의 호출과 나눈 호출의 차이는 반올림 오차가 아님",
+)
+
+
+class Comparison(NamedTuple):
+    """What to compare.
+
+    tolerances: absolute and relative.  engines: their names; empty for all that can compute the case.
+    engine: the one for stored tensors and for pieces.  split: time steps of a piece.
+    select: names of the tensors to compare; empty for all.
+    """
+
+    tolerances: tuple[Tolerance, Tolerance]
+    engines: tuple[str, ...] = ()
+    engine: str = "auto"
+    expected: Expectation | None = None
+    split: int | None = None
+    select: tuple[str, ...] = ()
+
+
+class Compared(NamedTuple):
+    """The answer, and remarks on it."""
+
+    answer: CompareAnswer
+    remarks: tuple[str, ...] = ()
+
+
+def compare_case(case: Case, wanted: Comparison) -> Compared:
+    """Compare the tensors of `case`.
+
+    Raises UsageError if a named engine cannot compute the case or fewer than two engines can, EngineError
+    if a named one is missing or fails.
+    """
+    if wanted.split is not None:
+        return _compare_pieces(case, wanted.split, wanted)
+    refused: tuple[RefusedEngine, ...] = ()
+    if wanted.engines:
+        results = engine_pairs.run_named(case, wanted.engines)
+    elif wanted.expected is not None:
+        alone = compute.run(case, wanted.engine)
+        results = {alone.engine: alone}
+    else:
+        results, refused = engine_pairs.run_all(case)
+    weights = next((result.weights for result in results.values() if result.weights), {})
+    cautions = find_cautions(case, weights)
+    if wanted.expected is not None:
+        found = compare_stored(results, wanted)
+        return found._replace(remarks=(*found.remarks, *cautions))
+    if len(results) < 2:
+        reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
+        raise UsageError(
+            f"only {next(iter(results), 'no engine')} can compute this here ({reasons}).",
+            "Compare with a stored result: --expect FILE.",
+        )
+    results = _select(results, wanted)
+    _demand_known(wanted, next(iter(results.values())))
+    differences = engine_pairs.compare_pairs(results, *wanted.tolerances)
+    return Compared(_answer(results, differences, wanted, refused), cautions)
+
+
+def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> Compared:
+    """Compare each result, by engine, with the tensors of `wanted.expected`."""
+    results = _select(results, wanted)
+    differences: list[TensorDifference] = []
+    remarks: dict[str, None] = {}
+    for engine, result in results.items():
+        assert wanted.expected is not None
+        own, left = wanted.expected.compare(result.outputs, engine, wanted.tolerances)
+        differences += own
+        remarks |= dict.fromkeys(left)
+    return Compared(_answer(results, tuple(differences), wanted), tuple(remarks))
+
+
+def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
+    """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
+    whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
+    results = _select({whole.engine: whole}, wanted)
+    _demand_known(wanted, results[whole.engine])
+    texts = (WHOLE, Bilingual(PIECES.en.format(steps), PIECES.ko.format(steps)))
+    sides = {text.en: text for text in texts}
+    differences = tuple(
+        measure(tensor, joined[tensor.name], (texts[0].en, texts[1].en), *wanted.tolerances)
+        for tensor in results[whole.engine].outputs
+    )
+    if all(one.agrees for one in differences):
+        conclusion = ROUNDING if any(one.absolute for one in differences) else IDENTICAL
+        reasons: tuple[str, ...] = ()
+    else:
+        conclusion, reasons = REAL, pieces.explain_difference(case)
+    answer = dataclasses.replace(_answer(results, differences, wanted), conclusion=conclusion, sides=sides)
+    return Compared(answer, reasons)
+
+
+def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:
+    return {name: request.select_tensors(result, wanted.select) for name, result in results.items()}
+
+
+def _demand_known(wanted: Comparison, result: Result) -> None:
+    expectation.demand_known(wanted.tolerances, [tensor.name for tensor in result.outputs])
+
+
+def _answer(
+    results: Mapping[str, Result],
+    differences: tuple[TensorDifference, ...],
+    wanted: Comparison,
+    refused: tuple[RefusedEngine, ...] = (),
+) -> CompareAnswer:
+    header = dataclasses.replace(next(iter(results.values())), engine=", ".join(results))
+    atol, rtol = map(request.format_tolerance, wanted.tolerances)
+    return CompareAnswer(header, differences, (atol, rtol), refused)

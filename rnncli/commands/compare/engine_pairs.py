@@ -1,0 +1,78 @@
+"""The same case in several engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from rnncli import compute
+from rnncli.case import Case
+from rnncli.compute import engines
+from rnncli.compute.compare import TensorDifference, Tolerance, measure
+from rnncli.errors import EngineError, UsageError, did_you_mean
+from rnncli.result import Result
+
+
+class RefusedEngine(NamedTuple):
+    """An engine that cannot compute a case.  reason: half a sentence."""
+
+    engine: str
+    reason: str
+
+
+def parse_engines(text: str) -> tuple[str, ...]:
+    """Parse `numpy,torch`.  Raises UsageError for an unknown engine, and for one that is named twice."""
+    names = tuple(word.strip().casefold() for word in text.split(","))
+    for name in names:
+        if name not in engines.names():
+            raise UsageError(f"--engines: there is no engine {name!r}.", did_you_mean(name, engines.names()))
+        if names.count(name) > 1:
+            raise UsageError(f"--engines: {name} is named twice.", "Name each engine once.")
+    return names
+
+
+def run_named(case: Case, names: Sequence[str]) -> dict[str, Result]:
+    """Run the case in these engines.
+
+    Raises UsageError if one of them cannot compute the case, EngineError if it is missing or fails.
+    """
+    for name in names:
+        reason = engines.get(name).refusal(case)
+        if reason is not None:
+            raise UsageError(
+                f"the engine {name} cannot compute this: {reason}.", f"Leave {name} out of --engines."
+            )
+    return {name: compute.run(case, name) for name in names}
+
+
+def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
+    """Run the case in every engine that is installed; also return those that cannot compute it."""
+    results: dict[str, Result] = {}
+    refused: list[RefusedEngine] = []
+    for info in engines.available():
+        reason = info.note if not info.available else engines.get(info.name).refusal(case)
+        if reason is None:
+            try:
+                results[info.name] = compute.run(case, info.name)
+            except EngineError as error:
+                reason = error.what.removeprefix(f"{info.name}: ").rstrip(".")
+        if reason is not None:
+            refused.append(RefusedEngine(info.name, reason))
+    return results, tuple(refused)
+
+
+def compare_pairs(
+    results: Mapping[str, Result], atol: Tolerance, rtol: Tolerance
+) -> tuple[TensorDifference, ...]:
+    """Compare every tensor of every two engines, tensor by tensor."""
+    pairs = list(combinations(results, 2))
+    by_engine = {
+        engine: {tensor.name: tensor for tensor in result.outputs} for engine, result in results.items()
+    }
+    names = [tensor.name for tensor in next(iter(results.values())).outputs]
+    return tuple(
+        measure(by_engine[one][name], by_engine[two][name].values, (one, two), atol, rtol)
+        for name in names
+        for one, two in pairs
+    )

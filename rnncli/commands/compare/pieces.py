@@ -1,0 +1,112 @@
+"""One long call against consecutive calls, in which every layer continues from its last state."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rnncli import compute
+from rnncli.case import Array, Case, Spec
+from rnncli.compute import call
+from rnncli.errors import UsageError
+from rnncli.layers.stack import Stack
+from rnncli.result import NamedTensor, Result
+
+
+def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, dict[str, Array]]:
+    """Return the result of one call, and the tensors that pieces of `steps` time steps give.
+
+    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
+    Raises UsageError if the pieces cannot carry the states.
+    """
+    _demand_splittable(case, steps)
+    plain = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=False))
+    whole = compute.run(plain, engine)
+    kept = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=True))
+    bounds = range(0, case.inputs.shape[1], steps)
+    pieces = list(_run_pieces(kept, bounds, whole.engine))
+    joined = {
+        tensor.name: _join(
+            [(start, piece.outputs[place]) for start, piece in zip(bounds, pieces, strict=True)], tensor
+        )
+        for place, tensor in enumerate(whole.outputs)
+    }
+    return whole, joined
+
+
+def explain_difference(case: Case) -> tuple[str, ...]:
+    """Return why pieces differ from one call, as far as the layers and the mask say so."""
+    found = []
+    if any(spec.class_name == "Bidirectional" for spec in case.stack):
+        found.append("the backward layer starts each piece without the later time steps")
+    if any(spec.config.get("go_backwards") for spec in case.stack):
+        found.append("with go_backwards each piece starts without the later time steps")
+    if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
+        found.append(
+            "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+        )
+    return tuple(found)
+
+
+def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
+    """Yield the result of each piece; the layers are built once, so that they keep their states."""
+    # An initial state would replace the state that is kept, so only the first piece gets it.
+    continued = dataclasses.replace(case, initial_state=None)
+    prepared = call.prepare(_piece(case, bounds, 0), engine)
+    for place in range(len(bounds)):
+        yield prepared(_piece(continued if place else case, bounds, place))
+
+
+def _piece(case: Case, bounds: range, place: int) -> Case:
+    part = slice(bounds[place], bounds[place] + bounds.step)
+    mask = None if case.mask is None else case.mask[:, part]
+    return dataclasses.replace(case, inputs=case.inputs[:, part], mask=mask)
+
+
+def _join(pieces: Sequence[tuple[int, NamedTensor]], whole: NamedTensor) -> Array:
+    import numpy as np
+
+    if "timesteps" not in whole.axes:
+        return pieces[-1][1].values
+    axis = whole.axes.index("timesteps")
+    rows = {
+        start + (tensor.time[row] if tensor.time else row): np.take(tensor.values, row, axis)
+        for start, tensor in pieces
+        for row in range(tensor.values.shape[axis])
+    }
+    times = whole.time or range(whole.values.shape[axis])
+    return np.stack([rows[time] for time in times], axis)
+
+
+def _demand_splittable(case: Case, steps: int) -> None:
+    length = case.inputs.shape[1]
+    if steps >= length:
+        raise UsageError(
+            f"--split {steps}: there is one piece, as the input has {length} time steps.",
+            "Make it smaller, or give a longer input: --input-shape 1,25,4.",
+        )
+    if case.calls > 1:
+        raise UsageError("--split makes the calls itself.", "Leave --calls out.")
+    if case.training:
+        raise UsageError("--split compares calls without dropout.", "Leave --training out.")
+    if not any(layer.recurrent for layer in case.stack.layers):
+        raise UsageError(
+            "--split needs a recurrent layer, whose state can be kept.", "Add one: --layer lstm."
+        )
+
+
+def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
+    return Stack(_set_stateful(spec, stateful) for spec in stack)
+
+
+def _set_stateful(spec: Spec, stateful: bool) -> Spec:
+    config: dict[str, Any] = {
+        name: _set_stateful(value, stateful)
+        if spec.class_name == "Bidirectional" and isinstance(value, Spec)
+        else stateful
+        if name == "stateful"
+        else value
+        for name, value in spec.config.items()
+    }
+    return dataclasses.replace(spec, config=config)

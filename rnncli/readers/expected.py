@@ -1,0 +1,155 @@
+"""Stored results, which --expect compares with: tensors by name, or one tensor without a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from rnncli.case import Array, format_shape
+from rnncli.errors import InputError, UsageError, inside, listed, under
+from rnncli.readers import formats
+from rnncli.readers.formats import Source
+from rnncli.result import STATUSES
+from rnncli.specs import nested
+
+FORMATS = ("json", "npz", "npy", "safetensors")
+ADVICE = f"Give {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, such as rnncli run -o expected.npz writes."
+SCHEMA = "rnncli/1"
+ALONE = ""
+"""The name of a tensor whose file does not name it."""
+
+
+def read_expected(source: Source) -> dict[str, Array]:
+    """Read the tensors by name, in the order of the file; one that has no name is under "".
+
+    JSON may be rnncli's own output, of a run or of a trace, an object of nested lists, or one nested list.
+    Raises InputError if the source cannot be read or holds no tensors.
+    """
+    format = formats.format_of(source.path, ADVICE) if source.path else formats.sniff(source.content())
+    where = f"{source.name}: "
+    if format not in FORMATS:
+        raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)
+    value = import_module(f"{formats.__name__}.{format}").load(source)
+    if not isinstance(value, Mapping):
+        return {ALONE: to_numbers(value, where)}
+    if "schema" in value:
+        return _own_output(value, where)
+    found = {name: to_numbers(item, where, name) for name, item in value.items()}
+    if not found:
+        raise InputError(f"{where}it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
+    return found
+
+
+def to_numbers(value: Any, where: str, *path: str) -> Array:
+    """Return an array of real numbers.  Raises InputError for anything else.
+
+    where: the source, in front of errors.  path: of the value in it.
+    """
+    with inside(where), under(*path):
+        array = value if hasattr(value, "dtype") else nested.to_array(value, nested.TENSOR)
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+            raise InputError(f"is of dtype {array.dtype}, not numbers.", "Save real numbers.", ())
+    return array
+
+
+def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
+    """Return the tensors in what rnncli wrote with --format json."""
+    if value["schema"] != SCHEMA:
+        raise InputError(
+            f"{where}its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
+            "Only what rnncli run or trace wrote with --format json can be compared.",
+        )
+    if isinstance(value.get("trace"), list) and value["trace"]:
+        return _trace(value["trace"], where)
+    calls = value.get("calls")
+    groups = [value, *(calls if isinstance(calls, list) else [])]
+    outputs = [one for group in groups if isinstance(group, dict) for one in group.get("outputs") or ()]
+    if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
+        raise InputError(
+            f"{where}it is rnncli's own output, without tensors.",
+            "Use what rnncli run or trace wrote with --format json.",
+        )
+    return {one["name"]: to_numbers(one.get("values"), where, one["name"]) for one in outputs}
+
+
+def _trace(steps: Any, where: str) -> dict[str, Array]:
+    """Return the parts of a trace, (batch, steps, units), under the names that an .npz file has."""
+    import numpy as np
+
+    loops: dict[tuple[Any, Any], list[Any]] = {}
+    for step in steps:
+        if not isinstance(step, dict):
+            raise InputError(f"{where}trace holds {nested.describe(step)}, not a step.", "Write it again.")
+        loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
+    layers = [layer for layer, _ in loops]
+    found: dict[str, Array] = {}
+    for (layer, direction), own in loops.items():
+        path = f"{layer}/" if len(set(layers)) > 1 else ""
+        path += f"{direction}/" if layers.count(layer) > 1 else ""
+        parts = [_parts(step, where) for step in own]
+        for name in parts[0]:
+            rows = [to_numbers(one.get(name), where, path + name) for one in parts]
+            if len({row.shape for row in rows}) > 1:
+                raise InputError(
+                    f"{where}{path}{name} differs in shape between time steps.", "Write the trace again."
+                )
+            found[path + name] = np.stack(rows, axis=1)
+        found[f"{path}timestep"] = found.pop(f"{path}timestep")[0]
+    return found
+
+
+def _parts(step: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return what one step has of every part; `timestep` with an axis more, so that all can be stacked."""
+    try:
+        gates = step["gates"].items()
+        found = {f"{gate}/{part}": values for gate, parts in gates for part, values in parts.items()}
+        status = [STATUSES.index(word) for word in step["status"]]
+        return {
+            **found,
+            **step["state"],
+            "output": step["output"],
+            "timestep": [step["timestep"]],
+            "status": status,
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{where}trace has a step that rnncli did not write.", "Write it again: rnncli trace -f json"
+        ) from None
+
+
+def match_names(
+    expected: Mapping[str, Array], names: Sequence[str], shapes: Mapping[str, tuple[int, ...]], file: str
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return the stored tensors under the names of a result, with remarks on those that have no partner.
+
+    names: the tensors of the result, with their shapes.  A batch axis of 1 is added where it is missing.
+    Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
+    """
+    import numpy as np
+
+    if set(expected) == {ALONE} or (len(expected) == 1 and set(expected) <= {"arr_0"}):
+        if len(names) > 1:
+            raise UsageError(
+                f"--expect {file}: it holds one tensor without a name, and there are {listed(names)}.",
+                f"Choose one: --select {names[0]}",
+            )
+        expected = dict(zip(names, expected.values(), strict=True))
+    common = {name: expected[name] for name in names if name in expected}
+    if not common:
+        raise InputError(
+            f"{file}: it holds {listed(list(expected))}, but the result has {listed(names)}.",
+            "Store the tensors under these names, as rnncli run -o expected.npz does.",
+        )
+    remarks = [*_lacking(names, common, f"{file} lacks"), *_lacking(expected, common, f"only {file} has")]
+    for name, array in common.items():
+        if (1, *array.shape) == shapes[name]:
+            common[name] = np.asarray(array)[None]
+            change = f"{format_shape(array.shape)} -> {format_shape(common[name].shape)}"
+            remarks.append(f"{file}: {name}: added a batch axis: {change}")
+    return common, tuple(remarks)
+
+
+def _lacking(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
+    left = [name for name in names if name not in common]
+    return (f"not compared: {listed(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()

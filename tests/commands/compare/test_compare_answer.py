@@ -1,0 +1,85 @@
+"""How a comparison looks: golden files in every format."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from looks import VIEWS, columns_of, drawn, matches_golden
+from results_by_hand import CELL, HIDDEN, sentence
+
+from rnncli.commands.compare.answer import CompareAnswer
+from rnncli.commands.compare.comparison import PIECES, REAL, WHOLE
+from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.compute.compare import measure
+from rnncli.version import __version__
+
+NEAR = np.nextafter(HIDDEN, np.float32(1))
+FAR = HIDDEN.copy()
+FAR[0, 2, 1] += 0.25
+FAR[0, 3, 0] = np.nan
+
+RESULT = sentence()
+SEQUENCE, LAST, CELLS = RESULT.outputs
+
+
+def pairs(first: str, second: str, sequence: np.ndarray, cells: np.ndarray) -> CompareAnswer:
+    sides = (first, second)
+    differences = (
+        measure(SEQUENCE, sequence, sides, 1e-6, 1e-5),
+        measure(LAST, HIDDEN[:, -1], sides, 1e-6, 1e-5),
+        measure(CELLS, cells, sides, 1e-6, 1e-5),
+    )
+    header = dataclasses.replace(RESULT, engine="numpy, torch")
+    return CompareAnswer(header, differences, ("1e-06", "1e-05"))
+
+
+ANSWERS = {
+    "engines": dataclasses.replace(
+        pairs("numpy", "torch", NEAR, CELL),
+        refused=(RefusedEngine("onnx", "it has no node for RNN of cells"),),
+    ),
+    "stored": pairs("numpy", "expected.npz", FAR, CELL[:, :2]),
+    "pieces": dataclasses.replace(
+        pairs("one call", "pieces of 2", FAR, CELL),
+        conclusion=REAL,
+        sides={"one call": WHOLE, "pieces of 2": PIECES._replace(en="pieces of 2", ko=PIECES.ko.format(2))},
+    ),
+}
+SUFFIXES = {"markdown": "md", "html": "html", "svg": "svg", "json": "json", "ndjson": "ndjson", "csv": "csv"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_tables_look_as_they_did(name: str, view: str) -> None:
+    text = drawn(ANSWERS[name], **VIEWS[view]._asdict())
+    assert matches_golden("compare", f"{name}_{view}.txt", text)
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_pages_and_documents_look_as_they_did(format: str) -> None:
+    text = drawn(ANSWERS["stored"], format).replace(__version__, "VERSION")
+    assert matches_golden("compare", f"stored.{SUFFIXES[format]}", text)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_no_line_is_wider_than_the_terminal(name: str, width: int, lang: str) -> None:
+    lines = drawn(ANSWERS[name], width=width, lang=lang).splitlines()
+    assert max(map(columns_of, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_document_has_what_the_table_has() -> None:
+    document = json.loads(drawn(ANSWERS["stored"], "json"))
+    first, second, third = document["comparisons"]
+    assert not document["agree"]
+    assert (first["verdict"], second["verdict"], third["verdict"]) == ("differs", "same", "shape")
+    assert first["absolute"] == "Infinity"
+    assert first["timestep"] == 2
+    assert first["mismatch"]["index"] == [0, 2, 1]
+    assert first["mismatch"]["count"] == 2
+    assert json.loads(drawn(ANSWERS["engines"], "json"))["refused"][0]["engine"] == "onnx"

@@ -1,0 +1,302 @@
+"""`rnncli compare` and `--expect` as a user sees them: rows, notes, messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import HEAVY, Run, loaded_by
+
+import rnncli as package
+from rnncli.errors import DisagreementError, EngineError, LayerError, UsageError
+
+LAYERS = ["SimpleRNN(3, return_sequences=True, return_state=True)", "LSTM(2, return_state=True)"]
+
+
+@pytest.fixture
+def stored(rnncli: Run, tmp_path: Path) -> Path:
+    """The tensors of LSTM(3) with seed 1, as an .npz file."""
+    path = tmp_path / "expected.npz"
+    assert rnncli("run", "-l", "lstm", "--return-state", "--seed", "1", "-o", str(path)).returncode == 0
+    return path
+
+
+def table(rnncli: Run, *args: str, code: int = 0) -> Any:
+    done = rnncli("compare", *args, "--seed", "1", "-f", "json")
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_four_engines_agree_in_every_pair(rnncli: Run) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    engines = "numpy,tensorflow,torch,onnx"
+    found = table(rnncli, "-l", "bilstm", "--return-sequences", "--return-state", "--engines", engines)
+    assert found["engine"] == "numpy, tensorflow, torch, onnx"
+    assert len(found["comparisons"]) == 5 * 6
+    pairs = {(one["first"], one["second"]) for one in found["comparisons"]}
+    assert len(pairs) == 6
+    assert all(one["verdict"] == "same" and one["absolute"] < 1e-6 for one in found["comparisons"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("filling", [{}, {"kernel_initializer": "probe", "recurrent_initializer": "probe"}])
+def test_engines_agree_on_random_layers(seed: int, filling: dict[str, str]) -> None:
+    pytest.importorskip("torch")
+    random = np.random.default_rng(seed)
+    name = ["simple_rnn", "lstm", "gru", "bilstm"][seed]
+    flags: dict[str, Any] = {
+        "units": int(random.integers(2, 5)),
+        "return_sequences": bool(random.integers(2)),
+        "return_state": True,
+        **filling,
+    }
+    inputs = random.normal(size=(2, 5, 3)).astype("float32")
+    report = package.compare(inputs, name, seed=seed, **flags)
+    assert {"numpy", "tensorflow", "torch"} <= {side for one in report.found for side in one.sides}
+    assert all(one.agrees for one in report.found)
+    assert not report.remarks
+
+
+def test_a_difference_is_found(stored: Path, rnncli: Run) -> None:
+    arrays = dict(np.load(stored))
+    arrays["last_cell_state"][0, 2] += 0.5
+    np.savez(stored, **arrays)
+    done = rnncli(
+        "compare",
+        "-l",
+        "lstm",
+        "--return-state",
+        "--seed",
+        "1",
+        "--expect",
+        str(stored),
+        "-f",
+        "csv",
+        "--quiet",
+    )
+    assert done.returncode == 1
+    assert [line.rpartition(",")[2] for line in done.stdout.splitlines()[1:]] == ["same", "same", "differs"]
+    assert "last_cell_state differs: mismatched elements: 1 / 3 (33.3%)" in done.stderr
+    assert "first mismatch at index [0, 2]: " in done.stderr
+    assert "Not equal to tolerance rtol=1e-05, atol=1e-06; max absolute difference: 0.5;" in done.stderr
+    near = ("--atol", "last_cell_state=0.6")
+    assert (
+        rnncli("run", "-l", "lstm", "--return-state", "--seed", "1", "--expect", str(stored)).returncode == 1
+    )
+    for command in ("run", "compare"):
+        flags = ("-l", "lstm", "--return-state", "--seed", "1", "--expect", str(stored), *near)
+        assert rnncli(command, *flags).returncode == 0
+
+
+@pytest.mark.parametrize("suffix", ["npz", "json", "safetensors", "npy"])
+def test_run_expects_what_run_wrote(suffix: str, rnncli: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / f"expected.{suffix}")
+    assert rnncli("run", "-l", "gru", "--return-sequences", "--seed", "1", "-o", path).returncode == 0
+    for command in ("run", "compare"):
+        same = rnncli(command, "-l", "gru", "--return-sequences", "--seed", "1", "--expect", path)
+        assert same.returncode == 0, same.stderr
+        other = rnncli(command, "-l", "gru", "--return-sequences", "--seed", "2", "--expect", path)
+        assert other.returncode == 1
+        assert "hidden_states differs" in other.stderr
+
+
+@pytest.mark.parametrize("suffix", ["npz", "json", "safetensors"])
+def test_trace_expects_what_trace_wrote(suffix: str, rnncli: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / f"trace.{suffix}")
+    layers = ("-l", "bilstm", "-l", "gru", "--seed", "1", "--units", "2")
+    assert rnncli("trace", *layers, "-o", path).returncode == 0
+    same = rnncli("trace", *layers, "--expect", path, "--quiet")
+    assert (same.returncode, same.stderr) == (0, "")
+    other = rnncli(
+        "trace", *layers, "--expect", path, "--quiet", "--reset-after", "--kernel-initializer", "ones"
+    )
+    assert other.returncode == (2 if "LSTM" in other.stderr else 1)
+    changed = rnncli("trace", *layers[:-1], "2", "--expect", path, "--quiet", "--kernel-initializer", "ones")
+    assert changed.returncode == 1
+    assert "0/forward/input/preactivation differs" in changed.stderr
+
+
+def test_what_is_not_compared_is_said(rnncli: Run) -> None:
+    done = rnncli(
+        "compare", "-l", "lstm", "--return-state", "--expect", '{"last_cell_state": [0, 0, 0], "x": [1]}'
+    )
+    assert done.returncode == 1
+    assert "not compared: hidden_state, last_hidden_state (the command line lacks them)" in done.stderr
+    assert "not compared: x (only the command line has it)" in done.stderr
+    assert "added a batch axis: (3,) -> (1, 3)" in done.stderr
+
+
+def test_other_shapes_differ(rnncli: Run) -> None:
+    done = rnncli("compare", "-l", "lstm", "--expect", "[[0, 0]]", "--quiet")
+    assert done.returncode == 1
+    assert "hidden_state: shape mismatch: (1, 3) (numpy), (1, 2) (the command line)." in done.stderr
+
+
+def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
+    pytest.importorskip("torch")
+    found = table(rnncli, "-l", "GRU(2, reset_after=False)")
+    refused = {one["engine"]: one["reason"] for one in found["refused"]}
+    assert "reset_after=False" in refused["torch"]
+    assert found["agree"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["--engines", "numpy,nump"], 2, "Did you mean numpy?"),
+        (["--engines", "numpy,numpy"], 2, "named twice"),
+        (["--engines", "numpy"], 2, "--engines numpy,tensorflow"),
+        (["--engine", "torch"], 2, "--engines torch,numpy"),
+        (["--engine", "numpy", "--engines", "numpy,torch"], 2, "Leave --engine out."),
+        (["--engines", "numpy,onnx", "-l", "RNN(LSTMCell(2))"], 2, "Leave onnx out of --engines."),
+        (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
+        (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
+        (["--split", "4"], 2, "there is one piece"),
+        (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
+        (["--split", "2", "--training"], 2, "Leave --training out."),
+        (["--split", "2", "--calls", "2"], 2, "Leave --calls out."),
+        (["--expect", "nothing.npz"], 2, "there is no such file"),
+        (["--expect", "[[0, 0, 0]]", "--return-state"], 2, "Choose one: --select hidden_state"),
+        (["--expect", "[[0, 0, 0]]", "--atol", "x=1"], 2, "--atol: there is no tensor 'x'."),
+        (["--expect", "[[0, 0, 0]]", "--atol", "x"], 2, "'x' is not a valid number"),
+        (["--expect", "[[0, 0, 0]]", "--rtol", "-1"], 2, "-1 is less than 0"),
+        (["--expect", "[[0, 0, 0]]", "--atol", "1", "--atol", "2"], 2, "given twice"),
+        (["-", "--expect", "-"], 2, "--expect cannot read it too"),
+    ],
+)
+def test_bad_requests_are_one_message(args: list[str], code: int, says: str, rnncli: Run) -> None:
+    done = rnncli("compare", *args)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\nrnncli: ") <= 1
+
+
+def test_a_missing_engine_is_exit_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rnncli.cli.app import main
+
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    assert main(["compare", "sentence", "--engines", "numpy,torch", "--seed", "1"]) == 3
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert "pip install 'rnncli[torch]'" in streams.err
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pieces_that_carry_the_state_are_rounding(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    layer: Any = [*LAYERS, "GRU(3, return_sequences=True)", LAYERS, "RNN([LSTMCell(2), GRUCell(3)])"][
+        seed % 5
+    ]
+    inputs = random.normal(size=(2, 7, 3)).astype("float32")
+    report = package.compare(inputs, layer, split=int(random.integers(1, 7)), seed=seed)
+    assert all(one.agrees for one in report.found)
+    assert "the same numbers" in str(report) or "is rounding" in str(report)
+
+
+@pytest.mark.parametrize(
+    "layer", ["Bidirectional(GRU(3, return_sequences=True))", "LSTM(3, go_backwards=True)"]
+)
+def test_pieces_of_a_backward_layer_differ(layer: str, rnncli: Run) -> None:
+    done = rnncli("compare", "-l", layer, "--split", "2", "--seed", "1")
+    assert done.returncode == 1
+    assert "is not rounding" in done.stdout
+    assert "without the later time steps" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_a_masked_step_at_the_start_of_a_piece_returns_zeros(engine: str) -> None:
+    """So does Keras: the state carries over, the output does not."""
+    inputs = np.random.default_rng(0).normal(size=(1, 4, 3)).astype("float32")
+    inputs[0, 2] = 0
+    flags: dict[str, Any] = {"return_sequences": True, "return_state": True, "mask_value": 0.0, "seed": 1}
+    report = package.compare(inputs, "gru", split=2, engine=engine, **flags)
+    sequence, state = report.found
+    assert (sequence.agrees, sequence.step, state.agrees) == (False, 2, True)
+    assert sequence.mismatch is not None
+    assert sequence.mismatch.second == 0
+    assert any("a masked step at the start of a piece" in text for text in report.remarks)
+    inside = package.compare(inputs, "gru", split=3, engine=engine, **flags)
+    assert all(one.agrees for one in inside.found)
+
+
+def test_pieces_start_from_the_initial_state(rnncli: Run) -> None:
+    found = table(
+        rnncli, "-l", "gru", "--split", "3", "--initial-state", "[[[1, 2, 3]]]", "--return-sequences"
+    )
+    assert found["comparisons"][0]["verdict"] == "same"
+    assert found["comparisons"][0]["second"] == "pieces of 3"
+
+
+def test_agreement_that_proves_little_is_noted(rnncli: Run) -> None:
+    layer = "LSTM(1, kernel_initializer='ones', recurrent_initializer='zeros')"
+    shape = ("--input-shape", "1,1,2", "--fill", "zeros")
+    done = rnncli("compare", "-l", layer, *shape, "--expect", "[[0]]", "--atol", "1")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "every number in kernel, recurrent_kernel is the same",
+        "every input is 0",
+        "with one unit",
+        "one time step",
+    ):
+        assert words in done.stderr
+    assert "proves little" not in rnncli("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]").stderr
+
+
+def test_a_stored_result_needs_no_framework() -> None:
+    assert not HEAVY & loaded_by("compare", "-l", "lstm", "--expect", "[[0, 0, 0]]", "--atol", "9")
+    assert not HEAVY & loaded_by("compare", "-l", "lstm", "--split", "2")
+
+
+def test_a_saved_model(rnncli: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays: dict[str, Any] = {
+        f"{layer}.{name}": random.normal(size=shape).astype("float32")
+        for layer in ("encoder", "decoder")
+        for name, shape in (
+            ("weight_ih_l0", (9, 3)),
+            ("weight_hh_l0", (9, 3)),
+            ("bias_ih_l0", (9,)),
+            ("bias_hh_l0", (9,)),
+        )
+    }
+    model, stored = str(tmp_path / "model.npz"), str(tmp_path / "expected.npz")
+    np.savez(model, **arrays)
+    inputs = json.dumps(random.normal(size=(1, 4, 3)).tolist())
+    assert rnncli("run", inputs, "--model", model, "-o", stored).returncode == 0
+    for command in ("run", "compare"):
+        same = rnncli(command, inputs, "--model", model, "--expect", stored)
+        assert same.returncode == 0, same.stderr
+    arrays["decoder.bias_ih_l0"] += 1
+    np.savez(model, **arrays)
+    other = rnncli("compare", inputs, "--model", model, "--expect", stored)
+    assert other.returncode == 1
+    assert "decoder/" in other.stderr.partition("differs")[0]
+    engines = rnncli("compare", inputs, "--model", f"{model}#encoder", "--engines", "numpy,torch")
+    assert engines.returncode == 0, engines.stderr
+
+
+def test_python_takes_arrays_and_files(stored: Path) -> None:
+    found = package.run(layer="lstm", return_state=True, seed=1, expect=stored)
+    package.run(layer="lstm", return_state=True, seed=1, expect={"last_cell_state": found.last_cell_state})
+    package.run(layer="lstm", seed=1, expect=found.hidden_state)
+    wrong = found.hidden_state + 1
+    with pytest.raises(DisagreementError, match="hidden_state differs"):
+        package.run(layer="lstm", seed=1, expect=wrong)
+    package.run(layer="lstm", seed=1, expect=wrong, atol={"hidden_state": 1.5})
+    report = package.compare(layer="lstm", seed=1, expect=wrong)
+    assert [one.agrees for one in report.found] == [False]
+    assert "differs" in str(report)
+    assert report.document()["comparisons"][0]["verdict"] == "differs"
+    with pytest.raises(UsageError, match="one engine"):
+        package.compare(engines="numpy")
+    with pytest.raises(UsageError, match="split is 0"):
+        package.compare(split=0)
+    with pytest.raises((EngineError, LayerError, UsageError)):
+        package.compare(layer="RNN(LSTMCell(2))", engines=["numpy", "onnx"])
