@@ -49,9 +49,7 @@ def _target(wanted: ExportRequest) -> str:
     if wanted.to is None:
         raise UsageError("export needs a target.", f"Add --to and one of {listed(targets.names())}.")
     if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
-        raise UsageError(
-            f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}."
-        )
+        raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
     if wanted.run.engine != "auto":
         raise UsageError("--engine does not change what is exported.", "Leave --engine out.")
     if wanted.run.calls > 1:

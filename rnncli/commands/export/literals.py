@@ -21,14 +21,12 @@ def to_python(array: Array) -> str:
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
         text = base64.b64encode(data.tobytes()).decode()
         return f'decode("{text}", "{array.dtype}", {array.shape})'
-    return f'np.array({_nested(array)}, "{array.dtype}")'
-
-
-def _nested(array: Array) -> str:
     text = np.array2string(
         array, separator=", ", threshold=array.size + 1, floatmode="unique", max_line_width=WIDTH
     )
-    return textwrap.indent(text, " " * len("np.array(")).lstrip()
+    if "\n" not in text:
+        return f'np.array({text}, "{array.dtype}")'
+    return f'np.array(\n{textwrap.indent(text, "    ")},\n    "{array.dtype}",\n)'
 
 
 DECODE = '''\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rnncli import layers
-from rnncli.commands.export import literals, refusals
+from rnncli.commands.export import literals
 from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
@@ -39,8 +39,7 @@ def write(export: ExportCase) -> str:
     )
     head = [
         f'"""{export.title} in Keras, with its weights and its input.\n',
-        "Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
-        '"""\n',
+        'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
         *modules,
         "import keras",
         "import numpy as np",
