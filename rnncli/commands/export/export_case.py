@@ -124,6 +124,7 @@ def build_export(case: Case, weights: Mapping[str, Array]) -> ExportCase:
 
     weights: by path.  Every layer must have a step in rnncli.
     """
+    weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
     recorder = CallRecorder()
     returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
     made = [(case.mask, ""), *((output.mask, f"_{index}") for index, output in enumerate(returned))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from rnncli.case import Case
@@ -12,7 +13,7 @@ from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import ExportCase, build_export, specs_of
 from rnncli.compute import call, checks
 from rnncli.errors import LayerError, UsageError, listed
-from rnncli.layers import beyond_keras, make
+from rnncli.layers import beyond_keras
 
 
 class ExportRequest(NamedTuple):
@@ -59,15 +60,26 @@ def _target(wanted: ExportRequest) -> str:
 
 def _export(name: str, case: Case) -> ExportCase:
     """Return what the target writes.  Raises LayerError for a layer that no target can express."""
-    checks.demand_mask(case)
     for spec in specs_of(case.layers):
         reason = beyond_keras(spec)
         if spec.config.get("input_order"):
             reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
+        _demand(name, reason)
+    if name == "config":
+        return ExportCase(case, (), (), {})
+    checks.demand_mask(case)
+    for spec in specs_of(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            reason = "the random numbers of dropout in training belong to Keras"
-        if name != "config" and spec in case.layers and not make(spec).without_keras:
-            reason = f"rnncli has no step of {spec.class_name}"
-        if reason:
-            raise LayerError(f"--to {name} cannot express this: {reason}.", "Leave it out.")
-    return build_export(case, call.weights_and_seeds(case, "numpy")[0])
+            _demand(name, "the random numbers of dropout in training belong to Keras")
+    for layer in case.stack.layers:
+        if not layer.without_keras:
+            _demand(name, f"rnncli has no step of {layer.spec.class_name}")
+        if case.training and not layer.trains_without_keras:
+            _demand(name, f"Keras draws what {layer.spec.class_name} leaves out while it trains")
+    started = dataclasses.replace(case, initial_state=call.initial_state(case))
+    return build_export(started, call.weights_and_seeds(case, "numpy")[0])
+
+
+def _demand(name: str, reason: str) -> None:
+    if reason:
+        raise LayerError(f"--to {name} cannot express this: {reason}.", "Leave that out.")

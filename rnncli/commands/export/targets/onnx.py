@@ -31,8 +31,6 @@ def refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
             return f"it has no operator for the activation {layer.spec.config['activation']}"
-    if export.case.mask is not None:
-        return "the mask belongs to the input, and an ONNX model takes any input"
     reason: str | None = engines.get("onnx").refusal(export.case)
     return reason
 
@@ -48,9 +46,9 @@ def write(export: ExportCase) -> bytes:
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graph = GraphBuilder(export)
     graph.build()
-    batch, _, features = export.case.inputs.shape
-    given = any(cell.given for cell in export.cells)
-    sizes = (batch if given else "batch", "timesteps", features)
+    batch, steps, features = export.case.inputs.shape
+    masked, given = export.case.mask is not None, any(cell.given for cell in export.cells)
+    sizes = (batch if given or masked else "batch", steps if masked else "timesteps", features)
     outputs = [
         helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in export.outputs
     ]
@@ -137,21 +135,44 @@ class GraphBuilder:
             initial = [
                 self._array(f"initial_{part}{own}", array[None]) for part, array in cell.states.items()
             ]
+        masked = layer.mask is not None
+        lengths = self._array("lengths", self.lengths) if masked else ""
         engine = engines.get("onnx")
         ends = [f"Y{own}", *(f"Y_{part}{own}" for part in cell.states)]
         attributes = engine.attributes_of(loop.layer)
         self.nodes.append(
-            (engine.OPERATORS[cell.class_name].name, [x, *names, "", *initial], ends, attributes)
+            (engine.OPERATORS[cell.class_name].name, [x, *names, lengths, *initial], ends, attributes)
         )
         axis = self._array("first_axis", np.array([0]))
         states = [self.add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
         if not layer.sequences:
-            return states[0], states
+            return (self._hide(loop, states[0]) if masked else states[0]), states
         direction = self._array("direction_axis", np.array([1]))
         y = self.add("Squeeze", [ends[0], direction], f"Y{own}_squeezed")
+        if masked and not (loop.zeroing or loop.backwards):
+            y = self.add("Where", [self._counts(), y, states[0]], f"Y{own}_held")
         if layer.loops[0].backwards:
             y = self._reverse(y)
         return self.add("Transpose", [y], f"sequence{own}", perm=[1, 0, 2]), states
+
+    @property
+    def lengths(self) -> Array:
+        """Number of steps that count, (batch,)."""
+        mask: Any = self.export.case.mask
+        return mask.sum(axis=1, dtype=np.int32)  # type: ignore[no-any-return]
+
+    def _counts(self) -> str:
+        """Add an array that is true for the steps that count, (timesteps, batch, 1)."""
+        mask: Any = self.export.case.mask
+        return self._array("counts", mask.T[..., None])
+
+    def _hide(self, loop: ExportLoop, output: str) -> str:
+        """Replace the last output by zeros where Keras does: where the last step is padding."""
+        if loop.backwards or not loop.zeroing:
+            return output
+        whole = self._array("whole", (self.lengths == self.export.case.inputs.shape[1])[:, None])
+        zero = self._array("zero", np.zeros((), np.float32))
+        return self.add("Where", [whole, output, zero], f"{output}_zeroed")
 
     def _reverse(self, name: str) -> str:
         """Reverse the first axis."""
