@@ -36,8 +36,7 @@ def answer(wanted: ExportRequest) -> None:
     export = _export(name, case)
     reason = target.refusal(export)
     if reason:
-        others = [other for other in targets.names() if other != name]
-        raise LayerError(f"--to {name} cannot express this: {reason}.", f"Take one of {listed(others)}.")
+        raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(export))
     data = target.write(export)
     drawn = case.weights is None and wanted.run.seed is None and name != "config"
     said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
@@ -64,22 +63,32 @@ def _export(name: str, case: Case) -> ExportCase:
         reason = beyond_keras(spec)
         if spec.config.get("input_order"):
             reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-        _demand(name, reason)
+        _demand(name, reason, "Take another layer.")
     if name == "config":
         return ExportCase(case, (), (), {})
     checks.demand_mask(case)
     for spec in specs_of(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            _demand(name, "the random numbers of dropout in training belong to Keras")
+            what = "the random numbers of dropout in training belong to Keras"
+            _demand(name, what, "Leave out training, or dropout.")
     for layer in case.stack.layers:
         if not layer.without_keras:
-            _demand(name, f"rnncli has no step of {layer.spec.class_name}")
+            what = f"rnncli has no step of {layer.spec.class_name}"
+            _demand(name, what, "Take --to config, which holds the options alone.")
         if case.training and not layer.trains_without_keras:
-            _demand(name, f"Keras draws what {layer.spec.class_name} leaves out while it trains")
+            what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
+            _demand(name, what, "Leave out training.")
     started = dataclasses.replace(case, initial_state=call.initial_state(case))
     return build_export(started, call.weights_and_seeds(case, "numpy")[0])
 
 
-def _demand(name: str, reason: str) -> None:
+def _demand(name: str, reason: str, advice: str) -> None:
+    """Raise LayerError if there is a reason."""
     if reason:
-        raise LayerError(f"--to {name} cannot express this: {reason}.", "Leave that out.")
+        raise LayerError(f"--to {name} cannot express this: {reason}.", advice)
+
+
+def _alternatives(export: ExportCase) -> str:
+    """Return the targets that can express it, as advice."""
+    able = [name for name in targets.names() if targets.get(name).refusal(export) is None]
+    return f"Take one of {listed(able)}." if able else "Take another layer."

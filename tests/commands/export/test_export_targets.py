@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import oracle
 import pytest
+from printed_tensors import numbers
 
-from rnncli.case import Array, Case, Shape
+from rnncli.case import Case, Shape
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.compute import call
@@ -41,6 +42,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
     "lstm_odd": ["LSTM(4, activation='softsign', recurrent_activation='hard_sigmoid', return_state=True)"],
     "lstm_back": ["LSTM(3, go_backwards=True, return_sequences=True, return_state=True)"],
     "gru": ["GRU(3, return_sequences=True, return_state=True)"],
+    "initializers": ["GRU(3, kernel_initializer=Constant(0.1), bias_initializer=RandomNormal(seed=3))"],
     "gru_before": ["GRU(3, reset_after=False, return_state=True)"],
     "gru_no_bias": ["GRU(2, use_bias=False, return_sequences=True, stateful=True)"],
     "gru_zeroing": ["GRU(2, zero_output_for_mask=True, return_sequences=True, return_state=True)"],
@@ -116,18 +118,6 @@ def expressed(target: str) -> dict[str, str]:
         export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
         if targets.get(target).refusal(export) is None:
             found[name] = targets.get(target).write(export)
-    return found
-
-
-def numbers(text: str) -> dict[str, Array]:
-    """Parse what a script prints."""
-    found: dict[str, Array] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
-        name, *sizes = line.split(" ")
-        shape = tuple(map(int, sizes))
-        rows = [list(map(float, next(lines).split())) for _ in range(int(np.prod(shape[:-1])))]
-        found[name] = np.array(rows).reshape(shape)
     return found
 
 

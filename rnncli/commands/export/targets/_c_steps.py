@@ -46,7 +46,7 @@ def fill_template(template: str, **values: object) -> str:
 
 
 def activate(name: str, argument: str) -> str:
-    return argument if name == "linear" else f"activate_{name}({argument})"
+    return argument if name == "linear" else f"{name}({argument})"
 
 
 def step_function(cell: ExportCell) -> str:
@@ -91,7 +91,8 @@ def _lstm(cell: ExportCell) -> str:
     return _weighted(cell, width=4 * units, bias=_bias(cell, "j")) + fill_template(
         """\
         for (int j = 0; j < %units; j++) {
-            const double i = %input, f = %forget, g = %candidate, o = %output;
+            const double i = %input, f = %forget;
+            const double g = %candidate, o = %output;
             cell[j] = (real)(f * cell[j] + i * g);
             hidden[j] = (real)(o * %activated);
         }

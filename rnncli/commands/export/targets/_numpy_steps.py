@@ -62,7 +62,9 @@ def activations_of(cell: ExportCell) -> list[str]:
 
 
 def activate(name: str, argument: str) -> str:
-    return argument if name == "linear" else f"{name}({argument})"
+    """Return the activation of an expression."""
+    plain = {"linear": argument, "tanh": f"np.tanh({argument})"}
+    return plain.get(name, f"{name}({argument})")
 
 
 def step_function(cell: ExportCell, name: str) -> str:

@@ -5,6 +5,7 @@ Arrays are written in the dtype of the computation; sums and activations are com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,9 +47,9 @@ def write(export: ExportCase) -> str:
     source = _Source(export)
     body = "\n".join(source.definitions())
     calls = "\n".join(f"    {line}" for line in source.main)
-    used = [name for name in ACTIVATIONS if f"activate_{name}(" in body]
+    used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
     functions = "\n".join(
-        f"static double activate_{name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used
+        f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used
     )
     functions = f"{CLIP}{functions}" if "clip(" in functions else functions
     head = (
@@ -96,10 +97,12 @@ class _Source:
                 for loop in layer.loops:
                     yield from self._loop(loop, layer, source)
                 self.sequence = layer.sequences
+                source = f"steps{layer.loops[0].suffix}"
                 if not refusals.is_unmerged(layer):
                     width = self._width(layer)
+                if not refusals.is_unmerged(layer) and (len(layer.loops) == 2 or not layer.sequences):
                     yield self._merge(layer, width)
-                source = f"output{layer.suffix}"
+                    source = f"output{layer.suffix}"
         yield from self._returned()
         self._show(source)
 
@@ -200,9 +203,10 @@ class _Source:
 
     def _merge(self, layer: ExportLayer, width: int) -> str:
         first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
-        units = layer.loops[0].units
+        units, comment = layer.loops[0].units, "The output of the last step."
         value = first
         if len(layer.loops) == 2:
+            comment = "Both directions, merged."
             place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
             second = f"steps{layer.loops[1].suffix}[b][{place}]"
             value = {
@@ -214,6 +218,7 @@ class _Source:
         self.main.append(f"merge{layer.suffix}();")
         return fill_template(
             """\
+            /* %comment */
             static real output%own%place[%width];
 
             static void merge%own(void) {
@@ -224,7 +229,7 @@ class _Source:
             }
             """,
             own=layer.suffix, place=self._place, width=width, steps="STEPS" if self.sequence else "1",
-            value=value,
+            value=value, comment=comment,
         )  # fmt: skip
 
     def _returned(self) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rnncli import layers
 from rnncli.commands.export import literals
 from rnncli.commands.export.export_case import (
     ExportCase,
@@ -34,16 +33,15 @@ def write(export: ExportCase) -> str:
     """Return the script."""
     body = "\n".join(_body(export))
     modules, helpers = literals.python_helpers(body)
-    names = dict.fromkeys(
-        layers.known(spec.class_name, "LAYERS", "CELLS") for spec in specs_of(export.case.layers)
-    )
+    plain = [without_initializers(spec) for spec in export.case.layers]
+    names = {spec.class_name for spec in specs_of(plain)}
     head = [
         f'"""{export.title} in Keras, with its weights and its input.\n',
         'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
         *modules,
         "import keras",
         "import numpy as np",
-        f"from keras.layers import {', '.join(sorted(str(name) for name in names))}",
+        f"from keras.layers import {', '.join(sorted(names))}",
     ]
     return "\n\n".join(["\n".join(head) + "\n", literals.SHOW, *helpers, body])
 
@@ -59,6 +57,7 @@ def _body(export: ExportCase) -> Iterator[str]:
     for layer, made in zip(export.layers, export.case.stack.layers, strict=True):
         takes = pending and made.takes_mask
         yield from _layer(layer, takes_mask=takes)
+        yield "" if layer is export.layers[-1] else "x = tensors[0]\n"
         pending = pending and not takes
     names = ", ".join(f'"{info.name}"' for info in export.outputs)
     yield f"for name, tensor in zip([{names}], tensors):"
@@ -82,7 +81,6 @@ def _layer(layer: ExportLayer, *, takes_mask: bool) -> Iterator[str]:
         yield f"initial_state{layer.suffix} = {_states(layer)}"
         options += f", initial_state=initial_state{layer.suffix}"
     yield f"tensors = keras.tree.flatten({name}(x{options}))"
-    yield "x = tensors[0]\n"
 
 
 def _states(layer: ExportLayer) -> str:

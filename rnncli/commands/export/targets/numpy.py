@@ -56,11 +56,16 @@ def write(export: ExportCase) -> str:
     steps = step_names(export)
     used = dict.fromkeys(name for cell in export.cells for name in activations_of(cell))
     used |= {layer.spec.config["activation"]: None for layer in refusals.dense(export)}
+    used = {name: None for name in used if name not in ("linear", "tanh")}
     layers = "\n".join("\n".join(_layer(layer, steps)) for layer in export.layers)
     data = "\n".join(_data(export))
     modules, helpers = literals.python_helpers(f"{data}\n{layers}")
     functions = [
-        *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used if name != "linear"),
+        *(
+            f"def {name}(x):\n    return {ACTIVATIONS[name]}\n"
+            for name in used
+            if name not in ("linear", "tanh")
+        ),
         *(step_function(cell, name) for name, cell in steps.values()),
         *([RUN] if export.cells else []),
         literals.SHOW,
