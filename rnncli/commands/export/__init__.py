@@ -12,8 +12,8 @@ SUMMARY = "The same layer as a script of Keras, PyTorch, NumPy or C, a config, o
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
 rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c
-rnncli export '[[[1, 2], [3, 4]]]' --model 'model.keras#lstm' --to torch --output lstm.py
-rnncli export --layer 'GRU(4)' --return-sequences --to onnx --output gru.onnx
+rnncli export '[[[1, 2]]]' --model 'model.keras#lstm' --to torch -o lstm.py
+rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 """
 
 
