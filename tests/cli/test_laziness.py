@@ -20,13 +20,20 @@ def test_no_command_loads_a_framework(command: str, format: str) -> None:
     assert not HEAVY & loaded_by(command, "-f", format)
 
 
+@pytest.mark.parametrize("target", ["c", "config", "keras", "numpy", "torch"])
+def test_a_script_is_written_without_its_framework(target: str) -> None:
+    assert not HEAVY & loaded_by("export", "--to", target)
+
+
 def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
     square = np.eye(3, dtype="float32")
     np.savez(tmp_path / "m.npz", weight_ih_l0=square, weight_hh_l0=square)
     assert not HEAVY & loaded_by("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["run", "--help"], ["matrix", "--help"], ["export", "--help"]]
+)
 def test_help_loads_neither_numpy_nor_rich(args: list[str]) -> None:
     assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.readers.formats"}) & loaded_by(
         *args

@@ -229,7 +229,7 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
         *(f"initial_{part}" for part in states),
     ]
     outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
-    node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **_attributes(layer))
+    node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **attributes_of(layer))
     declared = [name for name in inputs if name and name not in arrays]
     types = {"sequence_lens": onnx.TensorProto.INT32}
     graph = helper.make_graph(
@@ -243,7 +243,8 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     return model.SerializeToString()  # type: ignore[no-any-return]
 
 
-def _attributes(layer: Recurrent) -> dict[str, Any]:
+def attributes_of(layer: Recurrent) -> dict[str, Any]:
+    """Return the attributes of the node that runs a layer."""
     config, name = layer.config, layer.spec.class_name
     candidate, gates = config["activation"], config.get("recurrent_activation")
     used = {"SimpleRNN": [candidate], "GRU": [gates, candidate], "LSTM": [gates, candidate, candidate]}[name]

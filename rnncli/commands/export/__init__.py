@@ -1,0 +1,40 @@
+"""`rnncli export`: the same layer as a script or file that gives the same numbers."""
+
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+
+from typing import Annotated
+
+from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, RunFlags, choice, flag
+from rnncli.commands.export import targets
+
+SECTION = "Look around"
+SUMMARY = "The same layer as a script of Keras, PyTorch, NumPy or C, a config, or an ONNX model."
+EXAMPLES = """\
+rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
+rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c
+rnncli export '[[[1, 2]]]' --model 'model.keras#lstm' --to torch -o lstm.py
+rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
+"""
+
+
+def export(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    to: Annotated[
+        str | None, choice(OUTPUT, "--to", "TARGET", targets.names(), "What to write (needed).")
+    ] = None,
+    output: Annotated[
+        str | None, flag(OUTPUT, "--output", "-o", metavar="FILE", help="Write to a file.")
+    ] = None,
+    quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False,
+) -> None:
+    """Write the layer as a script or file that gives the same numbers.
+
+    A script holds the input, the weights and the initial states, and prints every returned tensor: its name
+    and shape, then its numbers, one row per line.  A config holds the options alone, an ONNX model also the
+    weights and the initial states.
+    """
+    from rnncli.commands.export import exporting
+
+    exporting.answer(exporting.ExportRequest(input, layer, run, to, output, quiet))

@@ -1,0 +1,204 @@
+"""A Case as the targets write it: its layers in order, each with its loops, cells, weights and mask."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnncli.case import Array, Case, Spec, walk
+from rnncli.layers import Call, Recurrent, within
+from rnncli.result import TensorInfo
+from rnncli.specs import describe
+
+
+@dataclass(frozen=True, eq=False)
+class ExportCell:
+    """One cell of a loop.
+
+    suffix: of its names in a script, `_0_forward`; "" for a single cell.
+    weights: kernel, recurrent_kernel and bias, in Keras's layout.
+    states: the initial states by name, `hidden` and `cell`, each (batch, units).
+    given: whether the initial states are supplied; otherwise they are zeros.
+    """
+
+    suffix: str
+    class_name: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Array]
+    states: Mapping[str, Array]
+    given: bool
+
+    @property
+    def features(self) -> int:
+        """Number of features of its input."""
+        return len(self.weights["kernel"])
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return int(self.config["units"])
+
+
+@dataclass(frozen=True, eq=False)
+class ExportLoop:
+    """One direction of a layer: its cells run over time, each on the output of the one before."""
+
+    suffix: str
+    layer: Recurrent
+    cells: tuple[ExportCell, ...]
+
+    @property
+    def backwards(self) -> bool:
+        """Whether it starts at the last time step."""
+        return bool(self.layer.config["go_backwards"])
+
+    @property
+    def zeroing(self) -> bool:
+        """Whether masked steps put out zeros rather than the previous output."""
+        return bool(self.layer.config["zero_output_for_mask"])
+
+    @property
+    def units(self) -> int:
+        """Number of units of the last cell."""
+        return self.cells[-1].units
+
+
+@dataclass(frozen=True, eq=False)
+class ExportLayer:
+    """One layer.
+
+    suffix: of its names in a script, `_0`; "" for a single layer.
+    loops: one or, in Bidirectional, two; none for a layer that is not recurrent.
+    mask: the suffix of the Masking layer that the mask comes from, "" for the input's own mask, None for
+        no mask.
+    """
+
+    suffix: str
+    spec: Spec
+    input_shape: tuple[int, ...]
+    weights: Mapping[str, Array]
+    loops: tuple[ExportLoop, ...]
+    mask: str | None
+
+    @property
+    def sequences(self) -> bool:
+        """Whether a recurrent layer returns every time step."""
+        return self.loops[0].layer.sequences
+
+    @property
+    def merge_mode(self) -> str | None:
+        """How the directions are merged."""
+        mode: str | None = self.spec.config["merge_mode"]
+        return mode
+
+
+@dataclass(frozen=True, eq=False)
+class ExportCase:
+    """The layers with everything that they need, and the tensors that the last one returns."""
+
+    case: Case
+    layers: tuple[ExportLayer, ...]
+    outputs: tuple[TensorInfo, ...]
+    weights: Mapping[str, Array]
+
+    @property
+    def title(self) -> str:
+        """The layers as a Keras script would write them."""
+        return ", ".join(describe(without_initializers(spec)) for spec in self.case.layers)
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the computation."""
+        return str(self.case.inputs.dtype)
+
+    @property
+    def cells(self) -> list[ExportCell]:
+        """All cells."""
+        return [cell for layer in self.layers for loop in layer.loops for cell in loop.cells]
+
+
+def build_export(case: Case, weights: Mapping[str, Array]) -> ExportCase:
+    """Return what the targets write of `case`.
+
+    weights: by path.  Every layer must have a step in rnncli.
+    """
+    weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
+    recorder = CallRecorder()
+    returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
+    made = [(case.mask, ""), *((output.mask, f"_{index}") for index, output in enumerate(returned))]
+    parts: list[ExportLayer] = []
+    pairs = enumerate(case.stack.input_shapes(case.inputs.shape))
+    for index, (layer, shape) in pairs:
+        suffix = f"_{index}" if len(case.stack) > 1 else ""
+        calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
+        own = within(weights, str(index)) if suffix else weights
+        mask = calls[0][1].mask if calls else None
+        origin = None if mask is None else next(name for one, name in made if one is mask)
+        loops = tuple(_loop(suffix, *pair) for pair in calls)
+        sizes = tuple(size for size in shape if isinstance(size, int))
+        parts.append(ExportLayer(suffix, layer.spec, sizes, own, loops, origin))
+    return ExportCase(case, tuple(parts), case.stack.outputs(case.inputs.shape), weights)
+
+
+class CallRecorder:
+    """Records the call of every loop, in place of running it; the outputs are zeros."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Recurrent, Call]] = []
+
+    def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
+        """See layers._layer.Run."""
+        import numpy as np
+
+        self.calls.append((layer, call))
+        batch, steps = call.inputs.shape[:2]
+        shape = (batch, steps, layer.cell.units) if layer.sequences else (batch, layer.cell.units)
+        states = layer.cell.unpack(layer.cell.start(batch, call.inputs.dtype))
+        return np.zeros(shape, call.inputs.dtype), tuple(states.values())
+
+
+def _loop(suffix: str, layer: Recurrent, call: Call) -> ExportLoop:
+    own = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
+    return ExportLoop(own, layer, tuple(_cells(own, layer, call)))
+
+
+def _cells(suffix: str, layer: Recurrent, call: Call) -> Iterator[ExportCell]:
+    batch, dtype = len(call.inputs), call.inputs.dtype
+    start = layer.cell.start(batch, dtype)
+    if call.initial_state is not None:
+        start = layer.cell.pack(call.initial_state)
+    states, given = layer.cell.unpack(start), call.initial_state is not None
+    cells = getattr(layer.cell, "cells", None)
+    if cells is None:
+        spec = layer.spec.config.get("cell", layer.spec)
+        yield ExportCell(suffix, kind_of(spec), spec.config, call.weights, states, given)
+        return
+    for key, cell in cells.items():
+        own = within(call.weights, key)
+        kept = within(states, f"cell_{key}")
+        yield ExportCell(f"{suffix}_cell_{key}", kind_of(cell.spec), cell.config, own, kept, given)
+
+
+def kind_of(spec: Spec) -> str:
+    """Return the class of the layer that runs this cell: `LSTM` for LSTMCell and for LSTM."""
+    return spec.class_name.removesuffix("Cell")
+
+
+def without_initializers(spec: Spec) -> Spec:
+    """Return `spec` with the default initializers, because the weights are written out."""
+    config = {name: value for name, value in spec.config.items() if not name.endswith("_initializer")}
+    return dataclasses.replace(spec, config={name: _without(value) for name, value in config.items()})
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return without_initializers(value)
+    return tuple(map(_without, value)) if isinstance(value, (tuple, list)) else value
+
+
+def specs_of(layers: Sequence[Spec]) -> Iterator[Spec]:
+    """Yield every layer and cell of the stack, outermost first."""
+    for spec in layers:
+        yield from walk(spec)

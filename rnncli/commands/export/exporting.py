@@ -1,0 +1,94 @@
+"""Build what is exported from the flags, and write it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from rnncli.case import Case
+from rnncli.cli import files, request, sources, terminal
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.output import is_stdout, send
+from rnncli.commands.export import targets
+from rnncli.commands.export.export_case import ExportCase, build_export, specs_of
+from rnncli.compute import call, checks
+from rnncli.errors import LayerError, UsageError, listed
+from rnncli.layers import beyond_keras
+
+
+class ExportRequest(NamedTuple):
+    """The flags.  to: the target."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    to: str | None
+    output: str | None
+    quiet: bool
+
+
+def answer(wanted: ExportRequest) -> None:
+    """Write the export that is asked for.  Raises LayerError for what the target cannot express."""
+    name = _target(wanted)
+    target = targets.get(name)
+    files.demand_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
+    case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
+    export = _export(name, case)
+    reason = target.refusal(export)
+    if reason:
+        raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(export))
+    data = target.write(export)
+    drawn = case.weights is None and wanted.run.seed is None and name != "config"
+    said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
+    terminal.remark((*remarks, *said), wanted.quiet)
+    send(data.encode() if isinstance(data, str) else data, wanted.output)
+
+
+def _target(wanted: ExportRequest) -> str:
+    """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
+    if wanted.to is None:
+        raise UsageError("export needs a target.", f"Add --to and one of {listed(targets.names())}.")
+    if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
+        raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
+    if wanted.run.engine != "auto":
+        raise UsageError("--engine does not change what is exported.", "Leave --engine out.")
+    if wanted.run.calls > 1:
+        raise UsageError("export writes one call of the layer.", "Leave --calls out.")
+    return wanted.to
+
+
+def _export(name: str, case: Case) -> ExportCase:
+    """Return what the target writes.  Raises LayerError for a layer that no target can express."""
+    for spec in specs_of(case.layers):
+        reason = beyond_keras(spec)
+        if spec.config.get("input_order"):
+            reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
+        _demand(name, reason, "Take another layer.")
+    if name == "config":
+        return ExportCase(case, (), (), {})
+    checks.demand_mask(case)
+    for spec in specs_of(case.layers):
+        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
+            what = "the random numbers of dropout in training belong to Keras"
+            _demand(name, what, "Leave out training, or dropout.")
+    for layer in case.stack.layers:
+        if not layer.without_keras:
+            what = f"rnncli has no step of {layer.spec.class_name}"
+            _demand(name, what, "Take --to config, which holds the options alone.")
+        if case.training and not layer.trains_without_keras:
+            what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
+            _demand(name, what, "Leave out training.")
+    started = dataclasses.replace(case, initial_state=call.initial_state(case))
+    return build_export(started, call.weights_and_seeds(case, "numpy")[0])
+
+
+def _demand(name: str, reason: str, advice: str) -> None:
+    """Raise LayerError if there is a reason."""
+    if reason:
+        raise LayerError(f"--to {name} cannot express this: {reason}.", advice)
+
+
+def _alternatives(export: ExportCase) -> str:
+    """Return the targets that can express it, as advice."""
+    able = [name for name in targets.names() if targets.get(name).refusal(export) is None]
+    return f"Take one of {listed(able)}." if able else "Take another layer."

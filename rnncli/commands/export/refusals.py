@@ -1,0 +1,44 @@
+"""What scripts cannot express, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, specs_of
+from rnncli.specs import describe
+
+KINDS = ("SimpleRNN", "LSTM", "GRU")
+DTYPES = ("float32", "float64")
+
+
+def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
+    """Return why a script that writes out the loops cannot express it, or None.
+
+    activations: those that it knows.
+    """
+    dtypes = {spec.config["dtype"] for spec in specs_of(export.case.layers) if spec.config.get("dtype")}
+    if len(dtypes) > 1 or export.dtype not in DTYPES:
+        return f"it computes in float32 or float64 alone, not in {' and '.join(sorted(dtypes))}"
+    for spec in specs_of(export.case.layers):
+        for name in ("activation", "recurrent_activation"):
+            if name in spec.config and spec.config[name] not in activations:
+                return f"it has no formula for the activation {spec.config[name]}"
+    return None
+
+
+def dense(export: ExportCase) -> Iterator[ExportLayer]:
+    """Yield the Dense layers."""
+    return (layer for layer in export.layers if layer.spec.class_name == "Dense")
+
+
+def is_unmerged(layer: ExportLayer) -> bool:
+    """Return whether the layer returns one output per direction."""
+    return len(layer.loops) == 2 and layer.merge_mode is None
+
+
+def heading(layer: ExportLayer) -> str:
+    """Return the layer as a comment names it."""
+    from rnncli.commands.export.export_case import without_initializers
+
+    place = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
+    return f"{place}{describe(without_initializers(layer.spec))}"

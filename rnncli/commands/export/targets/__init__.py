@@ -1,0 +1,25 @@
+"""What a layer can be exported to: one file per target.
+
+A target's file has
+    BINARY                 whether it is written to a file only
+    refusal(export)       why it cannot express it, as a clause, or None
+    write(export)         the file, text or bytes
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all targets: the stems of the files in this folder."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+
+
+def get(name: str) -> ModuleType:
+    """Return the module of a target."""
+    return importlib.import_module(f"{__name__}.{name}")

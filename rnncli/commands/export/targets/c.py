@@ -1,0 +1,278 @@
+"""One self-contained file of C99: the weights, one function per step, and a main that prints the outputs.
+
+Arrays are written in the dtype of the computation; sums and activations are computed in double.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.commands.export import literals, refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
+
+BINARY = False
+
+CLIP = """\
+static double clip(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+"""
+
+SHOW = """\
+/* Print the name and shape, then the numbers, one row per line. */
+static void show(const char *name, const char *shape, const real *values, int rows, int units) {
+    printf("%s %s\\n", name, shape);
+    for (int row = 0; row < rows; row++)
+        for (int j = 0; j < units; j++)
+            printf("%.PLACESg%c", (double)values[row * units + j], j + 1 < units ? ' ' : '\\n');
+}
+"""
+
+
+def refusal(export: ExportCase) -> str | None:
+    """Return why C's file cannot express it, or None."""
+    reason = refusals.of_loops(export, ACTIVATIONS)
+    if reason is None and export.case.inputs.ndim != 3:
+        return "it takes (batch, timesteps, features)"
+    return reason
+
+
+def write(export: ExportCase) -> str:
+    """Return the file."""
+    batch, steps, _ = export.case.inputs.shape
+    double = export.dtype == "float64"
+    source = _Source(export)
+    body = "\n".join(source.definitions())
+    calls = "\n".join(f"    {line}" for line in source.main)
+    used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
+    functions = "\n".join(
+        f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used
+    )
+    functions = f"{CLIP}{functions}" if "clip(" in functions else functions
+    head = (
+        f"/* {export.title.replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
+        "   Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
+        "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
+        "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
+        f"typedef {'double' if double else 'float'} real;\n\n"
+        f"enum {{ BATCH = {batch}, STEPS = {steps} }};\n"
+    )
+    show = SHOW.replace("PLACES", "17" if double else "9")
+    return "\n".join(
+        [head, *([functions, ""] if used else []), body, show, f"int main(void) {{\n{calls}\n}}\n"]
+    )
+
+
+class _Source:
+    """Collects the definitions of a file, and the calls of its main."""
+
+    def __init__(self, export: ExportCase) -> None:
+        self.export = export
+        self.main: list[str] = []
+        self.double = export.dtype == "float64"
+        self.sequence = True
+
+    def definitions(self) -> Iterator[str]:
+        """Yield the arrays and functions of every layer; fills `main`."""
+        case = self.export.case
+        yield "/* The input, [BATCH][STEPS][features]. */"
+        yield self._array("input", case.inputs)
+        if case.mask is not None and any(layer.mask == "" for layer in self.export.layers):
+            yield "/* 1 for the steps that count. */"
+            yield self._array("mask", case.mask)
+        source, width = "input", case.inputs.shape[-1]
+        for layer in self.export.layers:
+            yield f"/* {refusals.heading(layer).replace('*/', '* /')} */\n"
+            name = layer.spec.class_name
+            if name == "Masking":
+                yield self._masking(layer, source, width)
+                source = f"output{layer.suffix}"
+            elif name == "Dense":
+                yield from self._dense(layer, source, width)
+                source, width = f"output{layer.suffix}", layer.spec.config["units"]
+            elif layer.loops:
+                for loop in layer.loops:
+                    yield from self._loop(loop, layer, source)
+                self.sequence = layer.sequences
+                source = f"steps{layer.loops[0].suffix}"
+                if not refusals.is_unmerged(layer):
+                    width = self._width(layer)
+                if not refusals.is_unmerged(layer) and (len(layer.loops) == 2 or not layer.sequences):
+                    yield self._merge(layer, width)
+                    source = f"output{layer.suffix}"
+        yield from self._returned()
+        self._show(source)
+
+    def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
+        kind = "unsigned char" if array.dtype == bool else "real"
+        sizes = "".join(f"[{size}]" for size in array.shape)
+        text = literals.to_c(array, "" if self.double else "f")
+        return f"static {'const ' if constant else ''}{kind} {name}{sizes} = {text};\n"
+
+    @property
+    def _place(self) -> str:
+        """Sizes of the axes before the last one."""
+        return "[BATCH][STEPS]" if self.sequence else "[BATCH][1]"
+
+    def _masking(self, layer: ExportLayer, source: str, width: int) -> str:
+        value, own = layer.spec.config["mask_value"], layer.suffix
+        self.main.append(f"run{own}();")
+        return fill_template(
+            """\
+            static unsigned char mask%own[BATCH][STEPS];
+            static real output%own[BATCH][STEPS][%width];
+
+            /* A step is masked if all its features equal the mask value; its features become 0. */
+            static void run%own(void) {
+                for (int b = 0; b < BATCH; b++)
+                    for (int t = 0; t < STEPS; t++) {
+                        for (int k = 0; k < %width; k++)
+                            if (%source[b][t][k] != (real)%value) mask%own[b][t] = 1;
+                        for (int k = 0; k < %width; k++)
+                            output%own[b][t][k] = mask%own[b][t] ? %source[b][t][k] : 0;
+                    }
+            }
+            """,
+            own=own, source=source, width=width, value=float(value),
+        )  # fmt: skip
+
+    def _dense(self, layer: ExportLayer, source: str, width: int) -> Iterator[str]:
+        config, own = layer.spec.config, layer.suffix
+        for name, array in layer.weights.items():
+            yield self._array(f"{name}{own}", array)
+        self.main.append(f"run{own}();")
+        yield fill_template(
+            """\
+            static real output%own%place[%units];
+
+            static void run%own(void) {
+                for (int b = 0; b < BATCH; b++)
+                    for (int t = 0; t < %steps; t++)
+                        for (int j = 0; j < %units; j++) {
+                            double z = %bias;
+                            for (int k = 0; k < %width; k++) z += (double)%source[b][t][k] * kernel%own[k][j];
+                            output%own[b][t][j] = (real)%value;
+                        }
+            }
+            """,
+            own=own, source=source, width=width, units=config["units"], place=self._place,
+            steps="STEPS" if self.sequence else "1", value=activate(config["activation"], "z"),
+            bias=f"bias{own}[j]" if config["use_bias"] else "0",
+        )  # fmt: skip
+
+    def _loop(self, loop: ExportLoop, layer: ExportLayer, source: str) -> Iterator[str]:
+        own, calls, before = loop.suffix, [], f"{source}[b][t]"
+        for cell in loop.cells:
+            for name, array in cell.weights.items():
+                yield self._array(f"{name}{cell.suffix}", array)
+            for name, array in cell.states.items():
+                if cell.given:
+                    yield self._array(f"{name}{cell.suffix}", array, constant=False)
+                else:
+                    yield f"static real {name}{cell.suffix}[BATCH][{cell.units}];\n"
+            yield step_function(cell)
+            states = ", ".join(f"{name}{cell.suffix}[b]" for name in cell.states)
+            calls.append(f"step{cell.suffix}({before}, {states});")
+            before = f"hidden{cell.suffix}[b]"
+        self.main.append(f"run{own}();")
+        yield fill_template(
+            """\
+            /* In the order of processing. */
+            static real steps%own[BATCH][STEPS][%units];
+
+            static void run%own(void) {
+                for (int b = 0; b < BATCH; b++)
+                    for (int s = 0; s < STEPS; s++) {
+                        const int t = %time;
+            %skipping            %calls
+                        memcpy(steps%own[b][s], %before, sizeof steps%own[b][s]);
+                    }
+            }
+            """,
+            skipping="" if layer.mask is None else _skipping(loop, layer.mask), units=loop.units, own=own,
+            time="STEPS - 1 - s" if loop.backwards else "s", before=before,
+            calls=f"\n{'':12}".join(calls),
+        )  # fmt: skip
+
+    def _width(self, layer: ExportLayer) -> int:
+        units = [loop.units for loop in layer.loops]
+        return sum(units) if len(units) == 2 and layer.merge_mode == "concat" else units[0]
+
+    def _merge(self, layer: ExportLayer, width: int) -> str:
+        first = f"steps{layer.loops[0].suffix}[b][{'s' if self.sequence else 'STEPS - 1'}][j]"
+        units, comment = layer.loops[0].units, "The output of the last step."
+        value = first
+        if len(layer.loops) == 2:
+            comment = "Both directions, merged."
+            place = "STEPS - 1 - s" if self.sequence else "STEPS - 1"
+            second = f"steps{layer.loops[1].suffix}[b][{place}]"
+            value = {
+                "concat": f"j < {units} ? {first} : {second}[j - {units}]",
+                "sum": f"{first} + {second}[j]",
+                "mul": f"{first} * {second}[j]",
+                "ave": f"({first} + {second}[j]) / 2",
+            }[layer.merge_mode or ""]
+        self.main.append(f"merge{layer.suffix}();")
+        return fill_template(
+            """\
+            /* %comment */
+            static real output%own%place[%width];
+
+            static void merge%own(void) {
+                for (int b = 0; b < BATCH; b++)
+                    for (int s = 0; s < %steps; s++)
+                        for (int j = 0; j < %width; j++)
+                            output%own[b][s][j] = %value;
+            }
+            """,
+            own=layer.suffix, place=self._place, width=width, steps="STEPS" if self.sequence else "1",
+            value=value, comment=comment,
+        )  # fmt: skip
+
+    def _returned(self) -> Iterator[str]:
+        """Yield the outputs of both directions, where the last layer does not merge them."""
+        last = self.export.layers[-1]
+        if not last.loops or not refusals.is_unmerged(last):
+            return
+        for loop, place in zip(last.loops, ("s", "STEPS - 1 - s"), strict=True):
+            self.main.append(f"arrange{loop.suffix}();")
+            yield fill_template(
+                """\
+                static real output%own%place[%units];
+
+                static void arrange%own(void) {
+                    for (int b = 0; b < BATCH; b++)
+                        for (int s = 0; s < %steps; s++)
+                            memcpy(output%own[b][s], steps%own[b][%from], sizeof output%own[b][s]);
+                }
+                """,
+                own=loop.suffix, place=self._place, units=loop.units,
+                steps="STEPS" if self.sequence else "1",
+                **{"from": place if self.sequence else "STEPS - 1"},
+            )  # fmt: skip
+
+    def _show(self, source: str) -> None:
+        last = self.export.layers[-1]
+        names = [source]
+        if last.loops and refusals.is_unmerged(last):
+            names = [f"output{loop.suffix}" for loop in last.loops]
+        names += [
+            f"{name}{cell.suffix}" for loop in last.loops for cell in loop.cells for name in cell.states
+        ]
+        for info, name in zip(self.export.outputs, names, strict=False):
+            sizes = [int(size) for size in info.shape if isinstance(size, int)]
+            shape = " ".join(map(str, sizes))
+            rows = int(np.prod(sizes[:-1]))
+            self.main.append(f'show("{info.name}", "{shape}", (const real *){name}, {rows}, {sizes[-1]});')
+        self.main.append("return 0;")
+
+
+def _skipping(loop: ExportLoop, mask: str) -> str:
+    """Return the lines for a masked step: the states stay as they are."""
+    steps = f"steps{loop.suffix}[b]"
+    before = f"if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);"
+    held = "continue; /* the output is 0 */" if loop.zeroing else f"{{ {before} continue; }}"
+    return f"            if (!mask{mask}[b][t]) {held}\n"

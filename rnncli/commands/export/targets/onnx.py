@@ -1,0 +1,193 @@
+"""An ONNX model, (batch, timesteps, features) to the tensors that the last layer returns, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.compute import engines
+from rnncli.errors import EngineError
+from rnncli.layouts.onnx import from_keras
+from rnncli.version import __version__
+
+BINARY = True
+
+OPSET, IR = 14, 8
+"""Old enough for any ONNX Runtime still in use; the recurrent operators have not changed since."""
+
+ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softmax": "Softmax", "elu": "Elu"}
+"""Operators of Dense's activations by Keras's name."""
+
+MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
+
+
+def refusal(export: ExportCase) -> str | None:
+    """Return why ONNX cannot express it, or None."""
+    for layer in refusals.dense(export):
+        if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
+            return f"it has no operator for the activation {layer.spec.config['activation']}"
+    reason: str | None = engines.get("onnx").refusal(export.case)
+    return reason
+
+
+def write(export: ExportCase) -> bytes:
+    """Return the serialized model.  Raises EngineError if onnx is missing."""
+    try:
+        import onnx
+    except ImportError:
+        raise EngineError(
+            "onnx is not installed; it is needed to write .onnx files.", "pip install 'rnncli[onnx]'"
+        ) from None
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    graph = GraphBuilder(export)
+    graph.build()
+    batch, steps, features = export.case.inputs.shape
+    masked, given = export.case.mask is not None, any(cell.given for cell in export.cells)
+    sizes = (batch if given or masked else "batch", steps if masked else "timesteps", features)
+    outputs = [
+        helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in export.outputs
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node(kind, ins, outs, **attributes) for kind, ins, outs, attributes in graph.nodes],
+            "rnncli",
+            [helper.make_tensor_value_info("input", floats, sizes)],
+            outputs,
+            [onnx.numpy_helper.from_array(array, name) for name, array in graph.arrays.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="rnncli",
+        producer_version=__version__,
+    )
+    onnx.checker.check_model(model)
+    return model.SerializeToString()  # type: ignore[no-any-return]
+
+
+class GraphBuilder:
+    """Collects the nodes and the arrays of a graph."""
+
+    def __init__(self, export: ExportCase) -> None:
+        self.export = export
+        self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
+        self.arrays: dict[str, Array] = {}
+
+    def build(self) -> None:
+        """Add every layer, and name the outputs."""
+        x = "input"
+        results: list[str] = []
+        for layer in self.export.layers:
+            results = list(self._layer(layer, x))
+            x = results[0]
+        for info, name in zip(self.export.outputs, results, strict=False):
+            self.nodes.append(("Identity", [name], [info.name], {}))
+
+    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node with one output; return the output's name."""
+        self.nodes.append((kind, list(inputs), [name], attributes))
+        return name
+
+    def _array(self, name: str, array: Array) -> str:
+        self.arrays[name] = np.ascontiguousarray(array)
+        return name
+
+    def _layer(self, layer: ExportLayer, x: str) -> Iterator[str]:
+        """Add one layer; yield the names of what it returns."""
+        if layer.spec.class_name == "Dense":
+            yield self._dense(layer, x)
+        elif not layer.loops:
+            yield x
+        else:
+            parts = [self._loop(loop, layer, x) for loop in layer.loops]
+            outputs = [output for output, _ in parts]
+            yield from self._merge(layer, outputs)
+            for _, states in parts:
+                yield from states
+
+    def _dense(self, layer: ExportLayer, x: str) -> str:
+        own, activation = layer.suffix, layer.spec.config["activation"]
+        kernel = self._array(f"kernel{own}", layer.weights["kernel"])
+        x = self.add("MatMul", [x, kernel], f"product{own}")
+        if "bias" in layer.weights:
+            x = self.add("Add", [x, self._array(f"bias{own}", layer.weights["bias"])], f"sum{own}")
+        if activation == "linear":
+            return x
+        axis = {"axis": -1} if activation == "softmax" else {}
+        return self.add(ACTIVATIONS[activation], [x], f"activation{own}", **axis)
+
+    def _loop(self, loop: ExportLoop, layer: ExportLayer, x: str) -> tuple[str, list[str]]:
+        """Add one recurrent node; return its output, and its last states.
+
+        The sequence is in the order in which the forward direction processes it.
+        """
+        own, (cell,) = loop.suffix, loop.cells
+        x = self.add("Transpose", [x], f"X{own}", perm=[1, 0, 2])
+        weights = from_keras(cell.class_name, cell.weights)
+        names = [self._array(f"{name}{own}", array[None]) for name, array in weights.items()]
+        names += [""] * (3 - len(names))
+        initial: list[str] = []
+        if cell.given:
+            initial = [
+                self._array(f"initial_{part}{own}", array[None]) for part, array in cell.states.items()
+            ]
+        masked = layer.mask is not None
+        lengths = self._array("lengths", self.lengths) if masked else ""
+        engine = engines.get("onnx")
+        ends = [f"Y{own}", *(f"Y_{part}{own}" for part in cell.states)]
+        attributes = engine.attributes_of(loop.layer)
+        self.nodes.append(
+            (engine.OPERATORS[cell.class_name].name, [x, *names, lengths, *initial], ends, attributes)
+        )
+        axis = self._array("first_axis", np.array([0]))
+        states = [self.add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
+        if not layer.sequences:
+            return (self._hide(loop, states[0]) if masked else states[0]), states
+        direction = self._array("direction_axis", np.array([1]))
+        y = self.add("Squeeze", [ends[0], direction], f"Y{own}_squeezed")
+        if masked and not (loop.zeroing or loop.backwards):
+            y = self.add("Where", [self._counts(), y, states[0]], f"Y{own}_held")
+        if layer.loops[0].backwards:
+            y = self._reverse(y)
+        return self.add("Transpose", [y], f"sequence{own}", perm=[1, 0, 2]), states
+
+    @property
+    def lengths(self) -> Array:
+        """Number of steps that count, (batch,)."""
+        mask: Any = self.export.case.mask
+        return mask.sum(axis=1, dtype=np.int32)  # type: ignore[no-any-return]
+
+    def _counts(self) -> str:
+        """Add an array that is true for the steps that count, (timesteps, batch, 1)."""
+        mask: Any = self.export.case.mask
+        return self._array("counts", mask.T[..., None])
+
+    def _hide(self, loop: ExportLoop, output: str) -> str:
+        """Replace the last output by zeros where Keras does: where the last step is padding."""
+        if loop.backwards or not loop.zeroing:
+            return output
+        whole = self._array("whole", (self.lengths == self.export.case.inputs.shape[1])[:, None])
+        zero = self._array("zero", np.zeros((), np.float32))
+        return self.add("Where", [whole, output, zero], f"{output}_zeroed")
+
+    def _reverse(self, name: str) -> str:
+        """Reverse the first axis."""
+        bounds = [
+            self._array("from_last", np.array([-1])),
+            self._array("to_first", np.array([np.iinfo(np.int64).min + 1])),
+            self._array("first_axis", np.array([0])),
+            self._array("backwards", np.array([-1])),
+        ]
+        return self.add("Slice", [name, *bounds], f"{name}_reversed")
+
+    def _merge(self, layer: ExportLayer, outputs: list[str]) -> list[str]:
+        if len(outputs) == 1 or layer.merge_mode is None:
+            return outputs
+        name = f"merged{layer.suffix}"
+        if layer.merge_mode == "concat":
+            return [self.add("Concat", outputs, name, axis=-1)]
+        return [self.add(MERGES[layer.merge_mode], outputs, name)]

@@ -1,0 +1,164 @@
+"""A script of PyTorch: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnncli.commands.export import literals, refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.compute import engines
+from rnncli.layouts.torch import MODULES, from_keras
+
+BINARY = False
+
+ACTIVATIONS = {
+    "linear": "x",
+    "tanh": "torch.tanh(x)",
+    "sigmoid": "torch.sigmoid(x)",
+    "relu": "torch.relu(x)",
+    "softmax": "torch.softmax(x, -1)",
+    "softplus": "torch.nn.functional.softplus(x)",
+    "elu": "torch.nn.functional.elu(x)",
+}
+"""Activations of Dense by Keras's name."""
+
+RUN = '''\
+def run(module, x, states=None, backwards=False):
+    """Return the outputs in the order of processing, (batch, timesteps, units), and the last states."""
+    outputs, last = module(x.flip(1) if backwards else x, states)
+    return outputs, last if isinstance(last, tuple) else (last,)
+'''
+
+RUN_PADDED = '''\
+def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
+    """Return the outputs in the order of processing, (batch, timesteps, units), and the last states.
+
+    lengths: (batch,), the number of steps that count; the outputs of the others are zeros or, without
+    zeroing, the last output that counts, as in Keras.
+    """
+    if lengths is None:
+        lengths = torch.full((x.shape[0],), x.shape[1])
+    ends, steps = lengths[:, None], torch.arange(x.shape[1])
+    order = torch.where(steps < ends, ends - 1 - steps if backwards else steps, steps)[..., None]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        x.take_along_dim(order, 1), lengths, batch_first=True, enforce_sorted=False
+    )
+    packed, last = module(packed, states)
+    last = last if isinstance(last, tuple) else (last,)
+    outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+    if backwards:  # Keras goes through the padding first, and puts out zeros there
+        return outputs.take_along_dim(order, 1).flip(1), last
+    if not zeroing:
+        outputs = torch.where((steps < ends)[..., None], outputs, last[0].transpose(0, 1))
+    return outputs, last
+'''
+
+
+def refusal(export: ExportCase) -> str | None:
+    """Return why PyTorch's modules cannot express it, or None."""
+    for layer in refusals.dense(export):
+        if layer.spec.config["activation"] not in ACTIVATIONS:
+            return f"its Dense has no activation {layer.spec.config['activation']}"
+    reason: str | None = engines.get("torch").refusal(export.case)
+    return reason
+
+
+def write(export: ExportCase) -> str:
+    """Return the script."""
+    body = "\n".join(_body(export))
+    modules, helpers = literals.python_helpers(body)
+    head = [
+        f'"""{export.title} in PyTorch, with Keras\'s weights and its input.\n',
+        'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
+        *modules,
+        *([""] if modules else []),
+        "import numpy as np",
+        "import torch",
+    ]
+    run = RUN if export.case.mask is None else RUN_PADDED
+    functions = [literals.SHOW, *([run] if export.cells else []), *helpers]
+    return "\n\n".join(["\n".join(head) + "\n", *functions, body])
+
+
+def _body(export: ExportCase) -> Iterator[str]:
+    yield "torch.set_grad_enabled(False)"
+    yield "torch.backends.mkldnn.enabled = False  # it turns NaN into ordinary numbers\n"
+    yield "# The input, (batch, timesteps, features)."
+    yield f"x = {_tensor(literals.to_python(export.case.inputs))}"
+    if export.case.mask is not None:
+        yield "# Number of steps that count, (batch,)."
+        yield f"lengths = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
+    yield ""
+    for layer in export.layers:
+        yield f"# {refusals.heading(layer)}"
+        if layer.spec.class_name == "Dense":
+            yield from _dense(layer)
+        for loop in layer.loops:
+            yield from _loop(loop, layer, export.dtype)
+        if layer.loops:
+            yield from _merge(layer)
+        yield ""
+    pairs = zip(export.outputs, _values(export.layers[-1]), strict=False)
+    yield "\n".join(f'show("{info.name}", {value}.numpy())' for info, value in pairs) + "\n"
+
+
+def _tensor(array: str) -> str:
+    return f"torch.from_numpy({array})"
+
+
+def _dense(layer: ExportLayer) -> Iterator[str]:
+    for name, array in layer.weights.items():
+        yield f"{name}{layer.suffix} = {_tensor(literals.to_python(array))}"
+    bias = f" + bias{layer.suffix}" if "bias" in layer.weights else ""
+    yield f"x = x @ kernel{layer.suffix}{bias}"
+    yield f"x = {ACTIVATIONS[layer.spec.config['activation']]}"
+
+
+def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
+    (cell,) = loop.cells
+    options = ["batch_first=True", *([] if "bias" in cell.weights else ["bias=False"])]
+    options += ['nonlinearity="relu"'] if cell.config["activation"] == "relu" else []
+    options += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
+    module = f"torch.nn.{MODULES[cell.class_name]}"
+    yield f"module{loop.suffix} = {module}({cell.features}, {cell.units}, {', '.join(options)})"
+    yield f"module{loop.suffix}.load_state_dict({{"
+    for name, array in from_keras(cell.class_name, cell.weights).items():
+        value = _tensor(literals.to_python(array)).replace("\n", "\n    ")
+        yield f'    "{name}_l0": {value},'
+    yield "})"
+    arguments = [f"module{loop.suffix}", "x"]
+    if cell.given:
+        states = [_tensor(literals.to_python(array[None])) for array in cell.states.values()]
+        together = states[0] if len(states) == 1 else f"({', '.join(states)})"
+        yield f"states{loop.suffix} = {together}"
+        arguments.append(f"states{loop.suffix}")
+    arguments += ["backwards=True"] if loop.backwards else []
+    if layer.mask is not None:
+        arguments += ["lengths=lengths", *(["zeroing=True"] if loop.zeroing else [])]
+    yield f"outputs{loop.suffix}, last{loop.suffix} = run({', '.join(arguments)})"
+
+
+def _merge(layer: ExportLayer) -> Iterator[str]:
+    last = "" if layer.sequences else "[:, -1]"
+    if len(layer.loops) == 1:
+        yield f"x = outputs{layer.loops[0].suffix}{last}"
+        return
+    first, second = (f"outputs{loop.suffix}" for loop in layer.loops)
+    yield f"forward = {first}{last}"
+    yield f"backward = {second}{'.flip(1)' if layer.sequences else last}"
+    merged = {
+        "concat": "torch.cat([forward, backward], -1)",
+        "sum": "forward + backward",
+        "mul": "forward * backward",
+        "ave": "(forward + backward) / 2",
+    }
+    if layer.merge_mode is not None:
+        yield f"x = {merged[layer.merge_mode]}"
+
+
+def _values(layer: ExportLayer) -> list[str]:
+    """Return what the last layer returns: its outputs, then its states."""
+    values = ["forward", "backward"] if layer.loops and refusals.is_unmerged(layer) else ["x"]
+    return values + [
+        f"last{loop.suffix}[{place}][0]" for loop in layer.loops for place in range(len(loop.cells[0].states))
+    ]

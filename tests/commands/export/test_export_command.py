@@ -1,0 +1,143 @@
+"""`rnncli export`: files and stdout, what it refuses, saved models, and how the scripts look."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from looks import matches_golden
+from printed_tensors import numbers
+
+from rnncli.commands.export import targets
+
+PAIR = "[[[1, 2], [3, 4]]]"
+GOLDEN = [
+    ("numpy", "lstm", "LSTM(1, return_state=True)"),
+    ("numpy", "gru_before", "GRU(1, reset_after=False)"),
+    ("c", "lstm", "LSTM(1, return_state=True)"),
+    ("c", "gru", "GRU(1, return_sequences=True)"),
+    ("keras", "both", "Bidirectional(SimpleRNN(1, return_sequences=True), merge_mode='sum')"),
+    ("torch", "both", "Bidirectional(SimpleRNN(1, return_sequences=True), merge_mode='sum')"),
+    ("config", "simple_rnn", "SimpleRNN(1)"),
+]
+
+
+def values(text: str) -> Any:
+    """Return the numbers of the first tensor that a script prints."""
+    return next(iter(numbers(text).values()))
+
+
+@pytest.mark.parametrize(("target", "name", "layer"), GOLDEN)
+def test_scripts_look_like_this(target: str, name: str, layer: str, rnncli: Any) -> None:
+    initializers = ("--kernel-initializer", "probe", "--recurrent-initializer", "constant:0.5")
+    flags = ("--seed", "1") if target == "config" else initializers
+    done = rnncli("export", PAIR, "-l", layer, *flags, "--to", target, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert matches_golden("export", f"{name}_{target}.txt", done.stdout)
+
+
+def test_a_file_holds_what_stdout_shows(rnncli: Any, tmp_path: Path) -> None:
+    flags = ("export", PAIR, "-l", "GRU(2)", "--seed", "5", "--to", "numpy")
+    shown = rnncli(*flags)
+    done = rnncli(*flags, "-o", str(tmp_path / "gru.py"))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "gru.py").read_text(encoding="utf-8") == shown.stdout
+
+
+def test_the_seed_that_was_drawn_is_a_remark_and_repeats_the_script(rnncli: Any) -> None:
+    flags = ("export", PAIR, "-l", "GRU(2)", "--to", "c")
+    first = rnncli(*flags)
+    seed = first.stderr.split()[-1]
+    assert rnncli(*flags, "--seed", seed).stdout == first.stdout
+    assert rnncli(*flags, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
+def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: Path) -> None:
+    flags = ("--input-shape", "1,2,200", "-l", "SimpleRNN(300)", "--seed", "2")
+    script = tmp_path / "large.py"
+    assert rnncli("export", *flags, "--to", target, "-o", str(script)).returncode == 0
+    assert "base64" in script.read_text(encoding="utf-8")
+    done = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=True)
+    result = json.loads(rnncli("run", *flags, "-f", "json").stdout)
+    np.testing.assert_allclose(values(done.stdout), result["outputs"][0]["values"], rtol=0, atol=1e-6)
+
+
+def test_nan_and_infinity_reach_the_script(rnncli: Any) -> None:
+    text = '[[[1, "NaN"], [3, "-Infinity"]], [[1, 2], [3, 4]]]'
+    flags = ("-l", "SimpleRNN(2, return_sequences=True)", "--seed", "2")
+    script = rnncli("export", text, *flags, "--to", "numpy").stdout
+    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    assert np.isnan(values(done.stdout)[0]).all()
+    assert np.isfinite(values(done.stdout)[1]).all()
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "keras"])
+def test_a_layer_of_a_saved_model_is_exported_with_its_input(
+    target: str, rnncli: Any, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "m.keras")
+    inputs = keras.Input((3, 2))
+    first = keras.layers.LSTM(4, return_sequences=True, name="first")(inputs)
+    keras.Model(inputs, keras.layers.GRU(2, name="second")(first)).save(file)
+    text = "[[[1, 2], [3, 4], [5, 6]]]"
+    script = tmp_path / "layer.py"
+    done = rnncli("export", text, "--model", f"{file}#second", "--to", target, "-o", str(script))
+    assert done.returncode == 0, done.stderr
+    printed = subprocess.run([sys.executable, "-I", script], capture_output=True, text=True, check=True)
+    result = json.loads(rnncli("run", text, "--model", f"{file}#second", "-f", "json").stdout)
+    expected = result["outputs"][0]["values"]
+    np.testing.assert_allclose(values(printed.stdout), expected, rtol=0, atol=1e-6)
+
+
+def test_a_config_is_a_layer_for_rnncli_too(rnncli: Any, tmp_path: Path) -> None:
+    file, layer = tmp_path / "layer.json", "Bidirectional(RNN([LSTMCell(2), GRUCell(3)]))"
+    assert rnncli("export", "-l", layer, "--to", "config", "-o", str(file)).returncode == 0
+    shown = [rnncli("run", PAIR, "-l", one, "--seed", "3", "-f", "csv").stdout for one in (layer, f"@{file}")]
+    assert shown[0] == shown[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "--to"),
+        (("--to", "onnx"), "--output FILE.onnx"),
+        (("--to", "jax"), "there is no 'jax'"),
+        (("--to", "c", "--calls", "2"), "Leave --calls out"),
+        (("--to", "c", "--engine", "numpy"), "Leave --engine out"),
+        (("--to", "torch", "-l", "GRU(2, reset_after=False)"), "reset_after=False"),
+        (("--to", "torch", "-l", "RNN([LSTMCell(2)])"), "RNN"),
+        (("--to", "onnx", "-l", "LSTM(2, dtype='float64')", "-o", "never.onnx"), "float64"),
+        (("--to", "c", "-l", "GRU(2, activation='softmax')"), "keras, numpy"),
+        (("--to", "numpy", "-l", "LSTM(2, dtype='float16')"), "float16"),
+        (("--to", "keras", "-l", "LSTM(2, dropout=0.5)", "--training"), "dropout"),
+        (("--to", "keras", "-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,4,5"), "ConvLSTM1D"),
+        (("--to", "config", "-l", "GRU(2, kernel_initializer='probe')"), "probe"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_by_name(
+    flags: tuple[str, ...], said: str, rnncli: Any, tmp_path: Path
+) -> None:
+    done = rnncli("export", *flags, "--quiet", cwd=tmp_path, env={"PYTHONSAFEPATH": "1"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(PAIR, encoding="utf-8")
+    done = rnncli("export", str(file), "--to", "numpy", "-o", str(file))
+    assert done.returncode == 2
+    assert file.read_text(encoding="utf-8") == PAIR
+
+
+def test_every_target_is_found() -> None:
+    assert targets.names() == ("c", "config", "keras", "numpy", "onnx", "torch")

@@ -1,0 +1,235 @@
+"""Every exported script is run by itself, and prints the numbers that rnncli computes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import keras
+import numpy as np
+import oracle
+import pytest
+from printed_tensors import numbers
+
+from rnncli.case import Case, Shape
+from rnncli.commands.export import targets
+from rnncli.commands.export.export_case import build_export
+from rnncli.compute import call
+from rnncli.compute import run as compute
+
+SCRIPTS = ("keras", "numpy", "torch")
+
+DRIVER = """
+import contextlib, io, json, runpy, sys
+printed = {}
+for path in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        runpy.run_path(path)
+    printed[path] = text.getvalue()
+print(json.dumps(printed))
+"""
+
+LAYERS: Mapping[str, Sequence[str]] = {
+    "simple_rnn": ["SimpleRNN(3)"],
+    "relu": ["SimpleRNN(3, activation='relu', use_bias=False, return_sequences=True)"],
+    "lstm": ["LSTM(3, return_sequences=True, return_state=True)"],
+    "lstm_odd": ["LSTM(4, activation='softsign', recurrent_activation='hard_sigmoid', return_state=True)"],
+    "lstm_back": ["LSTM(3, go_backwards=True, return_sequences=True, return_state=True)"],
+    "gru": ["GRU(3, return_sequences=True, return_state=True)"],
+    "initializers": ["GRU(3, kernel_initializer=Constant(0.1), bias_initializer=RandomNormal(seed=3))"],
+    "gru_before": ["GRU(3, reset_after=False, return_state=True)"],
+    "gru_no_bias": ["GRU(2, use_bias=False, return_sequences=True, stateful=True)"],
+    "gru_zeroing": ["GRU(2, zero_output_for_mask=True, return_sequences=True, return_state=True)"],
+    "last_zeroing": ["GRU(2, zero_output_for_mask=True, return_state=True)"],
+    **{
+        f"both_{mode}": [
+            f"Bidirectional(LSTM(2, return_sequences={sequences}, return_state=True), merge_mode={mode!r})"
+        ]
+        for mode, sequences in (("concat", True), ("sum", False), ("mul", True), ("ave", True), (None, True))
+    },
+    "both_last": ["Bidirectional(GRU(2), merge_mode=None)"],
+    "two_layers": [
+        "Bidirectional(LSTM(2, go_backwards=True, return_sequences=True), "
+        "backward_layer=GRU(3, return_sequences=True))"
+    ],
+    "cells": ["RNN([LSTMCell(3), GRUCell(2), SimpleRNNCell(4)], return_sequences=True, return_state=True)"],
+    "cell": ["RNN(LSTMCell(3), return_state=True)"],
+    "both_cells": ["Bidirectional(RNN([LSTMCell(3), GRUCell(2)], return_state=True))"],
+    "stack": [
+        "LSTM(4, return_sequences=True)",
+        "Dropout(0.3)",
+        "Bidirectional(GRU(3, return_sequences=True), merge_mode='sum')",
+        "Dense(4, activation='relu')",
+        "SimpleRNN(2, go_backwards=True, return_sequences=True)",
+    ],
+    "masking": ["Masking(0.5)", "LSTM(3, return_sequences=True)", "GRU(2, return_state=True)"],
+    "head": ["GRU(3)", "Dense(2, activation='sigmoid', use_bias=False)"],
+    "double": ["LSTM(3, dtype='float64', return_sequences=True)"],
+}
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    return tuple(size for size in shape if isinstance(size, int))
+
+
+def make_case(expressions: Sequence[str], *, mask: str = "", states: bool = False, seed: int = 0) -> Case:
+    """Return a case with a batch of three sequences of five steps.  mask: `end`, `any` or none."""
+    rng = np.random.default_rng(seed)
+    dtype = "float64" if "float64" in expressions[0] else "float32"
+    inputs = rng.standard_normal((3, 5, 4)).astype(dtype)
+    inputs[1, 2:4] = 0.5
+    plain = oracle.case(expressions, inputs)
+    shapes = plain.stack.weight_shapes(inputs.shape)
+    weights = {
+        path: (0.5 * rng.standard_normal(sizes(shape))).astype(dtype) for path, shape in shapes.items()
+    }
+    given: dict[str, Any] = {}
+    if mask:
+        steps, ends = np.arange(5), np.array([[5], [2], [3]])
+        given["mask"] = steps < ends if mask == "end" else rng.random((3, 5)) < 0.6
+    if states:
+        infos = plain.stack.states(inputs.shape)
+        given["initial_state"] = tuple(rng.standard_normal(sizes(info.shape)).astype(dtype) for info in infos)
+    return oracle.case(expressions, inputs, weights=weights, **given)
+
+
+@cache
+def cases() -> dict[str, Case]:
+    """Return every experiment by name."""
+    found = {name: make_case(layers) for name, layers in LAYERS.items()}
+    for mask in ("end", "any"):
+        masked = {name: layers for name, layers in LAYERS.items() if name != "masking"}
+        found |= {f"{name} {mask}": make_case(layers, mask=mask) for name, layers in masked.items()}
+    starting = {name: layers for name, layers in LAYERS.items() if name not in ("masking", "two_layers")}
+    found |= {f"{name} states": make_case(layers, states=True) for name, layers in starting.items()}
+    return found
+
+
+def expressed(target: str) -> dict[str, str]:
+    """Return the text for each case that the target can express."""
+    found = {}
+    for name, case in cases().items():
+        export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
+        if targets.get(target).refusal(export) is None:
+            found[name] = targets.get(target).write(export)
+    return found
+
+
+@cache
+def printed(target: str) -> dict[str, str]:
+    """Run every script of a target in one process of Python; return what each prints."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {}
+        for index, (name, text) in enumerate(expressed(target).items()):
+            path = Path(folder) / f"script_{index}.py"
+            path.write_text(text, encoding="utf-8")
+            paths[str(path)] = name
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", DRIVER, *paths], capture_output=True, text=True, timeout=500
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return {paths[path]: text for path, text in json.loads(done.stdout).items()}
+
+
+def agrees(found: Mapping[str, Any], case: Case) -> None:
+    """Assert that these are the tensors that rnncli returns."""
+    result = compute(case, "numpy")
+    assert list(found) == [tensor.name for tensor in result.outputs]
+    for tensor in result.outputs:
+        oracle.near(found[tensor.name].astype(tensor.values.dtype), tensor.values, name=tensor.name)
+
+
+@pytest.mark.parametrize("name", list(cases()))
+@pytest.mark.parametrize("target", SCRIPTS)
+def test_a_script_prints_the_same_numbers(target: str, name: str) -> None:
+    if name not in printed(target):
+        pytest.skip(f"{target} cannot express it")
+    agrees(numbers(printed(target)[name]), cases()[name])
+
+
+@pytest.mark.parametrize("target", ["keras", "numpy", "c"])
+def test_these_targets_express_every_case(target: str) -> None:
+    assert list(expressed(target)) == list(cases())
+
+
+def test_torch_and_onnx_express_what_their_engines_compute() -> None:
+    assert {"lstm end", "lstm_back end", "both_concat end", "stack", "double", "lstm states"} <= set(
+        expressed("torch")
+    )
+    assert {"lstm", "lstm_back", "both_None", "two_layers", "stack", "lstm states", "both_mul end"} <= set(
+        expressed("onnx")
+    )
+    assert not {"cells", "lstm any", "lstm_odd", "masking"} & set(expressed("torch"))
+    assert not {"cells", "lstm any", "masking", "double"} & set(expressed("onnx"))
+
+
+@pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
+@pytest.mark.parametrize("name", list(cases()))
+def test_a_file_of_c_compiles_and_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
+    (tmp_path / "layer.c").write_text(expressed_c(name), encoding="utf-8")
+    strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(
+        ["gcc", *strict, "layer.c", "-o", "layer", "-lm"], cwd=tmp_path, check=True, capture_output=True
+    )
+    done = subprocess.run([tmp_path / "layer"], capture_output=True, text=True, check=True)
+    agrees(numbers(done.stdout), cases()[name])
+
+
+def expressed_c(name: str) -> str:
+    case = cases()[name]
+    text: str = targets.get("c").write(build_export(case, call.weights_and_seeds(case, "numpy")[0]))
+    return text
+
+
+@pytest.mark.parametrize("name", list(cases()))
+def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    case = cases()[name]
+    export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
+    if targets.get("onnx").refusal(export):
+        pytest.skip("onnx cannot express it")
+    session = onnxruntime.InferenceSession(targets.get("onnx").write(export))
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, {"input": case.inputs}), strict=True))
+    agrees(found, case)
+
+
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_keras_makes_the_layers_of_a_config(name: str) -> None:
+    case = cases()[name]
+    text = targets.get("config").write(build_export(case, case.weights or {}))
+    configs = json.loads(text)
+    layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
+    assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.layers]
+    oracle.built(layers, case.inputs)
+    for path, variable in oracle.variables(layers).items():
+        variable.assign((case.weights or {})[path])
+    oracle.alike(compute(case, "numpy"), oracle.called(layers, case.inputs)[-1])
+
+
+@pytest.mark.parametrize("target", ["numpy", "c"])
+def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None:
+    if target == "c" and which("gcc") is None:
+        pytest.skip("there is no gcc")
+    for activation in targets.get(target).ACTIVATIONS:
+        if activation == "hard_sigmoid_keras2":
+            continue
+        layers = [f"SimpleRNN(6, activation={activation!r}, return_sequences=True, dtype='float64')"]
+        case = make_case(layers, seed=3)
+        text = targets.get(target).write(build_export(case, call.weights_and_seeds(case, "numpy")[0]))
+        if target == "c":
+            (tmp_path / "a.c").write_text(text, encoding="utf-8")
+            subprocess.run(["gcc", "-std=c99", "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)
+            run: list[Any] = [tmp_path / "a"]
+        else:
+            run = [sys.executable, "-I", "-c", text]
+        done = subprocess.run(run, capture_output=True, text=True, check=True)
+        agrees(numbers(done.stdout), case)
