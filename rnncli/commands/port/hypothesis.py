@@ -90,7 +90,8 @@ def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
 def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> dict[str, Array]:
     keras = GATES[run.class_name]
     packed = hypothesis.gates or keras
-    order = [packed.index(gate) for gate in keras]
+    units = len(cell.recurrent)
+    columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
     kernel, recurrent = cell.kernel, cell.recurrent
     if hypothesis.kernels_exchanged:
         kernel, recurrent = recurrent, kernel
@@ -100,11 +101,11 @@ def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) ->
         recurrent = recurrent.T
 
     def arrange(array: Array) -> Array:
-        parts = np.split(array, len(keras), axis=-1)
-        chosen = [parts[place] for place in order]
+        arranged: Array = array[..., columns]
         if hypothesis.update_negated:
-            chosen = [-one if gate == "update" else one for gate, one in zip(keras, chosen, strict=True)]
-        return np.concatenate(chosen, axis=-1)
+            place = keras.index("update") * units
+            arranged[..., place : place + units] *= -1
+        return arranged
 
     found = {"kernel": arrange(kernel), "recurrent_kernel": arrange(recurrent)}
     if run.options.get("use_bias", True):
