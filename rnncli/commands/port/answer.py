@@ -13,6 +13,7 @@ from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
 from rnncli.commands.port.probe import Probe
 from rnncli.commands.port.search import Finding
+from rnncli.layouts import snake
 from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import Line, Page, Records, Span, View, line
 from rnncli.renderers.parts import head, no_tensors, note, small
@@ -25,7 +26,7 @@ TWO_ROWS = Bilingual(
 )
 FOUND = Bilingual(
     "found: {count} explain every number (largest remaining {remaining})",
-    "찾음: {count}(으)로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
+    "찾음: {count}로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
 )
 PLAIN = Bilingual(
     "no difference: every number matches as it is (largest remaining {remaining})",
@@ -53,6 +54,12 @@ TELL = Bilingual(
 )
 EXPLANATION = Bilingual("explanation {}:", "설명 {}:")
 PREDICTS = Bilingual("on {} it predicts {} {}", "{}에 대한 예측: {} {}")
+RESULTS = {
+    "sequence": "hidden_states",
+    "output": "hidden_state",
+    "hidden": "last_hidden_state",
+    "cell": "last_cell_state",
+}
 SHOWN = 8
 """The number of predicted numbers that are shown."""
 
@@ -144,7 +151,7 @@ class PortAnswer:
         for number, step in enumerate(self._steps(finding), 1):
             rows = wrap(step.said(view.lang), view._replace(width=view.width and view.width - 5))
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
-            yield from (line(f"     {row}") for row in rows[1:])
+            yield from (line(f"   {row}") for row in rows[1:])
         yield from self._wrapped(
             LAYER.said(view.lang).format(self._expression(finding.hypothesis)), view, "dim"
         )
@@ -153,7 +160,8 @@ class PortAnswer:
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
                 more = ", ..." if array.size > SHOWN else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
-                yield from self._wrapped(PREDICTS.said(view.lang).format(self.place, name, shown), view)
+                text = PREDICTS.said(view.lang).format(self.place, self._public(name), shown)
+                yield from self._wrapped(text, view)
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
@@ -165,7 +173,7 @@ class PortAnswer:
         return tuple(line(row, style) for row in wrap(text, view))
 
     def _advice(self, lang: str) -> str:
-        return WRITE.said(lang).format(self.run.class_name.lower())
+        return WRITE.said(lang).format(snake(self.run.class_name))
 
     def _steps(self, finding: Finding) -> list[Bilingual]:
         """Return what the shapes say, then the differences that were found."""
@@ -185,7 +193,14 @@ class PortAnswer:
     def _prediction_document(self, place: int) -> dict[str, Any]:
         if self.probe is None:
             return {}
-        return {"predicts": {name: array.tolist() for name, array in self.probe.predictions[place].items()}}
+        predicted = self.probe.predictions[place].items()
+        return {"predicts": {self._public(name): array.tolist() for name, array in predicted}}
+
+    def _public(self, key: str) -> str:
+        """Return the name of a result as `rnncli run` shows it."""
+        part, _, place = key.partition(" ")
+        direction = ("forward_", "backward_")[int(place)] if place and len(self.run.cells) == 2 else ""
+        return direction + RESULTS[part]
 
 
 def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:

@@ -33,6 +33,7 @@ class Task(NamedTuple):
 
 def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
     """Read everything.  Raises InputError or UsageError if it does not fit together."""
+    _demand_one_reader(input, expect, weights, states)
     flags = RunFlags(weights=weights.partition("#")[0], initial_state=states)
     sources.demand_one_reader(input, layer, flags)
     arrays = stored.read_weights(sources.find_source(weights))
@@ -61,6 +62,16 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     )  # fmt: skip
     guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
     return Task(run, found, (*remarks, *guessed))
+
+
+def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
+    """Raise UsageError if standard input would be read for --expect and for something else."""
+    bare = input.input is None and input.input_shape is None and sources.stdin_holds_data()
+    if expect == "-" and (bare or "-" in (input.input, weights, states)):
+        raise UsageError(
+            "standard input can be read only once, and --expect is not its only reader.",
+            "Put the expected tensors into a file.",
+        )
 
 
 def _described(layer: LayerFlags) -> Spec | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Run
+from command import HEAVY, Run, loaded_by
 from plant import Kind, Planted, plant
 
 
@@ -121,6 +121,37 @@ def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_pa
     assert (document["found"], document["explanations"]) == (False, [])
 
 
+def test_no_framework_is_loaded(tmp_path: Path) -> None:
+    assert not HEAVY & loaded_by("port", *write(tmp_path, plant(Kind("LSTM"), ())))
+
+
+def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU"), ("reset_after=False",))
+    files = write(tmp_path, planted)[:-1]
+    given = json.dumps(planted.expected["hidden_states"].tolist())
+    done = rnncli("port", *files, "-", input=given)
+    assert (done.returncode, "reset_after=False" in done.stdout) == (0, True)
+    twice = rnncli("port", "-", *files[1:], "-", input=given)
+    assert (twice.returncode, twice.stdout) == (2, "")
+
+
+def test_weights_without_names_are_told_by_their_shapes(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU", biases=2), ("gates=reset,update,candidate",))
+    unnamed = {f"arr_{place}": array for place, array in enumerate(planted.weights.values())}
+    done = rnncli("port", *write(tmp_path, planted._replace(weights=unnamed)), "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert explanation["differences"] == ["gates=reset,update,candidate"]
+
+
+def test_initial_states_are_given_in_both_orders(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("LSTM", initial=True), ("initial_states=c,h",))
+    states = tmp_path / "states.json"
+    states.write_text(json.dumps([state.tolist() for state in planted.states or ()]))
+    done = rnncli("port", *write(tmp_path, planted), "--initial-state", str(states), "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert explanation["differences"] == ["initial_states=c,h"]
+
+
 def constant(planted: Planted) -> Planted:
     weights = {name: np.full_like(array, 0.1) for name, array in planted.weights.items()}
     return planted._replace(weights=weights)
@@ -173,7 +204,7 @@ def test_a_probe_tells_explanations_apart(name: str, rnncli: Run, tmp_path: Path
     assert len(explanations) > 1
     inputs = np.load(probe) if name.endswith("npy") else np.array(json.loads(probe.read_text()))
     assert inputs.shape[1] > 1
-    predictions = [np.array(one["predicts"]["sequence"]) for one in explanations]
+    predictions = [np.array(one["predicts"]["hidden_states"]) for one in explanations]
     for place, one in enumerate(predictions):
         assert all(np.abs(one - other).max() > 1e-3 for other in predictions[:place])
 
