@@ -15,8 +15,8 @@ from plant import Kind, Planted, plant
 def write(folder: Path, planted: Planted) -> list[str]:
     """Write the files of another framework; return the arguments of `port`."""
     np.save(folder / "x.npy", planted.inputs)
-    np.savez(folder / "w.npz", **planted.weights)
-    np.savez(folder / "y.npz", **planted.expected)
+    np.savez(folder / "w.npz", **dict[str, Any](planted.weights))
+    np.savez(folder / "y.npz", **dict[str, Any](planted.expected))
     return [str(folder / "x.npy"), "--weights", str(folder / "w.npz"), "--expect", str(folder / "y.npz")]
 
 
