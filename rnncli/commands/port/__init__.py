@@ -1,9 +1,9 @@
 """`rnncli port`."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, as in rnncli.cli.flags.
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from rnncli.cli.flags import ATOL, RTOL, RUN, WEIGHTS, InputFlags, LayerFlags, OutputFlags, RunFlags, flag
 from rnncli.errors import DisagreementError, UsageError
@@ -27,42 +27,49 @@ REFUSED = (
 WRITTEN = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
 
 
-def port(
-    input: InputFlags,
-    layer: LayerFlags,
-    output: OutputFlags,
+class PortFlags(NamedTuple):
+    """Files of the other framework, and tolerances."""
+
     weights: Annotated[
         str | None,
-        flag(
-            WEIGHTS,
-            "--weights",
-            metavar="FILE[#LAYER]",
-            help="The other framework's weights, as it saved them.",
-        ),
-    ] = None,
+        flag(WEIGHTS, "--weights", metavar="FILE[#LAYER]", help="The other framework's weights, as saved."),
+    ] = None
     expect: Annotated[
         str | None,
         flag(RUN, "--expect", metavar="FILE", help="What it returned: json, npy, npz or safetensors."),
-    ] = None,
+    ] = None
     initial_state: Annotated[
         str | None, flag(RUN, "--initial-state", metavar="FILE", help="The initial states it was given.")
-    ] = None,
+    ] = None
     probe: Annotated[
         str | None,
         flag(
-            RUN,
-            "--probe",
-            metavar="FILE",
+            RUN, "--probe", metavar="FILE",
             help="If several explanations fit, write a small input that tells them apart.",
         ),
-    ] = None,
+    ] = None  # fmt: skip
     atol: Annotated[
         float, flag(RUN, "--atol", metavar="X", min=0, help="Absolute tolerance (default 1e-6).")
-    ] = ATOL,
+    ] = ATOL
     rtol: Annotated[
         float, flag(RUN, "--rtol", metavar="X", min=0, help="Relative tolerance (default 1e-5).")
-    ] = RTOL,
-) -> None:
+    ] = RTOL
+
+    def demand_sense(self) -> None:
+        """Raise UsageError for a missing file, and for a tolerance that is not a finite number."""
+        for name, value in (("--weights", self.weights), ("--expect", self.expect)):
+            if value is None:
+                raise UsageError(
+                    f"port needs {name} FILE.", "rnncli port x.npy --weights weights.npz --expect y.npy"
+                )
+        for name, number in (("--atol", self.atol), ("--rtol", self.rtol)):
+            if not math.isfinite(number):
+                raise UsageError(
+                    f"{name} {number:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
+                )
+
+
+def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFlags) -> None:
     """Find the known differences, alone or two together, that make foreign numbers match.
 
     INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
@@ -75,42 +82,35 @@ def port(
     from rnncli.commands.port.probe import make_probe
     from rnncli.commands.port.search import Tolerances, search
 
-    _demand_sense(input, layer, weights, expect, atol, rtol)
-    reading = (input, layer, RunFlags(weights=weights, initial_state=initial_state, model=expect))
+    _demand_applicable(input, layer)
+    states, probe = port.initial_state, port.probe
+    reading = (input, layer, RunFlags(weights=port.weights, initial_state=states, model=port.expect))
     _demand_places(output, probe, reading)
     deliver = delivery(output._replace(output=None), *reading)
-    task = experiment.collect(input, layer, weights or "", expect or "", initial_state)
-    tolerances = Tolerances(atol, rtol)
+    task = experiment.collect(input, layer, port.weights or "", port.expect or "", states)
+    tolerances = Tolerances(port.atol, port.rtol)
     result = search(task.run, tolerances)
     weighed = evidence.weigh(task.run, tolerances, result.tried)
     findings = () if weighed.doubts else result.findings
     made = make_probe(task.run, findings) if probe and len(findings) > 1 else None
+    _write(task, findings, output, probe, made)
     answer = PortAnswer(task.run, task.layer, findings, weighed, made, probe or "")
-    if findings:
-        _write(task, findings, output, probe, made)
     deliver(answer, (*task.remarks, *_about_probe(findings, probe, made)))
     _demand_explanation(result, findings, proved=not weighed.doubts)
-    if len(findings) > 1 and output.output is not None:
+    _demand_one(findings, output.output)
+
+
+def _demand_one(findings: "tuple[Finding, ...]", place: str | None) -> None:
+    """Raise DisagreementError if weights were to be written, and several explanations fit."""
+    if len(findings) > 1 and place is not None:
         raise DisagreementError(
-            f"{output.output} was not written: {len(findings)} explanations fit, with different weights.",
+            f"{place} was not written: {len(findings)} explanations fit, with different weights.",
             "Run the other framework on an input that tells them apart, see --probe.",
         )
 
 
-def _demand_sense(
-    input: InputFlags, layer: LayerFlags, weights: str | None, expect: str | None, atol: float, rtol: float
-) -> None:
-    """Raise UsageError for a missing file, a tolerance that is no number, and a flag that changes nothing."""
-    for name, value in (("--weights", weights), ("--expect", expect)):
-        if value is None:
-            raise UsageError(
-                f"port needs {name} FILE.", "rnncli port x.npy --weights weights.npz --expect y.npy"
-            )
-    for name, number in (("--atol", atol), ("--rtol", rtol)):
-        if not math.isfinite(number):
-            raise UsageError(
-                f"{name} {number:g}: a tolerance must be a finite number.", f"For example {name} 1e-4."
-            )
+def _demand_applicable(input: InputFlags, layer: LayerFlags) -> None:
+    """Raise UsageError for a flag that changes nothing here."""
     for name in REFUSED:
         if getattr(input, name, None) is not None or getattr(layer, name, None) is not None:
             given = f"--{name.replace('_', '-')}"
@@ -131,16 +131,20 @@ def _demand_places(
 
 
 def _write(
-    task: Task, findings: tuple[Finding, ...], output: OutputFlags, probe: str | None, made: Probe | None
+    task: "Task",
+    findings: "tuple[Finding, ...]",
+    output: OutputFlags,
+    probe: str | None,
+    made: "Probe | None",
 ) -> None:
-    """Write the weights of the only explanation, and the input that tells several apart."""
+    """Write the weights of an only explanation, and the input that tells several apart."""
     if output.output is not None and len(findings) == 1:
         _write_weights(task, findings[0], output.output)
     if made is not None and probe is not None:
         _write_probe(made, probe)
 
 
-def _write_weights(task: Task, finding: Finding, place: str) -> None:
+def _write_weights(task: "Task", finding: "Finding", place: str) -> None:
     from rnncli import layouts
     from rnncli.cli import files
     from rnncli.commands.port.answer import PortedWeights
@@ -164,7 +168,7 @@ def _write_weights(task: Task, finding: Finding, place: str) -> None:
     files.write(place, layouts.get("keras").dump([Chain("", (layer,))], suffix))
 
 
-def _write_probe(made: Probe, place: str) -> None:
+def _write_probe(made: "Probe", place: str) -> None:
     import json
 
     import numpy as np
@@ -178,7 +182,7 @@ def _write_probe(made: Probe, place: str) -> None:
         np.save(file, made.inputs.astype(np.float32))
 
 
-def _about_probe(findings: tuple[Finding, ...], probe: str | None, made: Probe | None) -> tuple[str, ...]:
+def _about_probe(findings: "tuple[Finding, ...]", probe: str | None, made: "Probe | None") -> tuple[str, ...]:
     """Return why --probe wrote nothing."""
     if probe is None or made is not None or not findings:
         return ()
@@ -187,7 +191,7 @@ def _about_probe(findings: tuple[Finding, ...], probe: str | None, made: Probe |
     return (f"{probe} was not written: no input was found that tells the explanations apart",)
 
 
-def _demand_explanation(result: SearchResult, findings: tuple[Finding, ...], *, proved: bool) -> None:
+def _demand_explanation(result: "SearchResult", findings: "tuple[Finding, ...]", *, proved: bool) -> None:
     """Raise DisagreementError if nothing explains the numbers; it names the nearest miss."""
     if findings:
         return

@@ -105,10 +105,12 @@ def test_every_pair_of_differences_is_named(name: str) -> None:
         check(KINDS[name], pair)
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "simple rnn", "bilstm"])
-def test_nothing_is_claimed_on_unrelated_numbers(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "count"), [("lstm", 200), ("gru", 400), ("simple rnn", 350), ("bilstm", 50)]
+)
+def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
     kind = KINDS[name]
-    for seed in range(250):
+    for seed in range(count):
         weights, other = plant(kind, (), seed), plant(kind, (), seed + 1000)
         run = run_of(weights._replace(expected=other.expected), kind.class_name)
         result = search(run, TOLERANCES)
