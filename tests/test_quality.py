@@ -40,6 +40,7 @@ def test_top_level_holds_what_the_plan_says() -> None:
 FOUND_BY_NAME = (
     "commands",
     "commands/export/targets",
+    "commands/port/differences",
     "commands/tour/exercises",
     "commands/tour/steps",
     "commands/why/causes",

@@ -1,0 +1,253 @@
+"""port: the differences that explain the numbers, as a short list of steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rnncli.case import Array, format_shape
+from rnncli.commands.port.evidence import Evidence
+from rnncli.commands.port.foreign import ForeignLayer
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
+from rnncli.commands.port.probe import Probe
+from rnncli.commands.port.search import Finding
+from rnncli.layouts import snake
+from rnncli.renderers.measure import wrap
+from rnncli.renderers.page import Line, Page, Records, Span, View, line
+from rnncli.renderers.parts import head, no_tensors, note, small
+from rnncli.renderers.wording import Bilingual
+
+ONE_BIAS = Bilingual("there are two biases; Keras has one, their sum", "편향이 둘; Keras에서는 그 합 하나")
+TWO_ROWS = Bilingual(
+    "there are two biases; Keras keeps them as the two rows of one array",
+    "편향이 둘; Keras에서는 한 배열의 두 행",
+)
+FOUND = Bilingual(
+    "found: {count} explain every number (largest remaining {remaining})",
+    "찾음: {count}로 모든 값이 설명됨 (남은 최대 차이 {remaining})",
+)
+PLAIN = Bilingual(
+    "no difference: every number matches as it is (largest remaining {remaining})",
+    "차이 없음: 모든 값이 그대로 일치 (남은 최대 차이 {remaining})",
+)
+SEVERAL = Bilingual(
+    "{count} explanations fit these numbers equally well", "{count}가지 설명이 이 값에 똑같이 들어맞음"
+)
+NONE = Bilingual(
+    "no known difference, alone or with another, makes the numbers match",
+    "알려진 차이 하나나 둘로는 값이 일치하지 않음",
+)
+DOUBTED = Bilingual(
+    "no claim: the comparison proves nothing", "판단하지 않음: 이 비교로는 아무것도 증명되지 않음"
+)
+WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
+LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
+EVIDENCE = Bilingual(
+    "{count:,} numbers agree to {digits} digits of the largest",
+    "값 {count:,}개가 가장 큰 값의 {digits}자리까지 일치",
+)
+TELL = Bilingual(
+    "write an input that tells them apart: add --probe probe.json",
+    "구별하는 입력을 만들려면: --probe probe.json 추가",
+)
+EXPLANATION = Bilingual("explanation {}:", "설명 {}:")
+PREDICTS = Bilingual("on {} it predicts {} {}", "{}에 대한 예측: {} {}")
+RESULTS = {
+    "sequence": "hidden_states",
+    "output": "hidden_state",
+    "hidden": "last_hidden_state",
+    "cell": "last_cell_state",
+}
+SHOWN = 8
+"""The number of predicted numbers that are shown."""
+
+
+@dataclass(frozen=True)
+class PortAnswer:
+    """What explains the numbers.
+
+    findings: empty if nothing does, or if the comparison proves nothing; see evidence.
+    probe, place: the input that tells several findings apart and its file; None without --probe.
+    """
+
+    run: ForeignRun
+    layer: ForeignLayer
+    findings: Sequence[Finding]
+    evidence: Evidence
+    probe: Probe | None = None
+    place: str = ""
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return every explanation with its steps and the layer that it makes in Keras."""
+        return {
+            **head(),
+            "found": bool(self.findings),
+            "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
+            "doubts": [doubt.said(view.lang) for doubt in self.evidence.doubts],
+            "explanations": [
+                {
+                    "differences": [one.name for one in finding.differences],
+                    "steps": [step.said(view.lang) for step in self._steps(finding)],
+                    "remaining": finding.remaining,
+                    "expression": self._expression(finding.hypothesis),
+                    **self._prediction_document(place),
+                }
+                for place, finding in enumerate(self.findings)
+            ],
+        }
+
+    def page(self, view: View) -> Page:
+        """Return the steps, numbered, then the layer and what can be done next."""
+        lang = view.lang
+        if not self.findings:
+            said = DOUBTED if self.evidence.doubts else NONE
+            doubts = (row for doubt in self.evidence.doubts for row in self._wrapped(doubt.said(lang), view))
+            return Page(line(said.said(lang), "strong"), tuple(doubts))
+        title = self._title(view)
+        parts = tuple(
+            row
+            for place, finding in enumerate(self.findings)
+            for row in self._explanation(place, finding, view)
+        )
+        below = note([self._agreement(lang)], view)
+        advice = TELL.said(lang) if len(self.findings) > 1 else self._advice(lang)
+        ending = () if self.probe is not None else self._wrapped(advice, view, "dim")
+        return Page(title[0], (*title[1:], below), (*parts, *ending))
+
+    def records(self, view: View) -> Records:
+        """Return one row per step."""
+        header = ("explanation", "step", "difference", "text", "remaining")
+        return header, self._records(view)
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Raise UsageError; the answer is text, and -o writes the weights."""
+        return no_tensors("port")
+
+    def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
+        for place, finding in enumerate(self.findings, 1):
+            names = [*("" for _ in self._forms(finding)), *(one.name for one in finding.differences)]
+            for number, (name, step) in enumerate(zip(names, self._steps(finding), strict=True), 1):
+                yield place, number, name, step.said(view.lang), finding.remaining
+
+    def _title(self, view: View) -> list[Line]:
+        if len(self.findings) > 1:
+            text = SEVERAL.said(view.lang).format(count=len(self.findings))
+            return [line(one, "strong") for one in wrap(text, view)]
+        finding = self.findings[0]
+        count = len(self._steps(finding))
+        words = f"차이 {count}개" if view.lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
+        text = (FOUND if count else PLAIN).said(view.lang)
+        text = text.format(count=words, remaining=small(finding.remaining))
+        if count == 1 and view.lang != "ko":
+            text = text.replace("explain every", "explains every")
+        return [line(one, "strong") for one in wrap(text, view)]
+
+    def _explanation(self, place: int, finding: Finding, view: View) -> Iterator[Line]:
+        """Yield the numbered steps, and the layer of Keras that computes the numbers."""
+        if len(self.findings) > 1:
+            yield line(EXPLANATION.said(view.lang).format(place + 1), "heading")
+        for number, step in enumerate(self._steps(finding), 1):
+            rows = wrap(step.said(view.lang), view._replace(width=view.width and view.width - 5))
+            yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
+            yield from (line(f"   {row}") for row in rows[1:])
+        yield from self._wrapped(
+            LAYER.said(view.lang).format(self._expression(finding.hypothesis)), view, "dim"
+        )
+        if self.probe is not None:
+            for name, array in self.probe.predictions[place].items():
+                numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
+                more = ", ..." if array.size > SHOWN else ""
+                shown = f"{format_shape(array.shape)}: {numbers}{more}"
+                text = PREDICTS.said(view.lang).format(self.place, self._public(name), shown)
+                yield from self._wrapped(text, view)
+
+    def _agreement(self, lang: str) -> str:
+        """Return how many numbers agree, and to how many digits of the largest one."""
+        remaining = max(finding.remaining for finding in self.findings)
+        share = max(remaining / self.evidence.highest, 1e-15)
+        return EVIDENCE.said(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
+
+    def _wrapped(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
+        return tuple(line(row, style) for row in wrap(text, view))
+
+    def _advice(self, lang: str) -> str:
+        return WRITE.said(lang).format(snake(self.run.class_name))
+
+    def _steps(self, finding: Finding) -> list[Bilingual]:
+        """Return what the shapes say, then the differences that were found."""
+        return [*self._forms(finding), *(one.text for one in finding.differences)]
+
+    def _forms(self, finding: Finding) -> list[Bilingual]:
+        forms = list(self.layer.forms)
+        cell, hypothesis = self.layer.cells[0], finding.hypothesis
+        after = self.run.class_name == "GRU" and is_reset_after(self.run, hypothesis)
+        if len(cell.biases) == 2 and not hypothesis.biases and not (after and cell.rows):
+            forms.append(TWO_ROWS if after else ONE_BIAS)
+        return forms
+
+    def _expression(self, hypothesis: Hypothesis) -> str:
+        return expression_of(self.run, hypothesis)
+
+    def _prediction_document(self, place: int) -> dict[str, Any]:
+        if self.probe is None:
+            return {}
+        predicted = self.probe.predictions[place].items()
+        return {"predicts": {self._public(name): array.tolist() for name, array in predicted}}
+
+    def _public(self, key: str) -> str:
+        """Return the name of a result as `rnncli run` shows it."""
+        part, _, place = key.partition(" ")
+        direction = ("forward_", "backward_")[int(place)] if place and len(self.run.cells) == 2 else ""
+        return direction + RESULTS[part]
+
+
+def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:
+    """Return the layer as it stands in a Keras script: `GRU(8, reset_after=False)`."""
+    from dataclasses import replace
+
+    from rnncli.specs import describe
+
+    spec = spec_of(
+        run, hypothesis, return_sequences=False, return_state=False, dtype="float32", go_backwards=False
+    )
+    if spec.class_name == "Bidirectional":
+        spec = replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
+    return describe(spec)
+
+
+@dataclass(frozen=True)
+class PortedWeights:
+    """The weights in Keras's layout, for --output."""
+
+    weights: Mapping[str, Array]
+
+    @classmethod
+    def of(cls, run: ForeignRun, hypothesis: Hypothesis) -> PortedWeights:
+        """Return the weights as float32, which foreign weights nearly always are."""
+        import numpy as np
+
+        return cls(
+            {
+                name: np.ascontiguousarray(array, np.float32)
+                for name, array in weights_of(run, hypothesis).items()
+            }
+        )
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the arrays under `weights`, which --weights reads."""
+        return {**head(), "weights": dict(self.weights)}
+
+    def page(self, view: View) -> Page:
+        """Return the shapes; no file of weights is a page."""
+        rows = tuple(line(f"{name} {format_shape(array.shape)}") for name, array in self.weights.items())
+        return Page(rows[0], rows[1:])
+
+    def records(self, view: View) -> Records:
+        """Return one row per array."""
+        return ("name", "shape"), ((name, format_shape(array.shape)) for name, array in self.weights.items())
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return the arrays."""
+        return self.weights

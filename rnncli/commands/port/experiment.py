@@ -1,0 +1,136 @@
+"""From flags and files to a ForeignRun: the layer is the one that -l names, else guessed from the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array, Document, Spec
+from rnncli.cli import request, sources
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.commands.port import foreign, results, stored
+from rnncli.commands.port.foreign import ForeignLayer
+from rnncli.commands.port.hypothesis import ForeignRun
+from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.layouts import GATES, snake
+
+COMPUTED: Mapping[str, Any] = {
+    "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
+    "recurrent_dropout": 0.0, "dtype": "float64",
+}  # fmt: skip
+"""Options of the layer that change no number, as the search computes it."""
+
+
+class Task(NamedTuple):
+    """What to explain.  layer: what the weights' file holds."""
+
+    run: ForeignRun
+    layer: ForeignLayer
+    remarks: tuple[str, ...]
+
+
+def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, states: str | None) -> Task:
+    """Read everything.  Raises InputError or UsageError if it does not fit together."""
+    _demand_one_reader(input, expect, weights, states)
+    flags = RunFlags(weights=weights.partition("#")[0], initial_state=states)
+    sources.demand_one_reader(input, layer, flags)
+    arrays = stored.read_weights(sources.find_source(weights))
+    described = _described(layer)
+    case, remarks = request.case(input, LayerFlags(), RunFlags(initial_state=states, seed=0))
+    if case.mask is not None:
+        raise UsageError("port compares whole sequences; it takes no mask.", "Give sequences of one length.")
+    where = f"{weights.partition('#')[0]}: "
+    inputs = np.asarray(case.inputs, np.float64)
+    inner = None if described is None else _inner(described)
+    found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
+    spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
+    _demand_fit(spec, found, where)
+    expected = results.arrange(
+        stored.read_expected(sources.find_source(expect)),
+        (inputs.shape[0], inputs.shape[1]),
+        found.units,
+        len(found.cells),
+        f"{expect}: ",
+    )
+    options = {**_inner(spec).config, "units": found.units, **COMPUTED}
+    merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
+    run = ForeignRun(
+        found.class_name, options, merge_mode, found.cells, inputs, expected, _states(case.initial_state),
+        found.named,
+    )  # fmt: skip
+    guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
+    return Task(run, found, (*remarks, *guessed))
+
+
+def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
+    """Raise UsageError if standard input would be read for --expect and for something else."""
+    bare = input.input is None and input.input_shape is None and sources.stdin_holds_data()
+    if expect == "-" and (bare or "-" in (input.input, weights, states)):
+        raise UsageError(
+            "standard input can be read only once, and --expect is not its only reader.",
+            "Put the expected tensors into a file.",
+        )
+
+
+def _described(layer: LayerFlags) -> Spec | None:
+    """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
+    if not layer.layer:
+        return None
+    stack = request.stack_of(layer, Document())
+    spec = stack[0]
+    if len(stack) > 1 or _inner(spec).class_name not in GATES:
+        raise LayerError(
+            "port explains one SimpleRNN, LSTM or GRU, also inside Bidirectional.",
+            "Name one of these with --layer, and choose its weights with FILE#layer.",
+        )
+    return spec
+
+
+def _is_unsized(layer: LayerFlags) -> bool:
+    """Return whether -l is a name alone, so that the weights say the units."""
+    return layer.units is None and all(word.replace("_", "").isalpha() for word in layer.layer or ())
+
+
+def _guess(layer: LayerFlags, found: ForeignLayer) -> Spec:
+    """Return the layer with the units, and without -l the class and the directions, of the weights."""
+    if layer.layer:
+        return request.stack_of(layer._replace(units=found.units), Document())[0]
+    flags = layer._replace(
+        layer=[snake(found.class_name)],
+        units=found.units,
+        bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
+    )
+    return request.stack_of(flags, Document())[0]
+
+
+def _inner(spec: Spec) -> Spec:
+    inner: Spec = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
+    return inner
+
+
+def _demand_fit(spec: Spec, found: ForeignLayer, where: str) -> None:
+    """Raise InputError if the weights are those of a layer of another size or number of directions."""
+    units, directions = _inner(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
+    if directions != len(found.cells):
+        raise InputError(
+            f"{where}it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
+            f"{_title(spec)} has {directions}.",
+            "Add --bidirectional." if directions == 1 else "Name the layer without Bidirectional.",
+        )
+    if units != found.units:
+        raise InputError(
+            f"{where}it has weights of {found.units} units, but {_title(spec)} has {units}.",
+            f"Write --layer '{_inner(spec).class_name}({found.units})'.",
+        )
+
+
+def _title(spec: Spec) -> str:
+    from rnncli.specs import describe
+
+    return describe(spec)
+
+
+def _states(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
+    return tuple(np.asarray(state, np.float64) for state in states or ())

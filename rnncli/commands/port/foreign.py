@@ -1,0 +1,263 @@
+"""Weights of another framework: their roles by name, else by shape, and what shapes alone decide."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array, format_shape
+from rnncli.errors import InputError, did_you_mean, listed
+from rnncli.layouts import GATES, class_of
+from rnncli.renderers.wording import Bilingual
+
+ROLES: Mapping[str, str] = {
+    "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
+    "recurrent_kernel": r"recurrent_kernel|weight_hh|w_hh|wh|w_h|h2h_weight|recurrent|r|u",
+    "kernel": r"kernel|weight_ih|w_ih|wx|w_x|i2h_weight|input_kernel|weights|w",
+    "bias": r"bias|bias_ih|b_ih|input_bias|bx|b_x|i2h_bias|biases|b",
+}
+_NAME = re.compile(
+    r"(?:(?P<path>.*)[./])?(?:" + "|".join(f"(?P<{role}>{names})" for role, names in ROLES.items()) + r")"
+    r"(?P<layer>_l\d{1,4})?(?P<back>_reverse)?(?::\d+)?",
+    re.IGNORECASE,
+)
+_FORWARD, _BACKWARD = ("forward", "fw", "fwd"), ("backward", "bw", "bwd", "reverse")
+ADVICE = "Name the arrays kernel, recurrent_kernel and bias."
+
+TRANSPOSED = Bilingual(
+    "the {which} transposed, {found} for {wanted}", "{which} 전치: Keras는 {wanted}, 파일은 {found}"
+)
+ONE_KERNEL = Bilingual(
+    "one kernel {found} holds both: first the rows of the input, then those of the state",
+    "커널 하나 {found}에 입력의 행 다음에 상태의 행이 이어져 있음",
+)
+
+
+class ForeignCell(NamedTuple):
+    """The weights of one direction, upright as far as shapes say.
+
+    kernel: (features, gates * units).  recurrent: (units, gates * units).
+    biases: none, one or two of (gates * units,).
+    rows: whether two biases are the rows of one array, as in Keras.
+    """
+
+    kernel: Array
+    recurrent: Array
+    biases: tuple[Array, ...]
+    rows: bool = False
+
+
+class ForeignLayer(NamedTuple):
+    """One layer of a file.
+
+    cells: the forward one, and the backward one if there are two directions.
+    named: whether the names say which array is which.
+    forms: what the shapes say about its form, in the order in which Keras's form comes out of it.
+    """
+
+    class_name: str
+    cells: tuple[ForeignCell, ...]
+    named: bool
+    forms: tuple[Bilingual, ...]
+
+    @property
+    def units(self) -> int:
+        """The size of the state."""
+        return len(self.cells[0].recurrent)
+
+
+def layer_in(
+    arrays: Mapping[str, Array], features: int, where: str, class_name: str | None = None
+) -> ForeignLayer:
+    """Return the recurrent layer among named arrays.
+
+    features: of the input.  class_name: of the layer that -l names, else None.
+    Raises InputError if there is none, more than one, or if the shapes are those of another layer.
+    """
+    named = _by_name(arrays)
+    if len(named) > 1:
+        raise InputError(
+            f"{where}there are {len(named)} layers in it: {listed(list(named))}.",
+            f"Choose one with #: FILE#{next(iter(named))}",
+        )
+    found = next(iter(named.values())) if named else _by_shape(arrays, where)
+    cells = [cell for _, roles in sorted(found.items()) for cell in _directions(roles, where)]
+    if len(cells) > 2:
+        raise InputError(f"{where}it has {len(cells)} directions.", "A layer has one or two.")
+    made = [_cell(roles, features, where, class_name) for roles in cells]
+    if len({(kind, cell.kernel.shape, len(cell.biases)) for kind, cell, _ in made}) > 1:
+        raise InputError(f"{where}its directions have different shapes.", "Give weights of one layer.")
+    kind, _, forms = made[0]
+    return ForeignLayer(kind, tuple(cell for _, cell, _ in made), bool(named), forms)
+
+
+def choose(arrays: Mapping[str, Array], name: str, where: str) -> dict[str, Array]:
+    """Return the arrays of the layer of that name.  Raises InputError if there is none."""
+    chosen = {
+        key: array
+        for key, array in arrays.items()
+        if (match := _NAME.fullmatch(key)) is not None and _place(match)[0] == name
+    }
+    if not chosen:
+        raise InputError(
+            f"{where}there is no layer {name!r} in it.", did_you_mean(name, list(_by_name(arrays)))
+        )
+    return chosen
+
+
+def _by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
+    """Return, by layer and by whether it is the backward direction, the arrays by role."""
+    layers: dict[str, dict[bool, dict[str, Array]]] = {}
+    for key, array in arrays.items():
+        match = _NAME.fullmatch(key)
+        if match is not None and array.ndim:
+            layer, back = _place(match)
+            role = next(role for role in ROLES if match[role])
+            layers.setdefault(layer, {}).setdefault(back, {})[role] = array
+    whole = {
+        layer: cells
+        for layer, cells in layers.items()
+        if all("kernel" in roles and roles["kernel"].ndim > 1 for roles in cells.values())
+    }
+    several = any("recurrent_kernel" in roles for cells in whole.values() for roles in cells.values())
+    return {
+        layer: cells
+        for layer, cells in whole.items()
+        if not several or all("recurrent_kernel" in roles for roles in cells.values())
+    }
+
+
+def _place(match: re.Match[str]) -> tuple[str, bool]:
+    """Return the layer's name, and whether this is its backward direction."""
+    parts = re.split(r"[./]", match["path"]) if match["path"] else []
+    back = bool(match["back"]) or any(part.casefold() in _BACKWARD for part in parts)
+    kept = [part for part in parts if part.casefold() not in (*_FORWARD, *_BACKWARD)]
+    return "/".join(kept) + (match["layer"] or ""), back
+
+
+def _by_shape(arrays: Mapping[str, Array], where: str) -> dict[bool, dict[str, Array]]:
+    """Return the roles of arrays whose names say nothing: two matrices, and at most two biases."""
+    matrices = [array for array in arrays.values() if array.ndim == 2 and min(array.shape) > 2]
+    matrices = matrices or [array for array in arrays.values() if array.ndim == 2]
+    rest = [array for array in arrays.values() if all(array is not matrix for matrix in matrices)]
+    if len(matrices) not in (1, 2) or len(rest) > 2:
+        shapes = ", ".join(f"{name} {format_shape(array.shape)}" for name, array in arrays.items())
+        raise InputError(f"{where}the arrays are not recognised as one recurrent layer: {shapes}.", ADVICE)
+    if len(matrices) == 2 and not _is_recurrent(matrices[1]) and _is_recurrent(matrices[0]):
+        matrices.reverse()
+    roles = dict(zip(("kernel", "recurrent_kernel"), matrices, strict=False))
+    return {False: roles | dict(zip(("bias", "recurrent_bias"), rest, strict=False))}
+
+
+def _is_recurrent(array: Array) -> bool:
+    low, high = sorted(array.shape)
+    return class_of(low, high) is not None
+
+
+def _directions(roles: Mapping[str, Array], where: str) -> Iterator[dict[str, Array]]:
+    """Yield the roles of each direction; ONNX has them along the first axis."""
+    if roles["kernel"].ndim == 2:
+        yield dict(roles)
+        return
+    if roles["kernel"].ndim != 3 or len({len(array) for array in roles.values()}) > 1:
+        raise InputError(f"{where}the kernel has {roles['kernel'].ndim} axes.", ADVICE)
+    yield from (
+        {role: array[place] for role, array in roles.items()} for place in range(len(roles["kernel"]))
+    )
+
+
+def _cell(
+    roles: Mapping[str, Array], features: int, where: str, class_name: str | None
+) -> tuple[str, ForeignCell, tuple[Bilingual, ...]]:
+    """Return the class, the upright weights, and what was said by shapes alone."""
+    forms: list[Bilingual] = []
+    kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
+    if recurrent is None:
+        kernel, recurrent, lying = _halves(kernel, features, where)
+        forms.append(_said(ONE_KERNEL, found=format_shape(lying.shape)))
+    kind, found, wanted = _recurrent(recurrent, where, class_name)
+    width = wanted.shape[1]
+    upright = _kernel(kernel, width, features, where)
+    if kind == "SimpleRNN" and upright is not kernel:
+        wanted = found.T  # the shape of a square matrix does not say; the other one's does
+    forms += _transposed(kernel, upright, found, wanted)
+    biases = _biases(roles, width, where)
+    rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
+    return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
+
+
+def _said(text: Bilingual, **values: str) -> Bilingual:
+    return Bilingual(text.en.format(**values), text.ko.format(**values))
+
+
+def _transposed(kernel: Array, upright: Array, recurrent: Array, wanted: Array) -> Iterator[Bilingual]:
+    lying = [kernel is not upright, recurrent is not wanted]
+    if all(lying):
+        which = Bilingual("kernels are", "두 커널")
+    elif lying[0]:
+        which = Bilingual("kernel is", "커널")
+    else:
+        which = Bilingual("recurrent kernel is", "순환 커널")
+    first, second = (kernel, upright) if lying[0] else (recurrent, wanted)
+    found, shape = format_shape(first.shape), format_shape(second.shape)
+    if any(lying):
+        yield Bilingual(
+            TRANSPOSED.en.format(which=which.en, found=found, wanted=shape),
+            TRANSPOSED.ko.format(which=which.ko, found=found, wanted=shape),
+        )
+
+
+def _halves(kernel: Array, features: int, where: str) -> tuple[Array, Array, Array]:
+    """Return the parts of a kernel (features + units, gates * units), as TensorFlow 1 has it."""
+    for both in (kernel, kernel.T):
+        units = len(both) - features
+        if units > 0 and class_of(units, both.shape[1]) is not None:
+            return both[:features], both[features:], kernel
+    raise InputError(
+        f"{where}the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
+        "Add the recurrent kernel under the name recurrent_kernel.",
+    )
+
+
+def _recurrent(array: Array, where: str, class_name: str | None) -> tuple[str, Array, Array]:
+    """Return the class, and the array as found and upright.  Raises InputError for another shape."""
+    if array.ndim == 2:
+        for upright in (array, array.T):
+            kind = class_of(len(upright), upright.shape[1])
+            if kind is not None and class_name in (None, kind):
+                return kind, array, array if upright is array else upright
+    wanted = "" if class_name is None else f" of {class_name}: (units, {len(GATES[class_name])} * units)"
+    raise InputError(
+        f"{where}the recurrent kernel is {format_shape(array.shape)}, which is not the shape{wanted}.", ADVICE
+    )
+
+
+def _kernel(array: Array, width: int, features: int, where: str) -> Array:
+    if array.shape == (features, width):
+        return array
+    if array.shape == (width, features):
+        return array.T
+    raise InputError(
+        f"{where}the kernel is {format_shape(array.shape)}; the input has {features} features, which needs "
+        f"{format_shape((features, width))} or its transpose.",
+        "Give the input that belongs to these weights.",
+    )
+
+
+def _biases(roles: Mapping[str, Array], width: int, where: str) -> tuple[Array, ...]:
+    """Return the bias vectors, (gates * units,) each."""
+    vectors: list[Array] = []
+    for role in ("bias", "recurrent_bias"):
+        if role in roles:
+            array = np.asarray(roles[role])
+            if array.size not in (width, 2 * width):
+                raise InputError(
+                    f"{where}a bias is {format_shape(array.shape)}, not {format_shape((width,))}.", ADVICE
+                )
+            vectors += list(array.reshape(-1, width))
+    if len(vectors) > 2:
+        raise InputError(f"{where}there are {len(vectors)} biases.", "A layer has one or two.")
+    return tuple(vectors)

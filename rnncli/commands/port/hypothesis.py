@@ -1,0 +1,265 @@
+"""A hypothesis: how foreign numbers may differ from Keras's, and what Keras computes if it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array, Case, Spec
+from rnncli.commands.port.foreign import ForeignCell
+from rnncli.layers.stack import Stack
+from rnncli.layouts import GATES
+from rnncli.renderers.wording import Bilingual
+
+
+class ForeignRun(NamedTuple):
+    """What another framework was given, and what it returned.
+
+    class_name: SimpleRNN, LSTM or GRU.
+    options: of the layer, as Keras's config of one direction.
+    merge_mode: of two directions.
+    inputs: (batch, timesteps, features), float64.
+    expected: the returned tensors: `sequence` (batch, timesteps, units), `output` (batch, units), and for
+        each direction `hidden 0`, `cell 0`, `sequence 0`.
+    initial_state: in Keras's order, each (batch, units); empty if there is none.
+    named: whether the names of the weights say which is which.
+    """
+
+    class_name: str
+    options: Mapping[str, Any]
+    merge_mode: str | None
+    cells: tuple[ForeignCell, ...]
+    inputs: Array
+    expected: Mapping[str, Array]
+    initial_state: tuple[Array, ...] = ()
+    named: bool = True
+
+
+class Hypothesis(NamedTuple):
+    """Differences from Keras; every field has the value of no difference.
+
+    gates: the order in which the gates are packed; empty for Keras's.
+    transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not say it.
+    biases: `first`, `second`, `doubled`, `recurrent` or `none`.
+    last_row: whether the output of two directions is the last row of their sequence.
+    """
+
+    gates: tuple[str, ...] = ()
+    update_negated: bool = False
+    transposed: str = ""
+    kernels_exchanged: bool = False
+    biases: str = ""
+    forget_bias: float = 0.0
+    reset_after: bool | None = None
+    activation: str | None = None
+    recurrent_activation: str | None = None
+    swap_inputs: bool = False
+    swap_outputs: bool = False
+    flip_inputs: bool = False
+    flip_outputs: bool = False
+    states_exchanged: bool = False
+    initial_exchanged: bool = False
+    backward_first: bool = False
+    last_row: bool = False
+
+
+class Difference(NamedTuple):
+    """A known difference from Keras.
+
+    name: for scripts, `gates=reset,update,candidate`.
+    changes: the fields of a Hypothesis that it sets; two that set the same field exclude each other.
+    """
+
+    name: str
+    text: Bilingual
+    changes: Mapping[str, Any]
+
+
+def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
+    """Return the weights in Keras's layout, by Keras's paths."""
+    paths = ("",) if len(run.cells) == 1 else ("forward/", "backward/")
+    return {
+        f"{path}{name}": array
+        for path, cell in zip(paths, run.cells, strict=True)
+        for name, array in _cell_weights(run, cell, hypothesis).items()
+    }
+
+
+def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> dict[str, Array]:
+    keras = GATES[run.class_name]
+    packed = hypothesis.gates or keras
+    units = len(cell.recurrent)
+    columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
+    kernel, recurrent = cell.kernel, cell.recurrent
+    if hypothesis.kernels_exchanged:
+        kernel, recurrent = recurrent, kernel
+    if hypothesis.transposed in ("kernel", "both"):
+        kernel = kernel.T
+    if hypothesis.transposed in ("recurrent_kernel", "both"):
+        recurrent = recurrent.T
+
+    def arrange(array: Array) -> Array:
+        arranged: Array = array[..., columns]
+        if hypothesis.update_negated:
+            place = keras.index("update") * units
+            arranged[..., place : place + units] *= -1
+        return arranged
+
+    found = {"kernel": arrange(kernel), "recurrent_kernel": arrange(recurrent)}
+    if run.options.get("use_bias", True):
+        found["bias"] = _bias(
+            run, [arrange(bias) for bias in _used(cell.biases, hypothesis)], hypothesis, found
+        )
+    return found
+
+
+def _used(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[Array, ...]:
+    """Return the bias of the input and that of the state, as far as they are used."""
+    if hypothesis.biases == "first":
+        return biases[:1]
+    if hypothesis.biases == "second":
+        return biases[1:]
+    if hypothesis.biases == "doubled":
+        return (*biases, *biases)
+    if hypothesis.biases == "recurrent":
+        return (np.zeros_like(biases[0]), biases[0])
+    return () if hypothesis.biases == "none" else biases
+
+
+def _bias(run: ForeignRun, biases: list[Array], hypothesis: Hypothesis, found: Mapping[str, Array]) -> Array:
+    """Return Keras's bias: one, or the two rows of a GRU with reset_after."""
+    width = found["kernel"].shape[-1]
+    first, second = (*biases, np.zeros(width), np.zeros(width))[:2] if len(biases) < 2 else biases[:2]
+    if run.class_name == "GRU" and is_reset_after(run, hypothesis):
+        return np.stack([first, second])
+    total: Array = first + second
+    if hypothesis.forget_bias:
+        place, units = GATES[run.class_name].index("forget"), len(found["recurrent_kernel"])
+        total = total.copy()
+        total[place * units : (place + 1) * units] += hypothesis.forget_bias
+    return total
+
+
+def is_reset_after(run: ForeignRun, hypothesis: Hypothesis) -> bool:
+    """Return whether the GRU applies the reset gate after the matrix product."""
+    said = hypothesis.reset_after
+    return bool(run.options.get("reset_after", True)) if said is None else said
+
+
+def spec_of(run: ForeignRun, hypothesis: Hypothesis, **more: Any) -> Spec:
+    """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
+    said = ("activation", "recurrent_activation", "reset_after")
+    changed = {name: value for name in said if (value := getattr(hypothesis, name)) is not None}
+    config = {**run.options, **changed, **more}
+    if len(run.cells) == 1:
+        return Spec(run.class_name, config)
+    inner = Spec(run.class_name, {**config, "go_backwards": False})
+    outer = {"layer": inner, "merge_mode": None, "backward_layer": None, "dtype": config.get("dtype")}
+    return Spec("Bidirectional", outer)
+
+
+def expected_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array] | None:
+    """Return the expected tensors as Keras would return them; None if the hypothesis does not apply."""
+    found: dict[str, Array] = {}
+    for key, array in run.expected.items():
+        part, _, place = key.partition(" ")
+        if part == "sequence":
+            array = _sequence(array, hypothesis)
+        if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
+            key = f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
+        if hypothesis.backward_first and key in ("sequence", "output"):
+            array = np.roll(array, array.shape[-1] // 2, axis=-1)
+        if hypothesis.last_row and key == "output":
+            key = "last row"
+        if key in found:
+            return None
+        found[key] = array
+    return found
+
+
+def _sequence(array: Array, hypothesis: Hypothesis) -> Array:
+    if hypothesis.swap_outputs:
+        array = array.swapaxes(0, 1)
+    return array[:, ::-1] if hypothesis.flip_outputs else array
+
+
+def as_foreign(run: ForeignRun, hypothesis: Hypothesis, computed: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what Keras computed in the form of the expected tensors: `expected_of`, backwards."""
+    found: dict[str, Array] = {}
+    for key in run.expected:
+        part, _, place = key.partition(" ")
+        name = key
+        if hypothesis.states_exchanged and part in ("hidden", "cell", "output"):
+            name = f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
+        if hypothesis.last_row and key == "output":
+            name = "last row"
+        array = computed[name]
+        if hypothesis.backward_first and key in ("sequence", "output"):
+            array = np.roll(array, array.shape[-1] // 2, axis=-1)
+        if part == "sequence" and hypothesis.flip_outputs:
+            array = array[:, ::-1]
+        if part == "sequence" and hypothesis.swap_outputs:
+            array = array.swapaxes(0, 1)
+        found[key] = array
+    return found
+
+
+def inputs_of(run: ForeignRun, hypothesis: Hypothesis) -> Array:
+    """Return the inputs (batch, timesteps, features) as Keras takes them."""
+    inputs = run.inputs.swapaxes(0, 1) if hypothesis.swap_inputs else run.inputs
+    return inputs[:, ::-1] if hypothesis.flip_inputs else inputs
+
+
+def initial_state_of(run: ForeignRun, hypothesis: Hypothesis) -> tuple[Array, ...] | None:
+    """Return the initial states in Keras's order; None for zeros."""
+    states = run.initial_state
+    if hypothesis.initial_exchanged:
+        states = tuple(states[place ^ 1] for place in range(len(states)))
+    return states or None
+
+
+def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int) -> dict[str, Array]:
+    """Return what Keras computes of the first sequences and steps, under the names of ForeignRun.expected.
+
+    steps: less than all only where nothing but `sequence` of one direction is wanted.
+    """
+    from rnncli.compute import engines
+
+    spec = spec_of(run, hypothesis)
+    inputs = np.ascontiguousarray(inputs_of(run, hypothesis)[:sequences, :steps])
+    states = initial_state_of(run, hypothesis)
+    if states is not None:
+        states = tuple(state[:sequences] for state in states)
+    case = Case(Stack([spec]), inputs, initial_state=states, seed=None)
+    call = engines.get("numpy").build_layers(case, weights_of(run, hypothesis), {})
+    (tensors,) = call(case).tensors
+    return _named(run, tensors)
+
+
+def _named(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
+    count = len(run.cells)
+    parts = ("hidden", "cell") if run.class_name == "LSTM" else ("hidden",)
+    names = [f"{part} {place}" for place in range(count) for part in parts]
+    found = dict(zip(names, tensors[count:], strict=True))
+    sequences = tensors[:count]
+    found |= {f"sequence {place}": array for place, array in enumerate(sequences)}
+    if count == 1:
+        return found | {"sequence": sequences[0], "output": found["hidden 0"]}
+    found["sequence"] = merge(sequences, run.merge_mode)
+    found["output"] = merge([found["hidden 0"], found["hidden 1"]], run.merge_mode)
+    found["last row"] = found["sequence"][:, -1]
+    return found
+
+
+def merge(halves: tuple[Array, ...] | list[Array], mode: str | None) -> Array:
+    """Return both directions as Bidirectional merges them; concatenated where it does not merge."""
+    forward, backward = halves
+    if mode == "sum":
+        return np.asarray(forward + backward)
+    if mode == "mul":
+        return np.asarray(forward * backward)
+    if mode == "ave":
+        return np.asarray((forward + backward) / 2)
+    return np.concatenate([forward, backward], axis=-1)

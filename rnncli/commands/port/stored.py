@@ -1,0 +1,121 @@
+"""Read foreign weights and expected tensors with the names and shapes that their files have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnncli.case import Array, SavedLayer
+from rnncli.commands.port import foreign
+from rnncli.errors import InputError
+from rnncli.readers import formats, models
+from rnncli.readers.formats import Source
+from rnncli.specs import nested
+
+if TYPE_CHECKING:
+    from rnncli.model import Graph, Modules
+
+IN_ORDER = ("kernel", "recurrent_kernel", "bias")
+
+
+def read_weights(source: Source) -> dict[str, Array]:
+    """Return the arrays by name, in the layout of the file; those of one layer for FILE#layer.
+
+    Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
+    """
+    source, name = _divide(source)
+    where = f"{source.name}: "
+    suffix = source.path.suffix.casefold() if source.path else ""
+    if suffix in models.STATE_DICTS:
+        arrays = _in_modules(models.listed(source), where)
+    else:
+        value = _load(source)
+        held = _in_layers(value, where) if isinstance(value, tuple) else None
+        arrays = formats.weights_of(value, source) if held is None else held
+    arrays = {key: np.asarray(array) for key, array in arrays.items()}
+    arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
+    chosen = foreign.choose(arrays, name, where) if name else arrays
+    wide = {key: array.astype(np.float64) for key, array in chosen.items()}
+    broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
+    if broken is not None:
+        raise InputError(f"{where}{broken} contains NaN or infinity.", "Give the weights of a working layer.")
+    return wide
+
+
+def _divide(source: Source) -> tuple[Source, str]:
+    """Return the file, and the layer after a # that is not part of the file's own name."""
+    path = source.path
+    if path is None or "#" not in path.name or path.exists():
+        return source, ""
+    file, _, name = path.name.rpartition("#")
+    return Source(source.name.removesuffix(f"#{name}"), path=path.with_name(file)), name.strip()
+
+
+def _load(source: Source) -> Any:
+    """Return all that a file of arrays contains."""
+    reader = import_module(f"{formats.__name__}.{formats.format_name(source)}")
+    if not hasattr(reader, "load"):
+        raise InputError(
+            f"{source.name}: this format does not hold named arrays.", "Use npz, safetensors or JSON."
+        )
+    return reader.load(source)
+
+
+def _in_modules(found: Graph | Modules, where: str) -> dict[str, Array]:
+    """Return PyTorch's tensors by its names."""
+    modules = getattr(found, "modules", ())
+    arrays = {
+        f"{module.name}{f'_l{number}' if len(module.stored) > 1 else ''}.{key}": array
+        for module in modules
+        for number, own in enumerate(module.stored)
+        for key, array in own.items()
+    }
+    if not arrays:
+        raise InputError(f"{where}there is no recurrent layer in it.", "Save the state dict of one.")
+    return arrays
+
+
+def _in_layers(layers: tuple[SavedLayer, ...], where: str) -> dict[str, Array]:
+    """Return the arrays of layers that Keras saved, in its order."""
+    arrays: dict[str, Array] = {}
+    for layer in layers:
+        count = len(layer.weights)
+        halves = 2 if count in (4, 6) else 1
+        if count not in (2, 3, 4, 6):
+            continue
+        for number, array in enumerate(layer.weights):
+            direction, place = divmod(number, count // halves)
+            path = f"{('forward', 'backward')[direction]}/" if halves == 2 else ""
+            arrays[f"{layer.name}/{path}{IN_ORDER[place]}"] = array
+    if not arrays:
+        raise InputError(f"{where}there is no recurrent layer in it.", "Save the weights of one.")
+    return arrays
+
+
+def read_expected(source: Source) -> dict[str, Array]:
+    """Return the tensors by name; an only one without a name is called "".
+
+    The source is rnncli's own JSON, nested lists, or arrays by name.  Raises InputError for others.
+    """
+    value, where = _load(source), f"{source.name}: "
+    if isinstance(value, Mapping) and "schema" in value:
+        outputs = value.get("outputs")
+        if not isinstance(outputs, list) or not all(isinstance(one, Mapping) for one in outputs):
+            raise InputError(f"{where}it holds no outputs.", "Use what rnncli run --format json wrote.")
+        value = {str(one.get("name")): one.get("values") for one in outputs}
+    if isinstance(value, tuple) or (isinstance(value, Mapping) and not value):
+        raise InputError(f"{where}it holds no tensors that a layer returned.", "Give JSON, npy or npz.")
+    if isinstance(value, Mapping):
+        return {name: _numbers(one, f"{where}{name}") for name, one in value.items()}
+    return {"": _numbers(value, where)}
+
+
+def _numbers(value: Any, where: str) -> Array:
+    """Return an array of real numbers.  Raises InputError for anything else."""
+    array = value if isinstance(value, np.ndarray) else nested.to_array(value, where, nested.TENSOR)
+    if not array.size or (array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16"):
+        raise InputError(f"{where.removesuffix(': ')} does not hold numbers.", "Save real numbers.")
+    return np.asarray(array)

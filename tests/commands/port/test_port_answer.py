@@ -1,0 +1,78 @@
+"""How port's answers look: golden files in every format."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from looks import VIEWS, columns_of, drawn, matches_golden
+from plant import Kind, plant
+from test_search import TOLERANCES, run_of
+
+from rnncli.commands.port import evidence, foreign
+from rnncli.commands.port.answer import PortAnswer
+from rnncli.commands.port.probe import make_probe
+from rnncli.commands.port.search import search
+from rnncli.version import __version__
+
+SUFFIXES = {"markdown": "md", "html": "html", "svg": "svg", "json": "json", "ndjson": "ndjson", "csv": "csv"}
+
+
+def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False) -> PortAnswer:
+    """Return the answer to what was planted.  alike: several explanations fit."""
+    planted = plant(kind, names)
+    rounded = {name: array.astype("float32") for name, array in planted.expected.items()}
+    planted = planted._replace(expected=rounded)
+    for name in ("kernel", "bias") if alike else ():
+        planted.weights[name][..., 3:6] = planted.weights[name][..., :3]
+    if constant:
+        planted.weights["kernel"][:] = 0.1
+    run = run_of(planted, kind.class_name)
+    result = search(run, TOLERANCES)
+    weighed = evidence.weigh(run, TOLERANCES, result.tried)
+    findings = () if weighed.doubts else result.findings
+    layer = foreign.layer_in(planted.weights, kind.features, "", kind.class_name)
+    probe = make_probe(run, findings) if alike else None
+    return PortAnswer(run, layer, findings, weighed, probe, "probe.json")
+
+
+ONE_STEP = Kind("LSTM", steps=1, batch=5)
+GATES = "gates=input,forget,output,candidate"
+ANSWERS = {
+    "found": answer(Kind("GRU", biases=2), "gates=reset,update,candidate", "axes=time,batch"),
+    "bidirectional": answer(Kind("LSTM", biases=2, directions=2), "merge=backward,forward"),
+    "plain": answer(Kind("SimpleRNN")),
+    "several": answer(ONE_STEP, GATES, alike=True),
+    "doubted": answer(Kind("LSTM"), constant=True),
+}
+
+
+def settled(text: str) -> str:
+    """Return the text without what rounding decides: the remaining difference and the digits."""
+    text = re.sub(r"\d(\.\d+)?e-\d\d?", "REMAINING", text)
+    text = re.sub(r"agree to \d+ digits", "agree to N digits", text)
+    return re.sub(r"값의 \d+자리", "값의 N자리", text)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_look_as_they_did(name: str, view: str) -> None:
+    text = settled(drawn(ANSWERS[name], **VIEWS[view]._asdict()))
+    assert matches_golden("port", f"{name}_{view}.txt", text)
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("name", ["found", "several"])
+def test_pages_and_documents_look_as_they_did(name: str, format: str) -> None:
+    text = settled(drawn(ANSWERS[name], format).replace(__version__, "VERSION"))
+    text = re.sub(r"\d\.\d{10,}", lambda digits: f"{float(digits[0]):.5g}", text)
+    assert matches_golden("port", f"{name}.{SUFFIXES[format]}", text)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_no_line_is_wider_than_the_terminal(name: str, width: int, lang: str) -> None:
+    lines = drawn(ANSWERS[name], width=width, lang=lang).splitlines()
+    assert max(map(columns_of, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)

@@ -1,0 +1,252 @@
+"""`rnncli port` as a user runs it; PyTorch and Keras made the numbers, not rnncli."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import HEAVY, Run, loaded_by
+from plant import Kind, Planted, plant
+
+
+def write(folder: Path, planted: Planted) -> list[str]:
+    """Write the files of another framework; return the arguments of `port`."""
+    np.save(folder / "x.npy", planted.inputs)
+    np.savez(folder / "w.npz", **dict[str, Any](planted.weights))
+    np.savez(folder / "y.npz", **dict[str, Any](planted.expected))
+    return [str(folder / "x.npy"), "--weights", str(folder / "w.npz"), "--expect", str(folder / "y.npz")]
+
+
+def torch_files(folder: Path, class_name: str, **options: Any) -> list[str]:
+    """Run a module of PyTorch, time first, and write what a user would write."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module = getattr(torch.nn, class_name)(5, 4, **options)
+    x = torch.randn(6, 2, 5)
+    y, last = module(x)
+    np.save(folder / "x.npy", x.numpy())
+    torch.save(module.state_dict(), folder / "w.pt")
+    names = {"h_n": last[0], "c_n": last[1]} if class_name == "LSTM" else {"h_n": last}
+    tensors = {name: one.detach().numpy() for name, one in {"output": y, **names}.items()}
+    np.savez(folder / "y.npz", **tensors)
+    return [str(folder / "x.npy"), "--weights", str(folder / "w.pt"), "--expect", str(folder / "y.npz")]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("class_name", "named"),
+    [
+        ("GRU", {"gates=reset,update,candidate", "axes=time,batch"}),
+        ("LSTM", {"axes=time,batch"}),
+        ("RNN", {"axes=time,batch"}),
+    ],
+)
+def test_numbers_of_pytorch_are_explained(
+    class_name: str, named: set[str], bidirectional: bool, rnncli: Run, tmp_path: Path
+) -> None:
+    args = torch_files(tmp_path, class_name, bidirectional=bidirectional)
+    done = rnncli("port", *args, "-f", "json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert set(explanation["differences"]) == named
+    assert explanation["remaining"] < 1e-6
+    assert any("transposed" in step for step in explanation["steps"])
+
+
+@pytest.mark.parametrize("suffix", ["npz", "json", "safetensors", "h5", "weights.h5"])
+def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU", biases=2), ("gates=reset,update,candidate", "reset_after=False"))
+    written = tmp_path / f"keras.{suffix}"
+    assert rnncli("port", *write(tmp_path, planted), "-o", str(written)).returncode == 0
+    done = rnncli(
+        "run", str(tmp_path / "x.npy"), "--weights", str(written), "-l",
+        "GRU(3, reset_after=False, return_sequences=True)", "-f", "json", "--engine", "numpy",
+    )  # fmt: skip
+    values = json.loads(done.stdout)["outputs"][0]["values"]
+    np.testing.assert_allclose(values, planted.expected["hidden_states"], atol=2e-6)
+
+
+def test_ported_weights_run_in_keras(rnncli: Run, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    planted = plant(Kind("LSTM", directions=2), ("gates=input,output,forget,candidate", "forget_bias=1"))
+    written = tmp_path / "keras.npz"
+    assert rnncli("port", *write(tmp_path, planted), "-o", str(written)).returncode == 0
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))
+    layer.build(planted.inputs.shape)
+    with np.load(written) as arrays:
+        layer.set_weights(list(arrays.values()))
+    returned = layer(planted.inputs.astype("float32"))
+    np.testing.assert_allclose(returned, planted.expected["hidden_states"], atol=2e-6)
+
+
+def test_one_kernel_of_tensorflow_1_is_divided(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("LSTM"), ("gates=input,candidate,forget,output", "forget_bias=1"))
+    both = np.concatenate([planted.weights["kernel"], planted.weights["recurrent_kernel"]])
+    weights = {"rnn/basic_lstm_cell/kernel": both, "rnn/basic_lstm_cell/bias": planted.weights["bias"]}
+    done = rnncli("port", *write(tmp_path, planted._replace(weights=weights)), "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert explanation["differences"] == ["forget_bias=1", "gates=input,candidate,forget,output"]
+    assert "one kernel (8, 12) holds both" in explanation["steps"][0]
+
+
+def test_arrays_of_onnx_are_explained(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU", biases=2), ("axes=time,batch", "update_gate=complement"))
+    weights = {
+        "W": planted.weights["kernel"].T[None],
+        "R": planted.weights["recurrent_kernel"].T[None],
+        "B": np.concatenate([planted.weights["bias"], planted.weights["recurrent_bias"]])[None],
+    }
+    expected = {
+        "Y": planted.expected["hidden_states"][:, None],
+        "Y_h": planted.expected["last_hidden_state"][None],
+    }
+    files = write(tmp_path, planted._replace(weights=weights, expected=expected))
+    done = rnncli("port", *files, "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert set(explanation["differences"]) == {"axes=time,batch", "update_gate=complement"}
+
+
+def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_path: Path) -> None:
+    planted, other = plant(Kind("LSTM"), ()), plant(Kind("LSTM"), (), 1)
+    files = write(tmp_path, planted._replace(expected=other.expected))
+    done = rnncli("port", *files, "-o", str(tmp_path / "o.npz"))
+    assert done.returncode == 1
+    assert done.stdout.strip() == "no known difference, alone or with another, makes the numbers match"
+    assert "The nearest is " in done.stderr
+    assert not (tmp_path / "o.npz").exists()
+    document = json.loads(rnncli("port", *files, "-f", "json").stdout)
+    assert (document["found"], document["explanations"]) == (False, [])
+
+
+def test_no_framework_is_loaded(tmp_path: Path) -> None:
+    assert not HEAVY & loaded_by("port", *write(tmp_path, plant(Kind("LSTM"), ())))
+
+
+def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU"), ("reset_after=False",))
+    files = write(tmp_path, planted)[:-1]
+    given = json.dumps(planted.expected["hidden_states"].tolist())
+    done = rnncli("port", *files, "-", input=given)
+    assert (done.returncode, "reset_after=False" in done.stdout) == (0, True)
+    twice = rnncli("port", "-", *files[1:], "-", input=given)
+    assert (twice.returncode, twice.stdout) == (2, "")
+
+
+def test_weights_without_names_are_told_by_their_shapes(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU", biases=2), ("gates=reset,update,candidate",))
+    unnamed = {f"arr_{place}": array for place, array in enumerate(planted.weights.values())}
+    done = rnncli("port", *write(tmp_path, planted._replace(weights=unnamed)), "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert explanation["differences"] == ["gates=reset,update,candidate"]
+
+
+def test_initial_states_are_given_in_both_orders(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("LSTM", initial=True), ("initial_states=c,h",))
+    states = tmp_path / "states.json"
+    states.write_text(json.dumps([state.tolist() for state in planted.states or ()]))
+    done = rnncli("port", *write(tmp_path, planted), "--initial-state", str(states), "-f", "json")
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert explanation["differences"] == ["initial_states=c,h"]
+
+
+def constant(planted: Planted) -> Planted:
+    weights = {name: np.full_like(array, 0.1) for name, array in planted.weights.items()}
+    return planted._replace(weights=weights)
+
+
+def still(planted: Planted) -> Planted:
+    return planted._replace(inputs=np.zeros_like(planted.inputs))
+
+
+def saturated(planted: Planted) -> Planted:
+    ones = {name: np.ones_like(array) for name, array in planted.expected.items()}
+    return planted._replace(expected=ones)
+
+
+@pytest.mark.parametrize("change", [constant, still, saturated])
+def test_what_proves_nothing_is_not_claimed(change: Any, rnncli: Run, tmp_path: Path) -> None:
+    done = rnncli("port", *write(tmp_path, change(plant(Kind("LSTM"), ()))))
+    assert done.returncode == 1
+    assert done.stdout.startswith("no claim: the comparison proves nothing\n")
+    assert "port claims nothing" in done.stderr
+
+
+def test_wide_tolerances_prove_nothing(rnncli: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, plant(Kind("LSTM"), (), 1)._replace(expected=plant(Kind("LSTM"), ()).expected))
+    done = rnncli("port", *files, "--atol", "0.3")
+    assert done.returncode == 1
+
+
+def test_no_difference_is_the_only_explanation_where_it_suffices(rnncli: Run, tmp_path: Path) -> None:
+    done = rnncli("port", *write(tmp_path, plant(Kind("GRU"), ())))
+    assert done.returncode == 0
+    assert done.stdout.startswith("no difference: every number matches as it is (largest remaining ")
+
+
+def ambiguous() -> Planted:
+    """Return one step from zeros, where the forget gate has no effect and looks like the input gate."""
+    planted = plant(Kind("LSTM", steps=1, batch=5), ("gates=input,forget,output,candidate",))
+    for name in ("kernel", "bias"):
+        planted.weights[name][..., 3:6] = planted.weights[name][..., :3]
+    return planted
+
+
+@pytest.mark.parametrize("name", ["probe.json", "probe.npy"])
+def test_a_probe_tells_explanations_apart(name: str, rnncli: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, ambiguous())
+    probe = tmp_path / name
+    done = rnncli("port", *files, "--probe", str(probe), "-f", "json")
+    assert done.returncode == 0
+    explanations = json.loads(done.stdout)["explanations"]
+    assert len(explanations) > 1
+    inputs = np.load(probe) if name.endswith("npy") else np.array(json.loads(probe.read_text()))
+    assert inputs.shape[1] > 1
+    predictions = [np.array(one["predicts"]["hidden_states"]) for one in explanations]
+    for place, one in enumerate(predictions):
+        assert all(np.abs(one - other).max() > 1e-3 for other in predictions[:place])
+
+
+def test_several_explanations_write_no_weights(rnncli: Run, tmp_path: Path) -> None:
+    written = tmp_path / "o.npz"
+    done = rnncli("port", *write(tmp_path, ambiguous()), "-o", str(written))
+    assert done.returncode == 1
+    assert "explanations fit" in done.stderr
+    assert not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "port needs --weights FILE."),
+        (["--weights", "w.npz"], "port needs --expect FILE."),
+        (["--weights", "none.npz", "--expect", "y.npz"], "none.npz: there is no such file."),
+        (["--weights", "w.npz", "--expect", "y.npz", "-l", "gru"], "which is not the shape of GRU"),
+        (
+            ["--weights", "w.npz", "--expect", "y.npz", "-l", "LSTM(7)"],
+            "weights of 3 units, but LSTM(7) has 7",
+        ),
+        (["--weights", "w.npz", "--expect", "x.npy"], "which this layer does not return"),
+        (["--weights", "w.npz", "--expect", "y.npz", "-l", "dense"], "port explains one SimpleRNN"),
+        (["--weights", "w.npz", "--expect", "y.npz", "-l", "bilstm"], "has weights of 1 direction, but"),
+        (["--weights", "w.npz#a", "--expect", "y.npz"], "there is no layer 'a' in it."),
+        (
+            ["--weights", "y.npz", "--expect", "y.npz"],
+            "y.npz: the kernel is (3, 3); the input has 5 features",
+        ),
+        (["--weights", "w.npz", "--expect", "y.npz", "-o", "o.txt"], "o.txt: this suffix is not written."),
+        (["--weights", "w.npz", "--expect", "y.npz", "-o", "w.npz"], "it is an input of this command"),
+        (["--weights", "w.npz", "--expect", "y.npz", "--atol", "nan"], "must be a finite number"),
+        (["--weights", "w.npz", "--expect", "y.npz", "--mask-value", "0"], "--mask-value does not apply"),
+    ],
+)
+def test_mistakes_are_said_in_two_sentences(
+    args: list[str], message: str, rnncli: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, plant(Kind("LSTM"), ()))
+    done = rnncli("port", "x.npy", *args, cwd=tmp_path, env={"RNNCLI_DEBUG": "1"})
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2

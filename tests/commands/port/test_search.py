@@ -1,0 +1,119 @@
+"""`port` names what was planted, alone and in pairs, and claims nothing on unrelated numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import combinations
+
+import numpy as np
+import pytest
+from plant import Kind, Planted, plant
+
+from rnncli import specs
+from rnncli.commands.port import differences, evidence, foreign, results
+from rnncli.commands.port.experiment import COMPUTED
+from rnncli.commands.port.hypothesis import ForeignRun
+from rnncli.commands.port.search import SearchResult, Tolerances, search
+
+TOLERANCES = Tolerances(1e-6, 1e-5)
+KINDS = {
+    "lstm": Kind("LSTM"),
+    "lstm with states": Kind("LSTM", initial=True),
+    "lstm with two biases": Kind("LSTM", biases=2),
+    "lstm of a square": Kind("LSTM", features=12, batch=4),
+    "gru": Kind("GRU"),
+    "gru with two biases": Kind("GRU", biases=2),
+    "gru of as many steps as sequences": Kind("GRU", batch=4),
+    "simple rnn": Kind("SimpleRNN", features=3, batch=4),
+    "bilstm": Kind("LSTM", directions=2),
+    "bigru": Kind("GRU", directions=2, biases=2),
+}
+EVERY_GATE_ORDER = ("lstm", "gru")
+PAIRED = ("lstm with states", "gru", "gru with two biases", "simple rnn", "bilstm")
+SAME = (
+    {"input_axes=time,batch,features", "output_axes=time,batch,units"},
+    {"bias=recurrent", "reset_after=False"},
+    {"output=last_row", "states=c,h"},
+)
+"""Pairs that are one difference under another name, or that no tensor can hold together."""
+
+
+def run_of(planted: Planted, class_name: str) -> ForeignRun:
+    arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
+    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
+    batch, steps, _ = planted.inputs.shape
+    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
+    options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
+    merge_mode = "concat" if len(layer.cells) == 2 else None
+    states = tuple(planted.states or ())
+    return ForeignRun(
+        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.named
+    )
+
+
+def known(kind: Kind) -> list[str]:
+    """Return the names of the differences that this kind can have; of the orders of gates, one."""
+    run = run_of(plant(kind, ()), kind.class_name)
+    names = [one.name for one in differences.known(run)]
+    gates = [name for name in names if name.startswith("gates=")]
+    return [name for name in names if name not in gates] + gates[-1:]
+
+
+def found(result: SearchResult) -> list[set[str]]:
+    return [{one.name for one in finding.differences} for finding in result.findings]
+
+
+def check(kind: Kind, names: Collection[str]) -> None:
+    planted = run_of(plant(kind, names), kind.class_name)
+    result = search(planted, TOLERANCES)
+    assert found(result) == [set(names)]
+    assert not evidence.weigh(planted, TOLERANCES, result.tried).doubts
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_difference_is_found_where_there_is_none(name: str) -> None:
+    check(KINDS[name], ())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_single_difference_is_named(name: str) -> None:
+    for one in known(KINDS[name]):
+        check(KINDS[name], (one,))
+
+
+@pytest.mark.parametrize("name", EVERY_GATE_ORDER)
+def test_every_order_of_the_gates_is_named(name: str) -> None:
+    run = run_of(plant(KINDS[name], ()), KINDS[name].class_name)
+    orders = [one.name for one in differences.known(run) if one.name.startswith("gates=")]
+    assert len(orders) == {"lstm": 23, "gru": 5}[name]
+    for one in orders:
+        check(KINDS[name], (one,))
+
+
+def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
+    """Yield every two differences of which neither is about what the other is about."""
+    run = run_of(plant(kind, ()), kind.class_name)
+    fields = {one.name: set(one.changes) for one in differences.known(run)}
+    for first, second in combinations(known(kind), 2):
+        if not fields[first] & fields[second] and {first, second} not in SAME:
+            yield first, second
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_every_pair_of_differences_is_named(name: str) -> None:
+    for pair in pairs(KINDS[name]):
+        check(KINDS[name], pair)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("lstm", 200), ("gru", 400), ("simple rnn", 350), ("bilstm", 50)]
+)
+def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
+    kind = KINDS[name]
+    for seed in range(count):
+        weights, other = plant(kind, (), seed), plant(kind, (), seed + 1000)
+        run = run_of(weights._replace(expected=other.expected), kind.class_name)
+        result = search(run, TOLERANCES)
+        assert not result.findings
+        assert result.nearest is not None
+        assert result.nearest.remaining > 1e-3
