@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"
@@ -44,6 +45,7 @@ def explain(
             help="List the N largest terms of a sum (default 10; --full lists all).",
         ),
     ] = 10,
+    hold: HoldFlag = None,
 ) -> None:  # fmt: skip
     """Where does this number come from?
 
@@ -51,7 +53,7 @@ def explain(
     before; the terms add up to the number, apart from the rounding that is shown.
     """
 
-    _show(input, layer, run, output, tensor, depth, None if output.full else terms)
+    _show(input, layer, run, output, tensor, depth, None if output.full else terms, hold)
 
 
 def _show(
@@ -62,6 +64,7 @@ def _show(
     tensor: str | None,
     depth: int,
     terms: int | None,
+    hold: list[str] | None,
 ) -> None:
     from rnncli.case import Document
     from rnncli.cli import request
@@ -79,4 +82,5 @@ def _show(
 
         run, tensor = models.split_address(run, tensor)
     case, remarks = request.case(input, layer, run)
+    case = hold_gates(case, hold, run)
     deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)
