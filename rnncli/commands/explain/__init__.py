@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rnncli.cli.completion import number_words
 from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
@@ -24,7 +25,10 @@ def explain(
     tensor: Annotated[
         str | None,
         typer.Argument(
-            metavar="TENSOR", help="A tensor and an index: 'last_cell_state[0,1]'.", show_default=False
+            metavar="TENSOR",
+            help="A tensor and an index: 'last_cell_state[0,1]'.",
+            show_default=False,
+            autocompletion=number_words,
         ),
     ] = None,
     input: InputFlags,
