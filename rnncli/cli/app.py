@@ -38,10 +38,13 @@ class Commands(TyperGroup):
         return load(cmd_name) if cmd_name in catalog.names() else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does; show the help for no arguments and for `help`, with or without a command."""
-        if not args:
-            args = ["--help"]
-        elif args[0] == "help":
+        """Parse as click does; `help`, with or without a command, shows the help, and no word a start."""
+        if not args and not ctx.resilient_parsing:
+            from rnncli.cli import hints
+
+            terminal.write(hints.start(terminal.spoken_language(None)))
+            raise typer.Exit
+        if args[:1] == ["help"]:
             args = [*args[1:2], "--help"]
         return super().parse_args(ctx, args)
 

@@ -24,10 +24,8 @@ INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights
 
 def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
     """Define a flag under the heading `panel` of the help."""
-    completed = completion.of_flag(names[0])
-    return typer.Option(
-        *names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **completed, **more
-    )
+    more |= completion.of_flag(names[0])
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 
 def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import typer
 from typer import _click as click
@@ -30,6 +31,13 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:  # shell completion, where the last word may be missing
             refuse_swallowed_flags(self.get_params(ctx), args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Answer; in a terminal, add one line on what to try next."""
+        from rnncli.cli import hints
+
+        super().invoke(ctx)
+        hints.show(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, section by section."""

@@ -71,6 +71,17 @@ def _say(text: str, style: str = "") -> None:
         _silence(2)
 
 
+def say_dim(text: str) -> None:
+    """Print a line on stderr if it is a terminal; unwrapped, so that it can be copied."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        return
+    styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_colour(stream, os.environ) else _visible(text)
+    with suppress(OSError, UnicodeEncodeError):
+        stream.write(f"{styled}\n")
+        stream.flush()
+
+
 def wrap(text: str, width: int) -> str:
     """Wrap `text` between words; quoted lines with carets and long words are left unchanged.
 
@@ -206,6 +217,13 @@ def encodes(stream: TextIO, text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def spoken_language(wanted: str | None) -> str:
+    """Return the language that --lang wants, else the locale's; English where Korean cannot be shown."""
+    if wanted is not None or sys.stdout is None:
+        return wanted or "en"
+    return language(os.environ) if encodes(sys.stdout, "한") else "en"
 
 
 def language(environment: Mapping[str, str]) -> str:
