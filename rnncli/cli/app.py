@@ -38,11 +38,11 @@ class Commands(TyperGroup):
         return load(cmd_name) if cmd_name in catalog.names() else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does; `help`, with or without a command, shows the help, and no word a start."""
+        """Parse as click does; `help`, with or without a command, or no word at all shows the help."""
         if not args and not ctx.resilient_parsing:
             from rnncli.cli import hints
 
-            terminal.write(hints.start(terminal.spoken_language(None)))
+            terminal.write(f"{ctx.get_help()}\n\n{hints.start(terminal.spoken_language(None))}")
             raise typer.Exit
         if args[:1] == ["help"]:
             args = [*args[1:2], "--help"]

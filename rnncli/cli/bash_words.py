@@ -31,13 +31,13 @@ def join_words(pieces: Sequence[str], current: int) -> tuple[list[str], int]:
 
 
 def prepare(environment: MutableMapping[str, str]) -> str:
-    """Join the words in COMP_WORDS, one per line, and set COMP_CWORD to match.
+    """Join the words in COMP_WORDS, one per line as Typer's script sends them, and set COMP_CWORD to match.
 
     Returns the part of the unfinished word that bash keeps: up to the last `@`, `=` or `:`.
     """
     pieces = environment.get("COMP_WORDS", "").split("\n")
     current = environment.get("COMP_CWORD", "")
-    if not current.isdigit():
+    if len(pieces) == 1 or not current.isdigit():
         return ""
     words, place = join_words(pieces, int(current))
     environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(place)

@@ -14,6 +14,7 @@ import typer
 from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from rnncli.cli import terminal
 from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
@@ -34,10 +35,11 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Answer; in a terminal, add one line on what to try next."""
-        from rnncli.cli import hints
-
         super().invoke(ctx)
-        hints.show(ctx)
+        if terminal.is_watched():
+            from rnncli.cli import hints
+
+            hints.show(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, section by section."""

@@ -1,4 +1,4 @@
-"""What to try next: one line after an answer in a terminal, and three lines for `rnncli` alone."""
+"""What to try next: one line after an answer in a terminal, and three to start with for `rnncli` alone."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ HINTS = (
          Bilingual("a sample as the input", "예제를 입력으로")),
 )  # fmt: skip
 
+FIRST_STEPS = Bilingual("Start with:", "시작하기:")
 START = (
     ("run --layer lstm --return-sequences --seed 42", Bilingual("what a layer returns", "층이 반환하는 값")),
     ("tour", Bilingual("the lesson, step by step", "단계별 학습")),
@@ -92,9 +93,10 @@ START = (
 
 
 def start(lang: str) -> str:
-    """Return the three lines that `rnncli` alone shows."""
+    """Return the three lines that end what `rnncli` alone shows, under their heading."""
     width = max(len(line) for line, _ in START)
-    return "".join(f"rnncli {line.ljust(width)}  {text.said(lang)}\n" for line, text in START)
+    lines = (f"  rnncli {line.ljust(width)}  {text.said(lang)}\n" for line, text in START)
+    return f"{FIRST_STEPS.said(lang)}\n{''.join(lines)}"
 
 
 def find(context: click.Context, lang: str) -> str | None:
@@ -134,9 +136,9 @@ def _words(param: click.Parameter, value: Any) -> list[str]:
 
 
 def show(context: click.Context) -> None:
-    """Print the hint after an answer, if people read it in a terminal and it can be typed as it stands."""
+    """Print the hint after an answer in a terminal, if it can be typed as it stands."""
     values = context.params
-    if not terminal.is_watched() or os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
+    if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
         return
     from rnncli.cli import sources
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
+from rnncli.renderers.measure import width_of
 from rnncli.renderers.visible import visible
 
 KEPT = 100
@@ -72,9 +73,9 @@ def _say(text: str, style: str = "") -> None:
 
 
 def say_dim(text: str) -> None:
-    """Print a line on stderr if it is a terminal; unwrapped, so that it can be copied."""
+    """Print a line on stderr if it is a terminal in which the line fits; wrapped, it could not be copied."""
     stream = sys.stderr
-    if stream is None or not stream.isatty():
+    if stream is None or not stream.isatty() or width_of(text) > (columns(stream, {}) or 0):
         return
     styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_colour(stream, os.environ) else _visible(text)
     with suppress(OSError, UnicodeEncodeError):

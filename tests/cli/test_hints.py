@@ -87,10 +87,15 @@ def test_hints_are_bilingual() -> None:
 
 
 def test_a_terminal_shows_one_dim_line() -> None:
-    shown = in_a_terminal(80, "run", "--seed", "1").splitlines()
+    shown = in_a_terminal(100, "run", "--seed", "1").splitlines()
     assert shown[-1].startswith("\x1b[2m")
     assert "rnncli run --seed 1 --return-sequences --return-state" in shown[-1]
-    assert in_a_terminal(80, "run", "--seed", "1", "--lang", "ko").splitlines()[-1].startswith("\x1b[2m모든")
+    assert in_a_terminal(100, "run", "--seed", "1", "--lang", "ko").splitlines()[-1].startswith("\x1b[2m모든")
+
+
+def test_a_line_that_does_not_fit_is_left_out() -> None:
+    assert "rnncli run" in in_a_terminal(100, "run", "--seed", "1")
+    assert "rnncli run" not in in_a_terminal(60, "run", "--seed", "1")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +107,7 @@ def test_a_terminal_shows_one_dim_line() -> None:
     ],
 )
 def test_a_terminal_can_do_without(args: list[str], extra: dict[str, str]) -> None:
-    assert "rnncli run" not in in_a_terminal(80, "run", "--seed", "1", *args, **extra)
+    assert "rnncli run" not in in_a_terminal(100, "run", "--seed", "1", *args, **extra)
 
 
 def test_a_pipe_gets_no_hint() -> None:
@@ -115,10 +120,10 @@ def test_a_pipe_gets_no_hint() -> None:
 
 def test_the_name_alone_shows_three_lines_that_work(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.main([]) == 0
-    lines = capfd.readouterr().out.splitlines()
-    assert len(lines) == 3
+    heading, *lines = capfd.readouterr().out.splitlines()[-4:]
+    assert heading == "Start with:"
     for (line, text), shown in zip(hints.START, lines, strict=True):
-        assert shown.startswith(f"rnncli {line} ")
+        assert shown.startswith(f"  rnncli {line} ")
         assert shown.endswith(text.en)
         assert app.main([*shlex.split(line), *(["--plain"] if line == "tour" else [])]) == 0
     assert "층이 반환하는 값" in hints.start("ko")
