@@ -72,6 +72,7 @@ class Case:
         them from `seed`.
     seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn, as in a saved model.
     calls: number of times the layers are called with the same inputs.
+    hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
     """
 
@@ -87,11 +88,28 @@ class Case:
     all_layers: bool = False
     traced: bool = False
     feature_names: tuple[str, ...] = ()
+    hold: tuple[Hold, ...] = ()
 
     @property
     def layers(self) -> tuple[Spec, ...]:
         """The layers, first to last."""
         return self.stack.specs
+
+
+class Hold(NamedTuple):
+    """A gate that is held at a value instead of computed: what if the forget gate were 1?
+
+    text: as given, `1/forget[:, 1]=1@2:`.  layer: index in the stack.  direction: of a Bidirectional, or "".
+    gate: as a trace names it, `cell_0/forget`.  units, steps: indices, steps of the layer's own input.
+    """
+
+    text: str
+    layer: int
+    direction: str
+    gate: str
+    units: range
+    steps: range
+    value: float
 
 
 class SavedLayer(NamedTuple):

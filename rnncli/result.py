@@ -164,6 +164,7 @@ class LoopTrace(NamedTuple):
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see layers._cell.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
+    held: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
     """
 
     layer: int
@@ -177,6 +178,7 @@ class LoopTrace(NamedTuple):
     dropout: Any = None
     batch: tuple[int, ...] | None = None
     units: tuple[int, ...] | None = None
+    held: Mapping[str, Array] = MappingProxyType({})
 
     @property
     def gates(self) -> dict[str, list[str]]:
@@ -212,6 +214,7 @@ class Result:
     """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
 
     reference: what the differences are from.
+    hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings other than layers and inputs, such as `training`, or `calls` with their number.
     """
 
@@ -226,6 +229,7 @@ class Result:
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: str = "TensorFlow"
+    hold: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[Spec, ...]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from typing import Annotated
 
 import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
-from rnncli.cli import catalog, terminal
+from rnncli.cli import bash_words, catalog, completion, terminal
 from rnncli.cli.help import Command, usage_error, write_examples, write_flags
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
@@ -37,10 +38,13 @@ class Commands(TyperGroup):
         return load(cmd_name) if cmd_name in catalog.names() else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does; show the help for no arguments and for `help`, with or without a command."""
-        if not args:
-            args = ["--help"]
-        elif args[0] == "help":
+        """Parse as click does; `help`, with or without a command, or no word at all shows the help."""
+        if not args and not ctx.resilient_parsing:
+            from rnncli.cli import hints
+
+            terminal.write(f"{ctx.get_help()}\n\n{hints.start(terminal.spoken_language(None))}")
+            raise typer.Exit
+        if args[:1] == ["help"]:
             args = [*args[1:2], "--help"]
         return super().parse_args(ctx, args)
 
@@ -166,8 +170,9 @@ def _failed(error: Exception) -> int:
 
 
 def _answer(args: list[str]) -> int:
-    if "_RNNCLI_COMPLETE" in os.environ:
-        app(args, prog_name="rnncli")
+    if completion.VARIABLE in os.environ:
+        _complete(args)
+        return 0
     command = typer.main.get_command(app)
     try:
         with command.make_context("rnncli", args) as context:
@@ -181,6 +186,20 @@ def _answer(args: list[str]) -> int:
         raise usage_error(error, context_.command_path if context_ else "rnncli") from None
     terminal.flush()
     return 0
+
+
+def _complete(args: list[str]) -> None:
+    """Print what continues the word that the shell completes; nothing for a wrong command line."""
+    bash = os.environ[completion.VARIABLE] == "complete_bash"
+    typed = bash_words.prepare(os.environ) if bash else ""
+    with suppress(RnncliError):
+        if not bash:
+            app(args, prog_name="rnncli")
+        with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
+            app(args, prog_name="rnncli")
+        words = shown.getvalue().splitlines()
+        terminal.write("".join(f"{word.removeprefix(typed)}\n" for word in words))
+        terminal.flush()
 
 
 def _end_before(error: BaseException) -> int | None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from rnncli.case import HIGHEST_SEED
+from rnncli.cli import completion
 from rnncli.errors import UsageError, did_you_mean
 
 ATOL, RTOL = 1e-6, 1e-5
@@ -23,6 +24,7 @@ INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights
 
 def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
     """Define a flag under the heading `panel` of the help."""
+    more |= completion.of_flag(names[0])
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
 
 

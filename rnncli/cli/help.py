@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import typer
 from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from rnncli.cli import terminal
 from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
@@ -30,6 +32,14 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:  # shell completion, where the last word may be missing
             refuse_swallowed_flags(self.get_params(ctx), args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Answer; in a terminal, add one line on what to try next."""
+        super().invoke(ctx)
+        if terminal.is_watched():
+            from rnncli.cli import hints
+
+            hints.show(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, section by section."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
+from rnncli.renderers.measure import width_of
 from rnncli.renderers.visible import visible
 
 KEPT = 100
@@ -69,6 +70,17 @@ def _say(text: str, style: str = "") -> None:
         stream.flush()
     except OSError:
         _silence(2)
+
+
+def say_dim(text: str) -> None:
+    """Print a line on stderr if it is a terminal in which the line fits; wrapped, it could not be copied."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty() or width_of(text) > (columns(stream, {}) or 0):
+        return
+    styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_colour(stream, os.environ) else _visible(text)
+    with suppress(OSError, UnicodeEncodeError):
+        stream.write(f"{styled}\n")
+        stream.flush()
 
 
 def wrap(text: str, width: int) -> str:
@@ -206,6 +218,13 @@ def encodes(stream: TextIO, text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def spoken_language(wanted: str | None) -> str:
+    """Return the language that --lang wants, else the locale's; English where Korean cannot be shown."""
+    if wanted is not None or sys.stdout is None:
+        return wanted or "en"
+    return language(os.environ) if encodes(sys.stdout, "한") else "en"
 
 
 def language(environment: Mapping[str, str]) -> str:

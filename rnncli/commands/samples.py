@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.case import Array
+from rnncli.cli.completion import sample_words
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
@@ -28,7 +29,9 @@ rnncli samples sentence | rnncli run --layer gru
 
 def samples(
     output: OutputFlags,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this sample.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Print this sample.", autocompletion=sample_words)
+    ] = None,
 ) -> None:
     """The built-in inputs.
 

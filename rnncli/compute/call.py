@@ -79,6 +79,7 @@ class _PreparedCase:
             trace=computed.trace,
             weights=computed.weights,
             conditions=conditions(case),
+            hold=tuple(hold.text for hold in case.hold),
         )
 
 
@@ -156,6 +157,8 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 
 def choose(case: Case) -> str:
     """Return the fastest engine that gives Keras's numbers for this case; tensorflow if no other does."""
+    if case.hold:
+        return "numpy"
     if engines.get("numpy").refusal(case):
         return "tensorflow"
     onnx = engines.get("onnx")
@@ -165,6 +168,9 @@ def choose(case: Case) -> str:
 def demand_able(case: Case, engine: str) -> None:
     """Raises UsageError if `engine` does not give Keras's numbers for this case."""
     refusal = engines.get(engine).refusal(case)
+    if case.hold and (refusal or engine != "numpy"):
+        why = refusal or f"{engine} computes every gate"
+        raise UsageError(f"--hold: no engine can hold a gate here: {why}.", "Leave --hold out.")
     if refusal:
         advice = "" if engine == "tensorflow" else "Leave --engine out, or take tensorflow."
         raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", advice)

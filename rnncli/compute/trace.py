@@ -70,9 +70,20 @@ def narrow(loops: Sequence[LoopTrace], kept: TraceSelection) -> tuple[LoopTrace,
             if gates is None or "." not in name or name.rpartition(".")[0] in gates
         }
         status = loop.status[_places(batch)][:, places]
+        held = {
+            name: entries[places][:, _places(units)]
+            for name, entries in loop.held.items()
+            if gates is None or name in gates
+        }
         found.append(
             loop._replace(
-                times=loop.times[places], status=status, parts=parts, start={}, batch=batch, units=units
+                times=loop.times[places],
+                status=status,
+                parts=parts,
+                start={},
+                batch=batch,
+                units=units,
+                held=held,
             )
         )
     return tuple(found)

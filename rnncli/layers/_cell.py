@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Gates = Callable[[], dict[str, Gate]]
     """Returns the gates of a step by name.  A function, because most runs never need them."""
 
+Held = Mapping[str, tuple[Array, Array]]
+"""Gates held in one step, by name: which units, (units,) bool, and their values, (units,)."""
+
 State = tuple[Any, ...]
 """A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
 
@@ -141,11 +144,17 @@ class Cell(ABC):
 
     @abstractmethod
     def step(
-        self, projected: Array, state: Any, weights: Mapping[str, Array], dropout: DropoutMasks
+        self,
+        projected: Array,
+        state: Any,
+        weights: Mapping[str, Array],
+        dropout: DropoutMasks,
+        held: Held | None = None,
     ) -> tuple[Any, Gates]:
         """One time step.  The caller must use `np.errstate(all="ignore")`.
 
         projected: (batch, gates * units), from `project`.  state: before the step.
+        held: the gates that get a value instead of their activation; None for none.
         Returns the state after the step, whose `hidden` is the output, and a function that returns the gates.
         """
 
@@ -238,6 +247,13 @@ def activate_gates(
         return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
     activated = activation(packed.reshape(len(packed), -1, units))
     return [activated[:, gate] for gate in gates]
+
+
+def hold(held: Held, **gates: Array) -> list[Array]:
+    """Put the held values into activated gates, each (batch, units); returns them in the same order."""
+    import numpy as np
+
+    return [np.where(*held[name], gate) if name in held else gate for name, gate in gates.items()]
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:

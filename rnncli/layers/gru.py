@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, product, split
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates
+    from rnncli.layers._cell import Gates, Held
 
 
 class GRUState(NamedTuple):
@@ -51,7 +51,12 @@ class GRUCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: GRUState, weights: Mapping[str, Array], dropout: DropoutMasks
+        self,
+        projected: Array,
+        state: GRUState,
+        weights: Mapping[str, Array],
+        dropout: DropoutMasks,
+        held: Held | None = None,
     ) -> tuple[GRUState, Gates]:
         """One time step.
 
@@ -73,6 +78,8 @@ class GRUCell(Cell):
         z = recurrent[:, : 2 * units]
         z += projected[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
+        if held:
+            update, reset = hold(held, update=update, reset=reset)
         inner = recurrent[:, 2 * units :] if after else None
         if inner is not None:
             z_candidate = reset * inner
@@ -82,6 +89,8 @@ class GRUCell(Cell):
                 reset * state.hidden, kernel[:, 2 * units :], dropout.recurrent[2:]
             )
         candidate = self.activation(z_candidate)
+        if held:
+            (candidate,) = hold(held, candidate=candidate)
         hidden = 1 - update
         hidden *= candidate
         hidden += update * state.hidden

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
 from rnncli.layers import _activations
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, product, split
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -17,7 +17,7 @@ from rnncli.result import Gate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rnncli.layers._cell import Gates
+    from rnncli.layers._cell import Gates, Held
 
 
 class LSTMState(NamedTuple):
@@ -70,7 +70,12 @@ class LSTMCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: LSTMState, weights: Mapping[str, Array], dropout: DropoutMasks
+        self,
+        projected: Array,
+        state: LSTMState,
+        weights: Mapping[str, Array],
+        dropout: DropoutMasks,
+        held: Held | None = None,
     ) -> tuple[LSTMState, Gates]:
         """One time step.
 
@@ -82,6 +87,10 @@ class LSTMCell(Cell):
         z += projected
         input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
+        if held:
+            input_, forget, candidate, output = hold(
+                held, input=input_, forget=forget, candidate=candidate, output=output
+            )
         cell = forget * state.cell
         cell += input_ * candidate
         hidden = output * self.cell_activation(cell)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers._cell import Cell, DropoutMasks, State
+from rnncli.layers._cell import Cell, DropoutMasks, Held, State
 from rnncli.layers._layer import Draw, Layer, add_prefix, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
@@ -105,15 +105,17 @@ class StackedCells:
         state: State,
         weights: Mapping[str, Array],
         dropout: Mapping[str, DropoutMasks],
+        held: Held | None = None,
     ) -> tuple[State, Gates]:
-        """One time step of all cells; `projected` is for the first cell."""
+        """One time step of all cells; `projected` is for the first cell.  held: as `cell_0/forget`."""
         states: list[Any] = []
         gates_of: dict[str, Gates] = {}
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
                 projected = cell.project(self.cells[str(int(key) - 1)].output(states[-1]), own, dropout[key])
-            after, gates_of[key] = cell.step(projected, before, own, dropout[key])
+            fixed = within(held, f"cell_{key}") if held else None
+            after, gates_of[key] = cell.step(projected, before, own, dropout[key], fixed)
             states.append(after)
 
         def gates() -> dict[str, Gate]:

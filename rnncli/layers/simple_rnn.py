@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, product
+from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, hold, product
 from rnncli.layers._equations import Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
 if TYPE_CHECKING:
-    from rnncli.layers._cell import Gates
+    from rnncli.layers._cell import Gates, Held
 
 
 class SimpleRNNState(NamedTuple):
@@ -38,7 +38,12 @@ class SimpleRNNCell(Cell):
         return projected
 
     def step(
-        self, projected: Array, state: SimpleRNNState, weights: Mapping[str, Array], dropout: DropoutMasks
+        self,
+        projected: Array,
+        state: SimpleRNNState,
+        weights: Mapping[str, Array],
+        dropout: DropoutMasks,
+        held: Held | None = None,
     ) -> tuple[SimpleRNNState, Gates]:
         """One time step: h' = tanh(x W + h U + b).
 
@@ -47,6 +52,8 @@ class SimpleRNNCell(Cell):
         z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         z += projected
         hidden = self.activation(z)
+        if held:
+            (hidden,) = hold(held, candidate=hidden)
         return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rnncli.layers.stack import Stack
+    from rnncli.result import Result
 
 SCHEMA = "rnncli/1"
 
@@ -45,6 +46,9 @@ class ResultHeader(Protocol):
     @property
     def conditions(self) -> Mapping[str, int]: ...
 
+    @property
+    def hold(self) -> tuple[str, ...]: ...
+
 
 def head() -> dict[str, Any]:
     """Return the first entries of every document."""
@@ -61,6 +65,7 @@ def head_of(result: ResultHeader) -> dict[str, Any]:
         "layer": configs(result.stack),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
         **({"conditions": dict(result.conditions)} if result.conditions else {}),
+        **({"hold": list(result.hold)} if result.hold else {}),
     }
 
 
@@ -122,6 +127,8 @@ def note_of(result: ResultHeader, view: View, line: int | None = None) -> Line:
     pieces.append(f"{say('engine', view.lang)} {result.engine}")
     for name, value in result.conditions.items():
         pieces.append(say(f"with {name}", view.lang).format(value))
+    if result.hold:
+        pieces.append(say("with hold", view.lang).format(", ".join(result.hold)))
     return note(pieces, view)
 
 
@@ -193,6 +200,11 @@ def name_cell(label: Label) -> Cell:
 def claim_lines(claims: Iterable[Claim]) -> tuple[Line, ...]:
     """Return `= hidden_states[:, -1, :]`, in the color of the tensor it equals."""
     return tuple((Span("= ", "dim"), Span(str(claim), idea(claim.label))) for claim in claims)
+
+
+def difference_text(result: Result, lang: str) -> str:
+    """Return `largest difference from TensorFlow`, or from the run without --hold."""
+    return say("without hold" if result.hold else "difference", lang).format(result.reference)
 
 
 def small(number: float) -> str:

@@ -78,6 +78,11 @@ def inner_class(name: str) -> str | None:
     return _SHORT.get(fold_name(name))
 
 
+def short_names() -> tuple[str, ...]:
+    """Short names for a layer inside Bidirectional: `birnn`, `bilstm`, `bigru`."""
+    return tuple(_SHORT)
+
+
 def find_class(name: str) -> str:
     """Keras's name of a layer or cell; case does not matter.  Raises LayerError if it does not exist."""
     found = layers.find_name(fold_name(name), "LAYERS", "CELLS")

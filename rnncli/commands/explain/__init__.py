@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from rnncli.cli.completion import number_words
 from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"
@@ -23,7 +25,10 @@ def explain(
     tensor: Annotated[
         str | None,
         typer.Argument(
-            metavar="TENSOR", help="A tensor and an index: 'last_cell_state[0,1]'.", show_default=False
+            metavar="TENSOR",
+            help="A tensor and an index: 'last_cell_state[0,1]'.",
+            show_default=False,
+            autocompletion=number_words,
         ),
     ] = None,
     input: InputFlags,
@@ -44,6 +49,7 @@ def explain(
             help="List the N largest terms of a sum (default 10; --full lists all).",
         ),
     ] = 10,
+    hold: HoldFlag = None,
 ) -> None:  # fmt: skip
     """Where does this number come from?
 
@@ -51,7 +57,7 @@ def explain(
     before; the terms add up to the number, apart from the rounding that is shown.
     """
 
-    _show(input, layer, run, output, tensor, depth, None if output.full else terms)
+    _show(input, layer, run, output, tensor, depth, None if output.full else terms, hold)
 
 
 def _show(
@@ -62,6 +68,7 @@ def _show(
     tensor: str | None,
     depth: int,
     terms: int | None,
+    hold: list[str] | None,
 ) -> None:
     from rnncli.case import Document
     from rnncli.cli import request
@@ -79,4 +86,5 @@ def _show(
 
         run, tensor = models.split_address(run, tensor)
     case, remarks = request.case(input, layer, run)
+    case = hold_gates(case, hold, run)
     deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)

@@ -30,7 +30,8 @@ class ExplainAnswer:
         (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
         `rounding` (value minus the function of total in float64) and `masked` (`kind` and `timestep`, or
         null).  A term has a `value` and `factors`: `name`, `value`, and `explained`, the key of another
-        equation or "".
+        equation or "".  With --hold, `without_hold` is the number without it, and the equation of a held
+        gate has `held`.
         """
         found, number = self.explanation, _numbers(self.explanation.dtype)
         return {
@@ -40,6 +41,7 @@ class ExplainAnswer:
                 "index": list(found.target.indices),
                 "value": number(found.value),
                 "meaning": meaning(addresses.label(found.target.name), view.lang),
+                **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
                 "equals": list(map(str, found.equals)),
                 "equations": [_equation(equation, number) for equation in found.equations],
             },
@@ -95,6 +97,7 @@ def _equation(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "remainder": number(equation.remainder),
         "rounding": number(equation.rounding),
         "masked": note and {"kind": note.kind, "timestep": note.timestep},
+        **({"held": True} if equation.held else {}),
     }
 
 

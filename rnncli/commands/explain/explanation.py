@@ -89,6 +89,7 @@ class Equation:
     key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: one text per textbook term.
     value, total: the layer's own numbers; equal if there is no function.
     terms: largest first if a textbook term is split into several.
+    held: whether the value was set by --hold, not computed; there are no terms then.
     remainder, rounding: how far the layer's own sum, and its function value, differ from float64.
     """
 
@@ -104,17 +105,22 @@ class Equation:
     remainder: float = 0.0
     rounding: float = 0.0
     note: Note | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """equals: entries with the same number.  equations: the number's own first."""
+    """equals: entries with the same number.  equations: the number's own first.
+
+    without_hold: the number in the run without --hold; None if no gate is held.
+    """
 
     target: Target
     value: float
     dtype: str
     equals: tuple[Claim, ...]
     equations: tuple[Equation, ...]
+    without_hold: float | None = None
 
 
 def target(text: str, infos: Sequence[TensorInfo]) -> Target:

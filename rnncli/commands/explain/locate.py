@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
 from rnncli.commands.explain.explanation import NumberLocation, Target
+from rnncli.compute.loop_parts import LoopPart, parts
 from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack
 from rnncli.result import STATUSES, LoopTrace, Result, TensorInfo
@@ -57,35 +58,6 @@ def infos(stack: Stack, input_shape: tuple[int, ...]) -> tuple[TensorInfo, ...]:
     """Return the tensors a user may name: the last layer's, then every layer's with its number as prefix."""
     named = {info.name: info for info in stack.outputs(input_shape, all_layers=True)}
     return tuple(({info.name: info for info in stack.outputs(input_shape)} | named).values())
-
-
-class LoopPart(NamedTuple):
-    """A gate or a part of the state of one loop over time."""
-
-    layer: int
-    direction: str
-    name: str
-    units: int
-
-
-def parts(stack: Stack) -> dict[str, LoopPart]:
-    """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
-    found: dict[str, LoopPart] = {}
-    for index, layer in enumerate(stack.layers):
-        for direction, loop in layer.loops.items():
-            made: Any = getattr(loop, "cell", None)
-            if made is None:
-                continue
-            cells = getattr(made, "cells", None)
-            named = {f"cell_{key}/": cell for key, cell in cells.items()} if cells else {"": made}
-            for place, cell in named.items():
-                for name in (*cell.gates, *cell.State._fields):
-                    path = f"{direction}/{place}{name}" if direction else place + name
-                    part = LoopPart(index, direction, place + name, cell.units)
-                    found[stack.prefix(index) + path] = part
-                    if index == len(stack.layers) - 1:
-                        found[path] = part
-    return found
 
 
 class CaseTrace:
@@ -150,6 +122,11 @@ class CaseTrace:
     def status(self, node: Inner) -> str:
         """Return whether the node's step was computed, held or zeroed."""
         return STATUSES[self.loop(node).status[node.batch, node.position]]
+
+    def is_held(self, node: Inner, gate: str) -> bool:
+        """Return whether --hold sets this gate at the node's step and unit."""
+        entries = self.loop(node).held.get(node.cell + gate)
+        return entries is not None and bool(entries[node.position, node.unit])
 
     def before(self, node: Inner, state: str, unit: int) -> float:
         """Return a number of a state before the node's step."""

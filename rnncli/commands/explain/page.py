@@ -29,6 +29,9 @@ def page(answer: ExplainAnswer, view: View) -> Page:
         (*(Span(span.text, "dim") for span in title(answer.result.stack, view)),),
         note_of(answer.result, view),
     ]
+    if found.without_hold is not None:
+        free = _align_numbers([found.without_hold], view)[0]
+        notes.append(line(say("was without hold", view.lang).format(value=free), "dim"))
     parts: list[Table | Line] = []
     together: dict[NumberLocation, list[Equation]] = {}
     for equation in found.equations:
@@ -60,6 +63,9 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
+    if equation.held:
+        said = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])
+        return Table((Column(""), Column("")), ((cell(name, "strong"), cell(said)),))
     if equation.note is not None:
         return _build_note(name, equation, view)
     if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:

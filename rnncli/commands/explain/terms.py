@@ -15,6 +15,7 @@ from rnncli.commands.explain.locate import RETURNED, CaseTrace, Inner, Node, Out
 from rnncli.commands.explain.products import IDENTITY, FactorLink, FactorLinks, Products, name_activation
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
+from rnncli.compute.loop_parts import parts
 from rnncli.layers import Fan, LayerInput, Product, activations
 from rnncli.layers.stack import Stack
 from rnncli.result import Result, TensorInfo
@@ -67,6 +68,8 @@ def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation
         note, links = unusual
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
     said, base = source.equation(node)
+    if isinstance(node, Inner) and source.is_held(node, base):
+        return replace(bare, held=True), []
     spread = Products(source, node)
     products = [links for term in said.terms for links in spread.term(term)]
     if any(isinstance(term, Fan) for term in said.terms):
@@ -165,6 +168,10 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
     result = tracing.trace(wide)
     found = explain_number(case, result, target, depth, terms)
+    if case.hold:
+        free = replace(wide, hold=())
+        source = CaseTrace(free, tracing.trace(free))
+        found = replace(found, without_hold=source.value(source.node(target)))
     return found, replace(result, stack=case.stack)
 
 
@@ -179,7 +186,7 @@ def _with_sequences(case: Case, text: str) -> Case:
 def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
     """Return the requested gate, with or without a time axis, depending on the index."""
     address = _address(text)
-    part = address and locate.parts(stack).get(str(address.label))
+    part = address and parts(stack).get(str(address.label))
     if not address or not part or str(address.label) in known:
         return ()
     if len(address.texts) == 2:

@@ -93,6 +93,11 @@ class Gradients:
         """The layers, first to last."""
         return self.stack.specs
 
+    @property
+    def hold(self) -> tuple[str, ...]:
+        """No gate is held: Keras computes the gradients, and it cannot hold one."""
+        return ()
+
 
 def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     """Apply the rule.  steps, norms: in processing order.

@@ -15,6 +15,7 @@ from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layouts import GATES, snake
+from rnncli.readers.expected import read_expected
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
@@ -48,7 +49,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
     _demand_fit(spec, found, where)
     expected = results.arrange(
-        stored.read_expected(sources.find_source(expect)),
+        read_expected(sources.find_source(expect)),
         (inputs.shape[0], inputs.shape[1]),
         found.units,
         len(found.cells),

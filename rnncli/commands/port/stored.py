@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from rnncli.commands.port import foreign
 from rnncli.errors import InputError
 from rnncli.readers import formats, models
 from rnncli.readers.formats import Source
-from rnncli.specs import nested
 
 if TYPE_CHECKING:
     from rnncli.model import Graph, Modules
@@ -93,29 +91,3 @@ def _in_layers(layers: tuple[SavedLayer, ...], where: str) -> dict[str, Array]:
     if not arrays:
         raise InputError(f"{where}there is no recurrent layer in it.", "Save the weights of one.")
     return arrays
-
-
-def read_expected(source: Source) -> dict[str, Array]:
-    """Return the tensors by name; an only one without a name is called "".
-
-    The source is rnncli's own JSON, nested lists, or arrays by name.  Raises InputError for others.
-    """
-    value, where = _load(source), f"{source.name}: "
-    if isinstance(value, Mapping) and "schema" in value:
-        outputs = value.get("outputs")
-        if not isinstance(outputs, list) or not all(isinstance(one, Mapping) for one in outputs):
-            raise InputError(f"{where}it holds no outputs.", "Use what rnncli run --format json wrote.")
-        value = {str(one.get("name")): one.get("values") for one in outputs}
-    if isinstance(value, tuple) or (isinstance(value, Mapping) and not value):
-        raise InputError(f"{where}it holds no tensors that a layer returned.", "Give JSON, npy or npz.")
-    if isinstance(value, Mapping):
-        return {name: _numbers(one, f"{where}{name}") for name, one in value.items()}
-    return {"": _numbers(value, where)}
-
-
-def _numbers(value: Any, where: str) -> Array:
-    """Return an array of real numbers.  Raises InputError for anything else."""
-    array = value if isinstance(value, np.ndarray) else nested.to_array(value, where, nested.TENSOR)
-    if not array.size or (array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16"):
-        raise InputError(f"{where.removesuffix(': ')} does not hold numbers.", "Save real numbers.")
-    return np.asarray(array)

@@ -18,6 +18,7 @@ from rnncli.cli.flags import (
     Streaming,
     WithStats,
 )
+from rnncli.cli.hold_flag import HoldFlag
 from rnncli.commands.run.run_request import RunRequest
 
 SECTION = "Ask a layer"
@@ -44,6 +45,7 @@ def run(
     stream: Streaming = False,
     keep_going: KeepGoing = False,
     memory: Memory = None,
+    hold: HoldFlag = None,
 ) -> None:
     """What does the layer return?
 
@@ -64,6 +66,7 @@ def run(
         stream,
         keep_going,
         memory,
+        tuple(hold or ()),
     )
     streamed = stream or keep_going
     name = ("model_stream" if streamed else "model") if run.model else "stream" if streamed else "batch"

@@ -25,6 +25,7 @@ from rnncli.renderers.page import (
 from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
+    difference_text,
     head_of,
     name_cell,
     note_of,
@@ -164,7 +165,7 @@ def table_of(result: Result, view: View) -> Table:
     """Return a table of tensors, shapes and numbers."""
     headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
     differences = {
-        name: f"{say('difference', view.lang).format(result.reference)} {small(difference)}"
+        name: f"{difference_text(result, view.lang)} {small(difference)}"
         for name, difference in result.differences.items()
     }
     rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)

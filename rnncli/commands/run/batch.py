@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rnncli import compute
 from rnncli.case import Case
 from rnncli.cli import expectation, progress, request, terminal
+from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
@@ -26,6 +27,7 @@ def answer(wanted: RunRequest) -> None:
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
     case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
+    case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
     plan = compute.plan(case, budget)
     if len(plan) > 1 and _can_grow(wanted):
         _in_chunks(wanted, case, plan, deliver, remarks)
@@ -65,6 +67,10 @@ def _whole(
     with progress.bar(batch, wanted=len(plan) > 1 and not wanted.output.quiet) as watch:
         result = chunks.join_results(watch(compute.parts(case, wanted.run.engine, plan)), batch)
     apart: list[str] = []
+    if case.hold:
+        from rnncli.compute import holds
+
+        result = holds.compare_without(case, result, budget)
     if check.check:
         from rnncli.compute import beyond, compare
 

@@ -102,7 +102,11 @@ def demand(wanted: RunRequest) -> None:
     """UsageError for a flag that does not go with --model."""
     models.demand_alone(*wanted.reading)
     sources.demand_one_reader(*wanted.reading)
-    named = {"--memory": wanted.memory is not None, "--all-calls": wanted.shown.all_calls}
+    named = {
+        "--memory": wanted.memory is not None,
+        "--all-calls": wanted.shown.all_calls,
+        "--hold": bool(wanted.hold),
+    }
     for flag, given in named.items():
         if given:
             raise UsageError(

@@ -23,11 +23,13 @@ class RunRequest(NamedTuple):
     stream: bool
     keep_going: bool
     memory: str | None
+    hold: tuple[str, ...] = ()
 
     @property
     def needs_whole_result(self) -> bool:
         """Whether an answer needs every number before it can begin."""
-        return self.check.check or self.check.expect is not None or self.stats or self.fail_on_nan
+        check = self.check.check or self.check.expect is not None
+        return check or self.stats or self.fail_on_nan or bool(self.hold)
 
     @property
     def reading(self) -> tuple[InputFlags, LayerFlags, RunFlags]:

@@ -32,9 +32,8 @@ def demand(wanted: RunRequest) -> None:
     if not wanted.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
     if wanted.needs_whole_result:
-        raise UsageError(
-            "--stream answers line by line.", "Leave --check, --expect, --stats and --fail-on-nan out."
-        )
+        refused = "--hold" if wanted.hold else "--check, --expect, --stats and --fail-on-nan"
+        raise UsageError("--stream answers line by line.", f"Leave {refused} out.")
     if wanted.memory is not None:
         raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
 

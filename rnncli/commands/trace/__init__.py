@@ -14,6 +14,7 @@ from rnncli.cli.flags import (
     WithStats,
     flag,
 )
+from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
 SECTION = "Ask a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -63,6 +64,7 @@ def trace(
     output: OutputFlags,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,
+    hold: HoldFlag = None,
 ) -> None:
     """Every gate and state at every time step.
 
@@ -82,8 +84,13 @@ def trace(
     request.demand_steps(run)
     expected = expectation.read_expectation(check.expect, input, output.output)
     case, remarks = request.case(input, layer, run)
+    case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack
     result = tracing.trace(case)
+    if case.hold:
+        from rnncli.compute import holds
+
+        result = holds.compare_without(case, result)
     apart: list[str] = []
     if check.check:
         result, apart = compare.compare_with_keras(case, result, *check.tolerances)

@@ -103,11 +103,17 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
             **left,
             "status": [STATUSES[one] for one in status],
             "gates": {
-                gate: {part: values[f"{gate}.{part}"] for part in parts} for gate, parts in gates.items()
+                gate: {part: values[f"{gate}.{part}"] for part in parts} | _held(loop, gate, place)
+                for gate, parts in gates.items()
             },
             "state": {name: values[name] for name in states},
             "output": values["output"],
         }
+
+
+def _held(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bool]]:
+    """Return `held`, which units are held at a value in this step; nothing if --hold names no such gate."""
+    return {"held": loop.held[gate][place].tolist()} if gate in loop.held else {}
 
 
 def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli.addresses import cell_number
 from rnncli.case import Array
@@ -26,7 +26,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import note_of, small, title
+from rnncli.renderers.parts import difference_text, note_of, small, title
 from rnncli.renderers.wording import say
 from rnncli.result import STATUSES
 
@@ -41,6 +41,8 @@ MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
 """Maximum number of tables used to show a number of every gate; more would be fragmented."""
+HELD = "*"
+"""Marks an entry that is held at a value instead of computed."""
 GAP = -1
 """Marks omitted indices in a list of indices."""
 
@@ -50,12 +52,16 @@ def page(answer: TraceAnswer, view: View) -> Page:
     loops = [_LoopTables(loop, answer, view) for loop in answer.loops]
     parts: list[Table | Forms | Line] = [part for loop in loops for part in loop.tables()]
     parts += [(), *_scales(loops, view)] if loops else []
+    if answer.result.hold:
+        parts.append(
+            line(f"{HELD} {say('with hold', view.lang).format(', '.join(answer.result.hold))}", "dim")
+        )
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
     parts += statistics.parts(shown, view)
     if answer.result.differences:
         pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
-        parts += [(), line(f"{say('difference', view.lang).format(answer.result.reference)}: {said}", "dim")]
+        parts += [(), line(f"{difference_text(answer.result, view.lang)}: {said}", "dim")]
     return Page(title(answer.result.stack, view), (note_of(answer.result, view),), tuple(parts))
 
 
@@ -67,7 +73,7 @@ def _is_shown(name: str) -> bool:
 class Quantity:
     """A column: values (batch, steps, units) in processing order, drawn from `low` to `high`.
 
-    texts: the numbers of every shown row.
+    texts: the numbers of every shown row.  held: the held entries, (steps, units), if there are any.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Quantity:
     low: float
     high: float
     texts: Mapping[tuple[int, int], list[str]]
+    held: Array | None = None
 
     @property
     def label(self) -> str:
@@ -145,8 +152,15 @@ class _LoopTables:
         low, high = bounds(self.loop, name) or (0.0 if positive else -largest, largest)
         style = style_for(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
-        texts = {row: [format_number(value, style) for value in values[row]] for row in rows}
-        return Quantity(name, values, low, high, texts)
+        held = self.loop.held.get(name.removesuffix(".activation"))
+        texts = {
+            row: [
+                format_number(value, style) + ("" if held is None else HELD if held[row[1], unit] else " ")
+                for unit, value in enumerate(values[row])
+            ]
+            for row in rows
+        }
+        return Quantity(name, values, low, high, texts, held)
 
     def tables(self) -> Iterator[Table | Line]:
         """Yield one or more tables, as the width requires, each with a time column; then status meanings."""
@@ -330,10 +344,10 @@ class _LoopTables:
         if GAP in row:
             return ((),)
         quantity, ellipsis = one.quantity, marks(self.view).ellipsis
-        values, texts = quantity.values[row], quantity.texts[row]
+        texts = quantity.texts[row]
         spans: list[Span] = []
         for unit in one.bars:
-            spans.append(Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, values[unit], row))
+            spans.append(Span(ellipsis, "dim") if unit == GAP else self._bar(quantity, unit, row))
         for place, unit in enumerate(one.numbers):
             between = " " * (one.between if one.bars or place else 0)
             text = ellipsis if unit == GAP else texts[unit].rjust(quantity.widest)
@@ -343,16 +357,18 @@ class _LoopTables:
     def _spark(self, fields: Sequence[Field], row: tuple[int, int]) -> Line:
         if GAP in row:
             return ()
-        return tuple(self._bar(one.quantity, one.quantity.values[row][0], row) for one in fields)
+        return tuple(self._bar(one.quantity, 0, row) for one in fields)
 
-    def _bar(self, quantity: Quantity, value: Any, row: tuple[int, int]) -> Span:
-        drawn = bar(float(value), quantity.low, quantity.high, self.view)
+    def _bar(self, quantity: Quantity, unit: int, row: tuple[int, int]) -> Span:
+        if quantity.held is not None and quantity.held[row[1], unit]:
+            return Span(HELD, "strong")
+        drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
         return Span(drawn.text, "dim") if self._unused(quantity, row) else drawn
 
     def _look(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
         if self._unused(quantity, row):
             return "number dim"
-        return "number alarm" if text.endswith(("NaN", "inf")) else "number"
+        return "number alarm" if text.rstrip().endswith(("NaN", "inf")) else "number"
 
     def _unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
         """Return whether this is a gate of a masked step, which was computed but not used."""

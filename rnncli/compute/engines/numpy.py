@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines._held import HeldGates
 from rnncli.compute.engines._loop import Running, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
@@ -48,7 +49,7 @@ class _NumpyRun(Running):
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights)
-        self.training, self.traced, self.seeds = case.training, case.traced, seeds
+        self.training, self.traced, self.seeds, self.hold = case.training, case.traced, seeds, case.hold
         self.drawn: dict[str, dict[str, int]] = {}
         self.by_layer: dict[str, dict[str, int]] = {}
         for path, seed in seeds.items():
@@ -65,7 +66,9 @@ class _NumpyRun(Running):
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
         """See Running."""
-        loop = _Loop(layer, call, self._dropout(layer, call))
+        place = call.place.layer, call.place.direction
+        holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
+        loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))
         if not self.traced:
             return loop.run(state, None)
         recorder = _Recorder(call.inputs.shape[1])
@@ -92,8 +95,8 @@ class _NumpyRun(Running):
 class _Loop:
     """Runs one layer over the time steps of one call."""
 
-    def __init__(self, layer: Recurrent, call: Call, dropout: Any) -> None:
-        self.layer, self.call, self.dropout = layer, call, dropout
+    def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: HeldGates) -> None:
+        self.layer, self.call, self.dropout, self.held = layer, call, dropout, held
         self.backwards: bool = layer.config["go_backwards"]
         self.zeroing: bool = layer.config["zero_output_for_mask"]
         steps = range(call.inputs.shape[1])
@@ -108,11 +111,12 @@ class _Loop:
 
         cell, inputs, weights = self.layer.cell, self.call.inputs, self.call.weights
         batch, timesteps = inputs.shape[:2]
-        sequences = self.layer.sequences
+        sequences, holding = self.layer.sequences, bool(self.held.holds)
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
         for processed, (timestep, projected) in enumerate(self._projected(self.order)):
-            after, gates = cell.step(projected, state, weights, self.dropout)
+            held = self.held.at(timestep) if holding else None
+            after, gates = cell.step(projected, state, weights, self.dropout, held)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
             computed = cell.output(after)
             if counts is None:
@@ -167,6 +171,7 @@ class _Loop:
             parts,
             cell.unpack(start),
             self.dropout,
+            held=self.held.traced(self.order),
         )
 
 

@@ -1,0 +1,191 @@
+"""Complete what people type after a flag: layers, files, models, activations, tensors and gates.
+
+A function gets the unfinished word and returns the words that continue it.  It must be fast, so it imports
+what it needs, and no framework; and it must not fail, so a wrong command line completes to nothing.
+"""
+
+# Annotations are objects rather than text, because Typer evaluates them for every flag.
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rnncli.layers.stack import Stack
+
+VARIABLE = "_RNNCLI_COMPLETE"
+"""The environment variable by which a shell asks for completion."""
+
+Completer = Callable[..., list[str]]
+
+
+def layer_words(incomplete: str) -> list[str]:
+    """Complete a layer, `bilstm` or `GRU`, or the file of a config, `@layer.json`."""
+    if incomplete.startswith("@"):
+        return _begin((f"@{path}" for path in _files(incomplete[1:], (".json",))), incomplete)
+    from rnncli import layers
+    from rnncli.specs.build import short_names
+
+    alone = [name for name in layers.names() if _needs_nothing(name)]
+    return _begin([*map(_snake, alone), *short_names(), *alone], incomplete)
+
+
+def model_words(incomplete: str) -> list[str]:
+    """Complete the layers of a saved model, `model.keras#lstm,gru`; the shell completes the file itself."""
+    file, sign, names = incomplete.rpartition("#")
+    if not sign:
+        return []
+    before, comma, _ = names.rpartition(",")
+    chosen = f"{file}#{before}{comma}"
+    return _begin(
+        (chosen + name for name in _model_layers(file) if name not in before.split(",")), incomplete
+    )
+
+
+def activation_words(incomplete: str) -> list[str]:
+    """Complete an activation."""
+    from rnncli.layers import activations
+
+    return _begin(activations.names(), incomplete)
+
+
+def initializer_words(incomplete: str) -> list[str]:
+    """Complete an initializer."""
+    from rnncli import initializers
+
+    return _begin(initializers.names(), incomplete)
+
+
+def sample_words(incomplete: str) -> list[str]:
+    """Complete a built-in sample."""
+    from rnncli.readers import sample_files
+
+    return _begin(sample_files.names(), incomplete)
+
+
+def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a tensor that the layers return."""
+    return _begin((info.name for info in _outputs(_stack(ctx))), incomplete)
+
+
+def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete one number that explain takes: a tensor or a gate with the index of its first entry."""
+    from rnncli.compute.loop_parts import parts
+
+    stack = _stack(ctx)
+    if stack is None:
+        return []
+    wide = (stack.with_returns(return_sequences=every, return_state=True) for every in (False, True))
+    infos = [info for one in wide for info in _outputs(one)]
+    returned = [f"{info.name}[{','.join('0' for _ in info.axes)}]" for info in infos]
+    inside = [f"{name}[0,0]" for name in parts(stack)]
+    return _begin([*returned, *inside], incomplete)
+
+
+def gate_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a gate of the layers."""
+    from rnncli.compute.loop_parts import parts
+
+    stack = _stack(ctx)
+    gates = [part.name for part in parts(stack).values() if part.is_gate] if stack else []
+    return _begin(gates, incomplete)
+
+
+def hold_words(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a gate with a value: closed, 0, or open, 1."""
+    from rnncli.compute.loop_parts import parts
+
+    stack = _stack(ctx)
+    gates = [name for name, part in parts(stack).items() if part.is_gate] if stack else []
+    return _begin((f"{gate}={value}" for gate in gates for value in (0, 1)), incomplete)
+
+
+BY_FLAG: dict[str, Completer] = {
+    "--layer": layer_words,
+    "--model": model_words,
+    "--activation": activation_words,
+    "--recurrent-activation": activation_words,
+    "--kernel-initializer": initializer_words,
+    "--recurrent-initializer": initializer_words,
+    "--bias-initializer": initializer_words,
+    "--select": tensor_words,
+    "--gate": gate_words,
+    "--hold": hold_words,
+}
+
+
+def of_flag(name: str) -> dict[str, Any]:
+    """Return the argument that lets Typer complete this flag; none for a flag without completion."""
+    return {"autocompletion": BY_FLAG[name]} if name in BY_FLAG else {}
+
+
+def _begin(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _needs_nothing(name: str) -> bool:
+    """Whether the name alone is a layer, with the default units: `lstm`, but not `rnn`."""
+    from rnncli import layers
+
+    options = layers.class_of(name).options.items()
+    return all(key == "units" for key, option in options if option.required)
+
+
+def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Return the files with these suffixes, and the folders, whose path begins with `start`."""
+    folder, name = os.path.split(start)
+    try:
+        entries = sorted(Path(folder or ".").expanduser().iterdir())
+    except (OSError, RuntimeError):
+        return []
+    shown = (entry for entry in entries if entry.name.startswith(name) and (name or entry.name[0] != "."))
+    kept = (entry for entry in shown if entry.is_dir() or entry.name.endswith(suffixes))
+    before = start.removesuffix(name) if name else start
+    return [f"{before}{entry.name}{'/' if entry.is_dir() else ''}" for entry in kept]
+
+
+def _model_layers(file: str) -> list[str]:
+    """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
+    from rnncli.cli import models
+    from rnncli.errors import RnncliError
+
+    try:
+        model = models.open_model(file)
+        return list(model.kind.choose(model.saved, ()))
+    except RnncliError:
+        return []
+
+
+def _stack(ctx: typer.Context) -> "Stack | None":
+    """Return the layers that the command line describes so far; None if it describes none."""
+    from rnncli.case import Document
+    from rnncli.cli import request
+    from rnncli.cli.flags import LayerFlags
+    from rnncli.errors import RnncliError
+
+    given = {name: ctx.params.get(name) for name in LayerFlags._fields}
+    try:
+        return request.stack_of(LayerFlags(**given), Document())
+    except RnncliError:
+        return None
+
+
+def _outputs(stack: "Stack | None") -> list[Any]:
+    """Return the tensors of the last layer, then those of every layer of a stack."""
+    from rnncli.errors import RnncliError
+
+    if stack is None:
+        return []
+    shape = (1,) * stack.input_rank
+    try:
+        return [*stack.outputs(shape), *stack.outputs(shape, all_layers=True)]
+    except RnncliError:
+        return []

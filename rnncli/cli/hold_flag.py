@@ -1,0 +1,45 @@
+"""The flag --hold: a gate at a value of your choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from rnncli.cli.flags import RUN, flag
+from rnncli.errors import UsageError
+
+if TYPE_CHECKING:
+    from rnncli.case import Case
+    from rnncli.cli.flags import RunFlags
+
+HoldFlag = Annotated[
+    list[str] | None,
+    flag(
+        RUN, "--hold", metavar="GATE=VALUE",
+        help="What if: hold a gate, 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
+    ),
+]  # fmt: skip
+
+
+def hold_gates(case: Case, texts: Sequence[str] | None, run: RunFlags, *, check: bool = False) -> Case:
+    """Return the case with the gates held that --hold names.
+
+    Raises UsageError for a text that does not fit the layers, another engine, or --check.
+    """
+    if not texts:
+        return case
+    demand_numpy(run, check=check)
+    from rnncli.compute import holds
+
+    return holds.hold_gates(case, texts)
+
+
+def demand_numpy(run: RunFlags, *, check: bool) -> None:
+    """Raise UsageError for flags that ask another engine, which cannot hold a gate."""
+    if run.engine not in ("auto", "numpy"):
+        raise UsageError(f"--hold: the engine {run.engine} cannot hold a gate.", "Leave --engine out.")
+    if check:
+        raise UsageError(
+            "--check compares with Keras, and Keras cannot hold a gate.",
+            "Leave --check out; --hold compares with the run without it.",
+        )

@@ -1,0 +1,115 @@
+"""What if: parse `forget[:, 1]=1@2:` into the gates to hold, and compare with the run without them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+from rnncli import addresses, compute
+from rnncli.case import Array, Case, Hold
+from rnncli.compute import compare
+from rnncli.compute.loop_parts import LoopPart, parts
+from rnncli.errors import UsageError, did_you_mean
+from rnncli.result import Result
+
+EXAMPLE = "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
+REFERENCE = "the run without --hold"
+
+
+def hold_gates(case: Case, texts: Sequence[str]) -> Case:
+    """Return the case with these gates held.
+
+    texts: each `GATE[:, UNITS]=VALUE@FROM:TO`, with steps of the layer's input; TO is not included.
+    Raises UsageError if a text does not fit the layers, or two of them hold the same entry.
+    """
+    known = {name: part for name, part in parts(case.stack).items() if part.is_gate}
+    holds = tuple(_parse(text, case, known) for text in texts)
+    for first, second in combinations(holds, 2):
+        if _overlap(first, second):
+            raise UsageError(
+                f"--hold {first.text} and --hold {second.text} hold the same entries.",
+                "Give each of them other units or other steps.",
+            )
+    return dataclasses.replace(case, hold=holds)
+
+
+def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:
+    """Return `result` with the largest difference of every tensor from the run without the holds."""
+    other = compute.run(dataclasses.replace(case, hold=()), result.engine, budget)
+    return dataclasses.replace(result, differences=compare.differences(result, other), reference=REFERENCE)
+
+
+def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
+    place, equals, rest = text.rpartition("=")
+    try:
+        address = addresses.parse(place)
+    except ValueError:
+        equals = ""
+    if not equals:
+        raise UsageError(f"--hold {text}: this is not a gate with a value.", EXAMPLE)
+    part = known.get(str(address.label))
+    if part is None:
+        raise UsageError(f"--hold {text}: there is no such gate.", _instead_of(str(address.label), known))
+    if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
+        raise UsageError(
+            f"--hold {text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.", EXAMPLE
+        )
+    value, at, steps = rest.partition("@")
+    timesteps = case.inputs.shape[1]
+    return Hold(
+        text.strip(),
+        part.layer,
+        part.direction,
+        part.name,
+        _places(text, address.texts[1] if address.texts else ":", part.units, "units"),
+        _places(text, steps if at else ":", timesteps, "steps"),
+        _number(text, value, case.inputs),
+    )
+
+
+def _instead_of(name: str, known: dict[str, LoopPart]) -> str:
+    """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
+    if not known:
+        return "These layers have no gates to hold; name a recurrent layer, such as lstm."
+    last = name.rpartition("/")[2]
+    same = [gate for gate in known if gate.rpartition("/")[2] == last and not gate[0].isdigit()]
+    return did_you_mean(name, known) if not same else f"Name one of them: {', '.join(same)}."
+
+
+def _places(text: str, written: str, size: int, axis: str) -> range:
+    """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
+    try:
+        place = addresses.parse_part(written)
+    except ValueError:
+        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", EXAMPLE) from None
+    if isinstance(place, slice):
+        found = range(size)[place]
+    else:
+        found = range(place % size, place % size + 1) if -size <= place < size else range(0)
+    if not found:
+        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
+    return found
+
+
+def _number(text: str, value: str, inputs: Array) -> float:
+    """Parse the value.  Raises UsageError if it is not a finite number in the dtype of the layers."""
+    import numpy as np
+
+    try:
+        with np.errstate(over="ignore"):
+            number = float(inputs.dtype.type(float(value)))
+    except ValueError:
+        raise UsageError(f"--hold {text}: {value!r} is not a number.", EXAMPLE) from None
+    if not math.isfinite(number):
+        raise UsageError(f"--hold {text}: the value must be finite in {inputs.dtype}.", "Such as 0 or 1.")
+    return number
+
+
+def _overlap(first: Hold, second: Hold) -> bool:
+    same = (first.layer, first.direction, first.gate) == (second.layer, second.direction, second.gate)
+    return same and all(
+        max(one[0], other[0]) <= min(one[-1], other[-1])
+        for one, other in ((first.units, second.units), (first.steps, second.steps))
+    )

@@ -1,0 +1,171 @@
+"""What the shell completes: in a real bash, as bash splits the words, and in the form of zsh and fish."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import HEAVY, environment
+
+from rnncli.cli.bash_words import join_words
+from rnncli.cli.completion import layer_words
+
+BASH = shutil.which("bash")
+SCRIPT = """
+_rnncli_completion() {{
+    local IFS=$'\\n'
+    COMPREPLY=( $( env COMP_WORDS="${{COMP_WORDS[*]}}" COMP_CWORD=$COMP_CWORD \
+        _RNNCLI_COMPLETE=complete_bash {program} -m rnncli ) )
+}}
+COMP_WORDS=({words}); COMP_CWORD={current}
+_rnncli_completion
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+pytestmark = pytest.mark.skipif(BASH is None, reason="there is no bash")
+
+
+def completed(folder: Path, *pieces: str) -> list[str]:
+    """Return what bash offers for the last piece; pieces are words as bash splits them."""
+    script = SCRIPT.format(
+        program=shlex.quote(sys.executable), words=" ".join(map(shlex.quote, pieces)), current=len(pieces) - 1
+    )
+    done = subprocess.run(
+        [BASH or "", "--norc", "-c", script], cwd=folder, env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("tra", ["trace"]),
+        ("run --layer l", ["lstm"]),
+        ("run --layer bi", ["birnn", "bilstm", "bigru"]),
+        ("run --layer = g", ["gru"]),
+        ("run --activation tanh", ["tanh", "tanh_shrink"]),
+        ("run --recurrent-initializer ortho", ["orthogonal"]),
+        (
+            "run -l bilstm --return-state --select b",
+            ["backward_last_hidden_state", "backward_last_cell_state"],
+        ),
+        ("run -l gru -l lstm --return-state --select 1/last_c", ["1/last_cell_state"]),
+        ("trace --gate f", ["forget"]),
+        ("trace -l gru --hold re", ["reset=0", "reset=1"]),
+        ("trace --hold forget =", ["0", "1"]),
+        ("trace -l bilstm --hold forward/f", ["forward/forget=0", "forward/forget=1"]),
+        ("explain last_c", ["last_cell_state[0,0]"]),
+        ("explain hidden_states", ["hidden_states[0,0,0]"]),
+        ("explain -l gru up", ["update[0,0]"]),
+        ("samples sen", ["sentence", "sensors"]),
+        ("trace --layer nonsense --hold f", []),
+        ("nonsense --l", []),
+        ("run --format nonsense --widt", ["--width"]),
+    ],
+)
+def test_bash_completes(line: str, expected: list[str], tmp_path: Path) -> None:
+    assert completed(tmp_path, "rnncli", *line.split(" ")) == expected
+
+
+def test_bash_completes_files_with_a_config(tmp_path: Path) -> None:
+    (tmp_path / "layer.json").write_text("{}")
+    (tmp_path / "layer.csv").write_text("")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "deep.json").write_text("{}")
+    assert completed(tmp_path, "rnncli", "run", "--layer", "@") == ["layer.json", "more/"]
+    assert completed(tmp_path, "rnncli", "run", "--layer", "@", "la") == ["layer.json"]
+    assert completed(tmp_path, "rnncli", "run", "--layer", "@", "more/d") == ["more/deep.json"]
+
+
+def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
+    import torch
+
+    torch.save(
+        {
+            f"{name}.{key}": value
+            for name in ("enc", "dec")
+            for key, value in torch.nn.GRU(2, 3).state_dict().items()
+        },
+        tmp_path / "m.pt",
+    )
+    assert sorted(completed(tmp_path, "rnncli", "run", "--model", "m.pt#")) == ["m.pt#dec", "m.pt#enc"]
+    assert completed(tmp_path, "rnncli", "run", "--model", "m.pt#enc,") == ["m.pt#enc,dec"]
+    assert completed(tmp_path, "rnncli", "run", "--model", "nothing.pt#") == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "expected"),
+    [
+        ("fish", "rnncli run --layer bil", "bilstm"),
+        ("fish", "rnncli trace --hold forget=1", "forget=1"),
+        ("zsh", "rnncli run --layer bil", "_arguments '*: :((\"bilstm\"))'"),
+        ("zsh", "rnncli trace --hold forget=1", "_arguments '*: :((\"forget=1\"))'"),
+    ],
+)
+def test_zsh_and_fish_get_their_form(shell: str, line: str, expected: str) -> None:
+    asked = {
+        "_RNNCLI_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "rnncli"], env=environment(asked), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("words", ["run --layer l", "trace --hold f", "run --select h", "run --activation t"])
+def test_completion_loads_no_framework(words: str) -> None:
+    program = (
+        "import json, os, sys\n"
+        "from rnncli.cli.app import main\n"
+        "code = main([])\n"
+        "print(json.dumps([code, sorted(sys.modules)]))\n"
+    )
+    asked = {
+        "_RNNCLI_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["rnncli", *words.split()]),
+        "COMP_CWORD": str(len(words.split())),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(asked), capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    *offered, last = done.stdout.splitlines()
+    code, modules = json.loads(last)
+    assert code == 0
+    assert offered
+    assert not HEAVY & set(modules)
+
+
+def test_every_offered_layer_is_one(capfd: pytest.CaptureFixture[str]) -> None:
+    from rnncli.cli.app import main
+
+    assert "lstm" in layer_words("")
+    for word in layer_words(""):
+        assert main(["shape", "--layer", word, "--input-shape", "1,4,5"]) == 0, word
+    capfd.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "current", "words", "place"),
+    [
+        (["a", "--hold", "forget", "=", "1", "@", "2", ":"], 7, ["a", "--hold", "forget=1@2:"], 2),
+        (["a", "--layer", "@", "f"], 3, ["a", "--layer", "@f"], 2),
+        (["a", "--layer", "=", "f"], 3, ["a", "--layer=f"], 1),
+        (["a", "b", ""], 2, ["a", "b", ""], 2),
+        (["a", "b"], 2, ["a", "b", ""], 2),
+    ],
+)
+def test_words_that_bash_splits_are_joined(
+    pieces: list[str], current: int, words: list[str], place: int
+) -> None:
+    assert join_words(pieces, current) == (words, place)

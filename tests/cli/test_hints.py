@@ -1,0 +1,129 @@
+"""What to try next: every command that is shown works as it is printed, and only people see it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+from command import environment, in_a_terminal
+
+from rnncli.cli import app, hints
+
+LINES = [
+    "run",
+    "run --seed 1",
+    "run --seed 1 --return-sequences",
+    "run -l bilstm --seed 2",
+    "run -l lstm --bidirectional --units 2",
+    "run -l 'Bidirectional(GRU(2, return_sequences=True))' -l lstm",
+    "run -l dense --seed 1",
+    "run -l 'LSTM(2, return_sequences=False)' --seed 1",
+    "run '[[[1, 2], [3, 4]]]' --seed 1",
+    "run series --seed 1 --no-use-bias --kernel-initializer 'Constant(0.1)'",
+    "run --input-shape 2,3,4 --fill ones --seed 1 -l gru -l gru",
+    "run sentence --mask-value 0 --stateful --calls 2 --seed 1",
+    "run --seed 1 --hold forget=1",
+    "matrix",
+    "matrix -l gru --seed 1",
+    "trace",
+    "trace -l bigru --seed 1",
+    "trace -l lstm --seed 1 --hold forget=1",
+    "explain 'last_cell_state[0,0]'",
+    "explain 'hidden_states[0,3,1]' sentence -l bilstm --return-sequences",
+    "shape",
+    "shape --input-shape 2,10,8 -l gru --units 4",
+    "samples",
+]
+
+
+def hint(line: str, lang: str = "en") -> str | None:
+    command, *words = shlex.split(line)
+    with app.load(command).make_context(command, words) as context:
+        return hints.find(context, lang)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_is_suggested_works(line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.main(shlex.split(line)) == 0, capfd.readouterr().err
+    said = hint(line)
+    if said is None:
+        assert "dense" in line
+        return
+    program, *words = shlex.split(said.partition(": ")[2])
+    assert program == "rnncli"
+    assert app.main(words) == 0, capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("run", "rnncli run --seed 42"),
+        ("run -l bilstm", "rnncli matrix --layer bilstm"),
+        ("run --seed 1", "rnncli run --seed 1 --return-sequences --return-state"),
+        ("run 'a b.csv' --seed 1 --return-state", "rnncli trace 'a b.csv' --return-state --seed 1"),
+        ("trace --seed 1", "rnncli trace --seed 1 --hold forget=1"),
+        ("shape --input-shape batch,None,8", None),
+        ("engines", None),
+    ],
+)
+def test_the_suggestion_fits_the_command(line: str, command: str | None) -> None:
+    said = hint(line)
+    assert (said and said.partition(": ")[2]) == command
+
+
+def test_every_hint_is_shown_after_some_command() -> None:
+    shown = {(said or "").partition(": ")[0] for said in map(hint, LINES)}
+    assert {one.text.en for one in hints.HINTS} <= shown
+
+
+def test_hints_are_bilingual() -> None:
+    english, korean = hint("matrix"), hint("matrix", "ko")
+    assert english is not None
+    assert korean is not None
+    assert english.partition(": ")[2] == korean.partition(": ")[2]
+    assert "게이트" in korean
+
+
+def test_a_terminal_shows_one_dim_line() -> None:
+    shown = in_a_terminal(100, "run", "--seed", "1").splitlines()
+    assert shown[-1].startswith("\x1b[2m")
+    assert "rnncli run --seed 1 --return-sequences --return-state" in shown[-1]
+    assert in_a_terminal(100, "run", "--seed", "1", "--lang", "ko").splitlines()[-1].startswith("\x1b[2m모든")
+
+
+def test_a_line_that_does_not_fit_is_left_out() -> None:
+    assert "rnncli run" in in_a_terminal(100, "run", "--seed", "1")
+    assert "rnncli run" not in in_a_terminal(60, "run", "--seed", "1")
+
+
+@pytest.mark.parametrize(
+    ("args", "extra"),
+    [
+        (["--quiet"], {}),
+        ([], {"RNNCLI_HINTS": "0"}),
+        (["-f", "json"], {}),
+    ],
+)
+def test_a_terminal_can_do_without(args: list[str], extra: dict[str, str]) -> None:
+    assert "rnncli run" not in in_a_terminal(100, "run", "--seed", "1", *args, **extra)
+
+
+def test_a_pipe_gets_no_hint() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rnncli", "run", "sentence", "--seed", "1"], env=environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "rnncli run" not in done.stdout + done.stderr
+
+
+def test_the_name_alone_shows_three_lines_that_work(capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.main([]) == 0
+    heading, *lines = capfd.readouterr().out.splitlines()[-4:]
+    assert heading == "Start with:"
+    for (line, text), shown in zip(hints.START, lines, strict=True):
+        assert shown.startswith(f"  rnncli {line} ")
+        assert shown.endswith(text.en)
+        assert app.main([*shlex.split(line), *(["--plain"] if line == "tour" else [])]) == 0
+    assert "층이 반환하는 값" in hints.start("ko")

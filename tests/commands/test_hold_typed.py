@@ -1,0 +1,98 @@
+"""`--hold` as it is typed: marked in every table, in JSON, and refused where it cannot be computed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from command import HEAVY, loaded_by
+
+from rnncli.cli.app import main
+
+HOLD = ["--hold", "forget[:, 1]=1@2:", "--seed", "1", "--quiet"]
+
+
+def said(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
+    assert main(list(args)) == code
+    streams = capfd.readouterr()
+    assert not code or not streams.out
+    return streams.err if code else streams.out
+
+
+def document(capfd: pytest.CaptureFixture[str], *args: str) -> dict[str, Any]:
+    return dict(json.loads(said(capfd, *args, "-f", "json")))
+
+
+def test_run_shows_what_is_held_and_the_difference(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = said(capfd, "run", *HOLD)
+    assert "held: forget[:, 1]=1@2:" in shown
+    assert "largest difference from the run without --hold" in shown
+    assert "--hold 없이 실행한 값과의 최대 차이" in said(capfd, "run", *HOLD, "--lang", "ko")
+    held, plain = document(capfd, "run", *HOLD), document(capfd, "run", "--seed", "1", "--quiet")
+    assert held["hold"] == ["forget[:, 1]=1@2:"]
+    assert "hold" not in plain
+    both = zip(held["outputs"][0]["values"][0], plain["outputs"][0]["values"][0], strict=True)
+    assert held["differences"]["hidden_state"] == pytest.approx(max(abs(a - b) for a, b in both))
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
+def test_trace_marks_held_entries(format: str, capfd: pytest.CaptureFixture[str]) -> None:
+    shown = said(capfd, "trace", *HOLD, "--full", "-f", format).replace("&#160;", " ").replace("\\", "")
+    assert shown.count("1.0000*") == 2
+    assert "forget[:, 1]=1@2:" in shown
+    assert "*" not in said(capfd, "trace", "--seed", "1", "--quiet", "-f", "table")
+
+
+def test_trace_marks_bars_and_what_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "1.0000*" in said(capfd, "trace", *HOLD, "--unit", "1", "--step", "3")
+    assert "1.0000*" not in said(capfd, "trace", *HOLD, "--unit", "1", "--step", "0")
+    lines = said(capfd, "trace", *HOLD, "--width", "60").splitlines()
+    assert any("*" in line and line.startswith("2") for line in lines)
+
+
+def test_trace_says_in_json_what_is_held(capfd: pytest.CaptureFixture[str]) -> None:
+    found = document(capfd, "trace", *HOLD)
+    assert found["hold"] == ["forget[:, 1]=1@2:"]
+    gates = [step["gates"] for step in found["trace"]]
+    assert [gate["forget"]["held"] for gate in gates] == [[False] * 3] * 2 + [[False, True, False]] * 2
+    assert all("held" not in gate["input"] for gate in gates)
+
+
+def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = said(capfd, "explain", "last_cell_state[0,1]", *HOLD)
+    assert "forget  held at 1.0000" in shown
+    assert "forget = sigmoid" not in shown
+    free = document(capfd, "explain", "last_cell_state[0,1]", "--seed", "1", "--quiet")["explanation"]
+    found = document(capfd, "explain", "last_cell_state[0,1]", *HOLD)["explanation"]
+    assert found["without_hold"] == free["value"] != found["value"]
+    assert [equation["name"] for equation in found["equations"] if equation.get("held")] == ["forget"]
+    cell = found["equations"][0]
+    assert sum(term["value"] for term in cell["terms"]) == pytest.approx(found["value"], abs=1e-6)
+    assert "forget = sigmoid" in said(capfd, "explain", "last_cell_state[0,0]", *HOLD)
+    simple = said(capfd, "explain", "hidden_state[0,0]", "-l", "simple_rnn", "--hold", "candidate=0.5")
+    assert "held at 0.5000" in simple
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", *HOLD, "--check"], "Keras cannot hold a gate"),
+        (["trace", *HOLD, "--check"], "Keras cannot hold a gate"),
+        (["run", *HOLD, "--engine", "tensorflow"], "tensorflow cannot hold a gate"),
+        (["run", *HOLD, "--engine", "torch"], "torch cannot hold a gate"),
+        (["run", *HOLD, "--stream"], "--stream answers line by line"),
+        (["run", *HOLD[:2], "--model", "m.keras"], "--hold is for layers that you describe"),
+        (["run", "--hold", "forget=2", "-l", "dense"], "--hold forget=2"),
+    ],
+)
+def test_what_cannot_be_held_is_refused(
+    args: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = said(capfd, *args, code=2).splitlines()
+    assert message in lines[0]
+    assert len(lines) == 2
+
+
+def test_holding_loads_no_framework() -> None:
+    assert not HEAVY & loaded_by("run", *HOLD)

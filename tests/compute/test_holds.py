@@ -1,0 +1,163 @@
+"""Gates held at a value: the same numbers as Keras with weights that keep the gate at that value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import keras
+
+from rnncli import compute, specs
+from rnncli.case import Array, Case
+from rnncli.compute import holds
+from rnncli.compute import trace as tracing
+from rnncli.errors import UsageError
+
+FEATURES, UNITS, STEPS = 4, 3, 6
+PACKED = {
+    "LSTM": ("input", "forget", "candidate", "output"),
+    "GRU": ("update", "reset", "candidate"),
+    "SimpleRNN": ("candidate",),
+}
+INPUTS = np.random.default_rng(7).normal(size=(2, STEPS, FEATURES))
+
+
+def preactivation(gate: str, value: float) -> float:
+    """Return the bias at which a gate without kernels has this value."""
+    return float(np.arctanh(value)) if gate == "candidate" else float(np.log(value / (1 - value)))
+
+
+def with_gate(weights: list[Array], name: str, gate: str, units: list[int], value: float) -> list[Array]:
+    """Return Keras's weights with the columns of these units replaced, so that the gate is constant."""
+    kernel, recurrent, bias = (array.copy() for array in weights)
+    columns = [PACKED[name].index(gate) * UNITS + unit for unit in units]
+    kernel[:, columns], recurrent[:, columns], bias[..., columns] = 0, 0, 0
+    (bias[0] if bias.ndim == 2 else bias)[columns] = preactivation(gate, value)
+    return [kernel, recurrent, bias]
+
+
+def keras_run(expression: str, held: list[Array], plain: list[Array], first: int, stop: int) -> list[Array]:
+    """Run the real layer in three parts: only steps `first` to `stop` take the weights `held`."""
+    layer = eval(expression, dict(vars(keras.layers)))
+    layer.build(INPUTS.shape)
+    state: Any = None
+    rows: list[Array] = []
+    for start, end, weights in ((0, first, plain), (first, stop, held), (stop, STEPS, plain)):
+        if start < end:
+            layer.set_weights(weights)
+            output, *state = layer(INPUTS[:, start:end], initial_state=state)
+            rows.append(np.asarray(output))
+    return [np.concatenate(rows, axis=1), *map(np.asarray, state)]
+
+
+EVERY = [(name, gate) for name, gates in PACKED.items() for gate in gates]
+
+
+@pytest.mark.parametrize("extra", ["", ", reset_after=False"])
+@pytest.mark.parametrize(("name", "gate"), EVERY)
+@pytest.mark.parametrize(
+    ("index", "units", "at", "first", "stop"),
+    [("", [0, 1, 2], "", 0, STEPS), ("[:, 1]", [1], "@2:", 2, STEPS), ("[:, -2:]", [1, 2], "@1:4", 1, 4)],
+)
+def test_a_held_gate_gives_the_numbers_of_keras(
+    name: str, gate: str, extra: str, index: str, units: list[int], at: str, first: int, stop: int
+) -> None:
+    if extra and name != "GRU":
+        pytest.skip("only GRU has reset_after")
+    text = f"{name}({UNITS}, return_sequences=True, return_state=True, dtype='float64'{extra})"
+    case = Case(specs.from_flags([text], {}), INPUTS, seed=3)
+    weights = list(compute.run(case, "numpy").weights.values())
+    held = with_gate(weights, name, gate, units, 0.7)
+    theirs = keras_run(text, held, weights, first, stop)
+    ours = compute.run(holds.hold_gates(case, [f"{gate}{index}=0.7{at}"]))
+    assert ours.engine == "numpy"
+    for tensor, values in zip(ours.outputs, theirs, strict=True):
+        np.testing.assert_allclose(tensor.values, values, rtol=0, atol=1e-12)
+
+
+def flagged(*layers: str, inputs: Array = INPUTS) -> Case:
+    return Case(specs.from_flags(list(layers), {}), inputs.astype(np.float32), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("layers", "text", "path", "gate"),
+    [
+        (("bilstm",), "backward/forget=0.5@1", "backward/", "forget"),
+        (("gru", "lstm"), "0/reset=0@:2", "0/", "reset"),
+        (("gru", "lstm"), "forget[:, 0]=1", "1/", "forget"),
+        (("RNN([LSTMCell(2), GRUCell(3)])",), "cell_1/update=0.25@-1", "", "cell_1/update"),
+        (("LSTM(3, go_backwards=True)",), "input=0@4:", "", "input"),
+    ],
+)
+def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, gate: str) -> None:
+    case = holds.hold_gates(flagged(*layers), [text])
+    (hold,) = case.hold
+    found = tracing.trace(tracing.with_all_outputs(case))
+    for loop in found.trace:
+        for name in loop.gates:
+            if (loop.path, name) != (path, gate):
+                assert name not in loop.held
+                continue
+            entries = loop.held[name]
+            values = loop.parts[f"{name}.activation"]
+            assert (values[:, entries] == np.float32(hold.value)).all()
+            assert (values[:, ~entries] != np.float32(hold.value)).all()
+            assert [bool(row.any()) for row in entries] == [int(t) in hold.steps for t in loop.times]
+
+
+def test_chunks_and_calls_hold_alike() -> None:
+    case = holds.hold_gates(flagged("LSTM(3, stateful=True)"), ["forget=1"])
+    assert compute.run(replace(case, calls=2)).hold == ("forget=1",)
+    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
+    whole, apart = compute.run(case), compute.run(case, budget=1)
+    assert np.array_equal(whole.outputs[0].values, apart.outputs[0].values)
+
+
+def test_the_difference_is_from_the_run_without_it() -> None:
+    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
+    plain, held = compute.run(replace(case, hold=()), "numpy"), compute.run(case)
+    compared = holds.compare_without(case, held)
+    largest = np.abs(plain.outputs[0].values.astype(float) - held.outputs[0].values).max()
+    assert compared.differences == {"hidden_state": largest}
+    assert largest > 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "texts", "message"),
+    [
+        ("lstm", ["forget"], "not a gate with a value"),
+        ("lstm", ["forget[:, 1=2"], "not a gate with a value"),
+        ("lstm", ["forge=1"], "no such gate"),
+        ("lstm", ["hidden=1"], "no such gate"),
+        ("lstm", ["forget[1]=1"], "the index of a gate"),
+        ("lstm", ["forget[0, 1]=1"], "the index of a gate"),
+        ("lstm", ["forget[:, 3]=1"], "'3' selects no units"),
+        ("lstm", ["forget[:, a]=1"], "'a' selects no units"),
+        ("lstm", ["forget=1@6:"], "'6:' selects no steps"),
+        ("lstm", ["forget=1@"], "selects no steps"),
+        ("lstm", ["forget=x"], "'x' is not a number"),
+        ("lstm", ["forget=nan"], "must be finite"),
+        ("lstm", ["forget=1e99"], "must be finite"),
+        ("lstm", ["forget=1", "forget[:, 1]=0@2"], "hold the same entries"),
+        ("dense", ["forget=1"], "no such gate"),
+        ("bilstm", ["forget=1"], "no such gate"),
+    ],
+)
+def test_what_does_not_fit_is_refused(layer: str, texts: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        holds.hold_gates(flagged(layer), texts)
+
+
+def test_holds_that_do_not_meet_are_taken_together() -> None:
+    case = holds.hold_gates(flagged("lstm"), ["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
+    loop = tracing.trace(tracing.with_all_outputs(case)).trace[0]
+    assert loop.parts["forget.activation"][0, 3, :2].tolist() == [1, 0]
+    assert (loop.parts["forget.activation"][0, :2] == 0.5).all()
+
+
+def test_no_other_engine_holds_a_gate() -> None:
+    case = holds.hold_gates(flagged("lstm"), ["forget=1"])
+    with pytest.raises(UsageError, match="tensorflow computes every gate"):
+        compute.run(case, "tensorflow")
