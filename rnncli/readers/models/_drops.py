@@ -1,4 +1,4 @@
-"""Weights under dropout, as fastai's and AWD-LSTM's WeightDrop save them: the whole ones have `_raw` behind."""
+"""Weights under dropout, as WeightDrop of fastai and AWD-LSTM saves them: whole ones end in `_raw`."""
 
 from __future__ import annotations
 
