@@ -114,7 +114,7 @@ def test_half_precision_is_refused_by_name() -> None:
 
 
 @keras.saving.register_keras_serializable("strange")
-class Pooled(L.Layer):  # type: ignore[misc]
+class Pooled(keras.layers.Layer):  # type: ignore[misc]
     """A layer of the user's own."""
 
     def call(self, x: Any) -> Any:
