@@ -9,7 +9,7 @@ from importlib import import_module
 
 from figures import Sections, show
 
-ROUNDS = {"cold_start": 7, "peak_memory": 1, "reading": 3, "streaming": 1, "engines": 3}
+ROUNDS = {"cold_start": 7, "saved_model": 3, "peak_memory": 1, "reading": 3, "streaming": 1, "engines": 3}
 """Whole processes come first, while this one is small and none of its libraries keeps threads."""
 
 

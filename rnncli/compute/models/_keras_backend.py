@@ -6,19 +6,20 @@ what it returned there is what `compute` has to return for that Case.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
 from rnncli.compute.models._graph import (
     choose_nodes,
     inside_others,
     is_recurrent,
     masking_layers,
     names_of,
-    recurrent_nodes,
     rules_of,
     with_modules,
 )
@@ -33,8 +34,15 @@ if TYPE_CHECKING:
     from rnncli.compute.models import Compute
     from rnncli.result import Result
 
+MIXED = "mixed_"
+"""How Keras's policies begin that compute in another dtype than they keep weights in."""
+
 NEAR = 1e-4
 """How far our steps may be from what Keras computed, for numbers of order one."""
+
+
+class UnrunnableError(LayerError):
+    """Keras cannot load or run the model."""
 
 
 class Seen(NamedTuple):
@@ -64,6 +72,8 @@ def run(
     graph = with_modules(graph)
     _demand_same_rules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
+    for node in wanted.values():
+        _demand_one_dtype(graph, node)
     seen = {call.name: call for call in _seen(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
@@ -102,11 +112,17 @@ def _guarded(graph: Graph) -> Iterator[None]:
         raise
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise LayerError(
-            f"{graph.file}: Keras cannot run this model: {lines[0][:200]}",
-            "Name layers that do not depend on what it cannot run: --model "
-            f"{graph.file}#{recurrent_nodes(graph)[0].name}.",
+        free = independent_layers(graph, ())
+        advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+        raise UnrunnableError(
+            f"{graph.file}: Keras cannot run this model: {_sentence(lines[0])}",
+            advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
         ) from None
+
+
+def _sentence(line: str) -> str:
+    """The first sentence of Keras's message, without its advice for programs."""
+    return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
 def _functional(model: Any) -> Any:
@@ -146,6 +162,8 @@ def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
         elif type(operation).__name__ != "InputLayer" and not hasattr(operation, "_rnncli_seen"):
             operation._rnncli_seen = True
             operation.call = _noting(keras, operation.call, calls)
+            if getattr(operation, "quantization_mode", None):  # Keras calls this one instead
+                operation.quantized_call = _noting(keras, operation.quantized_call, calls)
 
 
 def _noting(keras: Any, call: Any, calls: list[Seen]) -> Any:
@@ -220,3 +238,15 @@ def _demand_same_rules(graph: Graph) -> None:
             f"{graph.file}: it has a layer that only Keras can compute, and today's Keras joins masks "
             f"differently from {graph.origin}, which saved it."
         )
+
+
+def _demand_one_dtype(graph: Graph, node: Node) -> None:
+    """Raises LayerError for a recurrent layer that computes in another dtype than its weights have."""
+    inner = node.config.get("layer")
+    for config in (node.config, inner["config"] if isinstance(inner, Mapping) else {}):
+        dtype = str(config.get("dtype") or "")
+        if dtype.startswith(MIXED):
+            raise LayerError(
+                f"{graph.file}: {node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
+                "Rebuild the model with the dtype float32, copy the weights, and save it again.",
+            )

@@ -164,22 +164,34 @@ SHAPED = (
 
 
 def states_of(graph: Any) -> dict[str, str]:
-    """The inputs of the model that are initial states and nothing else, each with a node that takes it."""
-    makers = {name: node for node in graph.node for name in node.output}
+    """The inputs of the model that are initial states and nothing else, each with a node that takes it.
+
+    A node in the branch of an If counts like one outside.
+    """
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     found: dict[str, str] = {}
-    for node in graph.node:
+    others: set[str] = set()
+    for node, makers in _with_makers(graph, {}):
+        others.update(_data(node))
         for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
             while name in makers and makers[name].op_type in SHAPED:
                 name = makers[name].input[0]
             if name in inputs:
                 found.setdefault(name, node.name)
-    others = {name for node in graph.node for name in _data(node)}
     return {name: node for name, node in found.items() if name not in others}
 
 
+def _with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Every node, those of inner graphs too, with the makers of all tensors that it can take."""
+    makers = {**outer, **{name: node for node in graph.node for name in node.output}}
+    for node in graph.node:
+        yield node, makers
+        for inner in inner_graphs(node):
+            yield from _with_makers(inner, makers)
+
+
 def _data(node: Any) -> list[str]:
-    """What a node takes otherwise than as a state, or to move it."""
+    """What a node itself takes otherwise than as a state, or to move it."""
     if is_recurrent(node):
         return inputs_of(node)[:5]
-    return [] if node.op_type in SHAPED else list(_taken(node))
+    return [] if node.op_type in SHAPED else list(node.input)

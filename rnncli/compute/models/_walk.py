@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Case
 from rnncli.compute import operations
 from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
 from rnncli.compute.models._graph import (
     INPUT,
     arguments,
@@ -24,7 +25,6 @@ from rnncli.compute.models._graph import (
     mapped,
     masking_layers,
     names_of,
-    recurrent_nodes,
     refs,
     rules_of,
     with_modules,
@@ -319,11 +319,10 @@ def _blamed(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerE
     """The same, saying which layer needs the one that is not known, and which layers do not."""
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
     what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
-    free = [one.name for one in recurrent_nodes(graph) if error.layer not in behind(graph, {one.name})]
+    free = independent_layers(graph, {error.layer})
+    advice = error.advice or REBUILD
     if free:
-        advice = f"To run the layers that do not depend on it: --model {graph.file}#{','.join(free)}"
-    else:
-        advice = error.advice or "Rebuild the model without it, copy the weights, and save it again."
+        advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"
     return UnknownLayerError(error.layer, what, advice)
 
 

@@ -67,9 +67,14 @@ def run(
         node = next((node for node in model.nodes if node.name == error.layer), None)
         if node is None or not operations.keras_may_know(node.class_name, node.module):
             raise
+        unknown = error.what
     from rnncli.compute.models import _keras_backend
 
-    return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
+    try:
+        return _keras_backend.run(model, path, inputs, compute, layers=layers, everything=everything)
+    except _keras_backend.UnrunnableError as error:
+        reason = error.what.removeprefix(f"{model.file}: ")
+        raise type(error)(f"{unknown} {reason}", error.advice) from None
 
 
 def stateful_layers(model: Graph) -> tuple[str, ...]:

@@ -175,9 +175,13 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     if array.shape[2] == width:
         return
     known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
+    fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
     advice = f"Give inputs of {width} features."
-    if len(known) > 1:
-        advice = f"Choose what it fits with #, as in --model {modules.file}#{module.name} ({listed(known)})."
+    if fitting:
+        choice = f"--model {modules.file}#{fitting[0].name}"
+        advice = f"Choose what it fits with #, as in {choice} ({listed(known)})."
+    elif len(known) > 1:
+        advice = f"Give inputs that fit a layer, and choose it with # ({listed(known)})."
     raise InputError(
         f"{modules.file}: {module.name} takes {width} features, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",

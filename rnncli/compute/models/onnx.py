@@ -6,10 +6,18 @@ has to agree with ONNX Runtime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.compute.models import ModelRun, Part, _onnx_agreement, _onnx_graph, _onnx_inputs, _onnx_runtime
+from rnncli.compute.models import (
+    ModelRun,
+    Part,
+    _onnx_agreement,
+    _onnx_graph,
+    _onnx_inputs,
+    _onnx_refusals,
+    _onnx_runtime,
+)
 from rnncli.compute.models._onnx_case import Given, case_of, returned
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
@@ -84,19 +92,21 @@ def run(
     if not shown or (layers and len(shown) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], shown)
     _demand_computable(model, shown)
+    _onnx_refusals.demand(model.file, prepared.model, prepared.needed(shown))
     parts = []
     for name, given in prepared.given(shown).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
     others = prepared.others() if everything else {}
+    notes = (*prepared.notes, *(prepared.left_out() if everything else ()))
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
         dict.fromkeys(
             inputs_of(prepared.nodes[part.layer])[4] for part in parts if part.case.mask is not None
         )
     )
-    return ModelRun(tuple(parts), others, prepared.notes, masks, order)
+    return ModelRun(tuple(parts), others, notes, masks, order)
 
 
 def stateful_layers(model: Program) -> tuple[str, ...]:
@@ -140,6 +150,10 @@ class Prepared(NamedTuple):
     names: frozenset[str]
     notes: tuple[str, ...]
 
+    def needed(self, names: Sequence[str]) -> list[Any]:
+        """The nodes that these recurrent nodes depend on, and these."""
+        return _onnx_graph.needed_for(self.model.graph, [one for name in names for one in self.made[name]])
+
     def given(self, names: Sequence[str]) -> dict[str, Given]:
         """What each of these recurrent nodes gets, and what it returns."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
@@ -154,10 +168,20 @@ class Prepared(NamedTuple):
             for name in names
         }
 
+    def left_out(self) -> Iterator[str]:
+        """A note on each operator that is not known, with the nodes that depend on it."""
+        unknown = _onnx_refusals.dependent(self.model)
+        for cause in dict.fromkeys(unknown.values()):
+            names = [name for name, own in unknown.items() if own == cause]
+            yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
+
     def others(self) -> dict[str, Array]:
         """What every node that is not recurrent puts out, by `NODE/output`."""
         named: dict[str, str] = {}
+        unknown = _onnx_refusals.dependent(self.model)
         for node in self.model.graph.node:
+            if node.name in unknown:
+                continue
             if node.name not in self.names or is_recurrent(node) or node.op_type == "Constant":
                 continue
             made = [name for name in node.output if name]

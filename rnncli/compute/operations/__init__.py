@@ -34,6 +34,7 @@ __all__ = [
     "UnknownLayerError",
     "compute",
     "dtype_of",
+    "is_known",
     "names",
 ]
 
@@ -48,6 +49,11 @@ def compute(call: OperationCall, module: str = "") -> OperationOutput:
         raise call.refuse("is not supported")
     returned: OperationOutput = found.compute(call)
     return (returned[0], None) if module.startswith("keras.src.activations") else returned
+
+
+def is_known(class_name: str, module: str) -> bool:
+    """Whether a layer of this class is computed here; its config may still ask for what is not."""
+    return _find(class_name, module) is not None
 
 
 @cache

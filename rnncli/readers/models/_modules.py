@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnncli.errors import listed
 from rnncli.layouts import class_of, cudnn, torch
 from rnncli.model import Module, Modules
-from rnncli.readers.models import _onnx_arrays
+from rnncli.readers.models import _drops, _onnx_arrays
 from rnncli.readers.models._nodes import BARE, node_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?
 
 def is_recurrent(name: str) -> bool:
     """Whether a tensor of this name may belong to a recurrent layer."""
+    name = name.removesuffix(_drops.RAW)
     return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name) or _onnx_arrays.NAME.fullmatch(name))
 
 
@@ -37,19 +39,33 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
 
     tensors: by their names: arrays, and whatever else has a shape.
     """
+    tensors, notes = _drops.undropped(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
-    listed = tuple(module for _, module in found)
-    if is_numbered(listed):
-        listed = tuple(sorted(listed, key=lambda module: int(module.name)))
-    packages = {module.nodes[0].module: module for module in listed if module.nodes}
+    layers = tuple(_with_strangers(module, names, others) for names, module in found)
+    if is_numbered(layers):
+        layers = tuple(sorted(layers, key=lambda module: int(module.name)))
+    packages = {module.nodes[0].module: module for module in layers if module.nodes}
     known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
-    origin = next(known_titles, "Keras" if listed else "PyTorch")
-    by_onnx = [module for module in listed if module.nodes and module.nodes[0].module == "onnx"]
-    return Modules(file, origin, listed, others, tuple(_onnx_arrays.notes(by_onnx)))
+    origin = next(known_titles, "Keras" if layers else "PyTorch")
+    by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
+    return Modules(file, origin, layers, others, (*notes, *_onnx_arrays.notes(by_onnx)))
+
+
+def _with_strangers(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
+    """The module; refused where more weights than those of a plain layer stand in it.
+
+    A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
+    """
+    found = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
+    own = [name for name in others if found and name.startswith(found[0])]
+    if module.refused or not own:
+        return module
+    more = f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {listed(own)}"
+    return replace(module, refused=more)
 
 
 def is_numbered(modules: Sequence[Module]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import EngineError, InputError
 from rnncli.readers import zips
-from rnncli.readers.models import _modules
+from rnncli.readers.models import _modules, _stand_ins
 from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".pt", ".pth")
 ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
+OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"
 DEPTH = 16
 
 
@@ -50,9 +51,9 @@ def _refuse_others(data: bytes, name: str) -> None:
 
 
 def _loaded(data: bytes, name: str) -> Any:
-    """What torch.load reads with weights_only."""
+    """What torch.load reads with weights_only; see `_stand_ins`."""
     try:
-        import torch
+        import torch  # noqa: F401
     except ImportError:
         raise EngineError(
             f"{name}: PyTorch is missing, which reads .pt files.", "pip install 'rnncli[torch]'"
@@ -60,11 +61,11 @@ def _loaded(data: bytes, name: str) -> Any:
     import pickle
 
     try:
-        return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+        return _stand_ins.load(data)
     except pickle.UnpicklingError as error:
         text = str(error)
         if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
-            what = "it contains Python objects, such as a whole model, and only tensors are loaded"
+            what = OBJECTS
         else:
             what = "it is not a state dict of PyTorch"
         raise InputError(f"{name}: {what}.", ADVICE) from None
@@ -76,7 +77,11 @@ def _loaded(data: bytes, name: str) -> Any:
 def _tensors(found: Any, name: str) -> dict[str, Any]:
     """Every tensor by its name; containers stand in front where several hold recurrent layers."""
     held: dict[str, dict[str, Any]] = {}
+    if isinstance(found, _stand_ins.StandIn):
+        raise InputError(f"{name}: {OBJECTS}.", ADVICE)
     for path, key, tensor in _walk(found, "", 0):
+        if isinstance(tensor, _stand_ins.StandIn):
+            raise InputError(f"{name}: {key} is a Python object, and only tensors are loaded.", ADVICE)
         held.setdefault(path, {})[key] = tensor
     if not held:
         what = f"it contains {type(found).__name__}, and no state dict"
@@ -91,13 +96,18 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
 
 
 def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
-    """The path of its dict, the key and the tensor, of every tensor in dicts in dicts."""
+    """The path of its dict, the key and the tensor, of every tensor in dicts in dicts.
+
+    Also of what has the name of a weight and is an object.
+    """
     if not isinstance(value, Mapping) or depth > DEPTH:
         return
     for key, item in value.items():
         if isinstance(item, Mapping):
             yield from _walk(item, f"{path}.{key}" if path else str(key), depth + 1)
-        elif hasattr(item, "shape") and hasattr(item, "detach"):
+        elif hasattr(item, "detach") or (
+            isinstance(item, _stand_ins.StandIn) and _modules.is_recurrent(str(key))
+        ):
             yield path, str(key), item
 
 

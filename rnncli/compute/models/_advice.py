@@ -1,0 +1,32 @@
+"""What to do about a model that cannot be followed whole: the layers of it that can."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rnncli.compute import operations
+from rnncli.compute.models._graph import INPUT, behind, is_recurrent, recurrent_nodes
+
+if TYPE_CHECKING:
+    from rnncli.model import Graph
+
+REBUILD = "Rebuild the model without it, copy the weights, and save it again."
+
+
+def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
+    """The recurrent layers that depend on none of these nodes, and on no other that NumPy does not know."""
+    broken = set(unknown)
+    for node in graph.nodes:
+        plain = is_recurrent(node) or node.class_name == INPUT
+        if not plain and not operations.is_known(node.class_name, node.module):
+            broken.add(node.name)
+    return [one.name for one in recurrent_nodes(graph) if not broken & behind(graph, {one.name})]
+
+
+def model_option(file: str, names: Sequence[str]) -> str:
+    """`--model FILE#a,b`, in quotes where a shell needs them."""
+    text = f"{file}#{','.join(names)}"
+    bare = text.replace("#", "")
+    return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"

@@ -1,0 +1,27 @@
+"""Weights under dropout, as WeightDrop of fastai and AWD-LSTM saves them: whole ones end in `_raw`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RAW = "_raw"
+
+
+def undropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The tensors with the whole weights in the place of those under dropout, and a note on them.
+
+    WeightDrop keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls `lstm.module`; outside of
+    training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the file is.
+    """
+    found = dict(tensors)
+    used = []
+    for name in tensors:
+        path, _, leaf = name.removesuffix(RAW).rpartition(".")
+        inside = f"{path}.module." if path else "module."
+        if not name.endswith(RAW) or not any(other.startswith(f"{inside}weight_") for other in tensors):
+            continue
+        found[f"{inside}{leaf}"] = found.pop(name)
+        used.append(name)
+    note = f"dropped weights are replaced by the whole ones: {', '.join(used)}."
+    return found, (note,) if used else ()

@@ -1,0 +1,157 @@
+"""Models as published packages have them: what is unknown is refused by name, with advice that works."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graphs
+import pytest
+from command import Run
+from onnx import TensorProto, helper, numpy_helper
+from oracle import keras
+
+from rnncli.compute.models import onnx as program
+from rnncli.errors import LayerError
+from rnncli.readers.formats import Source
+from rnncli.readers.models import onnx as reader
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+L = keras.layers
+NUMBERS = json.dumps(np.random.default_rng(1).normal(size=(2, 5, 4)).round(3).tolist())
+
+
+def arrays() -> dict[str, Any]:
+    random = np.random.default_rng(3)
+    found = onnx_graphs.weights(random, "LSTM", 4, 3)
+    return {**found, "X": random.normal(size=(5, 2, 4)).astype(np.float32)}
+
+
+def voice_detector() -> tuple[Any, dict[str, Any]]:
+    """As silero-vad: a network for each rate inside an If, whose states are slices of the inputs h and c."""
+    held = {**arrays(), "h": np.ones((2, 2, 3), np.float32), "c": np.ones((2, 2, 3), np.float32)}
+    branches = {}
+    for branch, start in (("then_branch", 0), ("else_branch", 1)):
+        cut = [
+            helper.make_node("Slice", [name, f"s{start}", f"s{start + 1}"], [f"{name}{start}"])
+            for name in "hc"
+        ]
+        own = onnx_graphs.node("LSTM", held, name=f"{branch}/LSTM", outputs=["out"])
+        own.input[5:7] = [f"h{start}", f"c{start}"]
+        result = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+        branches[branch] = helper.make_graph([*cut, own], branch, [], [result])
+    rate = helper.make_node("Equal", ["sr", "high"], ["is_high"], name="equal")
+    nodes = [rate, helper.make_node("If", ["is_high"], ["Y"], name="if", **branches)]
+    constants = {name: held[name] for name in "WRB"}
+    constants |= {f"s{number}": np.array([number], np.int64) for number in range(3)}
+    feeds = {name: held[name] for name in ("X", "h", "c")} | {"sr": np.array(16000, np.int32)}
+    made = onnx_graphs.model(nodes, feeds, {**constants, "high": np.array(16000, np.int32)}, ["Y"])
+    for value in made.graph.input:
+        if value.name in "hc":
+            for axis, size in zip(value.type.tensor_type.shape.dim, (2, None, 3), strict=True):
+                axis.dim_param = "" if size else "X1"
+                if size:
+                    axis.dim_value = size
+    return made, feeds
+
+
+def run(made: Any, feeds: Any, **options: Any) -> Any:
+    from rnncli import compute
+
+    model = reader.read(Source("m.onnx", data=made.SerializeToString()))
+    inputs = program.fit_inputs(model, feeds)
+    return program.run(model, Path("m.onnx"), inputs, lambda case: compute.run(case, "numpy"), **options)
+
+
+def test_states_inside_an_if_may_be_left_out() -> None:
+    made, feeds = voice_detector()
+    without = run(made, {name: feeds[name] for name in ("X", "sr")})
+    assert without.notes[0] == "initial states that were not given are zeros: h, c."
+    zeros = run(made, {**feeds, "h": feeds["h"] * 0, "c": feeds["c"] * 0})
+    ones = run(made, feeds)
+    for name, same in (("zeros", True), ("ones", False)):
+        other = {"zeros": zeros, "ones": ones}[name]
+        pairs = zip(without.parts[0].case.initial_state, other.parts[0].case.initial_state, strict=True)
+        assert all(np.array_equal(one, two) for one, two in pairs) is same
+
+
+def custom() -> tuple[Any, dict[str, Any]]:
+    held = arrays()
+    nodes = [
+        onnx_graphs.node("LSTM", held, name="free"),
+        helper.make_node("Weird", ["X"], ["w"], name="weird", domain="my.ops"),
+        helper.make_node("LSTM", ["w", "W", "R"], ["Y2"], name="bound", hidden_size=3),
+    ]
+    made = onnx_graphs.model(nodes, {"X": held["X"]}, {name: held[name] for name in "WRB"}, ["Y", "Y2"])
+    made.opset_import.append(helper.make_opsetid("my.ops", 1))
+    return made, {"X": held["X"]}
+
+
+def test_an_operator_of_ones_own_is_refused_by_name() -> None:
+    made, feeds = custom()
+    with pytest.raises(LayerError, match=r"weird: the operator my\.ops\.Weird is not one of ONNX's"):
+        run(made, feeds)
+    found = run(made, feeds, layers=["free"], everything=True)
+    assert [part.layer for part in found.parts] == ["free"]
+    left_out = "left out: weird, bound; ONNX Runtime does not know the operator my.ops.Weird."
+    assert found.notes == (left_out,)
+
+
+def test_half_precision_is_refused_by_name() -> None:
+    held = {name: array.astype(np.float16) for name, array in arrays().items()}
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT16, shape)
+        for name, shape in (("X", (5, 2, 4)), ("Y", None))
+    ]
+    constants = [numpy_helper.from_array(held[name], name) for name in "WRB"]
+    graph = helper.make_graph([onnx_graphs.node("LSTM", held)], "g", values[:1], values[1:], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
+    with pytest.raises(LayerError, match=r"rnn \(LSTM\) computes in float16"):
+        run(made, {"X": held["X"]})
+
+
+@keras.saving.register_keras_serializable("strange")
+class Pooled(keras.layers.Layer):  # type: ignore[misc]
+    """A layer of the user's own."""
+
+    def call(self, x: Any) -> Any:
+        return keras.ops.mean(x, axis=1, keepdims=True)
+
+
+def test_the_layers_that_are_advised_can_be_run(rnncli: Run, tmp_path: Path) -> None:
+    x = keras.Input((5, 4))
+    free = L.LSTM(3, name="a.b c")(x)
+    first, second = Pooled(name="first")(x), Pooled(name="second")(x)
+    outputs = [free, L.GRU(2, name="one")(first), L.GRU(2, name="two")(second)]
+    file = tmp_path / "m.keras"
+    keras.Model(x, outputs).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    advised = shlex.split(done.stderr.partition(" it: ")[2])
+    assert advised == ["--model", f"{file}#a.b c"]
+    assert rnncli("run", NUMBERS, *advised).returncode == 0
+
+
+def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="mixed_float16")]).save(file)
+    done = rnncli("run", NUMBERS, "--model", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "lstm (LSTM) computes in mixed_float16, which is not supported" in done.stderr
+
+
+def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.keras"
+    layers = [keras.Input((5,), dtype="int32"), L.Embedding(9, 4, name="e"), L.LSTM(3, name="lstm")]
+    model = keras.Sequential([*layers, L.Dense(2, name="dense")])
+    model.quantize("int8")
+    model.save(file)
+    ids = [[1, 2, 3, 4, 5]]
+    done = rnncli("run", json.dumps(ids), "--model", str(file), "--all-layers", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    found = {one["name"]: one["values"] for one in json.loads(done.stdout)["outputs"]}
+    np.testing.assert_allclose(found["dense/output"], model(np.array(ids)), atol=1e-5)
+    assert set(found) == {"e/output", "lstm/hidden_state", "dense/output"}

@@ -1,0 +1,87 @@
+"""PyTorch files as training scripts leave them: with objects, dropped weights, and cells of their own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import Run
+
+X = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
+
+
+@pytest.fixture
+def lstm() -> Any:
+    torch.manual_seed(5)
+    return torch.nn.LSTM(4, 5, batch_first=True)
+
+
+def shown(rnncli: Run, file: Path) -> np.ndarray:
+    done = rnncli("run", json.dumps(X.tolist()), "--model", str(file), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return np.array(json.loads(done.stdout)["outputs"][0]["values"])
+
+
+def of(prefix: str, layer: Any) -> dict[str, Any]:
+    return {f"{prefix}{name}": tensor for name, tensor in layer.state_dict().items()}
+
+
+def test_objects_beside_the_state_dict_are_passed_over(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    found = {"args": argparse.Namespace(lr=1e-3), "best": np.float64(0.5), "curve": np.ones(3)}
+    torch.save({**found, "state_dict": of("net.rnn.", lstm)}, tmp_path / "m.pt")
+    values = shown(rnncli, tmp_path / "m.pt")
+    np.testing.assert_allclose(values, lstm(X)[0].detach().numpy(), atol=1e-5)
+
+
+class Trap:
+    """Writes a file where its pickle is run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_no_code_of_a_checkpoint_runs(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    torch.save({"args": Trap(tmp_path / "run"), "state_dict": of("rnn.", lstm)}, tmp_path / "m.pt")
+    rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_weight_that_is_an_object_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    torch.save({**of("rnn.", lstm), "rnn.bias_hh_l0": np.ones(20)}, tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rnn.bias_hh_l0 is a Python object" in done.stderr
+
+
+def test_the_whole_weights_of_a_weight_drop_count(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    saved = of("0.rnns.0.module.", lstm)
+    saved["0.rnns.0.weight_hh_l0_raw"] = lstm.weight_hh_l0.detach().clone()
+    saved["0.rnns.0.module.weight_hh_l0"] = lstm.weight_hh_l0 * 2
+    torch.save(saved, tmp_path / "m.pth")
+    values = shown(rnncli, tmp_path / "m.pth")
+    np.testing.assert_allclose(values, lstm(X)[0].detach().numpy(), atol=1e-5)
+
+
+def test_a_cell_with_more_weights_is_refused(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    other = torch.nn.GRU(4, 2)
+    saved = {**of("a.", lstm), "a.layernorm_i.weight": torch.ones(20), **of("b.", other)}
+    torch.save(saved, tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a: it has more weights than such a layer of PyTorch: a.layernorm_i.weight" in done.stderr
+    assert rnncli("run", json.dumps(X.tolist()), "--model", f"{tmp_path / 'm.pt'}#b").returncode == 0
+
+
+def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    wide = torch.nn.LSTM(9, 2)
+    torch.save({**of("wide.", wide), **of("fits.", lstm)}, tmp_path / "m.pt")
+    done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
+    assert f"{tmp_path / 'm.pt'}#fits (" in done.stderr
