@@ -290,7 +290,7 @@ def test_a_given_start_and_feature_names() -> None:
         ("last", "there is no tensor 'last'."),
         ("hidden_stat[0,0]", "Did you mean hidden_state?"),
         ("hidden_state", "no indices given, but hidden_state is (2, 2), (batch, units)."),
-        ("hidden_state[1]", "1 indices"),
+        ("hidden_state[1]", "1 index given"),
         ("hidden_state[1,0,0]", "3 indices"),
         ("hidden_state[2,0]", "index 2 is out of range for batch: hidden_state is (2, 2)"),
         ("hidden_state[0,-3]", "index -3 is out of range for units"),

@@ -57,7 +57,7 @@ def test_a_csv_has_a_row_a_norm(rnncli: Any) -> None:
     ("args", "said"),
     [
         (["--of", "hidden"], "there is no tensor 'hidden'"),
-        (["--of", "hidden_state[3]"], "the index is 3"),
+        (["--of", "hidden_state[3]"], "index 3 is out of range for batch"),
         (["--engine", "numpy"], "--engine numpy"),
         (["--training"], "--training"),
         (["--calls", "2"], "--calls"),

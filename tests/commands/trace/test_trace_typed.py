@@ -113,7 +113,7 @@ def test_a_check_compares_outputs_and_states_with_keras(rnncli: Any) -> None:
         "last_cell_state",
     }
     assert done.returncode == 1
-    assert "differs from TensorFlow" in done.stderr
+    assert "hidden_state, last_hidden_state, last_cell_state differ from TensorFlow" in done.stderr
 
 
 def test_stats_of_a_trace_and_of_a_run(rnncli: Any) -> None:
