@@ -6,7 +6,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Case
-from rnncli.commands.explain.explanation import Target
+from rnncli.compute.derivation.explanation import Target
 from rnncli.result import Result
 
 
