@@ -1,0 +1,164 @@
+"""What the grid shows: returned tensors, the input, or the weights; and what its cells mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+from rnncli.case import Array, format_shape
+from rnncli.commands.explore.computation import Computation
+from rnncli.commands.explore.cursor import Cursor
+from rnncli.commands.explore.experiment import Experiment
+from rnncli.renderers.wording import brief
+from rnncli.result import NamedTensor
+
+
+class Place(NamedTuple):
+    """A cell: which grid, row and column."""
+
+    grid: int
+    row: int
+    column: int
+
+
+class NumberGrid(NamedTuple):
+    """A table of numbers, shape (rows, columns).
+
+    rows, columns: labels; an empty sequence labels by index.  times: the input's index of each column.
+    """
+
+    title: str
+    note: str
+    values: Array
+    rows: Sequence[str] = ()
+    row_prefix: str = ""
+    times: Sequence[int] | None = None
+
+
+class GridView(Protocol):
+    """What is shown, and how a cell and the cursor correspond.  editable: whether its numbers can change."""
+
+    editable: bool
+
+    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+        """Return the tables, top to bottom."""
+        ...
+
+    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+        """Return the cell under the cursor."""
+        ...
+
+    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+        """Return the cursor on another cell."""
+        ...
+
+    def edit(
+        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
+    ) -> Experiment:
+        """Return the experiment with another number under the cursor."""
+        ...
+
+
+class ResultsView:
+    """Every returned tensor of one sequence; units downwards and time to the right."""
+
+    editable = False
+
+    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+        """Return one table per tensor; a state is one row."""
+        return [_tensor_grid(tensor, cursor.batch, lang) for tensor in computation.result.outputs]
+
+    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+        """Return the cell of the unit, and of the time step if the tensor has one."""
+        tensor = computation.result.outputs[cursor.tensor]
+        if "timesteps" not in tensor.axes:
+            return Place(cursor.tensor, 0, cursor.unit)
+        return Place(cursor.tensor, cursor.unit, _times(tensor).index(cursor.timestep))
+
+    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+        """Return the cursor on that unit and time step."""
+        tensor = computation.result.outputs[place.grid]
+        if "timesteps" not in tensor.axes:
+            return replace(cursor, tensor=place.grid, unit=place.column)
+        return replace(cursor, tensor=place.grid, unit=place.row, timestep=_times(tensor)[place.column])
+
+    def edit(
+        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
+    ) -> Experiment:
+        """Return the experiment unchanged: results are computed."""
+        return experiment
+
+
+class InputView:
+    """One sequence of the input; features downwards and time to the right."""
+
+    editable = True
+
+    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+        """Return one table."""
+        case = computation.case
+        values = case.inputs[cursor.batch].T
+        times = range(values.shape[1])
+        return [NumberGrid("input", format_shape(case.inputs.shape), values, case.feature_names, "x", times)]
+
+    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+        """Return the cell of the feature and the time step."""
+        return Place(0, cursor.feature, cursor.timestep)
+
+    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+        """Return the cursor on that feature and time step."""
+        return replace(cursor, feature=place.row, timestep=place.column)
+
+    def edit(
+        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
+    ) -> Experiment:
+        """Return the experiment with another input."""
+        return experiment.with_input((cursor.batch, cursor.timestep, cursor.feature), value)
+
+
+class WeightsView:
+    """Every weight; a vector is one row."""
+
+    editable = True
+
+    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+        """Return one table per weight."""
+        return [
+            NumberGrid(path, format_shape(values.shape), values.reshape(-1, values.shape[-1]))
+            for path, values in computation.trace.weights.items()
+        ]
+
+    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+        """Return the cell of the row and column."""
+        return Place(cursor.weight, cursor.row, cursor.column)
+
+    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+        """Return the cursor on that weight."""
+        return replace(cursor, weight=place.grid, row=place.row, column=place.column)
+
+    def edit(
+        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
+    ) -> Experiment:
+        """Return the experiment with another weight."""
+        weights = computation.trace.weights
+        path = list(weights)[cursor.weight]
+        place = (cursor.row, cursor.column)[-weights[path].ndim :]
+        return experiment.with_weight(weights, path, place, value)
+
+
+VIEWS: dict[str, GridView] = {"results": ResultsView(), "input": InputView(), "weights": WeightsView()}
+"""By the key of its name."""
+
+
+def _times(tensor: NamedTensor) -> Sequence[int]:
+    return tensor.time or range(tensor.values.shape[1])
+
+
+def _tensor_grid(tensor: NamedTensor, batch: int, lang: str) -> NumberGrid:
+    values = tensor.values[batch]
+    note = f"= {tensor.equals[0]}" if tensor.equals else brief(tensor.label, lang)
+    title = f"{tensor.name} {format_shape(tensor.values.shape)}"
+    if "timesteps" not in tensor.axes:
+        return NumberGrid(title, note, values[None])
+    return NumberGrid(title, note, values.T, (), "u", _times(tensor))
