@@ -38,10 +38,10 @@ def explore(
     case, _ = request.case(input, layer, run)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.computation import compute_experiment
-    from rnncli.commands.explore.experiment import Experiment, Origin, demand_sequences
+    from rnncli.commands.explore.experiment import Experiment, Origin, demand_sequences, recurrent_places
 
     demand_sequences(case)
-    first = Experiment(case, Origin(input, run, case))
+    first = Experiment(case, Origin(input, run, case), recurrent_places(case)[-1])
     ExploreApp(first, compute_experiment(first), lang or terminal.language(os.environ)).run()
 
 

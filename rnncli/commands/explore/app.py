@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -29,6 +28,7 @@ from rnncli.commands.explore.texts import text
 from rnncli.commands.explore.views import VIEWS
 from rnncli.errors import RnncliError
 from rnncli.renderers.numerals import exact
+from rnncli.renderers.wording import say
 
 Change = Callable[[Experiment], Experiment]
 
@@ -43,6 +43,7 @@ class ExploreApp(App[None]):
         Binding("1", "view('results')", show=False),
         Binding("2", "view('input')", show=False),
         Binding("3", "view('weights')", show=False),
+        Binding("4", "view('gates')", show=False),
         Binding("left_square_bracket", "step(-1)", show=False),
         Binding("right_square_bracket", "step(1)", show=False),
         Binding("b", "sequence(1)", show=False),
@@ -78,6 +79,7 @@ class ExploreApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the first experiment."""
+        self.query_one(OptionPane).focus()
         self.show()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -153,18 +155,20 @@ class ExploreApp(App[None]):
             explanation = found.explain(tensor, cursor.batch, cursor.timestep, cursor.unit)
             lines = equation_text.write(explanation, self.lang, every_term=self.every_term)
         steps = found.case.inputs.shape[1]
-        title = f"{tensor.name if tensor else ''} unit {cursor.unit}"
+        unit = f"{say('unit', self.lang)} {cursor.unit}"
+        title = f"{tensor.name} · {unit}" if tensor else text("no steps", self.lang)
         self.query_one(StepPane).show(cursor.timestep, steps, title, lines)
 
     def _show_lines(self) -> None:
         now, cursor = self.history.now, self.cursor
         shape = now.case.inputs.shape
         place = text("sequence", self.lang).format(cursor.batch, shape[0])
-        head = f"{self.TITLE} · {text(self.view, self.lang)} · input {format_shape(shape)} · {place}"
+        given = f"{say('input', self.lang)} {format_shape(shape)}"
+        head = f"{self.TITLE} · {text(self.view, self.lang)} · {given} · {place}"
         seed = "" if now.case.seed is None else f" · seed {now.case.seed}"
         self.query_one("#title", Static).update(head + seed)
-        self.query_one("#expression", Static).update(now.expression)
-        self.query_one("#command", Static).update(self.command or text("too long", self.lang))
+        self.query_one("#expression", Static).update(_line(now.expression))
+        self.query_one("#command", Static).update(_line(self.command or text("too long", self.lang)))
         self.say("")
 
     @property
@@ -261,8 +265,8 @@ class ExploreApp(App[None]):
             return
         now = self.history.now
         try:
-            command_text.demand_new(Path(name))
-            files.write(name, command_text.document(now))
+            command_text.demand_new(files.expand_user(name))
+            files.write(name, command_text.document(now) + b"\n")
         except RnncliError as error:
             self.say(f"{error.what} {error.advice}")
             return
@@ -286,3 +290,8 @@ class ExploreApp(App[None]):
     def action_help(self) -> None:
         """Show the keys."""
         self.push_screen(HelpPage(text("help", self.lang)))
+
+
+def _line(words: str) -> Text:
+    """Return one line, cut with an ellipsis if it is too long."""
+    return Text(words, no_wrap=True, overflow="ellipsis")

@@ -10,7 +10,7 @@ from rnncli.commands.explore.experiment import Experiment
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.compute.derivation.terms import explain_number
-from rnncli.result import NamedTensor, Result
+from rnncli.result import LoopTrace, NamedTensor, Result
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,11 @@ class Computation:
     result: Result
     case: Case
     trace: Result
+
+    @property
+    def parts(self) -> list[tuple[LoopTrace, str]]:
+        """The gates and states over time, each with its loop and its name there."""
+        return [(loop, name) for loop in self.trace.trace for name in loop.parts if _is_shown(name)]
 
     def sequence(self, index: int) -> NamedTensor | None:
         """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
@@ -51,3 +56,8 @@ def compute_experiment(experiment: Experiment) -> Computation:
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
     return Computation(tracing.trace(case), wide, tracing.trace(wide))
+
+
+def _is_shown(part: str) -> bool:
+    """Whether a part of a trace is a gate after its activation, or a state."""
+    return part != "output" and not part.endswith((".preactivation", ".recurrent"))

@@ -9,7 +9,10 @@ from rnncli.commands.explore.computation import Computation
 
 @dataclass(frozen=True)
 class Cursor:
-    """Indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it."""
+    """Indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it.
+
+    part: of the gates and states of the trace.
+    """
 
     batch: int = 0
     timestep: int = 0
@@ -19,6 +22,7 @@ class Cursor:
     weight: int = 0
     row: int = 0
     column: int = 0
+    part: int = 0
 
     def within(self, computation: Computation) -> Cursor:
         """Return the nearest cursor that exists in `computation`."""
@@ -38,6 +42,7 @@ class Cursor:
             weight=weight,
             row=_between(self.row, shape[0]),
             column=_between(self.column, shape[1]),
+            part=_between(self.part, len(computation.parts)),
         )
 
 

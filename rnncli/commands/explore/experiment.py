@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from rnncli import layers, specs
-from rnncli.case import Array, Case, Spec
+from rnncli.case import HIGHEST_SEED, Array, Case, Spec
 from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.errors import LayerError, UsageError
 from rnncli.layers.stack import Stack
@@ -79,6 +79,8 @@ class Experiment:
         """Return the experiment with weights drawn from another seed."""
         if self.origin.run.model is not None:
             raise UsageError("a saved model has its own weights.", "Change single weights instead.")
+        if not 0 <= seed <= HIGHEST_SEED:
+            raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
         return replace(self, case=replace(self.case, seed=seed, weights=None))
 
     def with_training(self, training: bool) -> Experiment:
@@ -155,6 +157,11 @@ def class_names() -> tuple[str, ...]:
     )
 
 
+def recurrent_places(case: Case) -> tuple[int, ...]:
+    """Return the indices of the recurrent layers, which options can change."""
+    return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
+
+
 def demand_sequences(case: Case) -> None:
     """Raise UsageError for inputs other than (batch, timesteps, features)."""
     if case.inputs.ndim != 3:
@@ -162,7 +169,7 @@ def demand_sequences(case: Case) -> None:
             f"explore shows inputs of 3 axes, and this layer needs {case.inputs.ndim}.",
             "Use rnncli run for it.",
         )
-    if not any(layer.recurrent for layer in case.stack.layers):
+    if not recurrent_places(case):
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
 
 

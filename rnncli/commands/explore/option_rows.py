@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rnncli.case import Case, Spec
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.experiment import Experiment, class_names
+from rnncli.commands.explore.experiment import Experiment, class_names, recurrent_places
 from rnncli.layers import activations
 from rnncli.specs.build import options_of
 
+POSITION = "in stack"
+"""The row that chooses the layer of a stack."""
+
 FIRST = ("units", "return_sequences", "return_state", "go_backwards")
 MERGE_MODES = ("concat", "sum", "mul", "ave", "none")
-DTYPES = ("float32", "float64")
 
 
 class OptionRow(NamedTuple):
@@ -48,7 +51,10 @@ def rows(experiment: Experiment) -> list[OptionRow]:
     """Return the rows, the options that change what is returned first."""
     case: Case = experiment.case
     spec, inner = experiment.spec, experiment.inner
-    found = [OptionRow("layer", inner.class_name, class_names())]
+    found = []
+    if len(case.layers) > 1:
+        found.append(OptionRow(POSITION, experiment.layer, recurrent_places(case)))
+    found.append(OptionRow("layer", inner.class_name, class_names()))
     found += [row for row in _options(inner) if row.name in FIRST]
     found.append(OptionRow("bidirectional", spec is not inner, (False, True)))
     if spec is not inner:
@@ -62,7 +68,7 @@ def rows(experiment: Experiment) -> list[OptionRow]:
 def _options(spec: Spec) -> Iterator[OptionRow]:
     options = options_of(spec.class_name)
     for name in LayerFlags._fields:
-        if name not in options or name not in spec.config:
+        if name not in options or name == "dtype":  # the input was read in this dtype
             continue
         kind, value = options[name].kind, spec.config[name]
         choices: Sequence[Any] = ()
@@ -70,8 +76,6 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
             choices = (False, True)
         elif kind == "activation":
             choices = activations.names()
-        elif kind == "dtype":
-            choices, value = DTYPES, value or "float32"
         yield OptionRow(name, value, choices)
 
 
@@ -80,12 +84,14 @@ def apply(experiment: Experiment, name: str, value: Any) -> Experiment:
 
     value: typed text or a value of its choices.  Raises RnncliError if it is not accepted.
     """
+    if name == POSITION:
+        return replace(experiment, layer=value)
     if name == "layer":
         return experiment.with_class(value)
     if name == "training":
         return experiment.with_training(bool(value))
     if name == "seed":
-        return experiment.with_seed(_whole(value))
+        return experiment.with_seed(int(value))
     return experiment.with_option(name, value)
 
 
@@ -94,9 +100,3 @@ def apply_text(row: OptionRow, text: str) -> Callable[[Experiment], Experiment]:
     kind = type(row.value)
     value = kind(text) if kind in (int, float) else text.strip()
     return lambda experiment: apply(experiment, row.name, value)
-
-
-def _whole(value: Any) -> int:
-    from rnncli.case import HIGHEST_SEED
-
-    return min(max(int(value), 0), HIGHEST_SEED)

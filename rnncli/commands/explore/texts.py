@@ -10,9 +10,11 @@ TEXTS: dict[str, Bilingual] = {
     "weights": Bilingual("weights", "가중치"),
     "sequence": Bilingual("sequence {} of {}", "시퀀스 {} / {}"),
     "keys": Bilingual(
-        "tab pane  1 2 3 view  [ ] time  u undo  s save  c copy  ? help  q quit",
-        "tab 창  1 2 3 보기  [ ] 시점  u 되돌리기  s 저장  c 복사  ? 도움말  q 종료",
+        "tab pane  1 2 3 4 view  [ ] time  u undo  s save  c copy  ? help  q quit",
+        "tab 창  1 2 3 4 보기  [ ] 시점  u 되돌리기  s 저장  c 복사  ? 도움말  q 종료",
     ),
+    "gates": Bilingual("gates and states", "게이트와 상태"),
+    "no steps": Bilingual("this layer returns no sequence", "이 층은 시퀀스를 반환하지 않습니다"),
     "new value": Bilingual("new value of {}", "{}의 새 값"),
     "file": Bilingual("save as (a new .json file)", "저장할 파일 (새 .json 파일)"),
     "saved": Bilingual("saved {}", "{}에 저장함"),
@@ -37,7 +39,7 @@ TEXTS: dict[str, Bilingual] = {
 Tab, Shift+Tab   next pane, previous pane
 arrows           move; in the layer pane left and right change a value
 Space, Enter     toggle an option, or type a new value
-1  2  3          results, input, weights
+1  2  3  4       results, input, weights, gates and states
 [  ]             previous and next time step
 b  B             next and previous sequence of the batch
 m                mask this time step, or unmask it
@@ -54,7 +56,7 @@ Any key closes this page.""",
 Tab, Shift+Tab   다음 창, 이전 창
 화살표           이동. 층 창에서는 왼쪽과 오른쪽으로 값을 바꿈
 Space, Enter     옵션을 켜고 끄거나 새 값을 입력
-1  2  3          결과, 입력, 가중치
+1  2  3  4       결과, 입력, 가중치, 게이트와 상태
 [  ]             이전 시점, 다음 시점
 b  B             배치의 다음 시퀀스, 이전 시퀀스
 m                이 시점을 마스크하거나 해제

@@ -1,4 +1,4 @@
-"""What the grid shows: returned tensors, the input, or the weights; and what its cells mean."""
+"""What the grid shows: returned tensors, the input, the weights or the gates; and what its cells mean."""
 
 from __future__ import annotations
 
@@ -147,7 +147,45 @@ class WeightsView:
         return experiment.with_weight(weights, path, place, value)
 
 
-VIEWS: dict[str, GridView] = {"results": ResultsView(), "input": InputView(), "weights": WeightsView()}
+class GatesView:
+    """Every gate and state at every time step, in the order of processing."""
+
+    editable = False
+
+    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+        """Return one table per gate and state; units downwards and time to the right."""
+        return [
+            NumberGrid(
+                f"{loop.path}{name.removesuffix('.activation')}", "", loop.parts[name][cursor.batch].T,
+                (), "u", loop.times.tolist(),
+            )
+            for loop, name in computation.parts
+        ]  # fmt: skip
+
+    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+        """Return the cell of the unit and the time step."""
+        loop, name = computation.parts[cursor.part]
+        unit = min(cursor.unit, loop.parts[name].shape[-1] - 1)
+        return Place(cursor.part, unit, loop.times.tolist().index(cursor.timestep))
+
+    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+        """Return the cursor on that unit and time step."""
+        loop, _ = computation.parts[place.grid]
+        return replace(cursor, part=place.grid, unit=place.row, timestep=int(loop.times[place.column]))
+
+    def edit(
+        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
+    ) -> Experiment:
+        """Return the experiment unchanged: gates are computed."""
+        return experiment
+
+
+VIEWS: dict[str, GridView] = {
+    "results": ResultsView(),
+    "input": InputView(),
+    "weights": WeightsView(),
+    "gates": GatesView(),
+}
 """By the key of its name."""
 
 

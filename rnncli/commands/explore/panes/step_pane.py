@@ -66,8 +66,9 @@ class StepPane(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Choose the time step under the mouse."""
-        share = (event.x - BEFORE) / (SLIDER - 1)
-        if event.y == 0 and -0.2 <= share <= 1.2:
+        x, y = event.get_content_offset_capture(self)
+        share = (x - BEFORE) / (SLIDER - 1)
+        if y == 0 and -0.2 <= share <= 1.2:
             self.post_message(self.Stepped(round(min(max(share, 0), 1) * (self.steps - 1))))
 
     def _last_top(self) -> int:
