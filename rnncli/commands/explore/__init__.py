@@ -38,10 +38,15 @@ def explore(
     case, _ = request.case(input, layer, run)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.computation import compute_experiment
-    from rnncli.commands.explore.experiment import Experiment, Origin, demand_sequences, recurrent_places
+    from rnncli.commands.explore.editable_case import (
+        EditableCase,
+        TypedFlags,
+        demand_sequences,
+        recurrent_places,
+    )
 
     demand_sequences(case)
-    first = Experiment(case, Origin(input, run, case), recurrent_places(case)[-1])
+    first = EditableCase(case, TypedFlags(input, run, case), recurrent_places(case)[-1])
     ExploreApp(first, compute_experiment(first), lang or terminal.language(os.environ)).run()
 
 

@@ -19,7 +19,7 @@ from rnncli.cli import files
 from rnncli.commands.explore import command_text, equation_text, option_rows
 from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.cursor import Cursor
-from rnncli.commands.explore.experiment import Experiment, History
+from rnncli.commands.explore.editable_case import EditableCase, History
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
@@ -30,7 +30,7 @@ from rnncli.errors import RnncliError
 from rnncli.renderers.numerals import exact
 from rnncli.renderers.wording import say
 
-Change = Callable[[Experiment], Experiment]
+Change = Callable[[EditableCase], EditableCase]
 
 
 class ExploreApp(App[None]):
@@ -58,13 +58,13 @@ class ExploreApp(App[None]):
         Binding("question_mark", "help", show=False),
     ]
 
-    def __init__(self, experiment: Experiment, computation: Computation, lang: str) -> None:
+    def __init__(self, experiment: EditableCase, computation: Computation, lang: str) -> None:
         super().__init__()
         self.history, self.computation, self.lang = History(experiment), computation, lang
         self.cursor = Cursor().within(computation)
         self.view, self.every_term = "results", False
-        self.waiting: Experiment | None = None
-        self.saved: tuple[Experiment, str] | None = None
+        self.waiting: EditableCase | None = None
+        self.saved: tuple[EditableCase, str] | None = None
 
     def compose(self) -> ComposeResult:
         """Build the panes."""
@@ -102,7 +102,7 @@ class ExploreApp(App[None]):
         self.compute(self.waiting, step=None)
 
     @work(thread=True, exclusive=True)
-    def compute(self, experiment: Experiment, step: int | None) -> None:
+    def compute(self, experiment: EditableCase, step: int | None) -> None:
         """Compute `experiment` beside the screen, so that a large one does not freeze it.
 
         step: -1 or 1 if it comes from the history.
@@ -114,12 +114,12 @@ class ExploreApp(App[None]):
         else:
             self.call_from_thread(self._arrive, experiment, found, step)
 
-    def _fail(self, experiment: Experiment, message: str) -> None:
+    def _fail(self, experiment: EditableCase, message: str) -> None:
         if self.waiting is experiment:
             self.waiting = None
             self.say(message)
 
-    def _arrive(self, experiment: Experiment, found: Computation, step: int | None) -> None:
+    def _arrive(self, experiment: EditableCase, found: Computation, step: int | None) -> None:
         """Show a result, unless a later change has replaced it."""
         if self.waiting is not experiment:
             return
@@ -162,11 +162,15 @@ class ExploreApp(App[None]):
     def _show_lines(self) -> None:
         now, cursor = self.history.now, self.cursor
         shape = now.case.inputs.shape
-        place = text("sequence", self.lang).format(cursor.batch, shape[0])
-        given = f"{say('input', self.lang)} {format_shape(shape)}"
-        head = f"{self.TITLE} · {text(self.view, self.lang)} · {given} · {place}"
-        seed = "" if now.case.seed is None else f" · seed {now.case.seed}"
-        self.query_one("#title", Static).update(head + seed)
+        head = _line("")
+        for number, view in enumerate(VIEWS, 1):
+            head.append(f" {number} {text(view, self.lang)} ", "reverse" if view == self.view else "dim")
+        head.append(f"  {say('input', self.lang)} {format_shape(shape)}")
+        if now.case.seed is not None:
+            head.append(f" · {say('seed', self.lang)} {now.case.seed}")
+        if shape[0] > 1:
+            head.append(f" · {text('sequence', self.lang).format(cursor.batch, shape[0] - 1)}")
+        self.query_one("#title", Static).update(head)
         self.query_one("#expression", Static).update(_line(now.expression))
         self.query_one("#command", Static).update(_line(self.command or text("too long", self.lang)))
         self.say("")
@@ -178,7 +182,7 @@ class ExploreApp(App[None]):
         saved = self.saved[1] if self.saved is not None and self.saved[0] is now else None
         return command_text.command(now, saved)
 
-    def on_option_pane_chosen(self, event: OptionPane.Chosen) -> None:
+    def on_option_pane_new_value(self, event: OptionPane.NewValue) -> None:
         """Change an option, or ask for its value."""
         row = event.row
         if event.value is not None:
@@ -186,12 +190,12 @@ class ExploreApp(App[None]):
             return
         self._ask(row.name, row.text, lambda typed: option_rows.apply_text(row, typed))
 
-    def on_grid_pane_moved(self, event: GridPane.Moved) -> None:
+    def on_grid_pane_new_cell(self, event: GridPane.NewCell) -> None:
         """Move the cursor."""
-        self.cursor = VIEWS[self.view].moved(self.computation, self.cursor, event.place)
+        self.cursor = VIEWS[self.view].move_to(self.computation, self.cursor, event.place)
         self.show()
 
-    def on_grid_pane_edit_requested(self) -> None:
+    def on_grid_pane_edit_request(self) -> None:
         """Ask for a new number."""
         view, found, cursor = VIEWS[self.view], self.computation, self.cursor
         grid, row, column = view.locate(found, cursor)
@@ -203,7 +207,7 @@ class ExploreApp(App[None]):
         before = exact(table.values[row : row + 1, column])[0]
         self._ask(name, before, lambda typed: lambda now: view.edit(now, found, cursor, float(typed)))
 
-    def on_step_pane_stepped(self, event: StepPane.Stepped) -> None:
+    def on_step_pane_new_step(self, event: StepPane.NewStep) -> None:
         """Go to a time step."""
         self.cursor = replace(self.cursor, timestep=event.timestep)
         self.show()

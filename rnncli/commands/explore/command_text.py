@@ -12,7 +12,7 @@ import orjson
 from rnncli import specs
 from rnncli.case import Array
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.experiment import Experiment
+from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
 from rnncli.specs.build import options_of
@@ -21,7 +21,7 @@ LONGEST = 4000
 """Characters of the longest case document that is written into the command itself."""
 
 
-def command(experiment: Experiment, saved: str | None = None) -> str | None:
+def command(experiment: EditableCase, saved: str | None = None) -> str | None:
     """Return the command that returns the same tensors; None if it is too long, until it is saved.
 
     saved: the file that holds the experiment, if it was saved.
@@ -34,7 +34,7 @@ def command(experiment: Experiment, saved: str | None = None) -> str | None:
     return shlex.join([*words, *_words_of_flags(experiment)])
 
 
-def _words_of_flags(experiment: Experiment) -> Iterator[str]:
+def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
     input, run = experiment.origin.input, experiment.origin.run
     if input.input is not None:
         yield input.input
@@ -52,7 +52,7 @@ def _words_of_flags(experiment: Experiment) -> Iterator[str]:
     yield from words_of(run._replace(training=training if training or changed else run.training))
 
 
-def _layer_words(experiment: Experiment) -> Iterator[str]:
+def _layer_words(experiment: EditableCase) -> Iterator[str]:
     """Yield `-l lstm --return-sequences`; an expression if flags cannot say all of it."""
     stack = experiment.case.stack
     inner, spec = experiment.inner, experiment.spec
@@ -105,7 +105,7 @@ def words_of(flags: Any) -> Iterator[str]:
                 yield from (on, str(one))
 
 
-def document(experiment: Experiment) -> bytes:
+def document(experiment: EditableCase) -> bytes:
     """Return the experiment as a case document, which every command reads."""
     case = experiment.case
     texts = [specs.describe(spec) for spec in case.layers]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from rnncli.case import Case
-from rnncli.commands.explore.experiment import Experiment
+from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.compute.derivation.terms import explain_number
@@ -46,7 +46,7 @@ class Computation:
         return explain_number(self.case, self.trace, Target(tensor.name, (batch, row, unit)))
 
 
-def compute_experiment(experiment: Experiment) -> Computation:
+def compute_experiment(experiment: EditableCase) -> Computation:
     """Compute an experiment.
 
     Raises RnncliError if its layers, inputs or weights do not fit together, or if numpy cannot trace them.

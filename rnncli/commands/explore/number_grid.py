@@ -9,7 +9,7 @@ from rich.style import Style as CellStyle
 from rich.text import Text
 
 from rnncli.case import Array
-from rnncli.commands.explore.views import NumberGrid, Place
+from rnncli.commands.explore.views import GridCell, NumberGrid
 from rnncli.renderers.numerals import format_number, style_for
 
 LABEL = 8
@@ -17,19 +17,19 @@ CELL = 10
 POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
 
 
-class Drawn(NamedTuple):
+class GridLines(NamedTuple):
     """Lines, and the cell at the start of each; column -1 for a heading.  columns: the first one shown."""
 
     lines: list[Text]
-    places: list[Place]
+    places: list[GridCell]
     first: int
 
 
-def draw(grids: Sequence[NumberGrid], cursor: Place, width: int, height: int, *, focus: bool) -> Drawn:
+def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int, *, focus: bool) -> GridLines:
     """Draw the lines around the cursor, at most `height`."""
     columns = max((width - LABEL) // CELL, 1)
     lines: list[Text] = []
-    places: list[Place] = []
+    places: list[GridCell] = []
     starts = _starts(grids)
     line_of_cursor = starts[cursor.grid] + _headings(grids[cursor.grid]) + cursor.row
     top = _window(line_of_cursor, starts[-1], height)
@@ -44,11 +44,11 @@ def draw(grids: Sequence[NumberGrid], cursor: Place, width: int, height: int, *,
             row = line - starts[number] - _headings(grid)
             held = cursor.column if number == cursor.grid and row == cursor.row else -1
             lines.append(_line(grid, row, begin, columns, held, width, focus=focus))
-            places.append(Place(number, row, begin))
-    return Drawn(lines, places, first)
+            places.append(GridCell(number, row, begin))
+    return GridLines(lines, places, first)
 
 
-def cell_at(drawn: Drawn, grids: Sequence[NumberGrid], x: int, y: int) -> Place | None:
+def cell_at(drawn: GridLines, grids: Sequence[NumberGrid], x: int, y: int) -> GridCell | None:
     """Return the cell at a point of the drawing; None if there is none."""
     if not 0 <= y < len(drawn.places) or x < LABEL:
         return None

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Case, Spec
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.experiment import Experiment, class_names, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, class_names, recurrent_places
 from rnncli.layers import activations
 from rnncli.specs.build import options_of
 
@@ -47,7 +47,7 @@ class OptionRow(NamedTuple):
         return self.value + by if type(self.value) is int else None
 
 
-def rows(experiment: Experiment) -> list[OptionRow]:
+def rows(experiment: EditableCase) -> list[OptionRow]:
     """Return the rows, the options that change what is returned first."""
     case: Case = experiment.case
     spec, inner = experiment.spec, experiment.inner
@@ -79,7 +79,7 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
         yield OptionRow(name, value, choices)
 
 
-def apply(experiment: Experiment, name: str, value: Any) -> Experiment:
+def apply(experiment: EditableCase, name: str, value: Any) -> EditableCase:
     """Return the experiment with a new value of that row.
 
     value: typed text or a value of its choices.  Raises RnncliError if it is not accepted.
@@ -95,7 +95,7 @@ def apply(experiment: Experiment, name: str, value: Any) -> Experiment:
     return experiment.with_option(name, value)
 
 
-def apply_text(row: OptionRow, text: str) -> Callable[[Experiment], Experiment]:
+def apply_text(row: OptionRow, text: str) -> Callable[[EditableCase], EditableCase]:
     """Return the change to typed text.  Raises ValueError if it is not a number but should be."""
     kind = type(row.value)
     value = kind(text) if kind in (int, float) else text.strip()

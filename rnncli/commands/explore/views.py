@@ -9,12 +9,12 @@ from typing import NamedTuple, Protocol
 from rnncli.case import Array, format_shape
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
-from rnncli.commands.explore.experiment import Experiment
+from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.renderers.wording import brief
 from rnncli.result import NamedTensor
 
 
-class Place(NamedTuple):
+class GridCell(NamedTuple):
     """A cell: which grid, row and column."""
 
     grid: int
@@ -45,17 +45,17 @@ class GridView(Protocol):
         """Return the tables, top to bottom."""
         ...
 
-    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell under the cursor."""
         ...
 
-    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on another cell."""
         ...
 
     def edit(
-        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
-    ) -> Experiment:
+        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+    ) -> EditableCase:
         """Return the experiment with another number under the cursor."""
         ...
 
@@ -69,14 +69,14 @@ class ResultsView:
         """Return one table per tensor; a state is one row."""
         return [_tensor_grid(tensor, cursor.batch, lang) for tensor in computation.result.outputs]
 
-    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the unit, and of the time step if the tensor has one."""
         tensor = computation.result.outputs[cursor.tensor]
         if "timesteps" not in tensor.axes:
-            return Place(cursor.tensor, 0, cursor.unit)
-        return Place(cursor.tensor, cursor.unit, _times(tensor).index(cursor.timestep))
+            return GridCell(cursor.tensor, 0, cursor.unit)
+        return GridCell(cursor.tensor, cursor.unit, _times(tensor).index(cursor.timestep))
 
-    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on that unit and time step."""
         tensor = computation.result.outputs[place.grid]
         if "timesteps" not in tensor.axes:
@@ -84,8 +84,8 @@ class ResultsView:
         return replace(cursor, tensor=place.grid, unit=place.row, timestep=_times(tensor)[place.column])
 
     def edit(
-        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
-    ) -> Experiment:
+        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+    ) -> EditableCase:
         """Return the experiment unchanged: results are computed."""
         return experiment
 
@@ -102,17 +102,17 @@ class InputView:
         times = range(values.shape[1])
         return [NumberGrid("input", format_shape(case.inputs.shape), values, case.feature_names, "x", times)]
 
-    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the feature and the time step."""
-        return Place(0, cursor.feature, cursor.timestep)
+        return GridCell(0, cursor.feature, cursor.timestep)
 
-    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on that feature and time step."""
         return replace(cursor, feature=place.row, timestep=place.column)
 
     def edit(
-        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
-    ) -> Experiment:
+        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+    ) -> EditableCase:
         """Return the experiment with another input."""
         return experiment.with_input((cursor.batch, cursor.timestep, cursor.feature), value)
 
@@ -129,17 +129,17 @@ class WeightsView:
             for path, values in computation.trace.weights.items()
         ]
 
-    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the row and column."""
-        return Place(cursor.weight, cursor.row, cursor.column)
+        return GridCell(cursor.weight, cursor.row, cursor.column)
 
-    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on that weight."""
         return replace(cursor, weight=place.grid, row=place.row, column=place.column)
 
     def edit(
-        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
-    ) -> Experiment:
+        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+    ) -> EditableCase:
         """Return the experiment with another weight."""
         weights = computation.trace.weights
         path = list(weights)[cursor.weight]
@@ -162,20 +162,20 @@ class GatesView:
             for loop, name in computation.parts
         ]  # fmt: skip
 
-    def locate(self, computation: Computation, cursor: Cursor) -> Place:
+    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the unit and the time step."""
         loop, name = computation.parts[cursor.part]
         unit = min(cursor.unit, loop.parts[name].shape[-1] - 1)
-        return Place(cursor.part, unit, loop.times.tolist().index(cursor.timestep))
+        return GridCell(cursor.part, unit, loop.times.tolist().index(cursor.timestep))
 
-    def moved(self, computation: Computation, cursor: Cursor, place: Place) -> Cursor:
+    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on that unit and time step."""
         loop, _ = computation.parts[place.grid]
         return replace(cursor, part=place.grid, unit=place.row, timestep=int(loop.times[place.column]))
 
     def edit(
-        self, experiment: Experiment, computation: Computation, cursor: Cursor, value: float
-    ) -> Experiment:
+        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+    ) -> EditableCase:
         """Return the experiment unchanged: gates are computed."""
         return experiment
 

@@ -17,7 +17,7 @@ from rnncli.cli.command_line import CommandLine
 from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import option_rows
 from rnncli.commands.explore.computation import compute_experiment
-from rnncli.commands.explore.experiment import Experiment, Origin, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, TypedFlags, recurrent_places
 
 pytest.importorskip("textual")
 
@@ -76,8 +76,8 @@ def explored(
 ) -> None:
     line = CommandLine.parse(text)
     case = line.case()
-    first = Experiment(
-        case, Origin(line.group(InputFlags), line.group(RunFlags), case), recurrent_places(case)[-1]
+    first = EditableCase(
+        case, TypedFlags(line.group(InputFlags), line.group(RunFlags), case), recurrent_places(case)[-1]
     )
     app = ExploreApp(first, compute_experiment(first), lang)
 

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from rnncli.commands.explore.number_grid import cell_at, draw
-from rnncli.commands.explore.views import NumberGrid, Place
+from rnncli.commands.explore.views import GridCell, NumberGrid
 
 
 class GridPane(Widget, can_focus=True):
@@ -28,22 +28,22 @@ class GridPane(Widget, can_focus=True):
         Binding("space,enter", "edit", show=False),
     ]
 
-    class Moved(Message):
+    class NewCell(Message):
         """The cursor is on another cell."""
 
-        def __init__(self, place: Place) -> None:
+        def __init__(self, place: GridCell) -> None:
             super().__init__()
             self.place = place
 
-    class EditRequested(Message):
+    class EditRequest(Message):
         """The number under the cursor is to be edited."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.grids: Sequence[NumberGrid] = ()
-        self.place = Place(0, 0, 0)
+        self.place = GridCell(0, 0, 0)
 
-    def show(self, grids: Sequence[NumberGrid], place: Place) -> None:
+    def show(self, grids: Sequence[NumberGrid], place: GridCell) -> None:
         """Show these tables."""
         self.grids, self.place = grids, place
         self.refresh()
@@ -65,18 +65,18 @@ class GridPane(Widget, can_focus=True):
         elif row >= len(self.grids[grid].values) and grid + 1 < len(self.grids):
             grid, row = grid + 1, 0
         rows, columns = self.grids[grid].values.shape
-        inside = Place(grid, min(max(row, 0), rows - 1), min(max(column + right, 0), columns - 1))
-        self.post_message(self.Moved(inside))
+        inside = GridCell(grid, min(max(row, 0), rows - 1), min(max(column + right, 0), columns - 1))
+        self.post_message(self.NewCell(inside))
 
     def action_edit(self) -> None:
         """Ask to edit the number under the cursor."""
-        self.post_message(self.EditRequested())
+        self.post_message(self.EditRequest())
 
     def on_click(self, event: events.Click) -> None:
         """Move the cursor to the mouse; a double click edits."""
         width, height = self.size
         drawn = draw(self.grids, self.place, width, height, focus=True)
         if (place := cell_at(drawn, self.grids, event.x, event.y)) is not None:
-            self.post_message(self.Moved(place))
+            self.post_message(self.NewCell(place))
             if event.chain == 2:
                 self.action_edit()

@@ -26,7 +26,7 @@ class OptionPane(Widget, can_focus=True):
         Binding("space,enter", "change", show=False),
     ]
 
-    class Chosen(Message):
+    class NewValue(Message):
         """A new value for an option; None asks the user to type it."""
 
         def __init__(self, row: OptionRow, value: Any) -> None:
@@ -75,12 +75,12 @@ class OptionPane(Widget, can_focus=True):
         """Ask for the next or the previous value."""
         row = self.rows[self.place]
         if (value := row.next(by)) is not None:
-            self.post_message(self.Chosen(row, value))
+            self.post_message(self.NewValue(row, value))
 
     def action_change(self) -> None:
         """Toggle a flag, go to the next choice, or ask the user to type a value."""
         row = self.rows[self.place]
-        self.post_message(self.Chosen(row, row.next(1) if row.choices else None))
+        self.post_message(self.NewValue(row, row.next(1) if row.choices else None))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the option under the mouse."""

@@ -26,7 +26,7 @@ class StepPane(Widget, can_focus=True):
         Binding("down", "scroll(1)", show=False),
     ]
 
-    class Stepped(Message):
+    class NewStep(Message):
         """Another time step was chosen."""
 
         def __init__(self, timestep: int) -> None:
@@ -47,7 +47,7 @@ class StepPane(Widget, can_focus=True):
     def render(self) -> Text:
         """Draw the slider and the lines that fit."""
         filled = round(self.timestep / max(self.steps - 1, 1) * (SLIDER - 1))
-        head = Text(f"t={self.timestep} of {self.steps}".ljust(BEFORE - 2), "bold")
+        head = Text(f"t={self.timestep} (0-{self.steps - 1})".ljust(BEFORE - 2), "bold")
         head.append(f"◀ {'━' * filled}●{'━' * (SLIDER - 1 - filled)} ▶", "reverse" if self.has_focus else "")
         head.append(f"  {self.title}", "dim")
         shown = [line.copy() for line in self.lines[self.top : self.top + self.size.height - 1]]
@@ -57,7 +57,7 @@ class StepPane(Widget, can_focus=True):
 
     def action_step(self, by: int) -> None:
         """Choose another time step."""
-        self.post_message(self.Stepped(min(max(self.timestep + by, 0), self.steps - 1)))
+        self.post_message(self.NewStep(min(max(self.timestep + by, 0), self.steps - 1)))
 
     def action_scroll(self, by: int) -> None:
         """Scroll the equations."""
@@ -69,7 +69,7 @@ class StepPane(Widget, can_focus=True):
         x, y = event.get_content_offset_capture(self)
         share = (x - BEFORE) / (SLIDER - 1)
         if y == 0 and -0.2 <= share <= 1.2:
-            self.post_message(self.Stepped(round(min(max(share, 0), 1) * (self.steps - 1))))
+            self.post_message(self.NewStep(round(min(max(share, 0), 1) * (self.steps - 1))))
 
     def _last_top(self) -> int:
         return max(len(self.lines) - max(self.size.height - 1, 1), 0)

@@ -14,7 +14,7 @@ from rnncli.layers.stack import Stack
 from rnncli.specs.build import options_of
 
 
-class Origin(NamedTuple):
+class TypedFlags(NamedTuple):
     """The flags that were typed, and the Case that they describe."""
 
     input: InputFlags
@@ -23,14 +23,14 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Experiment:
+class EditableCase:
     """A Case, and where it came from.
 
     layer: index of the layer in the stack that options change.
     """
 
     case: Case
-    origin: Origin
+    origin: TypedFlags
     layer: int = 0
 
     @property
@@ -56,7 +56,7 @@ class Experiment:
         texts = [specs.describe(spec) for spec in self.case.layers]
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
-    def with_option(self, name: str, value: Any) -> Experiment:
+    def with_option(self, name: str, value: Any) -> EditableCase:
         """Return the experiment with another option of the layer, by the name of its flag.
 
         Raises LayerError or UsageError if the layer does not accept it.
@@ -64,7 +64,7 @@ class Experiment:
         self._demand_free(name)
         return self._with_spec(specs.from_flags([], {name: value}, self.spec)[0])
 
-    def with_class(self, class_name: str) -> Experiment:
+    def with_class(self, class_name: str) -> EditableCase:
         """Return the experiment with another recurrent layer, which keeps the options that it has."""
         self._demand_free("layer")
         options = options_of(class_name)
@@ -75,7 +75,7 @@ class Experiment:
             made = specs.build("Bidirectional", {"layer": made, **outer})
         return self._with_spec(made)
 
-    def with_seed(self, seed: int) -> Experiment:
+    def with_seed(self, seed: int) -> EditableCase:
         """Return the experiment with weights drawn from another seed."""
         if self.origin.run.model is not None:
             raise UsageError("a saved model has its own weights.", "Change single weights instead.")
@@ -83,17 +83,17 @@ class Experiment:
             raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
         return replace(self, case=replace(self.case, seed=seed, weights=None))
 
-    def with_training(self, training: bool) -> Experiment:
+    def with_training(self, training: bool) -> EditableCase:
         """Return the experiment with the layers called in training mode, or not."""
         return replace(self, case=replace(self.case, training=training))
 
-    def with_input(self, place: tuple[int, ...], value: float) -> Experiment:
+    def with_input(self, place: tuple[int, ...], value: float) -> EditableCase:
         """Return the experiment with another number at `place` of the input."""
         return replace(self, case=replace(self.case, inputs=_changed(self.case.inputs, place, value)))
 
     def with_weight(
         self, weights: Mapping[str, Array], path: str, place: tuple[int, ...], value: float
-    ) -> Experiment:
+    ) -> EditableCase:
         """Return the experiment with another number in one weight.
 
         weights: all of them, as they were used.
@@ -101,7 +101,7 @@ class Experiment:
         made = {**weights, path: _changed(weights[path], place, value)}
         return replace(self, case=replace(self.case, weights=made))
 
-    def with_masked(self, batch: int, timestep: int) -> Experiment:
+    def with_masked(self, batch: int, timestep: int) -> EditableCase:
         """Return the experiment with one time step masked, or no longer masked."""
         import numpy as np
 
@@ -110,7 +110,7 @@ class Experiment:
         mask[batch, timestep] = not mask[batch, timestep]
         return replace(self, case=replace(self.case, mask=None if mask.all() else mask))
 
-    def _with_spec(self, spec: Spec) -> Experiment:
+    def _with_spec(self, spec: Spec) -> EditableCase:
         made = [*self.case.layers]
         made[self.layer] = spec
         return replace(self, case=replace(self.case, stack=Stack(made)))
@@ -125,20 +125,20 @@ class Experiment:
 class History:
     """The experiments so far, for undo and redo."""
 
-    def __init__(self, first: Experiment) -> None:
+    def __init__(self, first: EditableCase) -> None:
         self._made, self._place = [first], 0
 
     @property
-    def now(self) -> Experiment:
+    def now(self) -> EditableCase:
         """The current experiment."""
         return self._made[self._place]
 
-    def add(self, experiment: Experiment) -> None:
+    def add(self, experiment: EditableCase) -> None:
         """Go on to `experiment`; those that were undone are dropped."""
         self._made[self._place + 1 :] = [experiment]
         self._place += 1
 
-    def peek(self, by: int) -> Experiment | None:
+    def peek(self, by: int) -> EditableCase | None:
         """Return the experiment before (-1) or after (1) the current one; None if there is none."""
         place = self._place + by
         return self._made[place] if 0 <= place < len(self._made) else None

@@ -16,10 +16,10 @@ from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import option_rows
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.computation import compute_experiment
-from rnncli.commands.explore.experiment import Experiment, History, Origin, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, History, TypedFlags, recurrent_places
 from rnncli.errors import RnncliError
 
-Change = Callable[[Experiment], Experiment]
+Change = Callable[[EditableCase], EditableCase]
 
 CHANGES: dict[str, Change] = {
     "nothing": lambda now: now,
@@ -42,11 +42,11 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def experiment(text: str) -> Experiment:
+def experiment(text: str) -> EditableCase:
     line = CommandLine.parse(text)
     case = line.case()
-    origin = Origin(line.group(InputFlags), line.group(RunFlags), case)
-    return Experiment(case, origin, recurrent_places(case)[-1])
+    origin = TypedFlags(line.group(InputFlags), line.group(RunFlags), case)
+    return EditableCase(case, origin, recurrent_places(case)[-1])
 
 
 @pytest.mark.parametrize("name", CHANGES)
