@@ -68,12 +68,10 @@ class EditableCase:
         """Return the experiment with another recurrent layer, which keeps the options that it has."""
         self._demand_free("layer")
         options = options_of(class_name)
-        kept = {name: value for name, value in self.inner.config.items() if name in options}
-        made = specs.build(class_name, kept)
-        outer = {key: self.spec.config[key] for key in ("merge_mode", "dtype") if key in self.spec.config}
+        flags = {name: value for name, value in self.inner.config.items() if name in options}
         if self.spec is not self.inner:
-            made = specs.build("Bidirectional", {"layer": made, **outer})
-        return self._with_spec(made)
+            flags |= {"bidirectional": True, "merge_mode": self.spec.config["merge_mode"] or "none"}
+        return self._with_spec(specs.from_flags([class_name], flags)[0])
 
     def with_seed(self, seed: int) -> EditableCase:
         """Return the experiment with weights drawn from another seed."""
