@@ -35,7 +35,7 @@ def explore(
     _demand_terminal()
     _demand_textual()
     request.demand_steps(run)
-    case, _ = request.case(input, layer, run)
+    case, remarks = request.case(input, layer, run)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.computation import compute_experiment
     from rnncli.commands.explore.editable_case import (
@@ -47,7 +47,8 @@ def explore(
 
     demand_sequences(case)
     first = EditableCase(case, TypedFlags(input, run, case), recurrent_places(case)[-1])
-    ExploreApp(first, compute_experiment(first), lang or terminal.language(os.environ)).run()
+    lang = lang or terminal.language(os.environ)
+    ExploreApp(first, compute_experiment(first), lang, remarks).run()
 
 
 def _demand_terminal() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -58,8 +58,11 @@ class ExploreApp(App[None]):
         Binding("question_mark", "help", show=False),
     ]
 
-    def __init__(self, experiment: EditableCase, computation: Computation, lang: str) -> None:
+    def __init__(
+        self, experiment: EditableCase, computation: Computation, lang: str, remarks: Sequence[str] = ()
+    ) -> None:
         super().__init__()
+        self.remarks = remarks
         self.history, self.computation, self.lang = History(experiment), computation, lang
         self.cursor = Cursor().within(computation)
         self.view, self.every_term = "results", False
@@ -81,6 +84,7 @@ class ExploreApp(App[None]):
         """Show the first experiment."""
         self.query_one(OptionPane).focus()
         self.show()
+        self.say("; ".join(self.remarks))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: Textual's, and the explorer's own."""
@@ -149,14 +153,20 @@ class ExploreApp(App[None]):
 
     def _show_step(self) -> None:
         found, cursor = self.computation, self.cursor
+        place = (cursor.batch, cursor.timestep, cursor.unit)
         tensor = found.sequence(cursor.tensor)
+        explanation = None
+        if self.view == "gates":
+            explanation = found.explain_part(cursor.part, *place)
+        elif tensor is not None:
+            explanation = found.explain_unit(tensor, *place)
         lines = []
-        if tensor is not None:
-            explanation = found.explain(tensor, cursor.batch, cursor.timestep, cursor.unit)
-            lines = equation_text.write(explanation, self.lang, every_term=self.every_term)
+        title = text("no steps", self.lang)
+        if explanation is not None:
+            every = self.every_term or bool(explanation.equations[0].function)
+            lines = equation_text.write(explanation, self.lang, every_term=every)
+            title = f"{explanation.target.name} · {say('unit', self.lang)} {explanation.target.indices[-1]}"
         steps = found.case.inputs.shape[1]
-        unit = f"{say('unit', self.lang)} {cursor.unit}"
-        title = f"{tensor.name} · {unit}" if tensor else text("no steps", self.lang)
         self.query_one(StepPane).show(cursor.timestep, steps, title, lines)
 
     def _show_lines(self) -> None:

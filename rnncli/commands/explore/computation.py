@@ -39,11 +39,22 @@ class Computation:
         same = [tensor for tensor in timed if tensor.label.direction == direction]
         return next(iter(same or timed), None)
 
-    def explain(self, tensor: NamedTensor, batch: int, timestep: int, unit: int) -> Explanation:
+    def explain_unit(self, tensor: NamedTensor, batch: int, timestep: int, unit: int) -> Explanation:
         """Return where the number of one unit at one time step of the input comes from."""
         row = list(tensor.time).index(timestep) if tensor.time else timestep
         unit = min(unit, tensor.values.shape[-1] - 1)
         return explain_number(self.case, self.trace, Target(tensor.name, (batch, row, unit)))
+
+    def explain_part(self, part: int, batch: int, timestep: int, unit: int) -> Explanation:
+        """Return where one number of a gate or state comes from.  part: index in `parts`."""
+        loop, name = self.parts[part]
+        unit = min(unit, loop.parts[name].shape[-1] - 1)
+        return explain_number(self.case, self.trace, Target(self.part_name(part), (batch, timestep, unit)))
+
+    def part_name(self, part: int) -> str:
+        """Return the name of a gate or state, `forward/forget`.  part: index in `parts`."""
+        loop, name = self.parts[part]
+        return f"{loop.path}{name.removesuffix('.activation')}"
 
 
 def compute_experiment(experiment: EditableCase) -> Computation:

@@ -26,7 +26,7 @@ def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Te
 
 
 def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Text]:
-    name = equation.name.partition("[")[0]
+    name = equation.name.partition("[")[0].replace("candidate.", "")
     value = _number(equation.value)
     if equation.note is not None:
         note = say(f"masked {equation.note.kind}", lang)
@@ -36,6 +36,10 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
         total = f"{equation.function}({_number(equation.total)})"
         symbols = f"{equation.function}({' + '.join(equation.symbols)})"
         yield Text.assemble((name, "bold"), f" = {symbols} = {total} = ", (value, "bold"))
+        if every_term:
+            yield from map(_term, equation.terms)
+    elif len(equation.terms) > len(equation.symbols):
+        yield Text.assemble((name, "bold"), f" = {' + '.join(equation.symbols)} = ", (value, "bold"))
         if every_term:
             yield from map(_term, equation.terms)
     else:

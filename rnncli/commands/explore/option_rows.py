@@ -29,7 +29,7 @@ class OptionRow(NamedTuple):
     @property
     def is_flag(self) -> bool:
         """Whether it is on or off."""
-        return self.choices == (False, True)
+        return isinstance(self.value, bool)
 
     @property
     def text(self) -> str:

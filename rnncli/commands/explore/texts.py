@@ -11,7 +11,7 @@ TEXTS: dict[str, Bilingual] = {
     "sequence": Bilingual("sequence {} (0-{})", "시퀀스 {} (0-{})"),
     "keys": Bilingual(
         "tab pane  1-4 view  arrows move  Enter edit  [ ] time  u undo  ? help  q quit",
-        "tab 창  1-4 보기  화살표 이동  Enter 편집  [ ] 시점  u 되돌리기  ? 도움말  q 종료",
+        "tab 창  1-4 보기  Enter 편집  [ ] 시점  u 되돌리기  ? 도움말  q 종료",
     ),
     "gates": Bilingual("gates", "게이트"),
     "no steps": Bilingual("this layer returns no sequence", "이 층은 시퀀스를 반환하지 않습니다"),

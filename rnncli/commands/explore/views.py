@@ -156,11 +156,15 @@ class GatesView:
         """Return one table per gate and state; units downwards and time to the right."""
         return [
             NumberGrid(
-                f"{loop.path}{name.removesuffix('.activation')}", "", loop.parts[name][cursor.batch].T,
-                (), "u", loop.times.tolist(),
+                computation.part_name(part),
+                "",
+                loop.parts[name][cursor.batch].T,
+                (),
+                "u",
+                loop.times.tolist(),
             )
-            for loop, name in computation.parts
-        ]  # fmt: skip
+            for part, (loop, name) in enumerate(computation.parts)
+        ]
 
     def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the unit and the time step."""

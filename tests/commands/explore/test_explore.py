@@ -252,6 +252,22 @@ def test_tab_goes_through_the_panes() -> None:
     explored(script)
 
 
+def test_the_gates_of_every_layer_are_explained() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("4")
+        names = [grid.title for grid in screen.app.query_one(GridPane).grids]
+        for _ in range(sum(len(grid.values) for grid in screen.app.query_one(GridPane).grids)):
+            part = names[screen.app.cursor.part]
+            assert screen.app.query_one(StepPane).title == f"{part} · unit {screen.app.cursor.unit}"
+            await screen.press("down")
+        assert screen.app.cursor.part == len(names) - 1
+        await screen.option("in stack", "right")
+        await screen.option("units", "right")
+        assert screen.app.history.now.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
+
+    explored(script, "rnncli run -l 'LSTM(2, return_sequences=True)' -l 'Bidirectional(GRU(2))' --seed 42")
+
+
 def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -292,6 +308,10 @@ def test_a_long_input_scrolls() -> None:
         assert screen.app.cursor.timestep == 4999
         assert any("t=4999" in line for line in screen.lines())
         assert not any("t=0 " in line for line in screen.lines()[:12])
+        await screen.press("enter", "9", "enter")
+        assert screen.lines()[-2].startswith("edited: press s")
+        await screen.press("c")
+        assert screen.app.clipboard == ""
 
     explored(script, "rnncli run --input-shape 1,5000,3 -l lstm --seed 1")
 
