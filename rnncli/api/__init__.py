@@ -182,8 +182,8 @@ def explain(
     terms: number of largest terms of a sum to list; None lists all.
     depth: number of time steps to explain; 1 does not follow the states back.
     """
-    from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.compute.derivation import terms as explaining
 
     _demand_steps(options)
     case, remarks = _case.build_experiment(inputs, layer, options)

@@ -73,8 +73,8 @@ def _show(
     from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
-    from rnncli.commands.explain import terms as explaining
     from rnncli.commands.explain.answer import ExplainAnswer
+    from rnncli.compute.derivation import terms as explaining
 
     if tensor is None or not tensor.strip():
         example = explaining.example(request.stack_of(layer, Document()))

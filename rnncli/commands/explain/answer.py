@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array
-from rnncli.commands.explain.explanation import Equation, Explanation, Factor
+from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
 from rnncli.renderers.page import Page, Records, View
 from rnncli.renderers.parts import head_of, no_tensors
 from rnncli.renderers.wording import meaning

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli import addresses
-from rnncli.commands.explain.explanation import Equation, Factor, NumberLocation, Term
+from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.parts import claim_lines, note_of, small, title
 from rnncli.renderers.wording import meaning, say

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.commands.explain import terms as explaining
-from rnncli.commands.explain.explanation import Equation, Explanation, target
-from rnncli.commands.explain.locate import infos
 from rnncli.compute import trace as tracing
+from rnncli.compute.derivation import terms as explaining
+from rnncli.compute.derivation.explanation import Equation, Explanation, target
+from rnncli.compute.derivation.locate import infos
 from rnncli.errors import UsageError
 from rnncli.layers import _activations
 

@@ -12,9 +12,9 @@ from looks import VIEWS, columns_of, drawn, matches_golden
 
 from rnncli import specs
 from rnncli.case import Case
-from rnncli.commands.explain import terms as explaining
 from rnncli.commands.explain.answer import ExplainAnswer
-from rnncli.commands.explain.explanation import Explanation
+from rnncli.compute.derivation import terms as explaining
+from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
 from rnncli.renderers import formats
 from rnncli.renderers.page import View

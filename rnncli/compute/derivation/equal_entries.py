@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Case
-from rnncli.commands.explain.explanation import Target
+from rnncli.compute.derivation.explanation import Target
 from rnncli.result import Claim, Index, Result
 
 

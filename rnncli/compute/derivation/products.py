@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.commands.explain.explanation import Factor
-from rnncli.commands.explain.locate import CaseTrace, Inner, Node, OutputEntry
+from rnncli.compute.derivation.explanation import Factor
+from rnncli.compute.derivation.locate import CaseTrace, Inner, Node, OutputEntry
 from rnncli.layers import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, activations
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
-from rnncli.commands.explain.explanation import NumberLocation, Target
+from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
 from rnncli.layers import Entry, Now, Product, Sum, within
 from rnncli.layers.stack import Stack

@@ -8,13 +8,13 @@ from math import prod
 
 from rnncli import addresses
 from rnncli.case import Array, Case, Shape
-from rnncli.commands.explain import explanation, locate
-from rnncli.commands.explain.equal_entries import equal_entries
-from rnncli.commands.explain.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
-from rnncli.commands.explain.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
-from rnncli.commands.explain.products import IDENTITY, FactorLink, FactorLinks, Products, name_activation
 from rnncli.compute import checks
 from rnncli.compute import trace as tracing
+from rnncli.compute.derivation import explanation, locate
+from rnncli.compute.derivation.equal_entries import equal_entries
+from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
+from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
+from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products, name_activation
 from rnncli.compute.loop_parts import parts
 from rnncli.layers import Fan, LayerInput, Product, activations
 from rnncli.layers.stack import Stack

@@ -1,0 +1,72 @@
+"""`rnncli explore`: the layer, its tensors and its steps, interactive in the terminal."""
+
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
+
+from typing import Annotated
+
+from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, RunFlags, choice
+from rnncli.errors import EngineError, UsageError
+
+SECTION = "Ask a layer"
+SUMMARY = "Change a layer, its input and its weights, and watch every tensor and step."
+EXAMPLES = """\
+rnncli explore
+rnncli explore data.csv --layer gru --return-sequences --seed 42
+rnncli explore ids.json --model tagger.keras#lstm
+"""
+
+
+def explore(
+    input: InputFlags,
+    layer: LayerFlags,
+    run: RunFlags,
+    lang: Annotated[
+        str | None, choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language (default: the locale).")
+    ] = None,
+) -> None:
+    """Change a layer, its input and its weights, and watch every tensor and step.
+
+    Full screen, by keys and mouse; ? lists the keys. The last line is the same as a command of rnncli run.
+    """
+    import os
+
+    from rnncli.cli import request, terminal
+
+    _demand_terminal()
+    _demand_textual()
+    request.demand_steps(run)
+    case, remarks = request.case(input, layer, run)
+    from rnncli.commands.explore.app import ExploreApp
+    from rnncli.commands.explore.computation import compute_experiment
+    from rnncli.commands.explore.editable_case import (
+        EditableCase,
+        TypedFlags,
+        demand_sequences,
+        recurrent_places,
+    )
+
+    demand_sequences(case)
+    first = EditableCase(case, TypedFlags(input, run, case), recurrent_places(case)[-1])
+    lang = lang or terminal.language(os.environ)
+    ExploreApp(first, compute_experiment(first), lang, remarks).run()
+
+
+def _demand_terminal() -> None:
+    import sys
+
+    from rnncli.cli import reader
+
+    if not reader.is_possible() or sys.stderr is None or not sys.stderr.isatty():  # Textual draws on stderr
+        raise UsageError(
+            "explore needs a terminal: standard input, output and error must not be redirected.",
+            "Name a file as INPUT; to print tensors, use rnncli run.",
+        )
+
+
+def _demand_textual() -> None:
+    try:
+        import textual  # noqa: F401
+    except ImportError:
+        raise EngineError(
+            "textual is not installed; explore needs it.", "pip install 'rnncli[explore]'"
+        ) from None

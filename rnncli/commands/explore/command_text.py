@@ -1,0 +1,140 @@
+"""An experiment as a command line, and as a case document."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import orjson
+
+from rnncli import specs
+from rnncli.case import Array
+from rnncli.cli.flags import LayerFlags
+from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.errors import RnncliError, UsageError
+from rnncli.renderers import numerals
+from rnncli.specs.build import options_of
+
+LONGEST = 4000
+"""Characters of the longest case document that is written into the command itself."""
+
+
+def command(experiment: EditableCase, saved: str | None = None) -> str | None:
+    """Return the command that returns the same tensors; None if it is too long, until it is saved.
+
+    saved: the file that holds the experiment, if it was saved.
+    """
+    words = ["rnncli", "run"]
+    calls = ["--calls", str(experiment.case.calls)] if experiment.case.calls > 1 else []
+    if saved is not None or experiment.is_edited:
+        text = saved or document(experiment).decode()
+        return None if len(text) > LONGEST else shlex.join([*words, text, *calls])
+    return shlex.join([*words, *_words_of_flags(experiment)])
+
+
+def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
+    input, run = experiment.origin.input, experiment.origin.run
+    if input.input is not None:
+        yield input.input
+    yield from words_of(input._replace(input=None))
+    if run.model is None:
+        yield from _layer_words(experiment)
+        run = run._replace(seed=experiment.case.seed)
+    else:
+        last, then = experiment.case.layers[-1].config, experiment.origin.case.layers[-1].config
+        for name in ("return_sequences", "return_state"):
+            if last[name] or last[name] != then[name]:
+                yield f"--{'' if last[name] else 'no-'}{name.replace('_', '-')}"
+    training = experiment.case.training
+    changed = training != experiment.origin.case.training
+    yield from words_of(run._replace(training=training if training or changed else run.training))
+
+
+def _layer_words(experiment: EditableCase) -> Iterator[str]:
+    """Yield `-l lstm --return-sequences`; an expression if flags cannot say all of it."""
+    stack = experiment.case.stack
+    inner, spec = experiment.inner, experiment.spec
+    options = options_of(inner.class_name)
+    given: dict[str, Any] = {
+        name: value
+        for name, value in inner.config.items()
+        if name in LayerFlags._fields and name in options and value != options[name].default
+    }
+    if given.get("dtype") == "float32":
+        del given["dtype"]
+    if spec is not inner:
+        given["bidirectional"] = True
+        if spec.config["merge_mode"] != "concat":
+            given["merge_mode"] = spec.config["merge_mode"] or "none"
+    name = inner.class_name.lower() if inner.class_name != "SimpleRNN" else "simple_rnn"
+    if _is_said(name, given, tuple(stack)):
+        if given.get("units") == 3:
+            del given["units"]
+        yield from ("-l", name)
+        yield from words_of(LayerFlags(**given))
+        return
+    for one in stack:
+        yield from ("-l", specs.describe(one))
+
+
+def _is_said(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
+    """Whether these flags describe exactly these layers."""
+    plain = all(isinstance(value, (str, int, float)) for value in given.values())
+    try:
+        return plain and tuple(specs.from_flags([name], given)) == layers
+    except RnncliError:
+        return False
+
+
+def words_of(flags: Any) -> Iterator[str]:
+    """Yield the words of a group of flags, `--units`, `4`; those with their default are left out."""
+    hints = get_type_hints(type(flags), include_extras=True)
+    for name, value in flags._asdict().items():
+        if value is None or value == type(flags)._field_defaults[name]:
+            continue
+        info = hints[name].__metadata__[0]
+        names = (info.default, *info.param_decls)  # Typer takes the first name for a default
+        long = next(text for text in names if text.startswith("--"))
+        on, _, off = long.partition("/")
+        if isinstance(value, bool):
+            yield on if value else off
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                yield from (on, str(one))
+
+
+def document(experiment: EditableCase) -> bytes:
+    """Return the experiment as a case document, which every command reads."""
+    case = experiment.case
+    texts = [specs.describe(spec) for spec in case.layers]
+    parts: dict[str, Any] = {
+        "layer": texts[0] if len(texts) == 1 else texts,
+        "inputs": _nested(case.inputs),
+        "mask": None if case.mask is None else case.mask.tolist(),
+        "initial_state": None if case.initial_state is None else [_nested(one) for one in case.initial_state],
+        "weights": None if case.weights is None else {key: _nested(one) for key, one in case.weights.items()},
+        "seed": case.seed,
+        "training": case.training or None,
+    }
+    return orjson.dumps({name: part for name, part in parts.items() if part is not None})
+
+
+def demand_new(path: Path) -> None:
+    """Raise UsageError for a file that exists, or that would not be read as JSON."""
+    if path.suffix.lower() != ".json":
+        raise UsageError(f"{path} does not end in .json.", "A case document is a .json file.")
+    if path.exists():
+        raise UsageError(f"{path} exists already.", "Choose another name.")
+
+
+def _nested(array: Array) -> Any:
+    """Return nested lists of the shortest numbers that read back the same; NaN and infinities as text."""
+    import numpy as np
+
+    texts = numerals.exact(array)
+    finite = np.isfinite(array.astype(np.float64)).ravel().tolist()
+    flat = np.empty(len(texts), object)
+    flat[:] = [float(text) if plain else text for text, plain in zip(texts, finite, strict=True)]
+    return flat.reshape(array.shape).tolist()

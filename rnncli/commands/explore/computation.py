@@ -1,0 +1,74 @@
+"""Compute an experiment: what the layers return, and the trace that its numbers are derived from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from rnncli.case import Case
+from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.compute import trace as tracing
+from rnncli.compute.derivation.explanation import Explanation, Target
+from rnncli.compute.derivation.terms import explain_number
+from rnncli.result import LoopTrace, NamedTensor, Result
+
+
+@dataclass(frozen=True, eq=False)
+class Computation:
+    """What came of an experiment.
+
+    result: what the layers return.  case, trace: the same with every sequence and state.
+    """
+
+    result: Result
+    case: Case
+    trace: Result
+
+    @property
+    def parts(self) -> list[tuple[LoopTrace, str]]:
+        """The gates and states over time, each with its loop and its name there."""
+        return [(loop, name) for loop in self.trace.trace for name in loop.parts if _is_shown(name)]
+
+    def sequence(self, index: int) -> NamedTensor | None:
+        """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
+        stack = self.trace.stack
+        prefix = stack.prefix(len(stack.layers) - 1)
+        own = [tensor for tensor in self.trace.outputs if tensor.name.startswith(prefix)]
+        timed = [tensor for tensor in own if "timesteps" in tensor.axes]
+        direction = self.result.outputs[index].label.direction
+        same = [tensor for tensor in timed if tensor.label.direction == direction]
+        return next(iter(same or timed), None)
+
+    def explain_unit(self, tensor: NamedTensor, batch: int, timestep: int, unit: int) -> Explanation:
+        """Return where the number of one unit at one time step of the input comes from."""
+        row = list(tensor.time).index(timestep) if tensor.time else timestep
+        unit = min(unit, tensor.values.shape[-1] - 1)
+        return explain_number(self.case, self.trace, Target(tensor.name, (batch, row, unit)))
+
+    def explain_part(self, part: int, batch: int, timestep: int, unit: int) -> Explanation:
+        """Return where one number of a gate or state comes from.  part: index in `parts`."""
+        loop, name = self.parts[part]
+        unit = min(unit, loop.parts[name].shape[-1] - 1)
+        return explain_number(self.case, self.trace, Target(self.part_name(part), (batch, timestep, unit)))
+
+    def part_name(self, part: int) -> str:
+        """Return the name of a gate or state, `forward/forget`.  part: index in `parts`."""
+        loop, name = self.parts[part]
+        return f"{loop.path}{name.removesuffix('.activation')}"
+
+
+def compute_experiment(experiment: EditableCase) -> Computation:
+    """Compute an experiment.
+
+    Raises RnncliError if its layers, inputs or weights do not fit together, or if numpy cannot trace them.
+    """
+    case = experiment.case
+    wide = tracing.with_all_outputs(case)
+    if wide.stack.layers[-1].recurrent:
+        wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
+    return Computation(tracing.trace(case), wide, tracing.trace(wide))
+
+
+def _is_shown(part: str) -> bool:
+    """Whether a part of a trace is a gate after its activation, or a state."""
+    return part != "output" and not part.endswith((".preactivation", ".recurrent"))

@@ -1,0 +1,64 @@
+"""Write the equations of one step as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from rnncli.compute.derivation.explanation import Equation, Explanation, Term
+from rnncli.renderers.wording import say
+
+
+def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:
+    """Write the equations; the states first, in names and in numbers, then the gates.
+
+    every_term: list the terms of each gate too.
+    """
+    lines: list[Text] = []
+    direction = found.equations[0].place.direction
+    for equation in sorted(found.equations, key=lambda one: bool(one.function)):
+        if equation.place.direction != direction:
+            direction = equation.place.direction
+            lines.append(Text(say(direction, lang), "dim"))
+        lines += _equation(equation, lang, every_term=every_term)
+    return lines
+
+
+def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Text]:
+    name = equation.name.partition("[")[0].replace("candidate.", "")
+    value = _number(equation.value)
+    if equation.note is not None:
+        note = say(f"masked {equation.note.kind}", lang)
+        said = note.format(t=equation.place.timestep, before=equation.note.timestep)
+        yield Text.assemble((name, "bold"), f" = {value}   ", (said, "dim"))
+    elif equation.function:
+        total = f"{equation.function}({_number(equation.total)})"
+        symbols = f"{equation.function}({' + '.join(equation.symbols)})"
+        yield Text.assemble((name, "bold"), f" = {symbols} = {total} = ", (value, "bold"))
+        if every_term:
+            yield from map(_term, equation.terms)
+    elif len(equation.terms) > len(equation.symbols):
+        yield Text.assemble((name, "bold"), f" = {' + '.join(equation.symbols)} = ", (value, "bold"))
+        if every_term:
+            yield from map(_term, equation.terms)
+    else:
+        sums = " + ".join(" · ".join(factor.name for factor in term.factors) for term in equation.terms)
+        numbers = " + ".join(_product(term) for term in equation.terms)
+        yield Text.assemble((name, "bold"), f" = {sums}")
+        yield Text.assemble(" " * len(name), f" = {numbers} = ", (value, "bold"))
+
+
+def _term(term: Term) -> Text:
+    names = " · ".join(factor.name for factor in term.factors)
+    return Text.assemble(f"  {_number(term.value):>9} = {_product(term)}  ", (names, "dim"))
+
+
+def _product(term: Term) -> str:
+    return " · ".join(_number(factor.value) for factor in term.factors)
+
+
+def _number(value: float) -> str:
+    """Return four decimals, or an exponent where they would say nothing."""
+    plain = value == 0 or 1e-3 <= abs(value) < 1e5 or value != value
+    return f"{value:z.4f}" if plain else f"{value:.4e}"

@@ -1,0 +1,121 @@
+"""Draw tables of numbers with heat colours; only the part around the cursor is ever formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.style import Style as CellStyle
+from rich.text import Text
+
+from rnncli.case import Array
+from rnncli.commands.explore.views import GridCell, NumberGrid
+from rnncli.renderers.numerals import format_number, style_for
+
+LABEL = 8
+CELL = 10
+POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
+
+
+class GridLines(NamedTuple):
+    """Lines, and the cell at the start of each; column -1 for a heading.  columns: the first one shown."""
+
+    lines: list[Text]
+    places: list[GridCell]
+    first: int
+
+
+def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int, *, focus: bool) -> GridLines:
+    """Draw the lines around the cursor, at most `height`."""
+    columns = max((width - LABEL) // CELL, 1)
+    lines: list[Text] = []
+    places: list[GridCell] = []
+    starts = _starts(grids)
+    line_of_cursor = starts[cursor.grid] + _headings(grids[cursor.grid]) + cursor.row
+    top = _window(line_of_cursor, starts[-1], height)
+    if top and line_of_cursor - starts[cursor.grid] < height:
+        top = max(min(top, starts[cursor.grid]), line_of_cursor - height + 1)  # keep the title in sight
+    first = 0
+    for number, grid in enumerate(grids):
+        column = cursor.column if number == cursor.grid else 0
+        begin = _window(column, grid.values.shape[1], columns)
+        first = begin if number == cursor.grid else first
+        for line in range(max(top, starts[number]), min(top + height, starts[number + 1])):
+            row = line - starts[number] - _headings(grid)
+            held = cursor.column if number == cursor.grid and row == cursor.row else -1
+            lines.append(_line(grid, row, begin, columns, held, width, focus=focus))
+            places.append(GridCell(number, row, begin))
+    return GridLines(lines, places, first)
+
+
+def cell_at(drawn: GridLines, grids: Sequence[NumberGrid], x: int, y: int) -> GridCell | None:
+    """Return the cell at a point of the drawing; None if there is none."""
+    if not 0 <= y < len(drawn.places) or x < LABEL:
+        return None
+    place = drawn.places[y]
+    column = place.column + (x - LABEL) // CELL
+    inside = place.row >= 0 and column < grids[place.grid].values.shape[1]
+    return place._replace(column=column) if inside else None
+
+
+def _headings(grid: NumberGrid) -> int:
+    """Return the lines above the numbers: the title, and the time steps."""
+    return 2 if grid.times is not None else 1
+
+
+def _starts(grids: Sequence[NumberGrid]) -> list[int]:
+    """Return the first line of each table, and the number of lines."""
+    found = [0]
+    for grid in grids:
+        found.append(found[-1] + _headings(grid) + len(grid.values))
+    return found
+
+
+def _window(index: int, size: int, room: int) -> int:
+    """Return the first of `room` places that has `index` near its middle."""
+    return max(min(index - room // 2, size - room), 0)
+
+
+def _line(
+    grid: NumberGrid, row: int, begin: int, columns: int, held: int, width: int, *, focus: bool
+) -> Text:
+    end = min(begin + columns, grid.values.shape[1])
+    if row == -_headings(grid):
+        line = Text(grid.title, "bold")
+        line.append(f"  {grid.note}", "dim")
+    elif row < 0 and grid.times is not None:
+        heads = (f"t={time}".rjust(CELL) for time in grid.times[begin:end])
+        line = Text(f"{'':{LABEL}}{''.join(heads)}", "dim")
+    else:
+        label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
+        line = Text(label[: LABEL - 1].ljust(LABEL), "dim")
+        numbers = grid.values[row, begin:end]
+        style, scale = style_for(grid.values[:, begin:end], None), _scale(grid.values)
+        for place, value in enumerate(numbers):
+            text = format_number(value, style).rjust(CELL - 1)
+            here = begin + place == held
+            line.append("▸" if here else " ", "bold" if focus else "dim")
+            line.append(
+                text, CellStyle(bgcolor=_colour(float(value), scale), color="#ffffff", reverse=here and focus)
+            )
+    line.truncate(width, overflow="ellipsis")
+    line.no_wrap = True
+    return line
+
+
+def _scale(values: Array) -> float:
+    """Return the largest magnitude of a small table; of a large one, 1, the bound of most states."""
+    import numpy as np
+
+    if values.size > 100_000:
+        return 1.0
+    finite = np.abs(values.astype(np.float64))
+    return float(np.max(finite, where=np.isfinite(finite), initial=0.0)) or 1.0
+
+
+def _colour(value: float, scale: float) -> str:
+    """Return orange above zero and blue below it, darker near zero."""
+    share = min(abs(value) / scale, 1.0) if value == value else 0.0
+    end = POSITIVE if value > 0 else NEGATIVE
+    mixed = (round(low + (high - low) * share) for low, high in zip(ZERO, end, strict=True))
+    return "#{:02x}{:02x}{:02x}".format(*mixed)

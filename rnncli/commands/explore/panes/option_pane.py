@@ -1,0 +1,91 @@
+"""The layer and its options."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from rnncli.commands.explore.option_rows import OptionRow
+
+NAME_WIDTH = 16
+
+
+class OptionPane(Widget, can_focus=True):
+    """A list of options; keys and mouse ask for new values."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("left", "step(-1)", show=False),
+        Binding("right", "step(1)", show=False),
+        Binding("space,enter", "change", show=False),
+    ]
+
+    class NewValue(Message):
+        """A new value for an option; None asks the user to type it."""
+
+        def __init__(self, row: OptionRow, value: Any) -> None:
+            super().__init__()
+            self.row, self.value = row, value
+
+    def __init__(self, rows: list[OptionRow], **options: Any) -> None:
+        super().__init__(**options)
+        self.rows, self.place = rows, 0
+
+    def show(self, rows: list[OptionRow]) -> None:
+        """Show other values; the cursor stays on its option."""
+        name = self.rows[self.place].name
+        self.rows = rows
+        names = [row.name for row in rows]
+        self.place = names.index(name) if name in names else min(self.place, len(rows) - 1)
+        self.refresh()
+
+    def render(self) -> Text:
+        """Draw the rows around the cursor."""
+        lines = [self._line(index) for index in range(len(self.rows))]
+        return Text("\n").join(lines[self._top() : self._top() + self.size.height])
+
+    def _top(self) -> int:
+        height = max(self.size.height, 1)
+        return max(min(self.place - height // 2, len(self.rows) - height), 0)
+
+    def _line(self, index: int) -> Text:
+        row = self.rows[index]
+        if row.is_flag:
+            line = Text(f"{'[x]' if row.value else '[ ]'} {row.name}")
+        else:
+            line = Text(f"{row.name:{NAME_WIDTH}} ")
+            line.append(row.text, "bold")
+        line.truncate(max(self.size.width, 1), overflow="ellipsis", pad=True)
+        if index == self.place:
+            line.stylize("reverse" if self.has_focus else "underline")
+        return line
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.place = min(max(self.place + by, 0), len(self.rows) - 1)
+        self.refresh()
+
+    def action_step(self, by: int) -> None:
+        """Ask for the next or the previous value."""
+        row = self.rows[self.place]
+        if (value := row.next(by)) is not None:
+            self.post_message(self.NewValue(row, value))
+
+    def action_change(self) -> None:
+        """Toggle a flag, go to the next choice, or ask the user to type a value."""
+        row = self.rows[self.place]
+        self.post_message(self.NewValue(row, row.next(1) if row.choices else None))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the option under the mouse."""
+        place = self._top() + event.y
+        if 0 <= place < len(self.rows):
+            self.place = place
+            self.action_change()
+            self.refresh()

@@ -1,0 +1,75 @@
+"""One time step: the slider, and the equations of the unit under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+SLIDER = 20
+BEFORE = 22
+"""Columns before the slider."""
+
+
+class StepPane(Widget, can_focus=True):
+    """A slider above lines that scroll."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "step(-1)", show=False),
+        Binding("right", "step(1)", show=False),
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+    ]
+
+    class NewStep(Message):
+        """Another time step was chosen."""
+
+        def __init__(self, timestep: int) -> None:
+            super().__init__()
+            self.timestep = timestep
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.timestep, self.steps, self.title, self.top = 0, 1, "", 0
+        self.lines: Sequence[Text] = ()
+
+    def show(self, timestep: int, steps: int, title: str, lines: Sequence[Text]) -> None:
+        """Show this time step of `steps`."""
+        self.timestep, self.steps, self.title, self.lines = timestep, steps, title, lines
+        self.top = min(self.top, self._last_top())
+        self.refresh()
+
+    def render(self) -> Text:
+        """Draw the slider and the lines that fit."""
+        filled = round(self.timestep / max(self.steps - 1, 1) * (SLIDER - 1))
+        head = Text(f"t={self.timestep} (0-{self.steps - 1})".ljust(BEFORE - 2), "bold")
+        head.append(f"◀ {'━' * filled}●{'━' * (SLIDER - 1 - filled)} ▶", "reverse" if self.has_focus else "")
+        head.append(f"  {self.title}", "dim")
+        shown = [line.copy() for line in self.lines[self.top : self.top + self.size.height - 1]]
+        for line in (head, *shown):
+            line.truncate(max(self.size.width, 1), overflow="ellipsis")
+        return Text("\n").join([head, *shown])
+
+    def action_step(self, by: int) -> None:
+        """Choose another time step."""
+        self.post_message(self.NewStep(min(max(self.timestep + by, 0), self.steps - 1)))
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll the equations."""
+        self.top = min(max(self.top + by, 0), self._last_top())
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the time step under the mouse."""
+        x, y = event.get_content_offset_capture(self)
+        share = (x - BEFORE) / (SLIDER - 1)
+        if y == 0 and -0.2 <= share <= 1.2:
+            self.post_message(self.NewStep(round(min(max(share, 0), 1) * (self.steps - 1))))
+
+    def _last_top(self) -> int:
+        return max(len(self.lines) - max(self.size.height - 1, 1), 0)

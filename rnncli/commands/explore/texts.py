@@ -1,0 +1,78 @@
+"""The texts of the explorer, in English and Korean."""
+
+from __future__ import annotations
+
+from rnncli.renderers.wording import Bilingual
+
+TEXTS: dict[str, Bilingual] = {
+    "results": Bilingual("results", "결과"),
+    "input": Bilingual("input", "입력"),
+    "weights": Bilingual("weights", "가중치"),
+    "sequence": Bilingual("sequence {} (0-{})", "시퀀스 {} (0-{})"),
+    "keys": Bilingual(
+        "tab pane  1-4 view  arrows move  Enter edit  [ ] time  u undo  ? help  q quit",
+        "tab 창  1-4 보기  Enter 편집  [ ] 시점  u 되돌리기  ? 도움말  q 종료",
+    ),
+    "gates": Bilingual("gates", "게이트"),
+    "no steps": Bilingual("this layer returns no sequence", "이 층은 시퀀스를 반환하지 않습니다"),
+    "new value": Bilingual("new value of {}", "{}의 새 값"),
+    "file": Bilingual("save as (a new .json file)", "저장할 파일 (새 .json 파일)"),
+    "saved": Bilingual("saved {}", "{}에 저장함"),
+    "copied": Bilingual("copied", "복사함"),
+    "too long": Bilingual(
+        "edited: press s to save it, then the command can be shown",
+        "편집됨: s를 눌러 저장하면 명령이 표시됩니다",
+    ),
+    "no undo": Bilingual("nothing to undo", "되돌릴 것이 없습니다"),
+    "no redo": Bilingual("nothing to redo", "다시 할 것이 없습니다"),
+    "not a number": Bilingual("{} is not a number", "{}: 숫자가 아닙니다"),
+    "fixed": Bilingual(
+        "numbers of results cannot be edited; press 2 for the input, 3 for the weights",
+        "결과는 편집할 수 없습니다. 2는 입력, 3은 가중치",
+    ),
+    "save": Bilingual("save", "저장"),
+    "copy": Bilingual("copy the command", "명령 복사"),
+    "undo": Bilingual("undo", "되돌리기"),
+    "redo": Bilingual("redo", "다시 하기"),
+    "help": Bilingual(
+        """\
+Tab, Shift+Tab   next pane, previous pane
+arrows           move; in the layer pane left and right change a value
+Space, Enter     toggle an option, or type a new value
+1  2  3  4       results, input, weights, gates and states
+[  ]             previous and next time step
+b  B             next and previous sequence of the batch
+m                mask this time step, or unmask it
+e                show every term of the equations
+u  U             undo, redo
+s                save as a case document
+c  k             copy the command, copy the Keras expression
+Ctrl+P           command palette
+q                quit
+
+Colours: orange is positive, blue is negative; darker is nearer to zero.
+Any key closes this page.""",
+        """\
+Tab, Shift+Tab   다음 창, 이전 창
+화살표           이동. 층 창에서는 왼쪽과 오른쪽으로 값을 바꿈
+Space, Enter     옵션을 켜고 끄거나 새 값을 입력
+1  2  3  4       결과, 입력, 가중치, 게이트와 상태
+[  ]             이전 시점, 다음 시점
+b  B             배치의 다음 시퀀스, 이전 시퀀스
+m                이 시점을 마스크하거나 해제
+e                방정식의 모든 항 표시
+u  U             되돌리기, 다시 하기
+s                케이스 문서로 저장
+c  k             명령 복사, Keras 표현식 복사
+Ctrl+P           명령 팔레트
+q                종료
+
+색: 주황은 양수, 파랑은 음수이며 어두울수록 0에 가깝습니다.
+아무 키나 누르면 닫힙니다.""",
+    ),
+}
+
+
+def text(key: str, lang: str) -> str:
+    """Return a text of the explorer."""
+    return TEXTS[key].said(lang)

@@ -1,0 +1,177 @@
+"""Experiments: every change gives what Keras returns, and the command that is shown returns the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import oracle
+import pytest
+
+from rnncli import compute
+from rnncli.cli.command_line import CommandLine
+from rnncli.cli.flags import InputFlags, RunFlags
+from rnncli.commands.explore import option_rows
+from rnncli.commands.explore.command_text import command, document
+from rnncli.commands.explore.computation import compute_experiment
+from rnncli.commands.explore.editable_case import EditableCase, History, TypedFlags, recurrent_places
+from rnncli.errors import RnncliError
+
+Change = Callable[[EditableCase], EditableCase]
+
+CHANGES: dict[str, Change] = {
+    "nothing": lambda now: now,
+    "return_sequences": lambda now: now.with_option("return_sequences", True),
+    "return_state": lambda now: now.with_option("return_state", True),
+    "go_backwards": lambda now: now.with_option("go_backwards", True).with_option("return_sequences", True),
+    "bidirectional": lambda now: now.with_option("bidirectional", True).with_option("return_state", True),
+    "units": lambda now: now.with_option("units", 5),
+    "activation": lambda now: now.with_option("activation", "relu"),
+    "class": lambda now: now.with_option("return_state", True).with_class("GRU"),
+    "simple": lambda now: now.with_class("SimpleRNN"),
+    "seed": lambda now: now.with_seed(7),
+    "initializer": lambda now: now.with_option("kernel_initializer", "constant:0.1"),
+    "input": lambda now: now.with_input((0, 1, 2), -0.3),
+    "not a number": lambda now: now.with_input((0, 3, 4), float("nan")),
+    "mask": lambda now: now.with_masked(0, 1).with_masked(0, 3),
+    "weight": lambda now: now.with_weight(
+        compute_experiment(now).trace.weights, "recurrent_kernel", (0, 3), 0.7
+    ),
+}
+
+
+def experiment(text: str) -> EditableCase:
+    line = CommandLine.parse(text)
+    case = line.case()
+    origin = TypedFlags(line.group(InputFlags), line.group(RunFlags), case)
+    return EditableCase(case, origin, recurrent_places(case)[-1])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_gives_what_keras_returns(name: str) -> None:
+    changed = CHANGES[name](experiment("rnncli run -l lstm --seed 42"))
+    found = compute_experiment(changed)
+    keras = compute.run(changed.case, "tensorflow")
+    assert [tensor.name for tensor in found.result.outputs] == [tensor.name for tensor in keras.outputs]
+    for mine, theirs in zip(found.result.outputs, keras.outputs, strict=True):
+        oracle.near(mine.values, theirs.values)
+
+
+@pytest.mark.parametrize(
+    "start", ["-l lstm", "-l bigru --merge-mode sum --return-sequences", "-l 'LSTM(3, seed=4)'"]
+)
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_command_returns_the_same_numbers(name: str, start: str) -> None:
+    now = experiment(f"rnncli run {start} --seed 42")
+    if name == "weight" and "bi" in start:
+        pytest.skip("the weights of both directions have other names")
+    if name == "go_backwards" and "bi" in start:
+        pytest.skip("both directions would be the same")
+    changed = CHANGES[name](now)
+    text = command(changed)
+    assert text is not None
+    again = compute_experiment(experiment(text)).result
+    for mine, theirs in zip(compute_experiment(changed).result.outputs, again.outputs, strict=True):
+        assert mine.name == theirs.name
+        np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_saved_experiment_is_a_case_document(name: str, tmp_path: Path) -> None:
+    changed = CHANGES[name](experiment("rnncli run -l lstm --seed 42"))
+    file = tmp_path / "experiment.json"
+    file.write_bytes(document(changed))
+    text = command(changed, str(file))
+    assert text == f"rnncli run {file}"
+    again = compute_experiment(experiment(text)).result
+    for mine, theirs in zip(compute_experiment(changed).result.outputs, again.outputs, strict=True):
+        np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+def test_flags_are_written_as_a_person_would() -> None:
+    now = experiment("rnncli run -l lstm --seed 42")
+    assert command(now) == "rnncli run -l lstm --seed 42"
+    more = now.with_option("return_sequences", True).with_option("bidirectional", True).with_training(True)
+    assert command(more) == "rnncli run -l lstm --return-sequences --bidirectional --seed 42 --training"
+    assert more.expression == "Bidirectional(LSTM(3, return_sequences=True))"
+
+
+def test_numbers_of_a_document_are_short() -> None:
+    parts = json.loads(document(experiment("rnncli run -l lstm --seed 42").with_input((0, 0, 0), 0.25)))
+    assert parts["inputs"][0][0] == [0.25, 4.2, 1.5, 1.1, 2.8]
+
+
+def test_a_stack_changes_one_layer() -> None:
+    now = experiment("rnncli run -l 'LSTM(4, return_sequences=True)' -l 'GRU(2)' --seed 1")
+    first = option_rows.apply(now, option_rows.POSITION, 0)
+    assert now.with_option("units", 5).expression == "[LSTM(4, return_sequences=True), GRU(5)]"
+    assert first.with_option("units", 5).expression == "[LSTM(5, return_sequences=True), GRU(2)]"
+
+
+def test_supplied_weights_that_do_not_fit_are_refused() -> None:
+    now = CHANGES["weight"](experiment("rnncli run -l lstm --seed 42"))
+    with pytest.raises(RnncliError):
+        compute_experiment(now.with_option("units", 5))
+
+
+def test_a_value_that_keras_refuses_is_refused() -> None:
+    now = experiment("rnncli run -l lstm --seed 42")
+    with pytest.raises(RnncliError):
+        now.with_option("units", 0)
+    with pytest.raises(RnncliError):
+        now.with_seed(-1)
+
+
+def test_every_row_goes_to_its_next_value_and_back() -> None:
+    """Going forward and back gives the layer of the start, for every row that has choices."""
+    now = experiment("rnncli run -l lstm --bidirectional --seed 42")
+    for row in option_rows.rows(now):
+        if row.name in ("layer", "go_backwards") or row.next(1) is None:
+            continue
+        forward = option_rows.apply(now, row.name, row.next(1))
+        assert (forward.case.layers, forward.case.seed, forward.case.training) != (
+            now.case.layers, now.case.seed, now.case.training,
+        ), row.name  # fmt: skip
+        back = option_rows.apply(forward, row.name, row.value)
+        assert (back.case.layers, back.case.seed) == (now.case.layers, now.case.seed), row.name
+
+
+def test_history_drops_what_was_undone() -> None:
+    first = experiment("rnncli run -l lstm --seed 42")
+    history = History(first)
+    second, third = first.with_seed(1), first.with_seed(2)
+    history.add(second)
+    assert history.peek(1) is None
+    assert history.peek(-1) is first
+    history.move(-1)
+    history.add(third)
+    assert history.now is third
+    assert history.peek(1) is None
+
+
+def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "m.npz", weight_ih_l0=rng.normal(size=(12, 2)), weight_hh_l0=rng.normal(size=(12, 3)))
+    now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
+    other = not now.case.layers[-1].config["return_state"]
+    changed = now.with_option("return_state", other)
+    text = command(changed)
+    assert text is not None
+    assert ("--return-state" if other else "--no-return-state") in text
+    again = compute_experiment(experiment(text)).result
+    assert [one.name for one in compute_experiment(changed).result.outputs] == [
+        one.name for one in again.outputs
+    ]
+    with pytest.raises(RnncliError):
+        now.with_option("units", 4)
+    with pytest.raises(RnncliError):
+        now.with_seed(4)
+    edited = command(now.with_input((0, 0, 0), 5.0))
+    assert edited is not None
+    changed_input = compute_experiment(now.with_input((0, 0, 0), 5.0)).result
+    for mine, theirs in zip(
+        changed_input.outputs, compute_experiment(experiment(edited)).result.outputs, strict=True
+    ):
+        np.testing.assert_array_equal(mine.values, theirs.values)

@@ -1,0 +1,343 @@
+"""The explorer on a screen: every key and every option, by Textual's pilot; golden files hold the screens."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Run, environment, loaded_by
+from looks import matches_golden
+
+from rnncli.cli.command_line import CommandLine
+from rnncli.cli.flags import InputFlags, RunFlags
+from rnncli.commands.explore import option_rows
+from rnncli.commands.explore.computation import compute_experiment
+from rnncli.commands.explore.editable_case import EditableCase, TypedFlags, recurrent_places
+
+pytest.importorskip("textual")
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from rnncli.commands.explore.app import ExploreApp
+from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
+from rnncli.commands.explore.panes.grid_pane import GridPane
+from rnncli.commands.explore.panes.option_pane import OptionPane
+from rnncli.commands.explore.panes.step_pane import StepPane
+
+SEEDED = "rnncli run -l lstm --return-sequences --return-state --seed 42"
+
+
+class Screen:
+    """The explorer under a pilot."""
+
+    def __init__(self, app: ExploreApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait until everything that they started is shown."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def settle(self) -> None:
+        await self.pilot.pause()
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+
+    async def option(self, name: str, key: str) -> None:
+        """Press a key on an option."""
+        pane = self.app.query_one(OptionPane)
+        pane.focus()
+        pane.place = [row.name for row in pane.rows].index(name)
+        await self.press(key)
+
+    def value(self, name: str) -> Any:
+        return next(row.value for row in option_rows.rows(self.app.history.now) if row.name == name)
+
+    def message(self) -> str:
+        return self.lines()[-1].strip()
+
+    def lines(self) -> list[str]:
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+
+def explored(
+    script: Callable[[Screen], Awaitable[None]],
+    text: str = SEEDED,
+    size: tuple[int, int] = (80, 24),
+    lang: str = "en",
+) -> None:
+    line = CommandLine.parse(text)
+    case = line.case()
+    first = EditableCase(
+        case, TypedFlags(line.group(InputFlags), line.group(RunFlags), case), recurrent_places(case)[-1]
+    )
+    app = ExploreApp(first, compute_experiment(first), lang)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            screen = Screen(app, pilot)
+            await screen.settle()
+            await script(screen)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("keys", ["", "2", "3", "4", "question_mark", "e"])
+def test_screen(size: tuple[int, int], lang: str, keys: str) -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("right_square_bracket", "right_square_bracket", *([keys] if keys else []))
+        shown = "\n".join(screen.lines()) + "\n"
+        assert matches_golden("explore", f"{size[0]}_{lang}_{keys or 'first'}.txt", shown)
+
+    explored(script, size=size, lang=lang)
+
+
+@pytest.mark.parametrize("layer", ["gru", "bilstm", "simple_rnn"])
+def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
+    async def script(screen: Screen) -> None:
+        for row in option_rows.rows(screen.app.history.now):
+            if row.next(1) is None or (row.name, layer) == ("go_backwards", "bilstm"):
+                continue
+            before = screen.lines()[:-1]
+            await screen.option(row.name, "right")
+            assert screen.value(row.name) == row.next(1), row.name
+            assert screen.lines()[:-1] != before
+            await screen.press("u")
+            assert screen.value(row.name) == row.value, row.name
+
+    explored(script, f"rnncli run -l {layer} --seed 42")
+
+
+def test_a_toggle_changes_the_tensors_at_once() -> None:
+    async def script(screen: Screen) -> None:
+        assert not any("hidden_states (1, 4, 3)" in line for line in screen.lines())
+        await screen.option("return_sequences", "space")
+        assert any("hidden_states (1, 4, 3)" in line for line in screen.lines())
+        assert screen.lines()[-2] == "rnncli run -l lstm --return-sequences --seed 42"
+        assert screen.lines()[-3] == "LSTM(3, return_sequences=True)"
+
+    explored(script, "rnncli run -l lstm --seed 42")
+
+
+def test_keys_pressed_faster_than_results_come_all_count() -> None:
+    async def script(screen: Screen) -> None:
+        screen.app.query_one(OptionPane).place = 1
+        for _ in range(4):
+            await screen.pilot.press("right")
+        await screen.settle()
+        assert screen.value("units") == 7
+
+    explored(script)
+
+
+def test_typed_values() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.option("units", "enter")
+        assert isinstance(screen.app.screen, Prompt)
+        await screen.press("6", "enter")
+        assert screen.value("units") == 6
+        await screen.option("dropout", "enter")
+        await screen.press("x", "enter")
+        assert "not a number" in screen.message()
+        await screen.option("dropout", "enter")
+        await screen.press("2", "enter")
+        assert "dropout" in screen.message()
+        assert screen.value("dropout") == 0
+        await screen.option("kernel_initializer", "enter")
+        screen.app.screen.query_one(Input).value = "constant:0.1"
+        await screen.press("enter")
+        assert screen.value("kernel_initializer").class_name == "Constant"
+        await screen.option("seed", "enter")
+        await screen.press("escape")
+        assert screen.value("seed") == 42
+
+    explored(script)
+
+
+def test_an_input_and_a_weight_can_be_edited() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("2", "down", "right", "enter", "9", "enter")
+        assert screen.app.history.now.case.inputs[0, 1, 1] == 9
+        assert screen.lines()[-2].startswith("rnncli run '{")
+        await screen.press("3", "down", "right", "enter", "minus", "1", "enter")
+        weights = screen.app.history.now.case.weights
+        assert weights is not None
+        assert weights["kernel"][1, 1] == -1
+        await screen.press("1", "enter")
+        assert "cannot be edited" in screen.message()
+        await screen.press("u", "u")
+        assert not screen.app.history.now.is_edited
+        await screen.press("u")
+        assert screen.message() == "nothing to undo"
+        await screen.press("U", "U", "U")
+        assert screen.message() == "nothing to redo"
+        assert screen.app.history.now.is_edited
+
+    explored(script)
+
+
+def test_time_unit_sequence_and_mask() -> None:
+    async def script(screen: Screen) -> None:
+        pane = screen.app.query_one(GridPane)
+        pane.focus()
+        await screen.press("right", "down", "right_square_bracket")
+        assert (screen.app.cursor.timestep, screen.app.cursor.unit) == (2, 1)
+        await screen.press("left_square_bracket", "end")
+        assert screen.app.cursor.timestep == 3
+        await screen.press("home")
+        assert screen.app.cursor.timestep == 0
+        await screen.press("b")
+        assert screen.app.cursor.batch == 1
+        await screen.press("B")
+        assert screen.app.cursor.batch == 0
+        await screen.press("right_square_bracket", "m")
+        mask = screen.app.history.now.case.mask
+        assert mask is not None
+        assert mask.tolist() == [[True, False, True, True], [True] * 4]
+        assert any("masked at t=1: carried over from t=0" in line for line in screen.lines())
+        await screen.press("m")
+        assert screen.app.history.now.case.mask is None
+
+    explored(script, "rnncli run --input-shape 2,4,5 --fill arange -l gru --return-sequences --seed 42")
+
+
+def test_the_steps_of_the_slider_and_its_equations_scroll() -> None:
+    async def script(screen: Screen) -> None:
+        pane = screen.app.query_one(StepPane)
+        pane.focus()
+        await screen.press("right", "right", "left")
+        assert screen.app.cursor.timestep == 1
+        await screen.press("e", "down", "down")
+        assert pane.top == 2
+        await screen.press("up")
+        assert pane.top == 1
+
+    explored(script)
+
+
+def test_the_mouse() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.pilot.click(OptionPane, offset=(1, 4))
+        await screen.settle()
+        assert screen.value("go_backwards")
+        await screen.press("u")
+        await screen.pilot.click(GridPane, offset=(8 + 25, 3))
+        await screen.settle()
+        assert (screen.app.cursor.timestep, screen.app.cursor.unit) == (2, 1)
+        await screen.pilot.click(StepPane, offset=(22, 1))
+        await screen.settle()
+        assert screen.app.cursor.timestep == 0
+
+    explored(script)
+
+
+def test_tab_goes_through_the_panes() -> None:
+    async def script(screen: Screen) -> None:
+        seen = []
+        for _ in range(4):
+            seen.append(type(screen.app.focused))
+            await screen.press("tab")
+        assert seen == [OptionPane, GridPane, StepPane, OptionPane]
+
+    explored(script)
+
+
+def test_the_gates_of_every_layer_are_explained() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("4")
+        names = [grid.title for grid in screen.app.query_one(GridPane).grids]
+        for _ in range(sum(len(grid.values) for grid in screen.app.query_one(GridPane).grids)):
+            part = names[screen.app.cursor.part]
+            assert screen.app.query_one(StepPane).title == f"{part} · unit {screen.app.cursor.unit}"
+            await screen.press("down")
+        assert screen.app.cursor.part == len(names) - 1
+        await screen.option("in stack", "right")
+        await screen.option("units", "right")
+        assert screen.app.history.now.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
+
+    explored(script, "rnncli run -l 'LSTM(2, return_sequences=True)' -l 'Bidirectional(GRU(2))' --seed 42")
+
+
+def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def script(screen: Screen) -> None:
+        await screen.press("c")
+        assert screen.app.clipboard == SEEDED
+        await screen.press("k")
+        assert screen.app.clipboard == "LSTM(3, return_sequences=True, return_state=True)"
+        await screen.press("2", "enter", "9", "enter", "s", "enter")
+        assert screen.message() == "saved experiment.json"
+        assert screen.lines()[-2] == "rnncli run experiment.json"
+        await screen.press("s", "enter")
+        assert "exists already" in screen.message()
+        await screen.press("s", "end", "x", "enter")
+        assert "does not end in .json" in screen.message()
+
+    explored(script)
+    done = rnncli("run", str(tmp_path / "experiment.json"), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert '"hidden_states"' in done.stdout
+
+
+def test_help_closes_with_any_key() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("question_mark")
+        assert isinstance(screen.app.screen, HelpPage)
+        await screen.press("x")
+        assert not isinstance(screen.app.screen, HelpPage)
+        await screen.press("q")
+        assert not screen.app.is_running or screen.app._exit
+
+    explored(script)
+
+
+def test_a_long_input_scrolls() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("2", "end")
+        assert screen.app.cursor.timestep == 4999
+        assert any("t=4999" in line for line in screen.lines())
+        assert not any("t=0 " in line for line in screen.lines()[:12])
+        await screen.press("enter", "9", "enter")
+        assert screen.lines()[-2].startswith("edited: press s")
+        await screen.press("c")
+        assert screen.app.clipboard == ""
+
+    explored(script, "rnncli run --input-shape 1,5000,3 -l lstm --seed 1")
+
+
+def test_a_pipe_is_refused(rnncli: Run) -> None:
+    done = rnncli("explore")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "explore needs a terminal" in done.stderr
+
+
+def test_without_textual_the_extra_is_named() -> None:
+    program = """
+import sys
+sys.modules["textual"] = None
+import rnncli.cli.reader as reader
+reader.is_possible = lambda: True
+sys.stderr.isatty = lambda: True
+from rnncli.cli.app import main
+sys.exit(main(["explore"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 3, done.stderr
+    assert "pip install 'rnncli[explore]'" in done.stderr
+
+
+def test_help_does_not_load_textual() -> None:
+    assert "textual" not in loaded_by("explore", "--help")
