@@ -50,6 +50,16 @@ class GRUCell(Cell):
             projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
         return projected
 
+    def _recur(self, hidden: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
+        """Return h U + b of every gate; without reset_after, h U of update and reset only."""
+        kernel = weights["recurrent_kernel"]
+        if not self.config["reset_after"]:
+            return product(hidden, kernel[:, : 2 * self.units], dropout.recurrent[:2])
+        recurrent = product(hidden, kernel, dropout.recurrent)
+        if self.config["use_bias"]:
+            recurrent += weights["bias"][1]
+        return recurrent
+
     def step(
         self,
         projected: Array,
@@ -65,16 +75,9 @@ class GRUCell(Cell):
 
         projected: (batch, 3 * units).  state: hidden, (batch, units).
         """
-        units, kernel = self.units, weights["recurrent_kernel"]
+        units, after = self.units, self.config["reset_after"]
         x_candidate = projected[:, 2 * units :]
-        after = self.config["reset_after"]
-        recurrent = product(
-            state.hidden,
-            kernel if after else kernel[:, : 2 * units],
-            dropout.recurrent[: None if after else 2],
-        )
-        if after and self.config["use_bias"]:
-            recurrent += weights["bias"][1]
+        recurrent = self._recur(state.hidden, weights, dropout)
         z = recurrent[:, : 2 * units]
         z += projected[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
@@ -85,9 +88,8 @@ class GRUCell(Cell):
             z_candidate = reset * inner
             z_candidate += x_candidate
         else:
-            z_candidate = x_candidate + product(
-                reset * state.hidden, kernel[:, 2 * units :], dropout.recurrent[2:]
-            )
+            inner_kernel = weights["recurrent_kernel"][:, 2 * units :]
+            z_candidate = x_candidate + product(reset * state.hidden, inner_kernel, dropout.recurrent[2:])
         candidate = self.activation(z_candidate)
         if held:
             (candidate,) = hold(held, candidate=candidate)
@@ -96,12 +98,9 @@ class GRUCell(Cell):
         hidden += update * state.hidden
 
         def gates() -> dict[str, Gate]:
-            z_update, z_reset = split(z, units)
-            return {
-                "update": Gate(z_update, update),
-                "reset": Gate(z_reset, reset),
-                "candidate": Gate(z_candidate, candidate, inner),
-            }
+            both = map(Gate, split(z, units), (update, reset))
+            last = Gate(z_candidate, candidate, inner)
+            return dict(zip(self.gates, (*both, last), strict=True))
 
         return GRUState(hidden), gates
 

@@ -2,7 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from rnncli.cli.flags import (
     CheckFlags,
@@ -15,6 +15,10 @@ from rnncli.cli.flags import (
     flag,
 )
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
+
+if TYPE_CHECKING:
+    from rnncli.case import Case
+    from rnncli.result import Result
 
 SECTION = "Ask a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -75,7 +79,6 @@ def trace(
     from rnncli.cli import expectation, request, steps
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import beyond, compare
     from rnncli.compute import trace as tracing
 
     for text in narrow.step or ():
@@ -86,15 +89,8 @@ def trace(
     case, remarks = request.case(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack
-    result = tracing.trace(case)
-    if case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result)
-    apart: list[str] = []
-    if check.check:
-        result, apart = compare.compare_with_keras(case, result, *check.tolerances)
-        remarks += beyond.denormals(case, result)
+    result, apart, notes = _compute(case, check)
+    remarks += notes
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
@@ -106,3 +102,17 @@ def trace(
     request.demand_agreement(apart, result, check)
     expectation.demand_same(stored)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)
+
+
+def _compute(case: "Case", check: CheckFlags) -> "tuple[Result, list[str], tuple[str, ...]]":
+    """Return the trace with its differences, the tensors that disagree with Keras, and remarks."""
+    from rnncli.compute import beyond, compare, holds
+    from rnncli.compute import trace as tracing
+
+    result = tracing.trace(case)
+    if case.hold:
+        return holds.compare_without(case, result), [], ()
+    if not check.check:
+        return result, [], ()
+    result, apart = compare.compare_with_keras(case, result, *check.tolerances)
+    return result, apart, beyond.denormals(case, result)
