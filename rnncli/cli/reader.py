@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import typer
@@ -13,7 +14,7 @@ import typer
 from rnncli.cli import terminal
 
 NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
-INTERRUPT, ESCAPE = "\x03", "\x1b"
+INTERRUPT, END, ESCAPE = "\x03", "\x04", "\x1b"
 CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
 """Escape codes: clear the screen and go to its top; erase the line."""
 
@@ -57,12 +58,34 @@ def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, place = _Keys(), 0
-    while place < count:
-        moved = _page(load(place), prompts, keys)
-        if moved is None:
-            return
-        place = max(0, place + moved)
+    with _without_lines():
+        while place < count:
+            moved = _page(load(place), prompts, keys)
+            if moved is None:
+                return
+            place = max(0, place + moved)
     terminal.write(f"{prompts.end}\n")
+
+
+@contextmanager
+def _without_lines() -> Iterator[None]:
+    """Let the terminal give every key as it is pressed; it keeps those that are pressed before a prompt."""
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows, where `typer.getchar` reads them
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)
+    mode = termios.tcgetattr(descriptor)
+    mode[3] &= ~termios.ISIG  # Ctrl-C is a key too, so that the prompt is erased before the end
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, mode)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def _page(leaf: Leaf, prompts: Prompts, keys: _Keys) -> int | None:
@@ -116,14 +139,22 @@ class _Keys:
     def _next(self) -> str:
         """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
         if not self.waiting:
-            try:
-                self.waiting = typer.getchar()
-            except EOFError:
-                self.waiting = QUIT[0]
-            if len(self.waiting) > 1 and self.waiting[0] == ESCAPE:
+            self.waiting = _wait_for_keys() or QUIT[0]
+            if self.waiting[0] == ESCAPE:
                 self.waiting = ""
                 return ""
         key, self.waiting = self.waiting[0], self.waiting[1:]
         if key == INTERRUPT:
             raise KeyboardInterrupt
-        return key
+        return QUIT[0] if key == END else key
+
+
+def _wait_for_keys() -> str:
+    """Return the keys that were pressed, at least one; "" if the terminal is gone."""
+    if os.name == "posix":
+        pressed = os.read(sys.stdin.fileno(), 1024)
+        return (pressed.decode(errors="ignore") or ESCAPE) if pressed else ""
+    try:
+        return typer.getchar()
+    except EOFError:
+        return ""

@@ -41,7 +41,7 @@ class Terminal:
         return shown
 
     def type(self, keys: str) -> None:
-        """Press keys as soon as the program waits for one: what is typed before is lost."""
+        """Press keys as soon as the terminal gives them one by one."""
         end = time.monotonic() + 20
         while termios.tcgetattr(self.descriptor)[3] & termios.ICANON:
             assert time.monotonic() < end
@@ -56,9 +56,12 @@ class Terminal:
         """Press keys; return what is shown until the program ends, and its exit code."""
         if keys:
             self.type(keys)
-        shown = b""
+        shown, end = b"", time.monotonic() + 60
         with contextlib.suppress(OSError):
-            while part := os.read(self.descriptor, 65536):
+            while select.select([self.descriptor], [], [], max(0, end - time.monotonic()))[0]:
+                part = os.read(self.descriptor, 65536)
+                if not part:
+                    break
                 shown += part
         return shown.decode().replace("\r\n", "\n"), self.process.wait(timeout=20)
 

@@ -120,7 +120,7 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
         ("gates=zrn", "no layer in it takes gates=zrn"),
         ("merge_mode=sum", "no layer in it takes merge_mode=sum"),
         ("reset_after=true", "no layer in it takes reset_after=true"),
-        ("activation=tahn", "no activation called tahn"),
+        ("activation=tahn", "no activation 'tahn'"),
         ("activaton=tanh", "Did you mean activation?"),
         ("activation", "'activation' is not NAME=VALUE"),
         ("activation=relu,activation=tanh", "activation is given twice"),
