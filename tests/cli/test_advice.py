@@ -22,6 +22,7 @@ OTHERS = {"--no"}
 """The beginning of a flag that switches something off."""
 
 VERBS = {
+    "did",
     "does",
     "shows",
     "looks",

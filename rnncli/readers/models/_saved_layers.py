@@ -44,8 +44,8 @@ def layers_in(
             raise InputError(f"{file}: there is no layer {name!r} in it.", did_you_mean(name, known))
     if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
         raise InputError(
-            f"{file}: its layers have no order: {listed(list(known))}.",
-            f"Name the layers to use after a #, first to last: {file}#{','.join(list(known)[:2])}",
+            f"{file}: its layers have no order: {listed(sorted(known))}.",
+            f"Name the layers to use after a #, first to last: {file}#{','.join(sorted(known)[:2])}",
         )
     return tuple(known[name] for name in names or known)
 
