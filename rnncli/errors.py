@@ -115,3 +115,9 @@ def listed(names: Sequence[str], most: int = 10) -> str:
         return ", ".join(names)
     shown = names[: most - 2]
     return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+
+
+def first_nonblank_line(error: Exception) -> str:
+    """Return the first line of the message that is not blank; the name of the class if there is none."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

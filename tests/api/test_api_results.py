@@ -63,6 +63,13 @@ def test_a_name_that_is_not_there_is_told_which_one_is() -> None:
         rnncli.run(unit=3)  # type: ignore[call-arg] # the mistake that the error is about
 
 
+def test_what_a_tensor_equals_is_a_value_whose_text_the_document_has() -> None:
+    result = rnncli.run(layer="LSTM(3, return_sequences=True, return_state=True)", seed=1)
+    texts = [[str(claim) for claim in tensor.equals] for tensor in result.outputs]
+    assert texts == [[], ["hidden_states[:, -1, :]"], []]
+    assert [list(tensor["equals"]) for tensor in result.document()["outputs"]] == texts
+
+
 def test_a_result_is_copied() -> None:
     result = rnncli.run(seed=1)
     for other in (copy.copy(result), copy.deepcopy(result)):

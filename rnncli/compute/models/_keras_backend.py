@@ -26,7 +26,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
-from rnncli.errors import EngineError, LayerError, RnncliError
+from rnncli.errors import EngineError, LayerError, RnncliError, first_nonblank_line
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -111,11 +111,10 @@ def _guarded(graph: Graph) -> Iterator[None]:
     except RnncliError:
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         free = independent_layers(graph, ())
         advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
         raise UnrunnableError(
-            f"{graph.file}: Keras cannot run this model: {_sentence(lines[0])}",
+            f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
             advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
         ) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
-from rnncli.errors import EngineError, InputError
+from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import undisturbed
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Arra
 
 def _reason(error: Exception) -> str:
     """Its first line, without codes and places in the source of ONNX Runtime."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    text = lines[0].rpartition("[ONNXRuntimeError] : ")[2]
+    text = first_nonblank_line(error).rpartition("[ONNXRuntimeError] : ")[2]
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:
         text = f"{node[1]}: {node[2]}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, RnncliError
+from rnncli.errors import EngineError, RnncliError, first_nonblank_line
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def _guarded(graph: Graph) -> Iterator[None]:
     except RnncliError:
         raise
     except Exception as error:  # of whatever kind: Keras raises many
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise EngineError(
-            f"--check: {graph.file}: tf_keras cannot run this model: {lines[0][:200]}", "Leave --check out."
+            f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
+            "Leave --check out.",
         ) from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.targets._directions import merge_lines
 from rnncli.commands.export.targets._numpy_steps import (
     ACTIVATIONS,
     Steps,
@@ -17,6 +18,8 @@ from rnncli.commands.export.targets._numpy_steps import (
 )
 
 BINARY = False
+REVERSAL = "[:, ::-1]  # into the order of the forward outputs"
+CONCATENATION = "np.concatenate([forward, backward], axis=-1)"
 
 RUN = '''\
 def run(cells, states, x, mask=None, backwards=False, zeroing=False):
@@ -107,7 +110,7 @@ def _layer(layer: ExportLayer, steps: Steps) -> Iterator[str]:
     for loop in layer.loops:
         yield from _loop(loop, layer, steps)
     if layer.loops:
-        yield from _merge(layer)
+        yield from merge_lines(layer, REVERSAL, CONCATENATION)
     yield ""
 
 
@@ -130,27 +133,6 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
     yield f"cells{end} = [{', '.join(cells)}]"
     yield f"states{end} = [{', '.join(states)}]"
     yield f"outputs{end}, states{end} = run(cells{end}, states{end}, x{options})"
-
-
-def _merge(layer: ExportLayer) -> Iterator[str]:
-    last = "" if layer.sequences else "[:, -1]"
-    if len(layer.loops) == 1:
-        yield f"x = outputs{layer.loops[0].suffix}{last}"
-        return
-    first, second = (f"outputs{loop.suffix}" for loop in layer.loops)
-    yield f"forward = {first}{last}"
-    if layer.sequences:
-        yield f"backward = {second}[:, ::-1]  # into the order of the forward outputs"
-    else:
-        yield f"backward = {second}{last}"
-    merged = {
-        "concat": "np.concatenate([forward, backward], axis=-1)",
-        "sum": "forward + backward",
-        "mul": "forward * backward",
-        "ave": "(forward + backward) / 2",
-    }
-    if layer.merge_mode is not None:
-        yield f"x = {merged[layer.merge_mode]}"
 
 
 def _end(export: ExportCase) -> str:

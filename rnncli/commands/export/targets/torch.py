@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.targets._directions import merge_lines
 from rnncli.compute import engines
 from rnncli.layouts.torch import MODULES, from_keras
 
 BINARY = False
+REVERSAL = ".flip(1)"
+CONCATENATION = "torch.cat([forward, backward], -1)"
 
 ACTIVATIONS = {
     "linear": "x",
@@ -96,7 +99,7 @@ def _body(export: ExportCase) -> Iterator[str]:
         for loop in layer.loops:
             yield from _loop(loop, layer, export.dtype)
         if layer.loops:
-            yield from _merge(layer)
+            yield from merge_lines(layer, REVERSAL, CONCATENATION)
         yield ""
     pairs = zip(export.outputs, _values(export.layers[-1]), strict=False)
     yield "\n".join(f'show("{info.name}", {value}.numpy())' for info, value in pairs) + "\n"
@@ -136,24 +139,6 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
     if layer.mask is not None:
         arguments += ["lengths=lengths", *(["zeroing=True"] if loop.zeroing else [])]
     yield f"outputs{loop.suffix}, last{loop.suffix} = run({', '.join(arguments)})"
-
-
-def _merge(layer: ExportLayer) -> Iterator[str]:
-    last = "" if layer.sequences else "[:, -1]"
-    if len(layer.loops) == 1:
-        yield f"x = outputs{layer.loops[0].suffix}{last}"
-        return
-    first, second = (f"outputs{loop.suffix}" for loop in layer.loops)
-    yield f"forward = {first}{last}"
-    yield f"backward = {second}{'.flip(1)' if layer.sequences else last}"
-    merged = {
-        "concat": "torch.cat([forward, backward], -1)",
-        "sum": "forward + backward",
-        "mul": "forward * backward",
-        "ave": "(forward + backward) / 2",
-    }
-    if layer.merge_mode is not None:
-        yield f"x = {merged[layer.merge_mode]}"
 
 
 def _values(layer: ExportLayer) -> list[str]:
