@@ -250,3 +250,30 @@ def test_mistakes_are_said_in_two_sentences(
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda one: one * np.nan, "rnncli: e.npy: it contains NaN or infinity."),
+        (lambda one: one[:0], "rnncli: e.npy: it is (0, 4, 3), which this layer does not return"),
+    ],
+)
+def test_a_tensor_without_a_name_is_refused_with_its_own_shape(
+    change: Any, message: str, rnncli: Run, tmp_path: Path
+) -> None:
+    planted = plant(Kind("LSTM"), ())
+    args = write(tmp_path, planted)
+    sequence = np.zeros((*planted.inputs.shape[:2], 3))
+    np.save(tmp_path / "e.npy", change(sequence))
+    done = rnncli("port", *args[:-1], "e.npy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_weights_that_are_written_are_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ()))
+    assert "add -o lstm.npz" in rnncli("port", *args).stdout
+    done = rnncli("port", *args, "-o", str(tmp_path / "o.npz"))
+    assert done.returncode == 0, done.stderr
+    assert "add -o" not in done.stdout

@@ -16,6 +16,7 @@ from rnncli.commands.export.targets._numpy_steps import (
     step_names,
 )
 
+SUFFIX = ".py"
 BINARY = False
 
 RUN = '''\

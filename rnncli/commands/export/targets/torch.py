@@ -9,6 +9,7 @@ from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLo
 from rnncli.compute import engines
 from rnncli.layouts.torch import MODULES, from_keras
 
+SUFFIX = ".py"
 BINARY = False
 
 ACTIVATIONS = {
