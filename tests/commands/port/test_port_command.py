@@ -152,6 +152,20 @@ def test_initial_states_are_given_in_both_orders(rnncli: Run, tmp_path: Path) ->
     assert explanation["differences"] == ["initial_states=c,h"]
 
 
+@pytest.mark.parametrize("kind", [Kind("GRU"), Kind("LSTM", units=2), Kind("SimpleRNN", units=4)])
+def test_initial_states_are_those_of_the_layer(kind: Kind, rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(kind._replace(initial=True), ())
+    states = tmp_path / "states.json"
+    states.write_text(json.dumps([state.tolist() for state in planted.states or ()]))
+    args = write(tmp_path, planted)
+    done = rnncli("port", *args, "--initial-state", str(states), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert rnncli("port", *args).returncode == 1
+    states.write_text("[[[1, 2, 3]]]")
+    wrong = rnncli("port", *args, "--initial-state", str(states))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
 def constant(planted: Planted) -> Planted:
     weights = {name: np.full_like(array, 0.1) for name, array in planted.weights.items()}
     return planted._replace(weights=weights)
