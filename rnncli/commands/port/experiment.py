@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,10 +137,19 @@ def _title(spec: Spec) -> str:
 
 
 def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
-    """Return the states of --initial-state.  Raises InputError if this layer does not take them."""
+    """Return the states of --initial-state.  Raises InputError if this layer does not take them.
+
+    shape: of the input, (batch, timesteps, features); the other framework may have the time first.
+    """
     source = sources.find_source(word)
     given = case_builder.RawValue(formats.read_states(source), f"{source.name}: ")
-    return _wide(case_builder.states(given, Stack([spec]), shape))
+    try:
+        return _wide(case_builder.states(given, Stack([spec]), shape))
+    except InputError:
+        swapped = (shape[1], shape[0], *shape[2:])
+        with suppress(InputError):
+            return _wide(case_builder.states(given, Stack([spec]), swapped))
+        raise
 
 
 def _wide(states: tuple[Array, ...] | None) -> tuple[Array, ...]:

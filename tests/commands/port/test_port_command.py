@@ -166,6 +166,32 @@ def test_initial_states_are_those_of_the_layer(kind: Kind, rnncli: Run, tmp_path
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+def test_initial_states_of_pytorch_with_the_time_first(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module, x, start = torch.nn.GRU(5, 4), torch.randn(6, 2, 5), torch.randn(1, 2, 4)
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    tensors = {"x": x, "y": module(x, start)[0], "h": start[0]}
+    for name, tensor in tensors.items():
+        np.save(tmp_path / f"{name}.npy", tensor.detach().numpy())
+    args = (
+        "port",
+        "x.npy",
+        "--weights",
+        "w.pt",
+        "--expect",
+        "y.npy",
+        "--initial-state",
+        "h.npy",
+        "-f",
+        "json",
+    )
+    done = rnncli(*args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert set(explanation["differences"]) == {"gates=reset,update,candidate", "axes=time,batch"}
+
+
 def constant(planted: Planted) -> Planted:
     weights = {name: np.full_like(array, 0.1) for name, array in planted.weights.items()}
     return planted._replace(weights=weights)
@@ -291,3 +317,11 @@ def test_weights_that_are_written_are_not_advised(rnncli: Run, tmp_path: Path) -
     done = rnncli("port", *args, "-o", str(tmp_path / "o.npz"))
     assert done.returncode == 0, done.stderr
     assert "add -o" not in done.stdout
+
+
+def test_weights_in_an_onnx_model_are_refused_with_a_command(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ()))
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x07")
+    done = rnncli("port", args[0], "--weights", "m.onnx", *args[3:], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rnncli weights m.onnx --to onnx -o weights.npz" in done.stderr
