@@ -43,12 +43,15 @@ class Expectation(NamedTuple):
         return found, remarks
 
 
-def read_expectation(word: str | None, input: InputFlags, output: str | None) -> Expectation | None:
+def read_expectation(
+    word: str | None, input: InputFlags, output: str | None, *, named: bool = False
+) -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
+    named: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
     Raises UsageError if standard input is the input already, or if --output would overwrite the file.
     """
-    from rnncli.readers.expected import read_expected
+    from rnncli.readers.expected import ALONE, read_expected
 
     if word is None:
         return None
@@ -62,7 +65,13 @@ def read_expectation(word: str | None, input: InputFlags, output: str | None) ->
             "Put one of them into a file.",
         )
     source = sources.find_source(word)
-    return Expectation(source.name, read_expected(source))
+    tensors = read_expected(source)
+    if named and ALONE in tensors:
+        raise UsageError(
+            f"--expect {source.name}: it holds one tensor without a name, and a trace has several.",
+            "Give what the same command writes with -o expected.npz.",
+        )
+    return Expectation(source.name, tensors)
 
 
 def compare(

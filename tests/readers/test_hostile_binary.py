@@ -23,7 +23,7 @@ from limits import processor_time
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
 from rnncli.readers import hdf5 as _hdf5
-from rnncli.readers.formats import Source, read, read_states, read_tensor, read_weights
+from rnncli.readers.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
 from rnncli.readers.models import keras as keras_models
 from rnncli.readers.models import weights_only
 
@@ -309,3 +309,17 @@ def test_any_bytes_at_all(folder: Path, suffix: str, start: int, data: bytes) ->
 def test_what_broke_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hdf5, "SECONDS", 1.0)
     attempted(path)
+
+
+def test_an_empty_array_keeps_its_shape() -> None:
+    assert _npy_shape((0, 5, 3)) == (0, 5, 3)
+    assert _npy_shape((0, 2**40, 2**40)) == (0, 1, 1)
+
+
+def _npy_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that is read from a file without numbers."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    size = file.tell()
+    file.seek(0)
+    return _npy_headers.read(file, size).shape

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rnncli.case import Array, Case, walk
+from rnncli.result import NamedTensor
 
 
-def find_cautions(case: Case, weights: Mapping[str, Array]) -> tuple[str, ...]:
-    """Return a note for constant weights, a zero input, one unit and one time step.
+def find_cautions(
+    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor] = ()
+) -> tuple[str, ...]:
+    """Return a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
-    weights: those that the layers computed with, by path.
+    weights: those that the layers computed with, by path.  outputs: what one engine returned.
     """
-    return tuple(_cautions(case, weights))
+    return (*_cautions(case, weights), *_nonfinite(outputs))
 
 
 def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
@@ -31,6 +34,23 @@ def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
         yield (
             "this proves little: in the one time step the recurrent kernel has no effect; "
             "give an input of several time steps"
+        )
+
+
+def _nonfinite(outputs: Sequence[NamedTensor]) -> Iterator[str]:
+    import numpy as np
+
+    from rnncli import arrays
+
+    names = [
+        tensor.name
+        for tensor in outputs
+        if not any(np.isfinite(block).any() for block in arrays.blocks(tensor.values))
+    ]
+    if names:
+        yield (
+            f"this proves little: no number in {', '.join(names)} is finite, and NaN counts as the same as "
+            "NaN; give a finite input and finite weights"
         )
 
 

@@ -77,7 +77,7 @@ def compare_case(case: Case, wanted: Comparison) -> Compared:
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
-    cautions = find_cautions(case, weights)
+    cautions = find_cautions(case, weights, next(iter(results.values())).outputs if results else ())
     if wanted.expected is not None:
         found = compare_stored(results, wanted)
         return found._replace(remarks=(*found.remarks, *cautions))

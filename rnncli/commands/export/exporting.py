@@ -50,11 +50,20 @@ def _target(wanted: ExportRequest) -> str:
         raise UsageError("export needs a target.", f"Add --to and one of {listed(targets.names())}.")
     if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
         raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
+    _demand_suffix(wanted.to, wanted.output or "")
     if wanted.run.engine != "auto":
         raise UsageError("--engine does not change what is exported.", "Leave --engine out.")
     if wanted.run.calls > 1:
         raise UsageError("export writes one call of the layer.", "Leave --calls out.")
     return wanted.to
+
+
+def _demand_suffix(name: str, output: str) -> None:
+    """Raise UsageError for a file that is named as what another target writes."""
+    own = targets.get(name).SUFFIX
+    others = {targets.get(other).SUFFIX for other in targets.names()} - {own}
+    if output.casefold().endswith(tuple(others)):
+        raise UsageError(f"{output}: --to {name} writes a {own} file.", f"Name it: --output FILE{own}.")
 
 
 def _export(name: str, case: Case) -> ExportCase:

@@ -94,7 +94,8 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     findings = () if weighed.doubts else result.findings
     made = make_probe(task.run, findings) if probe and len(findings) > 1 else None
     _write(task, findings, output, probe, made)
-    answer = PortAnswer(task.run, task.layer, findings, weighed, made, probe or "")
+    written = output.output is not None
+    answer = PortAnswer(task.run, task.layer, findings, weighed, made, probe or "", written)
     deliver(answer, (*task.remarks, *_about_probe(findings, probe, made)))
     _demand_explanation(result, findings, proved=not weighed.doubts)
     _demand_one(findings, output.output)

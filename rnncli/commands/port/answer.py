@@ -70,6 +70,7 @@ class PortAnswer:
 
     findings: empty if nothing does, or if the comparison proves nothing; see evidence.
     probe, place: the input that tells several findings apart and its file; None without --probe.
+    written: whether --output has the weights.
     """
 
     run: ForeignRun
@@ -78,6 +79,7 @@ class PortAnswer:
     evidence: Evidence
     probe: Probe | None = None
     place: str = ""
+    written: bool = False
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every explanation with its steps and the layer that it makes in Keras."""
@@ -113,7 +115,8 @@ class PortAnswer:
         )
         below = note([self._agreement(lang)], view)
         advice = TELL.said(lang) if len(self.findings) > 1 else self._advice(lang)
-        ending = () if self.probe is not None else self._wrapped(advice, view, "dim")
+        done = self.probe is not None or (self.written and len(self.findings) == 1)
+        ending = () if done else self._wrapped(advice, view, "dim")
         return Page(title[0], (*title[1:], below), (*parts, *ending))
 
     def records(self, view: View) -> Records:

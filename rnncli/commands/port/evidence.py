@@ -19,7 +19,7 @@ CERTAIN = -9.0
 """The highest common logarithm of the chance of a match between unrelated numbers that is claimed."""
 
 FEW = Bilingual(
-    "the expected tensors hold {} different numbers, too few to rule out chance",
+    "the expected tensors hold too few different numbers to rule out chance: {}",
     "기대 텐서의 서로 다른 값이 {}개뿐이라 우연일 수 있음",
 )
 WIDE = Bilingual(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ from rnncli.commands.port import foreign, results, stored
 from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, snake
+from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
 
 COMPUTED: Mapping[str, Any] = {
@@ -39,7 +42,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     sources.demand_one_reader(input, layer, flags)
     arrays = stored.read_weights(sources.find_source(weights))
     described = _described(layer)
-    case, remarks = request.case(input, LayerFlags(), RunFlags(initial_state=states, seed=0))
+    case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
     if case.mask is not None:
         raise UsageError("port compares whole sequences; it takes no mask.", "Give sequences of one length.")
     where = f"{weights.partition('#')[0]}: "
@@ -58,8 +61,8 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     options = {**_inner(spec).config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
-        found.class_name, options, merge_mode, found.cells, inputs, expected, _states(case.initial_state),
-        found.named,
+        found.class_name, options, merge_mode, found.cells, inputs, expected,
+        _wide(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
     )  # fmt: skip
     guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
     return Task(run, found, (*remarks, *guessed))
@@ -133,5 +136,21 @@ def _title(spec: Spec) -> str:
     return describe(spec)
 
 
-def _states(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
+def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Return the states of --initial-state.  Raises InputError if this layer does not take them.
+
+    shape: of the input, (batch, timesteps, features); the other framework may have the time first.
+    """
+    source = sources.find_source(word)
+    given = case_builder.RawValue(formats.read_states(source), f"{source.name}: ")
+    try:
+        return _wide(case_builder.states(given, Stack([spec]), shape))
+    except InputError:
+        swapped = (shape[1], shape[0], *shape[2:])
+        with suppress(InputError):
+            return _wide(case_builder.states(given, Stack([spec]), swapped))
+        raise
+
+
+def _wide(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
     return tuple(np.asarray(state, np.float64) for state in states or ())

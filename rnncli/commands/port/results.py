@@ -43,7 +43,7 @@ def arrange(
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         wide = np.asarray(array, np.float64)
         for key, one in _parts(part, place, wide, batch_and_time, directions):
-            _demand(key, one, batch_and_time, units, directions, f"{where}{name}")
+            _demand(key, one, batch_and_time, units, directions, f"{where}{name or 'it'}")
             if key in found:
                 raise InputError(f"{where}two of its tensors are the same result: {name} is one.", ADVICE)
             found[key] = one

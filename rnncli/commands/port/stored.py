@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ def read_weights(source: Source) -> dict[str, Array]:
     suffix = source.path.suffix.casefold() if source.path else ""
     if suffix in models.STATE_DICTS:
         arrays = _in_modules(models.listed(source), where)
+    elif suffix == ".onnx":
+        raise InputError(
+            f"{where}port does not read weights from .onnx files.",
+            f"Write them as arrays: rnncli weights {shlex.quote(source.name)} --to onnx -o weights.npz",
+        )
     else:
         value = _load(source)
         held = _in_layers(value, where) if isinstance(value, tuple) else None

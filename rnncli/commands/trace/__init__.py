@@ -85,7 +85,7 @@ def trace(
         steps.part(text)
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
-    expected = expectation.read_expectation(check.expect, input, output.output)
+    expected = expectation.read_expectation(check.expect, input, output.output, named=True)
     case, remarks = request.case(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack

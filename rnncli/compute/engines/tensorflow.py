@@ -124,7 +124,8 @@ def _keras() -> Any:
         import keras
     except ImportError as error:
         raise EngineError(
-            f"the engine tensorflow is not installed: {_first_line(error)}", "pip install tensorflow keras"
+            f"the engine tensorflow is not installed: {_first_line(error).rstrip('.')}.",
+            "pip install tensorflow keras",
         ) from error
     if keras.backend.backend() != "tensorflow":
         raise EngineError(

@@ -59,7 +59,7 @@ def header(file: IO[bytes], size: int) -> Header:
         raise RefusedError("it is not a valid .npy file")
     if found.nbytes > size - file.tell():
         raise RefusedError("it is truncated: its header declares more numbers")
-    if not found.nbytes and len(shape) > 1:  # an axis of size 0 next to sizes that overflow
+    if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # an axis of size 0 next to these
         found = found._replace(shape=tuple(min(length, 1) for length in shape))
     return found
 

@@ -300,3 +300,18 @@ def test_python_takes_arrays_and_files(stored: Path) -> None:
         package.compare(split=0)
     with pytest.raises((EngineError, LayerError, UsageError)):
         package.compare(layer="RNN(LSTMCell(2))", engines=["numpy", "onnx"])
+
+
+def test_results_without_a_finite_number_prove_little(rnncli: Run) -> None:
+    args = ("compare", "-l", "gru", "--seed", "1", "--expect", '[["NaN", "NaN", "NaN"]]')
+    done = rnncli(*args, '[[["NaN", 1], [2, 3]]]')
+    assert done.returncode == 0, done.stderr
+    assert "no number in hidden_state is finite" in done.stderr
+    assert "is finite" not in rnncli(*args, "[[[0, 1], [2, 3]]]").stderr
+
+
+def test_a_trace_is_not_compared_with_a_tensor_without_a_name(rnncli: Run) -> None:
+    done = rnncli("trace", "-l", "gru", "--seed", "1", "--expect", "[[1, 2, 3]]")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a trace has several" in done.stderr
+    assert "--select" not in done.stderr

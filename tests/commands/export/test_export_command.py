@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from command import Run
 from looks import matches_golden
 from printed_tensors import numbers
 
@@ -141,3 +142,17 @@ def test_an_input_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:
 
 def test_every_target_is_found() -> None:
     assert targets.names() == ("c", "config", "keras", "numpy", "onnx", "torch")
+
+
+@pytest.mark.parametrize(
+    ("target", "file", "own"), [("c", "a.py", ".c"), ("onnx", "a.PY", ".onnx"), ("config", "a.onnx", ".json")]
+)
+def test_the_suffix_of_another_target_is_refused(
+    target: str, file: str, own: str, rnncli: Run, tmp_path: Path
+) -> None:
+    done = rnncli("export", "-l", "lstm", "--seed", "1", "--to", target, "-o", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"rnncli: {file}: --to {target} writes a {own} file.\nName it: --output FILE{own}.\n"
+    )
+    assert not list(tmp_path.iterdir())

@@ -152,6 +152,46 @@ def test_initial_states_are_given_in_both_orders(rnncli: Run, tmp_path: Path) ->
     assert explanation["differences"] == ["initial_states=c,h"]
 
 
+@pytest.mark.parametrize("kind", [Kind("GRU"), Kind("LSTM", units=2), Kind("SimpleRNN", units=4)])
+def test_initial_states_are_those_of_the_layer(kind: Kind, rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(kind._replace(initial=True), ())
+    states = tmp_path / "states.json"
+    states.write_text(json.dumps([state.tolist() for state in planted.states or ()]))
+    args = write(tmp_path, planted)
+    done = rnncli("port", *args, "--initial-state", str(states), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert rnncli("port", *args).returncode == 1
+    states.write_text("[[[1, 2, 3]]]")
+    wrong = rnncli("port", *args, "--initial-state", str(states))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_initial_states_of_pytorch_with_the_time_first(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module, x, start = torch.nn.GRU(5, 4), torch.randn(6, 2, 5), torch.randn(1, 2, 4)
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    tensors = {"x": x, "y": module(x, start)[0], "h": start[0]}
+    for name, tensor in tensors.items():
+        np.save(tmp_path / f"{name}.npy", tensor.detach().numpy())
+    args = (
+        "port",
+        "x.npy",
+        "--weights",
+        "w.pt",
+        "--expect",
+        "y.npy",
+        "--initial-state",
+        "h.npy",
+        "-f",
+        "json",
+    )
+    done = rnncli(*args, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (explanation,) = json.loads(done.stdout)["explanations"]
+    assert set(explanation["differences"]) == {"gates=reset,update,candidate", "axes=time,batch"}
+
+
 def constant(planted: Planted) -> Planted:
     weights = {name: np.full_like(array, 0.1) for name, array in planted.weights.items()}
     return planted._replace(weights=weights)
@@ -250,3 +290,38 @@ def test_mistakes_are_said_in_two_sentences(
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda one: one * np.nan, "rnncli: e.npy: it contains NaN or infinity."),
+        (lambda one: one[:0], "rnncli: e.npy: it is (0, 4, 3), which this layer does not return"),
+    ],
+)
+def test_a_tensor_without_a_name_is_refused_with_its_own_shape(
+    change: Any, message: str, rnncli: Run, tmp_path: Path
+) -> None:
+    planted = plant(Kind("LSTM"), ())
+    args = write(tmp_path, planted)
+    sequence = np.zeros((*planted.inputs.shape[:2], 3))
+    np.save(tmp_path / "e.npy", change(sequence))
+    done = rnncli("port", *args[:-1], "e.npy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_weights_that_are_written_are_not_advised(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ()))
+    assert "add -o lstm.npz" in rnncli("port", *args).stdout
+    done = rnncli("port", *args, "-o", str(tmp_path / "o.npz"))
+    assert done.returncode == 0, done.stderr
+    assert "add -o" not in done.stdout
+
+
+def test_weights_in_an_onnx_model_are_refused_with_a_command(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ()))
+    (tmp_path / "m.onnx").write_bytes(b"\x08\x07")
+    done = rnncli("port", args[0], "--weights", "m.onnx", *args[3:], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rnncli weights m.onnx --to onnx -o weights.npz" in done.stderr

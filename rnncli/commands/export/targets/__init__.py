@@ -1,6 +1,7 @@
 """What a layer can be exported to: one file per target.
 
 A target's file has
+    SUFFIX                 of the file's name
     BINARY                 whether it is written to a file only
     refusal(export)       why it cannot express it, as a clause, or None
     write(export)         the file, text or bytes

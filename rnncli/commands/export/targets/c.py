@@ -15,6 +15,7 @@ from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
 
+SUFFIX = ".c"
 BINARY = False
 
 CLIP = """\

@@ -7,6 +7,7 @@ import json
 from rnncli.commands.export.export_case import ExportCase, specs_of
 from rnncli.specs import to_config
 
+SUFFIX = ".json"
 BINARY = False
 
 

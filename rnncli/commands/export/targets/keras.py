@@ -14,6 +14,7 @@ from rnncli.commands.export.export_case import (
 )
 from rnncli.specs import describe
 
+SUFFIX = ".py"
 BINARY = False
 
 DTYPES = ("float16", "float32", "float64")

@@ -17,6 +17,7 @@ from rnncli.commands.export.targets._numpy_steps import (
     step_names,
 )
 
+SUFFIX = ".py"
 BINARY = False
 REVERSAL = "[:, ::-1]  # into the order of the forward outputs"
 CONCATENATION = "np.concatenate([forward, backward], axis=-1)"

@@ -15,6 +15,7 @@ from rnncli.errors import EngineError
 from rnncli.layouts.onnx import from_keras
 from rnncli.version import __version__
 
+SUFFIX = ".onnx"
 BINARY = True
 
 OPSET, IR = 14, 8

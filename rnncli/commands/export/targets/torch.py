@@ -10,6 +10,7 @@ from rnncli.commands.export.targets._directions import merge_lines
 from rnncli.compute import engines
 from rnncli.layouts.torch import MODULES, from_keras
 
+SUFFIX = ".py"
 BINARY = False
 REVERSAL = ".flip(1)"
 CONCATENATION = "torch.cat([forward, backward], -1)"
