@@ -83,7 +83,7 @@ def trace(
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     expected = expectation.read_expectation(check.expect, input, output.output)
-    case, remarks = request.case(input, layer, run)
+    case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack
     result = tracing.trace(case)
@@ -93,8 +93,11 @@ def trace(
         result = holds.compare_without(case, result)
     apart: list[str] = []
     if check.check:
-        result, apart = compare.compare_with_keras(case, result, *check.tolerances)
-        remarks += beyond.denormals(case, result)
+        if chosen is None:
+            result, apart = compare.compare_with_keras(case, result, *check.tolerances)
+            remarks += beyond.denormals(case, result)
+        else:
+            result, apart = chosen.compare_with_framework(result, *check.tolerances)
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))

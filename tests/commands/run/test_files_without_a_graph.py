@@ -165,6 +165,10 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     done = rnncli("trace", numbers, "--model", f"{path}#gru_l1", "-f", "json")
     last = json.loads(done.stdout)["trace"][-1]
     np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
+    words = ("trace", numbers, "--model", f"{path}#gru_l1", "--check")
+    assert "largest difference from PyTorch" in rnncli(*words).stdout
+    done = rnncli(*words, "--atol", "0", "--rtol", "0", "-f", "json")
+    assert done.returncode == any(json.loads(done.stdout)["differences"].values())
     for command in (("plot", "--terminal"), ("gradients",)):
         done = rnncli(command[0], numbers, "--model", f"{path}#gru_l1", *command[1:])
         assert done.returncode == 0, done.stderr
