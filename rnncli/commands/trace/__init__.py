@@ -2,7 +2,7 @@
 
 # Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from rnncli.cli.flags import (
     CheckFlags,
@@ -15,6 +15,11 @@ from rnncli.cli.flags import (
     flag,
 )
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
+
+if TYPE_CHECKING:
+    from rnncli.case import Case
+    from rnncli.cli.models import ChosenLayer
+    from rnncli.result import Result
 
 SECTION = "Ask a layer"
 SUMMARY = "Every gate and state at every time step."
@@ -75,7 +80,6 @@ def trace(
     from rnncli.cli import expectation, request, steps
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import beyond, compare
     from rnncli.compute import trace as tracing
 
     for text in narrow.step or ():
@@ -86,18 +90,8 @@ def trace(
     case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack
-    result = tracing.trace(case)
-    if case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result)
-    apart: list[str] = []
-    if check.check:
-        if chosen is None:
-            result, apart = compare.compare_with_keras(case, result, *check.tolerances)
-            remarks += beyond.denormals(case, result)
-        else:
-            result, apart = chosen.compare_with_framework(result, *check.tolerances)
+    result, apart, more = _verify(case, tracing.trace(case), chosen, check)
+    remarks += more
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
@@ -109,3 +103,22 @@ def trace(
     request.demand_agreement(apart, result, check)
     expectation.demand_same(stored)
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)
+
+
+def _verify(
+    case: "Case", result: "Result", chosen: "ChosenLayer | None", check: CheckFlags
+) -> tuple["Result", list[str], tuple[str, ...]]:
+    """Compare with the result without --hold, and for --check with Keras or the model's framework.
+
+    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
+    """
+    from rnncli.compute import beyond, compare, holds
+
+    if case.hold:
+        result = holds.compare_without(case, result)
+    if not check.check:
+        return result, [], ()
+    if chosen is not None:
+        return *chosen.compare_with_framework(result, *check.tolerances), ()
+    result, apart = compare.compare_with_keras(case, result, *check.tolerances)
+    return result, apart, beyond.denormals(case, result)
