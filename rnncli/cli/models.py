@@ -107,7 +107,7 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
-    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value"}
+    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
     named = [name for flags in others.values() for name in collect_given(flags) if name not in allowed]
     if run.calls > 1:
         named.append("calls")
@@ -129,12 +129,35 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
         )
     demand_paddable(model, flags)
     raw, remarks = sources.read_raw(flags)
-    inputs, notes = fit_inputs(model, raw)
+    inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
     return inputs, (*remarks, *notes)
 
 
+def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
+    """The one input in the order batch, time, features, if --input-axes names another.
+
+    Raises UsageError for several inputs, and for a graph that may want an order of its own.
+    """
+    from rnncli.readers import arrange
+
+    if axes is None:
+        return raw
+    reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
+    if isinstance(raw, Mapping):
+        reason = "an input with names is given as the model expects it"
+    if reason:
+        raise UsageError(
+            f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."
+        )
+    return arrange.reorder_axes(raw, tuple(axes.split(",")))
+
+
 def demand_paddable(model: Model, flags: InputFlags) -> None:
-    """UsageError for --pad where nothing in the model would mask the padding."""
+    """UsageError for --pad where nothing in the model would mask the padding, or with --input-axes."""
+    if flags.pad is not None and flags.input_axes is not None:
+        raise UsageError(
+            "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
+        )
     if flags.pad is not None and not getattr(model.kind, "MASKS", False):
         raise UsageError(
             f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
