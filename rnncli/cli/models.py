@@ -16,6 +16,7 @@ from rnncli.readers.formats import Source
 
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+    from rnncli.compute.compare import Tolerance
     from rnncli.compute.models import ModelRun, Part
     from rnncli.result import Result
 
@@ -106,7 +107,7 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}
-    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value"}
+    allowed |= {"calls", "delimiter", "decimal", "batch_column", "pad", "pad_value", "input_axes"}
     named = [name for flags in others.values() for name in collect_given(flags) if name not in allowed]
     if run.calls > 1:
         named.append("calls")
@@ -128,12 +129,35 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
         )
     demand_paddable(model, flags)
     raw, remarks = sources.read_raw(flags)
-    inputs, notes = fit_inputs(model, raw)
+    inputs, notes = fit_inputs(model, reorder_axes(model, raw, flags.input_axes))
     return inputs, (*remarks, *notes)
 
 
+def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
+    """The one input in the order batch, time, features, if --input-axes names another.
+
+    Raises UsageError for several inputs, and for a graph that may want an order of its own.
+    """
+    from rnncli.readers import arrange
+
+    if axes is None:
+        return raw
+    reason = f"{model.saved.file} has the order of its own graph" if model.saved.kind == "onnx" else ""
+    if isinstance(raw, Mapping):
+        reason = "an input with names is given as the model expects it"
+    if reason:
+        raise UsageError(
+            f"--input-axes: {reason}.", f"Leave it out, and give {model.kind.describe_inputs(model.saved)}."
+        )
+    return arrange.reorder_axes(raw, tuple(axes.split(",")))
+
+
 def demand_paddable(model: Model, flags: InputFlags) -> None:
-    """UsageError for --pad where nothing in the model would mask the padding."""
+    """UsageError for --pad where nothing in the model would mask the padding, or with --input-axes."""
+    if flags.pad is not None and flags.input_axes is not None:
+        raise UsageError(
+            "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
+        )
     if flags.pad is not None and not getattr(model.kind, "MASKS", False):
         raise UsageError(
             f"--pad: {model.saved.file} has no mask, so the padding would be computed as data.",
@@ -173,19 +197,64 @@ def computing(engine: str) -> Callable[[Case], Result]:
     return lambda case: compute.run(case, engine)
 
 
+class ChosenLayer(NamedTuple):
+    """The one layer that --model chooses.  inputs: of the model.  original: the Case before the flags."""
+
+    model: Model
+    inputs: Mapping[str, Array]
+    name: str
+    original: Case
+    case: Case
+
+    def compare_with_framework(
+        self, result: Result, atol: Tolerance, rtol: Tolerance
+    ) -> tuple[Result, list[str]]:
+        """Compare with the model's framework: as compute.compare.compare_with_keras.
+
+        result: of the layer with every output and state returned.
+        Raises EngineError where the framework is not installed or cannot run the model.
+        """
+        from rnncli.compute import compare
+        from rnncli.compute.models import Cases
+
+        model, shown = self.model, Returns(state=True).of(self.case)
+        found = model.kind.outputs(
+            model.saved, model.path, self.inputs, {self.name: Cases(self.original, shown)}
+        )
+        theirs = tuple(
+            tensor._replace(values=found[f"{self.name}/{tensor.name}"]) for tensor in result.outputs
+        )
+        other = replace(result, outputs=theirs)
+        compared = replace(
+            result,
+            differences=compare.differences(result, other),
+            reference=model.kind.framework(model.saved),
+        )
+        return compared, compare.find_disagreements(result, other, atol, rtol)
+
+
 def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
     """The Case of the one layer that --model chooses, for the commands that look into one layer."""
+    chosen, remarks = choose_layer(input, layer, run)
+    return chosen.case, remarks
+
+
+def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
+    """The one layer that --model chooses, with the model's inputs, and notes on it."""
     demand_alone(input, layer, run)
     model = open_model(run.model or "", run.assume)
     inputs, remarks = read_inputs(model, input)
-    part, notes = single_part(model, inputs, Returns(layer.return_sequences, layer.return_state))
-    return part.case, (*remarks, *notes)
+    part, notes = single_part(model, inputs, Returns())
+    returns = Returns(layer.return_sequences, layer.return_state)
+    return ChosenLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
 
 
 def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
     """The one layer that is chosen.  Raises UsageError where there are several."""
     file = model.saved.file
-    names = model.kind.choose(model.saved, model.names)
+    names = tuple(model.kind.choose(model.saved, model.names))
+    if len(model.names) == 1 and model.names[0] in names:  # the first use of a shared layer
+        names = model.names
     if len(names) > 1:
         raise UsageError(
             f"--model {file}: this command looks into one recurrent layer, and the model has "
@@ -194,7 +263,7 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
         )
     # The engine of the flags is for this layer alone; what comes before it has its own.
     found = run_model(model._replace(names=names), inputs, "auto")
-    part = found.parts[0]
+    part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
     said = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
     notes = (*(f"{file}: {note}" for note in (*model.saved.notes, *found.notes)), said)
     return part._replace(case=returns.of(part.case)), notes

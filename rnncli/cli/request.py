@@ -19,6 +19,7 @@ from rnncli.renderers import formats as output_formats
 from rnncli.result import Result
 
 if TYPE_CHECKING:
+    from rnncli.cli.models import ChosenLayer
     from rnncli.readers.arrange import ArrangeOptions
     from rnncli.readers.case_builder import CaseOptions
     from rnncli.readers.formats import Source
@@ -59,6 +60,19 @@ def case(
         *unanswered,
         *missing(stack, run, asked),
     )
+
+
+def case_or_layer(
+    input: InputFlags, layer: LayerFlags, run: RunFlags
+) -> tuple[Case, Remarks, ChosenLayer | None]:
+    """Return as `case`, and the layer of --model if that is given."""
+    if run.model is None:
+        return (*case(input, layer, run), None)
+    from rnncli.cli import models
+
+    sources.demand_one_reader(input, layer, run)
+    chosen, remarks = models.choose_layer(input, layer, run)
+    return chosen.case, remarks, chosen
 
 
 def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:

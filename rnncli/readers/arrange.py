@@ -178,6 +178,29 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
+    """Reorder the named axes to (batch, time, features), as `batch,time` for token ids; add none.
+
+    Raises UsageError for a wrong name, InputError where the names are not those of every axis.
+    """
+    import numpy as np
+
+    axes = _parse_axes(names)
+    _demand_named(array, axes)
+    moved: Array = np.transpose(array, [axes.index(axis) for axis in AXES if axis in axes])
+    return moved
+
+
+def _demand_named(array: Array, axes: tuple[str, ...]) -> None:
+    """Raise InputError if the axes are not as many as those of the array."""
+    if array.ndim != len(axes):
+        raise InputError(
+            f"the input is {array.ndim}-D, {format_shape(array.shape)}, but --input-axes names {len(axes)}: "
+            f"{', '.join(axes)}.",
+            "Name every axis of the input, in order.",
+        )
+
+
 def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
     """Transpose the array to the order of AXES; axes that were not named are added with size 1."""
     import numpy as np
@@ -186,12 +209,7 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
 
     if ndim != len(AXES):
         raise UsageError(f"--input-axes names three axes, but this layer takes {ndim}.", "Leave it out.")
-    if array.ndim != len(axes):
-        raise InputError(
-            f"the input is {array.ndim}-D, {format_shape(array.shape)}, but --input-axes names {len(axes)}: "
-            f"{', '.join(axes)}.",
-            "Name every axis of the input, in order.",
-        )
+    _demand_named(array, axes)
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = [place for place, axis in enumerate(AXES) if axis not in axes]
     moved: Array = arrays.change_view(array, lambda view: np.expand_dims(np.transpose(view, order), missing))

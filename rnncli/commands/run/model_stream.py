@@ -55,6 +55,7 @@ class ModelLines:
         stream.demand_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
         raw = sources.pad_sequences(raw, self.wanted.input, line.name)
+        raw = models.reorder_axes(self.model, raw, self.wanted.input.input_axes)
         inputs, notes = models.fit_inputs(self.model, raw)
         engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
         found = compute_outputs(self.model, inputs, self.returns, engine, everything=everything)

@@ -18,6 +18,7 @@ from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
 if TYPE_CHECKING:
     from rnncli.case import Case
+    from rnncli.cli.models import ChosenLayer
     from rnncli.result import Result
 
 SECTION = "Ask a layer"
@@ -86,11 +87,11 @@ def trace(
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     expected = expectation.read_expectation(check.expect, input, output.output, named=True)
-    case, remarks = request.case(input, layer, run)
+    case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
     case, asked = tracing.with_all_outputs(case), case.stack
-    result, apart, notes = _compute(case, check)
-    remarks += notes
+    result, apart, more = _verify(case, tracing.trace(case), chosen, check)
+    remarks += more
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
@@ -104,15 +105,20 @@ def trace(
     request.demand_numbers(first_nan(kept) if fail_on_nan else None)
 
 
-def _compute(case: "Case", check: CheckFlags) -> "tuple[Result, list[str], tuple[str, ...]]":
-    """Return the trace with its differences, the tensors that disagree with Keras, and remarks."""
-    from rnncli.compute import beyond, compare, holds
-    from rnncli.compute import trace as tracing
+def _verify(
+    case: "Case", result: "Result", chosen: "ChosenLayer | None", check: CheckFlags
+) -> tuple["Result", list[str], tuple[str, ...]]:
+    """Compare with the result without --hold, and for --check with Keras or the model's framework.
 
-    result = tracing.trace(case)
+    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
+    """
+    from rnncli.compute import beyond, compare, holds
+
     if case.hold:
-        return holds.compare_without(case, result), [], ()
+        result = holds.compare_without(case, result)
     if not check.check:
         return result, [], ()
+    if chosen is not None:
+        return *chosen.compare_with_framework(result, *check.tolerances), ()
     result, apart = compare.compare_with_keras(case, result, *check.tolerances)
     return result, apart, beyond.denormals(case, result)

@@ -141,7 +141,10 @@ def _demand(port: Port, array: Array, fine: Array, what: str) -> None:
     if not fine.all():
         index = tuple(map(int, np.argwhere(~fine)[0]))
         place = f"{port.name}{list(index) if index else ''}"
-        raise InputError(f"{port.name}: the model expects {what}; {place} is {array[index]}.")
+        raise InputError(
+            f"{port.name}: the model expects {what}; {place} is {array[index]}.",
+            "Correct this number in the input.",
+        )
 
 
 def _whole(array: Array) -> Array:

@@ -165,6 +165,10 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     done = rnncli("trace", numbers, "--model", f"{path}#gru_l1", "-f", "json")
     last = json.loads(done.stdout)["trace"][-1]
     np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
+    words = ("trace", numbers, "--model", f"{path}#gru_l1", "--check")
+    assert "largest difference from PyTorch" in rnncli(*words).stdout
+    done = rnncli(*words, "--atol", "0", "--rtol", "0", "-f", "json")
+    assert done.returncode == any(json.loads(done.stdout)["differences"].values())
     for command in (("plot", "--terminal"), ("gradients",)):
         done = rnncli(command[0], numbers, "--model", f"{path}#gru_l1", *command[1:])
         assert done.returncode == 0, done.stderr
@@ -173,6 +177,32 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     assert "gru_l0, gru_l1" in done.stderr
     trace = package.trace(X, model=f"{path}#gru_l1")
     np.testing.assert_allclose(trace["hidden"], wanted, atol=1e-5)
+
+
+def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) -> None:
+    module = nn.GRU(3, 2, batch_first=True)
+    path = saved(module, tmp_path / "m.pt")
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X))[0].numpy()
+    numbers, axes = json.dumps(X.swapaxes(0, 1).tolist()), ("--input-axes", "time,batch,features")
+    for words in ((numbers, *axes), (numbers, *axes, "--check")):
+        done = rnncli("run", *words, "--model", path, "-f", "json")
+        assert done.returncode == 0, done.stderr
+        np.testing.assert_allclose(json.loads(done.stdout)["outputs"][0]["values"], wanted, atol=1e-5)
+    lines = json.dumps(X.swapaxes(0, 1).tolist()) + "\n"
+    done = rnncli("run", "--stream", *axes, "--model", path, "-f", "ndjson", input=lines)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout)["outputs"][0]["values"], wanted, atol=1e-5)
+    done = rnncli("run", numbers, "--input-axes", "time,batch", "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "names 2: time, batch" in done.stderr
+    done = rnncli("run", numbers, *axes, "--pad", "post", "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Leave --input-axes out." in done.stderr
+    named = json.dumps({"inputs": {"input": X.tolist()}})
+    done = rnncli("run", named, *axes, "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Leave it out, and give input: (batch, timesteps, 3)" in done.stderr
 
 
 def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:

@@ -140,6 +140,34 @@ def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     assert set(found["differences"]) == {tensor["name"] for tensor in found["outputs"]}
 
 
+@pytest.mark.parametrize("layer", ["one", "gru"])
+def test_trace_is_checked_against_the_run_of_the_model(rnncli: Any, saved: Any, layer: str) -> None:
+    folder = saved["branches"][2]
+    words = ("trace", str(folder / "branches.json"), "--model", f"{folder / 'branches.keras'}#{layer}")
+    done = rnncli(*words, "--check", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    assert "last_hidden_state" in json.loads(done.stdout)["differences"]
+
+
+def test_either_use_of_a_shared_layer_is_traced(rnncli: Any, tmp_path: Path) -> None:
+    a, b = keras.Input((5, 3), name="a"), keras.Input((4, 3), name="b")
+    shared = L.GRU(2, name="gru")
+    model = keras.Model([a, b], [shared(a), shared(b)])
+    model.save(tmp_path / "shared.keras")
+    given = {"a": np.array(NUMBERS), "b": np.array(NUMBERS)[:, 1:]}
+    np.savez(tmp_path / "given.npz", a=given["a"], b=given["b"])
+    wanted = model.predict(given, verbose=0)
+    for name, numbers in zip(("gru", "gru@1"), wanted, strict=True):
+        words = (str(tmp_path / "given.npz"), "--model", f"{tmp_path / 'shared.keras'}#{name}")
+        done = rnncli("trace", *words, "-f", "json", "--check")
+        assert done.returncode == 0, done.stderr
+        np.testing.assert_allclose(json.loads(done.stdout)["trace"][-1]["output"], numbers, atol=1e-6)
+        address = f"{name}/hidden_state[1,0]"
+        done = rnncli("explain", address, *words[:2], str(tmp_path / "shared.keras"), "-f", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(numbers[1, 0], abs=1e-6)
+
+
 def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
     model, given, folder = saved["branches"]
     file, ids = folder / "branches.keras", str(folder / "branches.json")
