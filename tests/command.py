@@ -15,7 +15,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-UNWANTED = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LC_ALL", "LC_MESSAGES", "PYTHONIOENCODING", "RNNCLI_DEBUG")
+UNWANTED = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "LINES",
+    "LC_ALL",
+    "LC_MESSAGES",
+    "PYTHONIOENCODING",
+    "RNNCLI_DEBUG",
+)
 
 HEAVY = {"tensorflow", "keras", "torch", "onnx", "onnxruntime", "matplotlib", "h5py", "textual", "pandas"}
 PROGRAM = """
