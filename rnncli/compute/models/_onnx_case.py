@@ -51,6 +51,7 @@ def case_of(file: str, given: Given) -> Case:
         mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
         initial_state=_states(given),
         weights=weights,
+        seed=None,
     )
 
 
