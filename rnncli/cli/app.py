@@ -77,10 +77,13 @@ def _instead_of(word: str, names: Sequence[str]) -> str:
 
     from rnncli import specs
     from rnncli.errors import LayerError
+    from rnncli.readers import sample_files as samples
 
     with suppress(OSError):  # JSON may be too long for a file name
         if word[:1] in ("[", "{", "-") or Path(word).is_file():
             return f"A command comes first: rnncli run {shlex.quote(word)}"
+    if word in samples.names():
+        return f"A command comes first: rnncli run {word}"
     with suppress(LayerError, UsageError):
         specs.from_flags([word], {})
         return f"A command comes first: rnncli run --layer {shlex.quote(word)}"

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from rnncli.case import Document, Shape
 from rnncli.cli import files
 from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
-from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
@@ -27,6 +27,7 @@ SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
 _LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
+WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
@@ -291,11 +292,11 @@ def _demand_no_model(text: str) -> None:
     """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
     word = text.removeprefix("@")
     names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
-    file = next((name for name in names if name.lower().endswith(MODEL_SUFFIXES)), None)
+    file = next((name for name in names if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
     if file is None or "(" in file:
         return
     find_source(file).file()
-    if file.lower().endswith(".weights.h5"):
+    if file.lower().endswith(WEIGHT_SUFFIXES):
         advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
         raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
     raise UsageError(
@@ -311,11 +312,26 @@ def _existing(source: Source) -> None:
     except InputError as error:
         if not _LAYER_LIKE.fullmatch(source.name):
             raise
-        samples = ", ".join(builtin.names())
-        advice = (
-            f"Name the layer with --layer {shlex.quote(source.name)}; the built-in samples are {samples}."
-        )
-        raise InputError(error.what, advice) from None
+        raise InputError(error.what, _suggest_word(source.name, error.advice)) from None
+
+
+def _suggest_word(word: str, otherwise: str) -> str:
+    """Return advice for a word that names no file: a similar sample, or --layer where it is a layer."""
+    near = did_you_mean(word, builtin.names())
+    if near.startswith("Did"):
+        return near
+    if otherwise.endswith("?"):
+        return otherwise
+    advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
+    return f"{advice}; the built-in samples are {', '.join(builtin.names())}."
+
+
+def _is_layer(word: str) -> bool:
+    from rnncli import specs
+
+    with suppress(LayerError, UsageError):
+        return bool(specs.from_flags([word], {}))
+    return False
 
 
 def _is_sample(word: str) -> bool:

@@ -26,6 +26,7 @@ _EXAMPLES = {
     "ConvLSTM1D": "ConvLSTM1D(4, 3)",
     "ConvLSTM2D": "ConvLSTM2D(4, 3)",
     "ConvLSTM3D": "ConvLSTM3D(4, 3)",
+    "Dropout": "Dropout(0.5)",
     STACKED: "StackedRNNCells([LSTMCell(3), GRUCell(2)])",
 }
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")

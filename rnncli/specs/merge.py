@@ -62,7 +62,8 @@ def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = check_option(class_name, name, value)
         except LayerError as error:
             what = error.what.removeprefix(f"{class_name}: {name}=")
-            raise LayerError(f"{format_flag(name, value)}: {what}", error.advice) from None
+            advice = error.advice.replace(f"{name}=", f"{format_flag(name, value)} ")
+            raise LayerError(f"{format_flag(name, value)}: {what}", advice) from None
     return found
 
 

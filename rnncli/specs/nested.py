@@ -208,6 +208,8 @@ def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
         advice = "Booleans are not numbers: write 1 or 0."
     elif item is None or isinstance(item, str):
         advice = 'Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.'
+    elif isinstance(item, list):
+        advice = "All of them must be at the same depth."
     return InputError(f"is {describe(item)}, not {kind.noun}.", advice, place)
 
 

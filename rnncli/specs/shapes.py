@@ -5,7 +5,9 @@ from __future__ import annotations
 from rnncli.case import Dimension, Shape
 from rnncli.errors import UsageError
 
-EXAMPLE = "Write sizes with commas between them: 2,10,8; a size may be None or a name, batch,10,8."
+EXAMPLE = (
+    "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
+)
 
 
 def parse_shape(text: str) -> Shape:

@@ -149,7 +149,7 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"
         raise InputError(f"{what}.", f"It has {listed(list(modules.others)) or 'no tensors'}.")
-    known = [name for module in modules.modules for name in (module.name, *_names(module))]
+    known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
             raise UsageError(f"{modules.file}: there is no layer {name!r} in it.", did_you_mean(name, known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnncli.errors import inside
 from rnncli.readers.formats import npz
 from rnncli.readers.models import _modules
 
@@ -16,4 +17,6 @@ SUFFIXES = (".npz",)
 
 def read(source: Source) -> Modules:
     """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
-    return _modules.modules(source.name, npz.load(source))
+    with inside(f"{source.name}: "):
+        arrays = npz.load(source)
+    return _modules.modules(source.name, arrays)
