@@ -114,7 +114,7 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         if error.option_name == "-V":
             near = "rnncli --version"
         elif command == "rnncli" and not near:
-            advice = "A command comes first, then its flags; `rnncli run --help` lists those of run."
+            advice = f"A command's flags come after its name: rnncli run {error.option_name}."
         return UsageError(
             f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
         )
