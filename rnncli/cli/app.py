@@ -96,7 +96,7 @@ def load(name: str) -> click.Command:
 
     The module may define REFUSED, flags of a shared group that it rejects; its help omits them.
     """
-    from rnncli.cli.flags import expand_groups
+    from rnncli.cli.flag_groups import expand_groups
 
     module = catalog.load(name)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -11,7 +11,8 @@ from rnncli.errors import DisagreementError, UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.cli.flags import InputFlags, Tolerance
+    from rnncli.cli.flags import InputFlags
+    from rnncli.cli.tolerances import Tolerance
     from rnncli.compute.compare import TensorDifference
     from rnncli.result import NamedTensor
 

@@ -6,53 +6,15 @@ document applies unless a flag overrides it.
 
 # Annotations are objects rather than text: evaluating the text of every flag takes milliseconds.
 
-import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from rnncli.case import HIGHEST_SEED
-from rnncli.cli import completion
-from rnncli.errors import UsageError, did_you_mean
-
-ATOL, RTOL = 1e-6, 1e-5
-
-INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
-
-
-def flag(panel: str, *names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    """Define a flag under the heading `panel` of the help."""
-    more |= completion.of_flag(names[0])
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel, show_default=False, **more)
-
-
-def choice(panel: str, name: str, metavar: str, choices: Sequence[str], help: str) -> Any:
-    """Define a flag that takes one of a few words."""
-    shown = f"{help[:-1]}: {', '.join(choices[:-1])} or {choices[-1]}."
-    return _registered(panel, name, metavar=metavar, choices=lambda: choices, help=shown)
-
-
-def _registered(
-    panel: str,
-    *names: str,
-    metavar: str,
-    choices: Callable[[], Sequence[str]],
-    help: str,
-) -> Any:
-    """Define a flag whose value is one of `choices()`, which is called when it is needed."""
-
-    def chosen(word: str) -> str:
-        folded = word.casefold()
-        if folded not in choices():
-            raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
-        return folded
-
-    def completed(incomplete: str) -> list[str]:
-        return [choice for choice in choices() if choice.startswith(incomplete)]
-
-    return flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
+from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
+from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
+from rnncli.errors import UsageError
 
 
 def _formats() -> Sequence[str]:
@@ -281,7 +243,7 @@ class RunFlags(NamedTuple):
     ] = 1
     engine: Annotated[
         str,
-        _registered(
+        define_choice(
             RUN,
             "--engine",
             metavar="NAME",
@@ -300,7 +262,7 @@ class RunFlags(NamedTuple):
         str | None,
         flag(
             LAYER, "--assume", metavar="NAME=VALUE,...",
-            help="--model: what a file without a graph does not say: activation=relu,gates=iofg.",
+            help="Assumptions about a --model file without a graph, such as activation=relu,gates=iofg.",
         ),
     ] = None  # fmt: skip
 
@@ -313,9 +275,6 @@ class RunFlags(NamedTuple):
 ReadingFlags = InputFlags | LayerFlags | RunFlags
 """Flag groups that may name a file to read."""
 
-
-Tolerance = float | Mapping[str, float]
-"""As in rnncli.compute.compare, which help must not load."""
 
 Expect = Annotated[
     str | None,
@@ -339,29 +298,6 @@ Rtol = Annotated[
     list[str] | None,
     flag(RUN, "--rtol", metavar="[NAME=]X", help="Relative tolerance (default 1e-5), also of one tensor."),
 ]
-
-
-def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
-    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but numbers from 0 on."""
-    found: dict[str, float] = {}
-    for word in words or ():
-        name, _, text = word.rpartition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            raise UsageError(
-                f"{flag}: {text!r} is not a valid number.", f"For example {flag} 1e-4."
-            ) from None
-        if value < 0:
-            raise UsageError(f"{flag}: {text} is less than 0.", f"For example {flag} 1e-4.")
-        if not math.isfinite(value):
-            raise UsageError(
-                f"{flag} {text}: a tolerance must be a finite number.", f"For example {flag} 1e-4."
-            )
-        if name in found:
-            raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
-        found[name] = value
-    return {"": default, **found} if set(found) - {""} else found.get("", default)
 
 
 class CheckFlags(NamedTuple):
@@ -395,7 +331,7 @@ class OutputFlags(NamedTuple):
 
     format: Annotated[
         str | None,
-        _registered(
+        define_choice(
             OUTPUT, "--format", "-f", metavar="FORMAT", choices=_formats,
             help="table, json, ndjson, csv, markdown, html, svg (default table, or by --output's suffix).",
         ),
@@ -459,7 +395,7 @@ AllLayers = Annotated[
 
 To = Annotated[
     str | None,
-    _registered(
+    define_choice(
         OUTPUT,
         "--to",
         metavar="LAYOUT",
@@ -481,47 +417,3 @@ class Shown(NamedTuple):
         """Raise UsageError if there is only one call."""
         if self.all_calls and run.calls == 1:
             raise UsageError("--all-calls needs --calls N with N greater than 1.", "Add --calls 2.")
-
-
-def collect_given(flags: Any) -> dict[str, Any]:
-    """Return the flags of a group that the command line set, by field."""
-    return {name: value for name, value in flags._asdict().items() if value is not None}
-
-
-def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
-    """Return `function` with every group in its signature replaced by the flags of that group.
-
-    A group may have `demand_sense`, which raises UsageError before the function is called.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters
-    groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
-
-    def called(**values: Any) -> None:
-        arguments = {name: values[name] for name in parameters if name not in groups}
-        for name, group in groups.items():
-            arguments[name] = group(**{flag: values[flag] for flag in group._fields})
-            if hasattr(group, "demand_sense"):
-                arguments[name].demand_sense()
-        function(**arguments)
-
-    flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
-    called.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
-    called.__annotations__ = {flag.name: flag.annotation for flag in flat}
-    called.__name__, called.__doc__ = function.__name__, function.__doc__
-    return called
-
-
-def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    if not _is_group(hint):
-        return [inspect.Parameter(name, keyword, default=default, annotation=hint)]
-    defaults, types = hint._field_defaults, hint.__annotations__
-    return [
-        inspect.Parameter(flag, keyword, default=defaults[flag], annotation=types[flag])
-        for flag in hint._fields
-    ]
-
-
-def _is_group(hint: Any) -> bool:
-    return hasattr(hint, "_fields")

@@ -113,7 +113,7 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         near = _near(error)
         if error.option_name == "-V":
             near = "rnncli --version"
-        elif command == "rnncli" and not near:
+        elif command == "rnncli" and not near and _is_flag_of_run(error.option_name):
             advice = f"A command's flags come after its name: rnncli run {error.option_name}."
         return UsageError(
             f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
@@ -127,6 +127,12 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
             return UsageError(f"{error.param.make_metavar(error.ctx)} is missing.", advice)
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     return UsageError(_sentence(error.format_message()), advice)
+
+
+def _is_flag_of_run(name: str) -> bool:
+    from rnncli.cli import app
+
+    return any(name in (*param.opts, *param.secondary_opts) for param in app.load("run").params)
 
 
 def _near(error: click.exceptions.NoSuchOption) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from rnncli.cli.flags import RUN, flag
+from rnncli.cli.flag_groups import RUN, flag
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:

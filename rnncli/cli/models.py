@@ -103,7 +103,7 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
 
 def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
     """UsageError for a flag that describes a layer, where the model has its own."""
-    from rnncli.cli.flags import collect_given
+    from rnncli.cli.flag_groups import collect_given
 
     others = {"layer": layer, "run": run, "input": input}
     allowed = {"return_sequences", "return_state", "engine", "model", "assume", "input", "input_format"}

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from rnncli import addresses, specs
+from rnncli import specs
 from rnncli.case import Case, Document, Shape, format_shape, walk
-from rnncli.cli import sources
-from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, RunFlags, Tolerance, collect_given
+from rnncli.cli import layer_files, sources
+from rnncli.cli.flag_groups import collect_given
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.compute import beyond, checks
-from rnncli.errors import DisagreementError, UsageError, inside
+from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
-from rnncli.renderers import formats as output_formats
-from rnncli.result import Result
 
 if TYPE_CHECKING:
     from rnncli.cli.models import ChosenLayer
@@ -201,62 +199,11 @@ def stack_of(flags: LayerFlags, document: Document, name: str = "") -> Stack:
 
 def _readable(word: str) -> list[Any]:
     """Return the layers that a --layer gives; a file named with `@` is validated before flags are applied."""
-    texts = sources.layer(word)
+    texts = layer_files.read_layer(word)
     if word.startswith("@"):
         with inside(f"{word[1:]}: "):
             specs.from_flags(texts, {})
     return texts
-
-
-def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
-    """Return `result` with only those tensors, in Keras's order."""
-    if not names:
-        return result
-    known = [tensor.name for tensor in result.outputs]
-    # A name without a call selects that tensor of every call.
-    short = [str(tensor.label.in_call) for tensor in result.outputs]
-    for name in names:
-        if name not in (*known, *short):
-            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.suggest_tensor(name, known))
-    kept = tuple(
-        tensor
-        for tensor, plain in zip(result.outputs, short, strict=True)
-        if tensor.name in names or plain in names
-    )
-    return replace(result, outputs=kept)
-
-
-def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
-    """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
-    if result.differences and (result.engine, result.reference) == ("tensorflow", "TensorFlow"):
-        return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
-    if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
-        return ()
-    shown = {tensor.name for tensor in result.outputs}
-    return tuple(
-        f"{name}: largest difference from {result.reference} {difference:.1e}"
-        for name, difference in result.differences.items()
-        if name in shown
-    )
-
-
-def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
-    """Raise DisagreementError if a tensor that was shown disagrees."""
-    shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
-    if shown:
-        atol, rtol = map(format_tolerance, check.tolerances)
-        verb = "differs" if len(shown) == 1 else "differ"
-        raise DisagreementError(
-            f"{', '.join(shown)} {verb} from {result.reference}.",
-            f"The difference is larger than --atol {atol} and --rtol {rtol} allow.",
-        )
-
-
-def format_tolerance(tolerance: Tolerance) -> str:
-    """Return `1e-06`, or `1e-06, last_cell_state=0.0001`."""
-    if not isinstance(tolerance, Mapping):
-        return f"{tolerance:g}"
-    return ", ".join(f"{name}={value:g}" if name else f"{value:g}" for name, value in tolerance.items())
 
 
 def demand_steps(run: RunFlags) -> None:
@@ -265,15 +212,6 @@ def demand_steps(run: RunFlags) -> None:
         raise UsageError(
             f"--engine {run.engine}: this engine does not record steps.",
             "Leave --engine out; rnncli trace --check compares a trace with tensorflow.",
-        )
-
-
-def demand_numbers(place: str | None) -> None:
-    """Raise DisagreementError for a NaN at `place`."""
-    if place is not None:
-        raise DisagreementError(
-            f"the output contains NaN, first in {place}.",
-            "Look for a NaN or a very large number in the input and the weights.",
         )
 
 

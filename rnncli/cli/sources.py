@@ -26,8 +26,6 @@ SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
 _LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
-WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
@@ -274,35 +272,6 @@ def stdin_holds_data() -> bool:
     except OSError:
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
-
-
-def layer(text: str) -> list[Any]:
-    """Return the layers of a --layer: a name or an expression unchanged, or the configs in the `@` file."""
-    _demand_no_model(text)
-    if not text.startswith("@"):
-        if Path(text).suffix.lower() == ".json" and "(" not in text:
-            raise LayerError(
-                f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
-            )
-        return [text]
-    return [readers.read_config(find_source(text[1:]))]
-
-
-def _demand_no_model(text: str) -> None:
-    """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
-    word = text.removeprefix("@")
-    names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
-    file = next((name for name in names if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
-    if file is None or "(" in file:
-        return
-    find_source(file).file()
-    if file.lower().endswith(WEIGHT_SUFFIXES):
-        advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
-        raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
-    raise UsageError(
-        f"--layer {text}: it is a saved model, and --layer is for layers that you describe.",
-        f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(word)}",
-    )
 
 
 def _existing(source: Source) -> None:

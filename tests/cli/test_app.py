@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 
 from rnncli.cli import app, catalog, terminal
-from rnncli.cli.flags import (
-    CheckFlags,
-    InputFlags,
-    LayerFlags,
-    OutputFlags,
-    RunFlags,
-    collect_given,
-    expand_groups,
-)
+from rnncli.cli.flag_groups import collect_given, expand_groups
+from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags
 
 CONTRACT_FLAGS = """
 --input-shape --fill --input-format --input-axes --batch-column --delimiter --pad --pad-value --mask

@@ -4,23 +4,9 @@
 
 from typing import Annotated, NamedTuple
 
-from rnncli.cli.flags import (
-    ATOL,
-    RTOL,
-    RUN,
-    Atol,
-    Expect,
-    InputFlags,
-    LayerFlags,
-    OutputFlags,
-    Rtol,
-    RunFlags,
-    Select,
-    Shown,
-    Tolerance,
-    flag,
-    parse_tolerance,
-)
+from rnncli.cli.flag_groups import RUN, flag
+from rnncli.cli.flags import Atol, Expect, InputFlags, LayerFlags, OutputFlags, Rtol, RunFlags, Select, Shown
+from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.cli import expectation, request
+from rnncli.cli import expectation, result_checks, tolerances
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.caution import find_cautions
@@ -127,7 +127,7 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
 
 
 def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:
-    return {name: request.select_tensors(result, wanted.select) for name, result in results.items()}
+    return {name: result_checks.select_tensors(result, wanted.select) for name, result in results.items()}
 
 
 def _demand_known(wanted: Comparison, result: Result) -> None:
@@ -141,5 +141,5 @@ def _answer(
     refused: tuple[RefusedEngine, ...] = (),
 ) -> CompareAnswer:
     header = dataclasses.replace(next(iter(results.values())), engine=", ".join(results))
-    atol, rtol = map(request.format_tolerance, wanted.tolerances)
+    atol, rtol = map(tolerances.format_tolerance, wanted.tolerances)
     return CompareAnswer(header, differences, (atol, rtol), refused)

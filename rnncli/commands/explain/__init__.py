@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from rnncli.cli.completion import number_words
-from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.flag_groups import OUTPUT
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
 

@@ -4,7 +4,8 @@
 
 from typing import Annotated
 
-from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, RunFlags, choice
+from rnncli.cli.flag_groups import OUTPUT, choice
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.errors import EngineError, UsageError
 
 SECTION = "Ask a layer"

@@ -4,7 +4,8 @@
 
 from typing import Annotated
 
-from rnncli.cli.flags import OUTPUT, InputFlags, LayerFlags, RunFlags, choice, flag
+from rnncli.cli.flag_groups import OUTPUT, choice, flag
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.export import targets
 
 SECTION = "Look around"

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from rnncli.case import Case
-from rnncli.cli.flags import RUN, InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.flag_groups import RUN
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
 SECTION = "Ask a layer"

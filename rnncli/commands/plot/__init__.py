@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from rnncli.case import Case
-from rnncli.cli.flags import (
-    OUTPUT,
-    RUN,
-    AllLayers,
-    InputFlags,
-    LayerFlags,
-    ReadingFlags,
-    RunFlags,
-    choice,
-    flag,
-)
+from rnncli.cli.flag_groups import OUTPUT, RUN, choice, flag
+from rnncli.cli.flags import AllLayers, InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:

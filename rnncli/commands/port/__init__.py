@@ -5,7 +5,9 @@
 import math
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from rnncli.cli.flags import ATOL, RTOL, RUN, WEIGHTS, InputFlags, LayerFlags, OutputFlags, RunFlags, flag
+from rnncli.cli.flag_groups import RUN, WEIGHTS, flag
+from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
+from rnncli.cli.tolerances import ATOL, RTOL
 from rnncli.errors import DisagreementError, UsageError
 
 if TYPE_CHECKING:

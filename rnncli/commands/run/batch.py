@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.cli import expectation, progress, request, terminal
+from rnncli.cli import expectation, progress, request, result_checks, terminal
 from rnncli.cli.hold_flag import hold_gates
 from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
@@ -50,7 +50,7 @@ def _in_chunks(
     among_numbers = is_stdout(wanted.output.output) and terminal.is_watched()
     with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, wanted.run.engine, plan))
-        kept = (request.select_tensors(each, wanted.select) for each in results)
+        kept = (result_checks.select_tensors(each, wanted.select) for each in results)
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
 
 
@@ -76,11 +76,11 @@ def _whole(
 
         result, apart = compare.compare_with_keras(case, result, *check.tolerances, budget)
         remarks += beyond.denormals(case, result)
-    result = request.select_tensors(result, wanted.select)
-    remarks += request.note_hidden_differences(result, format_of(wanted.output))
+    result = result_checks.select_tensors(result, wanted.select)
+    remarks += result_checks.note_hidden_differences(result, format_of(wanted.output))
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
-    request.demand_agreement(apart, result, check)
+    result_checks.demand_agreement(apart, result, check)
     expectation.demand_same(stored)
-    request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
+    result_checks.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)

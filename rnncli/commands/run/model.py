@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.cli import expectation, model_tensors, models, request, sources
+from rnncli.cli import expectation, model_tensors, models, result_checks, sources
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
 from rnncli.compute.models import Cases
@@ -133,16 +133,20 @@ def answer(wanted: RunRequest) -> None:
 
         differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
         result = replace(result, differences=differences, reference=model.kind.framework(model.saved))
-    result = request.select_tensors(result, wanted.select)
+    result = result_checks.select_tensors(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
     stats = {name: figures for name, figures in found.stats.items() if name in kept}
-    remarks = (*remarks, *found.notes, *request.note_hidden_differences(result, format_of(wanted.output)))
+    remarks = (
+        *remarks,
+        *found.notes,
+        *result_checks.note_hidden_differences(result, format_of(wanted.output)),
+    )
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
-    request.demand_agreement(disagreeing, result, check)
+    result_checks.demand_agreement(disagreeing, result, check)
     expectation.demand_same(stored)
-    request.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
+    result_checks.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
 
 
 def compute_outputs(

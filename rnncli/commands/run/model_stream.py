@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import models, request, sources
+from rnncli.cli import models, result_checks, sources
 from rnncli.cli.models import Model
 from rnncli.commands.run import model as model_answers
 from rnncli.commands.run import stream
@@ -60,7 +60,7 @@ class ModelLines:
         engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
         found = compute_outputs(self.model, inputs, self.returns, engine, everything=everything)
         self._remark((*remarks, *notes, *found.notes))
-        result = request.select_tensors(found.result, self.wanted.select)
+        result = result_checks.select_tensors(found.result, self.wanted.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.layers, found.masks)
 

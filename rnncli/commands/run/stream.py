@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.case import Array, Case, Document, SavedLayer
-from rnncli.cli import request, sources, terminal
+from rnncli.cli import request, result_checks, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
 from rnncli.cli.output import flowing
 from rnncli.commands.run.answer import RunAnswer
@@ -51,7 +51,7 @@ def answer(wanted: RunRequest) -> None:
             if isinstance(result, RnncliError):
                 yield result
             else:
-                yield RunAnswer(request.select_tensors(result, wanted.select), line=line.number)
+                yield RunAnswer(result_checks.select_tensors(result, wanted.select), line=line.number)
 
     relay(answers, records.remarks, wanted)
 

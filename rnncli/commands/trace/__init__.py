@@ -4,16 +4,8 @@
 
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from rnncli.cli.flags import (
-    CheckFlags,
-    FailOnNan,
-    InputFlags,
-    LayerFlags,
-    OutputFlags,
-    RunFlags,
-    WithStats,
-    flag,
-)
+from rnncli.cli.flag_groups import flag
+from rnncli.cli.flags import CheckFlags, FailOnNan, InputFlags, LayerFlags, OutputFlags, RunFlags, WithStats
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 
 if TYPE_CHECKING:
@@ -77,7 +69,7 @@ def trace(
     """
     from dataclasses import replace
 
-    from rnncli.cli import expectation, request, steps
+    from rnncli.cli import expectation, request, result_checks, steps
     from rnncli.cli.output import delivery, format_of
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import trace as tracing
@@ -95,14 +87,14 @@ def trace(
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
-    remarks += request.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
+    remarks += result_checks.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
     answer = TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {})
     tensors = answer.named_tensors() if expected else result.outputs
     stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
     deliver(answer, (*remarks, *left))
-    request.demand_agreement(apart, result, check)
+    result_checks.demand_agreement(apart, result, check)
     expectation.demand_same(stored)
-    request.demand_numbers(first_nan(kept) if fail_on_nan else None)
+    result_checks.demand_numbers(first_nan(kept) if fail_on_nan else None)
 
 
 def _verify(

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from rnncli.case import Case, Shape, format_shape
 from rnncli.cli import files, request, sources
-from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags, collect_given
+from rnncli.cli.flag_groups import collect_given
+from rnncli.cli.flags import InputFlags, LayerFlags, ReadingFlags, RunFlags
 from rnncli.cli.request import Outline, Remarks
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents

@@ -1,0 +1,43 @@
+"""What a --layer says: its text, or the configs in the file behind an @."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rnncli.cli.sources import find_source
+from rnncli.errors import LayerError, UsageError
+from rnncli.readers import formats
+
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
+WEIGHT_SUFFIXES = (".weights.h5", ".npz", ".safetensors")
+
+
+def read_layer(text: str) -> list[Any]:
+    """Return the layers of a --layer: a name or an expression unchanged, or the configs in the `@` file."""
+    _demand_no_model(text)
+    if not text.startswith("@"):
+        if Path(text).suffix.lower() == ".json" and "(" not in text:
+            raise LayerError(
+                f"--layer {text}: it is not a layer.", f"For a file that contains layers, write @{text}."
+            )
+        return [text]
+    return [formats.read_config(find_source(text[1:]))]
+
+
+def _demand_no_model(text: str) -> None:
+    """Raise UsageError for a --layer that names an existing model file, or some of its layers after a #."""
+    word = text.removeprefix("@")
+    names = (word, word.rpartition("#")[0])  # both layer names and file names may contain a # or a dot
+    file = next((name for name in names if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
+    if file is None or "(" in file:
+        return
+    find_source(file).file()
+    if file.lower().endswith(WEIGHT_SUFFIXES):
+        advice = f"Describe the layer, and give its weights: --layer 'LSTM(3)' --weights {shlex.quote(word)}"
+        raise UsageError(f"--layer {text}: it contains weights, not layers.", advice)
+    raise UsageError(
+        f"--layer {text}: it is a saved model, and --layer is for layers that you describe.",
+        f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(word)}",
+    )

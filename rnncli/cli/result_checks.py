@@ -1,0 +1,70 @@
+"""What was asked of a result: to keep some tensors, to agree with a reference, to hold no NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rnncli import addresses
+from rnncli.cli.tolerances import format_tolerance
+from rnncli.errors import DisagreementError, UsageError
+from rnncli.renderers import formats as output_formats
+
+if TYPE_CHECKING:
+    from rnncli.cli.flags import CheckFlags
+    from rnncli.cli.request import Remarks
+    from rnncli.result import Result
+
+
+def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
+    """Return `result` with only those tensors, in Keras's order."""
+    if not names:
+        return result
+    known = [tensor.name for tensor in result.outputs]
+    # A name without a call selects that tensor of every call.
+    short = [str(tensor.label.in_call) for tensor in result.outputs]
+    for name in names:
+        if name not in (*known, *short):
+            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.suggest_tensor(name, known))
+    kept = tuple(
+        tensor
+        for tensor, plain in zip(result.outputs, short, strict=True)
+        if tensor.name in names or plain in names
+    )
+    return replace(result, outputs=kept)
+
+
+def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
+    """Return the findings of --check as remarks if `format`, or one of `elsewhere`, cannot show them."""
+    if result.differences and (result.engine, result.reference) == ("tensorflow", "TensorFlow"):
+        return ("--check: tensorflow computed this itself, so there is nothing to compare it with",)
+    if format not in elsewhere and not output_formats.get(format).TRAITS.only_values:
+        return ()
+    shown = {tensor.name for tensor in result.outputs}
+    return tuple(
+        f"{name}: largest difference from {result.reference} {difference:.1e}"
+        for name, difference in result.differences.items()
+        if name in shown
+    )
+
+
+def demand_agreement(disagreeing: Sequence[str], result: Result, check: CheckFlags) -> None:
+    """Raise DisagreementError if a tensor that was shown disagrees."""
+    shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
+    if shown:
+        atol, rtol = map(format_tolerance, check.tolerances)
+        verb = "differs" if len(shown) == 1 else "differ"
+        raise DisagreementError(
+            f"{', '.join(shown)} {verb} from {result.reference}.",
+            f"The difference is larger than --atol {atol} and --rtol {rtol} allow.",
+        )
+
+
+def demand_numbers(place: str | None) -> None:
+    """Raise DisagreementError for a NaN at `place`."""
+    if place is not None:
+        raise DisagreementError(
+            f"the output contains NaN, first in {place}.",
+            "Look for a NaN or a very large number in the input and the weights.",
+        )

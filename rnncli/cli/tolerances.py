@@ -1,0 +1,42 @@
+"""--atol and --rtol: one number, or numbers by tensor."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rnncli.errors import UsageError
+
+ATOL, RTOL = 1e-6, 1e-5
+
+
+Tolerance = float | Mapping[str, float]
+"""As in rnncli.compute.compare, which help must not load."""
+
+
+def parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
+    """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but numbers from 0 on."""
+    found: dict[str, float] = {}
+    for word in words or ():
+        name, _, text = word.rpartition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(
+                f"{flag}: {text!r} is not a valid number.", f"For example {flag} 1e-4."
+            ) from None
+        if value < 0:
+            raise UsageError(f"{flag}: {text} is less than 0.", f"For example {flag} 1e-4.")
+        if not math.isfinite(value):
+            raise UsageError(
+                f"{flag} {text}: a tolerance must be a finite number.", f"For example {flag} 1e-4."
+            )
+        if name in found:
+            raise UsageError(f"{flag} is given twice for {name or 'every tensor'}.", "Leave one of them out.")
+        found[name] = value
+    return {"": default, **found} if set(found) - {""} else found.get("", default)
+
+
+def format_tolerance(tolerance: Tolerance) -> str:
+    """Return `1e-06`, or `1e-06, last_cell_state=0.0001`."""
+    if not isinstance(tolerance, Mapping):
+        return f"{tolerance:g}"
+    return ", ".join(f"{name}={value:g}" if name else f"{value:g}" for name, value in tolerance.items())
