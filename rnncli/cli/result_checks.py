@@ -26,13 +26,21 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     short = [str(tensor.label.in_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
-            raise UsageError(f"--select: there is no tensor {name!r}.", addresses.suggest_tensor(name, known))
+            raise UsageError(f"--select: there is no tensor {name!r}.", _suggest(name, known, result))
     kept = tuple(
         tensor
         for tensor, plain in zip(result.outputs, short, strict=True)
         if tensor.name in names or plain in names
     )
     return replace(result, outputs=kept)
+
+
+def _suggest(name: str, known: Sequence[str], result: Result) -> str:
+    """Advise --all-layers for a tensor of a layer of a stack, a tensor that is there for any other name."""
+    hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.layers) > 1
+    if hidden and addresses.label(name).layer is not None:
+        return "Add --all-layers, which shows the tensors of every layer."
+    return addresses.suggest_tensor(name, known)
 
 
 def note_hidden_differences(result: Result, format: str, elsewhere: Sequence[str] = ()) -> Remarks:
