@@ -269,8 +269,7 @@ def _figures(name: str, array: Array) -> Figures:
 def spectral_radius(matrix: Array) -> float | None:
     """The largest absolute eigenvalue; None where the matrix is not finite.
 
-    Of a large matrix by its powers: |A^k|^(1/k) with k = 2^12, in float32, which is right to about one
-    in a thousand.
+    For a large matrix it is |A^k|^(1/k) with k = 2^12, in float32; the relative error is about 1/1000.
     """
     import numpy as np
 
