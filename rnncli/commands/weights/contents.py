@@ -74,7 +74,7 @@ class LayerSummary:
     """A recurrent layer.
 
     path: of its weights, with a slash; "" for a layer on its own.
-    kind: its class without what is inside it.
+    kind: its class, without the class of a layer inside it.
     returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
     note: why it cannot be computed, "" where it can.
     """
@@ -112,7 +112,7 @@ class Contents:
 
 
 def contents(found: Graph | Modules) -> Contents:
-    """What is in the file; of a graph each layer once, however often it is used."""
+    """Return the contents of the file; a layer that a graph uses several times is listed once."""
     if isinstance(found, Modules):
         layers = tuple(
             _layer(node, graph=False, note=module.refused)
