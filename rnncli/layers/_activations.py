@@ -135,7 +135,7 @@ _FORMULAS: Mapping[str, Formula] = {
 _EARLIER: Mapping[str, Formula] = {
     "hard_sigmoid_keras2": lambda np, x: _clip(np, 0.2 * x + 0.5, 0, 1),
 }
-"""What saved models of earlier versions mean; Keras 3 has these no more."""
+"""Activations of saved models of earlier versions; Keras 3 no longer has them."""
 
 _ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
 

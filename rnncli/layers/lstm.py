@@ -46,7 +46,7 @@ class LSTMCell(Cell):
 
     @cached_property
     def cell_activation(self) -> Callable[[Array], Array]:
-        """Activation of the cell state in the output; that of the candidate, but for some nodes of ONNX."""
+        """Activation of the cell state in the output: the candidate's, except in some nodes of ONNX."""
         name = self.config.get("cell_activation")
         return self.activation if name is None else _activations.get_unguarded(name)
 

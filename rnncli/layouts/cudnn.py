@@ -66,7 +66,8 @@ def refusal(layer: LayerWeights) -> str | None:
             return "its layers always have a bias (use_bias=False)"
         if cell.class_name == "GRU" and not config.get("reset_after", True):
             return "its GRU applies the reset gate after the matrix product (reset_after=False)"
-        for option, only in (("activation", "tanh"), ("recurrent_activation", "sigmoid")):
+        activations = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": "tanh"}
+        for option, only in activations.items():
             if config.get(option, only) != only:
                 return f"its {option} is {only}, not {config[option]}"
     return None

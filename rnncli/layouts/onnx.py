@@ -92,13 +92,16 @@ def _reset_after(layer: LayerWeights, place: int) -> bool:
     return cell.class_name == "GRU" and bool(cell.config.get("reset_after", True))
 
 
+ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", "cell_activation": None}
+
+
 def notes(chain: Chain) -> Iterator[str]:
     """Yield what must be said in the attributes of the nodes, and that a bias became two."""
     for layer in chain.layers:
         config = layer.cells[0].config
         attributes = [
             f"{name}={config[name]}"
-            for name, default in (("activation", "tanh"), ("recurrent_activation", "sigmoid"))
+            for name, default in ACTIVATION_DEFAULTS.items()
             if config.get(name, default) != default
         ]
         if attributes:

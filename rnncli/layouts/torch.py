@@ -83,6 +83,8 @@ def unsupported(class_name: str, config: Mapping[str, Any]) -> str | None:
         return f"its activation is {' or '.join(activations)}, not {config['activation']}"
     if config.get("recurrent_activation", "sigmoid") != "sigmoid":
         return f"its gates have the activation sigmoid, not {config['recurrent_activation']}"
+    if config.get("cell_activation"):
+        return f"its cell state has the activation tanh, not {config['cell_activation']}"
     if class_name == "GRU" and not config.get("reset_after", True):
         return "its GRU applies the reset gate after the matrix product (reset_after=False)"
     return None

@@ -23,16 +23,23 @@ def run_whole_and_pieces(case: Case, steps: int, engine: str) -> tuple[Result, d
     _demand_splittable(case, steps)
     plain = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=False))
     whole = compute.run(plain, engine)
-    kept = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=True))
+    return whole, run_pieces(case, steps, whole, stateful=True)
+
+
+def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
+    """Return the tensors that pieces of `steps` time steps give, joined as `run_whole_and_pieces` says.
+
+    stateful: whether each piece continues from the last state of the one before; otherwise from zeros.
+    """
+    kept = dataclasses.replace(case, stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
     pieces = list(_run_pieces(kept, bounds, whole.engine))
-    joined = {
+    return {
         tensor.name: _join(
             [(start, piece.outputs[place]) for start, piece in zip(bounds, pieces, strict=True)], tensor
         )
         for place, tensor in enumerate(whole.outputs)
     }
-    return whole, joined
 
 
 def explain_difference(case: Case) -> tuple[str, ...]:

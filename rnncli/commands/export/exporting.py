@@ -1,4 +1,4 @@
-"""Build what is exported from the flags, and write it."""
+"""Build the export from the flags, and write it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _target(wanted: ExportRequest) -> str:
         raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
     _demand_suffix(wanted.to, wanted.output or "")
     if wanted.run.engine != "auto":
-        raise UsageError("--engine does not change what is exported.", "Leave --engine out.")
+        raise UsageError("--engine does not change the export.", "Leave --engine out.")
     if wanted.run.calls > 1:
         raise UsageError("export writes one call of the layer.", "Leave --calls out.")
     return wanted.to

@@ -44,6 +44,14 @@ DOUBTED = Bilingual(
 )
 WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
+OLD_LAYER = Bilingual(
+    "in Keras: {}, with hard_sigmoid_keras2 = lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1), because Keras 3 "
+    "has no such activation",
+    "Keras에서는: {}, 단 hard_sigmoid_keras2 = lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1) "
+    "(Keras 3에는 없는 활성화 함수)",
+)
+OLD_SIGMOID = "hard_sigmoid_keras2"
+"""The hard_sigmoid of Keras 1 and 2, by the name that rnncli has for it."""
 EVIDENCE = Bilingual(
     "{count:,} numbers agree to {digits} digits of the largest",
     "값 {count:,}개가 가장 큰 값의 {digits}자리까지 일치",
@@ -155,9 +163,7 @@ class PortAnswer:
             rows = wrap(step.said(view.lang), view._replace(width=view.width and view.width - 5))
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
-        yield from self._wrapped(
-            LAYER.said(view.lang).format(self._expression(finding.hypothesis)), view, "dim"
-        )
+        yield from self._wrapped(self._layer_text(finding.hypothesis, view.lang), view, "dim")
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
@@ -192,6 +198,12 @@ class PortAnswer:
 
     def _expression(self, hypothesis: Hypothesis) -> str:
         return expression_of(self.run, hypothesis)
+
+    def _layer_text(self, hypothesis: Hypothesis, lang: str) -> str:
+        """Return the layer as Keras 3 can run it."""
+        written = self._expression(hypothesis)
+        plain = written.replace(repr(OLD_SIGMOID), OLD_SIGMOID)
+        return (LAYER if plain == written else OLD_LAYER).said(lang).format(plain)
 
     def _prediction_document(self, place: int) -> dict[str, Any]:
         if self.probe is None:

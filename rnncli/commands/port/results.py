@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, listed
+from rnncli.errors import InputError
 
 PARTS: Mapping[str, str] = {
     "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
@@ -39,15 +39,24 @@ def arrange(
         match = _NAME.fullmatch(name)
         if match is None and len(tensors) > 1:
             raise InputError(f"{where}{name} is not a result of a recurrent layer.", ADVICE)
-        part = next((part for part in PARTS if match and match[part]), "output")
-        place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         wide = np.asarray(array, np.float64)
+        part = next(
+            (part for part in PARTS if match and match[part]), _guess_part(wide, batch_and_time, directions)
+        )
+        place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         for key, one in _parts(part, place, wide, batch_and_time, directions):
             _demand(key, one, batch_and_time, units, directions, f"{where}{name or 'it'}")
             if key in found:
                 raise InputError(f"{where}two of its tensors are the same result: {name} is one.", ADVICE)
             found[key] = one
     return found
+
+
+def _guess_part(array: Array, batch_and_time: tuple[int, int], directions: int) -> str:
+    """Return `hidden` for the shape (directions, batch, units) of PyTorch's h_n, else `output`."""
+    if array.ndim != 3 or sorted(array.shape[:2]) == sorted(batch_and_time):
+        return "output"
+    return "hidden" if len(array) == directions and array.shape[1] in batch_and_time else "output"
 
 
 def _parts(
@@ -88,11 +97,13 @@ def _demand(
     elif fits:
         fits = array.shape[0] in batch_and_time
     if not fits:
-        axes = f"{batch_and_time[0]}, {batch_and_time[1]}" if sequence else f"{batch_and_time[0]}"
+        batch, steps = batch_and_time
+        axes = (batch, steps) if sequence else (batch,)
+        shapes = [format_shape((*axes, width)) for width in sorted(widths)]
         raise InputError(
-            f"{where} is {format_shape(array.shape)}, which this layer does not return; it has "
-            f"{units} units and the input has {batch_and_time[0]} sequences of {batch_and_time[1]} steps.",
-            f"The shape would be ({axes}, {listed([str(width) for width in sorted(widths)])}).",
+            f"{where} is {format_shape(array.shape)}, which this layer does not return; it has {units} "
+            f"units, and the input has a batch of {batch} and {steps} time steps.",
+            f"The shape should be {' or '.join(shapes)}.",
         )
     if not np.isfinite(array).all():
         raise InputError(f"{where} contains NaN or infinity.", "Give numbers that the layer returned.")

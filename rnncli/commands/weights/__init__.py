@@ -14,8 +14,6 @@ rnncli weights --layer bigru --units 8 --input-shape batch,None,16
 rnncli weights model.h5 --to torch --output weights.pt
 """
 
-REFUSED = ("initial_state", "training", "calls", "engine")
-
 
 def weights(
     input: InputFlags,

@@ -90,7 +90,7 @@ class WeightsAnswer:
         return said if found.count is not None else [*said, say("no graph", view.lang)]
 
     def records(self, view: View) -> Records:
-        """A gate's part of a weight a row."""
+        """Return one row per gate and weight."""
         header = ("layer", "direction", "gate", "weight", "shape", "norm", "min", "max", "mean", "std")
         return (*header, "spectral_radius"), self._records()
 

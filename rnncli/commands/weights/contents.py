@@ -74,7 +74,7 @@ class LayerSummary:
     """A recurrent layer.
 
     path: of its weights, with a slash; "" for a layer on its own.
-    kind: its class without what is inside it.
+    kind: its class, without the class of a layer inside it.
     returned: `sequences` or `last`, with ` + state`; "" where the file does not say.
     note: why it cannot be computed, "" where it can.
     """
@@ -112,7 +112,7 @@ class Contents:
 
 
 def contents(found: Graph | Modules) -> Contents:
-    """What is in the file; of a graph each layer once, however often it is used."""
+    """Return the contents of the file; a layer that a graph uses several times is listed once."""
     if isinstance(found, Modules):
         layers = tuple(
             _layer(node, graph=False, note=module.refused)
@@ -269,8 +269,7 @@ def _figures(name: str, array: Array) -> Figures:
 def spectral_radius(matrix: Array) -> float | None:
     """The largest absolute eigenvalue; None where the matrix is not finite.
 
-    Of a large matrix by its powers: |A^k|^(1/k) with k = 2^12, in float32, which is right to about one
-    in a thousand.
+    For a large matrix it is |A^k|^(1/k) with k = 2^12, in float32; the relative error is about 1/1000.
     """
     import numpy as np
 

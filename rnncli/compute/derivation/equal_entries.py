@@ -26,7 +26,7 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
             if tensor.name == prefix + target.name and str(other) in names:
                 found.append(Claim(other, _outwards(target.indices, window, shape)))
             elif str(other) == prefix + target.name and tensor.name in names:
-                inner = _inwards(target.indices, window, tensor.values.shape, shape)
+                inner = _inwards(target.indices, window, shape)
                 found += [Claim(tensor.label, inner)] if inner is not None else []
     return tuple(one.placed(layer=None) if prefix and one.label.layer == index else one for one in found)
 
@@ -42,11 +42,14 @@ def _outwards(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> 
     )
 
 
-def _inwards(
-    index: tuple[int, ...], window: Index, inner: tuple[int, ...], shape: tuple[int, ...]
-) -> tuple[int, ...] | None:
+def _inwards(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Convert an index in the whole tensor to one in the window; None if it is outside."""
-    import numpy as np
-
-    places = (tuple(place) for place in np.ndindex(*inner))
-    return next((place for place in places if _outwards(place, window, shape) == index), None)
+    if not window:
+        return index
+    inner: list[int] = []
+    for place, part, size in zip(index, window, shape, strict=True):
+        selected = (range(size)[part],) if isinstance(part, int) else range(size)[part]
+        if place not in selected:
+            return None
+        inner += [] if isinstance(part, int) else [selected.index(place)]
+    return tuple(inner)

@@ -23,7 +23,7 @@ ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra=
 
 DTYPES = ("float32", "float64")
 CELLED = ("RNN",)
-"""Layers that run over time, but for which there is no module."""
+"""Recurrent layers that no module of PyTorch computes."""
 
 
 def refusal(case: Case) -> str | None:

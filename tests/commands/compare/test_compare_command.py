@@ -315,3 +315,24 @@ def test_a_trace_is_not_compared_with_a_tensor_without_a_name(rnncli: Run) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert "a trace has several" in done.stderr
     assert "--select" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("layer", "input", "proves"),
+    [
+        (
+            "SimpleRNN(3, recurrent_initializer='zeros', return_sequences=True)",
+            "[[[1], [2], [3], [4]]]",
+            False,
+        ),
+        ("LSTM(3, return_sequences=True)", "[[[0], [0], [0], [0]]]", False),
+        ("GRU(3)", '[[["NaN"], [0], [0], [0]]]', True),
+        ("LSTM(3, return_sequences=True)", "[[[1], [2], [3], [4]]]", True),
+    ],
+)
+def test_pieces_prove_little_where_the_state_has_no_effect(
+    layer: str, input: str, proves: bool, rnncli: Run
+) -> None:
+    done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    assert ("a lost state would not show" in done.stderr) is not proves

@@ -325,3 +325,42 @@ def test_weights_in_an_onnx_model_are_refused_with_a_command(rnncli: Run, tmp_pa
     done = rnncli("port", args[0], "--weights", "m.onnx", *args[3:], cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "rnncli weights m.onnx --to onnx -o weights.npz" in done.stderr
+
+
+@pytest.mark.parametrize(("class_name", "bidirectional"), [("LSTM", False), ("GRU", False), ("GRU", True)])
+def test_the_last_state_of_pytorch_needs_no_name(
+    class_name: str, bidirectional: bool, rnncli: Run, tmp_path: Path
+) -> None:
+    args = torch_files(tmp_path, class_name, bidirectional=bidirectional)
+    with np.load(tmp_path / "y.npz") as stored:
+        np.save(tmp_path / "h.npy", stored["h_n"])
+        np.savez(tmp_path / "h.npz", h_n=stored["h_n"])
+    named, unnamed = (
+        rnncli("port", *args[:-1], str(tmp_path / file), "-f", "json") for file in ("h.npz", "h.npy")
+    )
+    assert unnamed.returncode == 0, unnamed.stderr
+    assert unnamed.stdout == named.stdout
+
+
+def test_a_wrong_shape_is_answered_with_the_right_ones(rnncli: Run, tmp_path: Path) -> None:
+    args = torch_files(tmp_path, "GRU", bidirectional=True)
+    np.save(tmp_path / "e.npy", np.zeros((9, 9, 9)))
+    done = rnncli("port", *args[:-1], "e.npy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The shape should be (6, 2, 4) or (6, 2, 8)." in done.stderr
+
+
+def test_the_hard_sigmoid_of_keras_2_is_defined_for_keras_3(rnncli: Run, tmp_path: Path) -> None:
+    args = write(tmp_path, plant(Kind("LSTM"), ["recurrent_activation=hard_sigmoid_keras2"]))
+    done = rnncli("port", *args, "--width", "200")
+    assert done.returncode == 0, done.stderr
+    (shown,) = [line for line in done.stdout.splitlines() if line.startswith("in Keras: ")]
+    expression, _, rest = shown.removeprefix("in Keras: ").partition(", with hard_sigmoid_keras2 = ")
+    definition = rest.removesuffix(", because Keras 3 has no such activation")
+    import keras
+
+    function = eval(definition, {"keras": keras})
+    layer = eval(expression, {"LSTM": keras.layers.LSTM, "hard_sigmoid_keras2": function})
+    x = np.array([-3.0, -1.0, 0.5, 3.0], "float32")
+    found = np.asarray(layer.cell.recurrent_activation(x))
+    np.testing.assert_allclose(found, np.clip(0.2 * x + 0.5, 0, 1), rtol=1e-6)

@@ -65,11 +65,7 @@ def write(export: ExportCase) -> str:
     data = "\n".join(_data(export))
     modules, helpers = literals.python_helpers(f"{data}\n{layers}")
     functions = [
-        *(
-            f"def {name}(x):\n    return {ACTIVATIONS[name]}\n"
-            for name in used
-            if name not in ("linear", "tanh")
-        ),
+        *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
         *(step_function(cell, name) for name, cell in steps.values()),
         *([RUN] if export.cells else []),
         literals.SHOW,
