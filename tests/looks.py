@@ -11,18 +11,22 @@ from rich.cells import cell_len
 
 from rnncli.renderers import formats
 from rnncli.renderers.page import View
+from rnncli.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden"
 
-VIEWS = {
-    "80": View(width=80),
-    "120": View(width=120),
-    "40": View(width=40),
-    "pipe": View(),
-    "80_ko": View(width=80, lang="ko"),
-    "80_ascii": View(width=80, ascii=True),
-    "80_color": View(width=80, color=True),
+VIEWS: dict[str, dict[str, Any]] = {
+    "80": {"width": 80},
+    "120": {"width": 120},
+    "40": {"width": 40},
+    "pipe": {},
+    "80_ko": {"width": 80, "lang": "ko"},
+    "80_ascii": {"width": 80, "ascii": True},
+    "80_color": {"width": 80, "color": True},
 }
+PAGES = {"markdown": "md", "html": "html", "svg": "svg"}
+"""Suffixes of golden files by format."""
+SUFFIXES = PAGES | {"json": "json", "ndjson": "ndjson", "csv": "csv"}
 
 
 def drawn(answer: Any, format: str = "table", **view: Any) -> Any:
@@ -39,5 +43,21 @@ def matches_golden(command: str, name: str, text: str | bytes) -> bool:
     return text == path.read_text(encoding="utf-8")
 
 
+def hide_version(text: str) -> str:
+    return text.replace(__version__, "VERSION")
+
+
+def round_digits(text: str) -> str:
+    """Return the text with five digits of each long number; the last digits differ between processors."""
+    return re.sub(r"\d\.\d{10,}", lambda digits: f"{float(digits[0]):.5g}", text)
+
+
 def columns_of(line: str) -> int:
     return cell_len(re.sub(r"\x1b\[[0-9;]*m", "", line))
+
+
+def misfits(answer: Any, width: int, **view: Any) -> list[str]:
+    """Return the lines of the table that are wider than the terminal or end with a blank."""
+    lines = drawn(answer, width=width, **view).splitlines()
+    assert lines
+    return [line for line in lines if columns_of(line) > width or line != line.rstrip()]

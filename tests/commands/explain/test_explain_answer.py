@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import VIEWS, columns_of, drawn, matches_golden
+from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 
 from rnncli import specs
 from rnncli.case import Case
@@ -16,7 +16,6 @@ from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.compute.derivation import terms as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
-from rnncli.renderers import formats
 from rnncli.renderers.page import View
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
@@ -67,27 +66,24 @@ FEW = ("80", "120", "80_ko", "80_ascii")
     ("name", "view"), [(name, view) for name in ANSWERS for view in (VIEWS if name == "explain" else FEW)]
 )
 def test_explanations_look_as_they_did(name: Any, view: Any) -> None:
-    assert matches_golden(
-        "explain", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view])
-    )
+    assert matches_golden("explain", f"{name}_{view}.txt", drawn(ANSWERS[name], **VIEWS[view]))
 
 
-@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
 def test_pages_look_as_they_did(format: Any, suffix: Any) -> None:
-    assert matches_golden("explain", f"explain.{suffix}", formats.render(ANSWERS["explain"], format, View()))
+    assert matches_golden("explain", f"explain.{suffix}", drawn(ANSWERS["explain"], format))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, lang: Any) -> None:
-    lines = drawn(ANSWERS[name], width=width, lang=lang).splitlines()
-    assert max(map(columns_of, lines)) <= width
+    assert misfits(ANSWERS[name], width, lang=lang) == []
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_ascii_is_ascii(name: Any) -> None:
-    assert formats.render(ANSWERS[name], "table", View(ascii=True)).isascii()
+    assert drawn(ANSWERS[name], ascii=True).isascii()
 
 
 def test_the_document_is_the_whole_explanation() -> None:
@@ -95,7 +91,7 @@ def test_the_document_is_the_whole_explanation() -> None:
     layers = specs.from_flags(["lstm"], filled)
     case = Case(layers, INPUTS, seed=3)
     exact = ExplainAnswer(*explaining.explain(case, "last_cell_state[0,1]", 1, 10))
-    document = json.loads(formats.render(exact, "json", View()))
+    document = json.loads(drawn(exact, "json"))
     assert document["schema"] == "rnncli/1"
     found = document["explanation"]
     assert list(found) == ["tensor", "index", "value", "meaning", "equals", "equations"]

@@ -297,7 +297,7 @@ def test_help_closes_with_any_key() -> None:
         await screen.press("x")
         assert not isinstance(screen.app.screen, HelpPage)
         await screen.press("q")
-        assert not screen.app.is_running or screen.app._exit
+        assert screen.app.return_code == 0
 
     explored(script)
 

@@ -129,7 +129,8 @@ def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
     assert rnncli("plot", inputs, "--model", model, "-o", str(picture)).returncode == 0
     assert picture.stat().st_size > 1000
     shown = rnncli("gradients", inputs, "--model", model)
-    assert "norm of the gradient of hidden_states" in shown.stdout, shown.stderr
+    assert shown.returncode == 0, shown.stderr
+    assert "norm of the gradient of hidden_states" in shown.stdout
 
 
 def test_weights_lists_nodes(rnncli: Run, reverse: tuple[str, str]) -> None:
@@ -153,7 +154,7 @@ def test_input_that_does_not_fit(
 ) -> None:
     done = rnncli(*words, "--model", reverse[0])
     assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr or message.replace("X: (X0", "lens: (lens0,), int32; X: (X0") in done.stderr
+    assert message in done.stderr
 
 
 def test_each_line_of_a_stream_is_an_input(rnncli: Run, reverse: tuple[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import VIEWS, columns_of, drawn, matches_golden
+from looks import PAGES, VIEWS, drawn, matches_golden, misfits
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
@@ -37,12 +37,12 @@ def case(*expressions: str, **flags: object) -> Case:
     ],
 )
 def test_traces_look_as_they_did(name: Any, view: Any) -> None:
-    assert matches_golden("trace", f"{name}_{view}.txt", formats.render(ANSWERS[name], "table", VIEWS[view]))
+    assert matches_golden("trace", f"{name}_{view}.txt", drawn(ANSWERS[name], **VIEWS[view]))
 
 
-@pytest.mark.parametrize(("format", "suffix"), [("markdown", "md"), ("html", "html"), ("svg", "svg")])
+@pytest.mark.parametrize(("format", "suffix"), PAGES.items())
 def test_pages_of_traces_look_as_they_did(format: Any, suffix: Any) -> None:
-    assert matches_golden("trace", f"trace.{suffix}", formats.render(ANSWERS["trace"], format, View()))
+    assert matches_golden("trace", f"trace.{suffix}", drawn(ANSWERS["trace"], format))
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -50,8 +50,7 @@ def test_pages_of_traces_look_as_they_did(format: Any, suffix: Any) -> None:
 @pytest.mark.parametrize("full", [False, True])
 def test_no_line_is_wider_than_the_terminal(name: Any, width: Any, full: Any) -> None:
     full = full and name != "trace_large"
-    text = drawn(ANSWERS[name], width=width, full=full)
-    assert max(map(columns_of, text.splitlines())) <= width
+    assert misfits(ANSWERS[name], width, full=full) == []
 
 
 def test_every_number_is_shown_in_full() -> None:

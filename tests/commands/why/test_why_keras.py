@@ -48,9 +48,8 @@ def fit(net: Any, x: Any, y: Any, loss: str = "mse") -> None:
 
 
 def message_of(provoke: Provoke) -> str:
-    with pytest.raises(BaseException) as caught:  # noqa: PT011 - the message is what is tested
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the message is what is tested
         provoke()
-    assert not isinstance(caught.value, (KeyboardInterrupt, SystemExit))
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
@@ -771,5 +770,5 @@ def test_reshaping_gives_the_shape_that_it_says(name: str) -> None:
         assert eval(fix.snippet, {"x": x}).shape == fix.shape
 
 
-def test_thirty_messages_and_more_are_known() -> None:
+def test_forty_causes_and_more_are_provoked() -> None:
     assert len({cause for cause, _ in PROVOKED}) >= 40
