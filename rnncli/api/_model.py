@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from rnncli.cli.models import Model, Returns
     from rnncli.compute.compare import Tolerance
 
-OWN = ("seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad")
+OWN = (
+    "seed", "weights", "initial_state", "training", "mask", "mask_value", "input_shape", "fill", "pad",
+    "pad_value",
+)  # fmt: skip
 
 
 def run(
@@ -89,7 +92,9 @@ def _open(inputs: Any, layer: Any, options: Options) -> tuple[Model, Any, tuple[
         raise UsageError("model needs inputs.", "Give an array, arrays by name, or the path of a file.")
     model = models.open_model(str(options.get("model")), options.get("assume"))
     raw, remarks = _raw(inputs, options)
-    given, notes = models.fit_inputs(model, raw)
+    axes = options.get("input_axes")
+    order = axes if axes is None or isinstance(axes, str) else ",".join(axes)
+    given, notes = models.fit_inputs(model, models.reorder_axes(model, raw, order))
     return model, given, (*remarks, *notes)
 
 

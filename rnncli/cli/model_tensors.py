@@ -79,15 +79,8 @@ def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[N
         for name, array in run.others.items()
         for layer, _, part in (name.rpartition("/"),)
     }
-    places = {name: index for index, name in enumerate(run.order)}
-
-    def place(tensor: NamedTensor) -> int:
-        layer = tensor.name.rpartition("/")[0]
-        while layer not in places:  # `rnn/cell_1/hidden_state`
-            layer = layer.rpartition("/")[0]
-        return places[layer]
-
-    return tuple(sorted((*tensors.values(), *others.values()), key=place))
+    places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
+    return tuple(sorted((*tensors.values(), *others.values()), key=lambda tensor: places[tensor.label.layer]))
 
 
 def _axes(array: Array) -> tuple[str, ...]:

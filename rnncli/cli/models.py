@@ -51,9 +51,9 @@ class Returns(NamedTuple):
 
 
 def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
-    """The model that --model names.  Raises InputError for a file that is none, UsageError for a wrong name.
+    """The model that --model names.  InputError if it is not a model, UsageError for a wrong name.
 
-    assume: what the user says of a file without a graph, `activation=relu,gates=iofg` or by name.
+    assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
     from rnncli.readers import models as readers
 
@@ -64,7 +64,7 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
         return model
     if not hasattr(model.kind, "assume"):
         raise UsageError(
-            f"--assume is for files without a graph, and {model.saved.file} says itself what it computes.",
+            f"--assume is for files without a graph, and {model.saved.file} has a graph.",
             "Leave --assume out.",
         )
     options = _parse_assumptions(assume) if isinstance(assume, str) else assume
@@ -88,7 +88,7 @@ def _parse_assumptions(text: str) -> dict[str, str]:
 
 
 def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
-    """The file, and the names behind a # that is no part of the file's own name."""
+    """The file, and the layer names after a #, unless the # is part of the file's own name."""
     whole = sources.find_source(word)
     if "#" not in word or (whole.path is not None and whole.path.exists()):
         return whole, ()
@@ -96,7 +96,7 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
     found = tuple(name.strip() for name in names.split(",") if name.strip())
     if not found:
         raise UsageError(
-            f"--model {word}: no layer is named behind the #.", f"For all layers: --model {file}"
+            f"--model {word}: there is no layer name after the #.", f"For all layers: --model {file}"
         )
     return sources.find_source(file), found
 
@@ -153,7 +153,12 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
 
 
 def demand_paddable(model: Model, flags: InputFlags) -> None:
-    """UsageError for --pad where nothing in the model would mask the padding, or with --input-axes."""
+    """UsageError for --pad where nothing in the model would mask the padding, or with --input-axes.
+
+    Also for --pad-value without --pad.
+    """
+    if flags.pad_value is not None and flags.pad is None:
+        raise UsageError("--pad-value needs --pad.", "Add --pad post.")
     if flags.pad is not None and flags.input_axes is not None:
         raise UsageError(
             "--pad takes sequences that are already (batch, time, features).", "Leave --input-axes out."
@@ -271,6 +276,8 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
 
 def split_address(run: RunFlags, text: str) -> tuple[RunFlags, str]:
     """`gru/last_hidden_state[0,3]`: --model with that layer, and `last_hidden_state[0,3]` of it."""
+    if "/" not in text:
+        return run, text
     source, _ = _split_names(run.model or "")
     model = open_model(run.model or "", run.assume)
     for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):

@@ -61,7 +61,7 @@ def refusal(layer: LayerWeights) -> str | None:
     for cell in layer.cells:
         config = cell.config
         if cell.class_name not in CLASSES:
-            return f"it has LSTM and GRU, and no {cell.class_name}"
+            return f"it has only LSTM and GRU, not {cell.class_name}"
         if "bias" not in cell.weights:
             return "its layers always have a bias (use_bias=False)"
         if cell.class_name == "GRU" and not config.get("reset_after", True):

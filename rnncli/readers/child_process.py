@@ -115,7 +115,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
 
 
 def _limit(name: str, most: int) -> None:
-    import resource  # Unix only; `run_child` imported it, as the child cannot
+    import resource  # Unix only; `run_in_child` imported it, as the child cannot
 
     with suppress(OSError, ValueError):
         number = getattr(resource, name)

@@ -62,15 +62,20 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
         )
     if isinstance(value.get("trace"), list) and value["trace"]:
         return _trace(value["trace"], where)
-    calls = value.get("calls")
-    groups = [value, *(calls if isinstance(calls, list) else [])]
-    outputs = [one for group in groups if isinstance(group, dict) for one in group.get("outputs") or ()]
+    groups = [value, *_items(value, "calls")]
+    outputs = [one for group in groups for one in _items(group, "outputs")]
     if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
         raise InputError(
             f"{where}it is rnncli's own output, without tensors.",
             "Use what rnncli run or trace wrote with --format json.",
         )
     return {one["name"]: to_numbers(one.get("values"), where, one["name"]) for one in outputs}
+
+
+def _items(value: Any, key: str) -> list[Any]:
+    """Return the list under a key; an empty one if there is none."""
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, list) else []
 
 
 def _trace(steps: Any, where: str) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Spec
 from rnncli.errors import LayerError
 from rnncli.layers import Parametric
+from rnncli.layouts import onnx
 from rnncli.specs.build import build
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
 """Keras's class of each operator."""
-
-_ORDER = {"LSTM": (0, 2, 3, 1), "GRU": (0, 1, 2), "RNN": (0,)}
-"""Where the gates of Keras are in ONNX's kernels: input, forget, candidate, output of i, o, f, c."""
 
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 _OPTIONS = {
@@ -183,7 +181,7 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     bias: B, (directions, 2 * gates * units).
     Raises LayerError, without a full stop, where the shapes are others.
     """
-    width = len(_ORDER[node.operator]) * node.units
+    width = len(onnx.GATES[CLASSES[node.operator]]) * node.units
     directions = len(node.directions)
     shapes = {"W": kernel.shape, "R": recurrent.shape, **({} if bias is None else {"B": bias.shape})}
     wanted = {
@@ -198,21 +196,15 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     return {
         prefix + name: array
         for place, prefix in enumerate(prefixes)
-        for name, array in _one(node, kernel[place], recurrent[place], None if bias is None else bias[place])
+        for name, array in _one(
+            node, kernel[place], recurrent[place], None if bias is None else bias[place]
+        ).items()
     }
 
 
-def _one(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> list[tuple[str, Array]]:
+def _one(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
     """The weights of one direction."""
     import numpy as np
 
-    def packed(array: Array) -> Array:
-        parts = np.split(array, len(_ORDER[node.operator]))
-        return np.concatenate([parts[place] for place in _ORDER[node.operator]])
-
-    found = [("kernel", packed(kernel).T), ("recurrent_kernel", packed(recurrent).T)]
-    if bias is not None:
-        both = [packed(half) for half in np.split(bias, 2)]
-        two = node.operator == "GRU" and node.reset_after
-        found.append(("bias", np.stack(both) if two else both[0] + both[1]))
-    return [(name, np.ascontiguousarray(array)) for name, array in found]
+    arrays = {"W": kernel, "R": recurrent, onnx.ATTRIBUTE: np.array(node.reset_after)}
+    return onnx.to_keras(CLASSES[node.operator], arrays if bias is None else {**arrays, "B": bias})

@@ -151,7 +151,7 @@ def test_branch_that_the_input_takes_is_followed(condition: bool, taken: str) ->
 
 def test_node_of_a_branch_that_is_not_taken_is_an_error() -> None:
     made, feeds = two_ways(True)
-    with pytest.raises(InputError, match="takes no branch that has lstm"):
+    with pytest.raises(InputError, match="the branch that this input takes does not have lstm"):
         run(made, feeds, layers=["lstm"])
 
 
@@ -179,7 +179,7 @@ def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
     made, feeds = in_a_loop()
     with pytest.raises(LayerError, match=r"inside: .*it is inside the Loop repeat") as refused:
         run(made, feeds)
-    assert refused.value.advice == "To run the others: --model 'model.onnx#before'"
+    assert refused.value.advice == "To run the others: --model model.onnx#before"
     assert [part.layer for part in run(made, feeds, layers=["before"]).parts] == ["before"]
 
 

@@ -152,7 +152,7 @@ REFUSED = [
     ("torch", both(numbered("LSTM"), numbered("GRU")), "LSTM and GRU"),
     ("torch", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
     ("onnx", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
-    ("cudnn", alone("SimpleRNN"), "no SimpleRNN"),
+    ("cudnn", alone("SimpleRNN"), "not SimpleRNN"),
     ("cudnn", alone("LSTM", use_bias=False), "use_bias=False"),
     ("cudnn", alone("GRU", reset_after=False), "reset_after=False"),
     ("cudnn", alone("LSTM", activation="relu"), "relu"),

@@ -63,6 +63,8 @@ def test_rnncli_s_own_output() -> None:
         ("1,2\n3,4", "stored tensors are not read from csv"),
         ('{"schema": "rnncli/2"}', "its schema is"),
         ('{"schema": "rnncli/1"}', "without tensors"),
+        ('{"schema": "rnncli/1", "outputs": 5}', "without tensors"),
+        ('{"schema": "rnncli/1", "calls": [{"outputs": 5}]}', "without tensors"),
         ('{"schema": "rnncli/1", "trace": []}', "without tensors"),
         ('{"schema": "rnncli/1", "trace": [3]}', "not a step"),
         ('{"schema": "rnncli/1", "trace": [{"gates": 3}]}', "did not write"),

@@ -48,7 +48,8 @@ class ModelLines:
             try:
                 yield self._answer(line)
             except InputError as error:
-                what = error.what.removeprefix(f"{line.name}: ")
+                # A line on its own is line 1 to the reader of JSON.
+                what = error.what.removeprefix(f"{line.name}: ").removeprefix("line 1, ")
                 yield InputError(f"{line.name}: {what}", error.advice)
 
     def _answer(self, line: Line) -> ModelAnswer:

@@ -78,7 +78,7 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
 _ADVICE = {
     "recurrent_activation": "LSTM and GRU have one.",
     "gates": "Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU.",
-    "merge_mode": f"Layers of two directions saved by Keras have one: {', '.join(MERGES)}.",
+    "merge_mode": f"Bidirectional layers saved by Keras have one: {', '.join(MERGES)}.",
     "reset_after": "A GRU without bias has it, true or false; others say it by the shape of their bias.",
 }
 

@@ -1,4 +1,4 @@
-"""What is given to a model, held to what its inputs want."""
+"""Check the inputs given to a model, and convert them to its types."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
-    """Every input of the model by its name, in the dtype that the model wants.
+    """Every input of the model by its name, in the dtype that the model expects.
 
     given: an array for the only input, or arrays by the inputs' names.
     Adds a batch axis of 1 where exactly that is missing.
-    Raises InputError that says what an input wants and what came.
+    Raises InputError, which says what an input expects and what was given.
     """
     ports = {port.name: port for port in graph.inputs}
     named = _by_name(graph, ports, given)
@@ -81,7 +81,7 @@ def _fit_one(graph: Graph, port: Port, given: Any) -> Array:
 
 
 def numbers_of(name: str, wanted: str, given: Any) -> Array:
-    """What was given as one array.  Raises InputError where it is none of numbers."""
+    """The value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 
     try:
@@ -129,7 +129,7 @@ def demand_whole(port: Port, array: Array) -> None:
 
 
 def _demand_ids(port: Port, embedding: Node, array: Array) -> None:
-    """Raises InputError for what is not in the table of the Embedding that gets it."""
+    """Raises InputError for an id that is outside the table of the Embedding."""
     size = len(embedding.weights["embeddings"])
     what = f"token ids for the layer {embedding.name}, whole numbers from 0 to {size - 1}"
     _demand(port, array, _whole(array) & (array >= 0) & (array < size), what)

@@ -187,7 +187,7 @@ def _numbers(keras: Any, value: Any) -> Any:
 
 
 def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
-    """The layer's Case, computed and held to Keras."""
+    """The layer's Case, computed and compared with Keras."""
     kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
     mask = call.kwargs.get("mask")
     given = OperationCall(

@@ -1,4 +1,4 @@
-"""The file of a model as a framework wants it, which goes by suffixes."""
+"""The file of a model under the suffix that its framework expects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 
 @contextmanager
 def loadable(path: Path, name: str) -> Iterator[Path]:
-    """Yield the file of a Keras model under a name that Keras loads by what is in it.
+    """Yield the file of a Keras model under a suffix that matches its content.
 
-    name: the model's in errors.  Raises LayerError for a model that is not a file of its own.
+    name: what errors call the model.  Raises LayerError for a model that is not in a file of its own.
     """
     if not path.is_file():
         raise LayerError(

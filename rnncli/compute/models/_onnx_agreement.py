@@ -1,4 +1,4 @@
-"""What is computed here, held to what ONNX Runtime returns for the same node."""
+"""Compare the results computed here with those of ONNX Runtime for the same node."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
             raise EngineError(
                 f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
                 f"{largest:.2g} apart.",
-                "Look for NaN, infinity or numbers above 1e18 in what the node gets; the two differ there.",
+                "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
             )
     return result if full.stack.specs == case.stack.specs else None
 

@@ -1,4 +1,4 @@
-"""What is given to an ONNX model, held to what its inputs want."""
+"""Check the inputs given to an ONNX model, and convert them to its types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ModelInput(NamedTuple):
 
     def __str__(self) -> str:
         shape = "any shape" if self.shape is None else format_shape(self.shape)
-        return f"{self.name}: {shape}, {self.dtype or 'no numbers'}"
+        return f"{self.name}: {shape}, {self.dtype or 'not numbers'}"
 
 
 def values_of(graph: Any) -> dict[str, ModelInput]:
@@ -56,7 +56,7 @@ def fit(
     """Every input that is given, by its name and in its type.
 
     states: inputs that may be left out.
-    Raises InputError that says what an input wants and what came.
+    Raises InputError, which says what an input expects and what was given.
     """
     named = _named(file, wanted, states, given)
     return {name: _fitted(wanted[name], array) for name, array in named.items()}
@@ -91,7 +91,7 @@ def _fitted(value: ModelInput, given: Any) -> Array:
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)
     if not value.dtype:
         raise InputError(
-            f"{value.name}: the model expects values that are not numbers, which cannot be given."
+            f"{value.name}: the model expects values that are not numbers, which rnncli does not support."
         )
     if value.shape is not None:
         if _lacks_batch(value.shape, array.shape):

@@ -22,7 +22,7 @@ def parse(content: bytes) -> Any:
         with undisturbed():
             import onnx
     except ImportError:
-        raise EngineError("onnx is not installed, which reads ONNX models.", INSTALL) from None
+        raise EngineError("onnx is not installed; it is needed to read ONNX models.", INSTALL) from None
     return onnx.ModelProto.FromString(content)
 
 
@@ -58,7 +58,9 @@ def _session(file: str, model: Any) -> Any:
         with undisturbed():
             import onnxruntime
     except ImportError:
-        raise EngineError(f"{file}: onnxruntime is not installed, which runs ONNX models.", INSTALL) from None
+        raise EngineError(
+            f"{file}: onnxruntime is not installed; it is needed to run ONNX models.", INSTALL
+        ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
@@ -69,7 +71,7 @@ def _session(file: str, model: Any) -> Any:
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # it prints
         )
-    except Exception as error:  # of whatever kind: it is compiled code
+    except Exception as error:  # compiled code raises many kinds
         what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
         raise EngineError(what, "Check it with onnx.checker.check_model(path, full_check=True).") from None
 
@@ -77,7 +79,7 @@ def _session(file: str, model: Any) -> Any:
 def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
     try:
         found: list[Any] = session.run(list(names), dict(feeds))
-    except Exception as error:  # of whatever kind
+    except Exception as error:  # compiled code raises many kinds
         what = f"{file}: ONNX Runtime cannot take these inputs: {_reason(error)}."
         raise InputError(what, "Give inputs of the sizes that the model was made for.") from None
     return found

@@ -65,8 +65,8 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
             return importlib.import_module("tf_keras"), tensorflow
     except ImportError:
         raise EngineError(
-            f"--check: {graph.file} was saved by {graph.origin}; tf_keras, which runs models of Keras 2, is "
-            "not installed.",
+            f"--check: {graph.file} was saved by {graph.origin}; tf_keras is not installed; it is "
+            "needed to run models of Keras 2.",
             "pip install 'rnncli[keras2]'",
         ) from None
 
@@ -78,7 +78,7 @@ def _guarded(graph: Graph) -> Iterator[None]:
         yield
     except RnncliError:
         raise
-    except Exception as error:  # of whatever kind: Keras raises many
+    except Exception as error:  # Keras raises many kinds
         raise EngineError(
             f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
             "Leave --check out.",

@@ -68,7 +68,7 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
     plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
     if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
         raise UsageError(
-            f"--check: torch.nn.{CLASSES[class_name]} does not have what is assumed of {node.name}.",
+            f"--check: torch.nn.{CLASSES[class_name]} does not have the options assumed for {node.name}.",
             "Leave --check out.",
         )
     wide, features = stored["weight_ih"].shape

@@ -152,7 +152,7 @@ class _Walk:
 
     @staticmethod
     def _entry_mask(call: OperationCall) -> Any:
-        """The mask of every entry; one number for each is no mask that Keras could use."""
+        """The mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = time_distributed.entries(call.mask)
         if mask is not None and mask.ndim < 2:
             raise call.refuse(f"gets a mask of {call.mask.shape}")

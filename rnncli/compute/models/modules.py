@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, format_shape
 from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume, assumptions, cell_of
 from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent import spec_of
@@ -63,7 +64,7 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
     given: an array, or one under any name.
     """
     if isinstance(given, Mapping) and len(given) != 1:
-        what = f"{model.file}: it has no graph and takes one input, but {len(given)} came"
+        what = f"{model.file}: it has no graph and takes one input, but got {len(given)}"
         raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
     array = _add_batch_axis(model, numbers_of(name, describe_inputs(model), array))
@@ -95,7 +96,7 @@ def run(
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     notes = [f"{assumptions(model)} Change the values with --assume."]
     if everything and model.others:
-        notes.append("--all-layers shows no more, as the file does not say what its other tensors are for.")
+        notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))
 
 
@@ -169,7 +170,7 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     """LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refused]
     if module.refused:
-        advice = f"Choose others: --model {modules.file}#{','.join(others)}" if others else ""
+        advice = f"Choose others: {model_option(modules.file, others)}" if others else ""
         raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
     width = _features(module.nodes[0])
     if array.shape[2] == width:
@@ -178,10 +179,10 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
     advice = f"Give inputs of {width} features."
     if fitting:
-        choice = f"--model {modules.file}#{fitting[0].name}"
-        advice = f"Choose what it fits with #, as in {choice} ({listed(known)})."
+        choice = model_option(modules.file, [fitting[0].name])
+        advice = f"Choose a layer that takes it: {choice} ({listed(known)})."
     elif len(known) > 1:
-        advice = f"Give inputs that fit a layer, and choose it with # ({listed(known)})."
+        advice = f"Give inputs that fit a layer, and name it after a # ({listed(known)})."
     raise InputError(
         f"{modules.file}: {module.name} takes {width} features, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",

@@ -18,6 +18,7 @@ from rnncli.compute.models import (
     _onnx_refusals,
     _onnx_runtime,
 )
+from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._onnx_case import Given, case_of, returned
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
@@ -43,7 +44,7 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     known = layer_names(model)
     if not known:
         what = f"{model.file}: the model has no LSTM, GRU or RNN node."
-        raise InputError(what, "rnncli looks into these operators of ONNX alone.")
+        raise InputError(what, "rnncli supports only these recurrent operators.")
     for name in names:
         if name not in known:
             other = next((node for node in model.nodes if node.name == name), None)
@@ -233,15 +234,13 @@ def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
     if refused is None:
         return
     free = [name for name in layer_names(model) if name not in model.refused]
-    advice = f"To run the others: --model '{model.file}#{','.join(free)}'" if free else ""
+    advice = f"To run the others: {model_option(model.file, free)}" if free else ""
     raise LayerError(
         f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice
     )
 
 
 def _refuse_branch(model: Program, missing: Sequence[str], shown: Sequence[str]) -> None:
-    what = f"{model.file}: this input takes no branch that has {', '.join(missing)}"
-    advice = (
-        f"It takes one with {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
-    )
+    what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
+    advice = f"It has {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
     raise InputError(f"{what}.", advice)

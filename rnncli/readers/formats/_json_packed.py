@@ -79,18 +79,18 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
 
 def _runs(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of long runs of NUMERIC characters."""
-    start_table, before = None, b""
+    first, before = None, b""
     for at in range(0, len(data), BLOCK):
         block = data[at : at + BLOCK]
         if not block.translate(None, NUMERIC):
-            if start_table is None:
-                start_table = at - len(before) + len(before.rstrip(NUMERIC))
-        elif start_table is not None:
-            yield start_table, at + len(block) - len(block.lstrip(NUMERIC))
-            start_table = None
+            if first is None:
+                first = at - len(before) + len(before.rstrip(NUMERIC))
+        elif first is not None:
+            yield first, at + len(block) - len(block.lstrip(NUMERIC))
+            first = None
         before = block
-    if start_table is not None:
-        yield start_table, len(data)
+    if first is not None:
+        yield first, len(data)
 
 
 class _Lists:
@@ -121,21 +121,21 @@ class _Lists:
 
     def _take_numbers(self, data: bytes, start: int, stop: int) -> None:
         """Add the numbers of one list.  Raises ValueError if it holds anything else."""
-        end, start_table, last = data.index(b"]", start, stop), start, False
+        end, at, last = data.index(b"]", start, stop), start, False
         while not last:
-            comma = data.find(b",", start_table + AT_ONCE, end)
+            comma = data.find(b",", at + AT_ONCE, end)
             last = comma < 0
-            text = data[start_table + 1 : end if last else comma]
+            text = data[at + 1 : end if last else comma]
             numbers = import_package("orjson", "JSON").loads(b"[%s]" % text)
             if not numbers:
                 raise ValueError
             self._add([numbers])
-            start_table = comma
+            at = comma
         self.end = end + 1
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
-        start_table, depth, opened = start, 0, 0
+        at, depth, opened = start, 0, 0
         for position in range(start, stop, AT_ONCE):
             steps = _STEPS[np.frombuffer(data, np.uint8, min(AT_ONCE, stop - position), position)]
             places = np.flatnonzero(steps)
@@ -144,15 +144,15 @@ class _Lists:
             ended = np.flatnonzero(depths == 0)
             if len(ended):
                 self.end = position + int(places[ended[0]]) + 1
-                yield data[start_table : self.end], opened
+                yield data[at : self.end], opened
                 return
             depth = int(depths[-1]) if len(depths) else depth
             heads = np.flatnonzero((steps[1:] > 0) & (steps[:-1] < 0)) + 1  # a list that follows another
             if not len(heads):
                 continue
             here = position + int(places[heads[-1]])
-            yield _without_comma(data[start_table:here]), opened
-            start_table, opened = here, int(depths[heads[-1]]) - 1
+            yield _without_comma(data[at:here]), opened
+            at, opened = here, int(depths[heads[-1]]) - 1
         raise ValueError
 
     def _take(self, text: bytes, opened: int) -> None:

@@ -148,7 +148,7 @@ def _kind_of_zip(source: Source) -> str:
         held: Any = source.path if source.data is None else io.BytesIO(source.data)
         with zipfile.ZipFile(held) as archive:
             names = archive.namelist()
-    except Exception:  # of whatever kind: zipfile raises many for broken files; the reader says so
+    except Exception:  # zipfile raises many kinds for broken files; the reader reports it
         names = []
     if any(name.endswith("data.pkl") or "/code/" in f"/{name}" for name in names):
         return "torch"

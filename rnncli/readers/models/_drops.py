@@ -1,4 +1,4 @@
-"""Weights under dropout, as WeightDrop of fastai and AWD-LSTM saves them: whole ones end in `_raw`."""
+"""Weights with dropout, as WeightDrop of fastai and AWD-LSTM saves them; complete ones end in `_raw`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RAW = "_raw"
 
 
 def undropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The tensors with the whole weights in the place of those under dropout, and a note on them.
+    """The tensors with complete weights instead of those with dropout, and a note on them.
 
     WeightDrop keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls `lstm.module`; outside of
     training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the file is.
@@ -23,5 +23,5 @@ def undropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str,
             continue
         found[f"{inside}{leaf}"] = found.pop(name)
         used.append(name)
-    note = f"dropped weights are replaced by the whole ones: {', '.join(used)}."
+    note = f"weights with dropout were replaced by the complete ones: {', '.join(used)}."
     return found, (note,) if used else ()

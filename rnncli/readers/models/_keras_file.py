@@ -122,7 +122,7 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
         raise InputError(f"{name}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
-    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+    except Exception:  # zipfile and zlib raise many kinds for broken files
         raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
 
 
@@ -159,7 +159,7 @@ def _content(source: Source) -> bytes:
         raise InputError(f"{outer}: {error}.", ADVICE) from None
     except KeyError:
         raise InputError(f"{outer}: there is no file {inner} in it.", _inside(outer, held)) from None
-    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+    except Exception:  # zipfile and zlib raise many kinds for broken files
         raise InputError(f"{outer}: it is not a zip file, or damaged.", ADVICE) from None
 
 
@@ -174,7 +174,7 @@ def _metadata(source: Source, data: bytes) -> str:
             found = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
     except InputError:
         raise
-    except Exception:  # of whatever kind: zipfile and zlib raise many for broken files
+    except Exception:  # zipfile and zlib raise many kinds for broken files
         return ""
     return str(found.get("keras_version") or "") if isinstance(found, dict) else ""
 

@@ -27,7 +27,7 @@ def package() -> Any:
         import onnx
     except ImportError:
         raise EngineError(
-            "onnx is not installed, which reads ONNX models.", "pip install 'rnncli[onnx]'"
+            "onnx is not installed; it is needed to read ONNX models.", "pip install 'rnncli[onnx]'"
         ) from None
     return onnx
 
@@ -43,7 +43,7 @@ def load(source: Source) -> Any:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # of whatever kind: it depends on the version of protobuf
+    except Exception as error:  # the kind depends on the version of protobuf
         raise _broken(source.name) from error
     if not model.graph.node or not model.opset_import:
         raise _broken(source.name)
@@ -110,7 +110,7 @@ def _with_functions(model: Any, name: str) -> Any:
         from onnx import inliner
 
         return inliner.inline_local_functions(model)
-    except Exception as error:  # of whatever kind: it is compiled code
+    except Exception as error:  # compiled code raises many kinds
         reason = str(error).partition("\n")[0][:120]
         raise InputError(f"{name}: its functions cannot be written out ({reason}).", ADVICE) from None
 

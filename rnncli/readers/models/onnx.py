@@ -24,7 +24,7 @@ OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 def read(source: Source) -> Program:
     """The nodes of the model and its inputs.
 
-    Errors: EngineError where the package onnx is missing; InputError where the file is no ONNX model.
+    Errors: EngineError where the package onnx is missing; InputError where the file is not an ONNX model.
     """
     model = _onnx_file.load(source)
     try:
@@ -80,9 +80,7 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
         made, reason = _recurrent(node, constants)
         nodes.append(made)
         if loop or reason:
-            refused[node.name] = (
-                f"it is inside {loop}, which runs it in a loop of its own" if loop else reason
-            )
+            refused[node.name] = f"it is inside {loop}, which runs it repeatedly" if loop else reason
     return tuple(nodes), refused
 
 

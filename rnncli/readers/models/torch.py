@@ -25,7 +25,7 @@ DEPTH = 16
 def read(source: Source) -> Modules:
     """The recurrent modules in the file, and the shapes of its other tensors.
 
-    Errors: EngineError without PyTorch; InputError where the file is no state dict.
+    Errors: EngineError without PyTorch; InputError where the file is not a state dict.
     """
     data = source.content(ADVICE)
     _refuse_others(data, source.name)
@@ -42,7 +42,7 @@ def _refuse_others(data: bytes, name: str) -> None:
             files = archive.namelist()
     except RefusedError as error:
         raise InputError(f"{name}: {error}.", ADVICE) from None
-    except Exception:  # of whatever kind: zipfile raises many for broken files
+    except Exception:  # zipfile raises many kinds for broken files
         raise InputError(f"{name}: it is a broken or truncated zip file.", ADVICE) from None
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
         raise InputError(f"{name}: it is a TorchScript program, which is not run.", ADVICE)
@@ -56,7 +56,8 @@ def _loaded(data: bytes, name: str) -> Any:
         import torch  # noqa: F401
     except ImportError:
         raise EngineError(
-            f"{name}: PyTorch is missing, which reads .pt files.", "pip install 'rnncli[torch]'"
+            f"{name}: PyTorch is not installed; it is needed to read .pt files.",
+            "pip install 'rnncli[torch]'",
         ) from None
     import pickle
 
@@ -69,7 +70,7 @@ def _loaded(data: bytes, name: str) -> Any:
         else:
             what = "it is not a state dict of PyTorch"
         raise InputError(f"{name}: {what}.", ADVICE) from None
-    except Exception as error:  # of whatever kind: torch raises many for broken files
+    except Exception as error:  # torch raises many kinds for broken files
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         raise InputError(f"{name}: PyTorch cannot read it ({reason}).", ADVICE) from None
 

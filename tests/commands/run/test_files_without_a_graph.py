@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import rnncli as package
-from rnncli.errors import DisagreementError, EngineError, UsageError
+from rnncli.errors import DisagreementError, EngineError, InputError, UsageError
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -148,7 +149,7 @@ def test_what_torch_does_not_have_cannot_be_checked(rnncli: Any, tmp_path: Path)
     words = ("run", json.dumps(X.tolist()), "--model", path, "--assume", "activation=relu", "--check")
     done = rnncli(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "torch.nn.LSTM does not have what is assumed of lstm" in done.stderr
+    assert "torch.nn.LSTM does not have the options assumed for lstm" in done.stderr
 
 
 def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp_path: Path) -> None:
@@ -193,6 +194,11 @@ def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) ->
     done = rnncli("run", "--stream", *axes, "--model", path, "-f", "ndjson", input=lines)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(json.loads(done.stdout)["outputs"][0]["values"], wanted, atol=1e-5)
+    for given in ("time,batch,features", ("time", "batch", "features")):
+        result = package.run(X.swapaxes(0, 1), model=path, input_axes=given)
+        np.testing.assert_allclose(result.outputs[0].values, wanted, atol=1e-5)
+    with pytest.raises(UsageError, match="pad_value cannot be combined with model"):
+        package.run(X, model=path, pad_value=1.0)
     done = rnncli("run", numbers, "--input-axes", "time,batch", "--model", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "names 2: time, batch" in done.stderr
@@ -203,6 +209,15 @@ def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) ->
     done = rnncli("run", named, *axes, "--model", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Leave it out, and give input: (batch, timesteps, 3)" in done.stderr
+
+
+def test_advice_that_names_a_file_works_in_a_shell(tmp_path: Path) -> None:
+    path = saved(nn.ModuleDict({"a": nn.GRU(3, 2), "b": nn.LSTM(4, 2)}), tmp_path / "two modules.pt")
+    with pytest.raises(InputError) as caught:
+        package.run(X, model=path)
+    option, word = shlex.split(caught.value.advice.partition(": ")[2])[:2]
+    assert (option, word) == ("--model", f"{path}#a")
+    assert package.run(X, model=word).keys() == ("a/hidden_states",)
 
 
 def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
@@ -225,6 +240,8 @@ def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
     done = rnncli(*words, input=text)
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 2
+    done = rnncli(*words, input="\n[[1,\n")
+    assert done.stderr.startswith("rnncli: line 2: column 5: unexpected end of input.")
     done = rnncli(*words, "--check", input=text)
     assert (done.returncode, done.stdout) == (2, "")
 
@@ -233,6 +250,7 @@ def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--pad", "post"), "has no mask"),
+        (("--pad-value", "1"), "--pad-value needs --pad"),
         (("--seed", "1"), "--seed cannot be combined with --model"),
         (("--mask", "m.json"), "--mask cannot be combined with --model"),
     ],
@@ -331,7 +349,7 @@ def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (shown,) = json.loads(done.stdout)["outputs"]
     assert shown["name"] == "decoder.rnn/hidden_states"
-    assert "--all-layers shows no more" in done.stderr
+    assert "--all-layers adds nothing" in done.stderr
     with torch.no_grad():
         wanted = rnn(torch.from_numpy(X))[0].numpy()
     np.testing.assert_allclose(shown["values"], wanted, atol=1e-6)
