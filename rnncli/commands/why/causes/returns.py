@@ -164,7 +164,7 @@ def _unmerged(shape: Shape) -> Diagnosis:
                 given,
             ),
             Fix(
-                Bilingual("as a sum, with the same number of features", "특징의 개수가 같은 합"),
+                Bilingual("as a sum, with the same number of features", "특성의 개수가 같은 합"),
                 "merge_mode='sum'",
                 (merged.removesuffix(")") + ", merge_mode='sum')", written("LSTM")),
                 given,
