@@ -1,4 +1,4 @@
-"""Show pages in the terminal one at a time, and go where the reader's keys say."""
+"""Show pages in the terminal one at a time; keys turn them."""
 
 from __future__ import annotations
 

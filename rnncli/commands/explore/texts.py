@@ -28,7 +28,7 @@ TEXTS: dict[str, Bilingual] = {
     "no redo": Bilingual("nothing to redo", "다시 할 것이 없습니다"),
     "not a number": Bilingual("{} is not a number", "{}: 숫자가 아닙니다"),
     "fixed": Bilingual(
-        "numbers of results cannot be edited; press 2 for the input, 3 for the weights",
+        "results cannot be edited; press 2 for the input, 3 for the weights",
         "결과는 편집할 수 없습니다. 2는 입력, 3은 가중치",
     ),
     "save": Bilingual("save", "저장"),
