@@ -1,8 +1,9 @@
-"""Show pages in the terminal one at a time, and go where the reader's keys say."""
+"""Show pages in the terminal one at a time; keys turn them."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ NEXT, BACK, QUIT, ANSWER = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",)
 INTERRUPT, END, ESCAPE = "\x03", "\x04", "\x1b"
 CLEAR, ERASE = "\x1b[2J\x1b[H", "\r\x1b[K"
 """Escape codes: clear the screen and go to its top; erase the line."""
+SEQUENCE = re.compile(rf"{ESCAPE}(?:[\[O][0-?]*[ -/]*[@-~])?")
+"""What an arrow or another special key sends; its last character is not a key, although Down ends in B."""
 
 PROMPT = 2
 """Lines that a prompt takes: an empty one and its own."""
@@ -139,9 +142,8 @@ class _Keys:
     def _next(self) -> str:
         """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
         if not self.waiting:
-            self.waiting = _wait_for_keys() or QUIT[0]
-            if self.waiting[0] == ESCAPE:
-                self.waiting = ""
+            self.waiting = SEQUENCE.sub("", _wait_for_keys() or QUIT[0])
+            if not self.waiting:
                 return ""
         key, self.waiting = self.waiting[0], self.waiting[1:]
         if key == INTERRUPT:

@@ -162,7 +162,7 @@ WORDS: dict[str, dict[str, str]] = {
         "with a mask": "with a mask {shape}",
         "with states": "with initial_state {shapes}",
         "weights are": "weights {shapes}",
-        "shapes only": "shapes only: Keras alone computes this layer",
+        "shapes only": "shapes only: only Keras computes this layer",
         "too large": "shapes only: too large to run here",
         "try it": "try it",
         # meanings, by the name of the tensor

@@ -64,7 +64,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
         _refuse_a_cell(spec)
         stack.insert(0, spec)
     pairs = zip(stack, names, strict=True)
-    _refuse_idle(flags, stack, [spec for spec, is_name in pairs if by_name or is_recurrent(spec.class_name)])
+    _refuse_idle(flags, stack, [spec for spec, by_name in pairs if by_name or is_recurrent(spec.class_name)])
     return Stack(stack)
 
 
@@ -109,9 +109,11 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         having = list(_parts(stack if name == "dtype" else taking))
         if name in _WRAPPER or any(name in spec.config for spec in having):
             continue
-        if any(name in spec.config for spec in stack):
+        others = _class_names([spec for spec in stack if name in spec.config])
+        if others:
+            verb = "are" if ", " in others else "is"
             raise UsageError(
-                f"{format_flag(name, value)} applies to recurrent layers, but {classes} is not recurrent.",
+                f"{format_flag(name, value)} applies to recurrent layers, but {others} {verb} not recurrent.",
                 "Write the option into the expression, such as Dense(3, activation='relu').",
             )
         owners = _class_names(having or stack)

@@ -117,6 +117,12 @@ def test_other_keys_do_nothing() -> None:
         assert "step 2 of 16" in terminal.press("\r", PROMPT)
 
 
+def test_a_key_right_after_an_arrow_counts() -> None:
+    with tour() as terminal:
+        terminal.until(PROMPT)
+        assert "Answer:" in terminal.press("\x1b[B?", "Answer:")
+
+
 def test_keys_may_come_at_once() -> None:
     with tour() as terminal:
         terminal.until(PROMPT)

@@ -207,6 +207,10 @@ class TestFlags:
         (wrapped,) = specs.from_flags([], {"merge_mode": "sum"}, "Bidirectional(LSTM(2))")
         assert specs.describe(wrapped) == "Bidirectional(LSTM(2), merge_mode='sum')"
 
+    def test_a_flag_applies_to_a_named_layer_after_an_expression(self) -> None:
+        stack = specs.from_flags(["Masking()", "dense"], {"activation": "relu"})
+        assert [specs.describe(spec) for spec in stack] == ["Masking()", "Dense(3, activation='relu')"]
+
     def test_a_layer_on_the_command_line_replaces_the_document(self) -> None:
         assert [specs.describe(s) for s in specs.from_flags(["GRU(2)"], {}, "LSTM(5)")] == ["GRU(2)"]
 
@@ -223,6 +227,8 @@ class TestFlags:
             ),
             (["LSTM(3)"], {"units": 4}, None, LayerError, "--units 4 conflicts with units=3"),
             (["Dense(3)"], {"units": 4}, None, UsageError, "--units applies to recurrent layers, but Dense"),
+            (["masking", "Dense(3)"], {"activation": "relu"}, None, UsageError, "but Dense is not recurrent"),
+            (["Dense(3)", "Dropout(0.1)", "Dense(2)"], {"units": 4}, None, UsageError, "but Dense is not"),
             (["Dense(3)"], {"bidirectional": True}, None, UsageError, "--bidirectional: Dense is not"),
             (["lstm"], {"merge_mode": "sum"}, None, UsageError, "--merge-mode needs a bidirectional layer"),
             ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after: LSTM does not have it"),

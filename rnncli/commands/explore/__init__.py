@@ -27,7 +27,8 @@ def explore(
 ) -> None:
     """Change a layer, its input and its weights, and watch every tensor and step.
 
-    Full screen, by keys and mouse; ? lists the keys. The last line is the same as a command of rnncli run.
+    Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
+    returns the same tensors.
     """
     import os
 

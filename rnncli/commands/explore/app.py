@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from textual.widgets import Static
 from rnncli.case import format_shape
 from rnncli.cli import files
 from rnncli.commands.explore import command_text, equation_text, option_rows
-from rnncli.commands.explore.computation import Computation, compute_experiment
+from rnncli.commands.explore.computation import Computation, start_computation
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase, History
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
@@ -31,6 +32,9 @@ from rnncli.renderers.numerals import exact
 from rnncli.renderers.wording import say
 
 Change = Callable[[EditableCase], EditableCase]
+
+PATIENCE = 0.3
+"""Seconds of a computation before the last line says that it runs; at once, it would only flicker."""
 
 
 class ExploreApp(App[None]):
@@ -105,18 +109,20 @@ class ExploreApp(App[None]):
             return
         self.compute(self.waiting, step=None)
 
-    @work(thread=True, exclusive=True)
-    def compute(self, experiment: EditableCase, step: int | None) -> None:
+    @work(exclusive=True)
+    async def compute(self, experiment: EditableCase, step: int | None) -> None:
         """Compute `experiment` beside the screen, so that a large one does not freeze it.
 
         step: -1 or 1 if it comes from the history.
         """
+        found = start_computation(experiment)
+        await asyncio.wait([found], timeout=PATIENCE)
+        if not found.done():
+            self.say(text("computing", self.lang))
         try:
-            found = compute_experiment(experiment)
+            self._arrive(experiment, await found, step)
         except RnncliError as error:
-            self.call_from_thread(self._fail, experiment, f"{error.what} {error.advice}")
-        else:
-            self.call_from_thread(self._arrive, experiment, found, step)
+            self._fail(experiment, f"{error.what} {error.advice}")
 
     def _fail(self, experiment: EditableCase, message: str) -> None:
         if self.waiting is experiment:
@@ -206,7 +212,10 @@ class ExploreApp(App[None]):
         self.show()
 
     def on_grid_pane_edit_request(self) -> None:
-        """Ask for a new number."""
+        """Ask for a new number, once the numbers on the screen are those of the last change."""
+        if self.waiting is not None:
+            self.say(text("computing", self.lang))
+            return
         view, found, cursor = VIEWS[self.view], self.computation, self.cursor
         grid, row, column = view.locate(found, cursor)
         if not view.editable:
@@ -237,7 +246,7 @@ class ExploreApp(App[None]):
         self.push_screen(Prompt(text("new value", self.lang).format(name), value), answer)
 
     def action_view(self, view: str) -> None:
-        """Show the results, the input or the weights."""
+        """Show the results, the input, the weights or the gates."""
         self.view = view
         self.query_one(GridPane).focus()
         self.show()

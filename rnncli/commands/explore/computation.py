@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 
 from rnncli.case import Case
 from rnncli.commands.explore.editable_case import EditableCase
@@ -67,6 +70,24 @@ def compute_experiment(experiment: EditableCase) -> Computation:
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
     return Computation(tracing.trace(case), wide, tracing.trace(wide))
+
+
+def start_computation(experiment: EditableCase) -> asyncio.Future[Computation]:
+    """Compute an experiment in a thread of its own, which does not keep the program from ending.
+
+    The future raises what `compute_experiment` raises.
+    """
+    done: Future[Computation] = Future()
+    done.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            done.set_result(compute_experiment(experiment))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
 def _is_shown(part: str) -> bool:

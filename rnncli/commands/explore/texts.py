@@ -23,11 +23,12 @@ TEXTS: dict[str, Bilingual] = {
         "edited: press s to save it, then the command can be shown",
         "편집됨: s를 눌러 저장하면 명령이 표시됩니다",
     ),
+    "computing": Bilingual("computing...", "계산하는 중..."),
     "no undo": Bilingual("nothing to undo", "되돌릴 것이 없습니다"),
     "no redo": Bilingual("nothing to redo", "다시 할 것이 없습니다"),
     "not a number": Bilingual("{} is not a number", "{}: 숫자가 아닙니다"),
     "fixed": Bilingual(
-        "numbers of results cannot be edited; press 2 for the input, 3 for the weights",
+        "results cannot be edited; press 2 for the input, 3 for the weights",
         "결과는 편집할 수 없습니다. 2는 입력, 3은 가중치",
     ),
     "save": Bilingual("save", "저장"),

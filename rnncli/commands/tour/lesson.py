@@ -13,20 +13,18 @@ from rnncli.case import Array
 from rnncli.commands.tour import numbering
 from rnncli.errors import UsageError
 from rnncli.renderers.page import Line, Table, View
+from rnncli.renderers.wording import Bilingual
 from rnncli.result import Label, NamedTensor, Result
 
 FOLDER = "steps"
 
 
-class Text(NamedTuple):
-    """One text in both languages; `{name}` stands for a number that is computed."""
-
-    en: str
-    ko: str
+class Text(Bilingual):
+    """A text in both languages; `{name}` stands for a number that is computed."""
 
     def translate(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
         """Return the text in `lang`, with the numbers filled in."""
-        text = self.ko if lang == "ko" else self.en
+        text = self.said(lang)
         return text.format_map(facts) if facts is not None else text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from looks import matches_golden
 
 from rnncli.cli.command_line import CommandLine
 from rnncli.cli.flags import InputFlags, RunFlags
-from rnncli.commands.explore import option_rows
-from rnncli.commands.explore.computation import compute_experiment
+from rnncli.commands.explore import computation, option_rows
+from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.editable_case import EditableCase, TypedFlags, recurrent_places
 
 pytest.importorskip("textual")
@@ -24,7 +25,7 @@ pytest.importorskip("textual")
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.app import ExploreApp
+from rnncli.commands.explore.app import PATIENCE, ExploreApp
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
@@ -138,6 +139,49 @@ def test_keys_pressed_faster_than_results_come_all_count() -> None:
         assert screen.value("units") == 7
 
     explored(script)
+
+
+def test_a_long_computation_is_announced_and_holds_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def slow(experiment: EditableCase) -> Computation:
+        assert go.wait(60)
+        return compute_experiment(experiment)
+
+    async def script(screen: Screen) -> None:
+        monkeypatch.setattr(computation, "compute_experiment", slow)
+        screen.app.query_one(OptionPane).place = 1
+        await screen.pilot.press("right")
+        await screen.pilot.pause(2 * PATIENCE)
+        assert screen.message() == "computing..."
+        screen.app.query_one(GridPane).focus()
+        screen.app.view = "weights"
+        await screen.pilot.press("enter")
+        assert not isinstance(screen.app.screen, Prompt)
+        go.set()
+        await screen.settle()
+        assert screen.value("units") == 4
+        assert screen.message() != "computing..."
+        await screen.press("enter")
+        assert isinstance(screen.app.screen, Prompt)
+
+    explored(script)
+
+
+def test_the_program_ends_while_it_computes() -> None:
+    code = """
+import asyncio, time
+from rnncli.commands.explore import computation
+
+computation.compute_experiment = lambda experiment: time.sleep(600)
+
+async def start():
+    computation.start_computation(None)
+
+asyncio.run(start())
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=60, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_typed_values() -> None:

@@ -1,4 +1,4 @@
-"""The numbers: returned tensors, the input, or the weights."""
+"""The numbers: returned tensors, the input, the weights or the gates."""
 
 from __future__ import annotations
 

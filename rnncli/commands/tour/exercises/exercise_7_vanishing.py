@@ -14,9 +14,10 @@ STEPS, ACROSS = 20, 4
 MARGIN = 1.2
 """How far every norm is from the limit at least, as a factor: the table shows two digits."""
 TASK = Text(
-    "The norm of the gradient of the last hidden state of {layer}, by the time step of the input. Say that "
-    "it has vanished where it, and every norm before it, is below 1/1000 of the norm at t={last}.\n"
-    "Which is the last time step at which it has vanished?",
+    "The table shows the norm of the gradient of the last hidden state of {layer} for each time step of the "
+    "input. The gradient has vanished at a step if the norm there and all earlier norms are below 1/1000 of "
+    "the norm at t={last}.\n"
+    "What is the last time step at which it has vanished?",
     "{layer}의 마지막 은닉 상태를 각 시점의 입력으로 미분한 기울기의 노름입니다. 그 시점과 이전 시점의 "
     "노름이 모두 t={last} 노름의 1/1000보다 작으면 사라졌다고 합시다.\n"
     "기울기가 사라진 마지막 시점은 무엇일까요?",

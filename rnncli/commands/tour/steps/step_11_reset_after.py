@@ -38,8 +38,8 @@ def observe(view: View) -> Observation:
 STEP = Step(
     title=Text("two kinds of GRU: reset_after", "두 가지 GRU: reset_after"),
     asks=Text(
-        "Where the reset gate r is applied differs. With reset_after=True, Keras's default, r multiplies the "
-        "product h U; with False, it multiplies h before the product: (r h) U.",
+        "The two kinds apply the reset gate r in different places. With reset_after=True, Keras's default, r "
+        "multiplies the product h U; with False, it multiplies h before the product: (r h) U.",
         "리셋 게이트 r을 곱하는 자리가 다릅니다. 케라스의 기본값인 reset_after=True는 행렬곱 h U의 결과에 "
         "r을 곱하고, False는 행렬곱 전에 h에 곱합니다. 즉 (r h) U입니다.",
     ),

@@ -78,12 +78,12 @@ def counted_ko(count: Dimension, counter: str = "개") -> str:
 
 def time_steps(size: Dimension) -> Bilingual:
     """Return `60 time steps of one feature`."""
-    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특징이 하나인 시점 {counted_ko(size)}")
+    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특성이 하나인 시점 {counted_ko(size)}")
 
 
 def one_step(size: Dimension) -> Bilingual:
     """Return `one time step of 60 features`."""
-    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특징이 {counted_ko(size)}인 시점 하나")
+    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특성이 {counted_ko(size)}인 시점 하나")
 
 
 def whole(size: Dimension, default: int = 0) -> int:

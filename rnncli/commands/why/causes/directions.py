@@ -18,7 +18,7 @@ def _no_layer(message: Message) -> Diagnosis:
         Bilingual(
             f"{wrapper} wraps a layer; it got a class. Call the class first."
             if called
-            else f"{wrapper} wraps a layer; it got {given}, which is not one.",
+            else f"{wrapper} wraps a layer; it got {given}, which is not a layer.",
             f"{wrapper}: 층을 감싸야 하는데 클래스를 받았습니다. 클래스를 먼저 호출합니다."
             if called
             else f"{wrapper}: 층을 감싸야 하는데 층이 아닌 값({given})을 받았습니다.",
@@ -43,7 +43,7 @@ def _merge_mode(message: Message) -> Diagnosis:
     ]
     return Diagnosis(
         Bilingual(
-            f"There is no merge_mode {given}; there are concat, sum, mul, ave and None.",
+            f"merge_mode is {given}; Keras knows concat, sum, mul, ave and None.",
             f"merge_mode에 {given} 값은 없습니다. concat, sum, mul, ave, None이 있습니다.",
         ),
         tuple(
@@ -135,7 +135,7 @@ def _not_recurrent(_: Message) -> Diagnosis:
         (
             Fix(Bilingual("a recurrent layer inside", "안에 순환층"), LAYER, (LAYER,), SEQUENCE),
             Fix(
-                Bilingual("Dense behind it", "Dense는 그 뒤에"),
+                Bilingual("Dense after it", "Dense는 그 뒤에"),
                 f"{LAYER}, Dense({UNITS})",
                 (LAYER, f"Dense({UNITS})"),
                 SEQUENCE,

@@ -34,12 +34,12 @@ def _mismatch(layer: str, found: int, wanted: int) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The layer was built for {counted(wanted, 'feature')} per time step; this input has {found}.",
-            f"층은 한 시점의 특징 {wanted}개로 만들어졌는데 이 입력은 {found}개입니다.",
+            f"층은 한 시점의 특성 {wanted}개로 만들어졌는데 이 입력은 {found}개입니다.",
         ),
         (*_narrower(layer, found, wanted), _new_layer(layer, found)),
         Bilingual(
             f"The kernel has one row per feature and keeps its {counted(wanted, 'row')} once it is built.",
-            f"커널은 특징마다 한 행이며, 한번 만들어지면 {wanted}행으로 고정됩니다.",
+            f"커널은 특성마다 한 행이며, 한번 만들어지면 {wanted}행으로 고정됩니다.",
         ),
     )
 
@@ -50,14 +50,14 @@ def _narrower(layer: str, found: int, wanted: int) -> tuple[Fix, ...]:
         said = Bilingual("the input has too many columns", "입력에 열이 더 있을 때")
         return (Fix(said, f"x[..., :{wanted}]", (layer,), ("batch", "timesteps", wanted)),)
     said = Bilingual(
-        f"prepare it as in training, with {counted(wanted, 'feature')}", f"학습 때처럼 특징 {wanted}개를 준비"
+        f"prepare it as in training, with {counted(wanted, 'feature')}", f"학습 때처럼 특성 {wanted}개를 준비"
     )
     return (Fix(said, f"assert x.shape[-1] == {wanted}", (layer,), ("batch", "timesteps", wanted)),)
 
 
 def _new_layer(layer: str, found: int) -> Fix:
     said = Bilingual(
-        f"a new layer, with new weights, for {counted(found, 'feature')}", f"특징 {found}개를 받는 새 층"
+        f"a new layer, with new weights, for {counted(found, 'feature')}", f"특성 {found}개를 받는 새 층"
     )
     return Fix(said, f"{layer}(x)", (layer,), ("batch", "timesteps", found), weights=True)
 
@@ -69,7 +69,7 @@ def _axis(message: Message) -> Diagnosis:
         Bilingual(
             f"This layer was built for {counted(wanted, 'feature')} on the last axis; it got "
             f"{format_shape(shape)}.",
-            f"이 층은 마지막 축의 특징 {wanted}개로 만들어졌는데 {format_shape(shape)}를 받았습니다.",
+            f"이 층은 마지막 축의 특성 {wanted}개로 만들어졌는데 {format_shape(shape)}를 받았습니다.",
         ),
         (
             Fix(
@@ -82,7 +82,7 @@ def _axis(message: Message) -> Diagnosis:
                 SEQUENCE,
             ),
             Fix(
-                Bilingual(f"a new Dense for {counted(found, 'feature')}", f"특징 {found}개를 받는 새 Dense"),
+                Bilingual(f"a new Dense for {counted(found, 'feature')}", f"특성 {found}개를 받는 새 Dense"),
                 "layers.Dense(1)(x)",
                 ("Dense(1)",),
                 ("batch", "timesteps", found),

@@ -21,12 +21,12 @@ def _unknown(message: Message) -> Diagnosis | None:
         Bilingual(
             "The number of features is unknown (None), so the kernel has no shape. Only batch and timesteps "
             "may be None.",
-            "특징의 개수를 모르기 때문에(None) 커널의 형태를 정할 수 없습니다. None은 batch와 timesteps에만 "
+            "특성의 개수를 모르기 때문에(None) 커널의 형태를 정할 수 없습니다. None은 batch와 timesteps에만 "
             "쓸 수 있습니다.",
         ),
         (
             Fix(
-                Bilingual("say how many features there are", "특징의 개수를 적기"),
+                Bilingual("say how many features there are", "특성의 개수를 적기"),
                 "keras.Input((None, features))",
                 (layer,),
                 SEQUENCE,
@@ -50,7 +50,7 @@ def _flattened(shape: Shape) -> Diagnosis:
         Bilingual(
             "The number of features is unknown (None): flattening a sequence of any length gives "
             "no fixed size.",
-            "특징의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
+            "특성의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
         ),
         (
             Fix(

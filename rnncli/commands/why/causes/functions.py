@@ -57,7 +57,7 @@ def _cudnn_layer(message: Message) -> Diagnosis:
     own = written(name.removeprefix("CuDNN"))
     return Diagnosis(
         Bilingual(
-            f"Keras 3 has no {name}: LSTM and GRU choose cuDNN themselves where it gives the same numbers.",
+            f"Keras 3 has no {name}: LSTM and GRU use cuDNN by themselves if it gives the same numbers.",
             f"Keras 3에 없는 층입니다: {name}. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
         ),
         (Fix(Bilingual("the plain layer", "일반 층"), own, (own,), SEQUENCE),),

@@ -26,7 +26,9 @@ def _shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
         )
     ]
     if len(mask) == 3 and mask[:2] == inputs[:2]:
-        said = Bilingual("a step counts if any feature does", "특징이 하나라도 있으면 그 시점을 사용")
+        said = Bilingual(
+            "a step counts if any of its features counts", "특성이 하나라도 있으면 그 시점을 사용"
+        )
         fixes = [Fix(said, "mask.any(axis=-1)", layer, inputs, mask=True)]
     fixes.append(
         Fix(

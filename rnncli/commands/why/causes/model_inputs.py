@@ -59,11 +59,11 @@ def _arranged(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
     if len(found) == 2:
         return [
             (Bilingual("the batch axis is missing", "배치 축이 없을 때"), "x[None]", (1, *found)),
-            (Bilingual("the features axis is missing", "특징 축이 없을 때"), "x[..., None]", (*found, 1)),
+            (Bilingual("the features axis is missing", "특성 축이 없을 때"), "x[..., None]", (*found, 1)),
         ]
     if len(found) == 3:
         turned = (found[0], found[2], found[1])
-        said = Bilingual("time and features are swapped", "시간 축과 특징 축이 바뀌었을 때")
+        said = Bilingual("time and features are swapped", "시간 축과 특성 축이 바뀌었을 때")
         return [(said, "x.transpose(0, 2, 1)", turned)]
     if len(found) == 4 and found[-1] == 1:
         return [

@@ -12,7 +12,7 @@ def _precision(_: Message) -> Diagnosis:
     double = written("LSTM", dtype="float64")
     return Diagnosis(
         Bilingual(
-            "Two tensors of different types meet: one is double (float64), the other float (float32).",
+            "Two tensors differ in type: one is double (float64), the other float (float32).",
             "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
         ),
         (

@@ -56,7 +56,7 @@ def _images(message: Message, shape: Shape, expected: int) -> Diagnosis:
     axes = ("rows", "cols", "depth")[: expected - 3]
     wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
     plain = Fix(
-        Bilingual("time steps of features, without images", "이미지가 아니라 특징일 때"),
+        Bilingual("time steps of features, without images", "이미지가 아니라 특성일 때"),
         written("LSTM"),
         (written("LSTM"),),
         tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
@@ -143,7 +143,7 @@ def _four_axes(message: Message, shape: Shape) -> Diagnosis:
     per_step = Fix(
         Bilingual(
             f"time steps of {rows} x {counted(channels, 'feature')}",
-            f"한 시점의 특징이 {rows} x {channels}개일 때",
+            f"한 시점의 특성이 {rows} x {channels}개일 때",
         ),
         f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
         layer,
@@ -195,7 +195,7 @@ def _sequence_not_wanted(shape: Shape) -> Diagnosis:
 
 _SERIES = Bilingual(
     "A series is nearly always time steps of one feature: with one step, a layer has nothing to remember.",
-    "시계열은 거의 언제나 특징이 하나인 여러 시점입니다. 시점이 하나면 층이 기억할 것이 없습니다.",
+    "시계열은 거의 언제나 특성이 하나인 여러 시점입니다. 시점이 하나면 층이 기억할 것이 없습니다.",
 )
 _BETWEEN = Bilingual(
     "Between two recurrent layers the first one needs return_sequences=True.",

@@ -30,8 +30,7 @@ def _too_few(message: Message) -> Diagnosis | None:
         ),
         _unpackings(),
         Bilingual(
-            "Only with return_state=True does a layer of Keras return states; PyTorch returns "
-            "output, (h, c).",
+            "A Keras layer returns states only with return_state=True; PyTorch returns output, (h, c).",
             "Keras는 return_state=True일 때만 상태도 반환하고, PyTorch는 output, (h, c)를 반환합니다.",
         ),
     )
@@ -62,7 +61,7 @@ def _symbolic(_: Message) -> Diagnosis:
         ),
         _unpackings(),
         Bilingual(
-            "Only with return_state=True does a layer return its states as well.",
+            "A layer returns its states only with return_state=True.",
             "return_state=True일 때만 층이 상태도 반환합니다.",
         ),
     )
@@ -164,7 +163,7 @@ def _unmerged(shape: Shape) -> Diagnosis:
                 given,
             ),
             Fix(
-                Bilingual("as a sum, with the same number of features", "특징의 개수가 같은 합"),
+                Bilingual("as a sum, with the same number of features", "특성의 개수가 같은 합"),
                 "merge_mode='sum'",
                 (merged.removesuffix(")") + ", merge_mode='sum')", written("LSTM")),
                 given,

@@ -109,7 +109,7 @@ def _mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis 
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the weights are of {name}, {counted(width // gates(name), 'unit')}",
+                f"the weights come from {name} with {counted(width // gates(name), 'unit')}",
                 f"{name} 유닛 {width // gates(name)}개의 가중치일 때",
             ),
             layer,
@@ -174,7 +174,7 @@ def _layer_count(message: Message) -> Diagnosis:
     wanted, given = message.number("wanted"), message.number("given")
     return Diagnosis(
         Bilingual(
-            f"The model has {counted(wanted, 'layer')} with weights, the file {given}.",
+            f"The model has {counted(wanted, 'layer')} with weights, the file has {given}.",
             f"가중치가 있는 층이 모델에는 {wanted}개, 파일에는 {given}개입니다.",
         ),
         (

@@ -21,7 +21,7 @@ def _state_dict(message: Message) -> Diagnosis | None:
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the checkpoint is of {torch}, {counted(units, 'unit')}",
+                f"the checkpoint holds {torch} with {counted(units, 'unit')}",
                 f"{torch} 유닛 {units}개의 체크포인트일 때",
             ),
             f"nn.{torch}({features}, {units})",
@@ -62,7 +62,7 @@ def _keys(message: Message) -> Diagnosis:
     chosen = [mark for mark, _ in said] or [""]
     return Diagnosis(
         Bilingual(
-            "The names in the checkpoint are not those of the model.",
+            "The names in the checkpoint differ from those in the model.",
             "체크포인트의 이름이 모델의 이름과 다릅니다.",
         ),
         tuple(fixes[mark] for mark in chosen),

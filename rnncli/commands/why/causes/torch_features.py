@@ -11,8 +11,8 @@ from rnncli.renderers.wording import Bilingual
 def _torch(message: Message) -> Diagnosis:
     wanted, found = message.number("wanted"), message.number("found")
     layer = expression(message)
-    made = Bilingual(f"make the layer for {counted(found, 'feature')}", f"층을 특징 {found}개로 만들기")
-    kept = Bilingual(f"give the input {counted(wanted, 'feature')}", f"입력을 특징 {wanted}개로 준비하기")
+    made = Bilingual(f"make the layer for {counted(found, 'feature')}", f"층을 특성 {found}개로 만들기")
+    kept = Bilingual(f"give the input {counted(wanted, 'feature')}", f"입력을 특성 {wanted}개로 준비하기")
     own = message.layer.replace("Simple", "")
     return Diagnosis(
         Bilingual(
@@ -45,7 +45,7 @@ def _torch_product(message: Message) -> Diagnosis | None:
     fixes = [
         Fix(
             Bilingual(
-                f"Linear takes the {counted(found, 'feature')} it gets", f"Linear가 특징 {found}개를 받게"
+                f"Linear takes the {counted(found, 'feature')} it gets", f"Linear가 특성 {found}개를 받게"
             ),
             f"nn.Linear({found}, {outputs})",
             (before, f"Dense({outputs})"),
@@ -61,12 +61,12 @@ def _torch_product(message: Message) -> Diagnosis | None:
     return Diagnosis(
         Bilingual(
             f"The layer is made for {counted(wanted, 'feature')} and gets {found}.",
-            f"층은 특징 {wanted}개용인데 {found}개를 받았습니다.",
+            f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
         ),
         tuple(fixes),
         Bilingual(
             f"A bidirectional layer returns both directions: 2 x {wanted} = {counted(found, 'feature')}.",
-            f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특징 {found}개.",
+            f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특성 {found}개.",
         )
         if both
         else Bilingual("", ""),

@@ -18,7 +18,7 @@ def _torch_rank(message: Message) -> Diagnosis:
         2: (
             Fix(Bilingual("one sequence", "시퀀스 하나"), "x.unsqueeze(0)", layer, (1, *SEQUENCE[1:])),
             Fix(
-                Bilingual("a batch of series with one feature", "특징이 하나인 시계열의 배치"),
+                Bilingual("a batch of series with one feature", "특성이 하나인 시계열의 배치"),
                 "x.unsqueeze(-1)",
                 layer,
                 ("batch", "timesteps", 1),
@@ -26,7 +26,7 @@ def _torch_rank(message: Message) -> Diagnosis:
         ),
     }
     many = Fix(
-        Bilingual("time steps of several feature axes", "한 시점의 특징이 여러 축일 때"),
+        Bilingual("time steps of several feature axes", "한 시점의 특성이 여러 축일 때"),
         "x.flatten(2)",
         layer,
         SEQUENCE,

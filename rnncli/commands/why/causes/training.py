@@ -69,7 +69,7 @@ def _unbuilt(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The weights do not exist yet: their shapes depend on the features of the first input.",
-            "가중치가 아직 없습니다. 가중치의 형태는 첫 입력의 특징 수에 따라 정해집니다.",
+            "가중치가 아직 없습니다. 가중치의 형태는 첫 입력의 특성 수에 따라 정해집니다.",
         ),
         (
             Fix(
