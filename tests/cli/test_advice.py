@@ -25,6 +25,7 @@ VERBS = {
     "did",
     "does",
     "shows",
+    "supports",
     "looks",
     "computes",
     "cannot",

@@ -152,7 +152,7 @@ REFUSED = [
     (["-l", "RNN([LSTMCell(3), GRUCell(2)])", "--to", "torch"], "no module for RNN"),
     (["-l", "RNN(LSTMCell(3))", "--to", "onnx"], "no operator for RNN"),
     (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,2,5,3", "--to", "onnx"], "ConvLSTM1D"),
-    (["-l", "simple_rnn", "--to", "cudnn"], "no SimpleRNN"),
+    (["-l", "simple_rnn", "--to", "cudnn"], "only LSTM and GRU, not SimpleRNN"),
     (["-l", "LSTM(3, use_bias=False)", "--to", "cudnn"], "use_bias=False"),
     (["-l", "Dense(3)", "--to", "keras"], "no recurrent layer"),
     (["-l", "LSTM(3)", "--to", "tensorflow"], "there is no 'tensorflow'"),
