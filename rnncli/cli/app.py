@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
-from rnncli.cli import bash_words, catalog, completion, terminal
+from rnncli.cli import catalog, terminal
 from rnncli.cli.help import Command, usage_error, write_examples, write_flags
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
@@ -173,8 +172,10 @@ def _failed(error: Exception) -> int:
 
 
 def _answer(args: list[str]) -> int:
-    if completion.VARIABLE in os.environ:
-        _complete(args)
+    if "_RNNCLI_COMPLETE" in os.environ:
+        from rnncli.cli import completion
+
+        completion.complete(app, args)
         return 0
     command = typer.main.get_command(app)
     try:
@@ -189,20 +190,6 @@ def _answer(args: list[str]) -> int:
         raise usage_error(error, context_.command_path if context_ else "rnncli") from None
     terminal.flush()
     return 0
-
-
-def _complete(args: list[str]) -> None:
-    """Print what continues the word that the shell completes; nothing for a wrong command line."""
-    bash = os.environ[completion.VARIABLE] == "complete_bash"
-    typed = bash_words.prepare(os.environ) if bash else ""
-    with suppress(RnncliError):
-        if not bash:
-            app(args, prog_name="rnncli")
-        with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
-            app(args, prog_name="rnncli")
-        words = shown.getvalue().splitlines()
-        terminal.write("".join(f"{word.removeprefix(typed)}\n" for word in words))
-        terminal.flush()
 
 
 def _end_before(error: BaseException) -> int | None:

@@ -8,7 +8,7 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,27 @@ import typer
 if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
 
-VARIABLE = "_RNNCLI_COMPLETE"
-"""The environment variable by which a shell asks for completion."""
-
 Completer = Callable[..., list[str]]
+
+
+def complete(app: typer.Typer, args: Sequence[str]) -> None:
+    """Print what continues the word that the shell completes; nothing for a wrong command line."""
+    import io
+    from contextlib import redirect_stdout, suppress
+
+    from rnncli.cli import bash_words, terminal
+    from rnncli.errors import RnncliError
+
+    bash = os.environ["_RNNCLI_COMPLETE"] == "complete_bash"
+    typed = bash_words.prepare(os.environ) if bash else ""
+    with suppress(RnncliError):
+        if not bash:
+            app(args, prog_name="rnncli")
+        with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
+            app(args, prog_name="rnncli")
+        words = shown.getvalue().splitlines()
+        terminal.write("".join(f"{word.removeprefix(typed)}\n" for word in words))
+        terminal.flush()
 
 
 def layer_words(incomplete: str) -> list[str]:

@@ -52,10 +52,10 @@ def read_expectation(
     named: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
     Raises UsageError if standard input is the input already, or if --output would overwrite the file.
     """
-    from rnncli.readers.expected import ALONE, read_expected
-
     if word is None:
         return None
+    from rnncli.readers.expected import ALONE, read_expected
+
     files.demand_place(output, (0 if word == "-" else word,))
     used = input.input == "-" or (
         input.input is None and input.input_shape is None and sources.stdin_holds_data()

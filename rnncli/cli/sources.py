@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -291,6 +290,8 @@ def _suggest_word(word: str, otherwise: str) -> str:
         return near
     if otherwise.endswith("?"):
         return otherwise
+    import shlex
+
     advice = f"Name the layer with --layer {shlex.quote(word)}" if _is_layer(word) else otherwise.rstrip(".")
     return f"{advice}; the built-in samples are {', '.join(builtin.names())}."
 

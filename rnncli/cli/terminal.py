@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Literal, TextIO
 
 from rnncli.errors import RnncliError, UsageError
-from rnncli.renderers.measure import width_of
 from rnncli.renderers.visible import visible
+from rnncli.renderers.width import width_of
 
 KEPT = 100
 """Characters to keep at either end of a much longer word, such as a path or mistyped input."""

@@ -8,22 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rnncli.renderers.page import View, marks
+from rnncli.renderers.width import width_of
 
 Item = TypeVar("Item")
 BETWEEN = 2
 """Blanks between two table columns."""
-
-
-def width_of(text: str) -> int:
-    """Return the terminal columns that `text` takes; a wide character takes two."""
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def longest(texts: Iterable[str]) -> int:
-    """Return the width of the widest of `texts`; 0 if there are none."""
-    return max(map(width_of, texts), default=0)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rnncli.cli.flags import Atol, Expect, InputFlags, LayerFlags, OutputFlags, 
 from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
 from rnncli.errors import UsageError
 
-SECTION = "Ask a layer"
+SECTION = "Between frameworks"
 SUMMARY = "Do engines agree? Does a result match a stored one?"
 EXAMPLES = """\
 rnncli compare --layer lstm --engines numpy,tensorflow --seed 1

@@ -8,7 +8,7 @@ from rnncli.cli.flag_groups import OUTPUT, choice
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.errors import EngineError, UsageError
 
-SECTION = "Ask a layer"
+SECTION = "Learn"
 SUMMARY = "Change a layer, its input and its weights, and watch every tensor and step."
 EXAMPLES = """\
 rnncli explore

@@ -8,7 +8,7 @@ from rnncli.cli.flag_groups import OUTPUT, choice, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.export import targets
 
-SECTION = "Look around"
+SECTION = "Between frameworks"
 SUMMARY = "The same layer as a script of Keras, PyTorch, NumPy or C, a config, or an ONNX model."
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy

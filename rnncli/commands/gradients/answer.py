@@ -9,9 +9,10 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
-from rnncli.renderers.measure import Space, longest, wrap
+from rnncli.renderers.measure import Space, wrap
 from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
+from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 24

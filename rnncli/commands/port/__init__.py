@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rnncli.commands.port.probe import Probe
     from rnncli.commands.port.search import Finding, SearchResult
 
-SECTION = "Ask a layer"
+SECTION = "Between frameworks"
 SUMMARY = "Which known differences make another framework's numbers match."
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'

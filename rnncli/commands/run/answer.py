@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers import statistics
 from rnncli.renderers.page import (
     Cell,
     Column,
+    Forms,
     Later,
     Line,
     Numbers,
@@ -37,13 +37,13 @@ from rnncli.renderers.parts import (
     tensor_head,
     title,
 )
-from rnncli.renderers.statistics import Stats
 from rnncli.renderers.wording import brief, say
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.arrays import Growing
     from rnncli.compute.growing import GrowingResult
+    from rnncli.renderers.statistics import Stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,11 @@ class RunAnswer:
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        parts = (table_of(self.result, view), *statistics.parts(self.stats, view))
+        parts: tuple[Table | Forms | Line, ...] = (table_of(self.result, view),)
+        if self.stats:
+            from rnncli.renderers import statistics
+
+            parts += statistics.parts(self.stats, view)
         return Page(title(self.result.stack, view), (note_of(self.result, view, self.line),), parts)
 
     def records(self, view: View) -> Records:
@@ -88,14 +92,17 @@ class RunAnswer:
 
     def _document(self, tensor: NamedTensor, view: View, *, alone: bool = False) -> dict[str, Any]:
         """alone: use the names a tensor has if no other call is shown."""
-        figures = self.stats.get(tensor.name)
+        own: dict[str, Any] = {}
+        if tensor.name in self.stats:
+            from rnncli.renderers import statistics
+
+            own["stats"] = statistics.document(self.stats[tensor.name], tensor.axes)
         if alone:
             own_call = tensor.label.call
             equals = tuple(
                 claim.placed(call=None) if claim.label.call == own_call else claim for claim in tensor.equals
             )
             tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
-        own = {} if figures is None else {"stats": statistics.document(figures, tensor.axes)}
         return {**tensor_document(tensor, view.lang), **own}
 
 
@@ -143,6 +150,7 @@ def records_of(tensors: Sequence[NamedTensor | GrowingTensor], view: View) -> Re
 def stats_of(result: Result) -> dict[str, Stats]:
     """Return the statistics of every tensor."""
     from rnncli.compute import trace
+    from rnncli.renderers import statistics
 
     once = replace(result, outputs=tuple(one._replace(label=one.label.in_call) for one in result.outputs))
     bounds = trace.bounds_of(once)
@@ -153,6 +161,7 @@ def stats_of(result: Result) -> dict[str, Stats]:
 
 def first_nan(result: Result) -> str | None:
     """Return the location of the first NaN: `hidden_states[0, 2, 1]`; None if there is none."""
+    from rnncli.renderers import statistics
 
     for tensor in result.outputs:
         place = statistics.first_nan(tensor.values)

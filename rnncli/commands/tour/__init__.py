@@ -10,7 +10,7 @@ from rnncli.case import HIGHEST_SEED
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
-SECTION = "Look around"
+SECTION = "Learn"
 SUMMARY = "The lesson: what recurrent layers return, step by step."
 EXAMPLES = """\
 rnncli tour

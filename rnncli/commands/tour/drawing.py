@@ -10,9 +10,9 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers.measure import longest
 from rnncli.renderers.page import Column, Line, Span, Table, View, cell, line
 from rnncli.renderers.parts import name_cell
+from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 from rnncli.result import Claim, Label, NamedTensor, Result
 

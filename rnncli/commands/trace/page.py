@@ -11,7 +11,7 @@ from rnncli.addresses import cell_number
 from rnncli.case import Array
 from rnncli.compute.trace import bounds
 from rnncli.renderers import statistics
-from rnncli.renderers.measure import BETWEEN, Space, flow, longest, width_of
+from rnncli.renderers.measure import BETWEEN, Space, flow
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -27,6 +27,7 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import difference_text, note_of, small, title
+from rnncli.renderers.width import longest, width_of
 from rnncli.renderers.wording import say
 from rnncli.result import STATUSES
 

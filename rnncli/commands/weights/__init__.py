@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, To
 
-SECTION = "Look around"
+SECTION = "Between frameworks"
 SUMMARY = "The weights of a saved or described layer, gate by gate."
 EXAMPLES = """\
 rnncli weights model.keras

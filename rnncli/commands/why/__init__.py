@@ -10,7 +10,7 @@ import typer
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
-SECTION = "Look around"
+SECTION = "Learn"
 SUMMARY = "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it."
 EXAMPLES = """\
 rnncli why 'expected ndim=3, found ndim=2. Full shape received: (1, 60)'

@@ -12,7 +12,7 @@ from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome
-from rnncli.renderers.measure import width_of, wrap
+from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -29,6 +29,7 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import expression, head, no_tensors
+from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import say
 
 
