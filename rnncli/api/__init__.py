@@ -59,20 +59,20 @@ def run(
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
-        found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
+        found = _run_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
         return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     computed = compute.run(asked.case, options.get("engine") or "auto", budget)
     computed, apart = _comparing.check(asked.case, computed, held, budget)
-    found = _selected(Result.of(computed), select)
-    _demand(apart, first_nan(found) if fail_on_nan else None)
+    found = _select_tensors(Result.of(computed), select)
+    _demand_agreement(apart, first_nan(found) if fail_on_nan else None)
     _comparing.demand_expected(found, expect, atol, rtol)
     figures = stats_of(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
 
 
-def _of_model(
+def _run_model(
     inputs: Any,
     layer: Any,
     options: Options,
@@ -88,8 +88,8 @@ def _of_model(
     found, disagreeing = _model.run(
         inputs, layer, options, everything=everything, stats=stats, tolerances=tolerances
     )
-    found = _selected(found, select)
-    _demand(disagreeing, first_nan(found) if fail_on_nan else None, found.reference)
+    found = _select_tensors(found, select)
+    _demand_agreement(disagreeing, first_nan(found) if fail_on_nan else None, found.reference)
     return found
 
 
@@ -162,7 +162,7 @@ def trace(
         found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
-    _demand(apart, first_nan(kept) if fail_on_nan else None)
+    _demand_agreement(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
@@ -228,7 +228,7 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     return [replace(case, stack=_case.stack_of(other, options)) for other in others]
 
 
-def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
+def _select_tensors(found: Result, select: str | Sequence[str] | None) -> Result:
     if select is None:
         return found
     from rnncli import addresses
@@ -256,7 +256,7 @@ def _tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Toleran
     return _comparing.tolerances(atol, rtol)
 
 
-def _demand(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
+def _demand_agreement(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
     if disagreeing:
         raise DisagreementError(
             f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."

@@ -27,7 +27,7 @@ class CommandLine(NamedTuple):
 
         _, command, *words = shlex.split(text.replace("\\\n", " "))  # shlex would keep the line break
         context = app.load(command).make_context(command, words)
-        return cls(command, {name: _without_empty(value) for name, value in context.params.items()})
+        return cls(command, {name: _drop_empty(value) for name, value in context.params.items()})
 
     def group(self, kind: type[Group]) -> Group:
         """Return the flags of one group; a flag that the command lacks has its default."""
@@ -54,6 +54,6 @@ class CommandLine(NamedTuple):
         return case if initial_state is None else replace(case, initial_state=initial_state)
 
 
-def _without_empty(value: Any) -> Any:
+def _drop_empty(value: Any) -> Any:
     """Return a repeatable flag as a list, or None if it was not given."""
     return (list(value) or None) if isinstance(value, tuple) else value

@@ -130,7 +130,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
     source = find_source(flags.input)
     if source.path is not None:
-        _existing(source)
+        _demand_existing(source)
     return source, ()
 
 
@@ -274,7 +274,7 @@ def stdin_holds_data() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _existing(source: Source) -> None:
+def _demand_existing(source: Source) -> None:
     """Report a missing file before an unknown suffix; the word may have been meant as a layer."""
     try:
         source.file()

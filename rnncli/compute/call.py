@@ -47,10 +47,10 @@ class _PreparedCase:
         if one.mask is not None:  # each case may have its own mask
             checks.demand_mask(one)
             demand_able(one, self.engine)
-        one = _ready(one)
-        return self._named(one, self.call(one))
+        one = _make_contiguous(one)
+        return self._name_tensors(one, self.call(one))
 
-    def _named(self, case: Case, computed: engines.EngineOutput) -> Result:
+    def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         infos = [info.placed(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)]
@@ -100,7 +100,7 @@ class _Either:
             return self.other()(one)
 
 
-def _ready(case: Case) -> Case:
+def _make_contiguous(case: Case) -> Case:
     """Return the case with contiguous inputs, and with states in the dtype of the inputs."""
     import numpy as np
 

@@ -40,10 +40,10 @@ def demand_mask(case: Case) -> None:
             f"a mask was given, but layer 0 ({case.layers[0].class_name}) computes its own.",
             f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
-    _refuse_the_mask_turned_round(stack, case)
+    _refuse_reversed_mask(stack, case)
 
 
-def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
+def _refuse_reversed_mask(stack: Stack, case: Case) -> None:
     """Raises LayerError for an unrolled backward sequence with a mask and zeroed outputs.
 
     Keras applies the mask there as if the sequence ran forward; only the states are correct.

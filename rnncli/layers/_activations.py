@@ -194,11 +194,11 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
     function = get_unguarded(name)
 
-    def guarded(x: Array) -> Array:
+    def call_guarded(x: Array) -> Array:
         with numpy.errstate(all="ignore"):
             return function(x)
 
-    return guarded
+    return call_guarded
 
 
 def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:

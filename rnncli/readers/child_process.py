@@ -72,7 +72,7 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
             warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
             child = os.fork()
             if not child:
-                _work(work, writing, seconds, memory)
+                _run_child(work, writing, seconds, memory)
             os.close(writing)
         yield ChildOutput(reading, seconds)
     finally:
@@ -90,7 +90,7 @@ def allow(memory: int) -> None:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory)
 
 
-def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
+def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
     code = 1
     try:
         for name in ("SIGINT", "SIGPIPE", *signals.ENDING):

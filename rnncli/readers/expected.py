@@ -146,7 +146,10 @@ def match_names(
             f"{file}: it holds {listed(list(expected))}, but the result has {listed(names)}.",
             "Store the tensors under these names, as the same command with -o expected.npz does.",
         )
-    remarks = [*_lacking(names, common, f"{file} lacks"), *_lacking(expected, common, f"only {file} has")]
+    remarks = [
+        *_note_missing(names, common, f"{file} lacks"),
+        *_note_missing(expected, common, f"only {file} has"),
+    ]
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
@@ -155,6 +158,6 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _lacking(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
+def _note_missing(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
     left = [name for name in names if name not in common]
     return (f"not compared: {listed(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()

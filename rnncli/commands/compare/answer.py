@@ -92,7 +92,7 @@ class CompareAnswer:
         """Raise UsageError; this command has no tensors."""
         return no_tensors("compare")
 
-    def _shown(self, view: View) -> Iterator[TensorDifference]:
+    def _translate_sides(self, view: View) -> Iterator[TensorDifference]:
         """Yield the differences with their sides in the language of the view."""
         for one in self.differences:
             first, second = (
@@ -103,7 +103,8 @@ class CompareAnswer:
     def _table(self, keys: Sequence[str], view: View) -> Table:
         columns = tuple(Column(TEXTS[key].said(view.lang)) for key in keys)
         return Table(
-            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._shown(view))
+            columns,
+            tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._translate_sides(view)),
         )
 
 
@@ -120,12 +121,16 @@ def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> C
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)
     if below is None or below in keys or texts[below] in (NONE, "0"):
-        return (*first, *_share(one, view)) if key == "verdict" and len(keys) == len(COLUMNS) else first
+        return (
+            (*first, *_count_mismatches(one, view))
+            if key == "verdict" and len(keys) == len(COLUMNS)
+            else first
+        )
     heading = "" if below == "pair" else f"{TEXTS[below].said(view.lang)} "
     return (*first, line(f"{heading}{texts[below]}", "dim"))
 
 
-def _share(one: TensorDifference, view: View) -> Iterator[Line]:
+def _count_mismatches(one: TensorDifference, view: View) -> Iterator[Line]:
     if one.mismatch is not None:
         text = TEXTS["mismatches"].said(view.lang)
         yield line(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
@@ -154,8 +159,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
         "first": one.sides[0],
         "second": one.sides[1],
         "shapes": [list(shape) for shape in one.shapes],
-        "absolute": None if verdict_of(one) == "shape" else _spelled(one.absolute),
-        "relative": None if verdict_of(one) == "shape" else _spelled(one.relative),
+        "absolute": None if verdict_of(one) == "shape" else _encode(one.absolute),
+        "relative": None if verdict_of(one) == "shape" else _encode(one.relative),
         "ulps": one.ulps,
         "index": None if one.place is None else list(one.place),
         "timestep": one.step,
@@ -165,8 +170,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
         if mismatch is None
         else {
             "index": list(mismatch.place),
-            "first": _spelled(mismatch.first),
-            "second": _spelled(mismatch.second),
+            "first": _encode(mismatch.first),
+            "second": _encode(mismatch.second),
             "count": mismatch.number,
             "size": one.size,
         },
@@ -177,7 +182,7 @@ def _document(one: TensorDifference) -> dict[str, Any]:
 def _record(one: TensorDifference) -> tuple[Any, ...]:
     return (
         one.name, *one.sides,
-        *(("", "") if verdict_of(one) == "shape" else (_spelled(one.absolute), _spelled(one.relative))),
+        *(("", "") if verdict_of(one) == "shape" else (_encode(one.absolute), _encode(one.relative))),
         "" if one.ulps is None else one.ulps,
         "" if one.place is None else str(list(one.place)),
         "" if one.step is None else one.step,
@@ -185,7 +190,7 @@ def _record(one: TensorDifference) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _spelled(number: float) -> float | str:
+def _encode(number: float) -> float | str:
     """Return the number; NaN and infinities as text, which JSON has no numbers for."""
     from rnncli.renderers.numerals import spell_nonfinite
 

@@ -69,7 +69,7 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     if equation.note is not None:
         return _build_note(name, equation, view)
     if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
-        return _abreast(name, equation, view)
+        return _tabulate_terms(name, equation, view)
     return _list_terms(name, equation, view)
 
 
@@ -84,7 +84,7 @@ def _build_note(name: str, equation: Equation, view: View) -> Table:
     return Table(tuple(Column("") for _ in row), (row,))
 
 
-def _abreast(name: str, equation: Equation, view: View) -> Table:
+def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.factors]
@@ -132,10 +132,10 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
         rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
     rows.append(((), (), cell(_remainder(equation, view), "dim")))
     columns = (Column("", right=True), Column(""), Column(""))
-    return Table(columns, tuple(rows), _head(name, equation, (total.lstrip(), value.lstrip()), view))
+    return Table(columns, tuple(rows), _format_head(name, equation, (total.lstrip(), value.lstrip()), view))
 
 
-def _head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
+def _format_head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
     """Return `input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
     total, value = numbers
     symbols = " + ".join(equation.symbols).replace("·", _dot(view))

@@ -72,7 +72,7 @@ class MatrixAnswer:
                 for sequences in CHOICES
             ),
         )
-        said = tuple(self._across(view))
+        said = tuple(self._compare_combinations(view))
         scheme = same_numbers.parts(same_numbers.build_scheme(self.matrix.results), view)
         notes = (note_of(self.plainest, view),)
         return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
@@ -107,7 +107,7 @@ class MatrixAnswer:
             for state in CHOICES:
                 yield (sequences, state), self.matrix.results[sequences, state]
 
-    def _across(self, view: View) -> Iterator[Line]:
+    def _compare_combinations(self, view: View) -> Iterator[Line]:
         found: dict[str, list[Array]] = {}
         for _, result in self._results():
             for tensor in result.outputs:

@@ -41,31 +41,31 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
             [Text(prefix + panel.title), *drawing.heat_map(panel, sheet.scale(panel), margin)]
             for panel in row.panels
         ]
-        lines += _abreast(blocks, width)
+        lines += _place_side_by_side(blocks, width)
     lines += [Text(), *drawing.legend(sheet)]
     return _render_lines(lines, depth)
 
 
-def _abreast(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
+def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
     """Place blocks of lines side by side, as many as fit, with an empty line above."""
     rest = list(blocks)
     while rest:
         taken, used = 0, 0
-        while taken < len(rest) and (not taken or used + _wide(rest[taken]) <= width):
-            used += _wide(rest[taken]) + BETWEEN
+        while taken < len(rest) and (not taken or used + _width_of(rest[taken]) <= width):
+            used += _width_of(rest[taken]) + BETWEEN
             taken += 1
         yield Text()
         for parts in zip_longest(*rest[:taken], fillvalue=Text()):
             line = Text()
             for part, block in zip(parts, rest[:taken], strict=True):
                 line.append_text(part)
-                line.append(" " * (_wide(block) + BETWEEN - part.cell_len))
+                line.append(" " * (_width_of(block) + BETWEEN - part.cell_len))
             line.rstrip()
             yield line
         rest = rest[taken:]
 
 
-def _wide(block: Sequence[Text]) -> int:
+def _width_of(block: Sequence[Text]) -> int:
     return max(line.cell_len for line in block)
 
 
@@ -88,7 +88,7 @@ class _Drawing:
         steps, room = panel.values.shape[1], self.room(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
-        values, skipped = _pool(panel, together)
+        values, skipped = _average_steps(panel, together)
         joined = _units_per_row(panel)
         values = _means(values.T, joined).T
         for first in range(0, len(values), 2 if self.halves else 1):
@@ -157,7 +157,7 @@ class _Drawing:
             yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
 
 
-def _pool(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
+def _average_steps(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
     """Average `together` steps per column, if the line is too short for all of them."""
     import numpy as np
 

@@ -113,7 +113,9 @@ class PortAnswer:
         lang = view.lang
         if not self.findings:
             said = DOUBTED if self.evidence.doubts else NONE
-            doubts = (row for doubt in self.evidence.doubts for row in self._wrapped(doubt.said(lang), view))
+            doubts = (
+                row for doubt in self.evidence.doubts for row in self._wrap_lines(doubt.said(lang), view)
+            )
             return Page(line(said.said(lang), "strong"), tuple(doubts))
         title = self._title(view)
         parts = tuple(
@@ -124,7 +126,7 @@ class PortAnswer:
         below = note([self._agreement(lang)], view)
         advice = TELL.said(lang) if len(self.findings) > 1 else self._advice(lang)
         done = self.probe is not None or (self.written and len(self.findings) == 1)
-        ending = () if done else self._wrapped(advice, view, "dim")
+        ending = () if done else self._wrap_lines(advice, view, "dim")
         return Page(title[0], (*title[1:], below), (*parts, *ending))
 
     def records(self, view: View) -> Records:
@@ -138,7 +140,7 @@ class PortAnswer:
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for place, finding in enumerate(self.findings, 1):
-            names = [*("" for _ in self._forms(finding)), *(one.name for one in finding.differences)]
+            names = [*("" for _ in self._list_forms(finding)), *(one.name for one in finding.differences)]
             for number, (name, step) in enumerate(zip(names, self._steps(finding), strict=True), 1):
                 yield place, number, name, step.said(view.lang), finding.remaining
 
@@ -163,14 +165,14 @@ class PortAnswer:
             rows = wrap(step.said(view.lang), view._replace(width=view.width and view.width - 5))
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
-        yield from self._wrapped(self._layer_text(finding.hypothesis, view.lang), view, "dim")
+        yield from self._wrap_lines(self._layer_text(finding.hypothesis, view.lang), view, "dim")
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
                 more = ", ..." if array.size > SHOWN else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
                 text = PREDICTS.said(view.lang).format(self.place, self._public(name), shown)
-                yield from self._wrapped(text, view)
+                yield from self._wrap_lines(text, view)
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
@@ -178,7 +180,7 @@ class PortAnswer:
         share = max(remaining / self.evidence.highest, 1e-15)
         return EVIDENCE.said(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
 
-    def _wrapped(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
+    def _wrap_lines(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
         return tuple(line(row, style) for row in wrap(text, view))
 
     def _advice(self, lang: str) -> str:
@@ -186,9 +188,9 @@ class PortAnswer:
 
     def _steps(self, finding: Finding) -> list[Bilingual]:
         """Return what the shapes say, then the differences that were found."""
-        return [*self._forms(finding), *(one.text for one in finding.differences)]
+        return [*self._list_forms(finding), *(one.text for one in finding.differences)]
 
-    def _forms(self, finding: Finding) -> list[Bilingual]:
+    def _list_forms(self, finding: Finding) -> list[Bilingual]:
         forms = list(self.layer.forms)
         cell, hypothesis = self.layer.cells[0], finding.hypothesis
         after = self.run.class_name == "GRU" and is_reset_after(self.run, hypothesis)

@@ -56,7 +56,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     numbers = np.concatenate([array.ravel() for array in arrays])
     different, digits = _different(numbers, tolerances)
     digits -= math.log10(max(tried, 1))
-    doubts = list(_still(run))
+    doubts = list(_find_constants(run))
     if different < LEAST:
         doubts.append(_with(FEW, different))
     elif digits < -CERTAIN:
@@ -83,7 +83,7 @@ def _different(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
     return len(kept), float(-np.log10(shares).sum())
 
 
-def _still(run: ForeignRun) -> Iterator[Bilingual]:
+def _find_constants(run: ForeignRun) -> Iterator[Bilingual]:
     names: Mapping[str, Sequence[Array]] = {
         "kernel": [cell.kernel for cell in run.cells],
         "recurrent kernel": [cell.recurrent for cell in run.cells],

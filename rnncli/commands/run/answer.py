@@ -64,7 +64,7 @@ class RunAnswer:
         `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
-        calls = _by_call(self.result.outputs)
+        calls = _group_by_call(self.result.outputs)
         last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
         document = {**head, "outputs": last}
         if any(tensor.label.call is not None for tensor in calls[-1]):
@@ -99,7 +99,7 @@ class RunAnswer:
         return {**tensor_document(tensor, view.lang), **own}
 
 
-def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
+def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
     """Return the tensors of each call, or of the only one if not every call is shown."""
     calls = groupby(tensors, key=lambda tensor: tensor.label.call)
     return [list(call) for _, call in calls] or [[]]

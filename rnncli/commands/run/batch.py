@@ -30,9 +30,9 @@ def answer(wanted: RunRequest) -> None:
     case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
     plan = compute.plan(case, budget)
     if len(plan) > 1 and _can_grow(wanted):
-        _in_chunks(wanted, case, plan, deliver, remarks)
+        _run_in_chunks(wanted, case, plan, deliver, remarks)
     else:
-        _whole(wanted, case, plan, deliver, remarks, budget, expected)
+        _run_whole(wanted, case, plan, deliver, remarks, budget, expected)
 
 
 def _can_grow(wanted: RunRequest) -> bool:
@@ -41,7 +41,7 @@ def _can_grow(wanted: RunRequest) -> bool:
     return not whole and formats.get(format_of(wanted.output)).TRAITS.incremental
 
 
-def _in_chunks(
+def _run_in_chunks(
     wanted: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
     from rnncli.compute.growing import GrowingResult
@@ -54,7 +54,7 @@ def _in_chunks(
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
 
 
-def _whole(
+def _run_whole(
     wanted: RunRequest,
     case: Case,
     plan: tuple[slice, ...],

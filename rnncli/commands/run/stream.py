@@ -168,7 +168,7 @@ class Records:
         try:
             fit(sizes[0])
         except InputError as error:
-            if any(_fits(fit, size) for size in sizes[1:]):
+            if any(_accepts(fit, size) for size in sizes[1:]):
                 raise
             raise UsageError(error.what, error.advice) from None
 
@@ -181,7 +181,7 @@ class Records:
                 self._remarked.add(kind)
 
 
-def _fits(fit: Callable[[int], object], size: int) -> bool:
+def _accepts(fit: Callable[[int], object], size: int) -> bool:
     try:
         fit(size)
     except InputError:

@@ -55,7 +55,7 @@ def draw_table(
 ) -> tuple[Table | Line, ...]:
     """Return the same for tensors of one sequence.  units: where the backward half of the output begins."""
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
-    marks, legend = _marks(rows, find_equal_rows(outputs), view)
+    marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
     texts = iter(format_rows([row.values for row in rows if row.values is not None], view))
     width = longest(row.time for row in rows)
     drawn = []
@@ -169,7 +169,7 @@ def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:
     return RowPlace(tensor.name, row, start, stop)
 
 
-def _marks(
+def _mark_rows(
     rows: Sequence[RowLine], sets: Sequence[Sequence[RowPlace]], view: View
 ) -> tuple[dict[RowPlace, Span], tuple[Line, ...]]:
     """Return a mark for each row that equals another, and the line that says what the marks mean."""

@@ -202,11 +202,14 @@ class _LoopTables:
         times = [ellipsis if GAP in row else str(self.loop.times[row[1]]) for row in rows]
         if self.directed:
             columns.append(
-                (say("step", self.view.lang), ["" if GAP in row else self._processed(row[1]) for row in rows])
+                (
+                    say("step", self.view.lang),
+                    ["" if GAP in row else self._count_processed(row[1]) for row in rows],
+                )
             )
         return [*columns, ("t", times)]
 
-    def _processed(self, place: int) -> str:
+    def _count_processed(self, place: int) -> str:
         """Return how many steps the layer had processed before."""
         timestep, last = self.loop.times[place], self.answer.result.input_shape[1] - 1
         return str(last - timestep if self.loop.direction == "backward" else timestep)
@@ -224,9 +227,9 @@ class _LoopTables:
     @cached_property
     def said(self) -> list[str]:
         """The key in wording for why each row was not computed; "" if it was."""
-        return ["" if GAP in row or not self.status[row] else self._why(*row) for row in self.rows]
+        return ["" if GAP in row or not self.status[row] else self._status_key(*row) for row in self.rows]
 
-    def _spelled_out(self, fields: Sequence[Field]) -> bool:
+    def _has_room_for_reasons(self, fields: Sequence[Field]) -> bool:
         """Return whether there is room beside these columns to explain in a row why it was not computed."""
         words = longest(say(key, self.view.lang) for key in self.said if key)
         return self._fits(fields, words - self._short())
@@ -238,12 +241,12 @@ class _LoopTables:
 
     def _reasons(self, fields: Sequence[Field]) -> Iterator[Line]:
         """Yield the meanings of the status words, shown below the table if they did not fit inside."""
-        if any(self.said) and not self._spelled_out(fields):
+        if any(self.said) and not self._has_room_for_reasons(fields):
             for key in dict.fromkeys(filter(None, self.said)):
                 word = say(f"short {key}", self.view.lang)
                 yield line(f"{word} = {say(key, self.view.lang)}", "dim")
 
-    def _why(self, entry: int, step: int) -> str:
+    def _status_key(self, entry: int, step: int) -> str:
         status = STATUSES[self.status[entry, step]]
         first = status == "held" and step == 0 and not self.loop.parts["output"][entry, step].any()
         return "first" if first else status
@@ -297,7 +300,7 @@ class _LoopTables:
         for wanted in (first, without_cell, gates):
             if self._fits(wanted):
                 return wanted
-        few = [replace(one, bars=_within(one.quantity.units, FEWEST_BARS)) for one in first]
+        few = [replace(one, bars=_select_ends(one.quantity.units, FEWEST_BARS)) for one in first]
         return few if len(list(self._groups(few))) <= MOST_TABLES else fields
 
     @property
@@ -311,7 +314,7 @@ class _LoopTables:
         return any(len(one.numbers) == 1 < one.quantity.units for one in self._fields())
 
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
-        return _within(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
+        return _select_ends(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
 
     def _every_number(self, quantity: Quantity) -> Iterator[Field]:
         """Yield all numbers, in as many columns as the width requires."""
@@ -328,7 +331,7 @@ class _LoopTables:
         columns += [Column("")] if alone else []
         status = any(self.said) and last
         columns += [Column(say("status", self.view.lang))] if status else []
-        prefix = "" if status and self._spelled_out(fields) else "short "
+        prefix = "" if status and self._has_room_for_reasons(fields) else "short "
         rows = []
         for place, row in enumerate(self.rows):
             cells = [cell(labels[place], "dim") for _, labels in self.ahead]
@@ -351,7 +354,7 @@ class _LoopTables:
         for place, unit in enumerate(one.numbers):
             between = " " * (one.between if one.bars or place else 0)
             text = ellipsis if unit == GAP else texts[unit].rjust(quantity.widest)
-            spans.append(Span(between + text, self._look(quantity, text, row)))
+            spans.append(Span(between + text, self._choose_style(quantity, text, row)))
         return (tuple(spans),)
 
     def _spark(self, fields: Sequence[Field], row: tuple[int, int]) -> Line:
@@ -363,14 +366,14 @@ class _LoopTables:
         if quantity.held is not None and quantity.held[row[1], unit]:
             return Span(HELD, "strong")
         drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
-        return Span(drawn.text, "dim") if self._unused(quantity, row) else drawn
+        return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
 
-    def _look(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
-        if self._unused(quantity, row):
+    def _choose_style(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
+        if self._is_unused(quantity, row):
             return "number dim"
         return "number alarm" if text.rstrip().endswith(("NaN", "inf")) else "number"
 
-    def _unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
+    def _is_unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
         """Return whether this is a gate of a masked step, which was computed but not used."""
         return "." in quantity.name and bool(self.status[row])
 
@@ -401,10 +404,10 @@ def _is_cell(one: Field) -> bool:
 
 
 def _numbers(quantity: Quantity) -> tuple[int, ...]:
-    return _within(quantity.units, MOST_NUMBERS)
+    return _select_ends(quantity.units, MOST_NUMBERS)
 
 
-def _within(size: int, most: int) -> tuple[int, ...]:
+def _select_ends(size: int, most: int) -> tuple[int, ...]:
     """Return all indices, or the first and last ones."""
     if size <= most:
         return tuple(range(size))

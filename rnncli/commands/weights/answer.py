@@ -76,9 +76,9 @@ class WeightsAnswer:
         tables = (_layers(found, view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_others(found, view))
         titled = line(found.file, "strong") if about is None else title(about.stack, view)
-        return Page(titled, (note(self._said(view), view),), parts)
+        return Page(titled, (note(self._list_notes(view), view),), parts)
 
-    def _said(self, view: View) -> list[str]:
+    def _list_notes(self, view: View) -> list[str]:
         found, about = self.found, self.description
         if about is not None:
             seed = f"{say('seed', view.lang)} {about.seed}"

@@ -91,7 +91,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
                 f"{found.file}: {layer.name} cannot be converted: {layer.note}.",
                 "Choose other layers with #.",
             )
-    whole = [names for names in _chained(found) if all(name in layers for name in names)]
+    whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
     kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)
     alone = len(kept) == 1 and not found.file
@@ -101,7 +101,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     )
 
 
-def _chained(found: Contents) -> Iterator[tuple[str, ...]]:
+def _list_chains(found: Contents) -> Iterator[tuple[str, ...]]:
     """Yield the names of each chain; in a file without a graph `a_l0, a_l1, ...` are one, as in PyTorch."""
     numbered: dict[str, list[str]] = {}
     for names in found.chains:

@@ -49,16 +49,16 @@ def reading(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Readin
     """Return the flags that name the files to read."""
     if is_described(input, layer, run):
         return input, layer, run
-    return (InputFlags(input=_parted(_file(input, run))[0]),)
+    return (InputFlags(input=_split_layer_names(_file(input, run))[0]),)
 
 
 def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     """Read the file, or make the weights of the layers."""
     if is_described(input, layer, run):
-        return _described(input, layer, run)
+        return _describe_layers(input, layer, run)
     from rnncli.readers import models
 
-    path, names = _parted(_file(input, run))
+    path, names = _split_layer_names(_file(input, run))
     found = contents.chosen(contents.contents(models.listed(sources.find_source(path))), names)
     return Weights(found, found.notes)
 
@@ -92,7 +92,7 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     )
 
 
-def _parted(word: str) -> tuple[str, tuple[str, ...]]:
+def _split_layer_names(word: str) -> tuple[str, tuple[str, ...]]:
     """Return the file, and the names of layers after a # that is not part of its own name."""
     path, mark, names = word.rpartition("#")
     if not mark or files.expand_user(word).exists():
@@ -100,7 +100,7 @@ def _parted(word: str) -> tuple[str, tuple[str, ...]]:
     return path, tuple(filter(None, (name.strip() for name in names.split(","))))
 
 
-def _described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.compute import call
 
     if run.model is not None:

@@ -57,7 +57,7 @@ class WhyAnswer:
         title = [line(text, "strong") for text in wrap(found.explanation.said(lang), view)]
         under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            under += _to_try(command, view)
+            under += _format_command(command, view)
         blank: tuple[Line, ...] = ((),) if under else ()
         if found.call is not None:
             title.append(_call(found.call, view))
@@ -86,7 +86,7 @@ class WhyAnswer:
             if outcome.stack is None:
                 yield (*row, "", "", "", "")
             for info in outcome.outputs:
-                ran = (_written(outcome, view), format_shape(fix.shape))
+                ran = (_format_layers(outcome, view), format_shape(fix.shape))
                 yield (*row, *ran, info.name, format_shape(info.shape))
 
 
@@ -95,11 +95,11 @@ def command_of(outcome: Outcome) -> str:
     fix = outcome.fix
     if outcome.stack is None or outcome.untried or fix.mask or fix.states:
         return ""
-    flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
+    flags = "".join(f" -l {_quote_layer(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
 
 
-def _to_try(command: str, view: View) -> list[Line]:
+def _format_command(command: str, view: View) -> list[Line]:
     """Return the command on one line if it fits, else broken between its flags, as a shell allows."""
     words = f"{say('try it', view.lang)}: "
     if view.width is None or width_of(words + command) <= view.width:
@@ -120,7 +120,7 @@ def _call(frame: Frame, view: View) -> Line:
     return (Span(f"{place}: ", "dim"), Span(frame.code))
 
 
-def _quoted(layer: str) -> str:
+def _quote_layer(layer: str) -> str:
     """Quote an expression for a shell, with as few quotes as possible."""
     plain = re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
     return f'"{layer}"' if "'" in layer and plain else shlex.quote(layer)
@@ -146,19 +146,19 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     }
 
 
-def _written(outcome: Outcome, view: View) -> str:
+def _format_layers(outcome: Outcome, view: View) -> str:
     """Return the layers that ran; "" if there are none."""
     return marks(view).arrow.join(outcome.fix.layers)
 
 
-def _shared(outcomes: Sequence[Outcome], view: View) -> str:
+def _find_shared_layers(outcomes: Sequence[Outcome], view: View) -> str:
     """Return the layers if every fix has the same, else ""."""
-    texts = {_written(outcome, view) for outcome in outcomes}
+    texts = {_format_layers(outcome, view) for outcome in outcomes}
     return texts.pop() if len(texts) == 1 else ""
 
 
 def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
-    shared = _shared(outcomes, view)
+    shared = _find_shared_layers(outcomes, view)
     ran = any(outcome.stack is not None for outcome in outcomes)
     names = [say("fix", view.lang), *([say("change", view.lang)] if beside else [])]
     if ran:
@@ -175,7 +175,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
             cells += [
                 _input(outcome, view),
                 *([] if shared else [_layer(outcome, view)]),
-                _returned(outcome, view),
+                _draw_returns(outcome, view),
             ]
         rows.append(tuple(cells))
     return Table(tuple(map(Column, names)), tuple(rows))
@@ -196,8 +196,8 @@ def _run(outcome: Outcome, view: View) -> list[Line]:
     if outcome.stack is None:
         return []
     arrow = Span(marks(view).arrow)
-    (given, *more), returned = _input(outcome, view), _returned(outcome, view)
-    start = (Span("  "), *given, arrow, Span(_written(outcome, view)))
+    (given, *more), returned = _input(outcome, view), _draw_returns(outcome, view)
+    start = (Span("  "), *given, arrow, Span(_format_layers(outcome, view)))
     whole = (*start, arrow, *returned[0])
     width = sum(width_of(span.text) for span in whole)
     if len(returned) == 1 and (view.width is None or width <= view.width):
@@ -219,10 +219,10 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
 
 
 def _layer(outcome: Outcome, view: View) -> Cell:
-    return cell(_written(outcome, view)) if outcome.stack is not None else ()
+    return cell(_format_layers(outcome, view)) if outcome.stack is not None else ()
 
 
-def _returned(outcome: Outcome, view: View) -> tuple[Line, ...]:
+def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
     """Return the tensors with their shapes, then the weights if they matter, and why nothing ran."""
     lines: list[Line] = [
         (Span(info.name, f"strong {idea(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))

@@ -114,7 +114,7 @@ class _Loop:
         sequences, holding = self.layer.sequences, bool(self.held.holds)
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
-        for processed, (timestep, projected) in enumerate(self._projected(self.order)):
+        for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
             held = self.held.at(timestep) if holding else None
             after, gates = cell.step(projected, state, weights, self.dropout, held)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
@@ -122,14 +122,14 @@ class _Loop:
             if counts is None:
                 output, state = computed, after
             else:
-                output = _where(counts, computed, np.zeros_like(output) if self.zeroing else output)
-                state = _where(counts, after, state)
+                output = _select_state(counts, computed, np.zeros_like(output) if self.zeroing else output)
+                state = _select_state(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if recorder is not None:
                 recorder.add(dict(_parts(gates(), cell.unpack(state), output)))
         return (outputs if sequences else outputs[:, 0]), state
 
-    def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
+    def _project_inputs(self, order: range) -> Iterator[tuple[int, Array]]:
         """Yield every time step and its input projection, computed for several megabytes of steps at once.
 
         Time is the first axis, so that the numbers of one step are contiguous.
@@ -226,11 +226,11 @@ def _parts(
     yield "output", output
 
 
-def _where(counts: Array, new: Any, old: Any) -> Any:
+def _select_state(counts: Array, new: Any, old: Any) -> Any:
     """Select `new` for the batch entries that count and `old` for the others, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):
-        parts = [_where(counts, *pair) for pair in zip(new, old, strict=True)]
+        parts = [_select_state(counts, *pair) for pair in zip(new, old, strict=True)]
         return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
     return np.where(counts[:, None], new, old)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
 
 DTYPES = ("float32", "float64")
-CELLED = ("RNN",)
+CELL_CLASSES = ("RNN",)
 """Recurrent layers that no module of PyTorch computes."""
 
 
@@ -39,7 +39,7 @@ def refusal(case: Case) -> str | None:
         return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
     for spec in (inner for outer in case.layers for inner in walk(outer)):
         reason = unsupported(spec.class_name, spec.config)
-        if reason and spec.class_name in (*MODULES, *CELLED):
+        if reason and spec.class_name in (*MODULES, *CELL_CLASSES):
             return reason
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             return "its modules have no dropout between time steps"

@@ -76,20 +76,22 @@ def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
             f"{graph.file}: the model has no recurrent layer.",
             "rnncli looks into SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
         )
-    there = {name: node for node in nodes for name in (node.name, _unnumbered(node.name))}
+    there = {name: node for node in nodes for name in (node.name, _strip_call_number(node.name))}
     for name in names:
         if name not in there:
             _refuse_name(graph, name, there)
-    return tuple(node for node in nodes if not names or node.name in names or _unnumbered(node.name) in names)
+    return tuple(
+        node for node in nodes if not names or node.name in names or _strip_call_number(node.name) in names
+    )
 
 
 def _refuse_name(graph: Graph, name: str, there: Mapping[str, Node]) -> None:
-    other = next((node for node in graph.nodes if name in (node.name, _unnumbered(node.name))), None)
+    other = next((node for node in graph.nodes if name in (node.name, _strip_call_number(node.name))), None)
     what = f"the layer {name} ({other.class_name}) is not recurrent" if other else f"there is no layer {name}"
     raise UsageError(f"{graph.file}: {what}.", did_you_mean(name, there))
 
 
-def _unnumbered(name: str) -> str:
+def _strip_call_number(name: str) -> str:
     """`inside/lstm@1` -> `inside/lstm`."""
     return re.sub(r"@\d+", "", name)
 

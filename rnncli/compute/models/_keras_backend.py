@@ -79,7 +79,7 @@ def run(
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
-    others = dict(_others(graph, seen)) if everything else {}
+    others = dict(_other_outputs(graph, seen)) if everything else {}
     return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
 
 
@@ -96,7 +96,7 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     with _guarded(graph), tensorflow.quiet(), loadable(path, graph.file) as file:
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
-        names = list(_uses(model, "", 0))
+        names = list(_name_calls(model, "", 0))
         calls: list[Seen] = []
         _record(keras, model, calls)
         model([keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs])
@@ -142,12 +142,12 @@ def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
                 yield node, own.index(node), len(own)
 
 
-def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
+def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
     """Our names of all calls, in the order in which Keras makes them."""
     for node, index, count in _nodes(model):
         number = use * count + index
         if hasattr(_functional(node.operation), "_nodes_by_depth"):
-            yield from _uses(node.operation, f"{prefix}{node.operation.name}/", number)
+            yield from _name_calls(node.operation, f"{prefix}{node.operation.name}/", number)
         else:
             yield f"{prefix}{node.operation.name}" + (f"@{number}" if number else "")
 
@@ -160,13 +160,13 @@ def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
             _record(keras, operation, calls)
         elif type(operation).__name__ != "InputLayer" and not hasattr(operation, "_rnncli_seen"):
             operation._rnncli_seen = True
-            operation.call = _noting(keras, operation.call, calls)
+            operation.call = _record_call(keras, operation.call, calls)
             if getattr(operation, "quantization_mode", None):  # Keras calls this one instead
-                operation.quantized_call = _noting(keras, operation.quantized_call, calls)
+                operation.quantized_call = _record_call(keras, operation.quantized_call, calls)
 
 
-def _noting(keras: Any, call: Any, calls: list[Seen]) -> Any:
-    def noting(*args: Any, **kwargs: Any) -> Any:
+def _record_call(keras: Any, call: Any, calls: list[Seen]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
         calls.append(Seen("", None, {}, ()))
         outputs = call(*args, **kwargs)
@@ -176,7 +176,7 @@ def _noting(keras: Any, call: Any, calls: list[Seen]) -> Any:
         calls[place] = Seen("", _numbers(keras, args[0]) if args else None, numbers, flat)
         return outputs
 
-    return noting
+    return wrapper
 
 
 def _numbers(keras: Any, value: Any) -> Any:
@@ -195,11 +195,11 @@ def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
     )
     case = case_of(node, given)
     result = compute(case)
-    _hold(graph, node, result, call.outputs)
+    _demand_equal(graph, node, result, call.outputs)
     return Part(node.name, case, result)
 
 
-def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
+def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
     """Raises EngineError where our numbers are not Keras's."""
     import numpy as np
 
@@ -215,7 +215,7 @@ def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> 
             )
 
 
-def _others(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
+def _other_outputs(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
     """What the layers that are not recurrent put out; operations are not shown."""
     for node in graph.nodes:
         if node.name in seen and not is_recurrent(node) and not is_operation(node.module):

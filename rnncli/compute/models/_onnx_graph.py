@@ -76,14 +76,14 @@ def time_first(graph: Any) -> None:
         for inner in inner_graphs(node):
             time_first(inner)
     if any(map(_is_batch_first, graph.node)):
-        _replace(graph, [one for node in graph.node for one in _turned(node)])
+        _replace(graph, [one for node in graph.node for one in _find_transposes(node)])
 
 
 def _is_batch_first(node: Any) -> bool:
     return is_recurrent(node) and any(one.name == "layout" and one.i for one in node.attribute)
 
 
-def _turned(node: Any) -> Iterator[Any]:
+def _find_transposes(node: Any) -> Iterator[Any]:
     """The node, and the transpositions before and behind it."""
     from onnx import helper
 
@@ -124,17 +124,17 @@ def needed_for(graph: Any, names: Iterable[str]) -> list[Any]:
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
             kept.append(node)
-            wanted.update(_taken(node))
+            wanted.update(_list_inputs(node))
     return kept[::-1]
 
 
-def _taken(node: Any) -> Iterator[str]:
+def _list_inputs(node: Any) -> Iterator[str]:
     """All that a node takes, inner graphs included."""
     yield from node.input
     for inner in inner_graphs(node):
         yield from (value.name for value in inner.output)
         for one in inner.node:
-            yield from _taken(one)
+            yield from _list_inputs(one)
 
 
 def with_outputs(model: Any, names: Sequence[str]) -> Any:
@@ -143,7 +143,7 @@ def with_outputs(model: Any, names: Sequence[str]) -> Any:
 
     graph = model.graph
     nodes = needed_for(graph, names)
-    taken = {*names, *(name for node in nodes for name in _taken(node))}
+    taken = {*names, *(name for node in nodes for name in _list_inputs(node))}
     small = onnx.ModelProto()
     small.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
     small.functions.extend(model.functions)
@@ -171,7 +171,7 @@ def states_of(graph: Any) -> dict[str, str]:
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     found: dict[str, str] = {}
     others: set[str] = set()
-    for node, makers in _with_makers(graph, {}):
+    for node, makers in _iterate_with_makers(graph, {}):
         others.update(_data(node))
         for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
             while name in makers and makers[name].op_type in SHAPED:
@@ -181,13 +181,13 @@ def states_of(graph: Any) -> dict[str, str]:
     return {name: node for name, node in found.items() if name not in others}
 
 
-def _with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+def _iterate_with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     """Every node, those of inner graphs too, with the makers of all tensors that it can take."""
     makers = {**outer, **{name: node for node in graph.node for name in node.output}}
     for node in graph.node:
         yield node, makers
         for inner in inner_graphs(node):
-            yield from _with_makers(inner, makers)
+            yield from _iterate_with_makers(inner, makers)
 
 
 def _data(node: Any) -> list[str]:

@@ -58,11 +58,11 @@ def fit(
     states: inputs that may be left out.
     Raises InputError, which says what an input expects and what was given.
     """
-    named = _named(file, wanted, states, given)
-    return {name: _fitted(wanted[name], array) for name, array in named.items()}
+    named = _name_inputs(file, wanted, states, given)
+    return {name: _fit_value(wanted[name], array) for name, array in named.items()}
 
 
-def _named(
+def _name_inputs(
     file: str, wanted: Mapping[str, ModelInput], states: Mapping[str, str], given: Any
 ) -> Mapping[str, Any]:
     every = "; ".join(map(str, wanted.values()))
@@ -85,7 +85,7 @@ def _named(
     return given
 
 
-def _fitted(value: ModelInput, given: Any) -> Array:
+def _fit_value(value: ModelInput, given: Any) -> Array:
     import numpy as np
 
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)

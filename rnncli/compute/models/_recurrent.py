@@ -21,7 +21,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
     dtype = dtype_of(node.config.get("dtype"))
     if dtype is None:
         raise call.refuse("does not compute in float32 or float64")
-    inputs, states = _parted(call)
+    inputs, states = _split_states(call)
     if call.kwargs.get("training") and _draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
     if any(call.kwargs.get(name) is not None for name in ("constants",)):
@@ -51,25 +51,25 @@ def spec_of(node: Node) -> Spec:
         try:
             return build(written)
         except LayerError:
-            return build(_needful(written))
+            return build(_strip_training(written))
     except LayerError as error:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
         ) from None
 
 
-def _needful(written: Any) -> Any:
+def _strip_training(written: Any) -> Any:
     """A config without what only makes or trains the weights, which the model has."""
     if isinstance(written, Mapping):
         return {
-            name: _needful(value)
+            name: _strip_training(value)
             for name, value in written.items()
             if not name.endswith(("_initializer", "_regularizer", "_constraint"))
         }
-    return [_needful(item) for item in written] if isinstance(written, (list, tuple)) else written
+    return [_strip_training(item) for item in written] if isinstance(written, (list, tuple)) else written
 
 
-def _parted(call: OperationCall) -> tuple[Any, list[Any]]:
+def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     """The sequence and the initial state, which Keras 2 also takes in one list with it."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")

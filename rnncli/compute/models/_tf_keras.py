@@ -105,14 +105,14 @@ def _calls(keras: Any, model: Any, inputs: Mapping[str, Array]) -> dict[str, Lay
     tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
     _record(model, calls)
     model(tensors if len(tensors) > 1 else tensors[0], training=False)
-    return dict(zip(_uses(model, "", 0), calls, strict=True))
+    return dict(zip(_name_calls(model, "", 0), calls, strict=True))
 
 
 def _is_model(layer: Any) -> bool:
     return hasattr(layer, "_nodes_by_depth")
 
 
-def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
+def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
     """Our names of all calls, in the order in which Keras makes them."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
@@ -123,7 +123,7 @@ def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
             own = [one for index, one in every if f"{layer.name}_ib-{index}" in model._network_nodes]
             number = use * len(own) + own.index(node)
             if _is_model(layer):
-                yield from _uses(layer, f"{prefix}{layer.name}/", number)
+                yield from _name_calls(layer, f"{prefix}{layer.name}/", number)
             else:
                 yield f"{prefix}{layer.name}" + (f"@{number}" if number else "")
 

@@ -100,7 +100,7 @@ class _Walk:
             if node.name in needed:
                 self._visit(node, node.name in names, node.name in taken)
         parts = tuple(self.parts[node.name] for node in wanted)
-        others = dict(self._others()) if everything else {}
+        others = dict(self._other_outputs()) if everything else {}
         return ModelRun(parts, others, tuple(self._left_out()) if everything else ())
 
     def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
@@ -116,7 +116,7 @@ class _Walk:
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if wanted:
-                raise _blamed(self.graph, node, error) from None
+                raise _blame(self.graph, node, error) from None
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
@@ -125,7 +125,7 @@ class _Walk:
         demand_dtype(node)
         try:
             if node.inner is not None:
-                return self._distributed(with_modules(node.inner), call)
+                return self._run_distributed(with_modules(node.inner), call)
             output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
@@ -138,7 +138,7 @@ class _Walk:
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
-    def _distributed(self, inner: Graph, call: OperationCall) -> Value:
+    def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
         """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
@@ -168,7 +168,10 @@ class _Walk:
 
     def _call(self, node: Node) -> OperationCall:
         """What Keras's `__call__` makes of the arguments: see `_masks`."""
-        args, kwargs = self._given(node.args), {name: self._given(arg) for name, arg in node.kwargs.items()}
+        args, kwargs = (
+            self._resolve_refs(node.args),
+            {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()},
+        )
         mask, previous = self._masks(node)
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.old_masks = True
@@ -199,7 +202,7 @@ class _Walk:
         """
         given = node.kwargs.get("mask")
         if given is not None:
-            explicit = self._given(given)
+            explicit = self._resolve_refs(given)
             return explicit, explicit
         first = mapped(self._mask, node.args[0]) if node.args else None
         first = list(first) if isinstance(first, tuple) else first
@@ -214,7 +217,7 @@ class _Walk:
     def _mask(self, arg: Any) -> Any:
         return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
 
-    def _given(self, arg: Any) -> Any:
+    def _resolve_refs(self, arg: Any) -> Any:
         """The arguments with arrays where Refs were."""
         return mapped(
             lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
@@ -231,7 +234,7 @@ class _Walk:
             self._recur_inside(node, call, wanted, taken)
             return
         case = case_of(node, call)
-        result = self._computed(node, case) if taken else None
+        result = self._compute_node(node, case) if taken else None
         self.parts[node.name] = Part(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
@@ -248,14 +251,14 @@ class _Walk:
         entry = call._replace(inputs=time_distributed.entries(call.inputs), mask=mask, previous=mask)
         if is_recurrent(inner) and inner.class_name != "TimeDistributed":
             case = case_of(inner, entry._replace(class_name=inner.class_name))
-            result = self._computed(node, case)
+            result = self._compute_node(node, case)
             after = masks_after(case, entry, 1)[0]
             output = time_distributed.steps(result.outputs[0].values, call.inputs)
             self.values[node.name] = Value((output,), (time_distributed.mask_after(call, after),))
         else:
             raise call.refuse(f"holds a {inner.class_name}")
 
-    def _computed(self, node: Node, case: Case) -> Result:
+    def _compute_node(self, node: Node, case: Case) -> Result:
         """What `compute` says; its errors name the layer."""
         try:
             return self.compute(case)
@@ -263,7 +266,7 @@ class _Walk:
             where = f"{self.graph.file}: {node.name}: "
             raise type(error)(f"{where}{error.what}", error.advice) from None
 
-    def _others(self) -> Iterator[tuple[str, Array]]:
+    def _other_outputs(self) -> Iterator[tuple[str, Array]]:
         """What the layers that are not recurrent put out; nodes that only make masks are not shown."""
         hidden = self._hidden()
         for node in self.graph.nodes:
@@ -315,7 +318,7 @@ def _shapes(inputs: Any) -> str:
     return " and ".join(str(getattr(item, "shape", item)) for item in flat(inputs))
 
 
-def _blamed(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
+def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
     """The same, saying which layer needs the one that is not known, and which layers do not."""
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
     what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
@@ -351,14 +354,14 @@ def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
     import numpy as np
 
     pairs = [(part.case.inputs, part.case.mask, *(part.case.initial_state or ())) for part in (mine, theirs)]
-    if all(map(_alike, *pairs)):
+    if all(map(_is_equal, *pairs)):
         return 0.0
     one, other = (part.result or compute(part.case) for part in (mine, theirs))
     outputs = zip(one.outputs, other.outputs, strict=True)
     return max(float(np.nan_to_num(np.abs(a.values - b.values)).max(initial=0)) for a, b in outputs)
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _is_equal(one: Any, other: Any) -> bool:
     """Whether two arrays, or two that are None, hold the same."""
     import numpy as np
 

@@ -82,11 +82,11 @@ def stateful_layers(model: Graph) -> tuple[str, ...]:
     return tuple(
         node.name
         for node in recurrent_nodes(_graph.with_modules(model))
-        if any(config.get("stateful") for config in (node.config, _inner(node.config)))
+        if any(config.get("stateful") for config in (node.config, _inner_config(node.config)))
     )
 
 
-def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The config inside Bidirectional or TimeDistributed."""
     layer = config.get("layer")
     inner = layer.get("config") if isinstance(layer, Mapping) else None

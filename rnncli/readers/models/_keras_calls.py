@@ -78,25 +78,25 @@ class Plan:
 
     def _call(self, entry: Entry, node: Any) -> CallArguments:
         if _is_grouped(node):
-            args = tuple(self._decoded(item) for item in node.get("args", ()))
+            args = tuple(self._decode(item) for item in node.get("args", ()))
             return CallArguments(
-                args, {key: self._decoded(item) for key, item in node.get("kwargs", {}).items()}
+                args, {key: self._decode(item) for key, item in node.get("kwargs", {}).items()}
             )
         kwargs: dict[str, Any] = {}
-        first = self._listed(node, kwargs)
+        first = self._parse_list(node, kwargs)
         single = isinstance(first, list) and len(first) == 1
         if single and entry["class_name"] not in OPERATIONS:
             first = first[0]
         return CallArguments((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
 
-    def _listed(self, node: Any, kwargs: dict[str, Any]) -> Any:
+    def _parse_list(self, node: Any, kwargs: dict[str, Any]) -> Any:
         """Keras 2: `["lstm", 0, 0, {...}]`, or lists and objects of these; puts kwargs into `kwargs`."""
         if isinstance(node, Mapping):
-            return {key: self._listed(item, kwargs) for key, item in node.items()}
+            return {key: self._parse_list(item, kwargs) for key, item in node.items()}
         if not isinstance(node, (list, tuple)):
             raise InputError("the inbound_nodes of a layer in the model's config cannot be read.", ADVICE)
         if not _is_link(node):
-            return [self._listed(item, kwargs) for item in node]
+            return [self._parse_list(item, kwargs) for item in node]
         if len(node) > 3 and isinstance(node[3], Mapping):
             kwargs.update(node[3])
         return node[2] if node[0] == _CONSTANT else self.link(node)
@@ -114,10 +114,10 @@ class Plan:
             return {key: self._in_kwargs(item) for key, item in value.items()}
         return value
 
-    def _decoded(self, value: Any) -> Any:
+    def _decode(self, value: Any) -> Any:
         """Keras 3's form of a tensor, a constant, a slice."""
         if isinstance(value, list):
-            return _index([self._decoded(item) for item in value])
+            return _index([self._decode(item) for item in value])
         if not isinstance(value, Mapping):
             return value
         kind, config = value.get("class_name"), value.get("config")
@@ -129,21 +129,23 @@ class Plan:
         if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
             return np.asarray(config["value"], config.get("dtype"))
         if kind == "__slice__" and isinstance(config, Mapping):
-            return slice(*(self._decoded(config.get(key)) for key in ("start", "stop", "step")))
+            return slice(*(self._decode(config.get(key)) for key in ("start", "stop", "step")))
         if kind == "__ellipsis__":
             return Ellipsis
         if kind == "__tuple__" and isinstance(config, Mapping):
-            return tuple(self._decoded(item) for item in config["value"])
-        return {key: self._decoded(item) for key, item in value.items()}
+            return tuple(self._decode(item) for item in config["value"])
+        return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
         """Every call after those that it takes something from, else in the order of the config."""
         done = set(known)
         for name, calls in self.calls.items():
             for index in range(len(calls)):
-                yield from self._before((name, index), done)
+                yield from self._sort_dependencies((name, index), done)
 
-    def _before(self, last: tuple[str, int], done: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    def _sort_dependencies(
+        self, last: tuple[str, int], done: set[tuple[str, int]]
+    ) -> Iterator[tuple[str, int]]:
         """`last` with all that it needs, depth first without recursion."""
         waiting, open_calls = [last], set()
         while waiting:

@@ -176,7 +176,7 @@ class Translator:
             if key in config:
                 config[key] = self._activation(config[key], path)
         self._complete(str(entry.get("class_name")), class_name, config, path)
-        return _trimmed(class_name, config)
+        return _trim(class_name, config)
 
     def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
         """The layers and cells in a layer."""
@@ -276,7 +276,7 @@ def _is_entry(value: Any) -> bool:
     return isinstance(value, Mapping) and "class_name" in value and "config" in value
 
 
-def _trimmed(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     kept = _KEPT.get(class_name)
     if kept is not None:
         found = {key: config[key] for key in kept if key in config}

@@ -58,9 +58,9 @@ def stored(source: Source) -> Stored:
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
         version = _metadata(source, data)
-        text, data = _unpacked(data, source.name)
+        text, data = _unpack(data, source.name)
     held = hdf5.read_all(data, source.name, ADVICE)
-    config = _parsed(source, held.config if text is None else text)
+    config = _parse_config(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
     if not held.notes["legacy"]:
         return Stored(config, version, backend, _tree(held), None)
@@ -74,9 +74,9 @@ def by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
     """Each layer's name and arrays, for a file whose graph is not followed.  Errors: InputError."""
     data, text = _content(source), None
     if data.startswith(b"PK"):
-        text, data = _unpacked(data, source.name)
+        text, data = _unpack(data, source.name)
     held = hdf5.read(data, source.name, ADVICE)
-    return held.layers(set(_names(_parsed(source, held.config if text is None else text))))
+    return held.layers(set(_names(_parse_config(source, held.config if text is None else text))))
 
 
 def _names(config: Any) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _names(config: Any) -> Iterator[str]:
         yield str(inner.get("name"))
 
 
-def _parsed(source: Source, text: str | bytes | None) -> Any:
+def _parse_config(source: Source, text: str | bytes | None) -> Any:
     """The config; Keras writes NaN and Infinity, which are no JSON, where an argument is that."""
     if text is None:
         return None
@@ -112,7 +112,7 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
     return config
 
 
-def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
+def _unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
     """config.json and the HDF5 file of a .keras file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

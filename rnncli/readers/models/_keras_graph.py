@@ -42,7 +42,7 @@ class Flattener:
     ) -> tuple[Ref, ...]:
         """One use of a model: `given` are its inputs, None where they are the inputs of the whole."""
         config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
-        layers = _by_name(config["layers"])
+        layers = _group_by_name(config["layers"])
         plan = Plan(layers)
         outputs: Outputs = {}
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
@@ -63,7 +63,7 @@ class Flattener:
             call = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
             arguments = resolved(call, outputs)
-            outputs[name, index] = self._called(layers[name], prefix + name, number, arguments, passed)
+            outputs[name, index] = self._flatten_call(layers[name], prefix + name, number, arguments, passed)
         return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
 
     def _input(self, entry: Entry, prefix: str) -> Ref:
@@ -77,7 +77,7 @@ class Flattener:
         self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))
         return Ref(name)
 
-    def _called(
+    def _flatten_call(
         self, entry: Entry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
         """The nodes of one call, and a model's outputs; of a layer its first, whatever it returns."""
@@ -88,12 +88,12 @@ class Flattener:
         kwargs = {**call.kwargs, **(passed if call.kwargs.get("training") is None else {})}
         if class_name in MODELS:
             training = {"training": True} if kwargs.get("training") is True else {}
-            inputs = _ordered(call.args[0] if call.args else kwargs.get("inputs"), entry)
-            inputs = self._masked(inputs, kwargs.get("mask"), entry, path, number)
+            inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
+            inputs = self._add_masks(inputs, kwargs.get("mask"), entry, path, number)
             return self._model(entry, f"{path}/", number, inputs, training)
         args = call.args
         if class_name in RECURRENT:
-            args, kwargs = _states_apart(config, args, kwargs)
+            args, kwargs = _split_states(config, args, kwargs)
         name = path if number == 0 else f"{path}@{number}"
         module = str(entry.get("module", "keras.layers"))
         weights = self.weights.get(path, {})
@@ -101,7 +101,7 @@ class Flattener:
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
 
-    def _masked(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
+    def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
         """The inputs of a model with the masks that it is called with.
 
         A mask that Keras computed for the input comes with it; any other gets a layer of its own.
@@ -182,7 +182,7 @@ def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefi
     return {"name": f"{name_of(first)}_input", "batch_shape": shape, "dtype": "float32"}
 
 
-def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+def _group_by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for entry in entries:
         name = name_of(entry)
@@ -192,7 +192,7 @@ def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     return found
 
 
-def _states_apart(
+def _split_states(
     config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A recurrent layer's call as (inputs,) with `initial_state` and the like by name.
@@ -215,7 +215,7 @@ def _states_apart(
     return (first,), {key: value for key, value in kwargs.items() if value is not None}
 
 
-def _ordered(given: Any, entry: Entry) -> list[Any]:
+def _order_inputs(given: Any, entry: Entry) -> list[Any]:
     """What a model is called with, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):

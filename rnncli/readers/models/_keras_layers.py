@@ -26,17 +26,17 @@ def by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Arr
     model: the config of the whole model, its entries as today's.
     """
     if stored.layers is None:
-        return _with_twins(dict(_of_groups(model, stored.root, "")), model)
+        return _share_twins(dict(_read_groups(model, stored.root, "")), model)
     made: dict[str, dict[str, Array]] = {}
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
-        for path, leaf, own in _of_list(entry, name_of(entry), found):
-            weights = _checked(path, leaf, names.named(path, leaf["class_name"], leaf["config"], own))
+        for path, leaf, own in _split_list(entry, name_of(entry), found):
+            weights = _check_units(path, leaf, names.named(path, leaf["class_name"], leaf["config"], own))
             made[path] = names.flipped(leaf["class_name"], weights) if stored.backend == "theano" else weights
     return made
 
 
-def _checked(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
+def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
     """The weights, if the units of a recurrent layer are those of its config."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
@@ -48,24 +48,26 @@ def _checked(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Ar
     return weights
 
 
-def _of_groups(model: Mapping[str, Any], group: Group, prefix: str) -> Iterator[tuple[str, dict[str, Array]]]:
+def _read_groups(
+    model: Mapping[str, Any], group: Group, prefix: str
+) -> Iterator[tuple[str, dict[str, Array]]]:
     """Every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
     entries = names.layers_of(model)
-    for entry, own in zip(entries, _matched(entries, container), strict=True):
+    for entry, own in zip(entries, _match_groups(entries, container), strict=True):
         path = prefix + name_of(entry)
         if own is None:
             continue
         if entry["class_name"] in MODELS:
-            yield from _of_groups(entry["config"], own, f"{path}/")
+            yield from _read_groups(entry["config"], own, f"{path}/")
             continue
         class_name, config = entry["class_name"], entry["config"]
         found = names.in_group(path, class_name, config, own)
         if found or not names.variables(class_name, config):
-            yield path, _checked(path, entry, names.named(path, class_name, config, found, grouped=True))
+            yield path, _check_units(path, entry, names.named(path, class_name, config, found, grouped=True))
 
 
-def _matched(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
+def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
     """Each layer's group: by the layer's name where groups have it, else by its class and number."""
     if container is None:
         return [None] * len(entries)
@@ -78,21 +80,21 @@ def _matched(entries: Sequence[Entry], container: Group | None) -> list[Group | 
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
         own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
-        there = _numbered(kind, groups)
+        there = _order_numbered(kind, groups)
         if len(there) == len(own):  # Keras 2.12 counted a layer twice: dense, dense_2, dense_4
             found.update({name: groups[other] for name, other in zip(own, there, strict=True)})
     return [found[name] for name in exact]
 
 
-def _numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
+def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
     """`dense`, `dense_1`, ... in the order of their numbers."""
     found = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
     return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
-def _with_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
     """A layer that two models share is saved once: the other takes its weights by its name and class."""
-    leaves = list(_leaves(model, ""))
+    leaves = list(_iterate_leaves(model, ""))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
@@ -112,23 +114,23 @@ def _with_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> 
     return made
 
 
-def _leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
+def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
     """Every layer that is no model, by its path."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
-            yield from _leaves(entry["config"], f"{path}/")
+            yield from _iterate_leaves(entry["config"], f"{path}/")
         else:
             yield path, entry
 
 
-def _of_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
+def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
     """The layers of one list of arrays: one layer, or those of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
-    leaves = list(_leaves(entry["config"], f"{path}/"))
-    shared = _by_name(leaves, found) or _by_order(leaves, found)
+    leaves = list(_iterate_leaves(entry["config"], f"{path}/"))
+    shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
             f"{path}: the {len(found)} weights of this model in the file do not fit its layers.",
@@ -137,7 +139,7 @@ def _of_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry
     yield from ((leaf, held, shared[leaf]) for leaf, held in leaves)
 
 
-def _by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
     """By the layers' names in the arrays' own; None where these are of other layers."""
     own = {name_of(entry): path for path, entry in leaves}
     if len(own) != len(leaves):
@@ -156,7 +158,7 @@ def _by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Fou
     return shared if fit else None
 
 
-def _by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
     """As Keras itself loads them: first those that training changes, layer by layer, then the others."""
     slots = [
         (path, name, names.frozen(name) or entry["config"].get("trainable") is False)

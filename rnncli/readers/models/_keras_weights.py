@@ -137,7 +137,7 @@ def named(
 def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array]) -> dict[str, Array]:
     """The same weights, each recurrent layer among them in Keras's plain layout."""
     changed = dict(weights)
-    for prefix, entry in _leaves(class_name, config):
+    for prefix, entry in _iterate_leaves(class_name, config):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
         if cudnn.is_cudnn(entry, own):
             converted = cudnn.to_keras(entry, own)
@@ -148,13 +148,13 @@ def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array])
 _CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def _leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The prefix and the class of every layer that has no parts."""
     inside = parts(class_name, config)
     if not inside:
         yield "", class_name
     for part in inside:
-        for prefix, name in _leaves(part.entry["class_name"], part.entry["config"]):
+        for prefix, name in _iterate_leaves(part.entry["class_name"], part.entry["config"]):
             yield part.prefix + prefix, name
 
 
@@ -177,18 +177,18 @@ def _base(name: str) -> str:
 def in_group(path: str, class_name: str, config: Mapping[str, Any], group: Group) -> list[tuple[str, Array]]:
     """A layer's arrays in Keras's order, out of its group in a .keras file."""
     if own_names(class_name, config) is None and not parts(class_name, config):
-        return list(_everything(group))
+        return list(_read_all_arrays(group))
     found = list(group.arrays)
     if "cell" in group.groups and class_name in PLAIN | CONVOLVED:
         found += group.groups["cell"].arrays
     for part in parts(class_name, config):
-        inner = _below(group, part.groups)
+        inner = _descend(group, part.groups)
         if inner is not None:
             found += in_group(f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner)
     return found
 
 
-def _below(group: Group, names: Sequence[str]) -> Group | None:
+def _descend(group: Group, names: Sequence[str]) -> Group | None:
     for name in names:
         below = group.groups.get(name)
         if below is None:
@@ -197,12 +197,12 @@ def _below(group: Group, names: Sequence[str]) -> Group | None:
     return group
 
 
-def _everything(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
+def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
     for number, (_, array) in enumerate(group.arrays):
         yield f"{prefix}{number}", array
     for name, below in group.groups.items():
         if name not in hdf5.SEEDS:
-            yield from _everything(below, f"{prefix}{name}/")
+            yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
 def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:

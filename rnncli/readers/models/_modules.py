@@ -45,7 +45,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
-    layers = tuple(_with_strangers(module, names, others) for names, module in found)
+    layers = tuple(_refuse_unknown_weights(module, names, others) for names, module in found)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
     packages = {module.nodes[0].module: module for module in layers if module.nodes}
@@ -55,7 +55,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     return Modules(file, origin, layers, others, (*notes, *_onnx_arrays.notes(by_onnx)))
 
 
-def _with_strangers(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
+def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
     """The module; refused where more weights than those of a plain layer stand in it.
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
@@ -105,7 +105,7 @@ def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
         ]
         module = _torch_module(path, numbers, held)
         if module is not None and path in loose and not module.refused:
-            module = replace(module, refused=_undirected(module))
+            module = replace(module, refused=_explain_ambiguous_axes(module))
         if module is not None:
             yield names, module
 
@@ -126,10 +126,14 @@ def _torch_module(
         if all(cell is not None for cell in cells.values()) and False in cells
     ]
     nodes = tuple(node_of(one, cells, "torch.nn") for one, cells, _ in whole)
-    return Module(name, nodes, refused, tuple(map(_stored, (own for *_, own in whole)))) if nodes else None
+    return (
+        Module(name, nodes, refused, tuple(map(_collect_tensors, (own for *_, own in whole))))
+        if nodes
+        else None
+    )
 
 
-def _stored(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
+def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
     """The tensors of both directions as PyTorch has them."""
     found: dict[str, Array] = {}
     for back, roles in cells.items():
@@ -140,7 +144,7 @@ def _stored(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
     return found
 
 
-def _undirected(module: Module) -> str:
+def _explain_ambiguous_axes(module: Module) -> str:
     """Why weights called `w_ih` do not say which axis is which; "" where their shapes do."""
     for stored in module.stored:
         shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}

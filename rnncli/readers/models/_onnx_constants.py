@@ -46,10 +46,10 @@ class Constants:
         if name in self._tensors:
             return _array(self._tensors[name])
         if name not in self._found:
-            self._found[name] = self._evaluated(name, steps)
+            self._found[name] = self._evaluate(name, steps)
         return self._found[name]
 
-    def _evaluated(self, name: str, steps: int) -> Array | None:
+    def _evaluate(self, name: str, steps: int) -> Array | None:
         maker = self._makers.get(name)
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None

@@ -105,8 +105,8 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     found = weights(model["config"])
     flattener = Flattener(found)
     outputs = flattener.whole(model)
-    nodes = tuple(_with_model(_settled(node, translator)) for node in flattener.nodes)
-    ports = tuple(_typed(port, nodes) for port in flattener.ports)
+    nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
+    ports = tuple(_infer_dtype(port, nodes) for port in flattener.ports)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
     return Graph(file, origin.text, nodes, ports, outputs, notes, 2 if origin.old else 3)
 
@@ -131,7 +131,7 @@ def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappin
             yield path, entry
 
 
-def _settled(node: Node, translator: Translator) -> Node:
+def _infer_reset_after(node: Node, translator: Translator) -> Node:
     """The bias of a GRU says whether it has reset_after, where its config does not know of it.
 
     Raises InputError where the states of a layer are in an order that Keras 3 does not have.
@@ -172,7 +172,7 @@ def _returns_state(config: Mapping[str, Any]) -> bool:
     return bool((inner["config"] if isinstance(inner, Mapping) else config).get("return_state"))
 
 
-def _typed(port: Port, nodes: Sequence[Node]) -> Port:
+def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
     """Keras 2 and Sequential call the ids of an Embedding float32, and it rounds them to int32."""
     users = [
         node.class_name

@@ -73,7 +73,7 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     constants = Constants(model)
     nodes: list[Node] = []
     refused: dict[str, str] = {}
-    for node, loop in _placed(model.graph, ""):
+    for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
             nodes.append(_other(node, constants))
             continue
@@ -84,13 +84,13 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     return tuple(nodes), refused
 
 
-def _placed(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
+def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
     """Every node, and the loop that it is in, `the Loop NAME`; "" for none."""
     for node in graph.node:
         yield node, loop
         inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
         for inner in onnx_nodes.inner_graphs(node):
-            yield from _placed(inner, inside)
+            yield from _iterate_nodes(inner, inside)
 
 
 def _other(node: Any, constants: Constants) -> Node:

@@ -29,7 +29,7 @@ def read(source: Source) -> Modules:
     """
     data = source.content(ADVICE)
     _refuse_others(data, source.name)
-    return _modules.modules(source.name, _tensors(_loaded(data, source.name), source.name))
+    return _modules.modules(source.name, _tensors(_load(data, source.name), source.name))
 
 
 def _refuse_others(data: bytes, name: str) -> None:
@@ -50,7 +50,7 @@ def _refuse_others(data: bytes, name: str) -> None:
         raise InputError(f"{name}: it is a zip file, but not one of PyTorch.", ADVICE)
 
 
-def _loaded(data: bytes, name: str) -> Any:
+def _load(data: bytes, name: str) -> Any:
     """What torch.load reads with weights_only; see `_stand_ins`."""
     try:
         import torch  # noqa: F401

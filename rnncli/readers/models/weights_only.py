@@ -140,7 +140,7 @@ def _module(saved: Saved) -> Module | None:
         return _modules.layer_of_cells(saved.name, known[paths[0]])
     if len(known) == len(made) == 2 and _is_pair(paths):
         return _modules.layer_of_cells(saved.name, *known.values())
-    return Module(saved.name, (), _unclear(paths))
+    return Module(saved.name, (), _explain_unclear(paths))
 
 
 def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
@@ -164,7 +164,7 @@ def _is_distributed(path: str) -> bool:
     return path.split("/")[0] == "layer" or path.startswith("time_distributed")
 
 
-def _unclear(paths: Sequence[str]) -> str:
+def _explain_unclear(paths: Sequence[str]) -> str:
     """Why its weights do not say what it computes."""
     if any(map(_is_distributed, paths)):
         return "it is in a TimeDistributed, whose inputs have one more axis"
