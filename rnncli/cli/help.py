@@ -36,7 +36,7 @@ class Command(TyperCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Answer; in a terminal, add one line on what to try next."""
         super().invoke(ctx)
-        if terminal.is_watched():
+        if terminal.stdout_is_terminal():
             from rnncli.cli import hints
 
             hints.show(ctx)

@@ -95,8 +95,8 @@ START = (
 def start(lang: str) -> str:
     """Return the three lines that end what `rnncli` alone shows, under their heading."""
     width = max(len(line) for line, _ in START)
-    lines = (f"  rnncli {line.ljust(width)}  {text.said(lang)}\n" for line, text in START)
-    return f"{FIRST_STEPS.said(lang)}\n{''.join(lines)}"
+    lines = (f"  rnncli {line.ljust(width)}  {text.in_language(lang)}\n" for line, text in START)
+    return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
 
 
 def find(context: click.Context, lang: str) -> str | None:
@@ -106,7 +106,7 @@ def find(context: click.Context, lang: str) -> str | None:
         if hint.command == context.info_name and hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
-            return f"{hint.text.said(lang)}: rnncli {hint.line.format(same=same, tensor=tensor)}"
+            return f"{hint.text.in_language(lang)}: rnncli {hint.line.format(same=same, tensor=tensor)}"
     return None
 
 

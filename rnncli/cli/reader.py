@@ -50,7 +50,7 @@ def is_possible() -> bool:
     return (
         sys.stdin is not None
         and sys.stdin.isatty()
-        and terminal.is_watched()
+        and terminal.stdout_is_terminal()
         and os.environ.get("TERM") != "dumb"
     )
 

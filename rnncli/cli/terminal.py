@@ -145,7 +145,7 @@ class Stdout:
         flush()
 
 
-def is_watched() -> bool:
+def stdout_is_terminal() -> bool:
     """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 

@@ -12,7 +12,7 @@ from rnncli.specs import memory
 _TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
-def refuse_the_impossible(case: Case) -> None:
+def refuse_impossible(case: Case) -> None:
     """Reject cases that would fail, or that Keras computes incorrectly, before allocating anything.
 
     Raises InputError if the memory is too small or the mask does not fit, LayerError if Keras would apply

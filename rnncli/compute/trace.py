@@ -206,7 +206,7 @@ def trace(case: Case) -> Result:
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
-    checks.refuse_the_impossible(case)
+    checks.refuse_impossible(case)
     refusal = engines.get("numpy").refusal(case)
     if refusal:
         raise UsageError(

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, inside, listed, under
+from rnncli.errors import InputError, UsageError, format_names, inside, under
 from rnncli.readers import formats
 from rnncli.readers.formats import Source
 from rnncli.result import STATUSES
@@ -136,14 +136,14 @@ def match_names(
     if set(expected) == {ALONE} or (len(expected) == 1 and set(expected) <= {"arr_0"}):
         if len(names) > 1:
             raise UsageError(
-                f"--expect {file}: it holds one tensor without a name, and there are {listed(names)}.",
+                f"--expect {file}: it holds one tensor without a name, and there are {format_names(names)}.",
                 f"Choose one: --select {names[0]}",
             )
         expected = dict(zip(names, expected.values(), strict=True))
     common = {name: expected[name] for name in names if name in expected}
     if not common:
         raise InputError(
-            f"{file}: it holds {listed(list(expected))}, but the result has {listed(names)}.",
+            f"{file}: it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
             "Store the tensors under these names, as the same command with -o expected.npz does.",
         )
     remarks = [
@@ -160,4 +160,6 @@ def match_names(
 
 def _note_missing(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
     left = [name for name in names if name not in common]
-    return (f"not compared: {listed(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
+    return (
+        (f"not compared: {format_names(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
+    )

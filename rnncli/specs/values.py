@@ -69,7 +69,7 @@ def _read_activation(value: Any) -> str:
         raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
     if not isinstance(value, (str, Mapping, type(None))):
         raise LayerError(f"{format_value(value)} is not an activation.", "For example activation='relu'.")
-    return activations.canonical(value)
+    return activations.canonical_name(value)
 
 
 def _read_dtype(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
-from rnncli.renderers.parts import claim_lines, note_of, small, title
+from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.wording import meaning, say
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _names(factors: Sequence[Factor], dot: str) -> Line:
 
 
 def _remainder(equation: Equation, view: View) -> str:
-    return f"{say('remainder', view.lang)} {small(equation.remainder)}"
+    return f"{say('remainder', view.lang)} {format_difference(equation.remainder)}"
 
 
 def _dot(view: View) -> str:
@@ -177,9 +177,9 @@ def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
     """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
-    from rnncli.renderers.numerals import format_number, style_for
+    from rnncli.renderers.numerals import choose_style, format_number
 
-    style = style_for(np.array(numbers), view.precision)
+    style = choose_style(np.array(numbers), view.precision)
     texts = [format_number(number, style) for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) if len(numbers) > 1 else text for text in texts]

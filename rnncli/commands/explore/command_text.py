@@ -133,7 +133,7 @@ def _nest(array: Array) -> Any:
     """Return nested lists of the shortest numbers that read back the same; NaN and infinities as text."""
     import numpy as np
 
-    texts = numerals.exact(array)
+    texts = numerals.format_exactly(array)
     finite = np.isfinite(array.astype(np.float64)).ravel().tolist()
     flat = np.empty(len(texts), object)
     flat[:] = [float(text) if plain else text for text, plain in zip(texts, finite, strict=True)]

@@ -127,7 +127,7 @@ class History:
         self._made, self._place = [first], 0
 
     @property
-    def now(self) -> EditableCase:
+    def current(self) -> EditableCase:
         """The current experiment."""
         return self._made[self._place]
 

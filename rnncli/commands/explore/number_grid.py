@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rnncli.case import Array
 from rnncli.commands.explore.views import GridCell, NumberGrid
-from rnncli.renderers.numerals import format_number, style_for
+from rnncli.renderers.numerals import choose_style, format_number
 
 LABEL = 8
 CELL = 10
@@ -90,7 +90,7 @@ def _line(
         label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
         line = Text(label[: LABEL - 1].ljust(LABEL), "dim")
         numbers = grid.values[row, begin:end]
-        style, scale = style_for(grid.values[:, begin:end], None), _scale(grid.values)
+        style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
             text = format_number(value, style).rjust(CELL - 1)
             here = begin + place == held

@@ -45,13 +45,13 @@ def norms(
     state of its own step is not part of it.  Raises EngineError if Keras rejects the case or fails.
     """
     one = _one_sequence(case, batch)
-    with engine.ready(one, weights) as (keras, layers):
+    with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
         totals: dict[str, Any] = {}
-        together = walk.together()
+        together = walk.pass_size()
         for start in range(0, len(entries), together):
-            for name, squares in walk.squares(tensor, entries[start : start + together]):
+            for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
                 totals[name] = totals.get(name, 0) + squares
         return _norms(totals, walk.skipped)
 
@@ -117,14 +117,14 @@ class _RepeatedRun:
                 "stepping Keras's cell gave different numbers than its layer.", "Please report it."
             )
 
-    def together(self) -> int:
+    def pass_size(self) -> int:
         """Return how many output numbers fit in one backward pass."""
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, HELD // one)))
 
-    def squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
+    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
         """Yield sums of squared derivatives, (timesteps,), by `forward/hidden` and `input`."""
         import numpy as np
 

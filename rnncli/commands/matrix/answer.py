@@ -50,7 +50,7 @@ class MatrixAnswer:
     def document(self, view: View) -> dict[str, Any]:
         """Take engine, seed, layer and input from the result without sequences or state; add equalities."""
         return {
-            **head_of(self.plainest),
+            **head_of(self.default_result),
             "matrix": [
                 {
                     "return_sequences": sequences,
@@ -74,8 +74,10 @@ class MatrixAnswer:
         )
         said = tuple(self._compare_combinations(view))
         scheme = same_numbers.parts(same_numbers.build_scheme(self.matrix.results), view)
-        notes = (note_of(self.plainest, view),)
-        return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
+        notes = (note_of(self.default_result, view),)
+        return Page(
+            title(self.default_result.stack, view), notes, (grid, *scheme, *(((), *said) if said else ()))
+        )
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
@@ -98,7 +100,7 @@ class MatrixAnswer:
         }
 
     @property
-    def plainest(self) -> Result:
+    def default_result(self) -> Result:
         """The result without sequences or state."""
         return self.matrix.results[False, False]
 

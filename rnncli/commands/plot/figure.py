@@ -20,9 +20,9 @@ from rnncli.commands.plot.layout import (
     Box,
     Layout,
     arrange,
-    ends,
     is_lowest,
-    short,
+    label_ends,
+    shorten_exponent,
     shown_name,
     shows_ticks,
 )
@@ -231,7 +231,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 def _map(scale: Scale, style: Style) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    found = LinearSegmentedColormap.from_list("rnncli", style.ramp(scale), N=512)
+    found = LinearSegmentedColormap.from_list("rnncli", style.choose_ramp(scale), N=512)
     return found.with_extremes(bad=style.bad)
 
 
@@ -305,7 +305,7 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
 
 def _format_short(value: float) -> str:
     """Format a value in about four characters."""
-    return short(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
+    return shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
 
 
 def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
@@ -317,7 +317,7 @@ def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
         colours = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
         bar = place.figure.colorbar(colours, cax=place, orientation="horizontal")
         bar.outline.set_linewidth(0.4)
-        marks = ends(scale)
+        marks = label_ends(scale)
         bar.set_ticks(list(marks), labels=list(marks.values()))
         place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
     if sheet.masked:

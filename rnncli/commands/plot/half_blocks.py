@@ -85,7 +85,7 @@ class _Drawing:
 
     def heat_map(self, panel: Panel, scale: Scale, margin: int) -> Iterator[Text]:
         """Yield the rows of a heat map, and the time ticks below them."""
-        steps, room = panel.values.shape[1], self.room(margin)
+        steps, room = panel.values.shape[1], self.map_width(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
         values, skipped = _average_steps(panel, together)
@@ -101,7 +101,7 @@ class _Drawing:
             yield line
         yield Text(" " * (margin + 1) + _time_axis(panel.times, together, width), "dim")
 
-    def room(self, margin: int) -> int:
+    def map_width(self, margin: int) -> int:
         """Return the columns available for a heat map."""
         return max((self.view.width or UNBOUND) - margin - 1, 8)
 
@@ -131,7 +131,7 @@ class _Drawing:
         """Return the color of a value."""
         if place is None:
             return self.style.bad
-        red, green, blue = mix(self.style.ramp(scale), place)
+        red, green, blue = mix(self.style.choose_ramp(scale), place)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
@@ -151,7 +151,7 @@ class _Drawing:
             yield line
         if sheet.masked:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
-        if (together := -(-steps // self.room(_margin(sheet)))) > 1:
+        if (together := -(-steps // self.map_width(_margin(sheet)))) > 1:
             yield Text(f"a column: the mean of {together} time steps")
         if any(_units_per_row(panel) > 1 for row in sheet.rows for panel in row.panels):
             yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")

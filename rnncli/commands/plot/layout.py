@@ -161,13 +161,13 @@ def _boxes(
     return tuple(rows), top
 
 
-def ends(scale: Scale) -> dict[float, str]:
+def label_ends(scale: Scale) -> dict[float, str]:
     """Return the labels below the ends and the middle of a bar."""
     places = (scale.low, (scale.low + scale.high) / 2, scale.high)
-    return {place: short(place, f"{place:.3g}") for place in places}
+    return {place: shorten_exponent(place, f"{place:.3g}") for place in places}
 
 
-def short(value: float, text: str) -> str:
+def shorten_exponent(value: float, text: str) -> str:
     """Return `text`, or a short form: 1e30 instead of 1.05e+30."""
     if "e" not in text:
         return text
@@ -193,7 +193,7 @@ def _bar_widths(sheet: Sheet) -> list[float]:
 
 def _bar_gap(sheet: Sheet) -> float:
     """Return the distance between bars; holds half of the numbers at their ends."""
-    longest = max(len(text) for scale in sheet.scales for text in ends(scale).values())
+    longest = max(len(text) for scale in sheet.scales for text in label_ends(scale).values())
     return max(0.35, longest * LETTER + 0.05)
 
 

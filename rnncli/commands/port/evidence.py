@@ -15,7 +15,7 @@ from rnncli.renderers.wording import Bilingual
 
 LEAST = 4
 """The least number of different numbers that a match is claimed on."""
-CERTAIN = -9.0
+LOG_CERTAINTY = -9.0
 """The highest common logarithm of the chance of a match between unrelated numbers that is claimed."""
 
 FEW = Bilingual(
@@ -59,7 +59,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     doubts = list(_find_constants(run))
     if different < LEAST:
         doubts.append(_with(FEW, different))
-    elif digits < -CERTAIN:
+    elif digits < -LOG_CERTAINTY:
         doubts.append(WIDE)
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 

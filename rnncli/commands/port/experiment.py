@@ -16,7 +16,7 @@ from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
-from rnncli.layouts import GATES, snake
+from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
 
@@ -102,7 +102,7 @@ def _guess(layer: LayerFlags, found: ForeignLayer) -> Spec:
     if layer.layer:
         return request.stack_of(layer._replace(units=found.units), Document())[0]
     flags = layer._replace(
-        layer=[snake(found.class_name)],
+        layer=[default_name(found.class_name)],
         units=found.units,
         bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
     )

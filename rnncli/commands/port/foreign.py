@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, did_you_mean, listed
+from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.layouts import GATES, class_of
 from rnncli.renderers.wording import Bilingual
 
@@ -80,7 +80,7 @@ def layer_in(
     named = _group_by_name(arrays)
     if len(named) > 1:
         raise InputError(
-            f"{where}there are {len(named)} layers in it: {listed(list(named))}.",
+            f"{where}there are {len(named)} layers in it: {format_names(list(named))}.",
             f"Choose one with #: FILE#{next(iter(named))}",
         )
     found = next(iter(named.values())) if named else _assign_by_shape(arrays, where)

@@ -29,7 +29,7 @@ def read_weights(source: Source) -> dict[str, Array]:
     where = f"{source.name}: "
     suffix = source.path.suffix.casefold() if source.path else ""
     if suffix in models.STATE_DICTS:
-        arrays = _name_torch_tensors(models.listed(source), where)
+        arrays = _name_torch_tensors(models.read_graph_or_layers(source), where)
     elif suffix == ".onnx":
         raise InputError(
             f"{where}port does not read weights from .onnx files.",

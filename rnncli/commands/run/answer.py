@@ -26,13 +26,13 @@ from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
     difference_text,
+    format_difference,
     head_of,
     name_cell,
     note_of,
     records_header,
     rows_of,
     short_head_of,
-    small,
     tensor_document,
     tensor_head,
     title,
@@ -92,7 +92,8 @@ class RunAnswer:
         if alone:
             own_call = tensor.label.call
             equals = tuple(
-                claim.placed(call=None) if claim.label.call == own_call else claim for claim in tensor.equals
+                claim.with_place(call=None) if claim.label.call == own_call else claim
+                for claim in tensor.equals
             )
             tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
         own = {} if figures is None else {"stats": statistics.document(figures, tensor.axes)}
@@ -165,7 +166,7 @@ def table_of(result: Result, view: View) -> Table:
     """Return a table of tensors, shapes and numbers."""
     headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
     differences = {
-        name: f"{difference_text(result, view.lang)} {small(difference)}"
+        name: f"{difference_text(result, view.lang)} {format_difference(difference)}"
         for name, difference in result.differences.items()
     }
     rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
-    deliver = delivery(wanted.output, *wanted.reading)
+    deliver = delivery(wanted.output, *wanted.file_flags)
     expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
-    case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
+    case, remarks = request.case(*wanted.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
     plan = compute.plan(case, budget)
     if len(plan) > 1 and _can_grow(wanted):
@@ -47,7 +47,7 @@ def _run_in_chunks(
     from rnncli.compute.growing import GrowingResult
 
     batch = len(case.inputs)
-    among_numbers = is_stdout(wanted.output.output) and terminal.is_watched()
+    among_numbers = is_stdout(wanted.output.output) and terminal.stdout_is_terminal()
     with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, wanted.run.engine, plan))
         kept = (result_checks.select_tensors(each, wanted.select) for each in results)

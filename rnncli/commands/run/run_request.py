@@ -32,6 +32,6 @@ class RunRequest(NamedTuple):
         return check or self.stats or self.fail_on_nan or bool(self.hold)
 
     @property
-    def reading(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
+    def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
         """The groups that may name a file to read."""
         return self.input, self.layer, self.run

@@ -11,7 +11,7 @@ from typing import Any
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import request, result_checks, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
-from rnncli.cli.output import flowing
+from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
@@ -41,9 +41,9 @@ def demand(wanted: RunRequest) -> None:
 def answer(wanted: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
     demand(wanted)
-    sources.demand_one_reader(*wanted.reading)
+    sources.demand_one_reader(*wanted.file_flags)
     demand_lines(wanted.input)
-    records = Records(*wanted.reading, wanted.shown)
+    records = Records(*wanted.file_flags, wanted.shown)
     stream = Stream(records, wanted.run.engine)
 
     def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
@@ -67,7 +67,7 @@ def relay(
     """
     bad, empty = 0, True
     file, where = sources.open_lines(wanted.input)
-    with file, flowing(wanted.output, *wanted.reading) as show:
+    with file, stream_answers(wanted.output, *wanted.file_flags) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in answers(lines):
                 empty = False

@@ -101,12 +101,12 @@ def format_rows(rows: Iterable[Array], view: View) -> list[str]:
     """Return each row of numbers as one text, all with the same decimals and column width."""
     import numpy as np
 
-    from rnncli.renderers.numerals import format_number, style_for
+    from rnncli.renderers.numerals import choose_style, format_number
 
     kept = list(rows)
     if not kept:
         return []
-    style = style_for(np.concatenate([row.ravel() for row in kept]), view.precision)
+    style = choose_style(np.concatenate([row.ravel() for row in kept]), view.precision)
     texts = [[format_number(value, style) for value in row] for row in kept]
     width = longest(text for row in texts for text in row)
     return [" ".join(text.rjust(width) for text in row) for row in texts]

@@ -117,13 +117,13 @@ def _describe_holds(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bo
 
 
 def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:
-    from rnncli.renderers.numerals import exact
+    from rnncli.renderers.numerals import format_exactly
 
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for name, part in loop.parts.items():
             values = part[:, place]
             for (row, column), number in zip(
-                product(*map(range, values.shape)), exact(values, decimals), strict=True
+                product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
                 index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
                 yield loop.layer, loop.direction, time, *index, name, number

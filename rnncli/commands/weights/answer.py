@@ -24,7 +24,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import configs, expression, head, input_text, no_tensors, note, title
+from rnncli.renderers.parts import configs, expression, head, input_text, note, refuse_tensors, title
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class WeightsAnswer:
             for layer in self.found.layers
             for name, array in layer.weights.items()
         }
-        return found or no_tensors("weights")
+        return found or refuse_tensors("weights")
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
         for layer in self.found.layers:

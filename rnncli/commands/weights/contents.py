@@ -14,7 +14,7 @@ from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layers import class_of
-from rnncli.layouts import snake
+from rnncli.layouts import default_name
 from rnncli.model import Graph, Modules, Node, Program
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
@@ -140,7 +140,7 @@ def contents(found: Graph | Modules) -> Contents:
     return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
 
 
-def described(case: Case, weights: Mapping[str, Array]) -> Contents:
+def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     """The layers of a Case with their weights, by path."""
     stack, recurrent, others = case.stack, [], {}
     for index, spec in enumerate(stack):
@@ -149,7 +149,7 @@ def described(case: Case, weights: Mapping[str, Array]) -> Contents:
         if not class_of(spec.class_name).recurrent:
             others.update({f"{prefix}{name}": array.shape for name, array in own.items()})
             continue
-        name = prefix.rstrip("/") or snake(spec.class_name)
+        name = prefix.rstrip("/") or default_name(spec.class_name)
         node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
         recurrent.append(replace(_layer(node, graph=True), path=prefix))
     chain = tuple(layer.name for layer in recurrent)

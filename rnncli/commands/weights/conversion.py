@@ -15,7 +15,7 @@ from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.source import Weights
-from rnncli.errors import InputError, LayerError, UsageError, listed
+from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
@@ -143,7 +143,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.others)
-    left = (f"not converted, because they are not recurrent: {listed(others)}",) if others else ()
+    left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
     return (*found.remarks, *drawn, *said, *left)
 
 

@@ -45,7 +45,7 @@ def demand_plain(run: RunFlags) -> None:
             raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
 
 
-def reading(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
+def file_flags(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
     """Return the flags that name the files to read."""
     if is_described(input, layer, run):
         return input, layer, run
@@ -59,7 +59,7 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.readers import models
 
     path, names = _split_layer_names(_file(input, run))
-    found = contents.chosen(contents.contents(models.listed(sources.find_source(path))), names)
+    found = contents.chosen(contents.contents(models.read_graph_or_layers(sources.find_source(path))), names)
     return Weights(found, found.notes)
 
 
@@ -112,7 +112,7 @@ def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Wei
     case = _case(outline, input, layer, run)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
-    found = contents.described(case, made)
+    found = contents.describe_case(case, made)
     return Weights(found, outline.remarks, Description(case.stack, outline.shape, seed))
 
 

@@ -28,7 +28,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import expression, head, no_tensors
+from rnncli.renderers.parts import expression, head, refuse_tensors
 from rnncli.renderers.wording import say
 
 
@@ -46,16 +46,16 @@ class WhyAnswer:
             **head(),
             "cause": found.cause,
             "call": found.call._asdict() if found.call else None,
-            "explanation": found.explanation.said(view.lang),
-            "hint": found.hint.said(view.lang),
+            "explanation": found.explanation.in_language(view.lang),
+            "hint": found.hint.in_language(view.lang),
             "candidates": [_document(outcome, view) for outcome in self.outcomes],
         }
 
     def page(self, view: View) -> Page:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         found, lang = self.diagnosis, view.lang
-        title = [line(text, "strong") for text in wrap(found.explanation.said(lang), view)]
-        under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
+        title = [line(text, "strong") for text in wrap(found.explanation.in_language(lang), view)]
+        under = [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
             under += _format_command(command, view)
         blank: tuple[Line, ...] = ((),) if under else ()
@@ -70,7 +70,7 @@ class WhyAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("why")
+        return refuse_tensors("why")
 
     def _fixes(self, view: View) -> tuple[Forms, ...]:
         """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
@@ -82,7 +82,7 @@ class WhyAnswer:
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for outcome in self.outcomes:
             fix = outcome.fix
-            row = (self.diagnosis.cause, fix.situation.said(view.lang), fix.snippet)
+            row = (self.diagnosis.cause, fix.situation.in_language(view.lang), fix.snippet)
             if outcome.stack is None:
                 yield (*row, "", "", "", "")
             for info in outcome.outputs:
@@ -130,7 +130,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     fix, stack = outcome.fix, outcome.stack
     ran = stack is not None
     return {
-        "situation": fix.situation.said(view.lang),
+        "situation": fix.situation.in_language(view.lang),
         "snippet": fix.snippet,
         "expression": expression(stack) if stack is not None else None,
         "input": {"shape": list(fix.shape)} if ran else None,
@@ -169,7 +169,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     rows = []
     for outcome in outcomes:
         code = line(outcome.fix.snippet, "dim")
-        said = line(outcome.fix.situation.said(view.lang), "strong")
+        said = line(outcome.fix.situation.in_language(view.lang), "strong")
         cells: list[Cell] = [(said,), (code,)] if beside else [(said, code)]
         if ran:
             cells += [
@@ -185,7 +185,7 @@ def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
     """Return every fix as lines, for a narrow terminal: situation, code, and what it gives."""
     lines: list[Line] = []
     for outcome in outcomes:
-        lines += [(), line(outcome.fix.situation.said(view.lang), "strong")]
+        lines += [(), line(outcome.fix.situation.in_language(view.lang), "strong")]
         lines += [line(f"  {outcome.fix.snippet}", "dim")]
         lines += _run(outcome, view)
     return tuple(lines)

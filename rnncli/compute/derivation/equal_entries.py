@@ -28,7 +28,7 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
             elif str(other) == prefix + target.name and tensor.name in names:
                 inner = _to_window_index(target.indices, window, shape)
                 found += [Claim(tensor.label, inner)] if inner is not None else []
-    return tuple(one.placed(layer=None) if prefix and one.label.layer == index else one for one in found)
+    return tuple(one.with_place(layer=None) if prefix and one.label.layer == index else one for one in found)
 
 
 def _to_tensor_index(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...]:

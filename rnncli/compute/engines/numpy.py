@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines._held import HeldGates
-from rnncli.compute.engines._loop import Running, without_step
+from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
 from rnncli.specs import memory
@@ -44,7 +44,7 @@ def build_layers(
     return _NumpyRun(case, weights, seeds)
 
 
-class _NumpyRun(Running):
+class _NumpyRun(TimeLoop):
     """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
@@ -98,7 +98,7 @@ class _Loop:
     def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: HeldGates) -> None:
         self.layer, self.call, self.dropout, self.held = layer, call, dropout, held
         self.backwards: bool = layer.config["go_backwards"]
-        self.zeroing: bool = layer.config["zero_output_for_mask"]
+        self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
         steps = range(call.inputs.shape[1])
         self.order = steps[::-1] if self.backwards else steps
 
@@ -122,7 +122,9 @@ class _Loop:
             if counts is None:
                 output, state = computed, after
             else:
-                output = _select_state(counts, computed, np.zeros_like(output) if self.zeroing else output)
+                output = _select_state(
+                    counts, computed, np.zeros_like(output) if self.zeroes_masked else output
+                )
                 state = _select_state(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if recorder is not None:
@@ -159,7 +161,7 @@ class _Loop:
         status = np.zeros(self.call.inputs.shape[:2], np.int8)
         if mask is not None:
             status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
-                "zeroed" if self.zeroing else "held"
+                "zeroed" if self.zeroes_masked else "held"
             )
         return LoopTrace(
             place.layer,

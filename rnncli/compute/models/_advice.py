@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
-from rnncli.compute.models._graph import INPUT, behind, is_recurrent, recurrent_nodes
+from rnncli.compute.models._graph import INPUT, find_dependencies, is_recurrent, recurrent_nodes
 
 if TYPE_CHECKING:
     from rnncli.model import Graph
@@ -22,7 +22,7 @@ def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
         plain = is_recurrent(node) or node.class_name == INPUT
         if not plain and not operations.is_known(node.class_name, node.module):
             broken.add(node.name)
-    return [one.name for one in recurrent_nodes(graph) if not broken & behind(graph, {one.name})]
+    return [one.name for one in recurrent_nodes(graph) if not broken & find_dependencies(graph, {one.name})]
 
 
 def model_option(file: str, names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._recurrent import spec_of
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import UsageError, did_you_mean, listed
+from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.model import Modules, Node
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def assumptions(model: Modules) -> str:
         "inputs are batch first",
     ]
     if len(model.modules) > 1:
-        words.append(f"each of {listed([module.name for module in model.modules])} takes the input")
+        words.append(f"each of {format_names([module.name for module in model.modules])} takes the input")
     return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
 
 
@@ -205,4 +205,4 @@ def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:
     """`activation=tanh`, or `activation=tanh (a, b), activation=relu (c)`."""
     for value in dict.fromkeys(values.values()):
         layers = [layer for layer, one in values.items() if one == value]
-        yield f"{name}={value}" + (f" ({listed(layers)})" if len(layers) < len(values) else "")
+        yield f"{name}={value}" + (f" ({format_names(layers)})" if len(layers) < len(values) else "")

@@ -107,23 +107,23 @@ def rules_of(origin: str) -> str:
     return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
 
 
-def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:
     """The same lists with `function` of each item."""
     if isinstance(nested, (list, tuple)):
-        return type(nested)(mapped(function, item) for item in nested)
+        return type(nested)(map_nested(function, item) for item in nested)
     return function(nested)
 
 
-def refs(nested: Any) -> Iterator[Ref]:
+def iterate_refs(nested: Any) -> Iterator[Ref]:
     """Every Ref in nested lists and mappings."""
     if isinstance(nested, Ref):
         yield nested
     elif isinstance(nested, Mapping):
         for item in nested.values():
-            yield from refs(item)
+            yield from iterate_refs(item)
     elif isinstance(nested, (list, tuple)):
         for item in nested:
-            yield from refs(item)
+            yield from iterate_refs(item)
 
 
 def with_modules(graph: Graph) -> Graph:
@@ -140,17 +140,17 @@ def with_modules(graph: Graph) -> Graph:
 
 
 def arguments(node: Node) -> list[Any]:
-    """All that the node is called with, in which `refs` finds what it takes from others."""
+    """All that the node is called with, in which `iterate_refs` finds what it takes from others."""
     return [node.args, dict(node.kwargs)]
 
 
-def behind(graph: Graph, names: set[str]) -> set[str]:
+def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
     """These nodes, and all that they take something from."""
     found: set[str] = set()
     for node in reversed(graph.nodes):
         if node.name in names or node.name in found:
             found.add(node.name)
-            found.update(ref.node for ref in refs(arguments(node)))
+            found.update(ref.node for ref in iterate_refs(arguments(node)))
     return found
 
 

@@ -93,7 +93,7 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with _guarded(graph), tensorflow.quiet(), loadable(path, graph.file) as file:
+    with _guarded(graph), tensorflow.hide_output(), loadable(path, graph.file) as file:
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
         names = list(_name_calls(model, "", 0))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, Spec
-from rnncli.compute.models._onnx_case import returned
+from rnncli.compute.models._onnx_case import list_returns
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
 
@@ -31,7 +31,7 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
     """
     full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
-    theirs = returned(given)
+    theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)

@@ -69,7 +69,7 @@ def _states(given: Given) -> tuple[Array, ...] | None:
     return tuple(state[place].astype(np.float32) for place in range(len(like)) for state in full)
 
 
-def returned(given: Given) -> dict[str, Array]:
+def list_returns(given: Given) -> dict[str, Array]:
     """All that the node returns, under every name that it may be shown by."""
     import numpy as np
 

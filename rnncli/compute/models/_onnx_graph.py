@@ -16,7 +16,7 @@ def recurrent_in(graph: Any) -> tuple[str, ...]:
     return tuple(node.name for node in nodes_in(graph) if is_recurrent(node))
 
 
-def holding(graph: Any, names: Iterable[str]) -> Any:
+def find_if(graph: Any, names: Iterable[str]) -> Any:
     """The first If of the graph that holds one of these nodes; None where there is none."""
     wanted = set(names)
     for node in graph.node:
@@ -118,7 +118,7 @@ def name_outputs(node: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def needed_for(graph: Any, names: Iterable[str]) -> list[Any]:
+def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
     """The nodes that these tensors depend on, in order."""
     wanted, kept = set(names), []
     for node in reversed(graph.node):
@@ -142,7 +142,7 @@ def with_outputs(model: Any, names: Sequence[str]) -> Any:
     import onnx
 
     graph = model.graph
-    nodes = needed_for(graph, names)
+    nodes = select_needed(graph, names)
     taken = {*names, *(name for node in nodes for name in _list_inputs(node))}
     small = onnx.ModelProto()
     small.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
 from rnncli.errors import EngineError, InputError, first_nonblank_line
-from rnncli.signals import undisturbed
+from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -19,7 +19,7 @@ INSTALL = "pip install 'rnncli[onnx]'"
 def parse(content: bytes) -> Any:
     """The model as ONNX's message.  Raises EngineError where the package onnx is missing."""
     try:
-        with undisturbed():
+        with defer_signals():
             import onnx
     except ImportError:
         raise EngineError("onnx is not installed; it is needed to read ONNX models.", INSTALL) from None
@@ -55,7 +55,7 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
 
 def _session(file: str, model: Any) -> Any:
     try:
-        with undisturbed():
+        with defer_signals():
             import onnxruntime
     except ImportError:
         raise EngineError(

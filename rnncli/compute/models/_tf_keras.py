@@ -36,7 +36,7 @@ def outputs(
     """
     keras, tensorflow = _packages(graph)
     scope = keras.utils.custom_object_scope(_classes(keras))
-    with _guarded(graph), tensorflow.quiet(), scope, loadable(path, graph.file) as file:
+    with _guarded(graph), tensorflow.hide_output(), scope, loadable(path, graph.file) as file:
         model = keras.models.load_model(file, compile=False)
         calls = _calls(keras, model, inputs)
         found: dict[str, Array] = {}
@@ -61,7 +61,7 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
     """The package tf_keras, and our room of TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     try:
-        with tensorflow.quiet():
+        with tensorflow.hide_output():
             return importlib.import_module("tf_keras"), tensorflow
     except ImportError:
         raise EngineError(

@@ -16,16 +16,16 @@ from rnncli.compute.models._advice import REBUILD, independent_layers, model_opt
 from rnncli.compute.models._graph import (
     INPUT,
     arguments,
-    behind,
     choose_nodes,
+    find_dependencies,
     flat,
     inside_others,
     is_recurrent,
+    iterate_refs,
     layer_inside,
-    mapped,
+    map_nested,
     masking_layers,
     names_of,
-    refs,
     rules_of,
     with_modules,
 )
@@ -94,8 +94,8 @@ class _Walk:
     def run(self, wanted: Sequence[Node], everything: bool) -> ModelRun:
         """See `follow`."""
         names = {node.name for node in wanted}
-        needed = set(self.nodes) if everything else behind(self.graph, names)
-        taken = {ref.node for name in needed for ref in refs(arguments(self.nodes[name]))}
+        needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
+        taken = {ref.node for name in needed for ref in iterate_refs(arguments(self.nodes[name]))}
         for node in self.graph.nodes:
             if node.name in needed:
                 self._visit(node, node.name in names, node.name in taken)
@@ -105,7 +105,7 @@ class _Walk:
 
     def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
         """Computes one node, or keeps why it cannot; a layer that is asked for has to be computed."""
-        failed = [self.failed[ref.node] for ref in refs(arguments(node)) if ref.node in self.failed]
+        failed = [self.failed[ref.node] for ref in iterate_refs(arguments(node)) if ref.node in self.failed]
         try:
             if failed:
                 raise failed[0]
@@ -160,7 +160,7 @@ class _Walk:
 
     def value_of(self, name: str) -> Value:
         """What one node puts out."""
-        needed = behind(self.graph, {name})
+        needed = find_dependencies(self.graph, {name})
         for node in self.graph.nodes:
             if node.name in needed:
                 self._visit(node, wanted=True, taken=True)
@@ -184,10 +184,10 @@ class _Walk:
         return OperationCall(
             config=node.config,
             weights=node.weights,
-            inputs=mapped(cast, args[0]),
+            inputs=map_nested(cast, args[0]),
             mask=mask,
             previous=previous,
-            args=tuple(mapped(cast, arg) for arg in args[1:]),
+            args=tuple(map_nested(cast, arg) for arg in args[1:]),
             kwargs=kwargs,
             rules=self.rules,
             class_name=node.class_name,
@@ -204,9 +204,9 @@ class _Walk:
         if given is not None:
             explicit = self._resolve_refs(given)
             return explicit, explicit
-        first = mapped(self._mask, node.args[0]) if node.args else None
+        first = map_nested(self._mask, node.args[0]) if node.args else None
         first = list(first) if isinstance(first, tuple) else first
-        arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(refs(arg))]
+        arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(iterate_refs(arg))]
         if self.rules == KERAS_2 and isinstance(first, list) and all(mask is None for mask in first):
             first = None
         alone = len(arguments) == 1 or self.rules == KERAS_2
@@ -219,7 +219,7 @@ class _Walk:
 
     def _resolve_refs(self, arg: Any) -> Any:
         """The arguments with arrays where Refs were."""
-        return mapped(
+        return map_nested(
             lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
         )
 
@@ -287,7 +287,7 @@ class _Walk:
             if node.class_name == "Identity" and "trainable" not in node.config:
                 hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
             kwargs = {name: arg for name, arg in node.kwargs.items() if name != "mask"}
-            shown.update(ref.node for ref in refs([node.args, kwargs]))
+            shown.update(ref.node for ref in iterate_refs([node.args, kwargs]))
         return hidden
 
     def _left_out(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume, assumptions, cell_of
 from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent import spec_of
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, listed
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
 
@@ -149,7 +149,7 @@ def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Mo
     """The modules that are asked for, each with the names of its layers that are."""
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"
-        raise InputError(f"{what}.", f"It has {listed(list(modules.others)) or 'no tensors'}.")
+        raise InputError(f"{what}.", f"It has {format_names(list(modules.others)) or 'no tensors'}.")
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
@@ -180,9 +180,9 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     advice = f"Give inputs of {width} features."
     if fitting:
         choice = model_option(modules.file, [fitting[0].name])
-        advice = f"Choose a layer that takes it: {choice} ({listed(known)})."
+        advice = f"Choose a layer that takes it: {choice} ({format_names(known)})."
     elif len(known) > 1:
-        advice = f"Give inputs that fit a layer, and name it after a # ({listed(known)})."
+        advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
     raise InputError(
         f"{modules.file}: {module.name} takes {width} features, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",

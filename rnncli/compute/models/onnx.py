@@ -19,7 +19,7 @@ from rnncli.compute.models import (
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._onnx_case import Given, case_of, returned
+from rnncli.compute.models._onnx_case import Given, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
@@ -128,7 +128,7 @@ def outputs(
     found = {
         f"{name}/{tensor}": array
         for name, given in prepared.given(list(cases)).items()
-        for tensor, array in returned(given).items()
+        for tensor, array in list_returns(given).items()
     }
     try:
         return prepared.others() | found
@@ -136,7 +136,7 @@ def outputs(
         return found
 
 
-class Prepared(NamedTuple):
+class PreparedModel(NamedTuple):
     """A model with its inputs, its Ifs followed to the nodes that are wanted.
 
     feeds: every input.  nodes: the recurrent ones by name, as in the file.  made: names of all that they can
@@ -153,7 +153,7 @@ class Prepared(NamedTuple):
 
     def needed(self, names: Sequence[str]) -> list[Any]:
         """The nodes that these recurrent nodes depend on, and these."""
-        return _onnx_graph.needed_for(self.model.graph, [one for name in names for one in self.made[name]])
+        return _onnx_graph.select_needed(self.model.graph, [one for name in names for one in self.made[name]])
 
     def given(self, names: Sequence[str]) -> dict[str, Given]:
         """What each of these recurrent nodes gets, and what it returns."""
@@ -193,12 +193,12 @@ class Prepared(NamedTuple):
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
 
 
-def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> Prepared:
+def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
     """The model with states of zeros where none are given, and with Ifs replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
     _onnx_graph.time_first(parsed.graph)
     feeds, notes = _with_states(model.file, parsed, inputs)
-    while (node := _onnx_graph.holding(parsed.graph, wanted)) is not None:
+    while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
         condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
@@ -207,7 +207,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
     made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
-    return Prepared(model.file, parsed, feeds, nodes, made, names, tuple(notes))
+    return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
 
 def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:

@@ -23,8 +23,8 @@ __all__ = [
     "in_keras_layout",
     "kind_of",
     "layers_in",
-    "listed",
     "read",
+    "read_graph_or_layers",
     "saved_layers",
 ]
 
@@ -66,7 +66,7 @@ def read(source: Source) -> Graph | Modules:
     return found
 
 
-def listed(source: Source) -> Graph | Modules:
+def read_graph_or_layers(source: Source) -> Graph | Modules:
     """What is in a file, as far as can be told: its graph, else its layers by names and shapes.
 
     A note says why a graph could not be followed.  Errors: InputError, EngineError.

@@ -8,7 +8,7 @@ from typing import Any
 RAW = "_raw"
 
 
-def undropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The tensors with complete weights instead of those with dropout, and a note on them.
 
     WeightDrop keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls `lstm.module`; outside of

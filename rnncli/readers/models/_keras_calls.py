@@ -212,40 +212,40 @@ def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
             yield from _links_in(item, names)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def iterate_leaves(value: Any) -> Iterator[Any]:
     """Everything in lists and objects, these by sorted keys."""
     if isinstance(value, (Ref, Link)):
         yield value
     elif isinstance(value, Mapping):
         for key in sorted(value):
-            yield from leaves(value[key])
+            yield from iterate_leaves(value[key])
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from leaves(item)
+            yield from iterate_leaves(item)
     else:
         yield value
 
 
 def _links(call: CallArguments) -> Iterator[Link]:
-    for item in leaves([*call.args, call.kwargs]):
+    for item in iterate_leaves([*call.args, call.kwargs]):
         if isinstance(item, Link):
             yield item
 
 
-def resolved(call: CallArguments, outputs: Outputs) -> CallArguments:
+def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
     """The call with Refs where links were."""
 
-    def filled(value: Any) -> Any:
+    def fill_refs(value: Any) -> Any:
         if isinstance(value, Link):
             return resolve(value, outputs)
         if isinstance(value, Mapping):
-            return {key: filled(item) for key, item in value.items()}
+            return {key: fill_refs(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)(filled(item) for item in value)
+            return type(value)(fill_refs(item) for item in value)
         return value
 
     return CallArguments(
-        tuple(map(filled, call.args)), {key: filled(item) for key, item in call.kwargs.items()}
+        tuple(map(fill_refs, call.args)), {key: fill_refs(item) for key, item in call.kwargs.items()}
     )
 
 

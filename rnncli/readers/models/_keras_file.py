@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from rnncli.errors import InputError, listed
+from rnncli.errors import InputError, format_names
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
 from rnncli.readers.packages import import_package
@@ -53,7 +53,7 @@ class Stored(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def stored(source: Source) -> Stored:
+def read_stored(source: Source) -> Stored:
     """Everything in the file.  Errors: InputError."""
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
@@ -70,7 +70,7 @@ def stored(source: Source) -> Stored:
     return Stored(config, version, backend, Group(), layers)
 
 
-def by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
+def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
     """Each layer's name and arrays, for a file whose graph is not followed.  Errors: InputError."""
     data, text = _content(source), None
     if data.startswith(b"PK"):
@@ -198,7 +198,7 @@ def _inside(name: str, data: bytes) -> str:
     folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}
     found = [item for item in found if not item.endswith(".weights.h5")]
     if found:
-        return f"It holds {listed(found)}; give --model '{name}!{found[0]}', or unpack it."
+        return f"It holds {format_names(found)}; give --model '{name}!{found[0]}', or unpack it."
     if folders:
         return f"{sorted(folders)[0]} in it is an unpacked .keras file; zip what is in that folder."
     return ""

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.model import Node, Port, Ref
-from rnncli.readers.models._keras_calls import ADVICE, CallArguments, Plan, flat, leaves, resolve, resolved
+from rnncli.readers.models._keras_calls import (
+    ADVICE,
+    CallArguments,
+    Plan,
+    flat,
+    iterate_leaves,
+    resolve,
+    resolve_call,
+)
 from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
 
 if TYPE_CHECKING:
@@ -62,7 +70,7 @@ class Flattener:
         for name, index in plan.order(outputs):
             call = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
-            arguments = resolved(call, outputs)
+            arguments = resolve_call(call, outputs)
             outputs[name, index] = self._flatten_call(layers[name], prefix + name, number, arguments, passed)
         return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
 
@@ -106,7 +114,7 @@ class Flattener:
 
         A mask that Keras computed for the input comes with it; any other gets a layer of its own.
         """
-        masks = list(leaves(mask))
+        masks = list(iterate_leaves(mask))
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
@@ -222,7 +230,7 @@ def _order_inputs(given: Any, entry: Entry) -> list[Any]:
         order = [item[0] for item in flat(wanted)]
         if set(order) == set(given):
             return [given[name] for name in order]
-    return list(leaves(given))
+    return list(iterate_leaves(given))
 
 
 def _dimension(size: Any) -> int | None:

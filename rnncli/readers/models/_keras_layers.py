@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 
 
-def by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Array]]:
+def weights_by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Array]]:
     """`inside/deep` -> its weights by today's names.
 
     model: the config of the whole model, its entries as today's.
@@ -31,8 +31,12 @@ def by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Arr
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
         for path, leaf, own in _split_list(entry, name_of(entry), found):
-            weights = _check_units(path, leaf, names.named(path, leaf["class_name"], leaf["config"], own))
-            made[path] = names.flipped(leaf["class_name"], weights) if stored.backend == "theano" else weights
+            weights = _check_units(
+                path, leaf, names.name_weights(path, leaf["class_name"], leaf["config"], own)
+            )
+            made[path] = (
+                names.flip_kernels(leaf["class_name"], weights) if stored.backend == "theano" else weights
+            )
     return made
 
 
@@ -62,9 +66,12 @@ def _read_groups(
             yield from _read_groups(entry["config"], own, f"{path}/")
             continue
         class_name, config = entry["class_name"], entry["config"]
-        found = names.in_group(path, class_name, config, own)
+        found = names.read_group(path, class_name, config, own)
         if found or not names.variables(class_name, config):
-            yield path, _check_units(path, entry, names.named(path, class_name, config, found, grouped=True))
+            yield (
+                path,
+                _check_units(path, entry, names.name_weights(path, class_name, config, found, grouped=True)),
+            )
 
 
 def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
@@ -76,7 +83,7 @@ def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Gro
     if all(name_of(entry) in known for entry in entries if entry["class_name"] != "InputLayer"):
         return [known.get(name_of(entry)) for entry in entries]
     kinds = [names.group_name(entry) for entry in entries]
-    exact = names.unique(kinds)
+    exact = names.make_unique(kinds)
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
         own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
@@ -161,9 +168,9 @@ def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[s
 def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
     """As Keras itself loads them: first those that training changes, layer by layer, then the others."""
     slots = [
-        (path, name, names.frozen(name) or entry["config"].get("trainable") is False)
+        (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
-        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.frozen)
+        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
     if len(slots) != len(found):

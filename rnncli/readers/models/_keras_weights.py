@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.layouts import cudnn, snake
+from rnncli.layouts import cudnn, default_name
 from rnncli.readers import hdf5
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
@@ -76,14 +76,14 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
     if class_name == "RNN":
         return [Sublayer("", ("cell",), config["cell"])]
     if class_name == "StackedRNNCells":
-        names = unique(group_name(cell) for cell in config["cells"])
+        names = make_unique(group_name(cell) for cell in config["cells"])
         return [
             Sublayer(f"{number}/", ("cells", name), cell)
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
     if class_name in ("Sequential", "Functional"):
         held = layers_of(config)
-        names = unique(group_name(entry) for entry in held)
+        names = make_unique(group_name(entry) for entry in held)
         return [
             Sublayer(f"{name_of(entry)}/", ("layers", name), entry)
             for name, entry in zip(names, held, strict=True)
@@ -100,12 +100,12 @@ def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def frozen(name: str) -> bool:
+def is_frozen(name: str) -> bool:
     """Whether training never changes the variable: Keras lists it behind the others."""
     return name.rpartition("/")[2] in _FROZEN
 
 
-def named(
+def name_weights(
     path: str,
     class_name: str,
     config: Mapping[str, Any],
@@ -120,11 +120,11 @@ def named(
     """
     names = variables(class_name, config)
     if not grouped:
-        names.sort(key=frozen)
+        names.sort(key=is_frozen)
     if len(names) == len(found):
         arrays = dict(zip(names, (array for _, array in found), strict=True))
         ordered = {name: arrays[name] for name in variables(class_name, config)}
-        return plain(class_name, config, ordered)
+        return to_plain_layout(class_name, config, ordered)
     own = {_base(name): array for name, array in found}
     if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
         return {name: own[name] for name in names}
@@ -134,7 +134,9 @@ def named(
     raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
 
 
-def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array]) -> dict[str, Array]:
+def to_plain_layout(
+    class_name: str, config: Mapping[str, Any], weights: dict[str, Array]
+) -> dict[str, Array]:
     """The same weights, each recurrent layer among them in Keras's plain layout."""
     changed = dict(weights)
     for prefix, entry in _iterate_leaves(class_name, config):
@@ -174,7 +176,9 @@ def _base(name: str) -> str:
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
-def in_group(path: str, class_name: str, config: Mapping[str, Any], group: Group) -> list[tuple[str, Array]]:
+def read_group(
+    path: str, class_name: str, config: Mapping[str, Any], group: Group
+) -> list[tuple[str, Array]]:
     """A layer's arrays in Keras's order, out of its group in a .keras file."""
     if own_names(class_name, config) is None and not parts(class_name, config):
         return list(_read_all_arrays(group))
@@ -184,7 +188,9 @@ def in_group(path: str, class_name: str, config: Mapping[str, Any], group: Group
     for part in parts(class_name, config):
         inner = _descend(group, part.groups)
         if inner is not None:
-            found += in_group(f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner)
+            found += read_group(
+                f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner
+            )
     return found
 
 
@@ -212,10 +218,10 @@ def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def group_name(entry: Mapping[str, Any]) -> str:
     """What the group of a layer is called in a .keras file, without a number."""
-    return snake(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
+    return default_name(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
 
 
-def unique(names: Iterable[str]) -> list[str]:
+def make_unique(names: Iterable[str]) -> list[str]:
     """The second `lstm` is `lstm_1`."""
     counts: dict[str, int] = {}
     made: list[str] = []
@@ -225,7 +231,7 @@ def unique(names: Iterable[str]) -> list[str]:
     return made
 
 
-def flipped(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
+def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
     """Kernels of convolutions as Theano kept them, turned round along their spatial axes."""
     if class_name not in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"):
         return weights

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.errors import listed
+from rnncli.errors import format_names
 from rnncli.layouts import class_of, cudnn, torch
 from rnncli.model import Module, Modules
 from rnncli.readers.models import _drops, _onnx_arrays
@@ -39,7 +39,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
 
     tensors: by their names: arrays, and whatever else has a shape.
     """
-    tensors, notes = _drops.undropped(tensors)
+    tensors, notes = _drops.restore_dropped(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
@@ -64,7 +64,9 @@ def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterab
     own = [name for name in others if found and name.startswith(found[0])]
     if module.refused or not own:
         return module
-    more = f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {listed(own)}"
+    more = (
+        f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {format_names(own)}"
+    )
     return replace(module, refused=more)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, listed
+from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_calls import leaves
+from rnncli.readers.models._keras_calls import iterate_leaves
 from rnncli.readers.models._keras_config import (
     MODELS,
     Origin,
@@ -40,7 +40,7 @@ def read(source: Source) -> Graph:
     """
     from rnncli.readers.models import _keras_file, _keras_layers
 
-    found = _keras_file.stored(source)
+    found = _keras_file.read_stored(source)
     if found.config is None:
         raise NoGraphError(
             f"{source.name}: it holds weights and no model.",
@@ -50,7 +50,7 @@ def read(source: Source) -> Graph:
     origin = origin_of(found.version)
 
     def weights(model: Mapping[str, Any]) -> Weights:
-        return _keras_layers.by_path(model, found)
+        return _keras_layers.weights_by_path(model, found)
 
     try:
         graph = _graph(found.config, weights, origin, source.name)
@@ -88,7 +88,7 @@ def graph_of(
         if isinstance(given, Mapping):
             return given
         arrays = [(str(number), array) for number, array in enumerate(given)]
-        return names.named(path, entry["class_name"], entry["config"], arrays)
+        return names.name_weights(path, entry["class_name"], entry["config"], arrays)
 
     return _graph(config, weights, origin_of(origin), file)
 
@@ -177,7 +177,7 @@ def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
     users = [
         node.class_name
         for node in nodes
-        if any(item == Ref(port.name) for item in leaves([*node.args, node.kwargs]))
+        if any(item == Ref(port.name) for item in iterate_leaves([*node.args, node.kwargs]))
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
     ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
@@ -196,21 +196,21 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
         )
     if translator.hard:
         yield (
-            f"hard_sigmoid in {listed(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
+            f"hard_sigmoid in {format_names(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
             "Keras 3 computes clip(x / 6 + 0.5, 0, 1)."
         )
     if translator.no_reset:
         yield (
-            f"{listed(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
+            f"{format_names(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
             "the default of Keras 3 is True."
         )
     if translator.cudnn:
-        yield f"{listed(translator.cudnn)}: the weights are converted from cuDNN's layout."
+        yield f"{format_names(translator.cudnn)}: the weights are converted from cuDNN's layout."
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
     both = [node.name for node in nodes if node.class_name == "Bidirectional" and _sequences(node)]
     if translator.origin.own_package and translator.origin.version and masked and both:
         yield (
-            f"{listed(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
+            f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
             "the output before them."
         )
 

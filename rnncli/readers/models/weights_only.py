@@ -55,7 +55,7 @@ class Saved(NamedTuple):
 
 def read(source: Source) -> Modules:
     """The recurrent layers in the file, and the shapes of its other weights.  Errors: InputError."""
-    stored = _keras_file.stored(source)
+    stored = _keras_file.read_stored(source)
     origin = origin_of(stored.version)
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}

@@ -20,7 +20,7 @@ from rnncli.case import Case
 from rnncli.commands.plot import figure, half_blocks
 from rnncli.commands.plot.layout import arrange
 from rnncli.commands.plot.palette import STYLES, mix
-from rnncli.commands.plot.sheet import SheetSelection, of_result, of_trace
+from rnncli.commands.plot.sheet import SheetSelection, draw_result, draw_trace
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers.page import View
@@ -55,11 +55,11 @@ def masked(shape: Any = (2, 5)) -> np.ndarray:
 
 
 def sheet(asked: Case, **wanted: Any) -> Any:
-    return of_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
+    return draw_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
 
 
 def result(asked: Case, **wanted: Any) -> Any:
-    return of_result(asked, compute.run(asked), SheetSelection(**wanted))
+    return draw_result(asked, compute.run(asked), SheetSelection(**wanted))
 
 
 def titles(found: Any) -> list[list[str]]:

@@ -275,5 +275,5 @@ def _skip_masked(loop: ExportLoop, mask: str) -> str:
     """Return the lines for a masked step: the states stay as they are."""
     steps = f"steps{loop.suffix}[b]"
     before = f"if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);"
-    held = "continue; /* the output is 0 */" if loop.zeroing else f"{{ {before} continue; }}"
+    held = "continue; /* the output is 0 */" if loop.zeroes_masked else f"{{ {before} continue; }}"
     return f"            if (!mask{mask}[b][t]) {held}\n"
