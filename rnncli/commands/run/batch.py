@@ -12,7 +12,6 @@ from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
 from rnncli.renderers import formats
-from rnncli.specs.memory import parse
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
@@ -24,15 +23,14 @@ def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
     deliver = delivery(wanted.output, *wanted.file_flags)
     expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
-    budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
     case, remarks = request.case(*wanted.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
-    plan = compute.plan(case, budget)
+    plan = compute.plan(case, wanted.budget)
     if len(plan) > 1 and _can_grow(wanted):
         _run_in_chunks(wanted, case, plan, deliver, remarks)
     else:
-        _run_whole(wanted, case, plan, deliver, remarks, budget, expected)
+        _run_whole(wanted, case, plan, deliver, remarks, expected)
 
 
 def _can_grow(wanted: RunRequest) -> bool:
@@ -60,7 +58,6 @@ def _run_whole(
     plan: tuple[slice, ...],
     deliver: Delivery,
     remarks: Remarks,
-    budget: int | None,
     expected: Expectation | None,
 ) -> None:
     batch, check = len(case.inputs), wanted.check
@@ -70,11 +67,11 @@ def _run_whole(
     if case.hold:
         from rnncli.compute import holds
 
-        result = holds.compare_without(case, result, budget)
+        result = holds.compare_without(case, result, wanted.budget)
     if check.check:
         from rnncli.compute import beyond, compare
 
-        result, apart = compare.compare_with_keras(case, result, *check.tolerances, budget)
+        result, apart = compare.compare_with_keras(case, result, *check.tolerances, wanted.budget)
         remarks += beyond.denormals(case, result)
     result = result_checks.select_tensors(result, wanted.select)
     remarks += result_checks.note_hidden_differences(result, format_of(wanted.output))

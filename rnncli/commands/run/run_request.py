@@ -32,6 +32,13 @@ class RunRequest(NamedTuple):
         return check or self.stats or self.fail_on_nan or bool(self.hold)
 
     @property
+    def budget(self) -> int | None:
+        """Bytes for one chunk of the batch, from --memory; None for the default."""
+        from rnncli.specs import memory
+
+        return None if self.memory is None else memory.parse(self.memory)
+
+    @property
     def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
         """The groups that may name a file to read."""
         return self.input, self.layer, self.run
