@@ -99,7 +99,8 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
         names = list(_name_calls(model, "", 0))
         calls: list[Seen] = []
         _record(keras, model, calls)
-        model([keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs])
+        tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
+        model(keras.tree.pack_sequence_as(_functional(model)._inputs_struct, tensors))
     return [call._replace(name=name) for name, call in zip(names, calls, strict=True)]
 
 
