@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from test_engines_options import keras_applies_the_mask_backwards, rows, written
-from test_engines_product import FLAGS, KINDS, MERGES, holds
+from engine_options import keras_applies_the_mask_backwards, rows, written
+from engine_products import FLAGS, KINDS, MERGES, holds
 
 from rnncli import compute
 from rnncli.case import Case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from test_plots import case, sheet
+from sheets import case, sheet
 
 from rnncli.commands.plot import PlotFlags, figure, half_blocks
 from rnncli.commands.plot.palette import STYLES, is_dark, mix

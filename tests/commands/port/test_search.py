@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import combinations
 
-import numpy as np
 import pytest
-from plant import Kind, Planted, plant
+from plant import Kind, plant
+from port_runs import TOLERANCES, run_of
 
-from rnncli import specs
-from rnncli.commands.port import differences, evidence, foreign, results
-from rnncli.commands.port.experiment import COMPUTED
-from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.search import SearchResult, Tolerances, search
+from rnncli.commands.port import differences, evidence
+from rnncli.commands.port.search import SearchResult, search
 
-TOLERANCES = Tolerances(1e-6, 1e-5)
 KINDS = {
     "lstm": Kind("LSTM"),
     "lstm with states": Kind("LSTM", initial=True),
@@ -36,19 +32,6 @@ SAME = (
     {"output=last_row", "states=c,h"},
 )
 """Pairs that are one difference under another name, or that no tensor can hold together."""
-
-
-def run_of(planted: Planted, class_name: str) -> ForeignRun:
-    arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
-    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
-    batch, steps, _ = planted.inputs.shape
-    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
-    options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
-    merge_mode = "concat" if len(layer.cells) == 2 else None
-    states = tuple(planted.states or ())
-    return ForeignRun(
-        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.named
-    )
 
 
 def known(kind: Kind) -> list[str]:
