@@ -16,7 +16,7 @@ REBUILD = "Rebuild the model without it, copy the weights, and save it again."
 
 
 def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
-    """The recurrent layers that depend on none of these nodes, and on no other that NumPy does not know."""
+    """Return the recurrent layers that depend neither on these nodes nor on other unknown layers."""
     broken = set(unknown)
     for node in graph.nodes:
         plain = is_recurrent(node) or node.class_name == INPUT
@@ -26,7 +26,7 @@ def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
 
 
 def model_option(file: str, names: Sequence[str]) -> str:
-    """`--model FILE#a,b`, in quotes where a shell needs them."""
+    """Return `--model FILE#a,b`, quoted where a shell needs it."""
     text = f"{file}#{','.join(names)}"
     bare = text.replace("#", "")
     return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"

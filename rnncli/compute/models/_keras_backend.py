@@ -63,7 +63,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """The same as `keras.run`, with every layer computed by Keras up to the recurrent ones.
+    """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
     path: the file that `graph` was read from.
     Raises LayerError where Keras cannot load or run the model, or not as it was meant when it was saved;
@@ -84,12 +84,12 @@ def run(
 
 
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
-    """What Keras itself returns for every use of a layer, by our name of the use.  Raises as `run`."""
+    """Return what Keras returns for every use of a layer, by our name of the use.  Raises as `run`."""
     return {call.name: call.outputs for call in _seen(with_modules(graph), path, inputs)}
 
 
 def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
-    """Every call of every layer, in the order of Keras."""
+    """Return every call of every layer, in the order in which Keras makes them."""
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
@@ -106,7 +106,7 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
 
 @contextmanager
 def _guarded(graph: Graph) -> Iterator[None]:
-    """Keras's own errors as ours: it does not know a custom layer either, and runs no Lambda of a file."""
+    """Convert the errors of Keras, which knows no custom layers and runs no Lambda from a file."""
     try:
         yield
     except RnncliError:
@@ -121,17 +121,17 @@ def _guarded(graph: Graph) -> Iterator[None]:
 
 
 def _sentence(line: str) -> str:
-    """The first sentence of Keras's message, without its advice for programs."""
+    """Return the first sentence of Keras's message, without its advice for code."""
     return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
 def _functional(model: Any) -> Any:
-    """A Sequential's graph, and every other model itself."""
+    """Return the graph inside a Sequential; any other model itself."""
     return getattr(model, "_functional", None) or model
 
 
 def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
-    """The nodes of one model in the order in which Keras runs them, each with its number among how many."""
+    """Yield the nodes of a model in the order in which Keras runs them, with index and count per layer."""
     from keras.src.ops.function import make_node_key
 
     graph = _functional(model)
@@ -144,7 +144,7 @@ def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
 
 
 def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Our names of all calls, in the order in which Keras makes them."""
+    """Yield our name of every call, in the order in which Keras makes them."""
     for node, index, count in _nodes(model):
         number = use * count + index
         if hasattr(_functional(node.operation), "_nodes_by_depth"):
@@ -154,7 +154,7 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
 
 
 def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
-    """Lets every layer of the model, and of models in it, note what it is called with."""
+    """Let every layer of the model, and of models inside it, record its calls."""
     graph = _functional(model)
     for operation in graph._operations:
         if hasattr(_functional(operation), "_nodes_by_depth"):
@@ -181,14 +181,14 @@ def _record_call(keras: Any, call: Any, calls: list[Seen]) -> Any:
 
 
 def _numbers(keras: Any, value: Any) -> Any:
-    """Tensors as arrays, through lists."""
+    """Convert tensors to arrays, also in nested lists."""
     if isinstance(value, (list, tuple)):
         return [_numbers(keras, item) for item in value]
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
 
 def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
-    """The layer's Case, computed and compared with Keras."""
+    """Return the Case of the layer, computed and compared with Keras."""
     kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
     mask = call.kwargs.get("mask")
     given = OperationCall(
@@ -201,7 +201,7 @@ def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
 
 
 def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    """Raises EngineError where our numbers are not Keras's."""
+    """Raise EngineError if our numbers differ from Keras's."""
     import numpy as np
 
     for tensor, own in zip(result.outputs, theirs, strict=True):
@@ -217,7 +217,7 @@ def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Arr
 
 
 def _other_outputs(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
-    """What the layers that are not recurrent put out; operations are not shown."""
+    """Yield the outputs of the layers that are not recurrent; operations are not shown."""
     for node in graph.nodes:
         if node.name in seen and not is_recurrent(node) and not is_operation(node.module):
             outputs = seen[node.name].outputs
@@ -226,7 +226,7 @@ def _other_outputs(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str
 
 
 def _demand_same_rules(graph: Graph) -> None:
-    """Raises LayerError where today's Keras would hand on other masks than the one that saved the model."""
+    """Raise LayerError if today's Keras would pass on other masks than the Keras that saved the model."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
     joined = any(
@@ -241,7 +241,7 @@ def _demand_same_rules(graph: Graph) -> None:
 
 
 def _demand_one_dtype(graph: Graph, node: Node) -> None:
-    """Raises LayerError for a recurrent layer that computes in another dtype than its weights have."""
+    """Raise LayerError for a recurrent layer that computes in another dtype than that of its weights."""
     inner = node.config.get("layer")
     for config in (node.config, inner["config"] if isinstance(inner, Mapping) else {}):
         dtype = str(config.get("dtype") or "")

@@ -24,7 +24,7 @@ TIMES = 16
 
 
 def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Result | None:
-    """The result of the Case, None where it returns less than is compared.
+    """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares all that the node can return, whether the model takes it or not.
     Raises EngineError where the numbers differ by more than rounding explains.
@@ -46,7 +46,7 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
 
 
 def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
-    """Whether each number is as near as it should be; allowed: more for some, by tensor."""
+    """Return whether all numbers are near enough.  allowed: additional tolerance by tensor."""
     import numpy as np
 
     for name, array in ours.items():
@@ -69,7 +69,7 @@ def _apart(ours: Array, theirs: Array) -> float:
 
 
 def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
-    """What rounding to float32 does to each number here, found by computing in float64, times TIMES.
+    """Return the rounding error of float32 for each number: the difference from float64, times TIMES.
 
     Of a sequence the largest of all steps, as rounding is not the same everywhere in two programs.
     """

@@ -28,7 +28,7 @@ class Given(NamedTuple):
 
 
 def case_of(file: str, given: Given) -> Case:
-    """The Case that returns what the node returns.  Raises LayerError or InputError where there is none."""
+    """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
@@ -56,7 +56,7 @@ def case_of(file: str, given: Given) -> Case:
 
 
 def _states(given: Given) -> tuple[Array, ...] | None:
-    """The initial states in Keras's order; of a sequence without steps zeros, which ONNX Runtime returns."""
+    """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
     import numpy as np
 
     lengths, *states = given.inputs[4 : 7 if given.node.op_type == "LSTM" else 6]
@@ -70,7 +70,7 @@ def _states(given: Given) -> tuple[Array, ...] | None:
 
 
 def list_returns(given: Given) -> dict[str, Array]:
-    """All that the node returns, under every name that it may be shown by."""
+    """Return everything that the node can return, by each name under which it may be shown."""
     import numpy as np
 
     sequence, *states = given.outputs

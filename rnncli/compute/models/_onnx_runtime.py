@@ -17,7 +17,7 @@ INSTALL = "pip install 'rnncli[onnx]'"
 
 
 def parse(content: bytes) -> Any:
-    """The model as ONNX's message.  Raises EngineError where the package onnx is missing."""
+    """Return the model as a ModelProto.  Raises EngineError if the package onnx is missing."""
     try:
         with defer_signals():
             import onnx
@@ -27,7 +27,7 @@ def parse(content: bytes) -> Any:
 
 
 def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-    """The tensors of these names.
+    """Return the tensors with these names.
 
     feeds: the inputs of the model.  file: what errors call it.
     Raises EngineError where ONNX Runtime is missing or cannot run the model, InputError where it cannot take
@@ -86,7 +86,7 @@ def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Arra
 
 
 def _reason(error: Exception) -> str:
-    """Its first line, without codes and places in the source of ONNX Runtime."""
+    """Return the first line of the error, without codes and source locations of ONNX Runtime."""
     text = first_nonblank_line(error).rpartition("[ONNXRuntimeError] : ")[2]
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:

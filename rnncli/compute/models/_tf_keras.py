@@ -30,7 +30,7 @@ class LayerCall(NamedTuple):
 def outputs(
     graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor as tf_keras has it: of its run of the model, else of the layer asked to return more.
+    """Return every tensor from tf_keras: from its run of the model, or from a layer that returns more.
 
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
@@ -58,7 +58,7 @@ def outputs(
 
 
 def _packages(graph: Graph) -> tuple[Any, Any]:
-    """The package tf_keras, and our room of TensorFlow."""
+    """Return the package tf_keras, and our module for TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     try:
         with tensorflow.hide_output():
@@ -73,7 +73,7 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
 
 @contextmanager
 def _guarded(graph: Graph) -> Iterator[None]:
-    """The errors of tf_keras as ours."""
+    """Convert the errors of tf_keras."""
     try:
         yield
     except RnncliError:
@@ -86,7 +86,7 @@ def _guarded(graph: Graph) -> Iterator[None]:
 
 
 def _classes(keras: Any) -> dict[str, Any]:
-    """What earlier versions of Keras 2 meant by these names: cuDNN's layers, a GRU without reset_after.
+    """Return the classes that these names meant in earlier versions of Keras 2, such as cuDNN's layers.
 
     tf_keras converts weights by the name of the class, so that is GRU here too.
     """
@@ -100,7 +100,7 @@ def _classes(keras: Any) -> dict[str, Any]:
 
 
 def _calls(keras: Any, model: Any, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    """Every call of every layer in one run of the model, by our name of the use."""
+    """Return every call of every layer in one run of the model, by our name of the use."""
     calls: list[LayerCall] = []
     tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
     _record(model, calls)
@@ -113,7 +113,7 @@ def _is_model(layer: Any) -> bool:
 
 
 def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Our names of all calls, in the order in which Keras makes them."""
+    """Yield our name of every call, in the order in which Keras makes them."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
@@ -129,7 +129,7 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
 
 
 def _record(model: Any, calls: list[LayerCall]) -> None:
-    """Let every layer of the model, and of models in it, note its calls; each layer once."""
+    """Let every layer of the model, and of models inside it, record its calls, each layer once."""
     for layer in model.layers:
         if _is_model(layer):
             _record(layer, calls)
@@ -155,7 +155,7 @@ def _names(case: Case) -> list[str]:
 
 
 def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
-    """What a copy of the layer that returns more puts out, given the same input, mask and states."""
+    """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
     spec = shown.layers[-1]
     inner = spec.config["layer"].config if spec.class_name == "Bidirectional" else spec.config

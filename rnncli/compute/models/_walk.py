@@ -62,7 +62,7 @@ def follow(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each recurrent layer of the model gets, for these inputs.
+    """Return what each recurrent layer of the model gets for these inputs.
 
     inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: those that are asked for,
     by their names; none for all.  everything: also what every other layer puts out.
@@ -104,7 +104,7 @@ class _Walk:
         return ModelRun(parts, others, tuple(self._left_out()) if everything else ())
 
     def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Computes one node, or keeps why it cannot; a layer that is asked for has to be computed."""
+        """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
         failed = [self.failed[ref.node] for ref in iterate_refs(arguments(node)) if ref.node in self.failed]
         try:
             if failed:
@@ -152,14 +152,14 @@ class _Walk:
 
     @staticmethod
     def _entry_mask(call: OperationCall) -> Any:
-        """The mask of every entry; Keras cannot use a mask with one number per entry."""
+        """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = time_distributed.entries(call.mask)
         if mask is not None and mask.ndim < 2:
             raise call.refuse(f"gets a mask of {call.mask.shape}")
         return mask
 
     def value_of(self, name: str) -> Value:
-        """What one node puts out."""
+        """Return the output of one node."""
         needed = find_dependencies(self.graph, {name})
         for node in self.graph.nodes:
             if node.name in needed:
@@ -167,7 +167,7 @@ class _Walk:
         return self.values[name]
 
     def _call(self, node: Node) -> OperationCall:
-        """What Keras's `__call__` makes of the arguments: see `_masks`."""
+        """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
         args, kwargs = (
             self._resolve_refs(node.args),
             {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()},
@@ -195,7 +195,7 @@ class _Walk:
         )
 
     def _masks(self, node: Node) -> tuple[Any, Any]:
-        """The mask for the layer's own call, and the one for its compute_mask.
+        """Return the mask for the layer's own call, and the mask for its compute_mask.
 
         A mask that is given wins.  Else Keras 3 hands the first argument's on to layers that get no other
         tensor, such as a state, and Keras 2 to all.
@@ -218,13 +218,13 @@ class _Walk:
         return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
 
     def _resolve_refs(self, arg: Any) -> Any:
-        """The arguments with arrays where Refs were."""
+        """Replace Refs by arrays."""
         return map_nested(
             lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
         )
 
     def _recur(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Makes the node's Case and, where something behind it takes its outputs, computes it."""
+        """Build the Case of the node, and compute it if a later node uses its outputs."""
         if node.config.get("stateful") and sum(node.layer == one.layer for one in self.graph.nodes) > 1:
             raise UnknownLayerError(
                 node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
@@ -259,7 +259,7 @@ class _Walk:
             raise call.refuse(f"holds a {inner.class_name}")
 
     def _compute_node(self, node: Node, case: Case) -> Result:
-        """What `compute` says; its errors name the layer."""
+        """Run `compute`; its errors name the layer."""
         try:
             return self.compute(case)
         except RnncliError as error:
@@ -267,7 +267,7 @@ class _Walk:
             raise type(error)(f"{where}{error.what}", error.advice) from None
 
     def _other_outputs(self) -> Iterator[tuple[str, Array]]:
-        """What the layers that are not recurrent put out; nodes that only make masks are not shown."""
+        """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
         hidden = self._hidden()
         for node in self.graph.nodes:
             if node.name in self.values and node.name not in hidden and not is_recurrent(node):
@@ -276,7 +276,7 @@ class _Walk:
                     yield f"{node.name}/output{f'_{index}' if len(tensors) > 1 else ''}", tensor
 
     def _hidden(self) -> set[str]:
-        """Inputs, and operations that nothing takes but masks and other hidden ones."""
+        """Return inputs, and operations that are used only for masks and by other hidden nodes."""
         shown = {ref.node for ref in self.graph.outputs}
         hidden: set[str] = set()
         for node in reversed(self.graph.nodes):
@@ -291,7 +291,7 @@ class _Walk:
         return hidden
 
     def _left_out(self) -> Iterator[str]:
-        """One note for each layer that is not known, with what needs it."""
+        """Yield one note for each unknown layer, with the layers that depend on it."""
         by_error: dict[str, list[str]] = {}
         for name, error in self.failed.items():
             by_error.setdefault(error.what, []).append(name)
@@ -300,7 +300,7 @@ class _Walk:
 
 
 def demand_dtype(node: Node) -> None:
-    """Raises UnknownLayerError where the layer computes in another dtype than NumPy does here."""
+    """Raise UnknownLayerError if the layer computes in another dtype than NumPy does here."""
     if operations.is_operation(node.module) or node.class_name == INPUT:
         return
     if dtype_of(node.config.get("dtype")) is None:
@@ -310,7 +310,7 @@ def demand_dtype(node: Node) -> None:
 
 
 def _autocast(arg: Any, dtype: str) -> Any:
-    """Floats in the layer's dtype; whole numbers stay, as Keras has it."""
+    """Convert floats to the layer's dtype; integers stay, as in Keras."""
     return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
 
 
@@ -319,7 +319,7 @@ def _shapes(inputs: Any) -> str:
 
 
 def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
-    """The same, saying which layer needs the one that is not known, and which layers do not."""
+    """Return the error, with the layers that depend on the unknown one and those that do not."""
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
     what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
     free = independent_layers(graph, {error.layer})
@@ -332,7 +332,7 @@ def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerEr
 def _differences(
     graph: Graph, inputs: Mapping[str, Array], compute: Compute, found: ModelRun
 ) -> Iterator[str]:
-    """What today's Keras would compute with other masks, and by how much it differs."""
+    """Yield by how much today's Keras would differ because of other masks."""
     rules = rules_of(graph.origin)
     nodes = {node.name: node for node in graph.nodes}
     try:
@@ -350,7 +350,7 @@ def _differences(
 
 
 def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
-    """The largest difference between two runs of one layer."""
+    """Return the largest difference between two runs of one layer."""
     import numpy as np
 
     pairs = [(part.case.inputs, part.case.mask, *(part.case.initial_state or ())) for part in (mine, theirs)]
@@ -362,7 +362,7 @@ def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
 
 
 def _is_equal(one: Any, other: Any) -> bool:
-    """Whether two arrays, or two that are None, hold the same."""
+    """Return whether two arrays are equal, or both are None."""
     import numpy as np
 
     return one is other or (one is not None and other is not None and np.array_equal(one, other))

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def layer_names(model: Program) -> tuple[str, ...]:
-    """The recurrent nodes, also those in the branches of an If."""
+    """Return the recurrent nodes, also those in the branches of an If."""
     return tuple(node.name for node in model.nodes if node.module == "keras.layers")
 
 
 def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
-    """The nodes of these names; none for all.
+    """Return the nodes with these names; all without names.
 
     Raises UsageError for another name, InputError where the model has no recurrent node.
     """
@@ -58,13 +58,13 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_inputs(model: Program) -> str:
-    """`x: (batch, 5, 3), float32`, and so on for every input."""
+    """Return `x: (batch, 5, 3), float32` and so on, for every input."""
     graph = _onnx_runtime.parse(model.content).graph
     return "; ".join(map(str, _onnx_inputs.values_of(graph).values()))
 
 
 def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
-    """Every input that is given, in the type that the model expects; initial states may be left out."""
+    """Return every given input in the dtype that the model expects; initial states are optional."""
     graph = _onnx_runtime.parse(model.content).graph
     states = _onnx_graph.states_of(graph)
     return _onnx_inputs.fit(model.file, _onnx_inputs.values_of(graph), states, given)
@@ -79,7 +79,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each recurrent node of the model gets, for these inputs.
+    """Return what each recurrent node of the model gets for these inputs.
 
     inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: nodes by name; none for all.
     everything: also what every other node puts out.
@@ -111,19 +111,19 @@ def run(
 
 
 def stateful_layers(model: Program) -> tuple[str, ...]:
-    """None: what a node of ONNX keeps, the graph puts out and takes."""
+    """Return (): an ONNX node keeps no state; the model takes and returns it."""
     return ()
 
 
 def framework(model: Program) -> str:
-    """What --check runs the model in."""
+    """Return the name of what --check runs the model in."""
     return "ONNX Runtime"
 
 
 def outputs(
     model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor of these nodes, and what the other nodes put out, as ONNX Runtime returns them."""
+    """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
     prepared = _prepare(model, inputs, list(cases))
     found = {
         f"{name}/{tensor}": array
@@ -152,11 +152,11 @@ class PreparedModel(NamedTuple):
     notes: tuple[str, ...]
 
     def needed(self, names: Sequence[str]) -> list[Any]:
-        """The nodes that these recurrent nodes depend on, and these."""
+        """Return the nodes that these recurrent nodes depend on, and these."""
         return _onnx_graph.select_needed(self.model.graph, [one for name in names for one in self.made[name]])
 
     def given(self, names: Sequence[str]) -> dict[str, Given]:
-        """What each of these recurrent nodes gets, and what it returns."""
+        """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
         found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
@@ -170,14 +170,14 @@ class PreparedModel(NamedTuple):
         }
 
     def left_out(self) -> Iterator[str]:
-        """A note on each operator that is not known, with the nodes that depend on it."""
+        """Yield a note on each unknown operator, with the nodes that depend on it."""
         unknown = _onnx_refusals.dependent(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
             yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
 
     def others(self) -> dict[str, Array]:
-        """What every node that is not recurrent puts out, by `NODE/output`."""
+        """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
         unknown = _onnx_refusals.dependent(self.model)
         for node in self.model.graph.node:
@@ -194,7 +194,7 @@ class PreparedModel(NamedTuple):
 
 
 def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
-    """The model with states of zeros where none are given, and with Ifs replaced by the branch taken."""
+    """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
     _onnx_graph.time_first(parsed.graph)
     feeds, notes = _with_states(model.file, parsed, inputs)
@@ -211,7 +211,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
 
 
 def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
-    """The inputs, with zeros for initial states that are not given, and a note on these."""
+    """Return the inputs, with zeros for missing initial states, and a note on these."""
     wanted = _onnx_inputs.values_of(model.graph)
     feeds = dict(inputs)
     filled = []
@@ -229,7 +229,7 @@ def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[di
 
 
 def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
-    """LayerError for the first node that is refused, with the names of those that are not."""
+    """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
     refused = next((name for name in wanted if name in model.refused), None)
     if refused is None:
         return

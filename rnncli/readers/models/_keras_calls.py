@@ -48,14 +48,14 @@ class Plan:
         }
 
     def link(self, item: Any) -> Link:
-        """`["inside", 1, 0]`: the first call of a model, which Keras 2 and outputs count from 1."""
+        """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
         layer, call, tensor = item[0], item[1], item[2]
         if layer not in self.layers:
             raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
         return Link(layer, call - self.shift.get(layer, 0), tensor)
 
     def _shifts(self) -> dict[str, int]:
-        """By how much the calls of models are counted higher, where the config is a list."""
+        """Return how much higher the calls of models are counted, where the config is a list."""
         models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
         used: dict[str, set[int]] = {name: set() for name in models}
         for nodes in self.raw.values():
@@ -90,7 +90,7 @@ class Plan:
         return CallArguments((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
 
     def _parse_list(self, node: Any, kwargs: dict[str, Any]) -> Any:
-        """Keras 2: `["lstm", 0, 0, {...}]`, or lists and objects of these; puts kwargs into `kwargs`."""
+        """Parse Keras 2's form: `["lstm", 0, 0, {...}]`, also nested; adds its arguments to `kwargs`."""
         if isinstance(node, Mapping):
             return {key: self._parse_list(item, kwargs) for key, item in node.items()}
         if not isinstance(node, (list, tuple)):
@@ -115,7 +115,7 @@ class Plan:
         return value
 
     def _decode(self, value: Any) -> Any:
-        """Keras 3's form of a tensor, a constant, a slice."""
+        """Parse Keras 3's form of a tensor, a constant or a slice."""
         if isinstance(value, list):
             return _index([self._decode(item) for item in value])
         if not isinstance(value, Mapping):
@@ -137,7 +137,7 @@ class Plan:
         return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        """Every call after those that it takes something from, else in the order of the config."""
+        """Yield every call after those that it depends on, else in the order of the config."""
         done = set(known)
         for name, calls in self.calls.items():
             for index in range(len(calls)):
@@ -146,7 +146,7 @@ class Plan:
     def _sort_dependencies(
         self, last: tuple[str, int], done: set[tuple[str, int]]
     ) -> Iterator[tuple[str, int]]:
-        """`last` with all that it needs, depth first without recursion."""
+        """Yield `last` after everything that it depends on, depth first without recursion."""
         waiting, open_calls = [last], set()
         while waiting:
             name, index = waiting[-1]
@@ -173,7 +173,7 @@ def _begins_with_input(entry: Entry) -> bool:
 
 
 def flat(structure: Any) -> list[Any]:
-    """`[name, call, tensor]` of every one in a list or an object of them; of an object by sorted keys."""
+    """Return every `[name, call, tensor]` in a list or an object of them, whose keys are sorted."""
     if _is_link(structure):
         return [structure]
     if isinstance(structure, Mapping):
@@ -194,12 +194,12 @@ def _is_link(value: Any) -> bool:
 
 
 def _is_grouped(node: Any) -> bool:
-    """Whether a call is in Keras 3's form, `{"args": [...], "kwargs": {...}}`."""
+    """Return whether a call is in Keras 3's form, `{"args": [...], "kwargs": {...}}`."""
     return isinstance(node, Mapping) and "args" in node and isinstance(node["args"], (list, tuple))
 
 
 def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
-    """Every raw link to a layer of `names`."""
+    """Yield every raw link to a layer of `names`."""
     if _is_link(value):
         if value[0] in names:
             yield value
@@ -213,7 +213,7 @@ def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def iterate_leaves(value: Any) -> Iterator[Any]:
-    """Everything in lists and objects, these by sorted keys."""
+    """Yield every item in nested lists and objects; those of an object by sorted keys."""
     if isinstance(value, (Ref, Link)):
         yield value
     elif isinstance(value, Mapping):
@@ -233,7 +233,7 @@ def _links(call: CallArguments) -> Iterator[Link]:
 
 
 def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
-    """The call with Refs where links were."""
+    """Return the call with Refs in place of links."""
 
     def fill_refs(value: Any) -> Any:
         if isinstance(value, Link):
@@ -262,5 +262,5 @@ def resolve(link: Link, outputs: Outputs) -> Ref:
 
 
 def _index(items: list[Any]) -> Any:
-    """A tuple where it holds a slice: JSON keeps the index `[:, -1, :]` as a list."""
+    """Convert a list with a slice to a tuple: JSON keeps the index `[:, -1, :]` as a list."""
     return tuple(items) if any(isinstance(item, slice) or item is Ellipsis for item in items) else items

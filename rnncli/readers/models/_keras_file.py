@@ -54,7 +54,7 @@ class Stored(NamedTuple):
 
 
 def read_stored(source: Source) -> Stored:
-    """Everything in the file.  Errors: InputError."""
+    """Read everything in the file.  Raises InputError."""
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
         version = _metadata(source, data)
@@ -71,7 +71,7 @@ def read_stored(source: Source) -> Stored:
 
 
 def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Each layer's name and arrays, for a file whose graph is not followed.  Errors: InputError."""
+    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError."""
     data, text = _content(source), None
     if data.startswith(b"PK"):
         text, data = _unpack(data, source.name)
@@ -80,7 +80,7 @@ def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
 
 
 def _names(config: Any) -> Iterator[str]:
-    """The names of all layers that are not models themselves."""
+    """Yield the names of all layers that are not models themselves."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else inner
     if isinstance(layers, list):
@@ -91,7 +91,7 @@ def _names(config: Any) -> Iterator[str]:
 
 
 def _parse_config(source: Source, text: str | bytes | None) -> Any:
-    """The config; Keras writes NaN and Infinity, which are no JSON, where an argument is that."""
+    """Parse the config; Keras writes NaN and Infinity, which JSON does not have, for such arguments."""
     if text is None:
         return None
     import json
@@ -113,7 +113,7 @@ def _parse_config(source: Source, text: str | bytes | None) -> Any:
 
 
 def _unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
-    """config.json and the HDF5 file of a .keras file."""
+    """Return config.json and the HDF5 file of a .keras file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
@@ -127,7 +127,7 @@ def _unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
 
 
 def _tree(held: hdf5.FileContents) -> Group:
-    """The groups as they stand in each other."""
+    """Return the nested groups."""
     root = Group()
     for path, name in held.notes["names"].items():
         _at(root, path).name = name
@@ -143,7 +143,7 @@ def _at(root: Group, path: str) -> Group:
 
 
 def _content(source: Source) -> bytes:
-    """The file's bytes, or those of a file in a zip: `outer.zip!inner.keras`."""
+    """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
         raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
@@ -164,7 +164,7 @@ def _content(source: Source) -> bytes:
 
 
 def _metadata(source: Source, data: bytes) -> str:
-    """The version that saved a .keras file; InputError where a zip file is something else."""
+    """Return the version that saved a .keras file.  Raises InputError for another zip file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
@@ -192,7 +192,7 @@ def _raise_other(source: Source, data: bytes, names: list[str]) -> NoReturn:
 
 
 def _inside(name: str, data: bytes) -> str:
-    """The models in a zip file, and how to name one."""
+    """Return advice on how to name the models in a zip file."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = [item for item in archive.namelist() if item.endswith(SUFFIXES)]
     folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}

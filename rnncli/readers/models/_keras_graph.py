@@ -42,7 +42,7 @@ class Flattener:
         self.count = 0
 
     def whole(self, entry: Entry) -> tuple[Ref, ...]:
-        """The whole model; its outputs, in the order of `model.outputs`."""
+        """Add the whole model; return its outputs, in the order of `model.outputs`."""
         return self._model(entry, "", 0, None, {})
 
     def _model(
@@ -88,7 +88,7 @@ class Flattener:
     def _flatten_call(
         self, entry: Entry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
-        """The nodes of one call, and a model's outputs; of a layer its first, whatever it returns."""
+        """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
         if self.count > _MOST:
             raise InputError(f"{path}: the model calls more than {_MOST} layers.", ADVICE)
@@ -110,7 +110,7 @@ class Flattener:
         return Ref(name)
 
     def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
-        """The inputs of a model with the masks that it is called with.
+        """Return the inputs of a model with the masks that it is called with.
 
         A mask that Keras computed for the input comes with it; any other gets a layer of its own.
         """
@@ -134,7 +134,7 @@ class Flattener:
         return made
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
-        """Whether the layer that made the input hands on this very mask, or has made it."""
+        """Return whether the layer that made the input passes on this mask, or has made it."""
         nodes = {node.name: node for node in self.nodes}
         maker = nodes.get(item.node) if isinstance(item, Ref) else None
         while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
@@ -152,7 +152,7 @@ class Flattener:
 
 
 def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> Mapping[str, Any]:
-    """A Sequential as the chain that it is."""
+    """Return a Sequential as a functional model."""
     config: Mapping[str, Any] = entry["config"]
     if entry["class_name"] != "Sequential":
         for key in ("layers", "input_layers", "output_layers"):
@@ -177,7 +177,7 @@ def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix
 
 
 def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> dict[str, Any]:
-    """The input of a Sequential that has no InputLayer."""
+    """Return the input of a Sequential that has no InputLayer."""
     first = entry["config"]["layers"][0]
     shape = entry["config"].get("build_input_shape")
     kernel = weights.get(prefix + name_of(first), {}).get("kernel")
@@ -203,7 +203,7 @@ def _group_by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
 def _split_states(
     config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A recurrent layer's call as (inputs,) with `initial_state` and the like by name.
+    """Return a recurrent layer's call as (inputs,), with `initial_state` and others by name.
 
     Keras 2 puts the states, and the constants of a cell, behind the inputs in one list.
     """
@@ -224,7 +224,7 @@ def _split_states(
 
 
 def _order_inputs(given: Any, entry: Entry) -> list[Any]:
-    """What a model is called with, in the order of its inputs."""
+    """Return what a model is called with, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
         order = [item[0] for item in flat(wanted)]

@@ -21,7 +21,7 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_tracka
 
 
 def weights_by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Array]]:
-    """`inside/deep` -> its weights by today's names.
+    """Return the weights of each layer, by path `inside/deep`, under today's names.
 
     model: the config of the whole model, its entries as today's.
     """
@@ -41,7 +41,7 @@ def weights_by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[
 
 
 def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, if the units of a recurrent layer are those of its config."""
+    """Return the weights.  Raises InputError if a recurrent layer has other units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
@@ -55,7 +55,7 @@ def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str
 def _read_groups(
     model: Mapping[str, Any], group: Group, prefix: str
 ) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Every layer that has a group of its own."""
+    """Yield every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
     entries = names.layers_of(model)
     for entry, own in zip(entries, _match_groups(entries, container), strict=True):
@@ -75,7 +75,7 @@ def _read_groups(
 
 
 def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
-    """Each layer's group: by the layer's name where groups have it, else by its class and number."""
+    """Return each layer's group, by the layer's name; if groups lack it, by class and number."""
     if container is None:
         return [None] * len(entries)
     groups = container.groups
@@ -94,13 +94,13 @@ def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Gro
 
 
 def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
-    """`dense`, `dense_1`, ... in the order of their numbers."""
+    """Return `dense`, `dense_1`, ... in the order of their numbers."""
     found = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
     return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
 def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
-    """A layer that two models share is saved once: the other takes its weights by its name and class."""
+    """Give a layer that two models share the weights of its twin, found by name and class."""
     leaves = list(_iterate_leaves(model, ""))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
@@ -122,7 +122,7 @@ def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) ->
 
 
 def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
-    """Every layer that is no model, by its path."""
+    """Yield every layer that is not a model, by its path."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
@@ -132,7 +132,7 @@ def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str
 
 
 def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
-    """The layers of one list of arrays: one layer, or those of a model inside the model."""
+    """Yield the layers of one list of arrays: one layer, or those of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
@@ -147,7 +147,7 @@ def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, En
 
 
 def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
-    """By the layers' names in the arrays' own; None where these are of other layers."""
+    """Assign arrays to the layers that their names contain; None if they belong to other layers."""
     own = {name_of(entry): path for path, entry in leaves}
     if len(own) != len(leaves):
         return None
@@ -166,7 +166,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[s
 
 
 def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
-    """As Keras itself loads them: first those that training changes, layer by layer, then the others."""
+    """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
     slots = [
         (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves

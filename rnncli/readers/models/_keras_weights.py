@@ -55,7 +55,7 @@ class Sublayer(NamedTuple):
 
 
 def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
-    """The names of a layer's own variables in Keras's order; None where the class is not known."""
+    """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if class_name not in _OWN:
         return None
     pairs = (name.partition("?")[::2] for name in _OWN[class_name])
@@ -63,7 +63,7 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
 
 
 def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
-    """The layers that hold variables for it, in the order of `layer.weights`."""
+    """Return the inner layers that hold its variables, in the order of `layer.weights`."""
     if class_name == "Bidirectional":
         layer = config["layer"]
         backward = config.get("backward_layer") or layer
@@ -92,7 +92,7 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
 
 
 def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
-    """The names of a layer's variables and of those inside it; none of a class that is not known."""
+    """Return the names of a layer's variables and of those inside it; none for an unknown class."""
     names = list(own_names(class_name, config) or ())
     for part in parts(class_name, config):
         below = variables(part.entry["class_name"], part.entry["config"])
@@ -101,7 +101,7 @@ def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def is_frozen(name: str) -> bool:
-    """Whether training never changes the variable: Keras lists it behind the others."""
+    """Return whether training never changes the variable; Keras lists such variables last."""
     return name.rpartition("/")[2] in _FROZEN
 
 
@@ -113,7 +113,7 @@ def name_weights(
     *,
     grouped: bool = False,
 ) -> dict[str, Array]:
-    """Arrays by the names of today's variables.
+    """Return the arrays under the names of today's variables.
 
     found: each with its name in the file, in the order of `layer.get_weights()`; grouped: in that of
         the groups of a .keras file, where those that training does not change stand with the others.
@@ -137,7 +137,7 @@ def name_weights(
 def to_plain_layout(
     class_name: str, config: Mapping[str, Any], weights: dict[str, Array]
 ) -> dict[str, Array]:
-    """The same weights, each recurrent layer among them in Keras's plain layout."""
+    """Return the weights with each recurrent layer in Keras's plain layout."""
     changed = dict(weights)
     for prefix, entry in _iterate_leaves(class_name, config):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
@@ -151,7 +151,7 @@ _CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
 def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The prefix and the class of every layer that has no parts."""
+    """Yield the prefix and the class of every layer that has no parts."""
     inside = parts(class_name, config)
     if not inside:
         yield "", class_name
@@ -161,7 +161,7 @@ def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tupl
 
 
 def as_found(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
-    """By the names in the file: the last parts of their paths, as many as tell them apart."""
+    """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
     paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
     for length in range(1, max(map(len, paths), default=1) + 1):
         names = ["/".join(path[-length:]) for path in paths]
@@ -179,7 +179,7 @@ def _base(name: str) -> str:
 def read_group(
     path: str, class_name: str, config: Mapping[str, Any], group: Group
 ) -> list[tuple[str, Array]]:
-    """A layer's arrays in Keras's order, out of its group in a .keras file."""
+    """Return a layer's arrays in Keras's order, from its group in a .keras file."""
     if own_names(class_name, config) is None and not parts(class_name, config):
         return list(_read_all_arrays(group))
     found = list(group.arrays)
@@ -212,17 +212,17 @@ def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Arra
 
 
 def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The layers of a model, without operations."""
+    """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
 
 
 def group_name(entry: Mapping[str, Any]) -> str:
-    """What the group of a layer is called in a .keras file, without a number."""
+    """Return the name of a layer's group in a .keras file, without a number."""
     return default_name(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
 
 
 def make_unique(names: Iterable[str]) -> list[str]:
-    """The second `lstm` is `lstm_1`."""
+    """Number repeated names: the second `lstm` becomes `lstm_1`."""
     counts: dict[str, int] = {}
     made: list[str] = []
     for name in names:
@@ -232,7 +232,7 @@ def make_unique(names: Iterable[str]) -> list[str]:
 
 
 def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
-    """Kernels of convolutions as Theano kept them, turned round along their spatial axes."""
+    """Flip the kernels of convolutions, which Theano stored reversed along their spatial axes."""
     if class_name not in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"):
         return weights
     return {

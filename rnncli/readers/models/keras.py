@@ -33,7 +33,7 @@ ADVICE = "Save the whole model with model.save('model.keras')."
 
 
 def read(source: Source) -> Graph:
-    """The model in a file, whatever its suffix.
+    """Read the model in a file, whatever its suffix.
 
     Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
     the file.
@@ -73,7 +73,7 @@ def graph_of(
     origin: str,
     file: str = "",
 ) -> Graph:
-    """The graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
+    """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
 
     weights_by_layer: by the layer's path, `inside/deep`: the arrays of `layer.get_weights()`, or these
         by today's names.
@@ -112,7 +112,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
 
 
 def _check(config: Any, origin: Origin) -> None:
-    """That it is a model's config, of a Keras that is known."""
+    """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise InputError("its config does not describe a Keras model.", ADVICE)
     if origin.version and origin.version < (2,):
@@ -132,7 +132,7 @@ def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappin
 
 
 def _infer_reset_after(node: Node, translator: Translator) -> Node:
-    """The bias of a GRU says whether it has reset_after, where its config does not know of it.
+    """Return the node; the bias of a GRU tells reset_after if its config does not.
 
     Raises InputError where the states of a layer are in an order that Keras 3 does not have.
     """
@@ -153,7 +153,7 @@ def _infer_reset_after(node: Node, translator: Translator) -> Node:
 
 
 def _with_model(node: Node) -> Node:
-    """A TimeDistributed with the graph of the model in it, whose config has been translated already."""
+    """Return a TimeDistributed with the graph of the model inside it, whose config is translated already."""
     config = node.config.get("layer")
     if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
         return node
@@ -173,7 +173,7 @@ def _returns_state(config: Mapping[str, Any]) -> bool:
 
 
 def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
-    """Keras 2 and Sequential call the ids of an Embedding float32, and it rounds them to int32."""
+    """Return the port as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
@@ -185,7 +185,7 @@ def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
 
 
 def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
-    """What today's Keras would compute otherwise, or not read."""
+    """Yield what today's Keras would compute otherwise, or not read."""
     text = translator.origin.text
     if not translator.origin.version:
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."

@@ -49,12 +49,12 @@ class Saved(NamedTuple):
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """All of them, in order."""
+        """Return all arrays, in order."""
         return tuple(array for own in self.cells.values() for _, array in own)
 
 
 def read(source: Source) -> Modules:
-    """The recurrent layers in the file, and the shapes of its other weights.  Errors: InputError."""
+    """Read the recurrent layers in the file, and the shapes of its other weights.  Raises InputError."""
     stored = _keras_file.read_stored(source)
     origin = origin_of(stored.version)
     found: list[Module] = []
@@ -75,7 +75,7 @@ def read(source: Source) -> Modules:
 
 
 def _layers(stored: Stored) -> Iterator[Saved]:
-    """Every layer that has weights, in the order of the file."""
+    """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
         yield from _groups(stored.root, "")
         return
@@ -92,7 +92,7 @@ def _layers(stored: Stored) -> Iterator[Saved]:
 
 
 def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
-    """The cells with today's names, the gates of each side by side; empty for other names."""
+    """Return the cells with today's names, gates side by side; empty for other names."""
     parts: dict[str, dict[str, dict[str, Array]]] = {}
     for path, array in arrays:
         found = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
@@ -111,7 +111,7 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
 
 
 def _groups(group: Group, name: str) -> Iterator[Saved]:
-    """The layers in the groups of Keras 3: a group that has more than parts of one layer is a model."""
+    """Yield the layers in the groups of Keras 3; a group with more than the parts of a layer is a model."""
     inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
     if not inside and name:
         cells = dict(_cells(group, ""))
@@ -130,7 +130,7 @@ def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array
 
 
 def _module(saved: Saved) -> Module | None:
-    """The layer; None where its weights are those of no recurrent one."""
+    """Return the layer; None if its weights are not those of a recurrent layer."""
     made = {path: _cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in made.items() if cell is not None}
     if not known:
@@ -144,7 +144,7 @@ def _module(saved: Saved) -> Module | None:
 
 
 def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
-    """The class and weights of one cell.  Those of Keras 3 have numbers for names, in the order of ROLES."""
+    """Return the class and weights of one cell.  Keras 3 names weights by number, in the order of ROLES."""
     if len(own) not in (2, 3):
         return None
     names = [name for name, _ in own]
@@ -153,7 +153,7 @@ def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | No
 
 
 def _is_pair(paths: Sequence[str]) -> bool:
-    """Whether these are the two directions of a Bidirectional, in order."""
+    """Return whether these are the two directions of a Bidirectional, in order."""
     return all(
         any(part.startswith(word) for part in path.split("/"))
         for path, word in zip(paths, (FORWARD, BACKWARD), strict=True)
@@ -165,7 +165,7 @@ def _is_distributed(path: str) -> bool:
 
 
 def _explain_unclear(paths: Sequence[str]) -> str:
-    """Why its weights do not say what it computes."""
+    """Return why its weights do not say what it computes."""
     if any(map(_is_distributed, paths)):
         return "it is in a TimeDistributed, whose inputs have one more axis"
     return (
@@ -175,7 +175,7 @@ def _explain_unclear(paths: Sequence[str]) -> str:
 
 
 def _is_hard(origin: Origin, saved: Saved, node: Node) -> bool:
-    """Whether the gates were hard_sigmoid by default; cuDNN's never were."""
+    """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
     if not saved.first and (not origin.version or origin.version >= before):
         return False
