@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
+from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._graph import (
     choose_nodes,
     inside_others,
@@ -26,7 +27,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
-from rnncli.errors import EngineError, LayerError, RnncliError, first_nonblank_line
+from rnncli.errors import EngineError, LayerError, first_nonblank_line
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -93,7 +94,11 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with _guarded(graph), tensorflow.hide_output(), loadable(path, graph.file) as file:
+    with (
+        convert_errors(partial(_explain_error, graph)),
+        tensorflow.hide_output(),
+        loadable(path, graph.file) as file,
+    ):
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
         names = list(_name_calls(model, "", 0))
@@ -104,20 +109,14 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     return [call._replace(name=name) for name, call in zip(names, calls, strict=True)]
 
 
-@contextmanager
-def _guarded(graph: Graph) -> Iterator[None]:
-    """Convert the errors of Keras, which knows no custom layers and runs no Lambda from a file."""
-    try:
-        yield
-    except RnncliError:
-        raise
-    except Exception as error:
-        free = independent_layers(graph, ())
-        advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
-        raise UnrunnableError(
-            f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
-            advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
-        ) from None
+def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
+    """Return the error of Keras, which knows no custom layers and runs no Lambda from a file, as ours."""
+    free = independent_layers(graph, ())
+    advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+    return UnrunnableError(
+        f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
+        advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
+    )
 
 
 def _sentence(line: str) -> str:

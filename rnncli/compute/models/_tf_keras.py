@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, RnncliError, first_nonblank_line
+from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ def outputs(
     """
     keras, tensorflow = _packages(graph)
     scope = keras.utils.custom_object_scope(_classes(keras))
-    with _guarded(graph), tensorflow.hide_output(), scope, loadable(path, graph.file) as file:
+    with (
+        convert_errors(partial(_explain_error, graph)),
+        tensorflow.hide_output(),
+        scope,
+        loadable(path, graph.file) as file,
+    ):
         model = keras.models.load_model(file, compile=False)
         calls = _calls(keras, model, inputs)
         found: dict[str, Array] = {}
@@ -71,18 +77,11 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
         ) from None
 
 
-@contextmanager
-def _guarded(graph: Graph) -> Iterator[None]:
-    """Convert the errors of tf_keras."""
-    try:
-        yield
-    except RnncliError:
-        raise
-    except Exception as error:  # Keras raises many kinds
-        raise EngineError(
-            f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
-            "Leave --check out.",
-        ) from None
+def _explain_error(graph: Graph, error: Exception) -> EngineError:
+    return EngineError(
+        f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
+        "Leave --check out.",
+    )
 
 
 def _classes(keras: Any) -> dict[str, Any]:

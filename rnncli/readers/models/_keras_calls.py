@@ -173,7 +173,7 @@ def _begins_with_input(entry: Entry) -> bool:
 
 
 def flat(structure: Any) -> list[Any]:
-    """Return every `[name, call, tensor]` in a list or an object of them, whose keys are sorted."""
+    """Return every `[name, call, tensor]` in nested lists and objects; of an object by sorted keys."""
     if _is_link(structure):
         return [structure]
     if isinstance(structure, Mapping):
