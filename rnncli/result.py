@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
     from rnncli.layers.stack import Stack
 
 
@@ -128,7 +128,7 @@ class GrowingTensor(NamedTuple):
 
     label: Label
     axes: tuple[str, ...]
-    values: Growing
+    values: GrowingArray
     time: Sequence[int] = ()
 
     @property

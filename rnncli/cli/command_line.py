@@ -6,12 +6,12 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Case
 
-Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, Shown)
+Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, ShowFlags)
 
 
 class CommandLine(NamedTuple):
@@ -47,7 +47,7 @@ class CommandLine(NamedTuple):
             input = input._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
         if initial_state is not None:
             run = run._replace(initial_state=None)
-        shown = self.group(Shown)
+        shown = self.group(ShowFlags)
         case, _ = request.case(
             input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
         )

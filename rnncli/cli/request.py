@@ -56,7 +56,7 @@ def case(
         *said,
         *remarks,
         *unanswered,
-        *missing(stack, run, asked),
+        *note_missing(stack, run, asked),
     )
 
 
@@ -133,7 +133,7 @@ def _make_input(
     return sources.make_input(input, shape, seed), said
 
 
-def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
+def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = any(inner.config.get("stateful") for spec in stack for inner in walk(spec))
     if stateful and run.calls == 1 and not stream:

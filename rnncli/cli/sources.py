@@ -142,7 +142,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     word = flags.input
     if word in (None, "-"):
         if sys.stdin is None:
-            raise _closed()
+            raise _explain_closed()
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
@@ -245,7 +245,7 @@ def sample(name: str) -> Source:
 def stdin() -> Source:
     """Read standard input to its end."""
     if sys.stdin is None:
-        raise _closed()
+        raise _explain_closed()
     _wait_for_stdin()
     try:
         return Source("standard input", data=sys.stdin.buffer.read())
@@ -259,7 +259,7 @@ def _wait_for_stdin() -> None:
         os.set_blocking(0, True)
 
 
-def _closed() -> InputError:
+def _explain_closed() -> InputError:
     return InputError("standard input is closed.", "Name a file, or pipe the input in.")
 
 

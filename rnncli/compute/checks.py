@@ -9,7 +9,7 @@ from rnncli.errors import InputError, LayerError
 from rnncli.layers.stack import Stack
 from rnncli.specs import memory
 
-_TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
+_REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
 def refuse_impossible(case: Case) -> None:
@@ -52,7 +52,7 @@ def _refuse_reversed_mask(stack: Stack, case: Case) -> None:
     for layer in stack.layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():
-            if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
+            if masked and all(loop.config.get(name) for name in _REVERSED_MASK_OPTIONS):
                 raise LayerError(
                     "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
                     "mask in the wrong order of time here, so there is no correct number to show.",

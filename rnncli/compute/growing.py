@@ -13,7 +13,7 @@ import numpy as np
 
 from rnncli import arrays
 from rnncli.case import Array
-from rnncli.compute.chunks import Agreed
+from rnncli.compute.chunks import ChunkSummary
 from rnncli.errors import UsageError
 from rnncli.result import GrowingTensor, Result
 
@@ -34,14 +34,14 @@ class GrowingResult:
         first = next(results)
         shape = (batch, *first.input_shape[1:])
         self.result = dataclasses.replace(first, input_shape=shape, outputs=())
-        self.agreed = Agreed()
+        self.agreed = ChunkSummary()
         self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
         parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
             GrowingTensor(
                 tensor.label,
                 tensor.axes,
-                arrays.Growing((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
+                arrays.GrowingArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
                 tensor.time,
             )
             for tensor, own in zip(first.outputs, parts, strict=True)

@@ -10,7 +10,7 @@ from rnncli.commands.compare import comparison, engine_pairs
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
     from rnncli.commands.compare import CompareFlags
     from rnncli.commands.compare.comparison import ComparisonReport
 
@@ -23,7 +23,7 @@ class CompareRequest(NamedTuple):
     run: RunFlags
     wanted: CompareFlags
     output: OutputFlags
-    shown: Shown
+    shown: ShowFlags
     select: tuple[str, ...]
 
 

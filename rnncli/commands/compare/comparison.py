@@ -74,7 +74,7 @@ def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
         return _compare_pieces(case, wanted.split, wanted)
     refused: tuple[RefusedEngine, ...] = ()
     if wanted.engines:
-        results = engine_pairs.run_named(case, wanted.engines)
+        results = engine_pairs.run_engines(case, wanted.engines)
     elif wanted.expected is not None:
         alone = compute.run(case, wanted.engine)
         results = {alone.engine: alone}

@@ -136,7 +136,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
 def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
     """Yield as many tables as the width requires, each with a time column first."""
     low, high = _find_bar_range(curves)
-    steps = _shown_steps(len(curves[0][1].norms), view)
+    steps = _choose_steps(len(curves[0][1].norms), view)
     masked = say("masked", view.lang)
     times = [cell(f"{step}") for step in steps]
     marked = any(curve.skipped.any() for _, curve in curves)
@@ -154,7 +154,7 @@ def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
         yield Table(tuple(columns), tuple(rows))
 
 
-def _shown_steps(count: int, view: View) -> list[int]:
+def _choose_steps(count: int, view: View) -> list[int]:
     """Return all steps, or evenly spaced ones and the last."""
     if view.full or count <= MOST_ROWS:
         return list(range(count))
@@ -210,7 +210,7 @@ def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
     if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
         texts.append(say("cell read", view.lang))
     count = len(curves[0][1].norms)
-    shown = len(_shown_steps(count, view))
+    shown = len(_choose_steps(count, view))
     if shown < count:
         texts.append(say("some steps", view.lang).format(shown=shown, count=count))
     for text in texts:

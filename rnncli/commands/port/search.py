@@ -68,7 +68,7 @@ class SearchResult(NamedTuple):
 
 def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""
-    known = tuple(differences.known(run))
+    known = tuple(differences.list_known(run))
     nearest: Finding | None = None
     tried = 0
     for count in (0, 1, 2):

@@ -42,7 +42,7 @@ from rnncli.renderers.wording import brief, say
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
     from rnncli.compute.growing import GrowingResult
 
 
@@ -129,7 +129,7 @@ class GrowingRunAnswer:
         """Same as RunAnswer."""
         return records_of(self.unfolded.outputs, view)
 
-    def tensors(self) -> dict[str, Growing]:
+    def tensors(self) -> dict[str, GrowingArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
         return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
 

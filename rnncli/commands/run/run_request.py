@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
 
 
 class RunRequest(NamedTuple):
@@ -16,7 +16,7 @@ class RunRequest(NamedTuple):
     run: RunFlags
     check: CheckFlags
     output: OutputFlags
-    shown: Shown
+    shown: ShowFlags
     select: tuple[str, ...]
     stats: bool
     fail_on_nan: bool

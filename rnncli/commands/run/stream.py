@@ -10,7 +10,7 @@ from typing import Any
 
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import request, result_checks, sources, terminal
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
@@ -124,14 +124,14 @@ class Records:
     remarks: remarks on the lines that arrived since the last time they were taken.
     """
 
-    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
+    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
         self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = list(request.missing(self.stack, run, stream=True))
+        self.remarks = list(request.note_missing(self.stack, run, stream=True))
         self._remarked: set[str] = set()
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()

@@ -157,7 +157,7 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     return Contents("", "", len(stack), len(recurrent), tuple(recurrent), others, (), chains)
 
 
-def chosen(found: Contents, names: Sequence[str]) -> Contents:
+def select_layers(found: Contents, names: Sequence[str]) -> Contents:
     """The layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file."""
     known = [layer.name for layer in found.layers]
     layers = [

@@ -59,7 +59,9 @@ def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.readers import models
 
     path, names = _split_layer_names(_file(input, run))
-    found = contents.chosen(contents.contents(models.read_graph_or_layers(sources.find_source(path))), names)
+    found = contents.select_layers(
+        contents.contents(models.read_graph_or_layers(sources.find_source(path))), names
+    )
     return Weights(found, found.notes)
 
 

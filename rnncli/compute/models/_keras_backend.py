@@ -46,7 +46,7 @@ class UnrunnableError(LayerError):
     """Keras cannot load or run the model."""
 
 
-class Seen(NamedTuple):
+class RecordedCall(NamedTuple):
     """One call of a layer while Keras ran the model."""
 
     name: str
@@ -75,7 +75,7 @@ def run(
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _demand_one_dtype(graph, node)
-    seen = {call.name: call for call in _seen(graph, path, inputs)}
+    seen = {call.name: call for call in _record_run(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
@@ -86,10 +86,10 @@ def run(
 
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
     """Return what Keras returns for every use of a layer, by our name of the use.  Raises as `run`."""
-    return {call.name: call.outputs for call in _seen(with_modules(graph), path, inputs)}
+    return {call.name: call.outputs for call in _record_run(with_modules(graph), path, inputs)}
 
 
-def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
+def _record_run(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
     """Return every call of every layer, in the order in which Keras makes them."""
     import importlib
 
@@ -102,7 +102,7 @@ def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
         names = list(_name_calls(model, "", 0))
-        calls: list[Seen] = []
+        calls: list[RecordedCall] = []
         _record(keras, model, calls)
         tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
         model(keras.tree.pack_sequence_as(_functional(model)._inputs_struct, tensors))
@@ -152,7 +152,7 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
             yield f"{prefix}{node.operation.name}" + (f"@{number}" if number else "")
 
 
-def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
+def _record(keras: Any, model: Any, calls: list[RecordedCall]) -> None:
     """Let every layer of the model, and of models inside it, record its calls."""
     graph = _functional(model)
     for operation in graph._operations:
@@ -165,15 +165,15 @@ def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
                 operation.quantized_call = _record_call(keras, operation.quantized_call, calls)
 
 
-def _record_call(keras: Any, call: Any, calls: list[Seen]) -> Any:
+def _record_call(keras: Any, call: Any, calls: list[RecordedCall]) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
-        calls.append(Seen("", None, {}, ()))
+        calls.append(RecordedCall("", None, {}, ()))
         outputs = call(*args, **kwargs)
         named = dict(zip(("initial_state", "mask"), args[1:], strict=False))
         numbers = {name: _numbers(keras, value) for name, value in {**named, **kwargs}.items()}
         flat = tuple(_numbers(keras, tensor) for tensor in keras.tree.flatten(outputs))
-        calls[place] = Seen("", _numbers(keras, args[0]) if args else None, numbers, flat)
+        calls[place] = RecordedCall("", _numbers(keras, args[0]) if args else None, numbers, flat)
         return outputs
 
     return wrapper
@@ -186,7 +186,7 @@ def _numbers(keras: Any, value: Any) -> Any:
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
 
-def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
+def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Part:
     """Return the Case of the layer, computed and compared with Keras."""
     kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
     mask = call.kwargs.get("mask")
@@ -215,7 +215,7 @@ def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Arr
             )
 
 
-def _other_outputs(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
+def _other_outputs(graph: Graph, seen: Mapping[str, RecordedCall]) -> Iterator[tuple[str, Array]]:
     """Yield the outputs of the layers that are not recurrent; operations are not shown."""
     for node in graph.nodes:
         if node.name in seen and not is_recurrent(node) and not is_operation(node.module):

@@ -14,7 +14,7 @@ from rnncli.layers.stack import Stack
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
-    from rnncli.compute.models._onnx_case import Given
+    from rnncli.compute.models._onnx_case import NodeCall
     from rnncli.result import Result
 
 NEAR = 1e-5
@@ -23,7 +23,7 @@ TIMES = 16
 """Over many steps the rounding grows; allowed is this multiple of what it does to the computation here."""
 
 
-def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Result | None:
+def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares all that the node can return, whether the model takes it or not.

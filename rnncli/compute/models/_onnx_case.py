@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-class Given(NamedTuple):
+class NodeCall(NamedTuple):
     """A node in a run.
 
     inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for those
@@ -27,7 +27,7 @@ class Given(NamedTuple):
     outputs: tuple[Array, ...]
 
 
-def case_of(file: str, given: Given) -> Case:
+def case_of(file: str, given: NodeCall) -> Case:
     """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 
@@ -55,7 +55,7 @@ def case_of(file: str, given: Given) -> Case:
     )
 
 
-def _states(given: Given) -> tuple[Array, ...] | None:
+def _states(given: NodeCall) -> tuple[Array, ...] | None:
     """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
     import numpy as np
 
@@ -69,7 +69,7 @@ def _states(given: Given) -> tuple[Array, ...] | None:
     return tuple(state[place].astype(np.float32) for place in range(len(like)) for state in full)
 
 
-def list_returns(given: Given) -> dict[str, Array]:
+def list_returns(given: NodeCall) -> dict[str, Array]:
     """Return everything that the node can return, by each name under which it may be shown."""
     import numpy as np
 

@@ -138,7 +138,7 @@ def _record(model: Any, calls: list[LayerCall]) -> None:
 
 
 def _recorder(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
-    def recording_call(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
         calls.append(LayerCall(layer, args, kwargs, []))
         outputs = call(*args, **kwargs)
@@ -146,7 +146,7 @@ def _recorder(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
         calls[place] = LayerCall(layer, args, kwargs, flat)
         return outputs
 
-    return recording_call
+    return wrapper
 
 
 def _names(case: Case) -> list[str]:

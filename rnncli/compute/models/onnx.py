@@ -19,7 +19,7 @@ from rnncli.compute.models import (
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._onnx_case import Given, case_of, list_returns
+from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
@@ -93,9 +93,9 @@ def run(
     if not shown or (layers and len(shown) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], shown)
     _demand_computable(model, shown)
-    _onnx_refusals.demand(model.file, prepared.model, prepared.needed(shown))
+    _onnx_refusals.demand(model.file, prepared.model, prepared.find_needed(shown))
     parts = []
-    for name, given in prepared.given(shown).items():
+    for name, given in prepared.node_calls(shown).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
@@ -127,7 +127,7 @@ def outputs(
     prepared = _prepare(model, inputs, list(cases))
     found = {
         f"{name}/{tensor}": array
-        for name, given in prepared.given(list(cases)).items()
+        for name, given in prepared.node_calls(list(cases)).items()
         for tensor, array in list_returns(given).items()
     }
     try:
@@ -151,17 +151,17 @@ class PreparedModel(NamedTuple):
     names: frozenset[str]
     notes: tuple[str, ...]
 
-    def needed(self, names: Sequence[str]) -> list[Any]:
+    def find_needed(self, names: Sequence[str]) -> list[Any]:
         """Return the nodes that these recurrent nodes depend on, and these."""
         return _onnx_graph.select_needed(self.model.graph, [one for name in names for one in self.made[name]])
 
-    def given(self, names: Sequence[str]) -> dict[str, Given]:
+    def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
         found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
         return {
-            name: Given(
+            name: NodeCall(
                 self.nodes[name],
                 tuple(found[one] if one else None for one in taken[name]),
                 tuple(found[one] for one in self.made[name]),

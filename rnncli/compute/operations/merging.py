@@ -33,7 +33,7 @@ def compute(call: OperationCall) -> OperationOutput:
         return _dot(call, arrays), None
     if call.class_name == "Concatenate":
         return _concatenate(call, arrays), _side_by_side(call, arrays, masks)
-    joined = _masked if call.rules == TODAY and call.class_name in _MASKED else _join
+    joined = _merge_masked if call.rules == TODAY and call.class_name in _MASKED else _join
     return joined(call.class_name, _one_rank(arrays), _keep_masks(arrays, masks)), _together(call, masks)
 
 
@@ -41,7 +41,7 @@ def _join(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: AR
     return _JOINS[name](arrays)  # type: ignore[no-any-return]
 
 
-def _masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
+def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     """Where a mask leaves a step out, today's Keras takes the numbers of the others alone."""
     wide = [
         None if mask is None else np.broadcast_to(mask[..., None], array.shape)

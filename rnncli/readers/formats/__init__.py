@@ -159,11 +159,11 @@ def read_raw(
         arrays = {}
         for name, item in given.items():
             with under(name):
-                arrays[name] = _named_input(item)
+                arrays[name] = _parse_named_input(item)
         return arrays, ()
 
 
-def _named_input(value: Any) -> Any:
+def _parse_named_input(value: Any) -> Any:
     """One input of a model, which may be a number alone."""
     from rnncli.specs import nested
 

@@ -37,7 +37,7 @@ class Group:
     groups: dict[str, Group] = field(default_factory=dict)
 
 
-class Stored(NamedTuple):
+class KerasFile(NamedTuple):
     """All that a reader needs of a file.
 
     config: of the model; None where the file holds only weights.
@@ -53,7 +53,7 @@ class Stored(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def read_stored(source: Source) -> Stored:
+def read_stored(source: Source) -> KerasFile:
     """Read everything in the file.  Raises InputError."""
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
@@ -63,11 +63,11 @@ def read_stored(source: Source) -> Stored:
     config = _parse_config(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
     if not held.notes["legacy"]:
-        return Stored(config, version, backend, _tree(held), None)
+        return KerasFile(config, version, backend, _tree(held), None)
     layers: dict[str, list[tuple[str, Array]]] = {}
     for weight in held.weights:
         layers.setdefault(weight.layer, []).append((weight.path, weight.array))
-    return Stored(config, version, backend, Group(), layers)
+    return KerasFile(config, version, backend, Group(), layers)
 
 
 def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:

@@ -17,7 +17,7 @@ from rnncli.readers.models._keras_config import Origin, origin_of
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.readers.formats import Source
-    from rnncli.readers.models._keras_file import Group, Stored
+    from rnncli.readers.models._keras_file import Group, KerasFile
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
@@ -36,7 +36,7 @@ _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 """`lstm_1_W_i`: the input gate's part of the kernel."""
 
 
-class Saved(NamedTuple):
+class SavedWeights(NamedTuple):
     """What a file holds of one layer.
 
     cells: arrays with their own names, by the path of what has them.
@@ -74,7 +74,7 @@ def read(source: Source) -> Modules:
     return Modules(source.name, text, tuple(found), others)
 
 
-def _layers(stored: Stored) -> Iterator[Saved]:
+def _layers(stored: KerasFile) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
         yield from _groups(stored.root, "")
@@ -82,13 +82,13 @@ def _layers(stored: Stored) -> Iterator[Saved]:
     for name, arrays in stored.layers.items():
         first = _cells_of_keras_1(arrays)
         if first:
-            yield Saved(name, first, True)
+            yield SavedWeights(name, first, True)
             continue
         cells: dict[str, list[tuple[str, Array]]] = {}
         for path, array in arrays:
             owner, _, role = path.rpartition("/")
             cells.setdefault(owner, []).append((role.partition(":")[0], array))
-        yield Saved(name, cells)
+        yield SavedWeights(name, cells)
 
 
 def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
@@ -110,13 +110,13 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
     return cells
 
 
-def _groups(group: Group, name: str) -> Iterator[Saved]:
+def _groups(group: Group, name: str) -> Iterator[SavedWeights]:
     """Yield the layers in the groups of Keras 3; a group with more than the parts of a layer is a model."""
     inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
     if not inside and name:
         cells = dict(_cells(group, ""))
         if cells:
-            yield Saved(group.name or name, cells)
+            yield SavedWeights(group.name or name, cells)
     for key, child in inside.items():
         yield from _groups(child, key)
 
@@ -129,7 +129,7 @@ def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array
             yield from _cells(group.groups[name], f"{path}/{name}".lstrip("/"))
 
 
-def _module(saved: Saved) -> Module | None:
+def _module(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights are not those of a recurrent layer."""
     made = {path: _cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in made.items() if cell is not None}
@@ -174,7 +174,7 @@ def _explain_unclear(paths: Sequence[str]) -> str:
     )
 
 
-def _is_hard(origin: Origin, saved: Saved, node: Node) -> bool:
+def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
     if not saved.first and (not origin.version or origin.version >= before):

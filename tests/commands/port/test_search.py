@@ -37,7 +37,7 @@ SAME = (
 def known(kind: Kind) -> list[str]:
     """Return the names of the differences that this kind can have; of the orders of gates, one."""
     run = run_of(plant(kind, ()), kind.class_name)
-    names = [one.name for one in differences.known(run)]
+    names = [one.name for one in differences.list_known(run)]
     gates = [name for name in names if name.startswith("gates=")]
     return [name for name in names if name not in gates] + gates[-1:]
 
@@ -67,7 +67,7 @@ def test_every_single_difference_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY_GATE_ORDER)
 def test_every_order_of_the_gates_is_named(name: str) -> None:
     run = run_of(plant(KINDS[name], ()), KINDS[name].class_name)
-    orders = [one.name for one in differences.known(run) if one.name.startswith("gates=")]
+    orders = [one.name for one in differences.list_known(run) if one.name.startswith("gates=")]
     assert len(orders) == {"lstm": 23, "gru": 5}[name]
     for one in orders:
         check(KINDS[name], (one,))
@@ -76,7 +76,7 @@ def test_every_order_of_the_gates_is_named(name: str) -> None:
 def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
     """Yield every two differences of which neither is about what the other is about."""
     run = run_of(plant(kind, ()), kind.class_name)
-    fields = {one.name: set(one.changes) for one in differences.known(run)}
+    fields = {one.name: set(one.changes) for one in differences.list_known(run)}
     for first, second in combinations(known(kind), 2):
         if not fields[first] & fields[second] and {first, second} not in SAME:
             yield first, second
