@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from rnncli.errors import UsageError, did_you_mean, listed
+from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.result import Index, Label, TensorInfo
 
 _TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
@@ -89,7 +89,7 @@ def suggest_tensor(name: str, known: Sequence[str]) -> str:
         return f"{name} exists only with --return-sequences; without it, use {name[:-1]}."
     stateless = not any("last_" in other for other in known)
     if "last_" in name and stateless and any("hidden_state" in other for other in known):
-        return f"States are returned only with --return-state; without it, there is {listed(known)}."
+        return f"States are returned only with --return-state; without it, there is {format_names(known)}."
     return did_you_mean(name, known)
 
 

@@ -28,7 +28,7 @@ MOST = 2**30
 """Maximum number of bytes to read in one call; the system has a limit near 2**31."""
 
 
-class Growing(NamedTuple):
+class GrowingArray(NamedTuple):
     """An array that arrives in parts along its first axis; the parts can be iterated over only once."""
 
     shape: tuple[int, ...]
@@ -148,7 +148,7 @@ def change_view(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> A
 
 def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
     """Iterate over the first axis, a few megabytes at a time; release blocks of a mapped array after use."""
-    if isinstance(array, Growing):
+    if isinstance(array, GrowingArray):
         for part in array.parts:
             yield from blocks(part, numbers)
         return

@@ -96,7 +96,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         return f"Did you mean {folded[near[0]]}?"
     if len(names) == 1:
         return f"The only choice is {names[0]}."
-    return f"It is one of {listed(names)}." if names else ""
+    return f"It is one of {format_names(names)}." if names else ""
 
 
 def fold_name(name: str) -> str:
@@ -109,7 +109,7 @@ def shorten(text: str, most: int = 20) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def listed(names: Sequence[str], most: int = 10) -> str:
+def format_names(names: Sequence[str], most: int = 10) -> str:
     """Format `a, b, c`; of a long list, the first `most` and the number of the rest."""
     if len(names) <= most:
         return ", ".join(names)

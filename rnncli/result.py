@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Shape, Spec
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
     from rnncli.layers.stack import Stack
 
 
@@ -76,7 +76,7 @@ class Claim:
     def __str__(self) -> str:
         return f"{self.label}[{', '.join(map(_axis_text, self.index))}]" if self.index else str(self.label)
 
-    def placed(self, **place: Any) -> Claim:
+    def with_place(self, **place: Any) -> Claim:
         """Return a copy about the tensor of another call or layer."""
         return replace(self, label=self.label._replace(**place))
 
@@ -100,7 +100,7 @@ class TensorInfo(NamedTuple):
         """The label's text."""
         return str(self.label)
 
-    def placed(self, **place: Any) -> TensorInfo:
+    def with_place(self, **place: Any) -> TensorInfo:
         """Return a copy with another call, layer, direction or cell."""
         return self._replace(label=self.label._replace(**place))
 
@@ -128,7 +128,7 @@ class GrowingTensor(NamedTuple):
 
     label: Label
     axes: tuple[str, ...]
-    values: Growing
+    values: GrowingArray
     time: Sequence[int] = ()
 
     @property

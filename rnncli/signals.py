@@ -37,18 +37,18 @@ ended = Ending()
 
 
 @contextmanager
-def tidily_ended() -> Iterator[None]:
+def exit_cleanly() -> Iterator[None]:
     """Let a signal leave the block as an exception does, so that cleanup runs."""
-    with answered(("SIGINT", *ENDING), ended):
+    with handle_signals(("SIGINT", *ENDING), ended):
         yield
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Defer signals until the block ends: a partly loaded library would crash the process."""
     came: list[int] = []
     try:
-        with answered(("SIGINT", *ENDING), lambda number, _: came.append(number)):
+        with handle_signals(("SIGINT", *ENDING), lambda number, _: came.append(number)):
             yield
     finally:
         for number in came:
@@ -56,7 +56,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def answered(names: Sequence[str], handler: Handler) -> Iterator[None]:
+def handle_signals(names: Sequence[str], handler: Handler) -> Iterator[None]:
     """Handle these signals with `handler`, except those that the parent process set to be ignored."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]

@@ -14,6 +14,8 @@ import termios
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 UNWANTED = (
     "NO_COLOR",
@@ -53,6 +55,16 @@ def loaded_by(*args: str) -> set[str]:
     code, modules = json.loads(done.stdout)
     assert code == 0, done.stderr
     return set(modules)
+
+
+def print_here(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
+    """Run the command in this process; return stdout, or stderr where the exit code is another than 0."""
+    from rnncli.cli.app import main
+
+    assert main(list(args)) == code
+    streams = capfd.readouterr()
+    assert not code or not streams.out
+    return streams.err if code else streams.out
 
 
 def in_a_terminal(columns: int, *args: str, **env: str) -> str:

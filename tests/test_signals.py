@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from rnncli import signals
-from rnncli.signals import tidily_ended, undisturbed
+from rnncli.signals import defer_signals, exit_cleanly
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def test_a_signal_waits_until_the_block_has_ended() -> None:
     done = []
 
     def loading() -> None:
-        with undisturbed():
+        with defer_signals():
             signal.raise_signal(signal.SIGINT)
             done.append("loaded")
 
@@ -33,7 +33,7 @@ def test_a_signal_waits_until_the_block_has_ended() -> None:
 
 def test_and_counts_more_than_what_went_wrong_meanwhile() -> None:
     def loading() -> None:
-        with undisturbed():
+        with defer_signals():
             signal.raise_signal(signal.SIGINT)
             raise ImportError
 
@@ -46,7 +46,7 @@ def test_what_ends_the_process_leaves_as_an_error_does(name: str) -> None:
     number, cleaned = getattr(signal, name), []
 
     def writing() -> None:
-        with tidily_ended():
+        with exit_cleanly():
             try:
                 signal.raise_signal(number)
             finally:
@@ -64,7 +64,7 @@ def test_the_cleaning_up_is_not_interrupted(first: str, code: int | None) -> Non
     cleaned = []
 
     def writing() -> None:
-        with tidily_ended():
+        with exit_cleanly():
             try:
                 signal.raise_signal(getattr(signal, first))
             finally:
@@ -80,7 +80,7 @@ def test_the_cleaning_up_is_not_interrupted(first: str, code: int | None) -> Non
 def test_later_a_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exception of the first signal may have been swallowed."""
     monkeypatch.setattr(signals, "PATIENCE", 0.0)
-    with tidily_ended():
+    with exit_cleanly():
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
@@ -92,7 +92,7 @@ def test_what_is_ignored_stays_ignored(name: str) -> None:
     number, done = getattr(signal, name), []
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        with undisturbed(), tidily_ended():
+        with defer_signals(), exit_cleanly():
             signal.raise_signal(number)
             done.append(signal.getsignal(number))
     finally:
@@ -104,7 +104,7 @@ def test_another_thread_is_left_alone() -> None:
     done = []
 
     def work() -> None:
-        with undisturbed(), tidily_ended():
+        with defer_signals(), exit_cleanly():
             done.append(True)
 
     thread = threading.Thread(target=work)

@@ -39,7 +39,7 @@ def described() -> WeightsAnswer:
         "1/kernel": waves(3, 2),
         "1/bias": np.zeros(2, np.float32),
     }
-    found = contents.described(Case(stack, waves(1, 4, 5), weights=weights), weights)
+    found = contents.describe_case(Case(stack, waves(1, 4, 5), weights=weights), weights)
     return WeightsAnswer(found, Description(stack, ("batch", None, 5), 42))
 
 

@@ -52,45 +52,24 @@ def run(
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     """
     from rnncli import compute
-    from rnncli.commands.run.answer import first_nan, stats_of
-    from rnncli.specs import memory as sizes
+    from rnncli.commands.run.answer import stats_of
 
-    if all_calls and (options.get("calls") or 1) == 1:
-        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
+    _demand_calls(options, all_calls=all_calls)
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
-        found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
+        from rnncli.api import _model
+
+        found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, tolerances=held)
+        found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
         return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    budget = sizes.parse(memory) if isinstance(memory, str) else memory
+    budget = _parse_memory(memory)
     computed = compute.run(asked.case, options.get("engine") or "auto", budget)
     computed, apart = _comparing.check(asked.case, computed, held, budget)
-    found = _selected(Result.of(computed), select)
-    _demand(apart, first_nan(found) if fail_on_nan else None)
+    found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
     _comparing.demand_expected(found, expect, atol, rtol)
     figures = stats_of(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
-
-
-def _of_model(
-    inputs: Any,
-    layer: Any,
-    options: Options,
-    everything: bool,
-    select: str | Sequence[str] | None,
-    tolerances: tuple[Tolerance, Tolerance] | None,
-    stats: bool,
-    fail_on_nan: bool,
-) -> Result:
-    from rnncli.api import _model
-    from rnncli.commands.run.answer import first_nan
-
-    found, disagreeing = _model.run(
-        inputs, layer, options, everything=everything, stats=stats, tolerances=tolerances
-    )
-    found = _selected(found, select)
-    _demand(disagreeing, first_nan(found) if fail_on_nan else None, found.reference)
-    return found
 
 
 @expand_options
@@ -162,7 +141,7 @@ def trace(
         found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
-    _demand(apart, first_nan(kept) if fail_on_nan else None)
+    _demand_agreement(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
@@ -228,7 +207,18 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
     return [replace(case, stack=_case.stack_of(other, options)) for other in others]
 
 
-def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
+def _select_and_check(
+    found: Result, select: str | Sequence[str] | None, apart: Sequence[str], *, fail_on_nan: bool
+) -> Result:
+    """Return the tensors to keep.  Raises DisagreementError if one is in `apart`, or contains NaN."""
+    from rnncli.commands.run.answer import first_nan
+
+    found = _select_tensors(found, select)
+    _demand_agreement(apart, first_nan(found) if fail_on_nan else None, found.reference)
+    return found
+
+
+def _select_tensors(found: Result, select: str | Sequence[str] | None) -> Result:
     if select is None:
         return found
     from rnncli import addresses
@@ -247,6 +237,12 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
     )
 
 
+def _parse_memory(memory: int | str | None) -> int | None:
+    from rnncli.specs.memory import parse
+
+    return parse(memory) if isinstance(memory, str) else memory
+
+
 def _several(one: Any) -> Any:
     """Wrap a single value such as `3` or `"forget"` in a list."""
     return [one] if isinstance(one, (str, int)) else one
@@ -256,13 +252,18 @@ def _tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Toleran
     return _comparing.tolerances(atol, rtol)
 
 
-def _demand(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
+def _demand_agreement(disagreeing: Sequence[str], nan: str | None, reference: str = "TensorFlow") -> None:
     if disagreeing:
         raise DisagreementError(
             f"{', '.join(disagreeing)} differs from {reference} by more than atol and rtol allow."
         )
     if nan is not None:
         raise DisagreementError(f"the output contains NaN, first in {nan}.")
+
+
+def _demand_calls(options: Options, *, all_calls: bool) -> None:
+    if all_calls and (options.get("calls") or 1) == 1:
+        raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
 
 
 def _demand_steps(options: Options) -> None:

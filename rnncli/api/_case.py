@@ -43,7 +43,7 @@ def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) ->
     document = _document(inputs, options, seed)
     stack = stack_of(layer, options, document.layer)
     given = case_builder.CaseOptions(
-        arranging=_arranging(options, stack),
+        arranging=_arrange_options(options, stack),
         drawn=seed,
         weights=_weights(options.get("weights")),
         initial_state=_states(options.get("initial_state")),
@@ -136,7 +136,7 @@ def _arrays(inputs: Sequence[Any]) -> list[Any]:
         return []
 
 
-def _arranging(options: Options, stack: Stack) -> arrange.ArrangeOptions:
+def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
     if pad not in (None, "pre", "post"):
         raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))

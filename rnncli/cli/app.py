@@ -53,7 +53,7 @@ class Commands(TyperGroup):
         """Resolve as click does, but suggest the nearest command for an unknown one."""
         names = catalog.names()
         if args[0] not in names:
-            raise UsageError(f"there is no command {args[0]!r}.", _instead_of(args[0], names))
+            raise UsageError(f"there is no command {args[0]!r}.", _suggest_command(args[0], names))
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,7 +69,7 @@ class Commands(TyperGroup):
         formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
 
 
-def _instead_of(word: str, names: Sequence[str]) -> str:
+def _suggest_command(word: str, names: Sequence[str]) -> str:
     """Suggest what to type instead of an unknown command, which may be the argument of one."""
     import shlex
     from pathlib import Path
@@ -146,10 +146,10 @@ def main(args: Sequence[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         ended = _end_before(error)
-        return _failed(error) if ended is None else ended
+        return _report(error) if ended is None else ended
 
 
-def _failed(error: Exception) -> int:
+def _report(error: Exception) -> int:
     """Print the error; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         terminal.silence_stdout()
@@ -158,7 +158,7 @@ def _failed(error: Exception) -> int:
         said = error
     elif isinstance(error, OSError):
         terminal.silence_stdout()
-        said = _unwritten(error)
+        said = _convert_os_error(error)
     elif isinstance(error, MemoryError):
         said = UsageError("there is not enough memory for this.", "Make the input smaller.")
     elif isinstance(error, RecursionError):
@@ -202,7 +202,7 @@ def _end_before(error: BaseException) -> int | None:
     return None if before is None else INTERRUPTED
 
 
-def _unwritten(error: OSError) -> RnncliError:
+def _convert_os_error(error: OSError) -> RnncliError:
     """Convert an OSError, usually a full disk on stdout; other file errors are handled where they occur."""
     if error.filename:
         return UsageError(f"{error.filename}: {error.strerror or error}.", "Check the path.")

@@ -6,12 +6,12 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
 
 if TYPE_CHECKING:
     from rnncli.case import Array, Case
 
-Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, Shown)
+Group = TypeVar("Group", InputFlags, LayerFlags, RunFlags, ShowFlags)
 
 
 class CommandLine(NamedTuple):
@@ -27,7 +27,7 @@ class CommandLine(NamedTuple):
 
         _, command, *words = shlex.split(text.replace("\\\n", " "))  # shlex would keep the line break
         context = app.load(command).make_context(command, words)
-        return cls(command, {name: _without_empty(value) for name, value in context.params.items()})
+        return cls(command, {name: _drop_empty(value) for name, value in context.params.items()})
 
     def group(self, kind: type[Group]) -> Group:
         """Return the flags of one group; a flag that the command lacks has its default."""
@@ -47,13 +47,13 @@ class CommandLine(NamedTuple):
             input = input._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
         if initial_state is not None:
             run = run._replace(initial_state=None)
-        shown = self.group(Shown)
+        shown = self.group(ShowFlags)
         case, _ = request.case(
             input, self.group(LayerFlags), run, all_layers=shown.all_layers, all_calls=shown.all_calls
         )
         return case if initial_state is None else replace(case, initial_state=initial_state)
 
 
-def _without_empty(value: Any) -> Any:
+def _drop_empty(value: Any) -> Any:
     """Return a repeatable flag as a list, or None if it was not given."""
     return (list(value) or None) if isinstance(value, tuple) else value

@@ -47,8 +47,8 @@ def layer_words(incomplete: str) -> list[str]:
     from rnncli import layers
     from rnncli.specs.build import short_names
 
-    alone = [name for name in layers.names() if _needs_nothing(name)]
-    return _begin([*map(_snake, alone), *short_names(), *alone], incomplete)
+    alone = [name for name in layers.names() if _needs_only_units(name)]
+    return _begin([*map(_snake_case, alone), *short_names(), *alone], incomplete)
 
 
 def model_words(incomplete: str) -> list[str]:
@@ -144,11 +144,11 @@ def _begin(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
 
 
-def _snake(name: str) -> str:
+def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _needs_nothing(name: str) -> bool:
+def _needs_only_units(name: str) -> bool:
     """Whether the name alone is a layer, with the default units: `lstm`, but not `rnn`."""
     from rnncli import layers
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.cli import files, sources
-from rnncli.errors import DisagreementError, UsageError, did_you_mean, listed
+from rnncli.errors import DisagreementError, UsageError, did_you_mean, format_names
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -102,7 +102,7 @@ def demand_same(found: Sequence[TensorDifference]) -> None:
     if apart:
         first = apart[0]
         others = list(dict.fromkeys(one.name for one in apart if one.name != first.name))
-        more = f" Also different: {listed(others)}." if others else ""
+        more = f" Also different: {format_names(others)}." if others else ""
         raise DisagreementError(describe_mismatch(first), f"{_limits(first)}{more}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from rnncli.errors import UsageError
-from rnncli.signals import tidily_ended
+from rnncli.signals import exit_cleanly
 
 
 def demand_place(output: str | None, read: Iterable[str | int] = ()) -> None:
@@ -71,7 +71,7 @@ def open_output(output: str) -> Iterator[IO[bytes]]:
     """
     path = expand_user(output)
     aside = not path.exists() or path.is_file()
-    with _whole(path) if aside else nullcontext(path) as part:
+    with _replace_at_end(path) if aside else nullcontext(path) as part:
         with _report_os_error(output):
             file = part.open("wb")
         try:
@@ -124,11 +124,11 @@ def _report_os_error(output: str) -> Iterator[None]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def _replace_at_end(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it at the end, and is removed after an error."""
     place = path.resolve()
     part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
-    with tidily_ended():
+    with exit_cleanly():
         try:
             yield part
             with _report_os_error(str(path)):

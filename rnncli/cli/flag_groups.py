@@ -44,10 +44,10 @@ def define_choice(
             raise UsageError(f"{names[0]}: there is no {word!r}.", did_you_mean(word, choices()))
         return folded
 
-    def completed(incomplete: str) -> list[str]:
+    def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices() if choice.startswith(incomplete)]
 
-    return flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=completed)
+    return flag(panel, *names, help=help, metavar=metavar, parser=chosen, autocompletion=complete)
 
 
 def collect_given(flags: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
     parameters = inspect.signature(function).parameters
     groups = {name: hints[name] for name in parameters if _is_group(hints[name])}
 
-    def called(**values: Any) -> None:
+    def wrapper(**values: Any) -> None:
         arguments = {name: values[name] for name in parameters if name not in groups}
         for name, group in groups.items():
             arguments[name] = group(**{flag: values[flag] for flag in group._fields})
@@ -73,10 +73,10 @@ def expand_groups(function: Callable[..., None]) -> Callable[..., None]:
         function(**arguments)
 
     flat = [flag for name in parameters for flag in _flags(name, hints[name], parameters[name].default)]
-    called.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
-    called.__annotations__ = {flag.name: flag.annotation for flag in flat}
-    called.__name__, called.__doc__ = function.__name__, function.__doc__
-    return called
+    wrapper.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {flag.name: flag.annotation for flag in flat}
+    wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
+    return wrapper
 
 
 def _flags(name: str, hint: Any, default: Any) -> list[inspect.Parameter]:

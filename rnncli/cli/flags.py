@@ -405,7 +405,7 @@ To = Annotated[
 ]
 
 
-class Shown(NamedTuple):
+class ShowFlags(NamedTuple):
     """Flags that select what to show of a stack and of several calls."""
 
     all_layers: AllLayers = False

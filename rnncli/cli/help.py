@@ -36,7 +36,7 @@ class Command(TyperCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Answer; in a terminal, add one line on what to try next."""
         super().invoke(ctx)
-        if terminal.is_watched():
+        if terminal.stdout_is_terminal():
             from rnncli.cli import hints
 
             hints.show(ctx)
@@ -110,7 +110,7 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
     """Convert an error of click to the form of rnncli's other messages."""
     advice = f"`{command} --help` lists the flags."
     if isinstance(error, click.exceptions.NoSuchOption):
-        near = _near(error)
+        near = _find_nearest_flag(error)
         if error.option_name == "-V":
             near = "rnncli --version"
         elif command == "rnncli" and not near and _is_flag_of_run(error.option_name):
@@ -135,7 +135,7 @@ def _is_flag_of_run(name: str) -> bool:
     return any(name in (*param.opts, *param.secondary_opts) for param in app.load("run").params)
 
 
-def _near(error: click.exceptions.NoSuchOption) -> str:
+def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:
     """Return the flag with this prefix or with similar spelling; never the opposite of the one typed."""
     import difflib
 

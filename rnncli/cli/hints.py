@@ -46,7 +46,7 @@ def _steps(values: Values) -> bool:
     return all(map(RECURRENT.match, _layers(values))) and values.get("dtype") in (None, "float32", "float64")
 
 
-def _both_ways(values: Values) -> bool:
+def _is_bidirectional(values: Values) -> bool:
     return bool(values.get("bidirectional") or BOTH_WAYS.match(_layers(values)[-1])) and _steps(values)
 
 
@@ -56,15 +56,15 @@ def _returns_last(values: Values) -> bool:
 
 
 def _one_lstm(values: Values) -> bool:
-    return [word.lower() for word in _layers(values)] == ["lstm"] and not _both_ways(values)
+    return [word.lower() for word in _layers(values)] == ["lstm"] and not _is_bidirectional(values)
 
 
-def _sized(values: Values) -> bool:
+def _has_sizes(values: Values) -> bool:
     return bool(re.fullmatch(r"[\d,\s]*", values["input_shape"] or ""))
 
 
 HINTS = (
-    Hint("run", _both_ways, "matrix{same}", Bilingual(
+    Hint("run", _is_bidirectional, "matrix{same}", Bilingual(
         "all four of return_sequences x return_state", "return_sequences x return_state 네 가지 모두")),
     Hint("run", lambda values: values["seed"] is None and values["weights"] is None, "run{same} --seed 42",
          Bilingual("the same weights in every run", "실행할 때마다 같은 가중치")),
@@ -78,7 +78,7 @@ HINTS = (
     Hint("trace", _steps, "plot{same} --terminal", Bilingual("the same as a picture", "같은 값을 그림으로")),
     Hint("explain", lambda values: values["depth"] == 1, "explain{tensor}{same} --depth 2",
          Bilingual("one time step further back", "한 시점 더 거슬러 올라가기")),
-    Hint("shape", _sized, "run{same}", Bilingual("the numbers", "값 계산하기")),
+    Hint("shape", _has_sizes, "run{same}", Bilingual("the numbers", "값 계산하기")),
     Hint("samples", lambda values: values["name"] is None, "run series",
          Bilingual("a sample as the input", "예제를 입력으로")),
 )  # fmt: skip
@@ -95,8 +95,8 @@ START = (
 def start(lang: str) -> str:
     """Return the three lines that end what `rnncli` alone shows, under their heading."""
     width = max(len(line) for line, _ in START)
-    lines = (f"  rnncli {line.ljust(width)}  {text.said(lang)}\n" for line, text in START)
-    return f"{FIRST_STEPS.said(lang)}\n{''.join(lines)}"
+    lines = (f"  rnncli {line.ljust(width)}  {text.in_language(lang)}\n" for line, text in START)
+    return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
 
 
 def find(context: click.Context, lang: str) -> str | None:
@@ -106,7 +106,7 @@ def find(context: click.Context, lang: str) -> str | None:
         if hint.command == context.info_name and hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
-            return f"{hint.text.said(lang)}: rnncli {hint.line.format(same=same, tensor=tensor)}"
+            return f"{hint.text.in_language(lang)}: rnncli {hint.line.format(same=same, tensor=tensor)}"
     return None
 
 

@@ -40,7 +40,7 @@ def compute_tensors(
 ) -> ModelTensors:
     """Compute what every chosen recurrent layer returns; everything: the other layers too."""
     found = models.run_model(model, inputs, engine, everything=everything)
-    compute = models.computing(engine)
+    compute = models.make_runner(engine)
     cases = {part.layer: Cases(part.case, returns.of(part.case)) for part in found.parts}
     results = {
         part.layer: part.result
@@ -57,7 +57,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
             label=tensor.label._replace(layer=layer),
-            equals=tuple(claim.placed(layer=layer) for claim in tensor.equals),
+            equals=tuple(claim.with_place(layer=layer) for claim in tensor.equals),
         )
         for layer, result in results.items()
         for tensor in result.outputs

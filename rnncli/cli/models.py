@@ -190,12 +190,12 @@ def run_model(
 ) -> ModelRun:
     """The Case of each recurrent layer that is asked for."""
     found: ModelRun = model.kind.run(
-        model.saved, model.path, inputs, computing(engine), layers=model.names, everything=everything
+        model.saved, model.path, inputs, make_runner(engine), layers=model.names, everything=everything
     )
     return found
 
 
-def computing(engine: str) -> Callable[[Case], Result]:
+def make_runner(engine: str) -> Callable[[Case], Result]:
     """What answers a Case."""
     from rnncli import compute
 

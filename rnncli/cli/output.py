@@ -39,7 +39,7 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
         raise UsageError(
             f"--theme: {name} output has no background.", "Use --format svg or html, or drop --theme."
         )
-    if is_stdout(flags.output) and terminal.is_watched() and formats.get(name).TRAITS.binary:
+    if is_stdout(flags.output) and terminal.stdout_is_terminal() and formats.get(name).TRAITS.binary:
         raise UsageError(
             f"{name} is binary and cannot be shown in a terminal.",
             f"Write it to a file with --output FILE.{name}, or to a pipe.",
@@ -60,7 +60,7 @@ def delivery(flags: OutputFlags, *reading: ReadingFlags) -> Delivery:
 
 
 @contextmanager
-def flowing(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[Answer], None]]:
+def stream_answers(flags: OutputFlags, *reading: ReadingFlags) -> Iterator[Callable[[Answer], None]]:
     """Yield a function that shows each answer at once; an output file appears after the last one.
 
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.

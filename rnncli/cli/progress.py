@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rnncli.result import Result
-from rnncli.signals import tidily_ended
+from rnncli.signals import exit_cleanly
 
 if TYPE_CHECKING:
     Watch = Callable[[Iterator[Result]], Iterator[Result]]
@@ -23,7 +23,7 @@ def bar(batch: int, *, wanted: bool) -> Iterator[Watch]:
     if not wanted or sys.stderr is None or not sys.stderr.isatty():
         yield lambda results: results
         return
-    with tidily_ended(), _draw() as drawn:
+    with exit_cleanly(), _draw() as drawn:
         task = drawn.add_task("", total=batch)
 
         def watch(results: Iterator[Result]) -> Iterator[Result]:

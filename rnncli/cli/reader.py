@@ -50,7 +50,7 @@ def is_possible() -> bool:
     return (
         sys.stdin is not None
         and sys.stdin.isatty()
-        and terminal.is_watched()
+        and terminal.stdout_is_terminal()
         and os.environ.get("TERM") != "dumb"
     )
 
@@ -61,7 +61,7 @@ def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
     load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, place = _Keys(), 0
-    with _without_lines():
+    with _read_single_keys():
         while place < count:
             moved = _page(load(place), prompts, keys)
             if moved is None:
@@ -71,7 +71,7 @@ def read(count: int, load: Callable[[int], Leaf], prompts: Prompts) -> None:
 
 
 @contextmanager
-def _without_lines() -> Iterator[None]:
+def _read_single_keys() -> Iterator[None]:
     """Let the terminal give every key as it is pressed; it keeps those that are pressed before a prompt."""
     try:
         import termios

@@ -56,7 +56,7 @@ def case(
         *said,
         *remarks,
         *unanswered,
-        *missing(stack, run, asked),
+        *note_missing(stack, run, asked),
     )
 
 
@@ -92,7 +92,7 @@ def collect_options(
         return RawValue(reader(source), f"{source.name}: ")
 
     return CaseOptions(
-        arranging=_arranging(input, stack)._replace(where=where),
+        arranging=_arrange_options(input, stack)._replace(where=where),
         drawn=seed,
         weights=read(run.weights, formats.read_weights),
         initial_state=read(run.initial_state, formats.read_states),
@@ -133,7 +133,7 @@ def _make_input(
     return sources.make_input(input, shape, seed), said
 
 
-def missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
+def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = any(inner.config.get("stateful") for spec in stack for inner in walk(spec))
     if stateful and run.calls == 1 and not stream:
@@ -177,7 +177,7 @@ def outline(input: InputFlags, layer: LayerFlags) -> Outline:
         document, name = sources.read(input)
         where = f"{name}: "
         stack = stack_of(layer, document, name)
-        arranged = arrange(document, _arranging(input, stack)._replace(where=where))
+        arranged = arrange(document, _arrange_options(input, stack)._replace(where=where))
         shape, remarks = arranged.inputs.shape, arranged.remarks
     return Outline(stack, shape, remarks, document, where)
 
@@ -215,7 +215,7 @@ def demand_steps(run: RunFlags) -> None:
         )
 
 
-def _arranging(flags: InputFlags, stack: Stack) -> ArrangeOptions:
+def _arrange_options(flags: InputFlags, stack: Stack) -> ArrangeOptions:
     """Return the options of the flags for arranging an input for these layers."""
     from rnncli.readers.arrange import ArrangeOptions
 

@@ -129,7 +129,7 @@ def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
         return sample(flags.input), (f"there is no file {flags.input}: using the built-in sample{wanted}",)
     source = find_source(flags.input)
     if source.path is not None:
-        _existing(source)
+        _demand_existing(source)
     return source, ()
 
 
@@ -141,7 +141,7 @@ def open_lines(flags: InputFlags) -> tuple[BinaryIO, str]:
     word = flags.input
     if word in (None, "-"):
         if sys.stdin is None:
-            raise _closed()
+            raise _explain_closed()
         _wait_for_stdin()
         return cast("BinaryIO", open(0, "rb", buffering=0, closefd=False)), ""
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := files.expand_user(word)):
@@ -244,7 +244,7 @@ def sample(name: str) -> Source:
 def stdin() -> Source:
     """Read standard input to its end."""
     if sys.stdin is None:
-        raise _closed()
+        raise _explain_closed()
     _wait_for_stdin()
     try:
         return Source("standard input", data=sys.stdin.buffer.read())
@@ -258,7 +258,7 @@ def _wait_for_stdin() -> None:
         os.set_blocking(0, True)
 
 
-def _closed() -> InputError:
+def _explain_closed() -> InputError:
     return InputError("standard input is closed.", "Name a file, or pipe the input in.")
 
 
@@ -273,7 +273,7 @@ def stdin_holds_data() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _existing(source: Source) -> None:
+def _demand_existing(source: Source) -> None:
     """Report a missing file before an unknown suffix; the word may have been meant as a layer."""
     try:
         source.file()

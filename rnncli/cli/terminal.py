@@ -39,14 +39,14 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """Make control characters visible and shorten long text; names and values may hold anything."""
-    shown = visible(_ends(LONG.sub(r"\1…\2", text), 3 * MOST), keep="\n")
-    lines = _ends(LONG.sub(r"\1…\2", shown), MOST).split("\n")
+    shown = visible(_shorten(LONG.sub(r"\1…\2", text), 3 * MOST), keep="\n")
+    lines = _shorten(LONG.sub(r"\1…\2", shown), MOST).split("\n")
     if len(lines) > LINES:
         lines = [*lines[: LINES - 4], "…", *lines[-3:]]
     return "\n".join(lines)
 
 
-def _ends(text: str, most: int) -> str:
+def _shorten(text: str, most: int) -> str:
     """Shorten a long text to its beginning and its end, which says what to do."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 3 :]}"
 
@@ -93,12 +93,12 @@ def wrap(text: str, width: int) -> str:
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = (
         [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line)
-        for line in re.sub(r"\((\w+, )+\w*\)", _unbroken, text).split("\n")
+        for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, text).split("\n")
     )
     return "\n".join(part for parts in lines for part in parts).replace("\xa0", " ")
 
 
-def _unbroken(shape: re.Match[str]) -> str:
+def _use_nonbreaking_spaces(shape: re.Match[str]) -> str:
     return shape[0].replace(" ", "\xa0")
 
 
@@ -145,7 +145,7 @@ class Stdout:
         flush()
 
 
-def is_watched() -> bool:
+def stdout_is_terminal() -> bool:
     """Return whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 

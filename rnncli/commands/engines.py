@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, no_tensors
+from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ class EnginesAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("engines")
+        return refuse_tensors("engines")

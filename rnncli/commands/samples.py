@@ -15,7 +15,7 @@ from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import head, no_tensors
+from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
 SECTION = "Look around"
@@ -99,7 +99,7 @@ class SamplesAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("samples")
+        return refuse_tensors("samples")
 
 
 def command(sample: Sample) -> str:

@@ -25,7 +25,7 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     """Return the chunks of the batch, which are computed one after another.  budget: see `run`."""
-    return chunks.plan(case, memory.spare() if budget is None else budget)
+    return chunks.plan(case, memory.default_budget() if budget is None else budget)
 
 
 def parts(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:

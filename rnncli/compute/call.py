@@ -47,13 +47,15 @@ class _PreparedCase:
         if one.mask is not None:  # each case may have its own mask
             checks.demand_mask(one)
             demand_able(one, self.engine)
-        one = _ready(one)
-        return self._named(one, self.call(one))
+        one = _make_contiguous(one)
+        return self._name_tensors(one, self.call(one))
 
-    def _named(self, case: Case, computed: engines.EngineOutput) -> Result:
+    def _name_tensors(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
-        infos = [info.placed(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)]
+        infos = [
+            info.with_place(call=call) for call in calls_of(case) for info in self.infos(case.inputs.shape)
+        ]
         times = self.times(case.inputs.shape)
         kept = (layer for call in calls for layer in (call if case.all_layers else call[-1:]))
         arrays = [tensor for layer in kept for tensor in layer]
@@ -100,7 +102,7 @@ class _Either:
             return self.other()(one)
 
 
-def _ready(case: Case) -> Case:
+def _make_contiguous(case: Case) -> Case:
     """Return the case with contiguous inputs, and with states in the dtype of the inputs."""
     import numpy as np
 
@@ -125,9 +127,9 @@ def claims_of(case: Case) -> dict[str, tuple[Claim, ...]]:
         return own
     infos = case.stack.outputs(case.inputs.shape, all_layers=case.all_layers)
     return {
-        info.placed(call=call).name: (
-            *(claim.placed(call=call) for claim in own.get(info.name, ())),
-            *([Claim(info.placed(call=call - 1).label)] if call > 1 else []),
+        info.with_place(call=call).name: (
+            *(claim.with_place(call=call) for claim in own.get(info.name, ())),
+            *([Claim(info.with_place(call=call - 1).label)] if call > 1 else []),
         )
         for call in range(1, case.calls + 1)
         for info in infos
@@ -162,7 +164,7 @@ def choose(case: Case) -> str:
     if engines.get("numpy").refusal(case):
         return "tensorflow"
     onnx = engines.get("onnx")
-    return "onnx" if onnx.worth(case) and not onnx.refusal(case) else "numpy"
+    return "onnx" if onnx.is_worthwhile(case) and not onnx.refusal(case) else "numpy"
 
 
 def demand_able(case: Case, engine: str) -> None:

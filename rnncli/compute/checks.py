@@ -9,10 +9,10 @@ from rnncli.errors import InputError, LayerError
 from rnncli.layers.stack import Stack
 from rnncli.specs import memory
 
-_TURNED_ROUND = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
+_REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
-def refuse_the_impossible(case: Case) -> None:
+def refuse_impossible(case: Case) -> None:
     """Reject cases that would fail, or that Keras computes incorrectly, before allocating anything.
 
     Raises InputError if the memory is too small or the mask does not fit, LayerError if Keras would apply
@@ -40,10 +40,10 @@ def demand_mask(case: Case) -> None:
             f"a mask was given, but layer 0 ({case.layers[0].class_name}) computes its own.",
             f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
-    _refuse_the_mask_turned_round(stack, case)
+    _refuse_reversed_mask(stack, case)
 
 
-def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
+def _refuse_reversed_mask(stack: Stack, case: Case) -> None:
     """Raises LayerError for an unrolled backward sequence with a mask and zeroed outputs.
 
     Keras applies the mask there as if the sequence ran forward; only the states are correct.
@@ -52,7 +52,7 @@ def _refuse_the_mask_turned_round(stack: Stack, case: Case) -> None:
     for layer in stack.layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():
-            if masked and all(loop.config.get(name) for name in _TURNED_ROUND):
+            if masked and all(loop.config.get(name) for name in _REVERSED_MASK_OPTIONS):
                 raise LayerError(
                     "unroll with go_backwards, zeroed outputs and a mask: Keras on TensorFlow applies the "
                     "mask in the wrong order of time here, so there is no correct number to show.",

@@ -65,7 +65,7 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
 
     memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
-    agreed, done = Agreed(), 0
+    agreed, done = ChunkSummary(), 0
     for result in chain((first,), results):
         agreed.add(result)
         end = done + result.input_shape[0]
@@ -80,7 +80,7 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
     return dataclasses.replace(first, engine=agreed.engine, input_shape=shape, outputs=outputs)
 
 
-class Agreed:
+class ChunkSummary:
     """Combines information from all chunks.
 
     equals: by tensor name, the claims that hold in every chunk.

@@ -78,9 +78,9 @@ def measure(
     )
     if first.shape != second.shape or not first.size:
         return found
-    dtype = _narrower(first.dtype, second.dtype)
+    dtype = _choose_narrower(first.dtype, second.dtype)
     first, second = first.astype(np.float64), second.astype(np.float64)
-    gap = _gap(first, second)
+    gap = _absolute_difference(first, second)
     largest = _unravel(int(gap.argmax()), gap.shape)
     if gap[largest] == 0:
         return found
@@ -125,12 +125,12 @@ def count_ulps(first: float, second: float, dtype: Any) -> int | None:
     return abs(one - two)
 
 
-def _narrower(first: Any, second: Any) -> Any:
+def _choose_narrower(first: Any, second: Any) -> Any:
     floats = [dtype for dtype in (first, second) if dtype.kind not in "iub"]
     return min(floats, key=lambda dtype: dtype.itemsize, default=first)
 
 
-def _gap(first: Array, second: Array) -> Array:
+def _absolute_difference(first: Array, second: Array) -> Array:
     """Return the absolute differences of float64 arrays; infinity where only one of two numbers is NaN."""
     import numpy as np
 
@@ -186,9 +186,9 @@ def differences(result: Result, other: Result) -> dict[str, float]:
     """
 
     def largest(both: tuple[Array, Array]) -> float:
-        return float(_gap(*both).max(initial=0.0))
+        return float(_absolute_difference(*both).max(initial=0.0))
 
-    return {name: max(map(largest, pairs), default=0.0) for name, pairs in _in_blocks(result, other)}
+    return {name: max(map(largest, pairs), default=0.0) for name, pairs in _pair_blocks(result, other)}
 
 
 def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tolerance) -> list[str]:
@@ -197,7 +197,7 @@ def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tol
 
     return [
         name
-        for name, pairs in _in_blocks(result, other)
+        for name, pairs in _pair_blocks(result, other)
         if not all(
             np.allclose(*both, tolerance_of(rtol, name), tolerance_of(atol, name), equal_nan=True)
             for both in pairs
@@ -205,7 +205,7 @@ def find_disagreements(result: Result, other: Result, atol: Tolerance, rtol: Tol
     ]
 
 
-def _in_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:
+def _pair_blocks(result: Result, other: Result) -> Iterator[tuple[str, Iterator[tuple[Array, Array]]]]:
     """Yield each tensor's name, and pairs of blocks of its numbers in both results, as float64."""
     import numpy as np
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnncli import arrays
 from rnncli.case import Array
-from rnncli.compute.chunks import Agreed
+from rnncli.compute.chunks import ChunkSummary
 from rnncli.errors import UsageError
 from rnncli.result import GrowingTensor, Result
 
@@ -34,20 +34,20 @@ class GrowingResult:
         first = next(results)
         shape = (batch, *first.input_shape[1:])
         self.result = dataclasses.replace(first, input_shape=shape, outputs=())
-        self.agreed = Agreed()
-        self._waiting = tuple(_Waiting() for _ in first.outputs[1:])
-        parts = (self._computed(chain((first,), results)), *(one.parts() for one in self._waiting))
+        self.agreed = ChunkSummary()
+        self._waiting = tuple(_ArrayQueue() for _ in first.outputs[1:])
+        parts = (self._iterate_parts(chain((first,), results)), *(one.parts() for one in self._waiting))
         self.outputs = tuple(
             GrowingTensor(
                 tensor.label,
                 tensor.axes,
-                arrays.Growing((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
+                arrays.GrowingArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, own),
                 tensor.time,
             )
             for tensor, own in zip(first.outputs, parts, strict=True)
         )
 
-    def _computed(self, results: Iterator[Result]) -> Iterator[Array]:
+    def _iterate_parts(self, results: Iterator[Result]) -> Iterator[Array]:
         """Yield the parts of the first tensor, and store the parts of the others."""
         try:
             for result in results:
@@ -62,7 +62,7 @@ class GrowingResult:
             raise
 
 
-class _Waiting:
+class _ArrayQueue:
     """A queue of arrays, which are read back after all of them have been added."""
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
         raise UsageError(f"--hold {text}: this is not a gate with a value.", EXAMPLE)
     part = known.get(str(address.label))
     if part is None:
-        raise UsageError(f"--hold {text}: there is no such gate.", _instead_of(str(address.label), known))
+        raise UsageError(f"--hold {text}: there is no such gate.", _suggest_gate(str(address.label), known))
     if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
         raise UsageError(
             f"--hold {text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.", EXAMPLE
@@ -69,7 +69,7 @@ def _parse(text: str, case: Case, known: dict[str, LoopPart]) -> Hold:
     )
 
 
-def _instead_of(name: str, known: dict[str, LoopPart]) -> str:
+def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."

@@ -179,7 +179,7 @@ def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
         if not own or not (every or index == len(stack.layers) - 1):
             continue
         names = [info.name for info in layer.outputs(shape)]
-        for name, values in zip(names, _ends(layer, own), strict=False):
+        for name, values in zip(names, _iterate_outputs(layer, own), strict=False):
             yield (f"{index}/{name}" if every else name), values
 
 
@@ -188,7 +188,7 @@ def _is_every_layer(stack: Stack, result: Result) -> bool:
     return len(stack.layers) > 1 and result.outputs[0].label.layer is not None
 
 
-def _ends(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
+def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:
     """Yield the outputs, then the states, in Keras's order, from the traces of one layer."""
     rows = slice(None) if layer.sequences else -1
     outputs = [loop.parts["output"][:, rows] for loop in loops]
@@ -206,7 +206,7 @@ def trace(case: Case) -> Result:
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
-    checks.refuse_the_impossible(case)
+    checks.refuse_impossible(case)
     refusal = engines.get("numpy").refusal(case)
     if refusal:
         raise UsageError(

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, did_you_mean, fold_name, listed
+from rnncli.errors import LayerError, did_you_mean, fold_name, format_names
 from rnncli.layers import _parametric, _std_sort
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
 
 
-def canonical(name: str | Mapping[str, Any] | None) -> str:
+def canonical_name(name: str | Mapping[str, Any] | None) -> str:
     """Keras's name of an activation; case, underscores and hyphens don't matter.  None means linear.
 
     name: may also be a Keras config, `{"class_name": "function", "config": "tanh"}`.
@@ -172,7 +172,7 @@ def canonical(name: str | Mapping[str, Any] | None) -> str:
         raise LayerError(f"an activation has to be a name, not {name!r}.", "Write 'tanh', 'relu' or None.")
     found = _index_by_name().get(fold_name(name))
     if found is not None and found in _UNFIT:
-        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {listed(NAMES)}.")
+        raise LayerError(f"the activation {found} {_UNFIT[found]}.", f"Take one of {format_names(NAMES)}.")
     if found is None:
         raise LayerError(f"there is no activation '{name}'.", did_you_mean(name, NAMES))
     return found
@@ -194,11 +194,11 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
 
     function = get_unguarded(name)
 
-    def guarded(x: Array) -> Array:
+    def call_guarded(x: Array) -> Array:
         with numpy.errstate(all="ignore"):
             return function(x)
 
-    return guarded
+    return call_guarded
 
 
 def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
@@ -207,7 +207,7 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     For loops, because entering that context takes as long as a typical function.
     """
     found = _parametric.parse(name)
-    return found.function(_function) if found else _function(canonical(name))
+    return found.function(_function) if found else _function(canonical_name(name))
 
 
 def parametric(name: Any) -> _parametric.Parametric | None:
@@ -221,7 +221,7 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     found = _parametric.parse(name)
-    return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical(name))
+    return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical_name(name))
 
 
 @cache

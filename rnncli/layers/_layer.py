@@ -105,7 +105,7 @@ class Layer(ABC):
         self.config = spec.config
 
     @property
-    def turns(self) -> bool:
+    def is_reversed(self) -> bool:
         """Whether the returned sequence is in reverse time order, compared with the input."""
         return bool(self.config.get("go_backwards"))
 

@@ -49,9 +49,9 @@ class Recurrent(Layer):
         return bool(self.config["return_sequences"])
 
     @property
-    def turns(self) -> bool:
+    def is_reversed(self) -> bool:
         """See Layer."""
-        return super().turns and not self.config.get("input_order")
+        return super().is_reversed and not self.config.get("input_order")
 
     @property
     def returns_state(self) -> bool:

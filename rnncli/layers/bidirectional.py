@@ -54,9 +54,9 @@ class Bidirectional(Layer):
         return {"forward": self.forward, "backward": self.backward}
 
     @property
-    def turns(self) -> bool:
+    def is_reversed(self) -> bool:
         """See Layer.  The backward output is always flipped, so the order is that of the forward output."""
-        return self.forward.turns
+        return self.forward.is_reversed
 
     @staticmethod
     def _demand_agreement(inner: Spec, own: Spec | None) -> None:
@@ -108,7 +108,7 @@ class Bidirectional(Layer):
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
             merged = [
-                info.placed(direction=direction)
+                info.with_place(direction=direction)
                 for direction, info in (("forward", forward), ("backward", backward))
             ]
         else:
@@ -121,7 +121,7 @@ class Bidirectional(Layer):
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`forward_last_hidden_state`, ..., then the backward ones."""
         return tuple(
-            info.placed(direction=direction)
+            info.with_place(direction=direction)
             for direction, layer in self.loops.items()
             for info in layer.states(input_shape)
         )

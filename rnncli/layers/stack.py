@@ -110,7 +110,7 @@ class Stack(Sequence[Spec]):
             layer, shape = pairs[-1]
             return layer.outputs(shape)
         return tuple(
-            info.placed(layer=index)
+            info.with_place(layer=index)
             for index, (layer, shape) in enumerate(pairs)
             for info in layer.outputs(shape)
         )
@@ -124,7 +124,7 @@ class Stack(Sequence[Spec]):
         turned = False
         steps, last = input_shape[1], len(self.layers) - 1
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            turned = turned != layer.turns
+            turned = turned != layer.is_reversed
             if turned and isinstance(steps, int) and (all_layers or index == last):
                 prefix = self.prefix(index) if all_layers else ""
                 timed = (info.name for info in layer.outputs(shape) if "timesteps" in info.axes)
@@ -134,7 +134,7 @@ class Stack(Sequence[Spec]):
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """The parts of the initial states of all layers, in order."""
         return tuple(
-            info.placed(layer=index if len(self.layers) > 1 else None)
+            info.with_place(layer=index if len(self.layers) > 1 else None)
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
             for info in layer.states(shape)
         )
@@ -144,7 +144,7 @@ class Stack(Sequence[Spec]):
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
-            f"{index}/{name}": tuple(claim.placed(layer=index) for claim in claims)
+            f"{index}/{name}": tuple(claim.with_place(layer=index) for claim in claims)
             for index, layer in enumerate(self.layers)
             for name, claims in layer.claims().items()
         }

@@ -26,9 +26,19 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.errors import LayerError, UsageError, did_you_mean
 from rnncli.layouts._gates import GATES, class_of
-from rnncli.layouts._paths import snake
+from rnncli.layouts._paths import default_name
 
-__all__ = ["GATES", "CellWeights", "Chain", "LayerWeights", "class_of", "convert", "get", "names", "snake"]
+__all__ = [
+    "GATES",
+    "CellWeights",
+    "Chain",
+    "LayerWeights",
+    "class_of",
+    "convert",
+    "default_name",
+    "get",
+    "names",
+]
 
 
 class CellWeights(NamedTuple):

@@ -54,7 +54,7 @@ def one_bias(first: Array | None, second: Array | None) -> Array | None:
     return total
 
 
-def uneven(layer: LayerWeights) -> str | None:
+def explain_uneven(layer: LayerWeights) -> str | None:
     """Return why a layout in which both directions are alike cannot hold the layer."""
     first, last = layer.cells[0], layer.cells[-1]
     if first.class_name != last.class_name:

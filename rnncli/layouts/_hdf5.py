@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError
-from rnncli.layouts._paths import directions, snake
+from rnncli.layouts._paths import default_name, directions
 
 if TYPE_CHECKING:
     from rnncli.layouts import LayerWeights
@@ -64,7 +64,7 @@ def _groups(layers: Sequence[LayerWeights]) -> list[str]:
     found = []
     for layer in layers:
         class_name = "Bidirectional" if len(layer.cells) > 1 else layer.cells[0].class_name
-        name = snake(class_name)
+        name = default_name(class_name)
         number = counts.setdefault(name, 0)
         counts[name] += 1
         found.append(f"{name}_{number}" if number else name)
@@ -72,7 +72,7 @@ def _groups(layers: Sequence[LayerWeights]) -> list[str]:
 
 
 def _name(layer: LayerWeights) -> str:
-    return layer.name or snake(layer.title)
+    return layer.name or default_name(layer.title)
 
 
 def _library() -> Any:

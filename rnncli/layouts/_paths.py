@@ -20,7 +20,7 @@ def directions(layer: LayerWeights) -> Iterator[tuple[str, CellWeights]]:
     return zip(prefixes, layer.cells, strict=True)
 
 
-def by_path(chain: Chain, convert: Convert) -> dict[str, Array]:
+def convert_chain(chain: Chain, convert: Convert) -> dict[str, Array]:
     """Return every array by its path, `bi/forward/kernel`.  convert: of one direction."""
     return {
         f"{layer.name}/{prefix}{name}".lstrip("/"): array
@@ -30,7 +30,7 @@ def by_path(chain: Chain, convert: Convert) -> dict[str, Array]:
     }
 
 
-def snake(class_name: str) -> str:
+def default_name(class_name: str) -> str:
     """Return a class as Keras names layers and groups: `LayerNormalization` -> `layer_normalization`."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)

@@ -14,7 +14,7 @@ from rnncli.case import Array
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES, adds_bias, class_of, two_biases
 from rnncli.layouts._hdf5 import dump_legacy
-from rnncli.layouts._paths import by_path
+from rnncli.layouts._paths import convert_chain
 
 FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")
@@ -81,7 +81,7 @@ def notes(chain: Chain) -> Iterator[str]:
 
 def arrays(chain: Chain) -> dict[str, Array]:
     """Return every array by Keras's path."""
-    return by_path(chain, from_keras)
+    return convert_chain(chain, from_keras)
 
 
 def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
@@ -89,7 +89,7 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
     return dump_legacy([layer for chain in chains for layer in chain.layers], from_keras)
 
 
-def plain(weights: Mapping[str, Array]) -> dict[str, Array]:
+def to_plain_layout(weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return weights by path in Keras's layout, where some may be in cuDNN's."""
     found = dict(weights)
     for path, recurrent in weights.items():

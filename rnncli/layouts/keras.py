@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rnncli.case import Array
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._hdf5 import dump_legacy, dump_weights
-from rnncli.layouts._paths import by_path
+from rnncli.layouts._paths import convert_chain
 
 FRAMEWORK = "Keras"
 SUFFIXES = (".weights.h5", ".h5", ".hdf5")
@@ -38,7 +38,7 @@ def notes(chain: Chain) -> Iterator[str]:  # noqa: ARG001
 
 def arrays(chain: Chain) -> dict[str, Array]:
     """Return every weight by its path."""
-    return by_path(chain, from_keras)
+    return convert_chain(chain, from_keras)
 
 
 def dump(chains: Sequence[Chain], suffix: str) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES as KERAS
-from rnncli.layouts._gates import adds_bias, one_bias, reorder, two_biases, uneven
+from rnncli.layouts._gates import adds_bias, explain_uneven, one_bias, reorder, two_biases
 
 FRAMEWORK = "ONNX"
 SUFFIXES: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ def refusal(layer: LayerWeights) -> str | None:
         options = [_reset_after(layer, place) for place in (0, 1)]
         if options[0] != options[1]:
             return "only one of its directions has reset_after"
-    return uneven(layer)
+    return explain_uneven(layer)
 
 
 def _reset_after(layer: LayerWeights, place: int) -> bool:

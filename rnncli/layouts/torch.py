@@ -16,7 +16,7 @@ from rnncli.case import Array
 from rnncli.errors import EngineError
 from rnncli.layouts import Chain, LayerWeights, convert
 from rnncli.layouts._gates import GATES as KERAS
-from rnncli.layouts._gates import adds_bias, one_bias, reorder, two_biases, uneven
+from rnncli.layouts._gates import adds_bias, explain_uneven, one_bias, reorder, two_biases
 
 FRAMEWORK = "PyTorch"
 SUFFIXES = (".pt", ".pth")
@@ -62,7 +62,7 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def refusal(layer: LayerWeights) -> str | None:
     """Return why no nn.LSTM, nn.GRU or nn.RNN computes what the layer does, or None."""
-    reasons = (unsupported(cell.class_name, cell.config) for cell in layer.cells)
+    reasons = (explain_unsupported(cell.class_name, cell.config) for cell in layer.cells)
     reason = next(filter(None, reasons), None)
     if reason:
         return reason
@@ -71,10 +71,10 @@ def refusal(layer: LayerWeights) -> str | None:
         return "it has no module that only runs backwards (go_backwards)"
     if first.get("activation", "tanh") != last.get("activation", "tanh"):
         return "its directions have different activations"
-    return uneven(layer)
+    return explain_uneven(layer)
 
 
-def unsupported(class_name: str, config: Mapping[str, Any]) -> str | None:
+def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | None:
     """Return why no module of PyTorch computes one step of this class with these options, or None."""
     if class_name not in MODULES:
         return f"it has no module for {class_name}"

@@ -61,18 +61,18 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
     Args:
         work: called with the file to write to; an exception in it ends the child.
         seconds: time limit of the child.
-        memory: bytes that the child may allocate beyond what this process already has; see `allow`.
+        memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     """
     import resource  # noqa: F401 - imported here for the child
 
     reading, writing = os.pipe()
     child = 0
     try:
-        with signals.undisturbed(), warnings.catch_warnings():
+        with signals.defer_signals(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python 3.12 warns about fork() with threads, such as NumPy's
             child = os.fork()
             if not child:
-                _work(work, writing, seconds, memory)
+                _run_child(work, writing, seconds, memory)
             os.close(writing)
         yield ChildOutput(reading, seconds)
     finally:
@@ -84,13 +84,13 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
                 os.waitpid(child, 0)
 
 
-def allow(memory: int) -> None:
+def limit_memory(memory: int) -> None:
     """In the child: limit its address space to `memory` bytes more than it started with."""
     if _memory_at_start:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory)
 
 
-def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
+def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
     code = 1
     try:
         for name in ("SIGINT", "SIGPIPE", *signals.ENDING):
@@ -103,7 +103,7 @@ def _work(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
         with open(writing, "wb") as file:
             with suppress(OSError, ValueError):
                 _memory_at_start.append(_used_memory())
-            allow(memory)
+            limit_memory(memory)
             for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds) + 1), ("NOFILE", 0)):
                 _limit(f"RLIMIT_{resource}", most)
             work(file)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, UsageError, inside, listed, under
+from rnncli.errors import InputError, UsageError, format_names, inside, under
 from rnncli.readers import formats
 from rnncli.readers.formats import Source
 from rnncli.result import STATUSES
@@ -136,17 +136,20 @@ def match_names(
     if set(expected) == {ALONE} or (len(expected) == 1 and set(expected) <= {"arr_0"}):
         if len(names) > 1:
             raise UsageError(
-                f"--expect {file}: it holds one tensor without a name, and there are {listed(names)}.",
+                f"--expect {file}: it holds one tensor without a name, and there are {format_names(names)}.",
                 f"Choose one: --select {names[0]}",
             )
         expected = dict(zip(names, expected.values(), strict=True))
     common = {name: expected[name] for name in names if name in expected}
     if not common:
         raise InputError(
-            f"{file}: it holds {listed(list(expected))}, but the result has {listed(names)}.",
+            f"{file}: it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
             "Store the tensors under these names, as the same command with -o expected.npz does.",
         )
-    remarks = [*_lacking(names, common, f"{file} lacks"), *_lacking(expected, common, f"only {file} has")]
+    remarks = [
+        *_note_missing(names, common, f"{file} lacks"),
+        *_note_missing(expected, common, f"only {file} has"),
+    ]
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
             common[name] = np.asarray(array)[None]
@@ -155,6 +158,8 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _lacking(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
+def _note_missing(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
     left = [name for name in names if name not in common]
-    return (f"not compared: {listed(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
+    return (
+        (f"not compared: {format_names(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
+    )

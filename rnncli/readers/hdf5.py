@@ -99,7 +99,7 @@ def read_all(data: bytes, name: str, advice: str) -> FileContents:
 
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
     """
-    return _read(data, name, advice, _WeightWalk.everything)
+    return _read(data, name, advice, _WeightWalk.read_arrays)
 
 
 def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> FileContents:
@@ -153,7 +153,7 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
 def _demand_room(sizes: Iterable[int], packed: int) -> None:
     """Raises RefusedError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
-    if size > room.most(packed):
+    if size > room.max_size(packed):
         raise RefusedError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 
@@ -176,7 +176,7 @@ def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found
         except Exception:  # h5py raises many types of exception for broken files
             found, head["refused"] = [], "it is not a Keras file, or it is damaged"
         _write_head(out, head)
-        child_process.allow(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
+        child_process.limit_memory(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
         for one in found:
             _write(out, one.dataset)
 
@@ -238,7 +238,7 @@ class _WeightWalk:
         root = self.at(self.file, "model_weights" if self.has(self.file, "model_weights") else "")
         return root if {"layer_names", "layer_names0"} & set(root.attrs) else None
 
-    def everything(self) -> list[Found]:
+    def read_arrays(self) -> list[Found]:
         """All arrays of numbers but the optimizer's; fills `notes`."""
         legacy = self.legacy_root()
         for note, attribute in (("version", "keras_version"), ("backend", "backend")):

@@ -25,7 +25,7 @@ def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | No
         if entry.compress_type not in PLAIN:
             name = entry.filename[:100]
             raise RefusedError(f"{name} in it is compressed with {_method(entry)}, which is not supported")
-    if size > room.most(packed):
+    if size > room.max_size(packed):
         raise RefusedError(f"it would expand from {format_size(packed)} to {format_size(size)}")
 
 

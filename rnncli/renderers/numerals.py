@@ -30,7 +30,7 @@ def spell_nonfinite(value: float) -> str:
     return INFINITY if value > 0 else f"-{INFINITY}"
 
 
-def exact(array: Array, decimals: int | None = None) -> list[str]:
+def format_exactly(array: Array, decimals: int | None = None) -> list[str]:
     """Return every value of `array`, flattened, in the fewest digits that round-trip in its dtype.
 
     decimals: round to this many first; rounding the digits of a narrow dtype could give another result.
@@ -71,7 +71,7 @@ def round_values(array: Array, decimals: int | None) -> Array:
         return np.where(kept, np.round(np.where(kept, wide, 0), decimals), wide).astype(array.dtype)
 
 
-def style_for(array: Array, decimals: int | None) -> str:
+def choose_style(array: Array, decimals: int | None) -> str:
     """Return a format that suits all of `array`: decimals for ordinary sizes, else an exponent."""
     if not is_float(array):
         return "d" if array.dtype.kind in "iu" else ""

@@ -17,7 +17,7 @@ from rnncli.renderers.visible import visible
 from rnncli.result import Label
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
 
 
 class View(NamedTuple):
@@ -188,7 +188,7 @@ class GrowingAnswer(Protocol):
 
     def records(self, view: View) -> Records: ...
 
-    def tensors(self) -> Mapping[str, Growing]: ...
+    def tensors(self) -> Mapping[str, GrowingArray]: ...
 
 
 def line(text: str, style: str = "") -> Line:

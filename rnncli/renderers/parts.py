@@ -169,7 +169,7 @@ def rows_of(
     import numpy as np
 
     from rnncli import arrays
-    from rnncli.renderers.numerals import exact
+    from rnncli.renderers.numerals import format_exactly
 
     start = 0
     for block in arrays.blocks(tensor.values, 2**16):
@@ -181,11 +181,11 @@ def rows_of(
         indices: list[Iterable[Any]] = [
             by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in columns
         ]
-        yield from zip(repeat(tensor.name), *indices, exact(block, view.precision), strict=False)
+        yield from zip(repeat(tensor.name), *indices, format_exactly(block, view.precision), strict=False)
         start += block.size
 
 
-def no_tensors(command: str) -> NoReturn:
+def refuse_tensors(command: str) -> NoReturn:
     """Raise the UsageError of a command that computes nothing."""
     raise UsageError(
         f"{command} returns no tensors to store.", "Use --format json, or store the tensors of run."
@@ -207,6 +207,6 @@ def difference_text(result: Result, lang: str) -> str:
     return say("without hold" if result.hold else "difference", lang).format(result.reference)
 
 
-def small(number: float) -> str:
+def format_difference(number: float) -> str:
     """Format a difference: `3.0e-08`, or `0`."""
     return f"{number:.1e}" if number else "0"

@@ -242,10 +242,10 @@ def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, 
         return ("", "", "", "")
     import numpy as np
 
-    from rnncli.renderers.numerals import format_number, style_for
+    from rnncli.renderers.numerals import choose_style, format_number
 
     values = (stats.min.value, stats.max.value, stats.mean, stats.std)
-    style = style_for(np.array(values[:2]), view.precision)
+    style = choose_style(np.array(values[:2]), view.precision)
     least, most, mean, std = (format_number(value, f" {style}" if signed else style) for value in values)
     return least, most, mean, std
 

@@ -17,7 +17,7 @@ class Bilingual(NamedTuple):
     en: str
     ko: str
 
-    def said(self, lang: str) -> str:
+    def in_language(self, lang: str) -> str:
         """Return the text in `lang`; in English if there is none."""
         return self.ko if lang == "ko" else self.en
 

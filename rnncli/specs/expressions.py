@@ -109,7 +109,7 @@ def parse(text: str) -> Any:
     error.
     """
     text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
-    _refuse_the_endless(text)
+    _limit_text(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -213,7 +213,7 @@ class _Reader:
         return fault(self.span(node), reason)
 
 
-def _refuse_the_endless(text: str) -> None:
+def _limit_text(text: str) -> None:
     """Reject empty, very long and deeply nested texts, which could exhaust the memory of Python's parser.
 
     Raises LayerError.

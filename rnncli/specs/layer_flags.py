@@ -53,7 +53,7 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
         raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
     names = [is_name(item) for item in written]
     if flags.get("bidirectional") is False and not from_document:
-        _refuse_the_opposite([item for item, by_name in zip(written, names, strict=True) if by_name])
+        _refuse_opposites([item for item, by_name in zip(written, names, strict=True) if by_name])
     stack: list[Spec] = []
     for item, by_name in zip(reversed(written), reversed(names), strict=True):
         if by_name:
@@ -137,7 +137,7 @@ def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
         yield from (part for part in (spec.config["layer"], spec.config["backward_layer"]) if part)
 
 
-def _refuse_the_opposite(names: Sequence[str]) -> None:
+def _refuse_opposites(names: Sequence[str]) -> None:
     for name in names:
         if inner := inner_class(name):
             raise UsageError(

@@ -37,7 +37,7 @@ def total() -> int:
     return min(found)
 
 
-def spare() -> int:
+def default_budget() -> int:
     """Default number of bytes for processing one chunk: a quarter of the memory."""
     return total() // 4
 

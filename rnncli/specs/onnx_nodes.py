@@ -10,10 +10,10 @@ from rnncli.specs.recurrence import CLASSES, Recurrence
 
 def inner_graphs(node: Any) -> list[Any]:
     """The graphs in a node: the branches of an If, the body of a Loop or Scan."""
-    return [graph for attribute in node.attribute for graph in (*_one(attribute), *attribute.graphs)]
+    return [graph for attribute in node.attribute for graph in (*_read_value(attribute), *attribute.graphs)]
 
 
-def _one(attribute: Any) -> list[Any]:
+def _read_value(attribute: Any) -> list[Any]:
     return [attribute.g] if attribute.HasField("g") else []
 
 
@@ -61,12 +61,12 @@ def _value(attribute: Any) -> Any:
     if attribute.type == 3:
         return attribute.s.decode("utf-8", "replace")
     texts = [text.decode("utf-8", "replace") for text in attribute.strings]
-    floats = [_shortest(number) for number in attribute.floats]
-    values = {1: _shortest(attribute.f), 2: attribute.i, 6: floats, 7: list(attribute.ints), 8: texts}
+    floats = [_shorten_float(number) for number in attribute.floats]
+    values = {1: _shorten_float(attribute.f), 2: attribute.i, 6: floats, 7: list(attribute.ints), 8: texts}
     return values.get(attribute.type)
 
 
-def _shortest(number: float) -> float:
+def _shorten_float(number: float) -> float:
     """0.2, not 0.20000000298023224: the shortest number that is the same in float32."""
     import numpy as np
 

@@ -137,7 +137,11 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
     numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
     clip = _clip(node)
     names = [
-        str(_named(_activation(name, *numbers)._replace(clip=None if role == "cell_activation" else clip)))
+        str(
+            _use_keras_name(
+                _activation(name, *numbers)._replace(clip=None if role == "cell_activation" else clip)
+            )
+        )
         for name, role in zip(given, roles * len(directions), strict=True)
     ]
     each = len(roles)
@@ -168,7 +172,7 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     return Parametric(ours, *found)
 
 
-def _named(found: Parametric) -> Parametric:
+def _use_keras_name(found: Parametric) -> Parametric:
     """With Keras's name where Keras has the same function."""
     bare = found._replace(clip=None)
     return Parametric(_SAME[bare], clip=found.clip) if bare in _SAME else found

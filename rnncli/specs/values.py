@@ -69,7 +69,7 @@ def _read_activation(value: Any) -> str:
         raise LayerError("an activation must be a name, not a call.", "For example activation='relu'.")
     if not isinstance(value, (str, Mapping, type(None))):
         raise LayerError(f"{format_value(value)} is not an activation.", "For example activation='relu'.")
-    return activations.canonical(value)
+    return activations.canonical_name(value)
 
 
 def _read_dtype(value: Any) -> str:
@@ -156,33 +156,33 @@ def _window(value: Any) -> str:
     return "" if named or lists else "a name, a list of numbers or None"
 
 
-def _wants(test: Callable[[Any], bool], wanted: str) -> Callable[[Any], str]:
+def _make_check(test: Callable[[Any], bool], wanted: str) -> Callable[[Any], str]:
     return lambda value: "" if test(value) else wanted
 
 
 _WANTED: Mapping[str, Callable[[Any], str]] = {
-    "axes": _wants(
+    "axes": _make_check(
         lambda value: value is None or (isinstance(value, (list, tuple)) and all(map(_is_int, value))),
         "a list of integers or None",
     ),
-    "cell_list": _wants(
+    "cell_list": _make_check(
         lambda value: isinstance(value, (list, tuple)), "a list of cells such as [LSTMCell(3)]"
     ),
-    "flag": _wants(lambda value: isinstance(value, bool), "True or False"),
-    "index": _wants(lambda value: _is_int(value) and 0 <= value <= 10**9, "an integer from 0 to 1e9"),
-    "number": _wants(_is_number, "a number"),
+    "flag": _make_check(lambda value: isinstance(value, bool), "True or False"),
+    "index": _make_check(lambda value: _is_int(value) and 0 <= value <= 10**9, "an integer from 0 to 1e9"),
+    "number": _make_check(_is_number, "a number"),
     "positive": lambda value: _scalar(value) or ("" if value > 0 else "a number above 0"),
-    "rate": _wants(
+    "rate": _make_check(
         lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 up to (not including) 1"
     ),
     "scalar": _scalar,
     "scalars": _scalars,
-    "seed": _wants(
+    "seed": _make_check(
         lambda value: value is None or (_is_int(value) and 0 <= value < 2**63), "a whole number or None"
     ),
     "signed_seed": _signed_seed,
-    "size": _wants(_is_size, "a whole number above 0"),
-    "sizes": _wants(_is_sizes, "a whole number above 0, or one for each axis"),
+    "size": _make_check(_is_size, "a whole number above 0"),
+    "sizes": _make_check(_is_sizes, "a whole number above 0, or one for each axis"),
     "window": _window,
 }
 """By kind: returns what the value should be, "" if it is."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from command import Completed, Run
 
-Run = Callable[..., CompletedProcess[str]]
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 ARRAY = [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
 
 
-def outputs(done: CompletedProcess[str]) -> dict[str, Any]:
+def outputs(done: Completed) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     return {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
 
@@ -24,7 +22,7 @@ def case(**more: Any) -> str:
     return json.dumps({"inputs": ARRAY, "seed": 3, **more})
 
 
-def config(done: CompletedProcess[str]) -> dict[str, Any]:
+def config(done: Completed) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)["layer"][0]
     return found

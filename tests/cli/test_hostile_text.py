@@ -5,19 +5,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import h5py
 import pytest
-
-Run = Callable[..., CompletedProcess[str]]
+from command import Completed, Run
 
 INPUT = "[[[0.5, -1.0], [2.0, 0.25]]]"
 
 
-def refused(done: CompletedProcess[str]) -> str:
+def refused(done: Completed) -> str:
     """What was said of it, after one plain message."""
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "Traceback" not in done.stderr

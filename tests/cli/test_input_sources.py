@@ -6,16 +6,13 @@ import json
 import os
 import shlex
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
 import pytest
+from command import Completed, Run
 
-Completed = CompletedProcess[str]
-Run = Callable[..., Completed]
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = ROOT / "samples" / "sentence.json"
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from command import environment, in_a_terminal
+from command import Run, environment, in_a_terminal
 
 from rnncli.cli import output, terminal
 
-Run = Callable[..., CompletedProcess[str]]
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 NOTE = "rnncli: note: "
 full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

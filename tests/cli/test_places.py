@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-
-Run = Callable[..., CompletedProcess[str]]
+from command import Run
 
 
 @pytest.mark.parametrize(

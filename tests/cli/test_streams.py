@@ -10,17 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from command import in_a_terminal
+from command import Run, in_a_terminal
 
 from rnncli.cli import files
 
-Run = Callable[..., CompletedProcess[str]]
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
 

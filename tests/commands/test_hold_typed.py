@@ -6,29 +6,20 @@ import json
 from typing import Any
 
 import pytest
-from command import HEAVY, loaded_by
-
-from rnncli.cli.app import main
+from command import HEAVY, loaded_by, print_here
 
 HOLD = ["--hold", "forget[:, 1]=1@2:", "--seed", "1", "--quiet"]
 
 
-def said(capfd: pytest.CaptureFixture[str], *args: str, code: int = 0) -> str:
-    assert main(list(args)) == code
-    streams = capfd.readouterr()
-    assert not code or not streams.out
-    return streams.err if code else streams.out
-
-
 def document(capfd: pytest.CaptureFixture[str], *args: str) -> dict[str, Any]:
-    return dict(json.loads(said(capfd, *args, "-f", "json")))
+    return dict(json.loads(print_here(capfd, *args, "-f", "json")))
 
 
 def test_run_shows_what_is_held_and_the_difference(capfd: pytest.CaptureFixture[str]) -> None:
-    shown = said(capfd, "run", *HOLD)
+    shown = print_here(capfd, "run", *HOLD)
     assert "held: forget[:, 1]=1@2:" in shown
     assert "largest difference from the run without --hold" in shown
-    assert "--hold 없이 실행한 값과의 최대 차이" in said(capfd, "run", *HOLD, "--lang", "ko")
+    assert "--hold 없이 실행한 값과의 최대 차이" in print_here(capfd, "run", *HOLD, "--lang", "ko")
     held, plain = document(capfd, "run", *HOLD), document(capfd, "run", "--seed", "1", "--quiet")
     assert held["hold"] == ["forget[:, 1]=1@2:"]
     assert "hold" not in plain
@@ -38,16 +29,16 @@ def test_run_shows_what_is_held_and_the_difference(capfd: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
 def test_trace_marks_held_entries(format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    shown = said(capfd, "trace", *HOLD, "--full", "-f", format).replace("&#160;", " ").replace("\\", "")
+    shown = print_here(capfd, "trace", *HOLD, "--full", "-f", format).replace("&#160;", " ").replace("\\", "")
     assert shown.count("1.0000*") == 2
     assert "forget[:, 1]=1@2:" in shown
-    assert "*" not in said(capfd, "trace", "--seed", "1", "--quiet", "-f", "table")
+    assert "*" not in print_here(capfd, "trace", "--seed", "1", "--quiet", "-f", "table")
 
 
 def test_trace_marks_bars_and_what_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    assert "1.0000*" in said(capfd, "trace", *HOLD, "--unit", "1", "--step", "3")
-    assert "1.0000*" not in said(capfd, "trace", *HOLD, "--unit", "1", "--step", "0")
-    lines = said(capfd, "trace", *HOLD, "--width", "60").splitlines()
+    assert "1.0000*" in print_here(capfd, "trace", *HOLD, "--unit", "1", "--step", "3")
+    assert "1.0000*" not in print_here(capfd, "trace", *HOLD, "--unit", "1", "--step", "0")
+    lines = print_here(capfd, "trace", *HOLD, "--width", "60").splitlines()
     assert any("*" in line and line.startswith("2") for line in lines)
 
 
@@ -60,7 +51,7 @@ def test_trace_says_in_json_what_is_held(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.CaptureFixture[str]) -> None:
-    shown = said(capfd, "explain", "last_cell_state[0,1]", *HOLD)
+    shown = print_here(capfd, "explain", "last_cell_state[0,1]", *HOLD)
     assert "forget  held at 1.0000" in shown
     assert "forget = sigmoid" not in shown
     free = document(capfd, "explain", "last_cell_state[0,1]", "--seed", "1", "--quiet")["explanation"]
@@ -69,8 +60,8 @@ def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.Capture
     assert [equation["name"] for equation in found["equations"] if equation.get("held")] == ["forget"]
     cell = found["equations"][0]
     assert sum(term["value"] for term in cell["terms"]) == pytest.approx(found["value"], abs=1e-6)
-    assert "forget = sigmoid" in said(capfd, "explain", "last_cell_state[0,0]", *HOLD)
-    simple = said(capfd, "explain", "hidden_state[0,0]", "-l", "simple_rnn", "--hold", "candidate=0.5")
+    assert "forget = sigmoid" in print_here(capfd, "explain", "last_cell_state[0,0]", *HOLD)
+    simple = print_here(capfd, "explain", "hidden_state[0,0]", "-l", "simple_rnn", "--hold", "candidate=0.5")
     assert "held at 0.5000" in simple
 
 
@@ -89,7 +80,7 @@ def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.Capture
 def test_what_cannot_be_held_is_refused(
     args: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lines = said(capfd, *args, code=2).splitlines()
+    lines = print_here(capfd, *args, code=2).splitlines()
     assert message in lines[0]
     assert len(lines) == 2
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from test_engines_options import keras_applies_the_mask_backwards, rows, written
-from test_engines_product import FLAGS, KINDS, MERGES, holds
+from engine_options import keras_applies_the_mask_backwards, rows, written
+from engine_products import FLAGS, KINDS, MERGES, holds
 
 from rnncli import compute
 from rnncli.case import Case
@@ -185,7 +185,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", REFUSED)
     def test_hold_for_auto(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """However large the work is."""
-        monkeypatch.setattr(engine, "worth", lambda case: True)
+        monkeypatch.setattr(engine, "is_worthwhile", lambda case: True)
         assert call.choose(REFUSED[name][0]) != "onnx"
 
     def test_spare_dropout_outside_training(self) -> None:
@@ -212,7 +212,7 @@ class TestNumbersThatItWouldLose:
         given = {"weights": weights, "initial_state": states}
         with pytest.raises(EngineError, match="NaN, infinity"):
             oracle.asked([expression], inputs, "onnx", **given)
-        monkeypatch.setattr(engine, "worth", lambda case: True)
+        monkeypatch.setattr(engine, "is_worthwhile", lambda case: True)
         result = oracle.asked([expression], inputs, "auto", **given)
         assert result.engine == "numpy"
         oracle.alike(result, oracle.called(layers, inputs, None, states)[-1])
@@ -231,7 +231,7 @@ class TestNumbersThatItWouldLose:
         inputs = np.repeat(abs(X), 12, axis=1)
         with pytest.raises(EngineError, match="NaN, infinity"):
             oracle.asked([expression], inputs, "onnx", weights=weights)
-        monkeypatch.setattr(engine, "worth", lambda case: True)
+        monkeypatch.setattr(engine, "is_worthwhile", lambda case: True)
         assert oracle.asked([expression], inputs, "auto", weights=weights).engine == "numpy"
 
 
@@ -263,8 +263,8 @@ class TestAuto:
             _steps("Bidirectional(LSTM(3))", 5000),
             replace(below, stack=oracle.case(["LSTM(3, return_sequences=True)"] * 3, below.inputs).stack),
         ]
-        assert not engine.worth(below)
-        assert all(map(engine.worth, above))
+        assert not engine.is_worthwhile(below)
+        assert all(map(engine.is_worthwhile, above))
 
     def test_says_which_engine_ran(self) -> None:
         assert compute.run(_steps("GRU", 20_000)).engine == "onnx"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import old_keras as old
 import pytest
+from keras_calls import compute_numpy
 
 from rnncli.compute.models import Cases, keras
 from rnncli.errors import EngineError
@@ -17,7 +18,6 @@ from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
 
 pytest.importorskip("tf_keras")
-pytestmark = pytest.mark.filterwarnings("ignore")
 
 X = np.random.default_rng(4).normal(size=(3, 5, 2)).astype("float32")
 
@@ -98,19 +98,13 @@ def test_a_wrong_number_is_noticed(tmp_path: Path) -> None:
     path = earliest(tmp_path)
     graph = reader.read(Source("m.h5", path=path))
     inputs = keras.fit_inputs(graph, X)
-    run = keras.run(graph, path, inputs, answered)
+    run = keras.run(graph, path, inputs, compute_numpy)
     cases = {part.layer: Cases(part.case, part.case) for part in run.parts}
     theirs = keras.outputs(graph, path, inputs, cases)
-    ours = answered(run.parts[0].case).outputs[0].values
+    ours = compute_numpy(run.parts[0].case).outputs[0].values
     np.testing.assert_allclose(ours, theirs["lstm_1/hidden_states"], atol=1e-6)
     other = keras.outputs(graph, path, {name: array + 1 for name, array in inputs.items()}, cases)
     assert np.abs(ours - other["lstm_1/hidden_states"]).max() > 1e-3
-
-
-def answered(case: Any) -> Any:
-    from rnncli import compute
-
-    return compute.run(case, "numpy")
 
 
 def test_without_tf_keras_the_line_to_install_is_said(

@@ -9,60 +9,13 @@ import numpy as np
 import pytest
 import random_models
 from keras.src.ops.function import make_node_key
+from keras_calls import Recorded, _numbers, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
 
-from rnncli import compute
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
-from rnncli.model import Graph
-from rnncli.readers.formats import Source
-from rnncli.readers.models import keras as reader
-
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-NEAR = 1e-5
 
 MODELS, GROUPS = 200, 4
-
-
-class Recorded:
-    """What Keras gives to each call of each recurrent layer of a model while the model runs."""
-
-    def __init__(self, model: Any) -> None:
-        self.calls: dict[str, list[dict[str, Any]]] = {}
-        for path, layer in recurrent_layers(model, ""):
-            layer.call = self._recorder(path, layer.call)
-
-    def _recorder(self, path: str, call: Any) -> Any:
-        def recorder(sequences: Any, initial_state: Any = None, mask: Any = None, **rest: Any) -> Any:
-            outputs = call(sequences, initial_state=initial_state, mask=mask, **rest)
-            states = keras.tree.flatten(initial_state) if initial_state is not None else []
-            found = {"inputs": sequences, "mask": mask, "states": states}
-            self.calls.setdefault(path, []).append(
-                {name: _numbers(value) for name, value in found.items()}
-                | {"outputs": _numbers(keras.tree.flatten(outputs))}
-            )
-            return outputs
-
-        return recorder
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return None if value is None else keras.ops.convert_to_numpy(value)
-
-
-def recurrent_layers(model: Any, prefix: str) -> Any:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from recurrent_layers(layer, f"{prefix}{layer.name}/")
-        elif isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
-            yield prefix + layer.name, layer
-
-
-def graph_in(path: Path) -> Graph:
-    return reader.read(Source(path.name, path=path))
 
 
 def outputs_of(model: Any) -> dict[tuple[str, int], Any]:
@@ -79,10 +32,6 @@ def outputs_of(model: Any) -> dict[tuple[str, int], Any]:
     return found
 
 
-def answered(case: Any) -> Any:
-    return compute.run(case, "numpy")
-
-
 def held(seed: int, folder: Path) -> None:
     """One random model, saved, read back and followed, against the same model run by Keras."""
     maker = random_models.Maker(seed)
@@ -91,7 +40,7 @@ def held(seed: int, folder: Path) -> None:
     path = folder / f"{seed}{suffix}"
     model.save(path)
     graph = graph_in(path)
-    found = models.follow(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    found = models.follow(graph, models.fit_inputs(graph, maker.data), compute_numpy, everything=True)
     recorded, tensors = Recorded(model), outputs_of(model)
     whole = keras.Model(model.inputs, list(tensors.values()))
     theirs = dict(zip(tensors, map(_numbers, whole([maker.data[x.name] for x in model.inputs])), strict=True))
@@ -105,7 +54,7 @@ def held(seed: int, folder: Path) -> None:
     shown = 0
     for (name, index), values in theirs.items():
         if name in parts:
-            result = parts[name].result or answered(parts[name].case)
+            result = parts[name].result or compute_numpy(parts[name].case)
             mine: Any = result.outputs[index].values
         else:
             mine = found.others.get(f"{name}/output")
@@ -113,35 +62,6 @@ def held(seed: int, folder: Path) -> None:
             shown += 1
             alike(mine, values, f"{seed} {name} {index}")
     assert shown
-
-
-def fed_alike(part: Any, calls: list[dict[str, Any]], what: str) -> None:
-    """The layer got what one of Keras's calls of it got, and returned the same; takes that call away."""
-    case = part.case
-    for number, call in enumerate(calls):
-        states = case.initial_state or ()
-        if call["inputs"].shape != case.inputs.shape or len(states) != len(call["states"]):
-            continue
-        if not np.allclose(call["inputs"], case.inputs, rtol=NEAR, atol=NEAR, equal_nan=True):
-            continue
-        if (call["mask"] is None) != (case.mask is None):
-            continue
-        if case.mask is not None and not np.array_equal(call["mask"], case.mask):
-            continue
-        for mine, theirs in zip(states, call["states"], strict=True):
-            alike(mine, theirs, what)
-        result = part.result or answered(case)
-        for tensor, theirs in zip(result.outputs, call["outputs"], strict=True):
-            alike(tensor.values, theirs, f"{what} {tensor.name}")
-        del calls[number]
-        return
-    raise AssertionError(f"{what}: no call of Keras's got this input, mask {case.mask} and state")
-
-
-def alike(mine: Any, theirs: Any, what: str) -> None:
-    assert mine.shape == theirs.shape, what
-    size = max(1.0, float(np.abs(theirs[np.isfinite(theirs)], dtype=float).max(initial=0)))
-    np.testing.assert_allclose(mine, theirs, rtol=0, atol=NEAR * size, err_msg=what)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -157,8 +77,8 @@ def test_the_path_through_keras_gives_the_same(tmp_path: Path) -> None:
         maker.model().save(path)
         graph = graph_in(path)
         given = models.fit_inputs(graph, maker.data)
-        mine = models.follow(graph, given, answered, everything=True)
-        theirs = keras_backend.run(graph, path, given, answered, everything=True)
+        mine = models.follow(graph, given, compute_numpy, everything=True)
+        theirs = keras_backend.run(graph, path, given, compute_numpy, everything=True)
         assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
         for one, other in zip(mine.parts, theirs.parts, strict=True):
             alike(one.case.inputs, other.case.inputs, f"{seed} {one.layer}")
@@ -180,7 +100,7 @@ def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
     path = folder / f"{seed}.{'h5' if seed % 2 else 'keras'}"
     model.save(path)
     graph = graph_in(path)
-    found = models.follow(graph, models.fit_inputs(graph, maker.data), answered, everything=True)
+    found = models.follow(graph, models.fit_inputs(graph, maker.data), compute_numpy, everything=True)
     tensors = {
         (layer.name + (f"@{number}" if number else ""), index): tensor
         for layer in model.layers
@@ -193,7 +113,7 @@ def held_to_keras_2(seed: int, folder: Path, family: Any) -> None:
     parts = {part.layer: part for part in found.parts}
     for (name, index), values in zip(tensors, theirs, strict=True):
         if name in parts:
-            result = parts[name].result or answered(parts[name].case)
+            result = parts[name].result or compute_numpy(parts[name].case)
             alike(result.outputs[index].values, values.numpy(), f"{seed} {name} {index}")
         elif f"{name}/output" in found.others:
             alike(found.others[f"{name}/output"], values.numpy(), f"{seed} {name}")

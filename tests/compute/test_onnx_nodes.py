@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -73,9 +72,7 @@ def standard_cases() -> Iterator[Any]:
 
     for operator in ("rnn", "gru", "lstm"):
         before = len(node._NodeTestCases)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            importlib.import_module(f"onnx.backend.test.case.node.{operator}")
+        importlib.import_module(f"onnx.backend.test.case.node.{operator}")
         for case in node._NodeTestCases[before:]:
             yield pytest.param(case, id=case.name)
 

@@ -19,7 +19,6 @@ from rnncli.errors import LayerError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import onnx as reader
 
-pytestmark = pytest.mark.filterwarnings("ignore")
 L = keras.layers
 NUMBERS = json.dumps(np.random.default_rng(1).normal(size=(2, 5, 4)).round(3).tolist())
 
@@ -143,6 +142,7 @@ def test_mixed_precision_is_refused_by_name(rnncli: Run, tmp_path: Path) -> None
     assert "lstm (LSTM) computes in mixed_float16, which is not supported" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method:UserWarning")
 def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     layers = [keras.Input((5,), dtype="int32"), L.Embedding(9, 4, name="e"), L.LSTM(3, name="lstm")]

@@ -114,7 +114,7 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
     assert exported - {"glu", "threshold"} == set(_activations.NAMES)
     for name in ("glu", "threshold"):
         with pytest.raises(LayerError, match=name):
-            _activations.canonical(name)
+            _activations.canonical_name(name)
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_every_activation_of_keras_is_known_or_refused_by_name() -> None:
     ],
 )
 def test_names_fold(given_name: object, expected: str) -> None:
-    assert _activations.canonical(given_name) == expected  # type: ignore[arg-type]
+    assert _activations.canonical_name(given_name) == expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", _activations.NAMES)
 def test_a_config_that_keras_wrote_is_read(name: str) -> None:
     function = keras.activations.get(name)
     config = keras.saving.serialize_keras_object(function)
-    assert _activations.canonical(config) == keras.activations.serialize(function)
+    assert _activations.canonical_name(config) == keras.activations.serialize(function)
 
 
 @pytest.mark.parametrize("bad", ["tanhh", "", "zeros", 3, ["tanh"], {"class_name": "ReLU", "config": {}}, {}])
@@ -147,7 +147,7 @@ def test_bad_names_are_refused(bad: object) -> None:
 
 def test_a_near_name_is_offered() -> None:
     with pytest.raises(LayerError, match="Did you mean sigmoid"):
-        _activations.canonical("sigmod")
+        _activations.canonical_name("sigmod")
 
 
 def test_names_need_no_numpy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from command import print_here
 
 from rnncli.cli.app import main
 
@@ -14,13 +15,12 @@ STACK = [
 ]  # fmt: skip
 
 
-def said(capfd: pytest.CaptureFixture[str], *args: str) -> str:
-    assert main([*args, *STACK]) == 0
-    return capfd.readouterr().out
+def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    return print_here(capfd, *args, *STACK)
 
 
 def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixture[str]) -> None:
-    outputs = json.loads(said(capfd, "run", "--all-layers", "-f", "json"))["outputs"]
+    outputs = json.loads(print_answer(capfd, "run", "--all-layers", "-f", "json"))["outputs"]
     assert [tensor["name"] for tensor in outputs] == [
         "0/hidden_states",
         "1/hidden_state",
@@ -32,7 +32,7 @@ def test_names_of_cells_and_of_layers_do_not_collide(capfd: pytest.CaptureFixtur
 
 
 def test_a_cell_below_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
-    text = said(capfd, "explain", "0/cell_0/last_hidden_state[0,2]")
+    text = print_answer(capfd, "explain", "0/cell_0/last_hidden_state[0,2]")
     assert text.startswith("0/cell_0/last_hidden_state[0, 2] = -0.1149\n")
     assert "layer 0, cell 0" in text.splitlines()[1]
     assert main(["explain", "0/last_hidden_state[0,2]", *STACK]) == 2
@@ -40,6 +40,6 @@ def test_a_cell_below_is_explained(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_trace_names_the_cells(capfd: pytest.CaptureFixture[str]) -> None:
-    step = json.loads(said(capfd, "trace", "-f", "json"))["trace"][0]
+    step = json.loads(print_answer(capfd, "trace", "-f", "json"))["trace"][0]
     assert [name for name in step["gates"] if "candidate" in name] == ["cell_0/candidate", "cell_1/candidate"]
     assert list(step["state"]) == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden"]

@@ -84,7 +84,7 @@ def test_cudnn_there_and_back(cell: CellWeights) -> None:
     assert layout.is_cudnn(cell.class_name, there)
     assert not layout.is_cudnn(cell.class_name, cell.weights)
     same_bits(layout.to_keras(cell.class_name, there), cell.weights)
-    same_bits(layout.plain({f"a/{name}": array for name, array in there.items()}),
+    same_bits(layout.to_plain_layout({f"a/{name}": array for name, array in there.items()}),
               {f"a/{name}": array for name, array in cell.weights.items()})  # fmt: skip
 
 

@@ -22,7 +22,7 @@ KINDS = ("LSTM", "GRU", "RNN")
 
 
 def read(path: Path) -> Modules:
-    found = models.listed(Source(path.name, path=path))
+    found = models.read_graph_or_layers(Source(path.name, path=path))
     assert isinstance(found, Modules)
     return found
 

@@ -474,5 +474,5 @@ def test_a_format_loads_only_what_it_draws_with(answer: Any, format: Any, wanted
 
 
 def test_numerals_of_integers_stay_integers() -> None:
-    assert numerals.exact(np.array([1, 2])) == ["1", "2"]
-    assert numerals.format_number(np.int64(3), numerals.style_for(np.array([3]), None)) == "3"
+    assert numerals.format_exactly(np.array([1, 2])) == ["1", "2"]
+    assert numerals.format_number(np.int64(3), numerals.choose_style(np.array([3]), None)) == "3"

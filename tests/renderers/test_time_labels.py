@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import print_here
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.cli.app import main
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 BACK = "LSTM(2, go_backwards=True, return_sequences=True)"
@@ -53,16 +53,15 @@ def test_each_row_is_named_by_the_input_that_it_saw_last(layers: list[str], orde
         assert np.array_equal(other[:, 0], tensor.values[:, 0])
 
 
-def said(capfd: pytest.CaptureFixture[str], *args: str) -> str:
-    assert main([*args, "--seed", "1", "--quiet"]) == 0
-    return capfd.readouterr().out
+def print_answer(capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    return print_here(capfd, *args, "--seed", "1", "--quiet")
 
 
 ASKED = ("run", "--go-backwards", "--return-sequences", "--return-state")
 
 
 def test_json_has_time_beside_axes(capfd: pytest.CaptureFixture[str]) -> None:
-    first, *others = json.loads(said(capfd, *ASKED, "-f", "json"))["outputs"]
+    first, *others = json.loads(print_answer(capfd, *ASKED, "-f", "json"))["outputs"]
     assert list(first)[1:3] == ["axes", "time"]
     assert first["time"] == [3, 2, 1, 0]
     assert all("time" not in tensor for tensor in others)
@@ -70,25 +69,27 @@ def test_json_has_time_beside_axes(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
 def test_tables_label_the_rows(capfd: pytest.CaptureFixture[str], format: str) -> None:
-    text = said(capfd, *ASKED, "-f", format)
+    text = print_answer(capfd, *ASKED, "-f", format)
     places = [text.index(f"t={time}") for time in (3, 2, 1, 0)]
     assert places == sorted(places)
 
 
 def test_csv_counts_the_inputs_time(capfd: pytest.CaptureFixture[str]) -> None:
-    rows = [line.split(",") for line in said(capfd, *ASKED, "-f", "csv").splitlines()]
+    rows = [line.split(",") for line in print_answer(capfd, *ASKED, "-f", "csv").splitlines()]
     assert [row[2] for row in rows if row[0] == "hidden_states"][::3] == ["3", "2", "1", "0"]
 
 
 def test_matrix_labels_its_columns(capfd: pytest.CaptureFixture[str]) -> None:
-    text = said(capfd, "matrix", "--go-backwards")
+    text = print_answer(capfd, "matrix", "--go-backwards")
     line = next(line for line in text.splitlines() if "t=3" in line)
     assert line.split()[1:] == ["t=3", "t=2", "t=1", "t=0"]
     assert "hidden_states[:, -1-t, :]" in text
 
 
 def test_a_run_and_a_trace_say_the_same(capfd: pytest.CaptureFixture[str]) -> None:
-    steps = json.loads(said(capfd, "trace", "--go-backwards", "--return-sequences", "-f", "json"))["trace"]
-    first = json.loads(said(capfd, *ASKED, "-f", "json"))["outputs"][0]
+    steps = json.loads(print_answer(capfd, "trace", "--go-backwards", "--return-sequences", "-f", "json"))[
+        "trace"
+    ]
+    first = json.loads(print_answer(capfd, *ASKED, "-f", "json"))["outputs"][0]
     assert first["time"] == [step["timestep"] for step in steps]
     assert first["values"][0] == [step["output"][0] for step in steps]

@@ -5,7 +5,17 @@
 from typing import Annotated, NamedTuple
 
 from rnncli.cli.flag_groups import RUN, flag
-from rnncli.cli.flags import Atol, Expect, InputFlags, LayerFlags, OutputFlags, Rtol, RunFlags, Select, Shown
+from rnncli.cli.flags import (
+    Atol,
+    Expect,
+    InputFlags,
+    LayerFlags,
+    OutputFlags,
+    Rtol,
+    RunFlags,
+    Select,
+    ShowFlags,
+)
 from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
 from rnncli.errors import UsageError
 
@@ -67,7 +77,7 @@ def compare(
     run: RunFlags,
     wanted: CompareFlags,
     output: OutputFlags,
-    shown: Shown,
+    shown: ShowFlags,
     select: Select = None,
 ) -> None:
     """Do engines agree? Does a result match a stored one?

@@ -11,7 +11,7 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
 from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Table, View, cell, line
-from rnncli.renderers.parts import ResultHeader, head_of, no_tensors, note_of, small, title
+from rnncli.renderers.parts import ResultHeader, format_difference, head_of, note_of, refuse_tensors, title
 from rnncli.renderers.wording import Bilingual
 
 TEXTS = {
@@ -64,7 +64,7 @@ class CompareAnswer:
             "refused": [one._asdict() for one in self.refused],
         }
         if self.conclusion is not None:
-            document["conclusion"] = self.conclusion.said(view.lang)
+            document["conclusion"] = self.conclusion.in_language(view.lang)
         return document
 
     def page(self, view: View) -> Page:
@@ -72,11 +72,12 @@ class CompareAnswer:
         forms = Forms(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
         atol, rtol = self.tolerances
         below: list[Line] = [
-            line(TEXTS["refused"].said(view.lang).format(**one._asdict()), "alarm") for one in self.refused
+            line(TEXTS["refused"].in_language(view.lang).format(**one._asdict()), "alarm")
+            for one in self.refused
         ]
         if self.conclusion is not None:
-            below.append(line(self.conclusion.said(view.lang)))
-        rule = TEXTS["rule"].said(view.lang).format(atol=atol, rtol=rtol)
+            below.append(line(self.conclusion.in_language(view.lang)))
+        rule = TEXTS["rule"].in_language(view.lang).format(atol=atol, rtol=rtol)
         below.append(line(rule.replace("·", "*") if view.ascii else rule, "dim"))
         return Page(title(self.header.stack, view), (note_of(self.header, view),), (forms, *below))
 
@@ -90,20 +91,21 @@ class CompareAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("compare")
+        return refuse_tensors("compare")
 
-    def _shown(self, view: View) -> Iterator[TensorDifference]:
+    def _translate_sides(self, view: View) -> Iterator[TensorDifference]:
         """Yield the differences with their sides in the language of the view."""
         for one in self.differences:
             first, second = (
-                self.sides[side].said(view.lang) if side in self.sides else side for side in one.sides
+                self.sides[side].in_language(view.lang) if side in self.sides else side for side in one.sides
             )
             yield one._replace(sides=(first, second))
 
     def _table(self, keys: Sequence[str], view: View) -> Table:
-        columns = tuple(Column(TEXTS[key].said(view.lang)) for key in keys)
+        columns = tuple(Column(TEXTS[key].in_language(view.lang)) for key in keys)
         return Table(
-            columns, tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._shown(view))
+            columns,
+            tuple(tuple(_cell(key, one, keys, view) for key in keys) for one in self._translate_sides(view)),
         )
 
 
@@ -120,14 +122,18 @@ def _cell(key: str, one: TensorDifference, keys: Sequence[str], view: View) -> C
     first = cell(texts[key], {"tensor": "strong", "verdict": "" if one.agrees else "alarm"}.get(key, ""))
     below = {"tensor": "pair", "absolute": "relative", "index": "step"}.get(key)
     if below is None or below in keys or texts[below] in (NONE, "0"):
-        return (*first, *_share(one, view)) if key == "verdict" and len(keys) == len(COLUMNS) else first
-    heading = "" if below == "pair" else f"{TEXTS[below].said(view.lang)} "
+        return (
+            (*first, *_count_mismatches(one, view))
+            if key == "verdict" and len(keys) == len(COLUMNS)
+            else first
+        )
+    heading = "" if below == "pair" else f"{TEXTS[below].in_language(view.lang)} "
     return (*first, line(f"{heading}{texts[below]}", "dim"))
 
 
-def _share(one: TensorDifference, view: View) -> Iterator[Line]:
+def _count_mismatches(one: TensorDifference, view: View) -> Iterator[Line]:
     if one.mismatch is not None:
-        text = TEXTS["mismatches"].said(view.lang)
+        text = TEXTS["mismatches"].in_language(view.lang)
         yield line(text.format(count=f"{one.mismatch.number:,}", size=f"{one.size:,}"), "dim")
 
 
@@ -139,11 +145,11 @@ def _texts(one: TensorDifference, view: View) -> dict[str, str]:
     return {
         "tensor": one.name,
         "pair": ", ".join(one.sides),
-        "absolute": shapes if verdict == "shape" else f"{small(one.absolute)}{ulps}",
-        "relative": NONE if verdict == "shape" else small(one.relative),
+        "absolute": shapes if verdict == "shape" else f"{format_difference(one.absolute)}{ulps}",
+        "relative": NONE if verdict == "shape" else format_difference(one.relative),
         "index": NONE if one.place is None else str(list(one.place)),
         "step": NONE if one.step is None else f"t={one.step}",
-        "verdict": TEXTS[verdict].said(view.lang),
+        "verdict": TEXTS[verdict].in_language(view.lang),
     }
 
 
@@ -154,8 +160,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
         "first": one.sides[0],
         "second": one.sides[1],
         "shapes": [list(shape) for shape in one.shapes],
-        "absolute": None if verdict_of(one) == "shape" else _spelled(one.absolute),
-        "relative": None if verdict_of(one) == "shape" else _spelled(one.relative),
+        "absolute": None if verdict_of(one) == "shape" else _encode(one.absolute),
+        "relative": None if verdict_of(one) == "shape" else _encode(one.relative),
         "ulps": one.ulps,
         "index": None if one.place is None else list(one.place),
         "timestep": one.step,
@@ -165,8 +171,8 @@ def _document(one: TensorDifference) -> dict[str, Any]:
         if mismatch is None
         else {
             "index": list(mismatch.place),
-            "first": _spelled(mismatch.first),
-            "second": _spelled(mismatch.second),
+            "first": _encode(mismatch.first),
+            "second": _encode(mismatch.second),
             "count": mismatch.number,
             "size": one.size,
         },
@@ -177,7 +183,7 @@ def _document(one: TensorDifference) -> dict[str, Any]:
 def _record(one: TensorDifference) -> tuple[Any, ...]:
     return (
         one.name, *one.sides,
-        *(("", "") if verdict_of(one) == "shape" else (_spelled(one.absolute), _spelled(one.relative))),
+        *(("", "") if verdict_of(one) == "shape" else (_encode(one.absolute), _encode(one.relative))),
         "" if one.ulps is None else one.ulps,
         "" if one.place is None else str(list(one.place)),
         "" if one.step is None else one.step,
@@ -185,7 +191,7 @@ def _record(one: TensorDifference) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _spelled(number: float) -> float | str:
+def _encode(number: float) -> float | str:
     """Return the number; NaN and infinities as text, which JSON has no numbers for."""
     from rnncli.renderers.numerals import spell_nonfinite
 

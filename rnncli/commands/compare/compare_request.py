@@ -10,9 +10,9 @@ from rnncli.commands.compare import comparison, engine_pairs
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+    from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
     from rnncli.commands.compare import CompareFlags
-    from rnncli.commands.compare.comparison import Compared
+    from rnncli.commands.compare.comparison import ComparisonReport
 
 
 class CompareRequest(NamedTuple):
@@ -23,7 +23,7 @@ class CompareRequest(NamedTuple):
     run: RunFlags
     wanted: CompareFlags
     output: OutputFlags
-    shown: Shown
+    shown: ShowFlags
     select: tuple[str, ...]
 
 
@@ -59,7 +59,7 @@ def _comparison(asked: CompareRequest) -> comparison.Comparison:
     return comparison.Comparison(wanted.tolerances, engines, engine, expected, wanted.split, asked.select)
 
 
-def _model_with_stored(asked: CompareRequest, wanted: comparison.Comparison) -> Compared:
+def _model_with_stored(asked: CompareRequest, wanted: comparison.Comparison) -> ComparisonReport:
     """Compare every chosen layer of a saved model, under the names that `run --model` gives."""
     from rnncli.cli import model_tensors, models
 

@@ -57,14 +57,14 @@ class Comparison(NamedTuple):
     select: tuple[str, ...] = ()
 
 
-class Compared(NamedTuple):
+class ComparisonReport(NamedTuple):
     """The answer, and remarks on it."""
 
     answer: CompareAnswer
     remarks: tuple[str, ...] = ()
 
 
-def compare_case(case: Case, wanted: Comparison) -> Compared:
+def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
     """Compare the tensors of `case`.
 
     Raises UsageError if a named engine cannot compute the case or fewer than two engines can, EngineError
@@ -74,7 +74,7 @@ def compare_case(case: Case, wanted: Comparison) -> Compared:
         return _compare_pieces(case, wanted.split, wanted)
     refused: tuple[RefusedEngine, ...] = ()
     if wanted.engines:
-        results = engine_pairs.run_named(case, wanted.engines)
+        results = engine_pairs.run_engines(case, wanted.engines)
     elif wanted.expected is not None:
         alone = compute.run(case, wanted.engine)
         results = {alone.engine: alone}
@@ -94,10 +94,10 @@ def compare_case(case: Case, wanted: Comparison) -> Compared:
     results = _select(results, wanted)
     _demand_known(wanted, next(iter(results.values())))
     differences = engine_pairs.compare_pairs(results, *wanted.tolerances)
-    return Compared(_answer(results, differences, wanted, refused), cautions)
+    return ComparisonReport(_answer(results, differences, wanted, refused), cautions)
 
 
-def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> Compared:
+def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> ComparisonReport:
     """Compare each result, by engine, with the tensors of `wanted.expected`."""
     results = _select(results, wanted)
     differences: list[TensorDifference] = []
@@ -107,10 +107,10 @@ def compare_stored(results: Mapping[str, Result], wanted: Comparison) -> Compare
         own, left = wanted.expected.compare(result.outputs, engine, wanted.tolerances)
         differences += own
         remarks |= dict.fromkeys(left)
-    return Compared(_answer(results, tuple(differences), wanted), tuple(remarks))
+    return ComparisonReport(_answer(results, tuple(differences), wanted), tuple(remarks))
 
 
-def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
+def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> ComparisonReport:
     """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
     results = _select({whole.engine: whole}, wanted)
@@ -132,7 +132,7 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> Compared:
     else:
         conclusion, reasons = REAL, pieces.explain_difference(case)
     answer = dataclasses.replace(_answer(results, differences, wanted), conclusion=conclusion, sides=sides)
-    return Compared(answer, reasons)
+    return ComparisonReport(answer, reasons)
 
 
 def _select(results: Mapping[str, Result], wanted: Comparison) -> dict[str, Result]:

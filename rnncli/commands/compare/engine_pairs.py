@@ -32,7 +32,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
     return names
 
 
-def run_named(case: Case, names: Sequence[str]) -> dict[str, Result]:
+def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
     """Run the case in these engines.
 
     Raises UsageError if one of them cannot compute the case, EngineError if it is missing or fails.

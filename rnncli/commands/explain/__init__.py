@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -19,6 +19,19 @@ rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
 rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
 """
+
+
+class ExplainRequest(NamedTuple):
+    """The flags of one call of `rnncli explain`."""
+
+    input: InputFlags
+    layer: LayerFlags
+    run: RunFlags
+    output: OutputFlags
+    tensor: str | None
+    depth: int
+    terms: int | None
+    hold: list[str] | None
 
 
 def explain(
@@ -57,35 +70,27 @@ def explain(
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
     before; the terms add up to the number, apart from the rounding that is shown.
     """
+    _answer(ExplainRequest(input, layer, run, output, tensor, depth, None if output.full else terms, hold))
 
-    _show(input, layer, run, output, tensor, depth, None if output.full else terms, hold)
 
-
-def _show(
-    input: InputFlags,
-    layer: LayerFlags,
-    run: RunFlags,
-    output: OutputFlags,
-    tensor: str | None,
-    depth: int,
-    terms: int | None,
-    hold: list[str] | None,
-) -> None:
+def _answer(wanted: ExplainRequest) -> None:
     from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute.derivation import terms as explaining
 
+    input, layer, run, tensor = wanted.input, wanted.layer, wanted.run, wanted.tensor
     if tensor is None or not tensor.strip():
         example = explaining.example(request.stack_of(layer, Document()))
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
-    deliver = delivery(output, input, layer, run)
+    deliver = delivery(wanted.output, input, layer, run)
     request.demand_steps(run)
     if run.model is not None:
         from rnncli.cli import models
 
         run, tensor = models.split_address(run, tensor)
     case, remarks = request.case(input, layer, run)
-    case = hold_gates(case, hold, run)
-    deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)
+    case = hold_gates(case, wanted.hold, run)
+    explained = explaining.explain(case, tensor, wanted.depth, wanted.terms)
+    deliver(ExplainAnswer(*explained), remarks)

@@ -10,7 +10,7 @@ from rnncli import addresses
 from rnncli.case import Array
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
 from rnncli.renderers.page import Page, Records, View
-from rnncli.renderers.parts import head_of, no_tensors
+from rnncli.renderers.parts import head_of, refuse_tensors
 from rnncli.renderers.wording import meaning
 from rnncli.result import Result
 
@@ -60,15 +60,15 @@ class ExplainAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; an explanation has no tensors."""
-        no_tensors("explain")
+        refuse_tensors("explain")
 
     def _rows(self, equation: Equation) -> Iterator[tuple[Any, ...]]:
-        from rnncli.renderers.numerals import exact
+        from rnncli.renderers.numerals import format_exactly
 
         number = _numbers(self.explanation.dtype)
 
         def text(value: float) -> str:
-            return exact(number(value))[0]
+            return format_exactly(number(value))[0]
 
         own = equation.key, text(equation.value), text(equation.total)
         for place, term in enumerate(equation.terms):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
-from rnncli.renderers.parts import claim_lines, note_of, small, title
+from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
 from rnncli.renderers.wording import meaning, say
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     if equation.note is not None:
         return _build_note(name, equation, view)
     if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
-        return _abreast(name, equation, view)
+        return _tabulate_terms(name, equation, view)
     return _list_terms(name, equation, view)
 
 
@@ -84,7 +84,7 @@ def _build_note(name: str, equation: Equation, view: View) -> Table:
     return Table(tuple(Column("") for _ in row), (row,))
 
 
-def _abreast(name: str, equation: Equation, view: View) -> Table:
+def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.factors]
@@ -132,10 +132,10 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
         rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
     rows.append(((), (), cell(_remainder(equation, view), "dim")))
     columns = (Column("", right=True), Column(""), Column(""))
-    return Table(columns, tuple(rows), _head(name, equation, (total.lstrip(), value.lstrip()), view))
+    return Table(columns, tuple(rows), _format_head(name, equation, (total.lstrip(), value.lstrip()), view))
 
 
-def _head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
+def _format_head(name: str, equation: Equation, numbers: tuple[str, str], view: View) -> Line:
     """Return `input = sigmoid(x W + h U + b) = sigmoid(1.6972) = 0.8452`."""
     total, value = numbers
     symbols = " + ".join(equation.symbols).replace("·", _dot(view))
@@ -166,7 +166,7 @@ def _names(factors: Sequence[Factor], dot: str) -> Line:
 
 
 def _remainder(equation: Equation, view: View) -> str:
-    return f"{say('remainder', view.lang)} {small(equation.remainder)}"
+    return f"{say('remainder', view.lang)} {format_difference(equation.remainder)}"
 
 
 def _dot(view: View) -> str:
@@ -177,9 +177,9 @@ def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
     """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
-    from rnncli.renderers.numerals import format_number, style_for
+    from rnncli.renderers.numerals import choose_style, format_number
 
-    style = style_for(np.array(numbers), view.precision)
+    style = choose_style(np.array(numbers), view.precision)
     texts = [format_number(number, style) for number in numbers]
     width = max(map(len, texts))
     return [text.rjust(width) if len(numbers) > 1 else text for text in texts]

@@ -28,7 +28,7 @@ from rnncli.commands.explore.panes.step_pane import StepPane
 from rnncli.commands.explore.texts import text
 from rnncli.commands.explore.views import VIEWS
 from rnncli.errors import RnncliError
-from rnncli.renderers.numerals import exact
+from rnncli.renderers.numerals import format_exactly
 from rnncli.renderers.wording import say
 
 Change = Callable[[EditableCase], EditableCase]
@@ -77,7 +77,7 @@ class ExploreApp(App[None]):
         """Build the panes."""
         yield Static(id="title", classes="line", markup=False)
         with Horizontal(id="upper"):
-            yield OptionPane(option_rows.rows(self.history.now), id="options")
+            yield OptionPane(option_rows.rows(self.history.current), id="options")
             yield GridPane(id="grid")
         yield StepPane(id="step")
         yield Static(id="expression", classes="line", markup=False)
@@ -103,7 +103,7 @@ class ExploreApp(App[None]):
     def change(self, change: Change) -> None:
         """Go on to a changed experiment, or say why it cannot be."""
         try:
-            self.waiting = change(self.waiting or self.history.now)
+            self.waiting = change(self.waiting or self.history.current)
         except RnncliError as error:
             self.say(f"{error.what} {error.advice}")
             return
@@ -150,7 +150,7 @@ class ExploreApp(App[None]):
 
     def show(self) -> None:
         """Show the experiment and the cursor in every pane."""
-        now, cursor, found = self.history.now, self.cursor, self.computation
+        now, cursor, found = self.history.current, self.cursor, self.computation
         self.query_one(OptionPane).show(option_rows.rows(now))
         view = VIEWS[self.view]
         self.query_one(GridPane).show(view.grids(found, cursor, self.lang), view.locate(found, cursor))
@@ -176,7 +176,7 @@ class ExploreApp(App[None]):
         self.query_one(StepPane).show(cursor.timestep, steps, title, lines)
 
     def _show_lines(self) -> None:
-        now, cursor = self.history.now, self.cursor
+        now, cursor = self.history.current, self.cursor
         shape = now.case.inputs.shape
         head = _line("")
         for number, view in enumerate(VIEWS, 1):
@@ -194,7 +194,7 @@ class ExploreApp(App[None]):
     @property
     def command(self) -> str | None:
         """The command that returns the same tensors; None if it has to be saved first."""
-        now = self.history.now
+        now = self.history.current
         saved = self.saved[1] if self.saved is not None and self.saved[0] is now else None
         return command_text.command(now, saved)
 
@@ -223,7 +223,7 @@ class ExploreApp(App[None]):
             return
         table = view.grids(found, cursor, self.lang)[grid]
         name = f"{table.title}[{row}, {column}]"
-        before = exact(table.values[row : row + 1, column])[0]
+        before = format_exactly(table.values[row : row + 1, column])[0]
         self._ask(name, before, lambda typed: lambda now: view.edit(now, found, cursor, float(typed)))
 
     def on_step_pane_new_step(self, event: StepPane.NewStep) -> None:
@@ -286,7 +286,7 @@ class ExploreApp(App[None]):
     def _save(self, name: str | None) -> None:
         if not name:
             return
-        now = self.history.now
+        now = self.history.current
         try:
             command_text.demand_new(files.expand_user(name))
             files.write(name, command_text.document(now) + b"\n")
@@ -304,7 +304,7 @@ class ExploreApp(App[None]):
 
     def action_copy_expression(self) -> None:
         """Copy the Keras expression."""
-        self._copy(self.history.now.expression)
+        self._copy(self.history.current.expression)
 
     def _copy(self, what: str) -> None:
         self.copy_to_clipboard(what)

@@ -69,7 +69,7 @@ def _layer_words(experiment: EditableCase) -> Iterator[str]:
         if spec.config["merge_mode"] != "concat":
             given["merge_mode"] = spec.config["merge_mode"] or "none"
     name = inner.class_name.lower() if inner.class_name != "SimpleRNN" else "simple_rnn"
-    if _is_said(name, given, tuple(stack)):
+    if _reproduces(name, given, tuple(stack)):
         if given.get("units") == 3:
             del given["units"]
         yield from ("-l", name)
@@ -79,7 +79,7 @@ def _layer_words(experiment: EditableCase) -> Iterator[str]:
         yield from ("-l", specs.describe(one))
 
 
-def _is_said(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
+def _reproduces(name: str, given: Mapping[str, Any], layers: tuple[Any, ...]) -> bool:
     """Whether these flags describe exactly these layers."""
     plain = all(isinstance(value, (str, int, float)) for value in given.values())
     try:
@@ -111,10 +111,10 @@ def document(experiment: EditableCase) -> bytes:
     texts = [specs.describe(spec) for spec in case.layers]
     parts: dict[str, Any] = {
         "layer": texts[0] if len(texts) == 1 else texts,
-        "inputs": _nested(case.inputs),
+        "inputs": _nest(case.inputs),
         "mask": None if case.mask is None else case.mask.tolist(),
-        "initial_state": None if case.initial_state is None else [_nested(one) for one in case.initial_state],
-        "weights": None if case.weights is None else {key: _nested(one) for key, one in case.weights.items()},
+        "initial_state": None if case.initial_state is None else [_nest(one) for one in case.initial_state],
+        "weights": None if case.weights is None else {key: _nest(one) for key, one in case.weights.items()},
         "seed": case.seed,
         "training": case.training or None,
     }
@@ -129,11 +129,11 @@ def demand_new(path: Path) -> None:
         raise UsageError(f"{path} exists already.", "Choose another name.")
 
 
-def _nested(array: Array) -> Any:
+def _nest(array: Array) -> Any:
     """Return nested lists of the shortest numbers that read back the same; NaN and infinities as text."""
     import numpy as np
 
-    texts = numerals.exact(array)
+    texts = numerals.format_exactly(array)
     finite = np.isfinite(array.astype(np.float64)).ravel().tolist()
     flat = np.empty(len(texts), object)
     flat[:] = [float(text) if plain else text for text, plain in zip(texts, finite, strict=True)]

@@ -28,23 +28,23 @@ class Cursor:
         """Return the nearest cursor that exists in `computation`."""
         batch, steps, features = computation.case.inputs.shape
         outputs = computation.result.outputs
-        tensor = _between(self.tensor, len(outputs))
+        tensor = _clamp(self.tensor, len(outputs))
         weights = list(computation.trace.weights.values())
-        weight = _between(self.weight, len(weights))
+        weight = _clamp(self.weight, len(weights))
         shape = (1, *weights[weight].shape)[-2:] if weights else (1, 1)
         return replace(
             self,
-            batch=_between(self.batch, batch),
-            timestep=_between(self.timestep, steps),
-            feature=_between(self.feature, features),
+            batch=_clamp(self.batch, batch),
+            timestep=_clamp(self.timestep, steps),
+            feature=_clamp(self.feature, features),
             tensor=tensor,
-            unit=_between(self.unit, outputs[tensor].values.shape[-1]),
+            unit=_clamp(self.unit, outputs[tensor].values.shape[-1]),
             weight=weight,
-            row=_between(self.row, shape[0]),
-            column=_between(self.column, shape[1]),
-            part=_between(self.part, len(computation.parts)),
+            row=_clamp(self.row, shape[0]),
+            column=_clamp(self.column, shape[1]),
+            part=_clamp(self.part, len(computation.parts)),
         )
 
 
-def _between(index: int, size: int) -> int:
+def _clamp(index: int, size: int) -> int:
     return max(min(index, size - 1), 0)

@@ -87,7 +87,7 @@ class EditableCase:
 
     def with_input(self, place: tuple[int, ...], value: float) -> EditableCase:
         """Return the experiment with another number at `place` of the input."""
-        return replace(self, case=replace(self.case, inputs=_changed(self.case.inputs, place, value)))
+        return replace(self, case=replace(self.case, inputs=_replace_number(self.case.inputs, place, value)))
 
     def with_weight(
         self, weights: Mapping[str, Array], path: str, place: tuple[int, ...], value: float
@@ -96,7 +96,7 @@ class EditableCase:
 
         weights: all of them, as they were used.
         """
-        made = {**weights, path: _changed(weights[path], place, value)}
+        made = {**weights, path: _replace_number(weights[path], place, value)}
         return replace(self, case=replace(self.case, weights=made))
 
     def with_masked(self, batch: int, timestep: int) -> EditableCase:
@@ -127,7 +127,7 @@ class History:
         self._made, self._place = [first], 0
 
     @property
-    def now(self) -> EditableCase:
+    def current(self) -> EditableCase:
         """The current experiment."""
         return self._made[self._place]
 
@@ -171,7 +171,7 @@ def demand_sequences(case: Case) -> None:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
 
 
-def _changed(array: Array, place: tuple[int, ...], value: float) -> Array:
+def _replace_number(array: Array, place: tuple[int, ...], value: float) -> Array:
     """Return a copy of `array` with another number at `place`."""
     made = array.copy()
     made[place] = value

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rnncli.case import Array
 from rnncli.commands.explore.views import GridCell, NumberGrid
-from rnncli.renderers.numerals import format_number, style_for
+from rnncli.renderers.numerals import choose_style, format_number
 
 LABEL = 8
 CELL = 10
@@ -43,7 +43,8 @@ def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int,
         for line in range(max(top, starts[number]), min(top + height, starts[number + 1])):
             row = line - starts[number] - _headings(grid)
             held = cursor.column if number == cursor.grid and row == cursor.row else -1
-            lines.append(_line(grid, row, begin, columns, held, width, focus=focus))
+            shown = range(begin, min(begin + columns, grid.values.shape[1]))
+            lines.append(_draw_line(grid, row, shown, held, width, focus=focus))
             places.append(GridCell(number, row, begin))
     return GridLines(lines, places, first)
 
@@ -76,24 +77,23 @@ def _window(index: int, size: int, room: int) -> int:
     return max(min(index - room // 2, size - room), 0)
 
 
-def _line(
-    grid: NumberGrid, row: int, begin: int, columns: int, held: int, width: int, *, focus: bool
-) -> Text:
-    end = min(begin + columns, grid.values.shape[1])
+def _draw_line(grid: NumberGrid, row: int, shown: range, held: int, width: int, *, focus: bool) -> Text:
+    """Draw one line.  shown: the columns.  held: the column of the cursor; -1 if it is elsewhere."""
+    columns = slice(shown.start, shown.stop)
     if row == -_headings(grid):
         line = Text(grid.title, "bold")
         line.append(f"  {grid.note}", "dim")
     elif row < 0 and grid.times is not None:
-        heads = (f"t={time}".rjust(CELL) for time in grid.times[begin:end])
+        heads = (f"t={time}".rjust(CELL) for time in grid.times[columns])
         line = Text(f"{'':{LABEL}}{''.join(heads)}", "dim")
     else:
         label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
         line = Text(label[: LABEL - 1].ljust(LABEL), "dim")
-        numbers = grid.values[row, begin:end]
-        style, scale = style_for(grid.values[:, begin:end], None), _scale(grid.values)
+        numbers = grid.values[row, columns]
+        style, scale = choose_style(grid.values[:, columns], None), _scale(grid.values)
         for place, value in enumerate(numbers):
             text = format_number(value, style).rjust(CELL - 1)
-            here = begin + place == held
+            here = shown[place] == held
             line.append("▸" if here else " ", "bold" if focus else "dim")
             line.append(
                 text, CellStyle(bgcolor=_colour(float(value), scale), color="#ffffff", reverse=here and focus)

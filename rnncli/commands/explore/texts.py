@@ -76,4 +76,4 @@ q                종료
 
 def text(key: str, lang: str) -> str:
     """Return a text of the explorer."""
-    return TEXTS[key].said(lang)
+    return TEXTS[key].in_language(lang)

@@ -55,7 +55,7 @@ class ExportLoop:
         return bool(self.layer.config["go_backwards"])
 
     @property
-    def zeroing(self) -> bool:
+    def zeroes_masked(self) -> bool:
         """Whether masked steps put out zeros rather than the previous output."""
         return bool(self.layer.config["zero_output_for_mask"])
 

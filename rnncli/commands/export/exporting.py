@@ -12,7 +12,7 @@ from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import ExportCase, build_export, specs_of
 from rnncli.compute import call, checks
-from rnncli.errors import LayerError, UsageError, listed
+from rnncli.errors import LayerError, UsageError, format_names
 from rnncli.layers import beyond_keras
 
 
@@ -47,7 +47,7 @@ def answer(wanted: ExportRequest) -> None:
 def _target(wanted: ExportRequest) -> str:
     """Return the target.  Raises UsageError if there is none, or for a flag that changes nothing."""
     if wanted.to is None:
-        raise UsageError("export needs a target.", f"Add --to and one of {listed(targets.names())}.")
+        raise UsageError("export needs a target.", f"Add --to and one of {format_names(targets.names())}.")
     if targets.get(wanted.to).BINARY and is_stdout(wanted.output):
         raise UsageError(f"--to {wanted.to} writes a binary file.", f"Name it: --output FILE.{wanted.to}.")
     _demand_suffix(wanted.to, wanted.output or "")
@@ -100,4 +100,4 @@ def _demand(name: str, reason: str, advice: str) -> None:
 def _alternatives(export: ExportCase) -> str:
     """Return the targets that can express it, as advice."""
     able = [name for name in targets.names() if targets.get(name).refusal(export) is None]
-    return f"Take one of {listed(able)}." if able else "Take another layer."
+    return f"Take one of {format_names(able)}." if able else "Take another layer."

@@ -68,7 +68,7 @@ class GradientsAnswer:
         """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
         first = self.found[0]
         asked = line(say("norms of", view.lang).format(of=first.target.text))
-        curves = self._named()
+        curves = self._name_curves()
         parts: list[Table | Line] = [*_tables(curves, view), (), *_notes(curves, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
@@ -103,7 +103,7 @@ class GradientsAnswer:
         counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
         return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
 
-    def _named(self) -> list[tuple[str, Curve]]:
+    def _name_curves(self) -> list[tuple[str, Curve]]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
         both = {curve.direction for found in self.found for curve in found.curves} > {"forward"}
         named = []
@@ -136,8 +136,8 @@ def _curve(curve: Curve) -> dict[str, Any]:
 
 def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
     """Yield as many tables as the width requires, each with a time column first."""
-    low, high = _ends(curves)
-    steps = _shown_steps(len(curves[0][1].norms), view)
+    low, high = _find_bar_range(curves)
+    steps = _choose_steps(len(curves[0][1].norms), view)
     masked = say("masked", view.lang)
     times = [cell(f"{step}") for step in steps]
     marked = any(curve.skipped.any() for _, curve in curves)
@@ -155,7 +155,7 @@ def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
         yield Table(tuple(columns), tuple(rows))
 
 
-def _shown_steps(count: int, view: View) -> list[int]:
+def _choose_steps(count: int, view: View) -> list[int]:
     """Return all steps, or evenly spaced ones and the last."""
     if view.full or count <= MOST_ROWS:
         return list(range(count))
@@ -176,7 +176,7 @@ def _groups(
         yield list(curves[start : start + abreast]), length
 
 
-def _ends(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
+def _find_bar_range(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
     """Return the range of the bars of all curves, in powers of ten."""
     norms = [float(norm) for _, curve in curves for norm in curve.norms]
     logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]
@@ -206,12 +206,12 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
 
 def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
     """Yield notes on how to read the table."""
-    low, high = _ends(curves)
+    low, high = _find_bar_range(curves)
     texts = [say("log bars", view.lang).format(low=f"{10**low:.1g}", high=f"{10**high:.1g}")]
     if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
         texts.append(say("cell read", view.lang))
     count = len(curves[0][1].norms)
-    shown = len(_shown_steps(count, view))
+    shown = len(_choose_steps(count, view))
     if shown < count:
         texts.append(say("some steps", view.lang).format(shown=shown, count=count))
     for text in texts:

@@ -230,7 +230,7 @@ def gradients(case: Case, asked: str | None = None) -> Gradients:
     """
     from rnncli.commands.gradients import tape
 
-    checks.refuse_the_impossible(case)
+    checks.refuse_impossible(case)
     said = calling.conditions(case)
     case = replace(case, initial_state=calling.initial_state(case))
     calling.demand_able(case, "tensorflow")

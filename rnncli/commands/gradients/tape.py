@@ -45,13 +45,13 @@ def norms(
     state of its own step is not part of it.  Raises EngineError if Keras rejects the case or fails.
     """
     one = _one_sequence(case, batch)
-    with engine.ready(one, weights) as (keras, layers):
+    with engine.make_layers(one, weights) as (keras, layers):
         walk = _RepeatedRun(keras, one, layers, layer)
         walk.verify(tensor)
         totals: dict[str, Any] = {}
-        together = walk.together()
+        together = walk.pass_size()
         for start in range(0, len(entries), together):
-            for name, squares in walk.squares(tensor, entries[start : start + together]):
+            for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
                 totals[name] = totals.get(name, 0) + squares
         return _norms(totals, walk.skipped)
 
@@ -117,14 +117,14 @@ class _RepeatedRun:
                 "stepping Keras's cell gave different numbers than its layer.", "Please report it."
             )
 
-    def together(self) -> int:
+    def pass_size(self) -> int:
         """Return how many output numbers fit in one backward pass."""
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, HELD // one)))
 
-    def squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
+    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[str, Any]]:
         """Yield sums of squared derivatives, (timesteps,), by `forward/hidden` and `input`."""
         import numpy as np
 
@@ -149,13 +149,13 @@ class _RepeatedRun:
         given = engine.arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
             if index == self.place:
-                tensors, watched = self._stepped(layer, x, arguments, tape)
+                tensors, watched = self._step_layer(layer, x, arguments, tape)
             else:
                 tensors = self.keras.tree.flatten(layer(x, **arguments))
             x = tensors[0]
         return tensors, watched
 
-    def _stepped(
+    def _step_layer(
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
     ) -> tuple[list[Any], dict[str, list[Any]]]:
         """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
@@ -164,7 +164,7 @@ class _RepeatedRun:
         self.skipped = ~counts
         both = ours.loops
         keras_layers = [layer.forward_layer, layer.backward_layer] if len(both) > 1 else [layer]
-        states = self._start(keras_layers, x, given)
+        states = self._start_states(keras_layers, x, given)
         runs = [
             self._direction(keras_layer, one, x, counts, state, tape)
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
@@ -191,7 +191,7 @@ class _RepeatedRun:
             mask = getattr(x, "_keras_mask", None)
         return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[0].astype(bool)
 
-    def _start(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
+    def _start_states(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
         """Return the initial state of each direction, flat."""
         flat = self.keras.tree.flatten
         starts = [flat(layer.get_initial_state(x.shape[0])) for layer in layers]

@@ -22,12 +22,12 @@ def matrix(input: InputFlags, layer: LayerFlags, run: RunFlags, output: OutputFl
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 
     deliver = delivery(output, input, layer, run)
-    _refuse_the_varied(layer)
+    _refuse_varied_flags(layer)
     case, remarks = request.case(input, layer, run)
     deliver(MatrixAnswer(combinations(case, run.engine)), remarks)
 
 
-def _refuse_the_varied(layer: LayerFlags) -> None:
+def _refuse_varied_flags(layer: LayerFlags) -> None:
     for name in REFUSED:
         if (value := getattr(layer, name)) is not None:
             flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"

@@ -50,7 +50,7 @@ class MatrixAnswer:
     def document(self, view: View) -> dict[str, Any]:
         """Take engine, seed, layer and input from the result without sequences or state; add equalities."""
         return {
-            **head_of(self.plainest),
+            **head_of(self.default_result),
             "matrix": [
                 {
                     "return_sequences": sequences,
@@ -72,10 +72,12 @@ class MatrixAnswer:
                 for sequences in CHOICES
             ),
         )
-        said = tuple(self._across(view))
+        said = tuple(self._compare_combinations(view))
         scheme = same_numbers.parts(same_numbers.build_scheme(self.matrix.results), view)
-        notes = (note_of(self.plainest, view),)
-        return Page(title(self.plainest.stack, view), notes, (grid, *scheme, *(((), *said) if said else ())))
+        notes = (note_of(self.default_result, view),)
+        return Page(
+            title(self.default_result.stack, view), notes, (grid, *scheme, *(((), *said) if said else ()))
+        )
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
@@ -98,7 +100,7 @@ class MatrixAnswer:
         }
 
     @property
-    def plainest(self) -> Result:
+    def default_result(self) -> Result:
         """The result without sequences or state."""
         return self.matrix.results[False, False]
 
@@ -107,7 +109,7 @@ class MatrixAnswer:
             for state in CHOICES:
                 yield (sequences, state), self.matrix.results[sequences, state]
 
-    def _across(self, view: View) -> Iterator[Line]:
+    def _compare_combinations(self, view: View) -> Iterator[Line]:
         found: dict[str, list[Array]] = {}
         for _, result in self._results():
             for tensor in result.outputs:

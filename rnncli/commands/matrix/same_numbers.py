@@ -106,22 +106,22 @@ def _letter(number: int) -> str:
 
 def parts(scheme: Scheme, view: View) -> tuple[Forms, ...]:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
-    return (Forms(_forms(scheme, view)),)
+    return (Forms(_draw_variants(scheme, view)),)
 
 
-def _forms(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
+def _draw_variants(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
     said = line(say("letters", view.lang).format(dot=dot), "dim")
     most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(scheme, _shown(scheme.steps, columns), halves, view), said
+            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), said
     sets = (" = ".join(entries) for entries in scheme.identities())
     yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
 
 
-def _shown(steps: int, columns: int) -> tuple[int, ...]:
+def _choose_steps(steps: int, columns: int) -> tuple[int, ...]:
     """Return which time steps to show in `columns` columns: the first, a gap and the last."""
     if steps <= columns:
         return tuple(range(steps))

@@ -115,11 +115,11 @@ def plot(
         case, run.engine, plot, SheetSelection(plot.batch, steps, tuple(plot.gate or ()), plot.scale)
     )
     if format is None:
-        text = _in_terminal(sheet, plot)
+        text = _draw_in_terminal(sheet, plot)
         terminal.remark(remarks, plot.quiet)
         terminal.write(text)
     else:
-        missing = _into_file(sheet, plot, format, size)
+        missing = _draw_file(sheet, plot, format, size)
         terminal.remark([*remarks, *missing], plot.quiet)
 
 
@@ -134,16 +134,16 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     traceable = through_time and call.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
-        return sheet.of_result(case, compute.run(case, engine), wanted)
+        return sheet.draw_result(case, compute.run(case, engine), wanted)
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
             "Leave --engine out, or take --what result.",
         )
-    return sheet.of_trace(case, tracing.trace(case), wanted)
+    return sheet.draw_trace(case, tracing.trace(case), wanted)
 
 
-def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
+def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files
     from rnncli.commands.plot import figure
@@ -158,7 +158,7 @@ def _into_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, 
     return [f"no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."]
 
 
-def _in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
+def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     from rnncli.cli import terminal
     from rnncli.commands.plot.half_blocks import render
     from rnncli.commands.plot.palette import STYLES

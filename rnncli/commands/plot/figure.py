@@ -20,9 +20,9 @@ from rnncli.commands.plot.layout import (
     Box,
     Layout,
     arrange,
-    ends,
     is_lowest,
-    short,
+    label_ends,
+    shorten_exponent,
     shown_name,
     shows_ticks,
 )
@@ -79,7 +79,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     matplotlib = _matplotlib()
     fonts, missing = _found_fonts(frozenset(_letters(sheet)))
     if missing:
-        sheet = _in_letters_there_are(sheet, missing)
+        sheet = _replace_names(sheet, missing)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": fonts})
@@ -95,7 +95,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
 
     layout = arrange(sheet, size)
     drawing = Figure(figsize=(layout.width, layout.height))
-    place = _Placing(drawing, layout)
+    place = _Placement(drawing, layout)
     place.text(layout.heading)
     for down, (row, boxes) in enumerate(zip(sheet.rows, layout.panels, strict=True)):
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
@@ -111,7 +111,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
     return drawing
 
 
-class _Placing:
+class _Placement:
     """Convert inches from the upper left corner to matplotlib's coordinates."""
 
     def __init__(self, drawing: Any, layout: Layout) -> None:
@@ -180,7 +180,7 @@ def _glyphs(path: str) -> Container[int]:
     return charmap
 
 
-def _in_letters_there_are(sheet: Sheet, missing: frozenset[str]) -> Sheet:
+def _replace_names(sheet: Sheet, missing: frozenset[str]) -> Sheet:
     """Return the sheet with `feature 0` for names that cannot be drawn."""
 
     def panel(one: Panel) -> Panel:
@@ -231,7 +231,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 def _map(scale: Scale, style: Style) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    found = LinearSegmentedColormap.from_list("rnncli", style.ramp(scale), N=512)
+    found = LinearSegmentedColormap.from_list("rnncli", style.choose_ramp(scale), N=512)
     return found.with_extremes(bad=style.bad)
 
 
@@ -295,7 +295,7 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
 
     letters = int(box.width / panel.values.shape[1] / DIGIT)
     for (row, column), value in np.ndenumerate(panel.values):
-        text = _short(value)
+        text = _format_short(value)
         if len(text) > letters or (panel.skipped and panel.skipped[column]):
             continue
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
@@ -303,9 +303,9 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, box: Box) -> None:
         axes.text(column, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
 
 
-def _short(value: float) -> str:
+def _format_short(value: float) -> str:
     """Format a value in about four characters."""
-    return short(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
+    return shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
 
 
 def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
@@ -317,7 +317,7 @@ def _legend(axes: list[Any], sheet: Sheet, style: Style) -> None:
         colours = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
         bar = place.figure.colorbar(colours, cax=place, orientation="horizontal")
         bar.outline.set_linewidth(0.4)
-        marks = ends(scale)
+        marks = label_ends(scale)
         bar.set_ticks(list(marks), labels=list(marks.values()))
         place.set_title(scale.label, fontsize=7.5, pad=3, loc="left")
     if sheet.masked:

@@ -41,31 +41,31 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
             [Text(prefix + panel.title), *drawing.heat_map(panel, sheet.scale(panel), margin)]
             for panel in row.panels
         ]
-        lines += _abreast(blocks, width)
+        lines += _place_side_by_side(blocks, width)
     lines += [Text(), *drawing.legend(sheet)]
     return _render_lines(lines, depth)
 
 
-def _abreast(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
+def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
     """Place blocks of lines side by side, as many as fit, with an empty line above."""
     rest = list(blocks)
     while rest:
         taken, used = 0, 0
-        while taken < len(rest) and (not taken or used + _wide(rest[taken]) <= width):
-            used += _wide(rest[taken]) + BETWEEN
+        while taken < len(rest) and (not taken or used + _width_of(rest[taken]) <= width):
+            used += _width_of(rest[taken]) + BETWEEN
             taken += 1
         yield Text()
         for parts in zip_longest(*rest[:taken], fillvalue=Text()):
             line = Text()
             for part, block in zip(parts, rest[:taken], strict=True):
                 line.append_text(part)
-                line.append(" " * (_wide(block) + BETWEEN - part.cell_len))
+                line.append(" " * (_width_of(block) + BETWEEN - part.cell_len))
             line.rstrip()
             yield line
         rest = rest[taken:]
 
 
-def _wide(block: Sequence[Text]) -> int:
+def _width_of(block: Sequence[Text]) -> int:
     return max(line.cell_len for line in block)
 
 
@@ -85,10 +85,10 @@ class _Drawing:
 
     def heat_map(self, panel: Panel, scale: Scale, margin: int) -> Iterator[Text]:
         """Yield the rows of a heat map, and the time ticks below them."""
-        steps, room = panel.values.shape[1], self.room(margin)
+        steps, room = panel.values.shape[1], self.map_width(margin)
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
-        values, skipped = _pool(panel, together)
+        values, skipped = _average_steps(panel, together)
         joined = _units_per_row(panel)
         values = _means(values.T, joined).T
         for first in range(0, len(values), 2 if self.halves else 1):
@@ -101,7 +101,7 @@ class _Drawing:
             yield line
         yield Text(" " * (margin + 1) + _time_axis(panel.times, together, width), "dim")
 
-    def room(self, margin: int) -> int:
+    def map_width(self, margin: int) -> int:
         """Return the columns available for a heat map."""
         return max((self.view.width or UNBOUND) - margin - 1, 8)
 
@@ -131,7 +131,7 @@ class _Drawing:
         """Return the color of a value."""
         if place is None:
             return self.style.bad
-        red, green, blue = mix(self.style.ramp(scale), place)
+        red, green, blue = mix(self.style.choose_ramp(scale), place)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
@@ -151,13 +151,13 @@ class _Drawing:
             yield line
         if sheet.masked:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
-        if (together := -(-steps // self.room(_margin(sheet)))) > 1:
+        if (together := -(-steps // self.map_width(_margin(sheet)))) > 1:
             yield Text(f"a column: the mean of {together} time steps")
         if any(_units_per_row(panel) > 1 for row in sheet.rows for panel in row.panels):
             yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
 
 
-def _pool(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
+def _average_steps(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:
     """Average `together` steps per column, if the line is too short for all of them."""
     import numpy as np
 

@@ -53,15 +53,15 @@ def arrange(sheet: Sheet, size: tuple[float, float] | None = None) -> Layout:
 
     Raises UsageError if the heat maps would be too small to see.
     """
-    left, widths, heights = _left(sheet), _widths(sheet), _heights(sheet)
+    left, widths, heights = _left_margin(sheet), _widths(sheet), _heights(sheet)
     across = left + EDGE + GAP * (len(widths) - 1)
-    below = left + sum(_slots(sheet)) + EDGE
+    below = left + sum(_bar_widths(sheet)) + EDGE
     least = max(across + _least(widths), below)
     width = max(size[0], least) if size else max(across + sum(widths), below)
     widths = _scale(widths, width - across)
     beside = _legend_beside(sheet, widths)
     heading = _heading(sheet, width)
-    down = EDGE * 2 + LINE * len(heading) + sum(_around(sheet, place) for place in range(len(sheet.rows)))
+    down = EDGE * 2 + LINE * len(heading) + sum(_row_margin(sheet, place) for place in range(len(sheet.rows)))
     down += 0 if beside else LEGEND
     height = max(size[1], down + _least(heights)) if size else down + sum(heights)
     if size and (width, height) != size:
@@ -87,7 +87,7 @@ def shown_name(name: str) -> str:
     return textwrap.shorten(name, NARROW, placeholder="…") or name[:NARROW]
 
 
-def _left(sheet: Sheet) -> float:
+def _left_margin(sheet: Sheet) -> float:
     """Return the space for the ticks and names of the first column."""
     names = [shown_name(name) for row in sheet.rows for name in row.panels[0].names]
     counts = [str(len(row.panels[0].values) - 1) for row in sheet.rows]
@@ -118,7 +118,7 @@ def _units(row: MapRow) -> int:
     return max(len(panel.values) for panel in row.panels)
 
 
-def _around(sheet: Sheet, place: int) -> float:
+def _row_margin(sheet: Sheet, place: int) -> float:
     """Return the space a row needs above and below its heat maps."""
     named = NAME if place == len(sheet.rows) - 1 else 0
     return TITLE + (TICKS if shows_ticks(sheet, place) else 0) + named
@@ -157,17 +157,17 @@ def _boxes(
     for place, (row, height) in enumerate(zip(sheet.rows, heights, strict=True)):
         starts = [left + sum(widths[:across]) + GAP * across for across in range(len(row.panels))]
         rows.append(tuple(Box(start, top + TITLE, widths[i], height) for i, start in enumerate(starts)))
-        top += height + _around(sheet, place)
+        top += height + _row_margin(sheet, place)
     return tuple(rows), top
 
 
-def ends(scale: Scale) -> dict[float, str]:
+def label_ends(scale: Scale) -> dict[float, str]:
     """Return the labels below the ends and the middle of a bar."""
     places = (scale.low, (scale.low + scale.high) / 2, scale.high)
-    return {place: short(place, f"{place:.3g}") for place in places}
+    return {place: shorten_exponent(place, f"{place:.3g}") for place in places}
 
 
-def short(value: float, text: str) -> str:
+def shorten_exponent(value: float, text: str) -> str:
     """Return `text`, or a short form: 1e30 instead of 1.05e+30."""
     if "e" not in text:
         return text
@@ -180,20 +180,20 @@ def _legend_beside(sheet: Sheet, widths: list[float]) -> bool:
     first = sheet.rows[0].panels
     room = sum(widths[1:]) + GAP * (len(widths) - 2) - 0.1
     alone = first[0].kind == "input" and len(first) == 1
-    return alone and len(widths) > 3 and sum(_slots(sheet)) <= room
+    return alone and len(widths) > 3 and sum(_bar_widths(sheet)) <= room
 
 
-def _slots(sheet: Sheet) -> list[float]:
+def _bar_widths(sheet: Sheet) -> list[float]:
     """Return the width of each bar, for the words above it and the numbers below, with a gap after it."""
     words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
-    gap = _between(sheet)
+    gap = _bar_gap(sheet)
     slots = [max(len(text) * LETTER, LEAST_BAR) + gap for text in words]
     return [*slots[:-1], slots[-1] - gap / 2]
 
 
-def _between(sheet: Sheet) -> float:
+def _bar_gap(sheet: Sheet) -> float:
     """Return the distance between bars; holds half of the numbers at their ends."""
-    longest = max(len(text) for scale in sheet.scales for text in ends(scale).values())
+    longest = max(len(text) for scale in sheet.scales for text in label_ends(scale).values())
     return max(0.35, longest * LETTER + 0.05)
 
 
@@ -204,7 +204,7 @@ def _legend(
     first = panels[0][0]
     left = panels[1][1].left + 0.1 if beside else first.left
     top = first.top + max(first.height / 2 - BAR / 2, 0) if beside else bottom + 0.28
-    slots, gap = _slots(sheet), _between(sheet)
+    slots, gap = _bar_widths(sheet), _bar_gap(sheet)
     spare = (width - EDGE - left - sum(slots)) / len(slots)
     starts = [left + sum(slots[:i]) + spare * i for i in range(len(slots))]
     lengths = [slot + spare - gap for slot in slots[:-1]] + [slots[-1] + spare - gap / 2]

@@ -29,7 +29,7 @@ class Style:
     input: Ramp
     input_diverging: Ramp
 
-    def ramp(self, scale: Scale) -> Ramp:
+    def choose_ramp(self, scale: Scale) -> Ramp:
         """Return the colors of `scale`, low to high."""
         if "input" in scale.kinds:
             return self.input_diverging if scale.diverging else self.input

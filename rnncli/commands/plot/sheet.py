@@ -93,7 +93,7 @@ class Sheet:
         return next(scale for scale in self.scales if panel.kind in scale.kinds)
 
 
-def of_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
+def draw_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
     wanted = _entry(case, wanted)
     if not result.trace:
@@ -110,7 +110,7 @@ def of_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     return _sheet(case, result, wanted, rows, first, masked and f"masked, {masked}")
 
 
-def of_result(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
+def draw_result(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
     wanted = _entry(case, wanted)
     if wanted.gates:

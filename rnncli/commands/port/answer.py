@@ -13,10 +13,10 @@ from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
 from rnncli.commands.port.probe import Probe
 from rnncli.commands.port.search import Finding
-from rnncli.layouts import snake
+from rnncli.layouts import default_name
 from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import Line, Page, Records, Span, View, line
-from rnncli.renderers.parts import head, no_tensors, note, small
+from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
 from rnncli.renderers.wording import Bilingual
 
 ONE_BIAS = Bilingual("there are two biases; Keras has one, their sum", "편향이 둘; Keras에서는 그 합 하나")
@@ -95,11 +95,11 @@ class PortAnswer:
             **head(),
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
-            "doubts": [doubt.said(view.lang) for doubt in self.evidence.doubts],
+            "doubts": [doubt.in_language(view.lang) for doubt in self.evidence.doubts],
             "explanations": [
                 {
                     "differences": [one.name for one in finding.differences],
-                    "steps": [step.said(view.lang) for step in self._steps(finding)],
+                    "steps": [step.in_language(view.lang) for step in self._steps(finding)],
                     "remaining": finding.remaining,
                     "expression": self._expression(finding.hypothesis),
                     **self._prediction_document(place),
@@ -113,8 +113,12 @@ class PortAnswer:
         lang = view.lang
         if not self.findings:
             said = DOUBTED if self.evidence.doubts else NONE
-            doubts = (row for doubt in self.evidence.doubts for row in self._wrapped(doubt.said(lang), view))
-            return Page(line(said.said(lang), "strong"), tuple(doubts))
+            doubts = (
+                row
+                for doubt in self.evidence.doubts
+                for row in self._wrap_lines(doubt.in_language(lang), view)
+            )
+            return Page(line(said.in_language(lang), "strong"), tuple(doubts))
         title = self._title(view)
         parts = tuple(
             row
@@ -122,9 +126,9 @@ class PortAnswer:
             for row in self._explanation(place, finding, view)
         )
         below = note([self._agreement(lang)], view)
-        advice = TELL.said(lang) if len(self.findings) > 1 else self._advice(lang)
+        advice = TELL.in_language(lang) if len(self.findings) > 1 else self._advice(lang)
         done = self.probe is not None or (self.written and len(self.findings) == 1)
-        ending = () if done else self._wrapped(advice, view, "dim")
+        ending = () if done else self._wrap_lines(advice, view, "dim")
         return Page(title[0], (*title[1:], below), (*parts, *ending))
 
     def records(self, view: View) -> Records:
@@ -134,23 +138,23 @@ class PortAnswer:
 
     def tensors(self) -> Mapping[str, Array]:
         """Raise UsageError; the answer is text, and -o writes the weights."""
-        return no_tensors("port")
+        return refuse_tensors("port")
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for place, finding in enumerate(self.findings, 1):
-            names = [*("" for _ in self._forms(finding)), *(one.name for one in finding.differences)]
+            names = [*("" for _ in self._list_forms(finding)), *(one.name for one in finding.differences)]
             for number, (name, step) in enumerate(zip(names, self._steps(finding), strict=True), 1):
-                yield place, number, name, step.said(view.lang), finding.remaining
+                yield place, number, name, step.in_language(view.lang), finding.remaining
 
     def _title(self, view: View) -> list[Line]:
         if len(self.findings) > 1:
-            text = SEVERAL.said(view.lang).format(count=len(self.findings))
+            text = SEVERAL.in_language(view.lang).format(count=len(self.findings))
             return [line(one, "strong") for one in wrap(text, view)]
         finding = self.findings[0]
         count = len(self._steps(finding))
         words = f"차이 {count}개" if view.lang == "ko" else f"{count} difference{'s' if count != 1 else ''}"
-        text = (FOUND if count else PLAIN).said(view.lang)
-        text = text.format(count=words, remaining=small(finding.remaining))
+        text = (FOUND if count else PLAIN).in_language(view.lang)
+        text = text.format(count=words, remaining=format_difference(finding.remaining))
         if count == 1 and view.lang != "ko":
             text = text.replace("explain every", "explains every")
         return [line(one, "strong") for one in wrap(text, view)]
@@ -158,37 +162,37 @@ class PortAnswer:
     def _explanation(self, place: int, finding: Finding, view: View) -> Iterator[Line]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
         if len(self.findings) > 1:
-            yield line(EXPLANATION.said(view.lang).format(place + 1), "heading")
+            yield line(EXPLANATION.in_language(view.lang).format(place + 1), "heading")
         for number, step in enumerate(self._steps(finding), 1):
-            rows = wrap(step.said(view.lang), view._replace(width=view.width and view.width - 5))
+            rows = wrap(step.in_language(view.lang), view._replace(width=view.width and view.width - 5))
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
-        yield from self._wrapped(self._layer_text(finding.hypothesis, view.lang), view, "dim")
+        yield from self._wrap_lines(self._layer_text(finding.hypothesis, view.lang), view, "dim")
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
                 more = ", ..." if array.size > SHOWN else ""
                 shown = f"{format_shape(array.shape)}: {numbers}{more}"
-                text = PREDICTS.said(view.lang).format(self.place, self._public(name), shown)
-                yield from self._wrapped(text, view)
+                text = PREDICTS.in_language(view.lang).format(self.place, self._public(name), shown)
+                yield from self._wrap_lines(text, view)
 
     def _agreement(self, lang: str) -> str:
         """Return how many numbers agree, and to how many digits of the largest one."""
         remaining = max(finding.remaining for finding in self.findings)
         share = max(remaining / self.evidence.highest, 1e-15)
-        return EVIDENCE.said(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
+        return EVIDENCE.in_language(lang).format(count=self.evidence.numbers, digits=int(-math.log10(share)))
 
-    def _wrapped(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
+    def _wrap_lines(self, text: str, view: View, style: str = "") -> tuple[Line, ...]:
         return tuple(line(row, style) for row in wrap(text, view))
 
     def _advice(self, lang: str) -> str:
-        return WRITE.said(lang).format(snake(self.run.class_name))
+        return WRITE.in_language(lang).format(default_name(self.run.class_name))
 
     def _steps(self, finding: Finding) -> list[Bilingual]:
         """Return what the shapes say, then the differences that were found."""
-        return [*self._forms(finding), *(one.text for one in finding.differences)]
+        return [*self._list_forms(finding), *(one.text for one in finding.differences)]
 
-    def _forms(self, finding: Finding) -> list[Bilingual]:
+    def _list_forms(self, finding: Finding) -> list[Bilingual]:
         forms = list(self.layer.forms)
         cell, hypothesis = self.layer.cells[0], finding.hypothesis
         after = self.run.class_name == "GRU" and is_reset_after(self.run, hypothesis)
@@ -203,7 +207,7 @@ class PortAnswer:
         """Return the layer as Keras 3 can run it."""
         written = self._expression(hypothesis)
         plain = written.replace(repr(OLD_SIGMOID), OLD_SIGMOID)
-        return (LAYER if plain == written else OLD_LAYER).said(lang).format(plain)
+        return (LAYER if plain == written else OLD_LAYER).in_language(lang).format(plain)
 
     def _prediction_document(self, place: int) -> dict[str, Any]:
         if self.probe is None:

@@ -15,7 +15,7 @@ from rnncli.renderers.wording import Bilingual
 
 LEAST = 4
 """The least number of different numbers that a match is claimed on."""
-CERTAIN = -9.0
+LOG_CERTAINTY = -9.0
 """The highest common logarithm of the chance of a match between unrelated numbers that is claimed."""
 
 FEW = Bilingual(
@@ -56,10 +56,10 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     numbers = np.concatenate([array.ravel() for array in arrays])
     different, digits = _different(numbers, tolerances)
     digits -= math.log10(max(tried, 1))
-    doubts = list(_still(run))
+    doubts = list(_find_constants(run))
     if different < LEAST:
         doubts.append(_with(FEW, different))
-    elif digits < -CERTAIN:
+    elif digits < -LOG_CERTAINTY:
         doubts.append(WIDE)
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
 
@@ -83,7 +83,7 @@ def _different(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:
     return len(kept), float(-np.log10(shares).sum())
 
 
-def _still(run: ForeignRun) -> Iterator[Bilingual]:
+def _find_constants(run: ForeignRun) -> Iterator[Bilingual]:
     names: Mapping[str, Sequence[Array]] = {
         "kernel": [cell.kernel for cell in run.cells],
         "recurrent kernel": [cell.recurrent for cell in run.cells],

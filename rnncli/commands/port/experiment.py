@@ -16,7 +16,7 @@ from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
-from rnncli.layouts import GATES, snake
+from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
 from rnncli.readers.expected import read_expected
 
@@ -41,13 +41,13 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     flags = RunFlags(weights=weights.partition("#")[0], initial_state=states)
     sources.demand_one_reader(input, layer, flags)
     arrays = stored.read_weights(sources.find_source(weights))
-    described = _described(layer)
+    described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
     if case.mask is not None:
         raise UsageError("port compares whole sequences; it takes no mask.", "Give sequences of one length.")
     where = f"{weights.partition('#')[0]}: "
     inputs = np.asarray(case.inputs, np.float64)
-    inner = None if described is None else _inner(described)
+    inner = None if described is None else _inner_spec(described)
     found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
     spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
     _demand_fit(spec, found, where)
@@ -58,11 +58,11 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
         len(found.cells),
         f"{expect}: ",
     )
-    options = {**_inner(spec).config, "units": found.units, **COMPUTED}
+    options = {**_inner_spec(spec).config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
-        _wide(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
+        _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
     )  # fmt: skip
     guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
     return Task(run, found, (*remarks, *guessed))
@@ -78,13 +78,13 @@ def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str
         )
 
 
-def _described(layer: LayerFlags) -> Spec | None:
+def _parse_layer(layer: LayerFlags) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
     if not layer.layer:
         return None
     stack = request.stack_of(layer, Document())
     spec = stack[0]
-    if len(stack) > 1 or _inner(spec).class_name not in GATES:
+    if len(stack) > 1 or _inner_spec(spec).class_name not in GATES:
         raise LayerError(
             "port explains one SimpleRNN, LSTM or GRU, also inside Bidirectional.",
             "Name one of these with --layer, and choose its weights with FILE#layer.",
@@ -102,21 +102,21 @@ def _guess(layer: LayerFlags, found: ForeignLayer) -> Spec:
     if layer.layer:
         return request.stack_of(layer._replace(units=found.units), Document())[0]
     flags = layer._replace(
-        layer=[snake(found.class_name)],
+        layer=[default_name(found.class_name)],
         units=found.units,
         bidirectional=True if len(found.cells) == 2 else layer.bidirectional,
     )
     return request.stack_of(flags, Document())[0]
 
 
-def _inner(spec: Spec) -> Spec:
+def _inner_spec(spec: Spec) -> Spec:
     inner: Spec = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
     return inner
 
 
 def _demand_fit(spec: Spec, found: ForeignLayer, where: str) -> None:
     """Raise InputError if the weights are those of a layer of another size or number of directions."""
-    units, directions = _inner(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
+    units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
             f"{where}it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
@@ -126,7 +126,7 @@ def _demand_fit(spec: Spec, found: ForeignLayer, where: str) -> None:
     if units != found.units:
         raise InputError(
             f"{where}it has weights of {found.units} units, but {_title(spec)} has {units}.",
-            f"Write --layer '{_inner(spec).class_name}({found.units})'.",
+            f"Write --layer '{_inner_spec(spec).class_name}({found.units})'.",
         )
 
 
@@ -144,13 +144,13 @@ def _states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...]:
     source = sources.find_source(word)
     given = case_builder.RawValue(formats.read_states(source), f"{source.name}: ")
     try:
-        return _wide(case_builder.states(given, Stack([spec]), shape))
+        return _widen(case_builder.states(given, Stack([spec]), shape))
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return _wide(case_builder.states(given, Stack([spec]), swapped))
+            return _widen(case_builder.states(given, Stack([spec]), swapped))
         raise
 
 
-def _wide(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
+def _widen(states: tuple[Array, ...] | None) -> tuple[Array, ...]:
     return tuple(np.asarray(state, np.float64) for state in states or ())

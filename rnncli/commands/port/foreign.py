@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, did_you_mean, listed
+from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.layouts import GATES, class_of
 from rnncli.renderers.wording import Bilingual
 
@@ -77,13 +77,13 @@ def layer_in(
     features: of the input.  class_name: of the layer that -l names, else None.
     Raises InputError if there is none, more than one, or if the shapes are those of another layer.
     """
-    named = _by_name(arrays)
+    named = _group_by_name(arrays)
     if len(named) > 1:
         raise InputError(
-            f"{where}there are {len(named)} layers in it: {listed(list(named))}.",
+            f"{where}there are {len(named)} layers in it: {format_names(list(named))}.",
             f"Choose one with #: FILE#{next(iter(named))}",
         )
-    found = next(iter(named.values())) if named else _by_shape(arrays, where)
+    found = next(iter(named.values())) if named else _assign_by_shape(arrays, where)
     cells = [cell for _, roles in sorted(found.items()) for cell in _directions(roles, where)]
     if len(cells) > 2:
         raise InputError(f"{where}it has {len(cells)} directions.", "A layer has one or two.")
@@ -103,12 +103,12 @@ def choose(arrays: Mapping[str, Array], name: str, where: str) -> dict[str, Arra
     }
     if not chosen:
         raise InputError(
-            f"{where}there is no layer {name!r} in it.", did_you_mean(name, list(_by_name(arrays)))
+            f"{where}there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays)))
         )
     return chosen
 
 
-def _by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
+def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
     """Return, by layer and by whether it is the backward direction, the arrays by role."""
     layers: dict[str, dict[bool, dict[str, Array]]] = {}
     for key, array in arrays.items():
@@ -138,7 +138,7 @@ def _place(match: re.Match[str]) -> tuple[str, bool]:
     return "/".join(kept) + (match["layer"] or ""), back
 
 
-def _by_shape(arrays: Mapping[str, Array], where: str) -> dict[bool, dict[str, Array]]:
+def _assign_by_shape(arrays: Mapping[str, Array], where: str) -> dict[bool, dict[str, Array]]:
     """Return the roles of arrays whose names say nothing: two matrices, and at most two biases."""
     matrices = [array for array in arrays.values() if array.ndim == 2 and min(array.shape) > 2]
     matrices = matrices or [array for array in arrays.values() if array.ndim == 2]
@@ -177,23 +177,25 @@ def _cell(
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
         kernel, recurrent, lying = _halves(kernel, features, where)
-        forms.append(_said(ONE_KERNEL, found=format_shape(lying.shape)))
+        forms.append(_format_text(ONE_KERNEL, found=format_shape(lying.shape)))
     kind, found, wanted = _recurrent(recurrent, where, class_name)
     width = wanted.shape[1]
     upright = _kernel(kernel, width, features, where)
     if kind == "SimpleRNN" and upright is not kernel:
         wanted = found.T  # the shape of a square matrix does not say; the other one's does
-    forms += _transposed(kernel, upright, found, wanted)
+    forms += _describe_transposed(kernel, upright, found, wanted)
     biases = _biases(roles, width, where)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
     return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
 
 
-def _said(text: Bilingual, **values: str) -> Bilingual:
+def _format_text(text: Bilingual, **values: str) -> Bilingual:
     return Bilingual(text.en.format(**values), text.ko.format(**values))
 
 
-def _transposed(kernel: Array, upright: Array, recurrent: Array, wanted: Array) -> Iterator[Bilingual]:
+def _describe_transposed(
+    kernel: Array, upright: Array, recurrent: Array, wanted: Array
+) -> Iterator[Bilingual]:
     lying = [kernel is not upright, recurrent is not wanted]
     if all(lying):
         which = Bilingual("kernels are", "두 커널")

@@ -110,12 +110,12 @@ def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) ->
     found = {"kernel": arrange(kernel), "recurrent_kernel": arrange(recurrent)}
     if run.options.get("use_bias", True):
         found["bias"] = _bias(
-            run, [arrange(bias) for bias in _used(cell.biases, hypothesis)], hypothesis, found
+            run, [arrange(bias) for bias in _select_biases(cell.biases, hypothesis)], hypothesis, found
         )
     return found
 
 
-def _used(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[Array, ...]:
+def _select_biases(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[Array, ...]:
     """Return the bias of the input and that of the state, as far as they are used."""
     if hypothesis.biases == "first":
         return biases[:1]
@@ -235,10 +235,10 @@ def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int)
     case = Case(Stack([spec]), inputs, initial_state=states, seed=None)
     call = engines.get("numpy").build_layers(case, weights_of(run, hypothesis), {})
     (tensors,) = call(case).tensors
-    return _named(run, tensors)
+    return _name_tensors(run, tensors)
 
 
-def _named(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
+def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
     count = len(run.cells)
     parts = ("hidden", "cell") if run.class_name == "LSTM" else ("hidden",)
     names = [f"{part} {place}" for place in range(count) for part in parts]

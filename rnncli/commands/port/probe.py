@@ -48,12 +48,12 @@ def _predict(run: ForeignRun, findings: Sequence[Finding]) -> tuple[Mapping[str,
 
 def _all_differ(predictions: Sequence[Mapping[str, Array]]) -> bool:
     return all(
-        any(_gap(one[key], other[key]) > APART for key in one)
+        any(_measure_gap(one[key], other[key]) > APART for key in one)
         for place, one in enumerate(predictions)
         for other in predictions[:place]
     )
 
 
-def _gap(one: Array, other: Array) -> float:
+def _measure_gap(one: Array, other: Array) -> float:
     """Return the largest difference; infinity between two shapes, which differ at a glance."""
     return float(np.abs(one - other).max()) if one.shape == other.shape else np.inf

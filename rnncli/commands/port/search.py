@@ -68,12 +68,12 @@ class SearchResult(NamedTuple):
 
 def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""
-    known = tuple(differences.known(run))
+    known = tuple(differences.list_known(run))
     nearest: Finding | None = None
     tried = 0
     for count in (0, 1, 2):
         found: list[Finding] = []
-        for chosen in _combined(known, count):
+        for chosen in _combine(known, count):
             finding = measure(run, chosen, tolerances)
             if finding is None:
                 continue
@@ -83,11 +83,11 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
             if finding.matches:
                 found.append(finding)
         if found:
-            return SearchResult(tuple(_unlike(run, found)), None, tried)
+            return SearchResult(tuple(_drop_equivalent(run, found)), None, tried)
     return SearchResult((), nearest, tried)
 
 
-def _combined(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
+def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
     """Yield the combinations of so many differences, none of which set the same field."""
     for chosen in combinations(known, count):
         fields = [field for one in chosen for field in one.changes]
@@ -112,10 +112,10 @@ def measure(run: ForeignRun, chosen: tuple[Difference, ...], tolerances: Toleran
     wanted = expected
     if len(run.cells) == 1 and "sequence" in expected:
         wanted, steps = {"sequence": expected["sequence"]}, min(steps, PART_STEPS)
-    found = _measured(run, chosen, wanted, (sequences, steps), tolerances)
+    found = _measure(run, chosen, wanted, (sequences, steps), tolerances)
     if found is None or not found.matches or ((sequences, steps) == shape[:2] and wanted is expected):
         return found
-    return _measured(run, chosen, expected, (shape[0], shape[1]), tolerances)
+    return _measure(run, chosen, expected, (shape[0], shape[1]), tolerances)
 
 
 def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]) -> bool:
@@ -131,7 +131,7 @@ def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]
     )
 
 
-def _measured(
+def _measure(
     run: ForeignRun,
     chosen: tuple[Difference, ...],
     expected: Mapping[str, Array],
@@ -154,16 +154,16 @@ def _measured(
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
         remaining = max(remaining, float(gap.max()))
-        excess = max(excess, float((gap / _allowed(theirs, tolerances)).max()))
+        excess = max(excess, float((gap / _tolerance_of(theirs, tolerances)).max()))
     return Finding(chosen, hypothesis, remaining, excess)
 
 
-def _allowed(expected: Array, tolerances: Tolerances) -> Array:
+def _tolerance_of(expected: Array, tolerances: Tolerances) -> Array:
     tiny = np.finfo(np.float64).tiny
     return np.asarray(np.maximum(tolerances.atol + tolerances.rtol * np.abs(expected), tiny))
 
 
-def _unlike(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Finding]:
+def _drop_equivalent(run: ForeignRun, found: Sequence[Finding]) -> Iterator[Finding]:
     """Yield each finding but those that are the same layer, weights and tensors as an earlier one."""
     seen: list[tuple[object, tuple[Array, ...]]] = []
     for finding in found:

@@ -29,7 +29,7 @@ def read_weights(source: Source) -> dict[str, Array]:
     where = f"{source.name}: "
     suffix = source.path.suffix.casefold() if source.path else ""
     if suffix in models.STATE_DICTS:
-        arrays = _in_modules(models.listed(source), where)
+        arrays = _name_torch_tensors(models.read_graph_or_layers(source), where)
     elif suffix == ".onnx":
         raise InputError(
             f"{where}port does not read weights from .onnx files.",
@@ -37,7 +37,7 @@ def read_weights(source: Source) -> dict[str, Array]:
         )
     else:
         value = _load(source)
-        held = _in_layers(value, where) if isinstance(value, tuple) else None
+        held = _name_keras_arrays(value, where) if isinstance(value, tuple) else None
         arrays = formats.weights_of(value, source) if held is None else held
     arrays = {key: np.asarray(array) for key, array in arrays.items()}
     arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
@@ -68,7 +68,7 @@ def _load(source: Source) -> Any:
     return reader.load(source)
 
 
-def _in_modules(found: Graph | Modules, where: str) -> dict[str, Array]:
+def _name_torch_tensors(found: Graph | Modules, where: str) -> dict[str, Array]:
     """Return PyTorch's tensors by its names."""
     modules = getattr(found, "modules", ())
     arrays = {
@@ -82,7 +82,7 @@ def _in_modules(found: Graph | Modules, where: str) -> dict[str, Array]:
     return arrays
 
 
-def _in_layers(layers: tuple[SavedLayer, ...], where: str) -> dict[str, Array]:
+def _name_keras_arrays(layers: tuple[SavedLayer, ...], where: str) -> dict[str, Array]:
     """Return the arrays of layers that Keras saved, in its order."""
     arrays: dict[str, Array] = {}
     for layer in layers:

@@ -14,7 +14,7 @@ from rnncli.cli.flags import (
     OutputFlags,
     RunFlags,
     Select,
-    Shown,
+    ShowFlags,
     Streaming,
     WithStats,
 )
@@ -38,7 +38,7 @@ def run(
     run: RunFlags,
     check: CheckFlags,
     output: OutputFlags,
-    shown: Shown,
+    shown: ShowFlags,
     select: Select = None,
     stats: WithStats = False,
     fail_on_nan: FailOnNan = False,

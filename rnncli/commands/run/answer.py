@@ -26,13 +26,13 @@ from rnncli.renderers.parts import (
     axes_of,
     claim_lines,
     difference_text,
+    format_difference,
     head_of,
     name_cell,
     note_of,
     records_header,
     rows_of,
     short_head_of,
-    small,
     tensor_document,
     tensor_head,
     title,
@@ -41,7 +41,7 @@ from rnncli.renderers.wording import brief, say
 from rnncli.result import GrowingTensor, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
     from rnncli.compute.growing import GrowingResult
     from rnncli.renderers.statistics import Stats
 
@@ -64,7 +64,7 @@ class RunAnswer:
         `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
-        calls = _by_call(self.result.outputs)
+        calls = _group_by_call(self.result.outputs)
         last = [self._document(tensor, view, alone=True) for tensor in calls[-1]]
         document = {**head, "outputs": last}
         if any(tensor.label.call is not None for tensor in calls[-1]):
@@ -100,13 +100,14 @@ class RunAnswer:
         if alone:
             own_call = tensor.label.call
             equals = tuple(
-                claim.placed(call=None) if claim.label.call == own_call else claim for claim in tensor.equals
+                claim.with_place(call=None) if claim.label.call == own_call else claim
+                for claim in tensor.equals
             )
             tensor = tensor._replace(label=tensor.label.in_call, equals=equals)
         return {**tensor_document(tensor, view.lang), **own}
 
 
-def _by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
+def _group_by_call(tensors: Sequence[NamedTensor]) -> list[list[NamedTensor]]:
     """Return the tensors of each call, or of the only one if not every call is shown."""
     calls = groupby(tensors, key=lambda tensor: tensor.label.call)
     return [list(call) for _, call in calls] or [[]]
@@ -135,7 +136,7 @@ class GrowingRunAnswer:
         """Same as RunAnswer."""
         return records_of(self.unfolded.outputs, view)
 
-    def tensors(self) -> dict[str, Growing]:
+    def tensors(self) -> dict[str, GrowingArray]:
         """Return the returned tensors by name, in the order in which they can be read."""
         return {tensor.name: tensor.values for tensor in self.unfolded.outputs}
 
@@ -174,7 +175,7 @@ def table_of(result: Result, view: View) -> Table:
     """Return a table of tensors, shapes and numbers."""
     headings = tuple(Column(say(key, view.lang)) for key in ("tensor", "shape", "values"))
     differences = {
-        name: f"{difference_text(result, view.lang)} {small(difference)}"
+        name: f"{difference_text(result, view.lang)} {format_difference(difference)}"
         for name, difference in result.differences.items()
     }
     rows = tuple(row_of(tensor, differences.get(tensor.name), view) for tensor in result.outputs)

@@ -12,7 +12,6 @@ from rnncli.cli.output import Delivery, delivery, format_of, is_stdout
 from rnncli.commands.run.answer import GrowingRunAnswer, RunAnswer, first_nan, stats_of
 from rnncli.compute import chunks
 from rnncli.renderers import formats
-from rnncli.specs.memory import parse
 
 if TYPE_CHECKING:
     from rnncli.cli.expectation import Expectation
@@ -22,17 +21,16 @@ if TYPE_CHECKING:
 
 def answer(wanted: RunRequest) -> None:
     """Compute and show the answer."""
-    deliver = delivery(wanted.output, *wanted.reading)
+    deliver = delivery(wanted.output, *wanted.file_flags)
     expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
-    budget = None if wanted.memory is None else parse(wanted.memory)
     shown = wanted.shown
-    case, remarks = request.case(*wanted.reading, all_layers=shown.all_layers, all_calls=shown.all_calls)
+    case, remarks = request.case(*wanted.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
     case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
-    plan = compute.plan(case, budget)
+    plan = compute.plan(case, wanted.budget)
     if len(plan) > 1 and _can_grow(wanted):
-        _in_chunks(wanted, case, plan, deliver, remarks)
+        _run_in_chunks(wanted, case, plan, deliver, remarks)
     else:
-        _whole(wanted, case, plan, deliver, remarks, budget, expected)
+        _run_whole(wanted, case, plan, deliver, remarks, expected)
 
 
 def _can_grow(wanted: RunRequest) -> bool:
@@ -41,26 +39,25 @@ def _can_grow(wanted: RunRequest) -> bool:
     return not whole and formats.get(format_of(wanted.output)).TRAITS.incremental
 
 
-def _in_chunks(
+def _run_in_chunks(
     wanted: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
     from rnncli.compute.growing import GrowingResult
 
     batch = len(case.inputs)
-    among_numbers = is_stdout(wanted.output.output) and terminal.is_watched()
+    among_numbers = is_stdout(wanted.output.output) and terminal.stdout_is_terminal()
     with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
         results = watch(compute.parts(case, wanted.run.engine, plan))
         kept = (result_checks.select_tensors(each, wanted.select) for each in results)
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
 
 
-def _whole(
+def _run_whole(
     wanted: RunRequest,
     case: Case,
     plan: tuple[slice, ...],
     deliver: Delivery,
     remarks: Remarks,
-    budget: int | None,
     expected: Expectation | None,
 ) -> None:
     batch, check = len(case.inputs), wanted.check
@@ -70,11 +67,11 @@ def _whole(
     if case.hold:
         from rnncli.compute import holds
 
-        result = holds.compare_without(case, result, budget)
+        result = holds.compare_without(case, result, wanted.budget)
     if check.check:
         from rnncli.compute import beyond, compare
 
-        result, apart = compare.compare_with_keras(case, result, *check.tolerances, budget)
+        result, apart = compare.compare_with_keras(case, result, *check.tolerances, wanted.budget)
         remarks += beyond.denormals(case, result)
     result = result_checks.select_tensors(result, wanted.select)
     remarks += result_checks.note_hidden_differences(result, format_of(wanted.output))

@@ -48,13 +48,13 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Lin
         if ended:
             ended[0] = b"".join((*begun, ended[0]))
             begun = []
-            yield list(_counted(ended, number, where))
+            yield list(_number_lines(ended, number, where))
             number += len(ended)
         begun.append(rest)
-    yield list(_counted([b"".join(begun)], number, where))
+    yield list(_number_lines([b"".join(begun)], number, where))
 
 
-def _counted(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
+def _number_lines(texts: list[bytes], before: int, where: str) -> Iterator[Line]:
     for number, text in enumerate(texts, start=before + 1):
         own = text.removeprefix(UTF8_MARK)
         if own.strip():
@@ -88,9 +88,9 @@ class Stream:
         records = (Record(line, self._read(line)) for line in lines)
         for _, together in groupby(records, key=lambda record: self._kind(record.case)):
             group = list(together)
-            most = min(self._most(record.case) for record in group)
+            most = min(self._limit_group(record.case) for record in group)
             for start in range(0, len(group), most):
-                yield from self._together(group[start : start + most])
+                yield from self._answer_group(group[start : start + most])
 
     def _read(self, line: Line) -> Case | RnncliError:
         try:
@@ -116,7 +116,7 @@ class Stream:
             self._at_once.clear()
         self._at_once[case.inputs.shape] = min(chunks.count_fitting(case, BYTES_AT_ONCE), MOST_AT_ONCE)
 
-    def _most(self, one: Case | RnncliError) -> int:
+    def _limit_group(self, one: Case | RnncliError) -> int:
         return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
 
     def _open(self, case: Case) -> None:
@@ -125,25 +125,25 @@ class Stream:
         self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
         self._stateful = _is_stateful(case)
 
-    def _together(self, group: list[Record]) -> Iterator[Result | RnncliError]:
+    def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
         if not cases or self._answer is None:  # an error is a group of its own
             yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
         try:
-            result = self._answer(self._joined(cases))
+            result = self._answer(self._concatenate(cases))
         except RnncliError as error:
             if len(group) == 1:
                 yield _name_line(group[0].line, error)
             else:  # the other records are still answered
                 for record in group:
-                    yield from self._together([record])
+                    yield from self._answer_group([record])
             return
         self._begun = True
         sizes = [len(case.inputs) for case in cases]
         yield from call.split_result(result, sizes, cases[0])
 
-    def _joined(self, cases: list[Case]) -> Case:
+    def _concatenate(self, cases: list[Case]) -> Case:
         """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""
         import numpy as np
 

@@ -100,8 +100,8 @@ class ModelAnswer(RunAnswer):
 
 def demand(wanted: RunRequest) -> None:
     """UsageError for a flag that does not go with --model."""
-    models.demand_alone(*wanted.reading)
-    sources.demand_one_reader(*wanted.reading)
+    models.demand_alone(*wanted.file_flags)
+    sources.demand_one_reader(*wanted.file_flags)
     named = {
         "--memory": wanted.memory is not None,
         "--all-calls": wanted.shown.all_calls,
@@ -117,7 +117,7 @@ def demand(wanted: RunRequest) -> None:
 def answer(wanted: RunRequest) -> None:
     """Compute and show what is wanted."""
     demand(wanted)
-    deliver = delivery(wanted.output, *wanted.reading)
+    deliver = delivery(wanted.output, *wanted.file_flags)
     expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
     model = models.open_model(wanted.run.model or "", wanted.run.assume)
     inputs, remarks = models.read_inputs(model, wanted.input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, Shown
+    from rnncli.cli.flags import CheckFlags, InputFlags, LayerFlags, OutputFlags, RunFlags, ShowFlags
 
 
 class RunRequest(NamedTuple):
@@ -16,7 +16,7 @@ class RunRequest(NamedTuple):
     run: RunFlags
     check: CheckFlags
     output: OutputFlags
-    shown: Shown
+    shown: ShowFlags
     select: tuple[str, ...]
     stats: bool
     fail_on_nan: bool
@@ -32,6 +32,13 @@ class RunRequest(NamedTuple):
         return check or self.stats or self.fail_on_nan or bool(self.hold)
 
     @property
-    def reading(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
+    def budget(self) -> int | None:
+        """Bytes for one chunk of the batch, from --memory; None for the default."""
+        from rnncli.specs import memory
+
+        return None if self.memory is None else memory.parse(self.memory)
+
+    @property
+    def file_flags(self) -> tuple[InputFlags, LayerFlags, RunFlags]:
         """The groups that may name a file to read."""
         return self.input, self.layer, self.run

@@ -10,8 +10,8 @@ from typing import Any
 
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import request, result_checks, sources, terminal
-from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, Shown
-from rnncli.cli.output import flowing
+from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags, ShowFlags
+from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line, Stream, whole_lines
 from rnncli.commands.run.run_request import RunRequest
@@ -41,9 +41,9 @@ def demand(wanted: RunRequest) -> None:
 def answer(wanted: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
     demand(wanted)
-    sources.demand_one_reader(*wanted.reading)
+    sources.demand_one_reader(*wanted.file_flags)
     demand_lines(wanted.input)
-    records = Records(*wanted.reading, wanted.shown)
+    records = Records(*wanted.file_flags, wanted.shown)
     stream = Stream(records, wanted.run.engine)
 
     def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
@@ -67,7 +67,7 @@ def relay(
     """
     bad, empty = 0, True
     file, where = sources.open_lines(wanted.input)
-    with file, flowing(wanted.output, *wanted.reading) as show:
+    with file, stream_answers(wanted.output, *wanted.file_flags) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in answers(lines):
                 empty = False
@@ -124,14 +124,14 @@ class Records:
     remarks: remarks on the lines that arrived since the last time they were taken.
     """
 
-    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: Shown) -> None:
+    def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
         seed = case_builder.draw_seed() if run.seed is None else run.seed
         self.stack = request.stack_of(layer, Document())
         self.given = request.collect_options(input, run, self.stack, seed, **shown._asdict())
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = list(request.missing(self.stack, run, stream=True))
+        self.remarks = list(request.note_missing(self.stack, run, stream=True))
         self._remarked: set[str] = set()
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
@@ -168,7 +168,7 @@ class Records:
         try:
             fit(sizes[0])
         except InputError as error:
-            if any(_fits(fit, size) for size in sizes[1:]):
+            if any(_accepts(fit, size) for size in sizes[1:]):
                 raise
             raise UsageError(error.what, error.advice) from None
 
@@ -181,7 +181,7 @@ class Records:
                 self._remarked.add(kind)
 
 
-def _fits(fit: Callable[[int], object], size: int) -> bool:
+def _accepts(fit: Callable[[int], object], size: int) -> bool:
     try:
         fit(size)
     except InputError:

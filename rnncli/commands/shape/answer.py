@@ -16,8 +16,8 @@ from rnncli.renderers.parts import (
     head,
     input_text,
     name_cell,
-    no_tensors,
     note,
+    refuse_tensors,
     title,
 )
 from rnncli.renderers.wording import meaning, say
@@ -68,7 +68,7 @@ class ShapeAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("shape")
+        return refuse_tensors("shape")
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
         for layer in self.report.layers:

@@ -93,12 +93,12 @@ def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Line]:
     """Yield what is asked, what came, what to notice, and the question."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
-        yield from _asked(one, seen, view)
+        yield from _draw_question(one, seen, view)
     if shown != QUESTION:
         yield _label("answer", one.step.answer.translate(lang, seen.facts), lang)
 
 
-def _asked(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Line]:
+def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Line]:
     step, lang = one.step, view.lang
     place = say("step of", lang).format(number=one.number, last=lesson.last_number())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translate(lang), "strong"))

@@ -55,7 +55,7 @@ def draw_table(
 ) -> tuple[Table | Line, ...]:
     """Return the same for tensors of one sequence.  units: where the backward half of the output begins."""
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
-    marks, legend = _marks(rows, find_equal_rows(outputs), view)
+    marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
     texts = iter(format_rows([row.values for row in rows if row.values is not None], view))
     width = longest(row.time for row in rows)
     drawn = []
@@ -101,12 +101,12 @@ def format_rows(rows: Iterable[Array], view: View) -> list[str]:
     """Return each row of numbers as one text, all with the same decimals and column width."""
     import numpy as np
 
-    from rnncli.renderers.numerals import format_number, style_for
+    from rnncli.renderers.numerals import choose_style, format_number
 
     kept = list(rows)
     if not kept:
         return []
-    style = style_for(np.concatenate([row.ravel() for row in kept]), view.precision)
+    style = choose_style(np.concatenate([row.ravel() for row in kept]), view.precision)
     texts = [[format_number(value, style) for value in row] for row in kept]
     width = longest(text for row in texts for text in row)
     return [" ".join(text.rjust(width) for text in row) for row in texts]
@@ -169,7 +169,7 @@ def locate_row(claim: Claim, by_name: Mapping[str, NamedTensor]) -> RowPlace:
     return RowPlace(tensor.name, row, start, stop)
 
 
-def _marks(
+def _mark_rows(
     rows: Sequence[RowLine], sets: Sequence[Sequence[RowPlace]], view: View
 ) -> tuple[dict[RowPlace, Span], tuple[Line, ...]]:
     """Return a mark for each row that equals another, and the line that says what the marks mean."""

@@ -18,7 +18,7 @@ from rnncli.commands.tour.grading import Key
 from rnncli.commands.tour.lesson import Text
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.renderers.page import Line, Page, Records, Span, Table, View, line, marks
-from rnncli.renderers.parts import head, no_tensors
+from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
 
 FOLDER = "exercises"
@@ -103,7 +103,7 @@ class ExamAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; an exercise is a text."""
-        return no_tensors("tour --exercise")
+        return refuse_tensors("tour --exercise")
 
     def _title(self, lang: str) -> str:
         title: Text = numbering.load(FOLDER, self.number).TITLE
@@ -115,7 +115,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exa
 
     Raises UsageError if there is no such exercise, DisagreementError if the answer is wrong.
     """
-    known = numbering.stems(FOLDER)
+    known = numbering.list_stems(FOLDER)
     if number not in known:
         raise UsageError(
             f"--exercise {number}: there is no such exercise.",

@@ -37,12 +37,12 @@ def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
     states = [_flat(layer.cell.start(1, np.float64))]
     with np.errstate(all="ignore"):
         for x in inputs:
-            states.append(_after(layer.cell, wide, x[None], states[-1]))
+            states.append(_step_states(layer.cell, wide, x[None], states[-1]))
         found = []
         row = np.eye(layer.cell.units, states[0].shape[-1])  # hidden comes first in a state
         for x, state in zip(inputs[::-1], states[-2::-1], strict=True):
-            found.append(np.linalg.norm(row @ _jacobian(_of_input(layer.cell, wide, state), x)))
-            row = row @ _jacobian(_of_state(layer.cell, wide, x), state[0])
+            found.append(np.linalg.norm(row @ _jacobian(_as_function_of_input(layer.cell, wide, state), x)))
+            row = row @ _jacobian(_as_function_of_state(layer.cell, wide, x), state[0])
     return np.array(found[::-1])
 
 
@@ -53,7 +53,7 @@ def _flat(state: Any) -> Array:
     return np.concatenate(list(state), axis=-1)
 
 
-def _after(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
+def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
     """Return the states after one step.  inputs: (batch, features).  states: (batch, all units)."""
     import numpy as np
 
@@ -63,12 +63,12 @@ def _after(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array
     return _flat(state)
 
 
-def _of_input(cell: Any, weights: Mapping[str, Array], state: Array) -> Callable[[Array], Array]:
-    return lambda inputs: _after(cell, weights, inputs, state.repeat(len(inputs), axis=0))
+def _as_function_of_input(cell: Any, weights: Mapping[str, Array], state: Array) -> Callable[[Array], Array]:
+    return lambda inputs: _step_states(cell, weights, inputs, state.repeat(len(inputs), axis=0))
 
 
-def _of_state(cell: Any, weights: Mapping[str, Array], x: Array) -> Callable[[Array], Array]:
-    return lambda states: _after(cell, weights, x[None].repeat(len(states), axis=0), states)
+def _as_function_of_state(cell: Any, weights: Mapping[str, Array], x: Array) -> Callable[[Array], Array]:
+    return lambda states: _step_states(cell, weights, x[None].repeat(len(states), axis=0), states)
 
 
 def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:

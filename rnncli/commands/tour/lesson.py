@@ -24,7 +24,7 @@ class Text(Bilingual):
 
     def translate(self, lang: str, facts: Mapping[str, str] | None = None) -> str:
         """Return the text in `lang`, with the numbers filled in."""
-        text = self.said(lang)
+        text = self.in_language(lang)
         return text.format_map(facts) if facts is not None else text
 
 
@@ -69,19 +69,19 @@ class NumberedStep(NamedTuple):
 
 def last_number() -> int:
     """Return the number of the last step; the first is 0."""
-    return max(numbering.stems(FOLDER))
+    return max(numbering.list_stems(FOLDER))
 
 
 def load_step(number: int) -> NumberedStep:
     """Return one step.  Raises UsageError if there is none with this number."""
-    if number not in numbering.stems(FOLDER):
+    if number not in numbering.list_stems(FOLDER):
         raise UsageError(f"--step {number}: there is no such step.", f"The steps are 0 to {last_number()}.")
     return NumberedStep(number, numbering.load(FOLDER, number).STEP)
 
 
 def load_steps() -> tuple[NumberedStep, ...]:
     """Return every step, in order."""
-    return tuple(map(load_step, numbering.stems(FOLDER)))
+    return tuple(map(load_step, numbering.list_stems(FOLDER)))
 
 
 def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:

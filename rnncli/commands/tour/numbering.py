@@ -13,7 +13,7 @@ PACKAGE = "rnncli.commands.tour"
 
 
 @cache
-def stems(folder: str) -> Mapping[int, str]:
+def list_stems(folder: str) -> Mapping[int, str]:
     """Return the names of the files in `folder` by their number, in order."""
     path = import_module(f"{PACKAGE}.{folder}").__path__
     found = ((re.search(r"_(\d+)_", module.name), module.name) for module in iter_modules(path))
@@ -22,4 +22,4 @@ def stems(folder: str) -> Mapping[int, str]:
 
 def load(folder: str, number: int) -> ModuleType:
     """Load the file with that number; KeyError if there is none."""
-    return import_module(f"{PACKAGE}.{folder}.{stems(folder)[number]}")
+    return import_module(f"{PACKAGE}.{folder}.{list_stems(folder)[number]}")

@@ -60,7 +60,7 @@ class TraceAnswer:
         """
         found: dict[str, Array] = {}
         for loop in self.loops:
-            found.update({loop.path + name: values for name, _, values in _named_parts(loop)})
+            found.update({loop.path + name: values for name, _, values in _list_parts(loop)})
         return found
 
     def named_tensors(self) -> tuple[NamedTensor, ...]:
@@ -68,7 +68,7 @@ class TraceAnswer:
         return tuple(
             NamedTensor(Label(loop.path + name, traced=True), axes, values, (), tuple(loop.times.tolist()))
             for loop in self.loops
-            for name, axes, values in _named_parts(loop)
+            for name, axes, values in _list_parts(loop)
         )
 
     def _steps(self) -> Iterator[dict[str, Any]]:
@@ -81,7 +81,7 @@ class TraceAnswer:
         return {"stats": {name: statistics.document(stats, axes) for name, stats in self.stats.items()}}
 
 
-def _named_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]:
+def _list_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]:
     """Yield the name, the axes and the values of each part of a loop."""
     for name, values in loop.parts.items():
         yield name.replace(".", "/"), ("batch", "timesteps", "units"), values
@@ -103,7 +103,7 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
             **left,
             "status": [STATUSES[one] for one in status],
             "gates": {
-                gate: {part: values[f"{gate}.{part}"] for part in parts} | _held(loop, gate, place)
+                gate: {part: values[f"{gate}.{part}"] for part in parts} | _describe_holds(loop, gate, place)
                 for gate, parts in gates.items()
             },
             "state": {name: values[name] for name in states},
@@ -111,19 +111,19 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
         }
 
 
-def _held(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bool]]:
+def _describe_holds(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bool]]:
     """Return `held`, which units are held at a value in this step; nothing if --hold names no such gate."""
     return {"held": loop.held[gate][place].tolist()} if gate in loop.held else {}
 
 
 def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:
-    from rnncli.renderers.numerals import exact
+    from rnncli.renderers.numerals import format_exactly
 
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for name, part in loop.parts.items():
             values = part[:, place]
             for (row, column), number in zip(
-                product(*map(range, values.shape)), exact(values, decimals), strict=True
+                product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
                 index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
                 yield loop.layer, loop.direction, time, *index, name, number
@@ -138,13 +138,13 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:
     for loop in loops:
         counted = (loop.status == 0)[..., None]
         for name, values in loop.parts.items():
-            found[loop.path + name] = _in_input(
+            found[loop.path + name] = _convert_indices(
                 statistics.summarize(values, bounds(loop, name), counted), loop
             )
     return found
 
 
-def _in_input(stats: Stats, loop: LoopTrace) -> Stats:
+def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
     """Convert indices to those of the input and the layer."""
 
     def own(index: tuple[int, ...]) -> tuple[int, ...]:

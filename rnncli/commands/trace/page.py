@@ -26,7 +26,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import difference_text, note_of, small, title
+from rnncli.renderers.parts import difference_text, format_difference, note_of, title
 from rnncli.renderers.width import longest, width_of
 from rnncli.renderers.wording import say
 from rnncli.result import STATUSES
@@ -60,7 +60,7 @@ def page(answer: TraceAnswer, view: View) -> Page:
     shown = {name: figures for name, figures in answer.stats.items() if _is_shown(name)}
     parts += statistics.parts(shown, view)
     if answer.result.differences:
-        pieces = (f"{name} {small(number)}" for name, number in answer.result.differences.items())
+        pieces = (f"{name} {format_difference(number)}" for name, number in answer.result.differences.items())
         said = marks(view).dot.join(pieces)
         parts += [(), line(f"{difference_text(answer.result, view.lang)}: {said}", "dim")]
     return Page(title(answer.result.stack, view), (note_of(answer.result, view),), tuple(parts))
@@ -144,14 +144,14 @@ class _LoopTables:
     def _quantity(self, name: str, values: Array) -> Quantity:
         import numpy as np
 
-        from rnncli.renderers.numerals import format_number, style_for
+        from rnncli.renderers.numerals import choose_style, format_number
 
         counted = values[self.status == 0] if (self.status == 0).any() else values
         finite = counted[np.isfinite(counted)]
         largest = float(np.abs(finite).max()) if finite.size else 1.0
         positive = finite.size and (finite >= 0).all()
         low, high = bounds(self.loop, name) or (0.0 if positive else -largest, largest)
-        style = style_for(values, self.view.precision)
+        style = choose_style(values, self.view.precision)
         rows = (row for row in self.rows if GAP not in row)
         held = self.loop.held.get(name.removesuffix(".activation"))
         texts = {
@@ -172,7 +172,7 @@ class _LoopTables:
         yield from self._reasons(groups[-1])
 
     @property
-    def directed(self) -> bool:
+    def shows_direction(self) -> bool:
         """Whether to show the direction: it is backward, or one of two."""
         return self.loop.direction == "backward" or self.loop.is_half
 
@@ -185,13 +185,13 @@ class _LoopTables:
         if len(layers) > 1:
             pieces.append((Span(describe(layers[self.loop.layer]), "strong"),))
         direction = self.loop.direction
-        if self.directed:
+        if self.shows_direction:
             before = (Span(marks(self.view).dot, "dim"),) if pieces else ()
             pieces.append((*before, Span(say(direction, lang), "strong")))
         return tuple(span for piece in pieces for span in piece)
 
     @cached_property
-    def ahead(self) -> list[tuple[str, list[str]]]:
+    def row_labels(self) -> list[tuple[str, list[str]]]:
         """The headings and labels before every row: batch, step, t."""
         rows, entries = self.rows, self.status.shape[0]
         ellipsis = marks(self.view).ellipsis
@@ -201,13 +201,16 @@ class _LoopTables:
             news = [text if not place or text != batch[place - 1] else "" for place, text in enumerate(batch)]
             columns.append((say("batch", self.view.lang), news))
         times = [ellipsis if GAP in row else str(self.loop.times[row[1]]) for row in rows]
-        if self.directed:
+        if self.shows_direction:
             columns.append(
-                (say("step", self.view.lang), ["" if GAP in row else self._processed(row[1]) for row in rows])
+                (
+                    say("step", self.view.lang),
+                    ["" if GAP in row else self._count_processed(row[1]) for row in rows],
+                )
             )
         return [*columns, ("t", times)]
 
-    def _processed(self, place: int) -> str:
+    def _count_processed(self, place: int) -> str:
         """Return how many steps the layer had processed before."""
         timestep, last = self.loop.times[place], self.answer.result.input_shape[1] - 1
         return str(last - timestep if self.loop.direction == "backward" else timestep)
@@ -223,28 +226,28 @@ class _LoopTables:
         return [(entry, step) for entry in kept for step in ((GAP,) if entry == GAP else inner)]
 
     @cached_property
-    def said(self) -> list[str]:
+    def status_keys(self) -> list[str]:
         """The key in wording for why each row was not computed; "" if it was."""
-        return ["" if GAP in row or not self.status[row] else self._why(*row) for row in self.rows]
+        return ["" if GAP in row or not self.status[row] else self._status_key(*row) for row in self.rows]
 
-    def _spelled_out(self, fields: Sequence[Field]) -> bool:
+    def _has_room_for_reasons(self, fields: Sequence[Field]) -> bool:
         """Return whether there is room beside these columns to explain in a row why it was not computed."""
-        words = longest(say(key, self.view.lang) for key in self.said if key)
+        words = longest(say(key, self.view.lang) for key in self.status_keys if key)
         return self._fits(fields, words - self._short())
 
     def _short(self) -> int:
         """Return the width of the longest status word; 0 if every step was computed."""
-        words = [say(f"short {key}", self.view.lang) for key in self.said if key]
+        words = [say(f"short {key}", self.view.lang) for key in self.status_keys if key]
         return longest([*words, say("status", self.view.lang)]) if words else 0
 
     def _reasons(self, fields: Sequence[Field]) -> Iterator[Line]:
         """Yield the meanings of the status words, shown below the table if they did not fit inside."""
-        if any(self.said) and not self._spelled_out(fields):
-            for key in dict.fromkeys(filter(None, self.said)):
+        if any(self.status_keys) and not self._has_room_for_reasons(fields):
+            for key in dict.fromkeys(filter(None, self.status_keys)):
                 word = say(f"short {key}", self.view.lang)
                 yield line(f"{word} = {say(key, self.view.lang)}", "dim")
 
-    def _why(self, entry: int, step: int) -> str:
+    def _status_key(self, entry: int, step: int) -> str:
         status = STATUSES[self.status[entry, step]]
         first = status == "held" and step == 0 and not self.loop.parts["output"][entry, step].any()
         return "first" if first else status
@@ -257,8 +260,8 @@ class _LoopTables:
     @cached_property
     def space(self) -> Space:
         """The space left for gates and states."""
-        taken = [longest([heading, *labels]) for heading, labels in self.ahead]
-        taken += [self._short()] if any(self.said) else []
+        taken = [longest([heading, *labels]) for heading, labels in self.row_labels]
+        taken += [self._short()] if any(self.status_keys) else []
         taken += [len(self.quantities)] if self.single else []
         return Space.beside(taken, self.view, least=20)
 
@@ -298,7 +301,7 @@ class _LoopTables:
         for wanted in (first, without_cell, gates):
             if self._fits(wanted):
                 return wanted
-        few = [replace(one, bars=_within(one.quantity.units, FEWEST_BARS)) for one in first]
+        few = [replace(one, bars=_select_ends(one.quantity.units, FEWEST_BARS)) for one in first]
         return few if len(list(self._groups(few))) <= MOST_TABLES else fields
 
     @property
@@ -312,7 +315,7 @@ class _LoopTables:
         return any(len(one.numbers) == 1 < one.quantity.units for one in self._fields())
 
     def _bars(self, quantity: Quantity) -> tuple[int, ...]:
-        return _within(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
+        return _select_ends(quantity.units, self.space.share(len(self.quantities), FEWEST_BARS, MOST_BARS))
 
     def _every_number(self, quantity: Quantity) -> Iterator[Field]:
         """Yield all numbers, in as many columns as the width requires."""
@@ -324,19 +327,19 @@ class _LoopTables:
 
     def _table(self, fields: Sequence[Field], title_: Line, last: bool) -> Table:
         alone = self.single
-        columns = [Column(heading, right=heading == "t") for heading, _ in self.ahead]
+        columns = [Column(heading, right=heading == "t") for heading, _ in self.row_labels]
         columns += [Column(one.heading, right=alone) for one in fields]
         columns += [Column("")] if alone else []
-        status = any(self.said) and last
+        status = any(self.status_keys) and last
         columns += [Column(say("status", self.view.lang))] if status else []
-        prefix = "" if status and self._spelled_out(fields) else "short "
+        prefix = "" if status and self._has_room_for_reasons(fields) else "short "
         rows = []
         for place, row in enumerate(self.rows):
-            cells = [cell(labels[place], "dim") for _, labels in self.ahead]
+            cells = [cell(labels[place], "dim") for _, labels in self.row_labels]
             cells += [self._cell(one, row) for one in fields]
             cells += [(self._spark(fields, row),)] if alone else []
             if status:
-                key = self.said[place]
+                key = self.status_keys[place]
                 cells.append(cell(say(prefix + key, self.view.lang) if key else "", "dim"))
             rows.append(tuple(cells))
         return Table(tuple(columns), tuple(rows), title_)
@@ -352,7 +355,7 @@ class _LoopTables:
         for place, unit in enumerate(one.numbers):
             between = " " * (one.between if one.bars or place else 0)
             text = ellipsis if unit == GAP else texts[unit].rjust(quantity.widest)
-            spans.append(Span(between + text, self._look(quantity, text, row)))
+            spans.append(Span(between + text, self._choose_style(quantity, text, row)))
         return (tuple(spans),)
 
     def _spark(self, fields: Sequence[Field], row: tuple[int, int]) -> Line:
@@ -364,14 +367,14 @@ class _LoopTables:
         if quantity.held is not None and quantity.held[row[1], unit]:
             return Span(HELD, "strong")
         drawn = bar(float(quantity.values[row][unit]), quantity.low, quantity.high, self.view)
-        return Span(drawn.text, "dim") if self._unused(quantity, row) else drawn
+        return Span(drawn.text, "dim") if self._is_unused(quantity, row) else drawn
 
-    def _look(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
-        if self._unused(quantity, row):
+    def _choose_style(self, quantity: Quantity, text: str, row: tuple[int, int]) -> str:
+        if self._is_unused(quantity, row):
             return "number dim"
         return "number alarm" if text.rstrip().endswith(("NaN", "inf")) else "number"
 
-    def _unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
+    def _is_unused(self, quantity: Quantity, row: tuple[int, int]) -> bool:
         """Return whether this is a gate of a masked step, which was computed but not used."""
         return "." in quantity.name and bool(self.status[row])
 
@@ -402,10 +405,10 @@ def _is_cell(one: Field) -> bool:
 
 
 def _numbers(quantity: Quantity) -> tuple[int, ...]:
-    return _within(quantity.units, MOST_NUMBERS)
+    return _select_ends(quantity.units, MOST_NUMBERS)
 
 
-def _within(size: int, most: int) -> tuple[int, ...]:
+def _select_ends(size: int, most: int) -> tuple[int, ...]:
     """Return all indices, or the first and last ones."""
     if size <= most:
         return tuple(range(size))

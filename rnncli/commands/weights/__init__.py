@@ -34,7 +34,7 @@ def weights(
     from rnncli.commands.weights.answer import WeightsAnswer
 
     source.demand_plain(run)
-    reading = source.reading(input, layer, run)
+    reading = source.file_flags(input, layer, run)
     if to is not None:
         from rnncli.commands.weights import conversion
 

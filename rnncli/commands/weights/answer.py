@@ -24,7 +24,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import configs, expression, head, input_text, no_tensors, note, title
+from rnncli.renderers.parts import configs, expression, head, input_text, note, refuse_tensors, title
 from rnncli.renderers.wording import say
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class WeightsAnswer:
         tables = (_layers(found, view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_others(found, view))
         titled = line(found.file, "strong") if about is None else title(about.stack, view)
-        return Page(titled, (note(self._said(view), view),), parts)
+        return Page(titled, (note(self._list_notes(view), view),), parts)
 
-    def _said(self, view: View) -> list[str]:
+    def _list_notes(self, view: View) -> list[str]:
         found, about = self.found, self.description
         if about is not None:
             seed = f"{say('seed', view.lang)} {about.seed}"
@@ -101,7 +101,7 @@ class WeightsAnswer:
             for layer in self.found.layers
             for name, array in layer.weights.items()
         }
-        return found or no_tensors("weights")
+        return found or refuse_tensors("weights")
 
     def _records(self) -> Iterator[tuple[Any, ...]]:
         for layer in self.found.layers:

@@ -14,7 +14,7 @@ from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
 from rnncli.layers import class_of
-from rnncli.layouts import snake
+from rnncli.layouts import default_name
 from rnncli.model import Graph, Modules, Node, Program
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
@@ -124,10 +124,13 @@ def contents(found: Graph | Modules) -> Contents:
         return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes, chains)
     refused = found.refused if isinstance(found, Program) else {}
     recurrent = tuple(
-        _layer(node, graph=True, note=refused.get(node.name, "")) for node in _once(recurrent_nodes(found))
+        _layer(node, graph=True, note=refused.get(node.name, ""))
+        for node in _drop_reuses(recurrent_nodes(found))
     )
     known = {layer.name for layer in recurrent}
-    plain = [node for node in _once(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)]
+    plain = [
+        node for node in _drop_reuses(found.nodes) if node.class_name != "InputLayer" and _is_layer(node)
+    ]
     others = {
         f"{node.name}/{name}": array.shape
         for node in plain
@@ -137,7 +140,7 @@ def contents(found: Graph | Modules) -> Contents:
     return Contents(found.file, found.origin, len(plain), len(recurrent), recurrent, others, found.notes)
 
 
-def described(case: Case, weights: Mapping[str, Array]) -> Contents:
+def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     """The layers of a Case with their weights, by path."""
     stack, recurrent, others = case.stack, [], {}
     for index, spec in enumerate(stack):
@@ -146,7 +149,7 @@ def described(case: Case, weights: Mapping[str, Array]) -> Contents:
         if not class_of(spec.class_name).recurrent:
             others.update({f"{prefix}{name}": array.shape for name, array in own.items()})
             continue
-        name = prefix.rstrip("/") or snake(spec.class_name)
+        name = prefix.rstrip("/") or default_name(spec.class_name)
         node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
         recurrent.append(replace(_layer(node, graph=True), path=prefix))
     chain = tuple(layer.name for layer in recurrent)
@@ -154,7 +157,7 @@ def described(case: Case, weights: Mapping[str, Array]) -> Contents:
     return Contents("", "", len(stack), len(recurrent), tuple(recurrent), others, (), chains)
 
 
-def chosen(found: Contents, names: Sequence[str]) -> Contents:
+def select_layers(found: Contents, names: Sequence[str]) -> Contents:
     """The layers of these names, `lstm_l0` or all of `lstm`; without a name the whole file."""
     known = [layer.name for layer in found.layers]
     layers = [
@@ -167,7 +170,7 @@ def chosen(found: Contents, names: Sequence[str]) -> Contents:
     return replace(found, layers=tuple(layers), others={}) if names else found
 
 
-def _once(nodes: tuple[Node, ...]) -> Iterator[Node]:
+def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:
     names = {node.name for node in nodes}
     for node in nodes:
         first, _, number = node.name.rpartition("@")
@@ -188,7 +191,7 @@ def _layer(node: Node, *, graph: bool, note: str = "") -> LayerSummary:
         kind=node.class_name,
         class_name=class_text(node.class_name, node.config),
         config=node.config,
-        returned=_returned(inner) if graph else "",
+        returned=_describe_returns(inner) if graph else "",
         parameters=sum(prod(array.shape) for array in node.weights.values()),
         cells=tuple(_cells(node)),
         weights=node.weights,
@@ -210,7 +213,7 @@ def class_text(class_name: str, config: Mapping[str, Any]) -> str:
     return f"{class_name}({', '.join(inside)})" if inside else class_name
 
 
-def _returned(config: Mapping[str, Any]) -> str:
+def _describe_returns(config: Mapping[str, Any]) -> str:
     inner = _inside(config, "layer") or config
     text = "sequences" if inner.get("return_sequences") else "last"
     return f"{text} + state" if inner.get("return_state") else text

@@ -15,7 +15,7 @@ from rnncli.cli.flags import OutputFlags, ReadingFlags
 from rnncli.cli.output import delivery, is_stdout, send
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.source import Weights
-from rnncli.errors import InputError, LayerError, UsageError, listed
+from rnncli.errors import InputError, LayerError, UsageError, format_names
 from rnncli.layers import within
 from rnncli.layouts import CellWeights, Chain, LayerWeights
 from rnncli.renderers import formats
@@ -91,7 +91,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
                 f"{found.file}: {layer.name} cannot be converted: {layer.note}.",
                 "Choose other layers with #.",
             )
-    whole = [names for names in _chained(found) if all(name in layers for name in names)]
+    whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
     kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)
     alone = len(kept) == 1 and not found.file
@@ -101,7 +101,7 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     )
 
 
-def _chained(found: Contents) -> Iterator[tuple[str, ...]]:
+def _list_chains(found: Contents) -> Iterator[tuple[str, ...]]:
     """Yield the names of each chain; in a file without a graph `a_l0, a_l1, ...` are one, as in PyTorch."""
     numbered: dict[str, list[str]] = {}
     for names in found.chains:
@@ -143,7 +143,7 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[str, ...
     drawn = () if seed is None else (f"the weights are those of --seed {seed}",)
     said = dict.fromkeys(text for chain in chains for text in layouts.get(to).notes(chain))
     others = list(found.contents.others)
-    left = (f"not converted, because they are not recurrent: {listed(others)}",) if others else ()
+    left = (f"not converted, because they are not recurrent: {format_names(others)}",) if others else ()
     return (*found.remarks, *drawn, *said, *left)
 
 

@@ -45,21 +45,23 @@ def demand_plain(run: RunFlags) -> None:
             raise UsageError(f"{flag} does not change the weights.", f"Leave {flag} out.")
 
 
-def reading(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
+def file_flags(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ReadingFlags, ...]:
     """Return the flags that name the files to read."""
     if is_described(input, layer, run):
         return input, layer, run
-    return (InputFlags(input=_parted(_file(input, run))[0]),)
+    return (InputFlags(input=_split_layer_names(_file(input, run))[0]),)
 
 
 def read(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     """Read the file, or make the weights of the layers."""
     if is_described(input, layer, run):
-        return _described(input, layer, run)
+        return _describe_layers(input, layer, run)
     from rnncli.readers import models
 
-    path, names = _parted(_file(input, run))
-    found = contents.chosen(contents.contents(models.listed(sources.find_source(path))), names)
+    path, names = _split_layer_names(_file(input, run))
+    found = contents.select_layers(
+        contents.contents(models.read_graph_or_layers(sources.find_source(path))), names
+    )
     return Weights(found, found.notes)
 
 
@@ -92,7 +94,7 @@ def _file(input: InputFlags, run: RunFlags) -> str:
     )
 
 
-def _parted(word: str) -> tuple[str, tuple[str, ...]]:
+def _split_layer_names(word: str) -> tuple[str, tuple[str, ...]]:
     """Return the file, and the names of layers after a # that is not part of its own name."""
     path, mark, names = word.rpartition("#")
     if not mark or files.expand_user(word).exists():
@@ -100,7 +102,7 @@ def _parted(word: str) -> tuple[str, tuple[str, ...]]:
     return path, tuple(filter(None, (name.strip() for name in names.split(","))))
 
 
-def _described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
+def _describe_layers(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     from rnncli.compute import call
 
     if run.model is not None:
@@ -112,7 +114,7 @@ def _described(input: InputFlags, layer: LayerFlags, run: RunFlags) -> Weights:
     case = _case(outline, input, layer, run)
     made, _ = call.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
-    found = contents.described(case, made)
+    found = contents.describe_case(case, made)
     return Weights(found, outline.remarks, Description(case.stack, outline.shape, seed))
 
 

@@ -28,7 +28,7 @@ from rnncli.renderers.page import (
     line,
     marks,
 )
-from rnncli.renderers.parts import expression, head, no_tensors
+from rnncli.renderers.parts import expression, head, refuse_tensors
 from rnncli.renderers.width import width_of
 from rnncli.renderers.wording import say
 
@@ -47,18 +47,18 @@ class WhyAnswer:
             **head(),
             "cause": found.cause,
             "call": found.call._asdict() if found.call else None,
-            "explanation": found.explanation.said(view.lang),
-            "hint": found.hint.said(view.lang),
+            "explanation": found.explanation.in_language(view.lang),
+            "hint": found.hint.in_language(view.lang),
             "candidates": [_document(outcome, view) for outcome in self.outcomes],
         }
 
     def page(self, view: View) -> Page:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         found, lang = self.diagnosis, view.lang
-        title = [line(text, "strong") for text in wrap(found.explanation.said(lang), view)]
-        under = [line(text) for text in wrap(found.hint.said(lang), view)] if found.hint.en else []
+        title = [line(text, "strong") for text in wrap(found.explanation.in_language(lang), view)]
+        under = [line(text) for text in wrap(found.hint.in_language(lang), view)] if found.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            under += _to_try(command, view)
+            under += _format_command(command, view)
         blank: tuple[Line, ...] = ((),) if under else ()
         if found.call is not None:
             title.append(_call(found.call, view))
@@ -71,7 +71,7 @@ class WhyAnswer:
 
     def tensors(self) -> dict[str, Array]:
         """Raise UsageError; this command has no tensors."""
-        return no_tensors("why")
+        return refuse_tensors("why")
 
     def _fixes(self, view: View) -> tuple[Forms, ...]:
         """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
@@ -83,11 +83,11 @@ class WhyAnswer:
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for outcome in self.outcomes:
             fix = outcome.fix
-            row = (self.diagnosis.cause, fix.situation.said(view.lang), fix.snippet)
+            row = (self.diagnosis.cause, fix.situation.in_language(view.lang), fix.snippet)
             if outcome.stack is None:
                 yield (*row, "", "", "", "")
             for info in outcome.outputs:
-                ran = (_written(outcome, view), format_shape(fix.shape))
+                ran = (_format_layers(outcome, view), format_shape(fix.shape))
                 yield (*row, *ran, info.name, format_shape(info.shape))
 
 
@@ -96,11 +96,11 @@ def command_of(outcome: Outcome) -> str:
     fix = outcome.fix
     if outcome.stack is None or outcome.untried or fix.mask or fix.states:
         return ""
-    flags = "".join(f" -l {_quoted(layer)}" for layer in fix.layers)
+    flags = "".join(f" -l {_quote_layer(layer)}" for layer in fix.layers)
     return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
 
 
-def _to_try(command: str, view: View) -> list[Line]:
+def _format_command(command: str, view: View) -> list[Line]:
     """Return the command on one line if it fits, else broken between its flags, as a shell allows."""
     words = f"{say('try it', view.lang)}: "
     if view.width is None or width_of(words + command) <= view.width:
@@ -121,7 +121,7 @@ def _call(frame: Frame, view: View) -> Line:
     return (Span(f"{place}: ", "dim"), Span(frame.code))
 
 
-def _quoted(layer: str) -> str:
+def _quote_layer(layer: str) -> str:
     """Quote an expression for a shell, with as few quotes as possible."""
     plain = re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
     return f'"{layer}"' if "'" in layer and plain else shlex.quote(layer)
@@ -131,7 +131,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     fix, stack = outcome.fix, outcome.stack
     ran = stack is not None
     return {
-        "situation": fix.situation.said(view.lang),
+        "situation": fix.situation.in_language(view.lang),
         "snippet": fix.snippet,
         "expression": expression(stack) if stack is not None else None,
         "input": {"shape": list(fix.shape)} if ran else None,
@@ -147,19 +147,19 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     }
 
 
-def _written(outcome: Outcome, view: View) -> str:
+def _format_layers(outcome: Outcome, view: View) -> str:
     """Return the layers that ran; "" if there are none."""
     return marks(view).arrow.join(outcome.fix.layers)
 
 
-def _shared(outcomes: Sequence[Outcome], view: View) -> str:
+def _find_shared_layers(outcomes: Sequence[Outcome], view: View) -> str:
     """Return the layers if every fix has the same, else ""."""
-    texts = {_written(outcome, view) for outcome in outcomes}
+    texts = {_format_layers(outcome, view) for outcome in outcomes}
     return texts.pop() if len(texts) == 1 else ""
 
 
 def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
-    shared = _shared(outcomes, view)
+    shared = _find_shared_layers(outcomes, view)
     ran = any(outcome.stack is not None for outcome in outcomes)
     names = [say("fix", view.lang), *([say("change", view.lang)] if beside else [])]
     if ran:
@@ -170,13 +170,13 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     rows = []
     for outcome in outcomes:
         code = line(outcome.fix.snippet, "dim")
-        said = line(outcome.fix.situation.said(view.lang), "strong")
+        said = line(outcome.fix.situation.in_language(view.lang), "strong")
         cells: list[Cell] = [(said,), (code,)] if beside else [(said, code)]
         if ran:
             cells += [
                 _input(outcome, view),
                 *([] if shared else [_layer(outcome, view)]),
-                _returned(outcome, view),
+                _draw_returns(outcome, view),
             ]
         rows.append(tuple(cells))
     return Table(tuple(map(Column, names)), tuple(rows))
@@ -186,7 +186,7 @@ def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
     """Return every fix as lines, for a narrow terminal: situation, code, and what it gives."""
     lines: list[Line] = []
     for outcome in outcomes:
-        lines += [(), line(outcome.fix.situation.said(view.lang), "strong")]
+        lines += [(), line(outcome.fix.situation.in_language(view.lang), "strong")]
         lines += [line(f"  {outcome.fix.snippet}", "dim")]
         lines += _run(outcome, view)
     return tuple(lines)
@@ -197,8 +197,8 @@ def _run(outcome: Outcome, view: View) -> list[Line]:
     if outcome.stack is None:
         return []
     arrow = Span(marks(view).arrow)
-    (given, *more), returned = _input(outcome, view), _returned(outcome, view)
-    start = (Span("  "), *given, arrow, Span(_written(outcome, view)))
+    (given, *more), returned = _input(outcome, view), _draw_returns(outcome, view)
+    start = (Span("  "), *given, arrow, Span(_format_layers(outcome, view)))
     whole = (*start, arrow, *returned[0])
     width = sum(width_of(span.text) for span in whole)
     if len(returned) == 1 and (view.width is None or width <= view.width):
@@ -220,10 +220,10 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
 
 
 def _layer(outcome: Outcome, view: View) -> Cell:
-    return cell(_written(outcome, view)) if outcome.stack is not None else ()
+    return cell(_format_layers(outcome, view)) if outcome.stack is not None else ()
 
 
-def _returned(outcome: Outcome, view: View) -> tuple[Line, ...]:
+def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
     """Return the tensors with their shapes, then the weights if they matter, and why nothing ran."""
     lines: list[Line] = [
         (Span(info.name, f"strong {idea(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))

@@ -89,10 +89,10 @@ def diagnose(text: str) -> Diagnosis:
 def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
     line = normalize(text)
-    return [found for cause in known() if (found := _match(cause, line)) is not None]
+    return [found for cause in iterate_causes() if (found := _match(cause, line)) is not None]
 
 
-def known() -> Iterator[Cause]:
+def iterate_causes() -> Iterator[Cause]:
     """Yield the causes of every family."""
     for module in iter_modules(causes.__path__):
         if not module.name.startswith("_"):

@@ -24,14 +24,14 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
             other, window = claim.label, claim.index
             shape = next(one.values.shape for one in result.outputs if one.label == other)
             if tensor.name == prefix + target.name and str(other) in names:
-                found.append(Claim(other, _outwards(target.indices, window, shape)))
+                found.append(Claim(other, _to_tensor_index(target.indices, window, shape)))
             elif str(other) == prefix + target.name and tensor.name in names:
-                inner = _inwards(target.indices, window, shape)
+                inner = _to_window_index(target.indices, window, shape)
                 found += [Claim(tensor.label, inner)] if inner is not None else []
-    return tuple(one.placed(layer=None) if prefix and one.label.layer == index else one for one in found)
+    return tuple(one.with_place(layer=None) if prefix and one.label.layer == index else one for one in found)
 
 
-def _outwards(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _to_tensor_index(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Convert `index` in a `window`, such as `[:, -1, 3:]`, to an index in the whole tensor."""
     if not window:
         return index
@@ -42,7 +42,7 @@ def _outwards(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> 
     )
 
 
-def _inwards(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def _to_window_index(index: tuple[int, ...], window: Index, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """Convert an index in the whole tensor to one in the window; None if it is outside."""
     if not window:
         return index

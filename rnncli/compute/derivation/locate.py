@@ -88,7 +88,7 @@ class CaseTrace:
         position = times.index(indices[1]) if len(indices) == 3 else len(times) - 1
         return Inner(part.layer, part.direction, position, part.name, indices[0], indices[-1])
 
-    def settled(self, node: Node) -> Node:
+    def follow_copies(self, node: Node) -> Node:
         """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, OutputEntry):
             equation = self.stack.layers[node.layer].equation(
@@ -128,7 +128,7 @@ class CaseTrace:
         entries = self.loop(node).held.get(node.cell + gate)
         return entries is not None and bool(entries[node.position, node.unit])
 
-    def before(self, node: Inner, state: str, unit: int) -> float:
+    def state_before(self, node: Inner, state: str, unit: int) -> float:
         """Return a number of a state before the node's step."""
         loop = self.loop(node)
         if node.position:
@@ -200,10 +200,12 @@ class CaseTrace:
 
     def inputs(self, layer: int) -> Array:
         """Return the layer's input."""
-        found: Array = self.tensors[f"{layer - 1}/{self.below(layer).name}"] if layer else self.case.inputs
+        found: Array = (
+            self.tensors[f"{layer - 1}/{self.layer_input(layer).name}"] if layer else self.case.inputs
+        )
         return found
 
-    def below(self, layer: int) -> TensorInfo:
+    def layer_input(self, layer: int) -> TensorInfo:
         """Return the tensor that the layer below passes on."""
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 

@@ -97,7 +97,7 @@ class Products:
         node = self.node
         assert isinstance(node, Inner)
         full = node.cell + part
-        value = self.source.before(node, full, unit)
+        value = self.source.state_before(node, full, unit)
         if node.position == 0:
             return FactorLink(Factor(name.format("at start"), value))
         earlier = node._replace(position=node.position - 1, name=full, unit=unit)
@@ -138,7 +138,7 @@ class Products:
         layer, names = self.node.layer, self.source.case.feature_names
         value = float(self.source.inputs(layer)[index])
         if layer:
-            base = str(self.source.below(layer).label)
+            base = str(self.source.layer_input(layer).label)
             node = OutputEntry(layer - 1, base, index)
             return FactorLink(Factor(f"layer {layer - 1} {base}{list(index)}", value), node, further=True)
         place = index[-1]

@@ -36,7 +36,7 @@ def explain_number(
     for _ in range(depth):
         queue, level = deque(level), []
         while queue:
-            node = source.settled(queue.popleft())
+            node = source.follow_copies(queue.popleft())
             if source.key(node) in found:
                 continue
             found[source.key(node)], links = _equation(source, node, terms)
@@ -112,7 +112,7 @@ def _size(links: FactorLinks) -> tuple[bool, float]:
 def _factor(link: FactorLink, source: CaseTrace) -> Factor:
     if link.node is None:
         return link.factor
-    return replace(link.factor, explained=source.key(source.settled(link.node)))
+    return replace(link.factor, explained=source.key(source.follow_copies(link.node)))
 
 
 def _totals(source: CaseTrace, node: Node, gate: str) -> Array:
@@ -143,7 +143,7 @@ def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, Facto
         return Note("held", timestep), (FactorLink(Factor(said, source.value(earlier)), earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
-    start = source.before(node._replace(position=0), name, node.unit)
+    start = source.state_before(node._replace(position=0), name, node.unit)
     return Note("start"), (FactorLink(Factor(f"{name.removeprefix(node.cell)} at start", start)),)
 
 
@@ -162,7 +162,7 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     See `explain_number`.  Raises UsageError if `text` does not name a single number.
     """
     wide = _with_sequences(tracing.with_all_outputs(case), text)
-    checks.refuse_the_impossible(wide)
+    checks.refuse_impossible(wide)
     stack, shape = wide.stack, wide.inputs.shape
     infos = locate.infos(stack, shape)
     target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))

@@ -27,7 +27,7 @@ def without_step(case: Case) -> str | None:
     return None
 
 
-class Running(ABC):
+class TimeLoop(ABC):
     """Provides the loop over time, and keeps the states of stateful layers between calls."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

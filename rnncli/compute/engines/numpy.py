@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines._held import HeldGates
-from rnncli.compute.engines._loop import Running, without_step
+from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import RnncliError
 from rnncli.result import STATUSES, Gate, LoopTrace
 from rnncli.specs import memory
@@ -44,7 +44,7 @@ def build_layers(
     return _NumpyRun(case, weights, seeds)
 
 
-class _NumpyRun(Running):
+class _NumpyRun(TimeLoop):
     """Counts the dropout masks drawn so far; each call of a layer continues its random sequence."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
@@ -98,7 +98,7 @@ class _Loop:
     def __init__(self, layer: Recurrent, call: Call, dropout: Any, held: HeldGates) -> None:
         self.layer, self.call, self.dropout, self.held = layer, call, dropout, held
         self.backwards: bool = layer.config["go_backwards"]
-        self.zeroing: bool = layer.config["zero_output_for_mask"]
+        self.zeroes_masked: bool = layer.config["zero_output_for_mask"]
         steps = range(call.inputs.shape[1])
         self.order = steps[::-1] if self.backwards else steps
 
@@ -114,7 +114,7 @@ class _Loop:
         sequences, holding = self.layer.sequences, bool(self.held.holds)
         outputs = np.empty((batch, timesteps if sequences else 1, cell.units), inputs.dtype)
         output = np.zeros((batch, cell.units), inputs.dtype)
-        for processed, (timestep, projected) in enumerate(self._projected(self.order)):
+        for processed, (timestep, projected) in enumerate(self._project_inputs(self.order)):
             held = self.held.at(timestep) if holding else None
             after, gates = cell.step(projected, state, weights, self.dropout, held)
             counts = None if self.call.mask is None else self.call.mask[:, timestep]
@@ -122,14 +122,16 @@ class _Loop:
             if counts is None:
                 output, state = computed, after
             else:
-                output = _where(counts, computed, np.zeros_like(output) if self.zeroing else output)
-                state = _where(counts, after, state)
+                output = _select_state(
+                    counts, computed, np.zeros_like(output) if self.zeroes_masked else output
+                )
+                state = _select_state(counts, after, state)
             outputs[:, processed if sequences else 0] = output
             if recorder is not None:
                 recorder.add(dict(_parts(gates(), cell.unpack(state), output)))
         return (outputs if sequences else outputs[:, 0]), state
 
-    def _projected(self, order: range) -> Iterator[tuple[int, Array]]:
+    def _project_inputs(self, order: range) -> Iterator[tuple[int, Array]]:
         """Yield every time step and its input projection, computed for several megabytes of steps at once.
 
         Time is the first axis, so that the numbers of one step are contiguous.
@@ -159,7 +161,7 @@ class _Loop:
         status = np.zeros(self.call.inputs.shape[:2], np.int8)
         if mask is not None:
             status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
-                "zeroed" if self.zeroing else "held"
+                "zeroed" if self.zeroes_masked else "held"
             )
         return LoopTrace(
             place.layer,
@@ -226,11 +228,11 @@ def _parts(
     yield "output", output
 
 
-def _where(counts: Array, new: Any, old: Any) -> Any:
+def _select_state(counts: Array, new: Any, old: Any) -> Any:
     """Select `new` for the batch entries that count and `old` for the others, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):
-        parts = [_where(counts, *pair) for pair in zip(new, old, strict=True)]
+        parts = [_select_state(counts, *pair) for pair in zip(new, old, strict=True)]
         return type(new)(*parts) if hasattr(new, "_fields") else tuple(parts)
     return np.where(counts[:, None], new, old)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import Running, without_step
+from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import EngineError
 from rnncli.layers import activations, beyond_keras
-from rnncli.signals import undisturbed
+from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -103,7 +103,7 @@ def refusal(case: Case) -> str | None:
     return without_step(case)
 
 
-def worth(case: Case) -> bool:
+def is_worthwhile(case: Case) -> bool:
     """Whether this engine is installed and faster than NumPy: the steps of all loops reach a threshold.
 
     Always False for stateful layers: after a NaN, another engine could not continue from their states.
@@ -145,7 +145,7 @@ def build_layers(
 def _packages() -> tuple[Any, Any]:
     """Import and return onnx and onnxruntime.  Raises EngineError if a package is missing."""
     try:
-        with undisturbed():
+        with defer_signals():
             import onnx
             import onnxruntime
     except ImportError as error:
@@ -155,7 +155,7 @@ def _packages() -> tuple[Any, Any]:
     return onnx, onnxruntime
 
 
-class _OnnxRun(Running):
+class _OnnxRun(TimeLoop):
     """Keeps one session per recurrent layer, with and without a mask, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

@@ -45,7 +45,7 @@ def build_layers(
     seeds: unused, because Keras has its own.
     Raises EngineError if Keras fails.
     """
-    with ready(case, weights) as (keras, layers):
+    with make_layers(case, weights) as (keras, layers):
         variables = _variables(case, layers)
         used = {path: variable.numpy() for path, variable in variables.items()}
 
@@ -62,7 +62,7 @@ def build_layers(
 
 
 @contextmanager
-def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
+def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
     """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
     with _guard():
         keras = _keras()
@@ -78,7 +78,7 @@ def ready(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[
 def _guard() -> Iterator[None]:
     """Hide TensorFlow's messages, and turn any exception into an EngineError."""
     try:
-        with quiet():
+        with hide_output():
             yield
     except EngineError:
         raise
@@ -89,7 +89,7 @@ def _guard() -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def hide_output() -> Iterator[None]:
     """Hides what TensorFlow writes to file descriptor 2; an error of the block carries it as a note."""
     try:
         kept = os.dup(2)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import Running, without_step
+from rnncli.compute.engines._loop import TimeLoop, without_step
 from rnncli.errors import EngineError
-from rnncli.signals import undisturbed
+from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 ABOUT = About(("torch",), "PyTorch's own modules, in float32 or float64", extra="torch")
 
 DTYPES = ("float32", "float64")
-CELLED = ("RNN",)
+CELL_CLASSES = ("RNN",)
 """Recurrent layers that no module of PyTorch computes."""
 
 
 def refusal(case: Case) -> str | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
-    from rnncli.layouts.torch import MODULES, unsupported
+    from rnncli.layouts.torch import MODULES, explain_unsupported
 
     if case.traced:
         return "it does not record gates"
@@ -38,8 +38,8 @@ def refusal(case: Case) -> str | None:
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
     for spec in (inner for outer in case.layers for inner in walk(outer)):
-        reason = unsupported(spec.class_name, spec.config)
-        if reason and spec.class_name in (*MODULES, *CELLED):
+        reason = explain_unsupported(spec.class_name, spec.config)
+        if reason and spec.class_name in (*MODULES, *CELL_CLASSES):
             return reason
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             return "its modules have no dropout between time steps"
@@ -66,7 +66,7 @@ def build_layers(
 def _package() -> Any:
     """Import and return torch.  Raises EngineError if it is missing."""
     try:
-        with undisturbed():
+        with defer_signals():
             import torch
     except ImportError as error:
         raise EngineError(
@@ -75,7 +75,7 @@ def _package() -> Any:
     return torch
 
 
-class _Run(Running):
+class _Run(TimeLoop):
     """Keeps one module per recurrent layer, created when it is first needed."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array]) -> None:

@@ -67,5 +67,5 @@ class Cases(NamedTuple):
 
 
 def kind_of(model: SavedModel) -> Any:
-    """The file here that runs it."""
+    """Return the module here that runs this kind of model."""
     return import_module(f"{__name__}.{model.kind}")

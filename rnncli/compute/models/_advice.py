@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
-from rnncli.compute.models._graph import INPUT, behind, is_recurrent, recurrent_nodes
+from rnncli.compute.models._graph import INPUT, find_dependencies, is_recurrent, recurrent_nodes
 
 if TYPE_CHECKING:
     from rnncli.model import Graph
@@ -16,17 +16,17 @@ REBUILD = "Rebuild the model without it, copy the weights, and save it again."
 
 
 def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
-    """The recurrent layers that depend on none of these nodes, and on no other that NumPy does not know."""
+    """Return the recurrent layers that depend neither on these nodes nor on other unknown layers."""
     broken = set(unknown)
     for node in graph.nodes:
         plain = is_recurrent(node) or node.class_name == INPUT
         if not plain and not operations.is_known(node.class_name, node.module):
             broken.add(node.name)
-    return [one.name for one in recurrent_nodes(graph) if not broken & behind(graph, {one.name})]
+    return [one.name for one in recurrent_nodes(graph) if not broken & find_dependencies(graph, {one.name})]
 
 
 def model_option(file: str, names: Sequence[str]) -> str:
-    """`--model FILE#a,b`, in quotes where a shell needs them."""
+    """Return `--model FILE#a,b`, quoted where a shell needs it."""
     text = f"{file}#{','.join(names)}"
     bare = text.replace("#", "")
     return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._recurrent import spec_of
 from rnncli.compute.operations import UnknownLayerError
-from rnncli.errors import UsageError, did_you_mean, listed
+from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.model import Modules, Node
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ SWITCHES = {"true": True, "false": False}
 
 
 def class_of(node: Node) -> str:
-    """`LSTM`, also of a Bidirectional."""
+    """Return the class of a layer; for a Bidirectional, that of the layer inside."""
     return str(cell_of(node)["class_name"])
 
 
 def cell_of(node: Node) -> Mapping[str, Any]:
-    """The class and config of a layer, inside Bidirectional or not."""
+    """Return the class and the config of a layer; for a Bidirectional, those of the layer inside."""
     inner: Mapping[str, Any] = node.config.get("layer") or {
         "class_name": node.class_name,
         "config": node.config,
@@ -42,7 +42,7 @@ def cell_of(node: Node) -> Mapping[str, Any]:
 
 
 def assume(model: Modules, options: Mapping[str, str]) -> Modules:
-    """The same with other assumptions than the defaults of its framework.
+    """Return the model with these assumptions instead of the defaults of its framework.
 
     options: `activation` and `recurrent_activation`, by Keras's names; `gates`, their order in the file,
         such as `iofg` for LSTM or `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions;
@@ -88,7 +88,7 @@ def _nodes(model: Modules) -> Iterator[Node]:
 
 
 def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
-    """UsageError for an activation that does not exist."""
+    """Raise UsageError for an activation that does not exist."""
     try:
         spec_of(node)
     except UnknownLayerError as error:
@@ -97,7 +97,7 @@ def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> Non
 
 
 def _with(node: Node, **options: Any) -> Node:
-    """The same with these options of its cell."""
+    """Return the node with these options of its cell."""
     cell = cell_of(node)
     config = {**cell["config"], **options}
     if node.class_name != "Bidirectional":
@@ -127,7 +127,7 @@ def _with_reset_after(node: Node, value: str) -> Node | None:
 
 
 def _with_gates(node: Node, value: str) -> Node | None:
-    """Its weights in Keras's order, where the file has the gates in the order that `value` says."""
+    """Return the node with its weights in Keras's order.  value: the order of the gates in the file."""
     own = OWN.get(class_of(node), "")
     if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
         raise UsageError(f"gates={value} is not an order of gates.", _ADVICE["gates"])
@@ -141,12 +141,12 @@ def _with_gates(node: Node, value: str) -> Node | None:
 
 
 def gate_orders(value: str) -> list[str]:
-    """`ifco/zrh` -> `ifgo` and `zrn`."""
+    """Return the orders for LSTM and GRU: `ifco/zrh` -> `ifgo` and `zrn`."""
     return [one.strip().lower().translate(OTHER_LETTERS) for one in value.split("/")]
 
 
 def _reorder(array: Array, places: Iterable[int]) -> Array:
-    """Its gates, along the last axis, in another order."""
+    """Reorder the gates along the last axis."""
     import numpy as np
 
     order = list(places)
@@ -155,7 +155,7 @@ def _reorder(array: Array, places: Iterable[int]) -> Array:
 
 
 def assumptions(model: Modules) -> str:
-    """One sentence with everything that the file does not say; "" where it has no layers."""
+    """Return one sentence with everything that the file does not say; "" if it has no layers."""
     nodes = list(_nodes(model))
     gated = [node for node in nodes if class_of(node) in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
@@ -176,7 +176,7 @@ def assumptions(model: Modules) -> str:
         "inputs are batch first",
     ]
     if len(model.modules) > 1:
-        words.append(f"each of {listed([module.name for module in model.modules])} takes the input")
+        words.append(f"each of {format_names([module.name for module in model.modules])} takes the input")
     return f"the file has no graph; assumed: {', '.join(words)}." if nodes else ""
 
 
@@ -193,7 +193,7 @@ def _gate_activation(model: Modules, node: Node) -> str:
 
 
 def order_of_gates(model: Modules, node: Node) -> str:
-    """The order of the gates in the file, `ifgo`; "" for a layer without gates."""
+    """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
     own = OWN.get(class_of(node), "")
     if not own:
         return ""
@@ -202,7 +202,7 @@ def order_of_gates(model: Modules, node: Node) -> str:
 
 
 def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:
-    """`activation=tanh`, or `activation=tanh (a, b), activation=relu (c)`."""
+    """Yield `activation=tanh`, or `activation=tanh (a, b)` if layers differ."""
     for value in dict.fromkeys(values.values()):
         layers = [layer for layer, one in values.items() if one == value]
-        yield f"{name}={value}" + (f" ({listed(layers)})" if len(layers) < len(values) else "")
+        yield f"{name}={value}" + (f" ({format_names(layers)})" if len(layers) < len(values) else "")

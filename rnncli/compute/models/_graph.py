@@ -20,12 +20,12 @@ INPUT = "InputLayer"
 
 
 def recurrent_nodes(graph: Graph) -> tuple[Node, ...]:
-    """Every use of a recurrent layer, in the order of the graph."""
+    """Return every use of a recurrent layer, in the order of the graph."""
     return tuple(node for node in graph.nodes if is_recurrent(node))
 
 
 def is_recurrent(node: Node) -> bool:
-    """Whether it steps through time: a recurrent layer of Keras, or one inside TimeDistributed."""
+    """Return whether the node is a recurrent layer of Keras, or has one inside TimeDistributed."""
     class_name: str | None = node.class_name
     module: str | None = node.module
     config = node.config
@@ -39,7 +39,7 @@ def is_recurrent(node: Node) -> bool:
 
 
 def layer_inside(node: Node) -> dict[str, Any]:
-    """What makes the layer inside a TimeDistributed a node of its own."""
+    """Return the fields that make the layer inside TimeDistributed a node of its own."""
     inner = node.config["layer"]
     return {
         "class_name": str(inner.get("class_name")),
@@ -50,7 +50,7 @@ def layer_inside(node: Node) -> dict[str, Any]:
 
 
 def inside_others(graph: Graph) -> tuple[str, ...]:
-    """One note for each layer that holds recurrent layers which the graph does not show."""
+    """Return one note for each layer that contains recurrent layers which the graph does not show."""
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
         for node in graph.nodes
@@ -69,33 +69,35 @@ def _holds_recurrent(config: Any) -> bool:
 
 
 def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
-    """The recurrent nodes of these names; a shared layer's name means every use of it."""
+    """Return the recurrent nodes with these names; the name of a shared layer selects every use of it."""
     nodes = recurrent_nodes(graph)
     if not nodes:
         raise InputError(
             f"{graph.file}: the model has no recurrent layer.",
             "rnncli looks into SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
         )
-    there = {name: node for node in nodes for name in (node.name, _unnumbered(node.name))}
+    there = {name: node for node in nodes for name in (node.name, _strip_call_number(node.name))}
     for name in names:
         if name not in there:
             _refuse_name(graph, name, there)
-    return tuple(node for node in nodes if not names or node.name in names or _unnumbered(node.name) in names)
+    return tuple(
+        node for node in nodes if not names or node.name in names or _strip_call_number(node.name) in names
+    )
 
 
 def _refuse_name(graph: Graph, name: str, there: Mapping[str, Node]) -> None:
-    other = next((node for node in graph.nodes if name in (node.name, _unnumbered(node.name))), None)
+    other = next((node for node in graph.nodes if name in (node.name, _strip_call_number(node.name))), None)
     what = f"the layer {name} ({other.class_name}) is not recurrent" if other else f"there is no layer {name}"
     raise UsageError(f"{graph.file}: {what}.", did_you_mean(name, there))
 
 
-def _unnumbered(name: str) -> str:
-    """`inside/lstm@1` -> `inside/lstm`."""
+def _strip_call_number(name: str) -> str:
+    """Return the name of the layer: `inside/lstm@1` -> `inside/lstm`."""
     return re.sub(r"@\d+", "", name)
 
 
 def rules_of(origin: str) -> str:
-    """Whose rules about masks hold in a model saved by `Keras 2.4.0`."""
+    """Return whose rules about masks hold in a model saved by `origin`, such as `Keras 2.4.0`."""
     version = re.search(r"(\d+)(?:\.(\d+))?", origin)
     if not version:
         return KERAS_2  # as the reader assumes, and says
@@ -105,27 +107,27 @@ def rules_of(origin: str) -> str:
     return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
 
 
-def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
-    """The same lists with `function` of each item."""
+def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:
+    """Return the same nested lists with `function` applied to each item."""
     if isinstance(nested, (list, tuple)):
-        return type(nested)(mapped(function, item) for item in nested)
+        return type(nested)(map_nested(function, item) for item in nested)
     return function(nested)
 
 
-def refs(nested: Any) -> Iterator[Ref]:
-    """Every Ref in nested lists and mappings."""
+def iterate_refs(nested: Any) -> Iterator[Ref]:
+    """Yield every Ref in nested lists and mappings."""
     if isinstance(nested, Ref):
         yield nested
     elif isinstance(nested, Mapping):
         for item in nested.values():
-            yield from refs(item)
+            yield from iterate_refs(item)
     elif isinstance(nested, (list, tuple)):
         for item in nested:
-            yield from refs(item)
+            yield from iterate_refs(item)
 
 
 def with_modules(graph: Graph) -> Graph:
-    """The same with the modules of operations, which `.h5` files leave out: their configs are no layer's."""
+    """Return the graph with the modules of operations, which `.h5` files do not save."""
     from rnncli.compute.operations.operation import NAMES
 
     nodes = tuple(
@@ -138,22 +140,22 @@ def with_modules(graph: Graph) -> Graph:
 
 
 def arguments(node: Node) -> list[Any]:
-    """All that the node is called with, in which `refs` finds what it takes from others."""
+    """Return everything that the node is called with; `iterate_refs` finds its dependencies in it."""
     return [node.args, dict(node.kwargs)]
 
 
-def behind(graph: Graph, names: set[str]) -> set[str]:
-    """These nodes, and all that they take something from."""
+def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
+    """Return the names of these nodes and of all nodes that they depend on."""
     found: set[str] = set()
     for node in reversed(graph.nodes):
         if node.name in names or node.name in found:
             found.add(node.name)
-            found.update(ref.node for ref in refs(arguments(node)))
+            found.update(ref.node for ref in iterate_refs(arguments(node)))
     return found
 
 
 def flat(nested: Any) -> Iterator[Any]:
-    """The items of nested lists."""
+    """Yield the items of nested lists."""
     if isinstance(nested, (list, tuple)):
         for item in nested:
             yield from flat(item)
@@ -162,12 +164,12 @@ def flat(nested: Any) -> Iterator[Any]:
 
 
 def names_of(graph: Graph) -> tuple[str, ...]:
-    """The names of all nodes, first to last."""
+    """Return the names of all nodes, first to last."""
     return tuple(node.name for node in graph.nodes)
 
 
 def masking_layers(graph: Graph, parts: Sequence[Part]) -> tuple[str, ...]:
-    """The layers that the masks of these parts come from."""
+    """Return the layers that make the masks of these parts."""
     if all(part.case.mask is None for part in parts):
         return ()
     return tuple(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
-    """Every input of the model by its name, in the dtype that the model expects.
+    """Return every input of the model by name, in the dtype that the model expects.
 
     given: an array for the only input, or arrays by the inputs' names.
     Adds a batch axis of 1 where exactly that is missing.
@@ -26,18 +26,18 @@ def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
 
 
 def describe_inputs(graph: Graph) -> str:
-    """`ids: (batch, 12), int32`, and so on for every input."""
+    """Return `ids: (batch, 12), int32` and so on, for every input."""
     return "; ".join(f"{port.name}: {_describe(port)}" for port in graph.inputs)
 
 
 def _describe(port: Port) -> str:
-    """`(batch, 12), int32`."""
+    """Return `(batch, 12), int32`."""
     names = ["batch" if port.shape[0] is None else port.shape[0]] if port.shape else []
     return f"{format_shape([*names, *port.shape[1:]])}, {port.dtype}"
 
 
 def _by_name(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, Any]:
-    """Raises InputError where an input is missing, or one is given that the model does not have."""
+    """Return the inputs by name.  Raises InputError if one is missing or unknown."""
     all_wanted = describe_inputs(graph)
     if not isinstance(given, Mapping):
         if len(ports) != 1:
@@ -81,7 +81,7 @@ def _fit_one(graph: Graph, port: Port, given: Any) -> Array:
 
 
 def numbers_of(name: str, wanted: str, given: Any) -> Array:
-    """The value as one array.  Raises InputError if it is not an array of numbers."""
+    """Return the value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 
     try:
@@ -112,7 +112,7 @@ def _fits(shape: tuple[int, ...], wanted_shape: tuple[int | None, ...]) -> bool:
 
 
 def _how_to_fit(port: Port, array: Array) -> str:
-    """The first thing that is wrong, as advice."""
+    """Return advice about the first difference."""
     if array.ndim != len(port.shape):
         return f"Give an array of {len(port.shape)} axes; the batch axis alone may be left out."
     axis = next(i for i, want in enumerate(port.shape) if want not in (None, array.shape[i]))
@@ -121,7 +121,7 @@ def _how_to_fit(port: Port, array: Array) -> str:
 
 
 def demand_whole(port: Port, array: Array) -> None:
-    """Raises InputError for a number that is not whole, or not of the dtype."""
+    """Raise InputError for a number that is not an integer, or does not fit the dtype."""
     import numpy as np
 
     low, high = (0, 1) if port.dtype == "bool" else (np.iinfo(port.dtype).min, np.iinfo(port.dtype).max)
@@ -129,7 +129,7 @@ def demand_whole(port: Port, array: Array) -> None:
 
 
 def _demand_ids(port: Port, embedding: Node, array: Array) -> None:
-    """Raises InputError for an id that is outside the table of the Embedding."""
+    """Raise InputError for an id outside the table of the Embedding."""
     size = len(embedding.weights["embeddings"])
     what = f"token ids for the layer {embedding.name}, whole numbers from 0 to {size - 1}"
     _demand(port, array, _whole(array) & (array >= 0) & (array < size), what)
@@ -156,7 +156,7 @@ def _whole(array: Array) -> Array:
 
 
 def _embeddings(graph: Graph, port: Port) -> list[Node]:
-    """The Embeddings that look the input's numbers up as they are."""
+    """Return the Embedding layers that take the input as it is."""
     names = {node.name for node in graph.nodes if node.class_name == "InputLayer" and node.layer == port.name}
     return [
         node

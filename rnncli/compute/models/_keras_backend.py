@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
+from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._graph import (
     choose_nodes,
     inside_others,
@@ -26,7 +27,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
-from rnncli.errors import EngineError, LayerError, RnncliError, first_nonblank_line
+from rnncli.errors import EngineError, LayerError, first_nonblank_line
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class UnrunnableError(LayerError):
     """Keras cannot load or run the model."""
 
 
-class Seen(NamedTuple):
+class RecordedCall(NamedTuple):
     """One call of a layer while Keras ran the model."""
 
     name: str
@@ -63,7 +64,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """The same as `keras.run`, with every layer computed by Keras up to the recurrent ones.
+    """Run the model as `keras.run` does, with every layer up to the recurrent ones computed by Keras.
 
     path: the file that `graph` was read from.
     Raises LayerError where Keras cannot load or run the model, or not as it was meant when it was saved;
@@ -74,63 +75,62 @@ def run(
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _demand_one_dtype(graph, node)
-    seen = {call.name: call for call in _seen(graph, path, inputs)}
+    seen = {call.name: call for call in _record_run(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
     parts = tuple(_part(graph, node, seen[name], compute) for name, node in wanted.items())
-    others = dict(_others(graph, seen)) if everything else {}
+    others = dict(_other_outputs(graph, seen)) if everything else {}
     return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
 
 
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
-    """What Keras itself returns for every use of a layer, by our name of the use.  Raises as `run`."""
-    return {call.name: call.outputs for call in _seen(with_modules(graph), path, inputs)}
+    """Return what Keras returns for every use of a layer, by our name of the use.  Raises as `run`."""
+    return {call.name: call.outputs for call in _record_run(with_modules(graph), path, inputs)}
 
 
-def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
-    """Every call of every layer, in the order of Keras."""
+def _record_run(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
+    """Return every call of every layer, in the order in which Keras makes them."""
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    with _guarded(graph), tensorflow.quiet(), loadable(path, graph.file) as file:
+    with (
+        convert_errors(partial(_explain_error, graph)),
+        tensorflow.hide_output(),
+        loadable(path, graph.file) as file,
+    ):
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
-        names = list(_uses(model, "", 0))
-        calls: list[Seen] = []
+        names = list(_name_calls(model, "", 0))
+        calls: list[RecordedCall] = []
         _record(keras, model, calls)
-        model([keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs])
+        tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
+        model(keras.tree.pack_sequence_as(_functional(model)._inputs_struct, tensors))
     return [call._replace(name=name) for name, call in zip(names, calls, strict=True)]
 
 
-@contextmanager
-def _guarded(graph: Graph) -> Iterator[None]:
-    """Keras's own errors as ours: it does not know a custom layer either, and runs no Lambda of a file."""
-    try:
-        yield
-    except RnncliError:
-        raise
-    except Exception as error:
-        free = independent_layers(graph, ())
-        advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
-        raise UnrunnableError(
-            f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
-            advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
-        ) from None
+def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
+    """Return the error of Keras, which knows no custom layers and runs no Lambda from a file, as ours."""
+    free = independent_layers(graph, ())
+    advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+    return UnrunnableError(
+        f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
+        advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
+    )
 
 
 def _sentence(line: str) -> str:
-    """The first sentence of Keras's message, without its advice for programs."""
+    """Return the first sentence of Keras's message, without its advice for code."""
     return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
 def _functional(model: Any) -> Any:
-    """A Sequential's graph, and every other model itself."""
+    """Return the graph inside a Sequential; any other model itself."""
     return getattr(model, "_functional", None) or model
 
 
 def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
-    """The nodes of one model in the order in which Keras runs them, each with its number among how many."""
+    """Yield the nodes of a model in the order in which Keras runs them, with index and count per layer."""
     from keras.src.ops.function import make_node_key
 
     graph = _functional(model)
@@ -142,52 +142,52 @@ def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
                 yield node, own.index(node), len(own)
 
 
-def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Our names of all calls, in the order in which Keras makes them."""
+def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
+    """Yield our name of every call, in the order in which Keras makes them."""
     for node, index, count in _nodes(model):
         number = use * count + index
         if hasattr(_functional(node.operation), "_nodes_by_depth"):
-            yield from _uses(node.operation, f"{prefix}{node.operation.name}/", number)
+            yield from _name_calls(node.operation, f"{prefix}{node.operation.name}/", number)
         else:
             yield f"{prefix}{node.operation.name}" + (f"@{number}" if number else "")
 
 
-def _record(keras: Any, model: Any, calls: list[Seen]) -> None:
-    """Lets every layer of the model, and of models in it, note what it is called with."""
+def _record(keras: Any, model: Any, calls: list[RecordedCall]) -> None:
+    """Let every layer of the model, and of models inside it, record its calls."""
     graph = _functional(model)
     for operation in graph._operations:
         if hasattr(_functional(operation), "_nodes_by_depth"):
             _record(keras, operation, calls)
         elif type(operation).__name__ != "InputLayer" and not hasattr(operation, "_rnncli_seen"):
             operation._rnncli_seen = True
-            operation.call = _noting(keras, operation.call, calls)
+            operation.call = _record_call(keras, operation.call, calls)
             if getattr(operation, "quantization_mode", None):  # Keras calls this one instead
-                operation.quantized_call = _noting(keras, operation.quantized_call, calls)
+                operation.quantized_call = _record_call(keras, operation.quantized_call, calls)
 
 
-def _noting(keras: Any, call: Any, calls: list[Seen]) -> Any:
-    def noting(*args: Any, **kwargs: Any) -> Any:
+def _record_call(keras: Any, call: Any, calls: list[RecordedCall]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
-        calls.append(Seen("", None, {}, ()))
+        calls.append(RecordedCall("", None, {}, ()))
         outputs = call(*args, **kwargs)
         named = dict(zip(("initial_state", "mask"), args[1:], strict=False))
         numbers = {name: _numbers(keras, value) for name, value in {**named, **kwargs}.items()}
         flat = tuple(_numbers(keras, tensor) for tensor in keras.tree.flatten(outputs))
-        calls[place] = Seen("", _numbers(keras, args[0]) if args else None, numbers, flat)
+        calls[place] = RecordedCall("", _numbers(keras, args[0]) if args else None, numbers, flat)
         return outputs
 
-    return noting
+    return wrapper
 
 
 def _numbers(keras: Any, value: Any) -> Any:
-    """Tensors as arrays, through lists."""
+    """Convert tensors to arrays, also in nested lists."""
     if isinstance(value, (list, tuple)):
         return [_numbers(keras, item) for item in value]
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
 
-def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
-    """The layer's Case, computed and compared with Keras."""
+def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Part:
+    """Return the Case of the layer, computed and compared with Keras."""
     kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
     mask = call.kwargs.get("mask")
     given = OperationCall(
@@ -195,12 +195,12 @@ def _part(graph: Graph, node: Node, call: Seen, compute: Compute) -> Part:
     )
     case = case_of(node, given)
     result = compute(case)
-    _hold(graph, node, result, call.outputs)
+    _demand_equal(graph, node, result, call.outputs)
     return Part(node.name, case, result)
 
 
-def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    """Raises EngineError where our numbers are not Keras's."""
+def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
+    """Raise EngineError if our numbers differ from Keras's."""
     import numpy as np
 
     for tensor, own in zip(result.outputs, theirs, strict=True):
@@ -215,8 +215,8 @@ def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> 
             )
 
 
-def _others(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array]]:
-    """What the layers that are not recurrent put out; operations are not shown."""
+def _other_outputs(graph: Graph, seen: Mapping[str, RecordedCall]) -> Iterator[tuple[str, Array]]:
+    """Yield the outputs of the layers that are not recurrent; operations are not shown."""
     for node in graph.nodes:
         if node.name in seen and not is_recurrent(node) and not is_operation(node.module):
             outputs = seen[node.name].outputs
@@ -225,7 +225,7 @@ def _others(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array
 
 
 def _demand_same_rules(graph: Graph) -> None:
-    """Raises LayerError where today's Keras would hand on other masks than the one that saved the model."""
+    """Raise LayerError if today's Keras would pass on other masks than the Keras that saved the model."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
     joined = any(
@@ -240,7 +240,7 @@ def _demand_same_rules(graph: Graph) -> None:
 
 
 def _demand_one_dtype(graph: Graph, node: Node) -> None:
-    """Raises LayerError for a recurrent layer that computes in another dtype than its weights have."""
+    """Raise LayerError for a recurrent layer that computes in another dtype than that of its weights."""
     inner = node.config.get("layer")
     for config in (node.config, inner["config"] if isinstance(inner, Mapping) else {}):
         dtype = str(config.get("dtype") or "")

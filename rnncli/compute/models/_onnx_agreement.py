@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Case, Spec
-from rnncli.compute.models._onnx_case import returned
+from rnncli.compute.models._onnx_case import list_returns
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
-    from rnncli.compute.models._onnx_case import Given
+    from rnncli.compute.models._onnx_case import NodeCall
     from rnncli.result import Result
 
 NEAR = 1e-5
@@ -23,19 +23,19 @@ TIMES = 16
 """Over many steps the rounding grows; allowed is this multiple of what it does to the computation here."""
 
 
-def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Result | None:
-    """The result of the Case, None where it returns less than is compared.
+def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
+    """Return the result of the Case; None if it returns fewer tensors than are compared.
 
     Compares all that the node can return, whether the model takes it or not.
     Raises EngineError where the numbers differ by more than rounding explains.
     """
     full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
-    theirs = returned(given)
+    theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
-    if not _near(ours, theirs, {}):
-        allowed = _rounding(full, ours)
-        if not _near(ours, theirs, allowed):
+    if not _agrees(ours, theirs, {}):
+        allowed = _estimate_rounding(full, ours)
+        if not _agrees(ours, theirs, allowed):
             largest = max(_apart(ours[name], theirs[name]) for name in ours)
             raise EngineError(
                 f"{file}: {given.node.name}: ONNX Runtime returns other numbers than rnncli computes, up to "
@@ -45,8 +45,8 @@ def compute_alike(file: str, given: Given, case: Case, compute: Compute) -> Resu
     return result if full.stack.specs == case.stack.specs else None
 
 
-def _near(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
-    """Whether each number is as near as it should be; allowed: more for some, by tensor."""
+def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
+    """Return whether all numbers are near enough.  allowed: additional tolerance by tensor."""
     import numpy as np
 
     for name, array in ours.items():
@@ -68,8 +68,8 @@ def _apart(ours: Array, theirs: Array) -> float:
     return float(np.where(np.isnan(apart), np.inf, apart).max(initial=0))
 
 
-def _rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
-    """What rounding to float32 does to each number here, found by computing in float64, times TIMES.
+def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the rounding error of float32 for each number: the difference from float64, times TIMES.
 
     Of a sequence the largest of all steps, as rounding is not the same everywhere in two programs.
     """
@@ -77,7 +77,7 @@ def _rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
 
     from rnncli import compute
 
-    exact = {tensor.name: tensor.values for tensor in compute.run(_in_float64(case), "numpy").outputs}
+    exact = {tensor.name: tensor.values for tensor in compute.run(_to_float64(case), "numpy").outputs}
     found = {}
     for name, array in ours.items():
         with np.errstate(all="ignore"):
@@ -87,23 +87,23 @@ def _rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def _in_float64(case: Case) -> Case:
-    def wide(array: Any) -> Any:
+def _to_float64(case: Case) -> Case:
+    def widen(array: Any) -> Any:
         return None if array is None else array.astype("float64")
 
     weights: Mapping[str, Array] = case.weights or {}
     return replace(
         case,
-        stack=Stack(map(_wide, case.layers)),
-        inputs=wide(case.inputs),
-        initial_state=tuple(map(wide, case.initial_state)) if case.initial_state else None,
-        weights={name: wide(array) for name, array in weights.items()},
+        stack=Stack(map(_widen_spec, case.layers)),
+        inputs=widen(case.inputs),
+        initial_state=tuple(map(widen, case.initial_state)) if case.initial_state else None,
+        weights={name: widen(array) for name, array in weights.items()},
     )
 
 
-def _wide(spec: Spec) -> Spec:
+def _widen_spec(spec: Spec) -> Spec:
     config = {
-        name: "float64" if name == "dtype" else _wide(value) if isinstance(value, Spec) else value
+        name: "float64" if name == "dtype" else _widen_spec(value) if isinstance(value, Spec) else value
         for name, value in spec.config.items()
     }
     return replace(spec, config=config)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-class Given(NamedTuple):
+class NodeCall(NamedTuple):
     """A node in a run.
 
     inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for those
@@ -27,8 +27,8 @@ class Given(NamedTuple):
     outputs: tuple[Array, ...]
 
 
-def case_of(file: str, given: Given) -> Case:
-    """The Case that returns what the node returns.  Raises LayerError or InputError where there is none."""
+def case_of(file: str, given: NodeCall) -> Case:
+    """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
@@ -55,8 +55,8 @@ def case_of(file: str, given: Given) -> Case:
     )
 
 
-def _states(given: Given) -> tuple[Array, ...] | None:
-    """The initial states in Keras's order; of a sequence without steps zeros, which ONNX Runtime returns."""
+def _states(given: NodeCall) -> tuple[Array, ...] | None:
+    """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
     import numpy as np
 
     lengths, *states = given.inputs[4 : 7 if given.node.op_type == "LSTM" else 6]
@@ -69,8 +69,8 @@ def _states(given: Given) -> tuple[Array, ...] | None:
     return tuple(state[place].astype(np.float32) for place in range(len(like)) for state in full)
 
 
-def returned(given: Given) -> dict[str, Array]:
-    """All that the node returns, under every name that it may be shown by."""
+def list_returns(given: NodeCall) -> dict[str, Array]:
+    """Return everything that the node can return, by each name under which it may be shown."""
     import numpy as np
 
     sequence, *states = given.outputs

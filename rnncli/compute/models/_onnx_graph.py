@@ -12,12 +12,12 @@ BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
-    """The names of the recurrent nodes in a graph, and in the graphs in it."""
+    """Return the names of the recurrent nodes in a graph and in the graphs inside it."""
     return tuple(node.name for node in nodes_in(graph) if is_recurrent(node))
 
 
-def holding(graph: Any, names: Iterable[str]) -> Any:
-    """The first If of the graph that holds one of these nodes; None where there is none."""
+def find_if(graph: Any, names: Iterable[str]) -> Any:
+    """Return the first If of the graph that contains one of these nodes; None if there is none."""
     wanted = set(names)
     for node in graph.node:
         if node.op_type == "If" and any(wanted.intersection(recurrent_in(one)) for one in inner_graphs(node)):
@@ -26,7 +26,7 @@ def holding(graph: Any, names: Iterable[str]) -> Any:
 
 
 def follow(graph: Any, node: Any, *, taken: bool) -> None:
-    """Puts the nodes of the branch that is taken in the place of an If.
+    """Replace an If by the nodes of the branch that is taken.
 
     What has a name in the branch gets the If's in front, as the branches of two Ifs may use the same ones.
     """
@@ -51,7 +51,7 @@ def follow(graph: Any, node: Any, *, taken: bool) -> None:
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Gives tensors other names, also where inner graphs take them."""
+    """Rename tensors, also where inner graphs use them."""
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
     for node in graph.node:
@@ -64,27 +64,27 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def _replace(graph: Any, nodes: Sequence[Any]) -> None:
-    """Sets the nodes of a graph; they may be parts of it."""
+    """Replace the nodes of a graph; the new ones may be parts of it."""
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
 
 
 def time_first(graph: Any) -> None:
-    """Gives every recurrent node layout 0, the only one that ONNX Runtime computes, and transposes."""
+    """Change every recurrent node to layout 0, the only one that ONNX Runtime computes, with transposes."""
     for node in graph.node:
         for inner in inner_graphs(node):
             time_first(inner)
     if any(map(_is_batch_first, graph.node)):
-        _replace(graph, [one for node in graph.node for one in _turned(node)])
+        _replace(graph, [one for node in graph.node for one in _find_transposes(node)])
 
 
 def _is_batch_first(node: Any) -> bool:
     return is_recurrent(node) and any(one.name == "layout" and one.i for one in node.attribute)
 
 
-def _turned(node: Any) -> Iterator[Any]:
-    """The node, and the transpositions before and behind it."""
+def _find_transposes(node: Any) -> Iterator[Any]:
+    """Yield the node with the transposes before and after it."""
     from onnx import helper
 
     if not _is_batch_first(node):
@@ -109,7 +109,7 @@ def _turned(node: Any) -> Iterator[Any]:
 
 
 def name_outputs(node: Any) -> tuple[str, ...]:
-    """The names of Y, Y_h and of an LSTM Y_c; a recurrent node gets those that it leaves out."""
+    """Return the names of Y, Y_h and, for an LSTM, Y_c; outputs that the node omits get names."""
     count = 3 if node.op_type == "LSTM" else 2
     names = [*node.output, *[""] * (count - len(node.output))]
     names = [name or f"{node.name}/Y{place}" for place, name in enumerate(names)]
@@ -118,32 +118,32 @@ def name_outputs(node: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def needed_for(graph: Any, names: Iterable[str]) -> list[Any]:
-    """The nodes that these tensors depend on, in order."""
+def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
+    """Return the nodes that these tensors depend on, in order."""
     wanted, kept = set(names), []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
             kept.append(node)
-            wanted.update(_taken(node))
+            wanted.update(_list_inputs(node))
     return kept[::-1]
 
 
-def _taken(node: Any) -> Iterator[str]:
-    """All that a node takes, inner graphs included."""
+def _list_inputs(node: Any) -> Iterator[str]:
+    """Yield the names of all inputs of a node, including those that its inner graphs use."""
     yield from node.input
     for inner in inner_graphs(node):
         yield from (value.name for value in inner.output)
         for one in inner.node:
-            yield from _taken(one)
+            yield from _list_inputs(one)
 
 
 def with_outputs(model: Any, names: Sequence[str]) -> Any:
-    """A model that puts out these tensors, without what they do not depend on."""
+    """Return the model with these outputs, without the nodes that they do not depend on."""
     import onnx
 
     graph = model.graph
-    nodes = needed_for(graph, names)
-    taken = {*names, *(name for node in nodes for name in _taken(node))}
+    nodes = select_needed(graph, names)
+    taken = {*names, *(name for node in nodes for name in _list_inputs(node))}
     small = onnx.ModelProto()
     small.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
     small.functions.extend(model.functions)
@@ -164,14 +164,14 @@ SHAPED = (
 
 
 def states_of(graph: Any) -> dict[str, str]:
-    """The inputs of the model that are initial states and nothing else, each with a node that takes it.
+    """Return the inputs that are only used as initial states, each with a node that uses it.
 
     A node in the branch of an If counts like one outside.
     """
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     found: dict[str, str] = {}
     others: set[str] = set()
-    for node, makers in _with_makers(graph, {}):
+    for node, makers in _iterate_with_makers(graph, {}):
         others.update(_data(node))
         for name in inputs_of(node)[5:7] if is_recurrent(node) else []:
             while name in makers and makers[name].op_type in SHAPED:
@@ -181,17 +181,17 @@ def states_of(graph: Any) -> dict[str, str]:
     return {name: node for name, node in found.items() if name not in others}
 
 
-def _with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Every node, those of inner graphs too, with the makers of all tensors that it can take."""
+def _iterate_with_makers(graph: Any, outer: Mapping[str, Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Yield every node, also of inner graphs, with the makers of all tensors that it can use."""
     makers = {**outer, **{name: node for node in graph.node for name in node.output}}
     for node in graph.node:
         yield node, makers
         for inner in inner_graphs(node):
-            yield from _with_makers(inner, makers)
+            yield from _iterate_with_makers(inner, makers)
 
 
 def _data(node: Any) -> list[str]:
-    """What a node itself takes otherwise than as a state, or to move it."""
+    """Return the inputs of a node other than states."""
     if is_recurrent(node):
         return inputs_of(node)[:5]
     return [] if node.op_type in SHAPED else list(node.input)

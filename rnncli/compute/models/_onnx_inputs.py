@@ -31,7 +31,7 @@ class ModelInput(NamedTuple):
 
 
 def values_of(graph: Any) -> dict[str, ModelInput]:
-    """The inputs of a graph by name; those with a value in the file need not be given."""
+    """Return the inputs of a graph by name; those that have a value in the file are optional."""
     given = {tensor.name for tensor in graph.initializer}
     return {value.name: _value(value, value.name not in given) for value in graph.input}
 
@@ -53,16 +53,16 @@ def _dimension(axis: Any) -> Dimension:
 def fit(
     file: str, wanted: Mapping[str, ModelInput], states: Mapping[str, str], given: Any
 ) -> dict[str, Array]:
-    """Every input that is given, by its name and in its type.
+    """Return every given input by name, in its dtype.
 
     states: inputs that may be left out.
     Raises InputError, which says what an input expects and what was given.
     """
-    named = _named(file, wanted, states, given)
-    return {name: _fitted(wanted[name], array) for name, array in named.items()}
+    named = _name_inputs(file, wanted, states, given)
+    return {name: _fit_value(wanted[name], array) for name, array in named.items()}
 
 
-def _named(
+def _name_inputs(
     file: str, wanted: Mapping[str, ModelInput], states: Mapping[str, str], given: Any
 ) -> Mapping[str, Any]:
     every = "; ".join(map(str, wanted.values()))
@@ -85,7 +85,7 @@ def _named(
     return given
 
 
-def _fitted(value: ModelInput, given: Any) -> Array:
+def _fit_value(value: ModelInput, given: Any) -> Array:
     import numpy as np
 
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)
@@ -114,7 +114,7 @@ def _fits(wanted: tuple[Dimension, ...], shape: tuple[int, ...]) -> bool:
 
 
 def _lacks_batch(wanted: tuple[Dimension, ...], shape: tuple[int, ...]) -> bool:
-    """Whether exactly the first axis is missing, and it is the batch by its name or has the size 1."""
+    """Return whether only the first axis is missing, and it is called batch or has size 1."""
     if not wanted or not _fits(wanted[1:], shape):
         return False
     first = wanted[0]
@@ -125,7 +125,7 @@ def _lacks_batch(wanted: tuple[Dimension, ...], shape: tuple[int, ...]) -> bool:
 def zeros_for(
     value: ModelInput, wanted: Mapping[str, ModelInput], given: Mapping[str, Array]
 ) -> Array | None:
-    """A state of zeros, its named axes as in the inputs that are given; None where an axis is not known."""
+    """Return a state of zeros, its axes sized by the given inputs; None if a size is unknown."""
     import numpy as np
 
     sizes: dict[Dimension, int] = {

@@ -16,7 +16,7 @@ HALF = {10: "float16", 16: "bfloat16"}
 
 
 def demand(file: str, model: Any, nodes: Iterable[Any]) -> None:
-    """LayerError for an operator of the user's own, and for a recurrent node in half precision.
+    """Raise LayerError for a custom operator, and for a recurrent node in half precision.
 
     nodes: those that are needed.
     """
@@ -39,7 +39,7 @@ def demand(file: str, model: Any, nodes: Iterable[Any]) -> None:
 
 
 def dependent(model: Any) -> dict[str, str]:
-    """The nodes that an operator of the user's own makes impossible to compute, each with its name."""
+    """Return the nodes that depend on a custom operator, each with the name of the operator."""
     own = _functions(model)
     causes: dict[str, str] = {}
     found: dict[str, str] = {}
@@ -54,7 +54,7 @@ def dependent(model: Any) -> dict[str, str]:
 
 
 def _functions(model: Any) -> set[tuple[str, str]]:
-    """The operators that the model itself defines."""
+    """Return the operators that the model itself defines."""
     return {(one.domain, one.name) for one in model.functions}
 
 

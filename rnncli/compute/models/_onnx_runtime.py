@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
 from rnncli.errors import EngineError, InputError, first_nonblank_line
-from rnncli.signals import undisturbed
+from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -17,9 +17,9 @@ INSTALL = "pip install 'rnncli[onnx]'"
 
 
 def parse(content: bytes) -> Any:
-    """The model as ONNX's message.  Raises EngineError where the package onnx is missing."""
+    """Return the model as a ModelProto.  Raises EngineError if the package onnx is missing."""
     try:
-        with undisturbed():
+        with defer_signals():
             import onnx
     except ImportError:
         raise EngineError("onnx is not installed; it is needed to read ONNX models.", INSTALL) from None
@@ -27,7 +27,7 @@ def parse(content: bytes) -> Any:
 
 
 def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
-    """The tensors of these names.
+    """Return the tensors with these names.
 
     feeds: the inputs of the model.  file: what errors call it.
     Raises EngineError where ONNX Runtime is missing or cannot run the model, InputError where it cannot take
@@ -55,7 +55,7 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
 
 def _session(file: str, model: Any) -> Any:
     try:
-        with undisturbed():
+        with defer_signals():
             import onnxruntime
     except ImportError:
         raise EngineError(
@@ -86,7 +86,7 @@ def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Arra
 
 
 def _reason(error: Exception) -> str:
-    """Its first line, without codes and places in the source of ONNX Runtime."""
+    """Return the first line of the error, without codes and source locations of ONNX Runtime."""
     text = first_nonblank_line(error).rpartition("[ONNXRuntimeError] : ")[2]
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:

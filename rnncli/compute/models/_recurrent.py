@@ -14,14 +14,14 @@ from rnncli.model import Node
 
 
 def case_of(node: Node, call: OperationCall) -> Case:
-    """The Case of one use of a recurrent layer.  Raises UnknownLayerError where ours is another layer."""
+    """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
     import numpy as np
 
     spec = spec_of(node)
     dtype = dtype_of(node.config.get("dtype"))
     if dtype is None:
         raise call.refuse("does not compute in float32 or float64")
-    inputs, states = _parted(call)
+    inputs, states = _split_states(call)
     if call.kwargs.get("training") and _draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
     if any(call.kwargs.get(name) is not None for name in ("constants",)):
@@ -40,7 +40,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
 
 
 def spec_of(node: Node) -> Spec:
-    """The layer as rnncli knows it.  Raises UnknownLayerError for a cell or an option that it does not."""
+    """Return the Spec of the layer.  Raises UnknownLayerError for an unknown cell or option."""
     from rnncli.specs.build import build
 
     own = dict(node.config)
@@ -51,26 +51,26 @@ def spec_of(node: Node) -> Spec:
         try:
             return build(written)
         except LayerError:
-            return build(_needful(written))
+            return build(_strip_training(written))
     except LayerError as error:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
         ) from None
 
 
-def _needful(written: Any) -> Any:
-    """A config without what only makes or trains the weights, which the model has."""
+def _strip_training(written: Any) -> Any:
+    """Return the config without initializers and other options that matter only for training."""
     if isinstance(written, Mapping):
         return {
-            name: _needful(value)
+            name: _strip_training(value)
             for name, value in written.items()
             if not name.endswith(("_initializer", "_regularizer", "_constraint"))
         }
-    return [_needful(item) for item in written] if isinstance(written, (list, tuple)) else written
+    return [_strip_training(item) for item in written] if isinstance(written, (list, tuple)) else written
 
 
-def _parted(call: OperationCall) -> tuple[Any, list[Any]]:
-    """The sequence and the initial state, which Keras 2 also takes in one list with it."""
+def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
+    """Return the sequence and the initial states; Keras 2 also takes both in one list."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
     states = first[1:] + list(flat(given))
@@ -82,7 +82,7 @@ def _parted(call: OperationCall) -> tuple[Any, list[Any]]:
 
 
 def _draws(config: Any) -> bool:
-    """Whether any part of the layer drops something while it trains."""
+    """Return whether any part of the layer applies dropout in training."""
     if isinstance(config, Mapping):
         return any(
             (name in ("dropout", "recurrent_dropout") and bool(value)) or _draws(value)
@@ -92,7 +92,7 @@ def _draws(config: Any) -> bool:
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
-    """The masks that its outputs carry: a sequence has that of the inputs, a state none."""
+    """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
     spec, previous = case.layers[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous
     inner = spec.config["layer"] if spec.class_name == "Bidirectional" else spec

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, RnncliError, first_nonblank_line
+from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -30,13 +31,18 @@ class LayerCall(NamedTuple):
 def outputs(
     graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor as tf_keras has it: of its run of the model, else of the layer asked to return more.
+    """Return every tensor from tf_keras: from its run of the model, or from a layer that returns more.
 
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
     keras, tensorflow = _packages(graph)
     scope = keras.utils.custom_object_scope(_classes(keras))
-    with _guarded(graph), tensorflow.quiet(), scope, loadable(path, graph.file) as file:
+    with (
+        convert_errors(partial(_explain_error, graph)),
+        tensorflow.hide_output(),
+        scope,
+        loadable(path, graph.file) as file,
+    ):
         model = keras.models.load_model(file, compile=False)
         calls = _calls(keras, model, inputs)
         found: dict[str, Array] = {}
@@ -58,10 +64,10 @@ def outputs(
 
 
 def _packages(graph: Graph) -> tuple[Any, Any]:
-    """The package tf_keras, and our room of TensorFlow."""
+    """Return the package tf_keras, and our module for TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
     try:
-        with tensorflow.quiet():
+        with tensorflow.hide_output():
             return importlib.import_module("tf_keras"), tensorflow
     except ImportError:
         raise EngineError(
@@ -71,22 +77,15 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
         ) from None
 
 
-@contextmanager
-def _guarded(graph: Graph) -> Iterator[None]:
-    """The errors of tf_keras as ours."""
-    try:
-        yield
-    except RnncliError:
-        raise
-    except Exception as error:  # Keras raises many kinds
-        raise EngineError(
-            f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
-            "Leave --check out.",
-        ) from None
+def _explain_error(graph: Graph, error: Exception) -> EngineError:
+    return EngineError(
+        f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
+        "Leave --check out.",
+    )
 
 
 def _classes(keras: Any) -> dict[str, Any]:
-    """What earlier versions of Keras 2 meant by these names: cuDNN's layers, a GRU without reset_after.
+    """Return the classes that these names meant in earlier versions of Keras 2, such as cuDNN's layers.
 
     tf_keras converts weights by the name of the class, so that is GRU here too.
     """
@@ -100,20 +99,20 @@ def _classes(keras: Any) -> dict[str, Any]:
 
 
 def _calls(keras: Any, model: Any, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    """Every call of every layer in one run of the model, by our name of the use."""
+    """Return every call of every layer in one run of the model, by our name of the use."""
     calls: list[LayerCall] = []
     tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
     _record(model, calls)
     model(tensors if len(tensors) > 1 else tensors[0], training=False)
-    return dict(zip(_uses(model, "", 0), calls, strict=True))
+    return dict(zip(_name_calls(model, "", 0), calls, strict=True))
 
 
 def _is_model(layer: Any) -> bool:
     return hasattr(layer, "_nodes_by_depth")
 
 
-def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Our names of all calls, in the order in which Keras makes them."""
+def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
+    """Yield our name of every call, in the order in which Keras makes them."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
@@ -123,13 +122,13 @@ def _uses(model: Any, prefix: str, use: int) -> Iterator[str]:
             own = [one for index, one in every if f"{layer.name}_ib-{index}" in model._network_nodes]
             number = use * len(own) + own.index(node)
             if _is_model(layer):
-                yield from _uses(layer, f"{prefix}{layer.name}/", number)
+                yield from _name_calls(layer, f"{prefix}{layer.name}/", number)
             else:
                 yield f"{prefix}{layer.name}" + (f"@{number}" if number else "")
 
 
 def _record(model: Any, calls: list[LayerCall]) -> None:
-    """Let every layer of the model, and of models in it, note its calls; each layer once."""
+    """Let every layer of the model, and of models inside it, record its calls, each layer once."""
     for layer in model.layers:
         if _is_model(layer):
             _record(layer, calls)
@@ -139,7 +138,7 @@ def _record(model: Any, calls: list[LayerCall]) -> None:
 
 
 def _recorder(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
-    def recording_call(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         place = len(calls)
         calls.append(LayerCall(layer, args, kwargs, []))
         outputs = call(*args, **kwargs)
@@ -147,7 +146,7 @@ def _recorder(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
         calls[place] = LayerCall(layer, args, kwargs, flat)
         return outputs
 
-    return recording_call
+    return wrapper
 
 
 def _names(case: Case) -> list[str]:
@@ -155,7 +154,7 @@ def _names(case: Case) -> list[str]:
 
 
 def _call_copy(call: LayerCall, shown: Case) -> list[Any]:
-    """What a copy of the layer that returns more puts out, given the same input, mask and states."""
+    """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
     spec = shown.layers[-1]
     inner = spec.config["layer"].config if spec.class_name == "Bidirectional" else spec.config

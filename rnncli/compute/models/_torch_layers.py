@@ -18,7 +18,7 @@ CLASSES = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 
 
 def outputs(model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, Cases]) -> dict[str, Array]:
-    """What torch.nn returns for these layers, by `lstm_l0/hidden_states`.
+    """Return the outputs of torch.nn for these layers, by `lstm_l0/hidden_states`.
 
     Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
     """
@@ -51,7 +51,7 @@ def _torch() -> Any:
 def _call_layer(
     torch: Any, model: Modules, node: Node, stored: Mapping[str, Array], given: Array
 ) -> tuple[Array, Sequence[Array]]:
-    """The sequence, and the states in PyTorch's order: hidden, cell, each (directions, batch, units)."""
+    """Return the sequence, then hidden and cell state as in PyTorch, each (directions, batch, units)."""
     layer = _layer(torch, node, stored)
     tensors = _parameters(model, node, stored)
     layer.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
@@ -62,7 +62,7 @@ def _call_layer(
 
 
 def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
-    """One layer of torch.nn, without its numbers."""
+    """Return one layer of torch.nn, without its weights."""
     config, class_name = cell_of(node)["config"], class_of(node)
     activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
     plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
@@ -85,7 +85,7 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
 
 
 def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict[str, Array]:
-    """The tensors under the names of torch.nn, in its order of gates; a bias that is missing is zero."""
+    """Return the tensors by torch.nn's names, with its order of gates; a missing bias is zero."""
     import numpy as np
 
     order = order_of_gates(model, node)
@@ -104,7 +104,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
 
 
 def _tensors_of(node: Node, cases: Cases, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
-    """Every shown tensor of one layer."""
+    """Return every shown tensor of one layer, by name."""
     import numpy as np
 
     def array_of(label: Label) -> Any:

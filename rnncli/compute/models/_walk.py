@@ -16,16 +16,16 @@ from rnncli.compute.models._advice import REBUILD, independent_layers, model_opt
 from rnncli.compute.models._graph import (
     INPUT,
     arguments,
-    behind,
     choose_nodes,
+    find_dependencies,
     flat,
     inside_others,
     is_recurrent,
+    iterate_refs,
     layer_inside,
-    mapped,
+    map_nested,
     masking_layers,
     names_of,
-    refs,
     rules_of,
     with_modules,
 )
@@ -62,7 +62,7 @@ def follow(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each recurrent layer of the model gets, for these inputs.
+    """Return what each recurrent layer of the model gets for these inputs.
 
     inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: those that are asked for,
     by their names; none for all.  everything: also what every other layer puts out.
@@ -94,18 +94,18 @@ class _Walk:
     def run(self, wanted: Sequence[Node], everything: bool) -> ModelRun:
         """See `follow`."""
         names = {node.name for node in wanted}
-        needed = set(self.nodes) if everything else behind(self.graph, names)
-        taken = {ref.node for name in needed for ref in refs(arguments(self.nodes[name]))}
+        needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
+        taken = {ref.node for name in needed for ref in iterate_refs(arguments(self.nodes[name]))}
         for node in self.graph.nodes:
             if node.name in needed:
                 self._visit(node, node.name in names, node.name in taken)
         parts = tuple(self.parts[node.name] for node in wanted)
-        others = dict(self._others()) if everything else {}
+        others = dict(self._other_outputs()) if everything else {}
         return ModelRun(parts, others, tuple(self._left_out()) if everything else ())
 
     def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Computes one node, or keeps why it cannot; a layer that is asked for has to be computed."""
-        failed = [self.failed[ref.node] for ref in refs(arguments(node)) if ref.node in self.failed]
+        """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
+        failed = [self.failed[ref.node] for ref in iterate_refs(arguments(node)) if ref.node in self.failed]
         try:
             if failed:
                 raise failed[0]
@@ -116,7 +116,7 @@ class _Walk:
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if wanted:
-                raise _blamed(self.graph, node, error) from None
+                raise _blame(self.graph, node, error) from None
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
@@ -125,7 +125,7 @@ class _Walk:
         demand_dtype(node)
         try:
             if node.inner is not None:
-                return self._distributed(with_modules(node.inner), call)
+                return self._run_distributed(with_modules(node.inner), call)
             output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
@@ -138,7 +138,7 @@ class _Walk:
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
-    def _distributed(self, inner: Graph, call: OperationCall) -> Value:
+    def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
         """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
@@ -152,23 +152,26 @@ class _Walk:
 
     @staticmethod
     def _entry_mask(call: OperationCall) -> Any:
-        """The mask of every entry; Keras cannot use a mask with one number per entry."""
+        """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
         mask = time_distributed.entries(call.mask)
         if mask is not None and mask.ndim < 2:
             raise call.refuse(f"gets a mask of {call.mask.shape}")
         return mask
 
     def value_of(self, name: str) -> Value:
-        """What one node puts out."""
-        needed = behind(self.graph, {name})
+        """Return the output of one node."""
+        needed = find_dependencies(self.graph, {name})
         for node in self.graph.nodes:
             if node.name in needed:
                 self._visit(node, wanted=True, taken=True)
         return self.values[name]
 
     def _call(self, node: Node) -> OperationCall:
-        """What Keras's `__call__` makes of the arguments: see `_masks`."""
-        args, kwargs = self._given(node.args), {name: self._given(arg) for name, arg in node.kwargs.items()}
+        """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
+        args, kwargs = (
+            self._resolve_refs(node.args),
+            {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()},
+        )
         mask, previous = self._masks(node)
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.old_masks = True
@@ -181,10 +184,10 @@ class _Walk:
         return OperationCall(
             config=node.config,
             weights=node.weights,
-            inputs=mapped(cast, args[0]),
+            inputs=map_nested(cast, args[0]),
             mask=mask,
             previous=previous,
-            args=tuple(mapped(cast, arg) for arg in args[1:]),
+            args=tuple(map_nested(cast, arg) for arg in args[1:]),
             kwargs=kwargs,
             rules=self.rules,
             class_name=node.class_name,
@@ -192,18 +195,18 @@ class _Walk:
         )
 
     def _masks(self, node: Node) -> tuple[Any, Any]:
-        """The mask for the layer's own call, and the one for its compute_mask.
+        """Return the mask for the layer's own call, and the mask for its compute_mask.
 
         A mask that is given wins.  Else Keras 3 hands the first argument's on to layers that get no other
         tensor, such as a state, and Keras 2 to all.
         """
         given = node.kwargs.get("mask")
         if given is not None:
-            explicit = self._given(given)
+            explicit = self._resolve_refs(given)
             return explicit, explicit
-        first = mapped(self._mask, node.args[0]) if node.args else None
+        first = map_nested(self._mask, node.args[0]) if node.args else None
         first = list(first) if isinstance(first, tuple) else first
-        arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(refs(arg))]
+        arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(iterate_refs(arg))]
         if self.rules == KERAS_2 and isinstance(first, list) and all(mask is None for mask in first):
             first = None
         alone = len(arguments) == 1 or self.rules == KERAS_2
@@ -214,14 +217,14 @@ class _Walk:
     def _mask(self, arg: Any) -> Any:
         return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
 
-    def _given(self, arg: Any) -> Any:
-        """The arguments with arrays where Refs were."""
-        return mapped(
+    def _resolve_refs(self, arg: Any) -> Any:
+        """Replace Refs by arrays."""
+        return map_nested(
             lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
         )
 
     def _recur(self, node: Node, wanted: bool, taken: bool) -> None:
-        """Makes the node's Case and, where something behind it takes its outputs, computes it."""
+        """Build the Case of the node, and compute it if a later node uses its outputs."""
         if node.config.get("stateful") and sum(node.layer == one.layer for one in self.graph.nodes) > 1:
             raise UnknownLayerError(
                 node.name, f"the layer {node.name} ({node.class_name}) is stateful and used more than once."
@@ -231,7 +234,7 @@ class _Walk:
             self._recur_inside(node, call, wanted, taken)
             return
         case = case_of(node, call)
-        result = self._computed(node, case) if taken else None
+        result = self._compute_node(node, case) if taken else None
         self.parts[node.name] = Part(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
@@ -248,23 +251,23 @@ class _Walk:
         entry = call._replace(inputs=time_distributed.entries(call.inputs), mask=mask, previous=mask)
         if is_recurrent(inner) and inner.class_name != "TimeDistributed":
             case = case_of(inner, entry._replace(class_name=inner.class_name))
-            result = self._computed(node, case)
+            result = self._compute_node(node, case)
             after = masks_after(case, entry, 1)[0]
             output = time_distributed.steps(result.outputs[0].values, call.inputs)
             self.values[node.name] = Value((output,), (time_distributed.mask_after(call, after),))
         else:
             raise call.refuse(f"holds a {inner.class_name}")
 
-    def _computed(self, node: Node, case: Case) -> Result:
-        """What `compute` says; its errors name the layer."""
+    def _compute_node(self, node: Node, case: Case) -> Result:
+        """Run `compute`; its errors name the layer."""
         try:
             return self.compute(case)
         except RnncliError as error:
             where = f"{self.graph.file}: {node.name}: "
             raise type(error)(f"{where}{error.what}", error.advice) from None
 
-    def _others(self) -> Iterator[tuple[str, Array]]:
-        """What the layers that are not recurrent put out; nodes that only make masks are not shown."""
+    def _other_outputs(self) -> Iterator[tuple[str, Array]]:
+        """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
         hidden = self._hidden()
         for node in self.graph.nodes:
             if node.name in self.values and node.name not in hidden and not is_recurrent(node):
@@ -273,7 +276,7 @@ class _Walk:
                     yield f"{node.name}/output{f'_{index}' if len(tensors) > 1 else ''}", tensor
 
     def _hidden(self) -> set[str]:
-        """Inputs, and operations that nothing takes but masks and other hidden ones."""
+        """Return inputs, and operations that are used only for masks and by other hidden nodes."""
         shown = {ref.node for ref in self.graph.outputs}
         hidden: set[str] = set()
         for node in reversed(self.graph.nodes):
@@ -284,11 +287,11 @@ class _Walk:
             if node.class_name == "Identity" and "trainable" not in node.config:
                 hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
             kwargs = {name: arg for name, arg in node.kwargs.items() if name != "mask"}
-            shown.update(ref.node for ref in refs([node.args, kwargs]))
+            shown.update(ref.node for ref in iterate_refs([node.args, kwargs]))
         return hidden
 
     def _left_out(self) -> Iterator[str]:
-        """One note for each layer that is not known, with what needs it."""
+        """Yield one note for each unknown layer, with the layers that depend on it."""
         by_error: dict[str, list[str]] = {}
         for name, error in self.failed.items():
             by_error.setdefault(error.what, []).append(name)
@@ -297,7 +300,7 @@ class _Walk:
 
 
 def demand_dtype(node: Node) -> None:
-    """Raises UnknownLayerError where the layer computes in another dtype than NumPy does here."""
+    """Raise UnknownLayerError if the layer computes in another dtype than NumPy does here."""
     if operations.is_operation(node.module) or node.class_name == INPUT:
         return
     if dtype_of(node.config.get("dtype")) is None:
@@ -307,7 +310,7 @@ def demand_dtype(node: Node) -> None:
 
 
 def _autocast(arg: Any, dtype: str) -> Any:
-    """Floats in the layer's dtype; whole numbers stay, as Keras has it."""
+    """Convert floats to the layer's dtype; integers stay, as in Keras."""
     return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
 
 
@@ -315,8 +318,8 @@ def _shapes(inputs: Any) -> str:
     return " and ".join(str(getattr(item, "shape", item)) for item in flat(inputs))
 
 
-def _blamed(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
-    """The same, saying which layer needs the one that is not known, and which layers do not."""
+def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
+    """Return the error, with the layers that depend on the unknown one and those that do not."""
     needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
     what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
     free = independent_layers(graph, {error.layer})
@@ -329,7 +332,7 @@ def _blamed(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerE
 def _differences(
     graph: Graph, inputs: Mapping[str, Array], compute: Compute, found: ModelRun
 ) -> Iterator[str]:
-    """What today's Keras would compute with other masks, and by how much it differs."""
+    """Yield by how much today's Keras would differ because of other masks."""
     rules = rules_of(graph.origin)
     nodes = {node.name: node for node in graph.nodes}
     try:
@@ -347,19 +350,19 @@ def _differences(
 
 
 def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
-    """The largest difference between two runs of one layer."""
+    """Return the largest difference between two runs of one layer."""
     import numpy as np
 
     pairs = [(part.case.inputs, part.case.mask, *(part.case.initial_state or ())) for part in (mine, theirs)]
-    if all(map(_alike, *pairs)):
+    if all(map(_is_equal, *pairs)):
         return 0.0
     one, other = (part.result or compute(part.case) for part in (mine, theirs))
     outputs = zip(one.outputs, other.outputs, strict=True)
     return max(float(np.nan_to_num(np.abs(a.values - b.values)).max(initial=0)) for a, b in outputs)
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two arrays, or two that are None, hold the same."""
+def _is_equal(one: Any, other: Any) -> bool:
+    """Return whether two arrays are equal, or both are None."""
     import numpy as np
 
     return one is other or (one is not None and other is not None and np.array_equal(one, other))

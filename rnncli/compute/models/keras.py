@@ -38,12 +38,12 @@ MASKS = True
 
 
 def layer_names(model: Graph) -> tuple[str, ...]:
-    """Every use of a recurrent layer, in the order of the graph."""
+    """Return every use of a recurrent layer, in the order of the graph."""
     return tuple(node.name for node in recurrent_nodes(_graph.with_modules(model)))
 
 
 def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
-    """The uses of these layers; without names, all.  Raises UsageError; InputError where there is none."""
+    """Return the uses of these layers; all without names.  Raises UsageError; InputError if there is none."""
     return tuple(node.name for node in _graph.choose_nodes(_graph.with_modules(model), names))
 
 
@@ -56,7 +56,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each recurrent layer gets; what NumPy does not know is computed by Keras, which loads TensorFlow.
+    """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
 
     path: the file that `model` was read from.  For the others, and errors, see `follow`; also LayerError
     where Keras cannot run the model either, EngineError where it is not there.
@@ -78,30 +78,30 @@ def run(
 
 
 def stateful_layers(model: Graph) -> tuple[str, ...]:
-    """The layers that keep their state from one call to the next."""
+    """Return the layers that keep their state from one call to the next."""
     return tuple(
         node.name
         for node in recurrent_nodes(_graph.with_modules(model))
-        if any(config.get("stateful") for config in (node.config, _inner(node.config)))
+        if any(config.get("stateful") for config in (node.config, _inner_config(node.config)))
     )
 
 
-def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config inside Bidirectional or TimeDistributed."""
+def _inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the config of the layer inside Bidirectional or TimeDistributed."""
     layer = config.get("layer")
     inner = layer.get("config") if isinstance(layer, Mapping) else None
     return inner if isinstance(inner, Mapping) else {}
 
 
 def framework(model: Graph) -> str:
-    """Keras, whose generation is the model's."""
+    """Return the generation of Keras that the model belongs to."""
     return "Keras" if model.generation >= 3 else "tf_keras"
 
 
 def outputs(
     model: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor as Keras has it: of its run of the model, else of the layer asked to return more.
+    """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 
     A model of Keras 2 is run by tf_keras, as today's Keras may read it otherwise.
     Raises EngineError where that is not installed, LayerError where Keras cannot run the model.

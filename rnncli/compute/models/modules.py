@@ -12,7 +12,7 @@ from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume, assumptions, cell_of
 from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent import spec_of
-from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, listed
+from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node
 
@@ -37,19 +37,19 @@ __all__ = [
 
 
 def layer_names(model: Modules) -> tuple[str, ...]:
-    """Every layer that was recognised: `decoder.rnn`, or `decoder.rnn_l0` and so on of a stack."""
+    """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
     return tuple(name for module in model.modules for name in _names(module))
 
 
 def choose(model: Modules, names: Sequence[str]) -> tuple[str, ...]:
-    """These layers, all of a module for its name.  Raises UsageError, InputError where the file has none."""
+    """Return these layers; the name of a module selects all of its layers.  Raises UsageError, InputError."""
     return tuple(
         name for module, own in _choose_modules(model, names) for name in _names(module) if name in own
     )
 
 
 def describe_inputs(model: Modules) -> str:
-    """`input: (batch, timesteps, 5), float32`; several where the modules take other numbers of features."""
+    """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
     ports = dict.fromkeys(
         f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
         for module in model.modules
@@ -59,7 +59,7 @@ def describe_inputs(model: Modules) -> str:
 
 
 def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
-    """The one input, (batch, timesteps, features); adds a batch axis of 1 where exactly that is missing.
+    """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
 
     given: an array, or one under any name.
     """
@@ -81,7 +81,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each layer gets: the first of a module the input, each other one the layer before.
+    """Return what each layer gets: the first of a module the input, the others the layer before.
 
     inputs: as `fit_inputs` gives them.  compute: what answers a Case.
     layers: modules or layers of them by name; none for all.  everything: adds a note, as the file does not
@@ -101,12 +101,12 @@ def run(
 
 
 def stateful_layers(model: Modules) -> tuple[str, ...]:
-    """None: a file without a graph does not say so, and no framework's default is that."""
+    """Return (): a file without a graph does not say, and no framework's default is stateful."""
     return ()
 
 
 def framework(model: Modules) -> str:
-    """PyTorch, or Keras for a file with its names; both where it has both."""
+    """Return PyTorch, or Keras for a file with Keras's names; both if it has both."""
     kinds = {bool(module.stored) for module in model.modules if module.nodes}
     return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
 
@@ -114,7 +114,7 @@ def framework(model: Modules) -> str:
 def outputs(
     model: Modules, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor of these layers as torch.nn returns it, those with Keras's names as Keras does.
+    """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
     Raises EngineError where the framework is not installed.
     """
@@ -134,7 +134,7 @@ def outputs(
 
 
 def _add_batch_axis(modules: Modules, array: Array) -> Array:
-    """The input with a batch axis of 1 in front where exactly that is missing."""
+    """Add a batch axis of 1 if only that is missing."""
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3:
         raise InputError(
@@ -146,10 +146,10 @@ def _add_batch_axis(modules: Modules, array: Array) -> Array:
 
 
 def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
-    """The modules that are asked for, each with the names of its layers that are."""
+    """Yield the requested modules, each with the names of its requested layers."""
     if not modules.modules:
         what = f"{modules.file}: no recurrent layer was recognised in it"
-        raise InputError(f"{what}.", f"It has {listed(list(modules.others)) or 'no tensors'}.")
+        raise InputError(f"{what}.", f"It has {format_names(list(modules.others)) or 'no tensors'}.")
     known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
     for name in names:
         if name not in known:
@@ -167,7 +167,7 @@ def _names(module: Module) -> list[str]:
 
 
 def _demand(modules: Modules, module: Module, array: Array) -> None:
-    """LayerError for a module that cannot be computed, InputError for an input of another width."""
+    """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refused]
     if module.refused:
         advice = f"Choose others: {model_option(modules.file, others)}" if others else ""
@@ -180,9 +180,9 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     advice = f"Give inputs of {width} features."
     if fitting:
         choice = model_option(modules.file, [fitting[0].name])
-        advice = f"Choose a layer that takes it: {choice} ({listed(known)})."
+        advice = f"Choose a layer that takes it: {choice} ({format_names(known)})."
     elif len(known) > 1:
-        advice = f"Give inputs that fit a layer, and name it after a # ({listed(known)})."
+        advice = f"Give inputs that fit a layer, and name it after a # ({format_names(known)})."
     raise InputError(
         f"{modules.file}: {module.name} takes {width} features, but the input "
         f"{format_shape(array.shape)} has {array.shape[2]}.",

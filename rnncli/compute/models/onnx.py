@@ -19,7 +19,7 @@ from rnncli.compute.models import (
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._onnx_case import Given, case_of, returned
+from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def layer_names(model: Program) -> tuple[str, ...]:
-    """The recurrent nodes, also those in the branches of an If."""
+    """Return the recurrent nodes, also those in the branches of an If."""
     return tuple(node.name for node in model.nodes if node.module == "keras.layers")
 
 
 def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
-    """The nodes of these names; none for all.
+    """Return the nodes with these names; all without names.
 
     Raises UsageError for another name, InputError where the model has no recurrent node.
     """
@@ -58,13 +58,13 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_inputs(model: Program) -> str:
-    """`x: (batch, 5, 3), float32`, and so on for every input."""
+    """Return `x: (batch, 5, 3), float32` and so on, for every input."""
     graph = _onnx_runtime.parse(model.content).graph
     return "; ".join(map(str, _onnx_inputs.values_of(graph).values()))
 
 
 def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
-    """Every input that is given, in the type that the model expects; initial states may be left out."""
+    """Return every given input in the dtype that the model expects; initial states are optional."""
     graph = _onnx_runtime.parse(model.content).graph
     states = _onnx_graph.states_of(graph)
     return _onnx_inputs.fit(model.file, _onnx_inputs.values_of(graph), states, given)
@@ -79,7 +79,7 @@ def run(
     layers: Sequence[str] = (),
     everything: bool = False,
 ) -> ModelRun:
-    """What each recurrent node of the model gets, for these inputs.
+    """Return what each recurrent node of the model gets for these inputs.
 
     inputs: as `fit_inputs` gives them.  compute: what answers a Case.  layers: nodes by name; none for all.
     everything: also what every other node puts out.
@@ -93,9 +93,9 @@ def run(
     if not shown or (layers and len(shown) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], shown)
     _demand_computable(model, shown)
-    _onnx_refusals.demand(model.file, prepared.model, prepared.needed(shown))
+    _onnx_refusals.demand(model.file, prepared.model, prepared.find_needed(shown))
     parts = []
-    for name, given in prepared.given(shown).items():
+    for name, given in prepared.node_calls(shown).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
@@ -111,24 +111,24 @@ def run(
 
 
 def stateful_layers(model: Program) -> tuple[str, ...]:
-    """None: what a node of ONNX keeps, the graph puts out and takes."""
+    """Return (): an ONNX node keeps no state; the model takes and returns it."""
     return ()
 
 
 def framework(model: Program) -> str:
-    """What --check runs the model in."""
+    """Return the name of what --check runs the model in."""
     return "ONNX Runtime"
 
 
 def outputs(
     model: Program, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, Cases]
 ) -> dict[str, Array]:
-    """Every tensor of these nodes, and what the other nodes put out, as ONNX Runtime returns them."""
+    """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
     prepared = _prepare(model, inputs, list(cases))
     found = {
         f"{name}/{tensor}": array
-        for name, given in prepared.given(list(cases)).items()
-        for tensor, array in returned(given).items()
+        for name, given in prepared.node_calls(list(cases)).items()
+        for tensor, array in list_returns(given).items()
     }
     try:
         return prepared.others() | found
@@ -136,7 +136,7 @@ def outputs(
         return found
 
 
-class Prepared(NamedTuple):
+class PreparedModel(NamedTuple):
     """A model with its inputs, its Ifs followed to the nodes that are wanted.
 
     feeds: every input.  nodes: the recurrent ones by name, as in the file.  made: names of all that they can
@@ -151,17 +151,17 @@ class Prepared(NamedTuple):
     names: frozenset[str]
     notes: tuple[str, ...]
 
-    def needed(self, names: Sequence[str]) -> list[Any]:
-        """The nodes that these recurrent nodes depend on, and these."""
-        return _onnx_graph.needed_for(self.model.graph, [one for name in names for one in self.made[name]])
+    def find_needed(self, names: Sequence[str]) -> list[Any]:
+        """Return the nodes that these recurrent nodes depend on, and these."""
+        return _onnx_graph.select_needed(self.model.graph, [one for name in names for one in self.made[name]])
 
-    def given(self, names: Sequence[str]) -> dict[str, Given]:
-        """What each of these recurrent nodes gets, and what it returns."""
+    def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
+        """Return the inputs and outputs of each of these recurrent nodes."""
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self.made[name])]
         found = _onnx_runtime.values(self.file, self.model, self.feeds, tensors)
         return {
-            name: Given(
+            name: NodeCall(
                 self.nodes[name],
                 tuple(found[one] if one else None for one in taken[name]),
                 tuple(found[one] for one in self.made[name]),
@@ -170,14 +170,14 @@ class Prepared(NamedTuple):
         }
 
     def left_out(self) -> Iterator[str]:
-        """A note on each operator that is not known, with the nodes that depend on it."""
+        """Yield a note on each unknown operator, with the nodes that depend on it."""
         unknown = _onnx_refusals.dependent(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
             yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
 
     def others(self) -> dict[str, Array]:
-        """What every node that is not recurrent puts out, by `NODE/output`."""
+        """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
         unknown = _onnx_refusals.dependent(self.model)
         for node in self.model.graph.node:
@@ -193,12 +193,12 @@ class Prepared(NamedTuple):
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
 
 
-def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> Prepared:
-    """The model with states of zeros where none are given, and with Ifs replaced by the branch taken."""
+def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> PreparedModel:
+    """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
     _onnx_graph.time_first(parsed.graph)
     feeds, notes = _with_states(model.file, parsed, inputs)
-    while (node := _onnx_graph.holding(parsed.graph, wanted)) is not None:
+    while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
         condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
@@ -207,11 +207,11 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
     made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
-    return Prepared(model.file, parsed, feeds, nodes, made, names, tuple(notes))
+    return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
 
 def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
-    """The inputs, with zeros for initial states that are not given, and a note on these."""
+    """Return the inputs, with zeros for missing initial states, and a note on these."""
     wanted = _onnx_inputs.values_of(model.graph)
     feeds = dict(inputs)
     filled = []
@@ -229,7 +229,7 @@ def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[di
 
 
 def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
-    """LayerError for the first node that is refused, with the names of those that are not."""
+    """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
     refused = next((name for name in wanted if name in model.refused), None)
     if refused is None:
         return

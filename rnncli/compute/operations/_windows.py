@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def around(
+def compute_padding(
     shape: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
 ) -> list[tuple[int, int]]:
     """What TensorFlow puts before and after each axis of space: `valid`, `same` or `causal`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import around, pad, windows
+from rnncli.compute.operations._windows import compute_padding, pad, windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -51,7 +51,7 @@ def _seen(call: OperationCall, x: Array) -> Array:
     sizes, strides, dilations = (
         sizes_of(call.config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
     )
-    pads = around(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
+    pads = compute_padding(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
     return windows(pad(x, pads), sizes, strides, dilations)
 
 

@@ -32,16 +32,16 @@ def compute(call: OperationCall) -> OperationOutput:
     if call.class_name == "Dot":
         return _dot(call, arrays), None
     if call.class_name == "Concatenate":
-        return _concatenated(call, arrays), _side_by_side(call, arrays, masks)
-    joined = _masked if call.rules == TODAY and call.class_name in _MASKED else _joined
-    return joined(call.class_name, _one_rank(arrays), _kept(arrays, masks)), _together(call, masks)
+        return _concatenate(call, arrays), _side_by_side(call, arrays, masks)
+    joined = _merge_masked if call.rules == TODAY and call.class_name in _MASKED else _join
+    return joined(call.class_name, _one_rank(arrays), _keep_masks(arrays, masks)), _together(call, masks)
 
 
-def _joined(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: ARG001 - as _masked
+def _join(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: ARG001 - as _masked
     return _JOINS[name](arrays)  # type: ignore[no-any-return]
 
 
-def _masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
+def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     """Where a mask leaves a step out, today's Keras takes the numbers of the others alone."""
     wide = [
         None if mask is None else np.broadcast_to(mask[..., None], array.shape)
@@ -61,7 +61,7 @@ def _masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     return output
 
 
-def _kept(arrays: Arrays, masks: Sequence[Any]) -> list[Any]:
+def _keep_masks(arrays: Arrays, masks: Sequence[Any]) -> list[Any]:
     """The masks that Keras still finds on the arrays after giving all of them one rank."""
     rank = max(array.ndim for array in arrays)
     return [mask if array.ndim == rank else None for array, mask in zip(arrays, masks, strict=True)]
@@ -97,7 +97,7 @@ def _side_by_side(call: OperationCall, arrays: Arrays, masks: Sequence[Any]) -> 
     return joined.any(axis=-1) if call.rules != KERAS_2 else joined.all(axis=-1)
 
 
-def _concatenated(call: OperationCall, arrays: Arrays) -> Array:
+def _concatenate(call: OperationCall, arrays: Arrays) -> Array:
     return np.concatenate(arrays, axis=axis_of(call.config))
 
 
@@ -107,7 +107,7 @@ def _dot(call: OperationCall, arrays: Arrays) -> Array:
     axes = call.config["axes"]
     one, other = (axes, axes) if isinstance(axes, int) else axes
     if call.config.get("normalize"):
-        first, second = _normalized(call, first, one), _normalized(call, second, other)
+        first, second = _normalize(call, first, one), _normalize(call, second, other)
     first, second = np.moveaxis(first, one, -1), np.moveaxis(second, other, 1)
     shape = first.shape[:-1] + second.shape[2:]
     left = first.reshape(len(first), -1, first.shape[-1])
@@ -115,7 +115,7 @@ def _dot(call: OperationCall, arrays: Arrays) -> Array:
     return found.reshape(shape if len(shape) > 1 else (*shape, 1))
 
 
-def _normalized(call: OperationCall, x: Array, axis: int) -> Array:
+def _normalize(call: OperationCall, x: Array, axis: int) -> Array:
     squares = np.square(x).sum(axis=axis, keepdims=True)
     if call.rules == KERAS_2:  # tf.nn.l2_normalize
         return np.asarray(x / np.sqrt(np.maximum(squares, x.dtype.type(1e-12))), x.dtype)
@@ -123,28 +123,28 @@ def _normalized(call: OperationCall, x: Array, axis: int) -> Array:
         return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e7)), x.dtype)
 
 
-def _subtracted(arrays: Arrays) -> Array:
+def _subtract(arrays: Arrays) -> Array:
     first, second = arrays
     return first - second
 
 
-def _averaged(arrays: Arrays) -> Array:
+def _average(arrays: Arrays) -> Array:
     total: Array = reduce(lambda one, other: one + other, arrays)
     return np.asarray(total / len(arrays), total.dtype if total.dtype.kind == "f" else np.float32)
 
 
 def _extreme(name: str) -> Callable[[Any], Any]:
-    def joined(arrays: Arrays) -> Array:
+    def join(arrays: Arrays) -> Array:
         return reduce(getattr(np, name), arrays)
 
-    return joined
+    return join
 
 
 _JOINS: Mapping[str, Callable[[Any], Any]] = {
     "Add": lambda arrays: reduce(lambda one, other: one + other, arrays),
-    "Subtract": _subtracted,
+    "Subtract": _subtract,
     "Multiply": lambda arrays: reduce(lambda one, other: one * other, arrays),
-    "Average": _averaged,
+    "Average": _average,
     "Maximum": _extreme("maximum"),
     "Minimum": _extreme("minimum"),
 }

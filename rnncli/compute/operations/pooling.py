@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import around, pad, windows
+from rnncli.compute.operations._windows import compute_padding, pad, windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -50,7 +50,7 @@ def _pool(call: OperationCall, x: Array) -> Array:
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)
     strides = sizes_of(config.get("strides") or sizes, rank)
     ones = (1,) * rank
-    pads = around(x.shape[1:-1], sizes, strides, ones, config.get("padding", "valid"))
+    pads = compute_padding(x.shape[1:-1], sizes, strides, ones, config.get("padding", "valid"))
     inside = tuple(range(-rank, 0))
     if "Max" in call.class_name:
         return np.asarray(windows(pad(x, pads, -np.inf), sizes, strides, ones).max(axis=inside))

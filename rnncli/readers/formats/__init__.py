@@ -159,11 +159,11 @@ def read_raw(
         arrays = {}
         for name, item in given.items():
             with under(name):
-                arrays[name] = _named_input(item)
+                arrays[name] = _parse_named_input(item)
         return arrays, ()
 
 
-def _named_input(value: Any) -> Any:
+def _parse_named_input(value: Any) -> Any:
     """One input of a model, which may be a number alone."""
     from rnncli.specs import nested
 
@@ -186,7 +186,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
 
     source, names = _split_names(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
-        saved = models.saved_layers(models.listed(source))
+        saved = models.saved_layers(models.read_graph_or_layers(source))
         with _name_errors(source):
             return _named_arrays.choose_layers(saved, names)
     with _name_errors(source):
@@ -195,7 +195,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
             return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
         arrays = _named_arrays.weights(found)
     ordered = format_name(source, format) != "safetensors"
-    return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.plain(arrays)
+    return models.layers_in(source.name, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
 
 
 def weights_of(value: Any, source: Source) -> dict[str, Array]:

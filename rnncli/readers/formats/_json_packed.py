@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.readers.formats._named_arrays import Packed
+from rnncli.readers.formats._named_arrays import PackedLists
 from rnncli.readers.packages import import_package
 from rnncli.specs import nested
 
@@ -111,7 +111,7 @@ class _Lists:
         try:
             if rank == 1:
                 self._take_numbers(data, start, stop)
-                self.value = np.frombuffer(self._held, np.float64).view(Packed)
+                self.value = np.frombuffer(self._held, np.float64).view(PackedLists)
                 return
             for text, depth in self._pieces(data, start, stop):
                 self._take(text, depth)
@@ -181,7 +181,7 @@ class _Lists:
 
     def _reshape(self) -> Any:
         """Return all rows, in shape.  Raises ValueError if sequences differ in more than their length."""
-        array = np.frombuffer(self._held, np.float64).view(Packed)
+        array = np.frombuffer(self._held, np.float64).view(PackedLists)
         if all(len(set(lengths)) == 1 for lengths in self._lengths):
             return array.reshape(*(lengths[0] for lengths in self._lengths), self._width)
         if len(self._lengths) != 2:

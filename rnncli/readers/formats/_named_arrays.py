@@ -16,7 +16,7 @@ SCHEMA = "rnncli/1"
 DTYPES = ("float16", "float32", "float64", "int64")
 
 
-class Packed(np.ndarray[Any, Any]):
+class PackedLists(np.ndarray[Any, Any]):
     """Nested lists of numbers from a large JSON text, stored as a float64 array."""
 
 
@@ -57,11 +57,11 @@ def weights(value: Any) -> dict[str, Array]:
         dtypes = value.get("dtypes")
         with under("weights"):
             found = dict(_flatten(value["weights"], ""))
-        return _typed(found, dtypes) if isinstance(dtypes, dict) else found
+        return _convert_dtypes(found, dtypes) if isinstance(dtypes, dict) else found
     return dict(_flatten(value, ""))
 
 
-def _typed(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
+def _convert_dtypes(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
     """Return the arrays in the dtypes that rnncli wrote beside them; JSON has numbers alone."""
     known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
     with np.errstate(over="ignore"):
@@ -101,9 +101,9 @@ def states(value: Any) -> list[Array] | dict[str, Array]:
     Raises InputError if there are no states.
     """
     flat = isinstance(value, list) and value and type(value[0]) in (int, float)
-    if flat or (isinstance(value, Packed) and value.ndim == 1):
+    if flat or (isinstance(value, PackedLists) and value.ndim == 1):
         raise InputError("is one list of numbers, not a list of states.", STATES, ())
-    if isinstance(value, Packed):
+    if isinstance(value, PackedLists):
         return [np.asarray(item) for item in value]
     if isinstance(value, np.ndarray):
         return [value]

@@ -23,8 +23,8 @@ __all__ = [
     "in_keras_layout",
     "kind_of",
     "layers_in",
-    "listed",
     "read",
+    "read_graph_or_layers",
     "saved_layers",
 ]
 
@@ -51,7 +51,7 @@ STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch"
 
 
 def read(source: Source) -> Graph | Modules:
-    """The model in a file, to be run: its graph, or its layers where the file holds weights alone.
+    """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
 
     Errors: InputError, also for a graph that cannot be followed; EngineError.
     """
@@ -66,8 +66,8 @@ def read(source: Source) -> Graph | Modules:
     return found
 
 
-def listed(source: Source) -> Graph | Modules:
-    """What is in a file, as far as can be told: its graph, else its layers by names and shapes.
+def read_graph_or_layers(source: Source) -> Graph | Modules:
+    """Read the graph; if it cannot be followed, the layers, recognized by names and shapes.
 
     A note says why a graph could not be followed.  Errors: InputError, EngineError.
     """
@@ -92,7 +92,7 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
 
 
 def kind_of(source: Source) -> str:
-    """The file here that reads it: by how it begins, else by its suffix.  InputError for others."""
+    """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
     if source.path is not None and (source.path / "saved_model.pb").is_file():
         return "keras"  # which refuses TensorFlow's folders
     start = _start(source)
@@ -133,7 +133,7 @@ def _start(source: Source) -> bytes:
 
 
 def _is_onnx(start: bytes, source: Source) -> bool:
-    """Whether it begins as ONNX does: with the version of the format, a small number, and another field."""
+    """Return whether the bytes begin as ONNX does: the version of the format, then another field."""
     suffix = source.path.suffix.lower() if source.path else ""
     if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
         return False

@@ -8,8 +8,8 @@ from typing import Any
 RAW = "_raw"
 
 
-def undropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The tensors with complete weights instead of those with dropout, and a note on them.
+def restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the tensors with complete weights in place of those with dropout, and a note on them.
 
     WeightDrop keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls `lstm.module`; outside of
     training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the file is.

@@ -48,14 +48,14 @@ class Plan:
         }
 
     def link(self, item: Any) -> Link:
-        """`["inside", 1, 0]`: the first call of a model, which Keras 2 and outputs count from 1."""
+        """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
         layer, call, tensor = item[0], item[1], item[2]
         if layer not in self.layers:
             raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
         return Link(layer, call - self.shift.get(layer, 0), tensor)
 
     def _shifts(self) -> dict[str, int]:
-        """By how much the calls of models are counted higher, where the config is a list."""
+        """Return how much higher the calls of models are counted, where the config is a list."""
         models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
         used: dict[str, set[int]] = {name: set() for name in models}
         for nodes in self.raw.values():
@@ -78,25 +78,25 @@ class Plan:
 
     def _call(self, entry: Entry, node: Any) -> CallArguments:
         if _is_grouped(node):
-            args = tuple(self._decoded(item) for item in node.get("args", ()))
+            args = tuple(self._decode(item) for item in node.get("args", ()))
             return CallArguments(
-                args, {key: self._decoded(item) for key, item in node.get("kwargs", {}).items()}
+                args, {key: self._decode(item) for key, item in node.get("kwargs", {}).items()}
             )
         kwargs: dict[str, Any] = {}
-        first = self._listed(node, kwargs)
+        first = self._parse_list(node, kwargs)
         single = isinstance(first, list) and len(first) == 1
         if single and entry["class_name"] not in OPERATIONS:
             first = first[0]
         return CallArguments((first,), {key: self._in_kwargs(item) for key, item in kwargs.items()})
 
-    def _listed(self, node: Any, kwargs: dict[str, Any]) -> Any:
-        """Keras 2: `["lstm", 0, 0, {...}]`, or lists and objects of these; puts kwargs into `kwargs`."""
+    def _parse_list(self, node: Any, kwargs: dict[str, Any]) -> Any:
+        """Parse Keras 2's form: `["lstm", 0, 0, {...}]`, also nested; adds its arguments to `kwargs`."""
         if isinstance(node, Mapping):
-            return {key: self._listed(item, kwargs) for key, item in node.items()}
+            return {key: self._parse_list(item, kwargs) for key, item in node.items()}
         if not isinstance(node, (list, tuple)):
             raise InputError("the inbound_nodes of a layer in the model's config cannot be read.", ADVICE)
         if not _is_link(node):
-            return [self._listed(item, kwargs) for item in node]
+            return [self._parse_list(item, kwargs) for item in node]
         if len(node) > 3 and isinstance(node[3], Mapping):
             kwargs.update(node[3])
         return node[2] if node[0] == _CONSTANT else self.link(node)
@@ -114,10 +114,10 @@ class Plan:
             return {key: self._in_kwargs(item) for key, item in value.items()}
         return value
 
-    def _decoded(self, value: Any) -> Any:
-        """Keras 3's form of a tensor, a constant, a slice."""
+    def _decode(self, value: Any) -> Any:
+        """Parse Keras 3's form of a tensor, a constant or a slice."""
         if isinstance(value, list):
-            return _index([self._decoded(item) for item in value])
+            return _index([self._decode(item) for item in value])
         if not isinstance(value, Mapping):
             return value
         kind, config = value.get("class_name"), value.get("config")
@@ -129,22 +129,24 @@ class Plan:
         if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
             return np.asarray(config["value"], config.get("dtype"))
         if kind == "__slice__" and isinstance(config, Mapping):
-            return slice(*(self._decoded(config.get(key)) for key in ("start", "stop", "step")))
+            return slice(*(self._decode(config.get(key)) for key in ("start", "stop", "step")))
         if kind == "__ellipsis__":
             return Ellipsis
         if kind == "__tuple__" and isinstance(config, Mapping):
-            return tuple(self._decoded(item) for item in config["value"])
-        return {key: self._decoded(item) for key, item in value.items()}
+            return tuple(self._decode(item) for item in config["value"])
+        return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        """Every call after those that it takes something from, else in the order of the config."""
+        """Yield every call after those that it depends on, else in the order of the config."""
         done = set(known)
         for name, calls in self.calls.items():
             for index in range(len(calls)):
-                yield from self._before((name, index), done)
+                yield from self._sort_dependencies((name, index), done)
 
-    def _before(self, last: tuple[str, int], done: set[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        """`last` with all that it needs, depth first without recursion."""
+    def _sort_dependencies(
+        self, last: tuple[str, int], done: set[tuple[str, int]]
+    ) -> Iterator[tuple[str, int]]:
+        """Yield `last` after everything that it depends on, depth first without recursion."""
         waiting, open_calls = [last], set()
         while waiting:
             name, index = waiting[-1]
@@ -171,7 +173,7 @@ def _begins_with_input(entry: Entry) -> bool:
 
 
 def flat(structure: Any) -> list[Any]:
-    """`[name, call, tensor]` of every one in a list or an object of them; of an object by sorted keys."""
+    """Return every `[name, call, tensor]` in nested lists and objects; of an object by sorted keys."""
     if _is_link(structure):
         return [structure]
     if isinstance(structure, Mapping):
@@ -192,12 +194,12 @@ def _is_link(value: Any) -> bool:
 
 
 def _is_grouped(node: Any) -> bool:
-    """Whether a call is in Keras 3's form, `{"args": [...], "kwargs": {...}}`."""
+    """Return whether a call is in Keras 3's form, `{"args": [...], "kwargs": {...}}`."""
     return isinstance(node, Mapping) and "args" in node and isinstance(node["args"], (list, tuple))
 
 
 def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
-    """Every raw link to a layer of `names`."""
+    """Yield every raw link to a layer of `names`."""
     if _is_link(value):
         if value[0] in names:
             yield value
@@ -210,40 +212,40 @@ def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
             yield from _links_in(item, names)
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Everything in lists and objects, these by sorted keys."""
+def iterate_leaves(value: Any) -> Iterator[Any]:
+    """Yield every item in nested lists and objects; those of an object by sorted keys."""
     if isinstance(value, (Ref, Link)):
         yield value
     elif isinstance(value, Mapping):
         for key in sorted(value):
-            yield from leaves(value[key])
+            yield from iterate_leaves(value[key])
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from leaves(item)
+            yield from iterate_leaves(item)
     else:
         yield value
 
 
 def _links(call: CallArguments) -> Iterator[Link]:
-    for item in leaves([*call.args, call.kwargs]):
+    for item in iterate_leaves([*call.args, call.kwargs]):
         if isinstance(item, Link):
             yield item
 
 
-def resolved(call: CallArguments, outputs: Outputs) -> CallArguments:
-    """The call with Refs where links were."""
+def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
+    """Return the call with Refs in place of links."""
 
-    def filled(value: Any) -> Any:
+    def fill_refs(value: Any) -> Any:
         if isinstance(value, Link):
             return resolve(value, outputs)
         if isinstance(value, Mapping):
-            return {key: filled(item) for key, item in value.items()}
+            return {key: fill_refs(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)(filled(item) for item in value)
+            return type(value)(fill_refs(item) for item in value)
         return value
 
     return CallArguments(
-        tuple(map(filled, call.args)), {key: filled(item) for key, item in call.kwargs.items()}
+        tuple(map(fill_refs, call.args)), {key: fill_refs(item) for key, item in call.kwargs.items()}
     )
 
 
@@ -260,5 +262,5 @@ def resolve(link: Link, outputs: Outputs) -> Ref:
 
 
 def _index(items: list[Any]) -> Any:
-    """A tuple where it holds a slice: JSON keeps the index `[:, -1, :]` as a list."""
+    """Convert a list with a slice to a tuple: JSON keeps the index `[:, -1, :]` as a list."""
     return tuple(items) if any(isinstance(item, slice) or item is Ellipsis for item in items) else items

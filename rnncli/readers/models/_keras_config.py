@@ -87,7 +87,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(text: str) -> Origin:
-    """`Keras 2.2.4-tf`, or only the version of it."""
+    """Return what saved the model: `Keras 2.2.4-tf`."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     version = tuple(int(part) for part in found.groups() if part) if found else ()
     own = version < (2, 4) and "tf" not in text.partition(".")[2]
@@ -95,7 +95,7 @@ def origin_of(text: str) -> Origin:
 
 
 def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
-    """The class that today's Keras has for it; what is no class of Keras's begins with `Custom>`."""
+    """Return today's class in Keras; `Custom>` and the name for a class that Keras does not have."""
     name = str(entry.get("class_name"))
     module = str(entry.get("module") or "keras.layers")
     registered = entry.get("registered_name")
@@ -112,7 +112,7 @@ def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
 
 
 def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
-    """Where the class stands.
+    """Return the module of the class.
 
     Files before 2.12 do not say it, and no HDF5 file does: Keras 3's operations show there by a config
     without what every layer has.
@@ -131,12 +131,12 @@ def _is_bare(entry: Mapping[str, Any]) -> bool:
 
 
 def is_operation(entry: Mapping[str, Any]) -> bool:
-    """Whether it is one of Keras 3's operations, which are no layers: `Any` in `keras.src.ops.numpy`."""
+    """Return whether it is an operation of Keras 3 rather than a layer: `Any` in `keras.src.ops.numpy`."""
     return ".ops." in f"{entry.get('module')}."
 
 
 def name_of(entry: Mapping[str, Any]) -> str:
-    """The layer's own name."""
+    """Return the layer's own name."""
     inner = entry.get("config")
     name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
     return str(name)
@@ -160,7 +160,7 @@ class Translator:
         self.backwards: list[str] = []
 
     def layer(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """The config of a layer; those of the layers inside it are entries themselves."""
+        """Return the config of a layer; the layers inside it become entries."""
         class_name = class_of(entry, self.origin)
         config = entry.get("config")
         if not isinstance(config, Mapping):
@@ -176,10 +176,10 @@ class Translator:
             if key in config:
                 config[key] = self._activation(config[key], path)
         self._complete(str(entry.get("class_name")), class_name, config, path)
-        return _trimmed(class_name, config)
+        return _trim(class_name, config)
 
     def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """The layers and cells in a layer."""
+        """Return the layers and cells inside a layer."""
         made: dict[str, Any] = {}
         for key in ("layer", "backward_layer", "cell"):
             if _is_entry(config.get(key)):
@@ -192,7 +192,7 @@ class Translator:
         return made
 
     def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """A layer inside another: its class, module and config, and how it is called in a model."""
+        """Return a layer inside another: its class, module and config, and how a model calls it."""
         if isinstance(entry["config"], list):  # a Sequential before 2.2.3
             entry = {**entry, "config": {"layers": entry["config"]}}
         kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
@@ -226,7 +226,7 @@ class Translator:
             )
 
     def _complete(self, written: str, class_name: str, config: dict[str, Any], path: str) -> None:
-        """What the class or the version meant without saying it."""
+        """Add what the class or the version implied."""
         if written.startswith("CuDNN"):
             if path not in self.cudnn:
                 self.cudnn.append(path)
@@ -259,7 +259,7 @@ class Translator:
 
 
 def input_shape(entry: Mapping[str, Any]) -> Any:
-    """The shape of a layer's input, with the batch axis, as far as its config says it; else None."""
+    """Return the shape of a layer's input, with the batch axis; None if its config does not say."""
     config, built = entry.get("config"), entry.get("build_config")
     if not isinstance(config, Mapping):
         return input_shape(config[0]) if isinstance(config, list) and config else None
@@ -276,7 +276,7 @@ def _is_entry(value: Any) -> bool:
     return isinstance(value, Mapping) and "class_name" in value and "config" in value
 
 
-def _trimmed(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
     kept = _KEPT.get(class_name)
     if kept is not None:
         found = {key: config[key] for key in kept if key in config}
@@ -289,7 +289,7 @@ _NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "b
 
 
 def _dtype(value: Any) -> Any:
-    """`float32` of a policy's config, as it is of a name; None where there is none (`infer` in TF 1)."""
+    """Return the dtype of a policy's config or of a name; None if there is none (`infer` in TF 1)."""
     if isinstance(value, Mapping):
         inner = value.get("config")
         value = inner.get("name") if isinstance(inner, Mapping) else None

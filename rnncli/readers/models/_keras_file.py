@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from rnncli.errors import InputError, listed
+from rnncli.errors import InputError, format_names
 from rnncli.readers import hdf5, zips
 from rnncli.readers.formats import Source
 from rnncli.readers.packages import import_package
@@ -37,7 +37,7 @@ class Group:
     groups: dict[str, Group] = field(default_factory=dict)
 
 
-class Stored(NamedTuple):
+class KerasFile(NamedTuple):
     """All that a reader needs of a file.
 
     config: of the model; None where the file holds only weights.
@@ -53,34 +53,34 @@ class Stored(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def stored(source: Source) -> Stored:
-    """Everything in the file.  Errors: InputError."""
+def read_stored(source: Source) -> KerasFile:
+    """Read everything in the file.  Raises InputError."""
     data, text, version = _content(source), None, ""
     if data.startswith(b"PK"):
         version = _metadata(source, data)
-        text, data = _unpacked(data, source.name)
+        text, data = _unpack(data, source.name)
     held = hdf5.read_all(data, source.name, ADVICE)
-    config = _parsed(source, held.config if text is None else text)
+    config = _parse_config(source, held.config if text is None else text)
     version, backend = held.notes["version"] or version, held.notes["backend"]
     if not held.notes["legacy"]:
-        return Stored(config, version, backend, _tree(held), None)
+        return KerasFile(config, version, backend, _tree(held), None)
     layers: dict[str, list[tuple[str, Array]]] = {}
     for weight in held.weights:
         layers.setdefault(weight.layer, []).append((weight.path, weight.array))
-    return Stored(config, version, backend, Group(), layers)
+    return KerasFile(config, version, backend, Group(), layers)
 
 
-def by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Each layer's name and arrays, for a file whose graph is not followed.  Errors: InputError."""
+def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError."""
     data, text = _content(source), None
     if data.startswith(b"PK"):
-        text, data = _unpacked(data, source.name)
+        text, data = _unpack(data, source.name)
     held = hdf5.read(data, source.name, ADVICE)
-    return held.layers(set(_names(_parsed(source, held.config if text is None else text))))
+    return held.layers(set(_names(_parse_config(source, held.config if text is None else text))))
 
 
 def _names(config: Any) -> Iterator[str]:
-    """The names of all layers that are not models themselves."""
+    """Yield the names of all layers that are not models themselves."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else inner
     if isinstance(layers, list):
@@ -90,8 +90,8 @@ def _names(config: Any) -> Iterator[str]:
         yield str(inner.get("name"))
 
 
-def _parsed(source: Source, text: str | bytes | None) -> Any:
-    """The config; Keras writes NaN and Infinity, which are no JSON, where an argument is that."""
+def _parse_config(source: Source, text: str | bytes | None) -> Any:
+    """Parse the config; Keras writes NaN and Infinity, which JSON does not have, for such arguments."""
     if text is None:
         return None
     import json
@@ -112,8 +112,8 @@ def _parsed(source: Source, text: str | bytes | None) -> Any:
     return config
 
 
-def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
-    """config.json and the HDF5 file of a .keras file."""
+def _unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """Return config.json and the HDF5 file of a .keras file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
@@ -127,7 +127,7 @@ def _unpacked(data: bytes, name: str) -> tuple[bytes, bytes]:
 
 
 def _tree(held: hdf5.FileContents) -> Group:
-    """The groups as they stand in each other."""
+    """Return the nested groups."""
     root = Group()
     for path, name in held.notes["names"].items():
         _at(root, path).name = name
@@ -143,7 +143,7 @@ def _at(root: Group, path: str) -> Group:
 
 
 def _content(source: Source) -> bytes:
-    """The file's bytes, or those of a file in a zip: `outer.zip!inner.keras`."""
+    """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
         raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
@@ -164,7 +164,7 @@ def _content(source: Source) -> bytes:
 
 
 def _metadata(source: Source, data: bytes) -> str:
-    """The version that saved a .keras file; InputError where a zip file is something else."""
+    """Return the version that saved a .keras file.  Raises InputError for another zip file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
@@ -192,13 +192,13 @@ def _raise_other(source: Source, data: bytes, names: list[str]) -> NoReturn:
 
 
 def _inside(name: str, data: bytes) -> str:
-    """The models in a zip file, and how to name one."""
+    """Return advice on how to name the models in a zip file."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = [item for item in archive.namelist() if item.endswith(SUFFIXES)]
     folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}
     found = [item for item in found if not item.endswith(".weights.h5")]
     if found:
-        return f"It holds {listed(found)}; give --model '{name}!{found[0]}', or unpack it."
+        return f"It holds {format_names(found)}; give --model '{name}!{found[0]}', or unpack it."
     if folders:
         return f"{sorted(folders)[0]} in it is an unpacked .keras file; zip what is in that folder."
     return ""

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.model import Node, Port, Ref
-from rnncli.readers.models._keras_calls import ADVICE, CallArguments, Plan, flat, leaves, resolve, resolved
+from rnncli.readers.models._keras_calls import (
+    ADVICE,
+    CallArguments,
+    Plan,
+    flat,
+    iterate_leaves,
+    resolve,
+    resolve_call,
+)
 from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ class Flattener:
         self.count = 0
 
     def whole(self, entry: Entry) -> tuple[Ref, ...]:
-        """The whole model; its outputs, in the order of `model.outputs`."""
+        """Add the whole model; return its outputs, in the order of `model.outputs`."""
         return self._model(entry, "", 0, None, {})
 
     def _model(
@@ -42,7 +50,7 @@ class Flattener:
     ) -> tuple[Ref, ...]:
         """One use of a model: `given` are its inputs, None where they are the inputs of the whole."""
         config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
-        layers = _by_name(config["layers"])
+        layers = _group_by_name(config["layers"])
         plan = Plan(layers)
         outputs: Outputs = {}
         inputs = [plan.link(item) for item in flat(config["input_layers"])]
@@ -62,8 +70,8 @@ class Flattener:
         for name, index in plan.order(outputs):
             call = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
-            arguments = resolved(call, outputs)
-            outputs[name, index] = self._called(layers[name], prefix + name, number, arguments, passed)
+            arguments = resolve_call(call, outputs)
+            outputs[name, index] = self._flatten_call(layers[name], prefix + name, number, arguments, passed)
         return tuple(resolve(plan.link(item), outputs) for item in flat(config["output_layers"]))
 
     def _input(self, entry: Entry, prefix: str) -> Ref:
@@ -77,10 +85,10 @@ class Flattener:
         self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))
         return Ref(name)
 
-    def _called(
+    def _flatten_call(
         self, entry: Entry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
-        """The nodes of one call, and a model's outputs; of a layer its first, whatever it returns."""
+        """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
         if self.count > _MOST:
             raise InputError(f"{path}: the model calls more than {_MOST} layers.", ADVICE)
@@ -88,12 +96,12 @@ class Flattener:
         kwargs = {**call.kwargs, **(passed if call.kwargs.get("training") is None else {})}
         if class_name in MODELS:
             training = {"training": True} if kwargs.get("training") is True else {}
-            inputs = _ordered(call.args[0] if call.args else kwargs.get("inputs"), entry)
-            inputs = self._masked(inputs, kwargs.get("mask"), entry, path, number)
+            inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
+            inputs = self._add_masks(inputs, kwargs.get("mask"), entry, path, number)
             return self._model(entry, f"{path}/", number, inputs, training)
         args = call.args
         if class_name in RECURRENT:
-            args, kwargs = _states_apart(config, args, kwargs)
+            args, kwargs = _split_states(config, args, kwargs)
         name = path if number == 0 else f"{path}@{number}"
         module = str(entry.get("module", "keras.layers"))
         weights = self.weights.get(path, {})
@@ -101,12 +109,12 @@ class Flattener:
         self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
         return Ref(name)
 
-    def _masked(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
-        """The inputs of a model with the masks that it is called with.
+    def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
+        """Return the inputs of a model with the masks that it is called with.
 
         A mask that Keras computed for the input comes with it; any other gets a layer of its own.
         """
-        masks = list(leaves(mask))
+        masks = list(iterate_leaves(mask))
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
@@ -126,7 +134,7 @@ class Flattener:
         return made
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
-        """Whether the layer that made the input hands on this very mask, or has made it."""
+        """Return whether the layer that made the input passes on this mask, or has made it."""
         nodes = {node.name: node for node in self.nodes}
         maker = nodes.get(item.node) if isinstance(item, Ref) else None
         while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
@@ -144,7 +152,7 @@ class Flattener:
 
 
 def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> Mapping[str, Any]:
-    """A Sequential as the chain that it is."""
+    """Return a Sequential as a functional model."""
     config: Mapping[str, Any] = entry["config"]
     if entry["class_name"] != "Sequential":
         for key in ("layers", "input_layers", "output_layers"):
@@ -169,7 +177,7 @@ def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix
 
 
 def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> dict[str, Any]:
-    """The input of a Sequential that has no InputLayer."""
+    """Return the input of a Sequential that has no InputLayer."""
     first = entry["config"]["layers"][0]
     shape = entry["config"].get("build_input_shape")
     kernel = weights.get(prefix + name_of(first), {}).get("kernel")
@@ -182,7 +190,7 @@ def _first_input(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefi
     return {"name": f"{name_of(first)}_input", "batch_shape": shape, "dtype": "float32"}
 
 
-def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+def _group_by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for entry in entries:
         name = name_of(entry)
@@ -192,10 +200,10 @@ def _by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
     return found
 
 
-def _states_apart(
+def _split_states(
     config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A recurrent layer's call as (inputs,) with `initial_state` and the like by name.
+    """Return a recurrent layer's call as (inputs,), with `initial_state` and others by name.
 
     Keras 2 puts the states, and the constants of a cell, behind the inputs in one list.
     """
@@ -215,14 +223,14 @@ def _states_apart(
     return (first,), {key: value for key, value in kwargs.items() if value is not None}
 
 
-def _ordered(given: Any, entry: Entry) -> list[Any]:
-    """What a model is called with, in the order of its inputs."""
+def _order_inputs(given: Any, entry: Entry) -> list[Any]:
+    """Return what a model is called with, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
         order = [item[0] for item in flat(wanted)]
         if set(order) == set(given):
             return [given[name] for name in order]
-    return list(leaves(given))
+    return list(iterate_leaves(given))
 
 
 def _dimension(size: Any) -> int | None:

@@ -12,7 +12,7 @@ from rnncli.readers.models._keras_config import MODELS, RECURRENT, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_file import Group, Stored
+    from rnncli.readers.models._keras_file import Group, KerasFile
 
     Found = list[tuple[str, Array]]
     Entry = Mapping[str, Any]
@@ -20,24 +20,28 @@ if TYPE_CHECKING:
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 
 
-def by_path(model: Mapping[str, Any], stored: Stored) -> dict[str, dict[str, Array]]:
-    """`inside/deep` -> its weights by today's names.
+def weights_by_path(model: Mapping[str, Any], stored: KerasFile) -> dict[str, dict[str, Array]]:
+    """Return the weights of each layer, by path `inside/deep`, under today's names.
 
     model: the config of the whole model, its entries as today's.
     """
     if stored.layers is None:
-        return _with_twins(dict(_of_groups(model, stored.root, "")), model)
+        return _share_twins(dict(_read_groups(model, stored.root, "")), model)
     made: dict[str, dict[str, Array]] = {}
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
-        for path, leaf, own in _of_list(entry, name_of(entry), found):
-            weights = _checked(path, leaf, names.named(path, leaf["class_name"], leaf["config"], own))
-            made[path] = names.flipped(leaf["class_name"], weights) if stored.backend == "theano" else weights
+        for path, leaf, own in _split_list(entry, name_of(entry), found):
+            weights = _check_units(
+                path, leaf, names.name_weights(path, leaf["class_name"], leaf["config"], own)
+            )
+            made[path] = (
+                names.flip_kernels(leaf["class_name"], weights) if stored.backend == "theano" else weights
+            )
     return made
 
 
-def _checked(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
-    """The weights, if the units of a recurrent layer are those of its config."""
+def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
+    """Return the weights.  Raises InputError if a recurrent layer has other units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
@@ -48,25 +52,30 @@ def _checked(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Ar
     return weights
 
 
-def _of_groups(model: Mapping[str, Any], group: Group, prefix: str) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Every layer that has a group of its own."""
+def _read_groups(
+    model: Mapping[str, Any], group: Group, prefix: str
+) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Yield every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
     entries = names.layers_of(model)
-    for entry, own in zip(entries, _matched(entries, container), strict=True):
+    for entry, own in zip(entries, _match_groups(entries, container), strict=True):
         path = prefix + name_of(entry)
         if own is None:
             continue
         if entry["class_name"] in MODELS:
-            yield from _of_groups(entry["config"], own, f"{path}/")
+            yield from _read_groups(entry["config"], own, f"{path}/")
             continue
         class_name, config = entry["class_name"], entry["config"]
-        found = names.in_group(path, class_name, config, own)
+        found = names.read_group(path, class_name, config, own)
         if found or not names.variables(class_name, config):
-            yield path, _checked(path, entry, names.named(path, class_name, config, found, grouped=True))
+            yield (
+                path,
+                _check_units(path, entry, names.name_weights(path, class_name, config, found, grouped=True)),
+            )
 
 
-def _matched(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
-    """Each layer's group: by the layer's name where groups have it, else by its class and number."""
+def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
+    """Return each layer's group, by the layer's name; if groups lack it, by class and number."""
     if container is None:
         return [None] * len(entries)
     groups = container.groups
@@ -74,25 +83,25 @@ def _matched(entries: Sequence[Entry], container: Group | None) -> list[Group | 
     if all(name_of(entry) in known for entry in entries if entry["class_name"] != "InputLayer"):
         return [known.get(name_of(entry)) for entry in entries]
     kinds = [names.group_name(entry) for entry in entries]
-    exact = names.unique(kinds)
+    exact = names.make_unique(kinds)
     found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
         own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
-        there = _numbered(kind, groups)
+        there = _order_numbered(kind, groups)
         if len(there) == len(own):  # Keras 2.12 counted a layer twice: dense, dense_2, dense_4
             found.update({name: groups[other] for name, other in zip(own, there, strict=True)})
     return [found[name] for name in exact]
 
 
-def _numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
-    """`dense`, `dense_1`, ... in the order of their numbers."""
+def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
+    """Return `dense`, `dense_1`, ... in the order of their numbers."""
     found = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
     return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
-def _with_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
-    """A layer that two models share is saved once: the other takes its weights by its name and class."""
-    leaves = list(_leaves(model, ""))
+def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+    """Give a layer that two models share the weights of its twin, found by name and class."""
+    leaves = list(_iterate_leaves(model, ""))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
@@ -112,23 +121,23 @@ def _with_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> 
     return made
 
 
-def _leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
-    """Every layer that is no model, by its path."""
+def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
+    """Yield every layer that is not a model, by its path."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
-            yield from _leaves(entry["config"], f"{path}/")
+            yield from _iterate_leaves(entry["config"], f"{path}/")
         else:
             yield path, entry
 
 
-def _of_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
-    """The layers of one list of arrays: one layer, or those of a model inside the model."""
+def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry, Found]]:
+    """Yield the layers of one list of arrays: one layer, or those of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
-    leaves = list(_leaves(entry["config"], f"{path}/"))
-    shared = _by_name(leaves, found) or _by_order(leaves, found)
+    leaves = list(_iterate_leaves(entry["config"], f"{path}/"))
+    shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
             f"{path}: the {len(found)} weights of this model in the file do not fit its layers.",
@@ -137,8 +146,8 @@ def _of_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, Entry
     yield from ((leaf, held, shared[leaf]) for leaf, held in leaves)
 
 
-def _by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
-    """By the layers' names in the arrays' own; None where these are of other layers."""
+def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+    """Assign arrays to the layers that their names contain; None if they belong to other layers."""
     own = {name_of(entry): path for path, entry in leaves}
     if len(own) != len(leaves):
         return None
@@ -156,12 +165,12 @@ def _by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Fou
     return shared if fit else None
 
 
-def _by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
-    """As Keras itself loads them: first those that training changes, layer by layer, then the others."""
+def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
+    """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
     slots = [
-        (path, name, names.frozen(name) or entry["config"].get("trainable") is False)
+        (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
-        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.frozen)
+        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
     if len(slots) != len(found):

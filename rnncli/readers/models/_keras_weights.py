@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.errors import InputError
-from rnncli.layouts import cudnn, snake
+from rnncli.layouts import cudnn, default_name
 from rnncli.readers import hdf5
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
@@ -55,7 +55,7 @@ class Sublayer(NamedTuple):
 
 
 def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
-    """The names of a layer's own variables in Keras's order; None where the class is not known."""
+    """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
     if class_name not in _OWN:
         return None
     pairs = (name.partition("?")[::2] for name in _OWN[class_name])
@@ -63,7 +63,7 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
 
 
 def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
-    """The layers that hold variables for it, in the order of `layer.weights`."""
+    """Return the inner layers that hold its variables, in the order of `layer.weights`."""
     if class_name == "Bidirectional":
         layer = config["layer"]
         backward = config.get("backward_layer") or layer
@@ -76,14 +76,14 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
     if class_name == "RNN":
         return [Sublayer("", ("cell",), config["cell"])]
     if class_name == "StackedRNNCells":
-        names = unique(group_name(cell) for cell in config["cells"])
+        names = make_unique(group_name(cell) for cell in config["cells"])
         return [
             Sublayer(f"{number}/", ("cells", name), cell)
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
     if class_name in ("Sequential", "Functional"):
         held = layers_of(config)
-        names = unique(group_name(entry) for entry in held)
+        names = make_unique(group_name(entry) for entry in held)
         return [
             Sublayer(f"{name_of(entry)}/", ("layers", name), entry)
             for name, entry in zip(names, held, strict=True)
@@ -92,7 +92,7 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
 
 
 def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
-    """The names of a layer's variables and of those inside it; none of a class that is not known."""
+    """Return the names of a layer's variables and of those inside it; none for an unknown class."""
     names = list(own_names(class_name, config) or ())
     for part in parts(class_name, config):
         below = variables(part.entry["class_name"], part.entry["config"])
@@ -100,12 +100,12 @@ def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def frozen(name: str) -> bool:
-    """Whether training never changes the variable: Keras lists it behind the others."""
+def is_frozen(name: str) -> bool:
+    """Return whether training never changes the variable; Keras lists such variables last."""
     return name.rpartition("/")[2] in _FROZEN
 
 
-def named(
+def name_weights(
     path: str,
     class_name: str,
     config: Mapping[str, Any],
@@ -113,18 +113,18 @@ def named(
     *,
     grouped: bool = False,
 ) -> dict[str, Array]:
-    """Arrays by the names of today's variables.
+    """Return the arrays under the names of today's variables.
 
     found: each with its name in the file, in the order of `layer.get_weights()`; grouped: in that of
         the groups of a .keras file, where those that training does not change stand with the others.
     """
     names = variables(class_name, config)
     if not grouped:
-        names.sort(key=frozen)
+        names.sort(key=is_frozen)
     if len(names) == len(found):
         arrays = dict(zip(names, (array for _, array in found), strict=True))
         ordered = {name: arrays[name] for name in variables(class_name, config)}
-        return plain(class_name, config, ordered)
+        return to_plain_layout(class_name, config, ordered)
     own = {_base(name): array for name, array in found}
     if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
         return {name: own[name] for name in names}
@@ -134,10 +134,12 @@ def named(
     raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
 
 
-def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array]) -> dict[str, Array]:
-    """The same weights, each recurrent layer among them in Keras's plain layout."""
+def to_plain_layout(
+    class_name: str, config: Mapping[str, Any], weights: dict[str, Array]
+) -> dict[str, Array]:
+    """Return the weights with each recurrent layer in Keras's plain layout."""
     changed = dict(weights)
-    for prefix, entry in _leaves(class_name, config):
+    for prefix, entry in _iterate_leaves(class_name, config):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
         if cudnn.is_cudnn(entry, own):
             converted = cudnn.to_keras(entry, own)
@@ -148,18 +150,18 @@ def plain(class_name: str, config: Mapping[str, Any], weights: dict[str, Array])
 _CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def _leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The prefix and the class of every layer that has no parts."""
+def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the prefix and the class of every layer that has no parts."""
     inside = parts(class_name, config)
     if not inside:
         yield "", class_name
     for part in inside:
-        for prefix, name in _leaves(part.entry["class_name"], part.entry["config"]):
+        for prefix, name in _iterate_leaves(part.entry["class_name"], part.entry["config"]):
             yield part.prefix + prefix, name
 
 
 def as_found(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
-    """By the names in the file: the last parts of their paths, as many as tell them apart."""
+    """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
     paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
     for length in range(1, max(map(len, paths), default=1) + 1):
         names = ["/".join(path[-length:]) for path in paths]
@@ -174,21 +176,25 @@ def _base(name: str) -> str:
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
-def in_group(path: str, class_name: str, config: Mapping[str, Any], group: Group) -> list[tuple[str, Array]]:
-    """A layer's arrays in Keras's order, out of its group in a .keras file."""
+def read_group(
+    path: str, class_name: str, config: Mapping[str, Any], group: Group
+) -> list[tuple[str, Array]]:
+    """Return a layer's arrays in Keras's order, from its group in a .keras file."""
     if own_names(class_name, config) is None and not parts(class_name, config):
-        return list(_everything(group))
+        return list(_read_all_arrays(group))
     found = list(group.arrays)
     if "cell" in group.groups and class_name in PLAIN | CONVOLVED:
         found += group.groups["cell"].arrays
     for part in parts(class_name, config):
-        inner = _below(group, part.groups)
+        inner = _descend(group, part.groups)
         if inner is not None:
-            found += in_group(f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner)
+            found += read_group(
+                f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner
+            )
     return found
 
 
-def _below(group: Group, names: Sequence[str]) -> Group | None:
+def _descend(group: Group, names: Sequence[str]) -> Group | None:
     for name in names:
         below = group.groups.get(name)
         if below is None:
@@ -197,26 +203,26 @@ def _below(group: Group, names: Sequence[str]) -> Group | None:
     return group
 
 
-def _everything(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
+def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
     for number, (_, array) in enumerate(group.arrays):
         yield f"{prefix}{number}", array
     for name, below in group.groups.items():
         if name not in hdf5.SEEDS:
-            yield from _everything(below, f"{prefix}{name}/")
+            yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
 def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The layers of a model, without operations."""
+    """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
 
 
 def group_name(entry: Mapping[str, Any]) -> str:
-    """What the group of a layer is called in a .keras file, without a number."""
-    return snake(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
+    """Return the name of a layer's group in a .keras file, without a number."""
+    return default_name(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
 
 
-def unique(names: Iterable[str]) -> list[str]:
-    """The second `lstm` is `lstm_1`."""
+def make_unique(names: Iterable[str]) -> list[str]:
+    """Number repeated names: the second `lstm` becomes `lstm_1`."""
     counts: dict[str, int] = {}
     made: list[str] = []
     for name in names:
@@ -225,8 +231,8 @@ def unique(names: Iterable[str]) -> list[str]:
     return made
 
 
-def flipped(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
-    """Kernels of convolutions as Theano kept them, turned round along their spatial axes."""
+def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
+    """Flip the kernels of convolutions, which Theano stored reversed along their spatial axes."""
     if class_name not in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"):
         return weights
     return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.errors import listed
+from rnncli.errors import format_names
 from rnncli.layouts import class_of, cudnn, torch
 from rnncli.model import Module, Modules
 from rnncli.readers.models import _drops, _onnx_arrays
@@ -29,23 +29,23 @@ _KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?
 
 
 def is_recurrent(name: str) -> bool:
-    """Whether a tensor of this name may belong to a recurrent layer."""
+    """Return whether a tensor with this name may belong to a recurrent layer."""
     name = name.removesuffix(_drops.RAW)
     return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name) or _onnx_arrays.NAME.fullmatch(name))
 
 
 def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
-    """All that is known of a file.
+    """Return everything that is known of a file.
 
     tensors: by their names: arrays, and whatever else has a shape.
     """
-    tensors, notes = _drops.undropped(tensors)
+    tensors, notes = _drops.restore_dropped(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
     own = {name for names, _ in found for name in names}
     others = {name: tuple(map(int, one.shape)) for name, one in tensors.items() if name not in own}
-    layers = tuple(_with_strangers(module, names, others) for names, module in found)
+    layers = tuple(_refuse_unknown_weights(module, names, others) for names, module in found)
     if is_numbered(layers):
         layers = tuple(sorted(layers, key=lambda module: int(module.name)))
     packages = {module.nodes[0].module: module for module in layers if module.nodes}
@@ -55,8 +55,8 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     return Modules(file, origin, layers, others, (*notes, *_onnx_arrays.notes(by_onnx)))
 
 
-def _with_strangers(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
-    """The module; refused where more weights than those of a plain layer stand in it.
+def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:
+    """Return the module; refuse it if it has more weights than a plain layer.
 
     A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers.
     """
@@ -64,17 +64,19 @@ def _with_strangers(module: Module, names: Sequence[str], others: Iterable[str])
     own = [name for name in others if found and name.startswith(found[0])]
     if module.refused or not own:
         return module
-    more = f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {listed(own)}"
+    more = (
+        f"it has more weights than such a layer of {FRAMEWORKS[module.nodes[0].module]}: {format_names(own)}"
+    )
     return replace(module, refused=more)
 
 
 def is_numbered(modules: Sequence[Module]) -> bool:
-    """Whether the modules are called 0, 1, ..., as the layers of a stack are."""
+    """Return whether the modules are called 0, 1, ..., like the layers of a stack."""
     return all(re.fullmatch("[0-9]{1,6}", module.name) for module in modules)
 
 
 def _numbers(value: Any) -> Array | None:
-    """Floats as they are, half precision as float32, which holds every one of them; None for others."""
+    """Return floats as they are, half precision as float32 without loss; None for others."""
     if not isinstance(value, np.ndarray):
         return None
     if value.dtype == np.float16 or value.dtype.name == "bfloat16":
@@ -83,7 +85,7 @@ def _numbers(value: Any) -> Array | None:
 
 
 def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
-    """Each module with the names of its tensors."""
+    """Yield each module with the names of its tensors."""
     paths: dict[str, dict[int | None, dict[bool, dict[str, str]]]] = {}
     loose: set[str] = set()
     for name in tensors:
@@ -105,7 +107,7 @@ def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
         ]
         module = _torch_module(path, numbers, held)
         if module is not None and path in loose and not module.refused:
-            module = replace(module, refused=_undirected(module))
+            module = replace(module, refused=_explain_ambiguous_axes(module))
         if module is not None:
             yield names, module
 
@@ -113,7 +115,7 @@ def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
 def _torch_module(
     path: str, numbers: Sequence[int | None], layers: Sequence[Mapping[bool, Mapping[str, Any]]]
 ) -> Module | None:
-    """One module; None where its tensors are those of no recurrent layer."""
+    """Return one module; None if its tensors are not those of a recurrent layer."""
     converted = [{back: _torch_cell(roles) for back, roles in cells.items()} for cells in layers]
     known = [cell for cells in converted for cell in cells.values() if cell is not None]
     if not known:
@@ -126,11 +128,15 @@ def _torch_module(
         if all(cell is not None for cell in cells.values()) and False in cells
     ]
     nodes = tuple(node_of(one, cells, "torch.nn") for one, cells, _ in whole)
-    return Module(name, nodes, refused, tuple(map(_stored, (own for *_, own in whole)))) if nodes else None
+    return (
+        Module(name, nodes, refused, tuple(map(_collect_tensors, (own for *_, own in whole))))
+        if nodes
+        else None
+    )
 
 
-def _stored(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
-    """The tensors of both directions as PyTorch has them."""
+def _collect_tensors(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
+    """Return the tensors of both directions as PyTorch has them."""
     found: dict[str, Array] = {}
     for back, roles in cells.items():
         upright = dict(roles)
@@ -140,8 +146,8 @@ def _stored(cells: Mapping[bool, Mapping[str, Any]]) -> dict[str, Array]:
     return found
 
 
-def _undirected(module: Module) -> str:
-    """Why weights called `w_ih` do not say which axis is which; "" where their shapes do."""
+def _explain_ambiguous_axes(module: Module) -> str:
+    """Return why the axes of weights called `w_ih` are ambiguous; "" if their shapes tell."""
     for stored in module.stored:
         shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
         if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
@@ -157,7 +163,7 @@ def _refusal(
     layers: Sequence[Mapping[bool, Mapping[str, Any]]],
     converted: Sequence[Mapping[bool, tuple[str, dict[str, Array]] | None]],
 ) -> str:
-    """Why the module cannot be computed, naming the tensor at fault; "" where it can."""
+    """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
     for number, cells, made in zip(numbers, layers, converted, strict=True):
         suffix = "" if number is None else f"_l{number}"
         if any("weight_hr" in roles for roles in cells.values()):
@@ -174,7 +180,7 @@ def _refusal(
 
 
 def _misfit(layers: Sequence[Mapping[bool, Mapping[str, Array]]]) -> str:
-    """What does not fit where each layer gets the one before."""
+    """Return what does not fit where each layer gets the output of the layer before."""
     width = None
     for number, cells in enumerate(layers):
         wanted = {len(cell["kernel"]) for cell in cells.values()}
@@ -185,7 +191,7 @@ def _misfit(layers: Sequence[Mapping[bool, Mapping[str, Array]]]) -> str:
 
 
 def _torch_cell(roles: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:
-    """The class and Keras's weights of one direction of one layer; None where they are no cell's."""
+    """Return the class and Keras's weights of one direction of one layer; None if it is not a cell."""
     kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
@@ -203,7 +209,7 @@ def _torch_cell(roles: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None
 
 
 def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple[Array, Array]:
-    """(gates, features) and (gates, units), where some call `w_ih` what is transposed."""
+    """Return the kernels as (gates, features) and (gates, units); some files store `w_ih` transposed."""
     wide, units = recurrent.shape
     lying = units > wide and projection is None
     square = units == wide and kernel.shape[0] != wide and kernel.shape[1] == wide
@@ -211,7 +217,7 @@ def _upright(kernel: Array, recurrent: Array, projection: Array | None) -> tuple
 
 
 def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Module]]:
-    """Layers whose weights have the names of Keras's variables, `bi/forward/kernel`."""
+    """Yield the layers whose weights have the names of Keras's variables, `bi/forward/kernel`."""
     cells: dict[str, dict[str, str]] = {}
     for name in tensors:
         if match := _KERAS.fullmatch(name):
@@ -232,7 +238,7 @@ def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
 
 
 def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:
-    """The class and the weights of one cell in Keras's layout, cuDNN's converted; None for others."""
+    """Return the class and the weights of one cell in Keras's layout; None for others."""
     kernel, recurrent, bias = (weights.get(name) for name in ("kernel", "recurrent_kernel", "bias"))
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
@@ -248,14 +254,14 @@ def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | Non
 
 
 def layer_of_cells(name: str, *cells: tuple[str, dict[str, Array]]) -> Module:
-    """A layer of Keras of one direction, or of two, the forward one first."""
+    """Return a layer of Keras with one direction, or with two, the forward one first."""
     if len({(class_name, len(weights["kernel"])) for class_name, weights in cells}) > 1:
         return Module(name, (), "its two directions are of different classes, or take different inputs")
     return Module(name, (node_of(name, dict(zip((False, True), cells, strict=False)), "keras.layers"),))
 
 
 def layer_of(name: str, weights: Sequence[Array]) -> Module | None:
-    """A layer of Keras from its weights in their order; None where it is not a plain recurrent one.
+    """Return a layer of Keras from its weights in their order; None if it is not a plain recurrent layer.
 
     Three, or two without bias; twice as many inside Bidirectional.
     """

@@ -17,7 +17,7 @@ BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
 
 
 def node_of(name: str, cells: Mapping[bool, Any], module: str, **options: Any) -> Node:
-    """A layer of one direction, or of two.
+    """Return a layer with one direction, or with two.
 
     cells: class and weights, by whether it reads backwards.  options: of the layer, beside those that its
     weights show.

@@ -42,14 +42,14 @@ class Constants:
                 self._collect(inner)
 
     def array(self, name: str, steps: int = 0) -> Array | None:
-        """The tensor; None where it depends on the inputs, or on operators that are not evaluated here."""
+        """Return the tensor; None if it depends on inputs or on operators that are not evaluated here."""
         if name in self._tensors:
             return _array(self._tensors[name])
         if name not in self._found:
-            self._found[name] = self._evaluated(name, steps)
+            self._found[name] = self._evaluate(name, steps)
         return self._found[name]
 
-    def _evaluated(self, name: str, steps: int) -> Array | None:
+    def _evaluate(self, name: str, steps: int) -> Array | None:
         maker = self._makers.get(name)
         if maker is None or maker.op_type not in EVALUATED or maker.domain or steps > STEPS:
             return None
@@ -62,7 +62,7 @@ class Constants:
         return dict(zip(maker.output, found, strict=True))[name]  # type: ignore[no-any-return]
 
     def shapes(self, node: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """The names and shapes of a node's own tensors, each at the first node that takes it."""
+        """Yield the names and shapes of a node's own tensors, each at the first node that uses it."""
         for name in node.input:
             tensor = self._tensors.get(name)
             maker = self._makers.get(name)

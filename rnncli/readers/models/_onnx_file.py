@@ -22,7 +22,7 @@ SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 
 
 def package() -> Any:
-    """The module onnx.  Raises EngineError where it is not installed."""
+    """Return the module onnx.  Raises EngineError if it is not installed."""
     try:
         import onnx
     except ImportError:
@@ -33,7 +33,7 @@ def package() -> Any:
 
 
 def load(source: Source) -> Any:
-    """The model, a ModelProto, without references to other files.
+    """Return the model, a ModelProto, without references to other files.
 
     Raises InputError where it is none, is too large, or refers to files outside of its folder.
     """
@@ -61,7 +61,7 @@ def _broken(name: str) -> InputError:
 
 
 def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
-    """InputError for a file whose few bytes take too much memory or time once they are parsed."""
+    """Raise InputError for a small file that takes too much memory or time to parse."""
     if len(data) <= LARGE:
         return
 
@@ -77,7 +77,7 @@ def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
 
 
 def _demand_bounded(model: Any, name: str) -> None:
-    """InputError for more nodes, or more graphs in graphs, than any model has."""
+    """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
     graphs = [(model.graph, 0)]
     count = 0
     while graphs:
@@ -89,7 +89,7 @@ def _demand_bounded(model: Any, name: str) -> None:
 
 
 def _texts(model: Any) -> Iterator[Any]:
-    """Every name; bytes where it is not UTF-8."""
+    """Yield every name; bytes where it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
     graphs = [model.graph]
     while graphs:
@@ -103,7 +103,7 @@ def _texts(model: Any) -> Iterator[Any]:
 
 
 def _with_functions(model: Any, name: str) -> Any:
-    """The same with its functions written out, where they have recurrent nodes."""
+    """Return the model with its functions inlined, where they contain recurrent nodes."""
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
     try:
@@ -116,7 +116,7 @@ def _with_functions(model: Any, name: str) -> Any:
 
 
 def _include_data(onnx: Any, model: Any, source: Source) -> None:
-    """Reads the tensors that are in other files; these lie in the model's own folder."""
+    """Read the tensors stored in other files, which must be in the model's own folder."""
     external = [tensor for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     total = model.ByteSize()
     for tensor in external:
@@ -147,7 +147,7 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def _external(tensor: Any, source: Source) -> bytes:
-    """The bytes of one tensor in another file."""
+    """Return the bytes of one tensor in another file."""
     said = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
     if source.path is None:
@@ -184,7 +184,7 @@ def _number(said: dict[str, str], key: str, default: int) -> int:
 
 
 def _name_nodes(model: Any) -> None:
-    """Gives each node its name, else its first output's; where a name comes again, with a number."""
+    """Give each node its name, or that of its first output; repeated names get a number."""
     taken: set[str] = set()
     for node in nodes_in(model.graph):
         name = own = node.name or next(filter(None, node.output), node.op_type)

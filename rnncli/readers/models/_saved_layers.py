@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli.case import SavedLayer
-from rnncli.errors import InputError, did_you_mean, listed
+from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.model import Graph, Modules, Node
 from rnncli.readers.models import _modules
 
@@ -44,7 +44,7 @@ def layers_in(
             raise InputError(f"{file}: there is no layer {name!r} in it.", did_you_mean(name, known))
     if not names and not ordered and len(found.modules) > 1 and not _modules.is_numbered(found.modules):
         raise InputError(
-            f"{file}: its layers have no order: {listed(sorted(known))}.",
+            f"{file}: its layers have no order: {format_names(sorted(known))}.",
             f"Name the layers to use after a #, first to last: {file}#{','.join(sorted(known)[:2])}",
         )
     return tuple(known[name] for name in names or known)

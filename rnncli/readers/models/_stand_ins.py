@@ -22,7 +22,7 @@ class StandIn:
 
 
 def load(data: bytes) -> Any:
-    """What torch.load reads with weights_only, with a StandIn for every object of another package.
+    """Load what torch.load reads with weights_only, with a StandIn for every object of another package.
 
     Raises what torch.load raises, also for objects of PyTorch that it does not load.
     """

@@ -16,7 +16,7 @@ SUFFIXES = (".json",)
 
 
 def read(source: Source) -> Modules:
-    """The recurrent layers in the file, and the shapes of its other tensors.
+    """Read the recurrent layers in the file, and the shapes of its other tensors.
 
     Raises InputError, also for a case document, which describes a layer.
     """

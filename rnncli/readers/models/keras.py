@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import InputError, listed
+from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_calls import leaves
+from rnncli.readers.models._keras_calls import iterate_leaves
 from rnncli.readers.models._keras_config import (
     MODELS,
     Origin,
@@ -33,14 +33,14 @@ ADVICE = "Save the whole model with model.save('model.keras')."
 
 
 def read(source: Source) -> Graph:
-    """The model in a file, whatever its suffix.
+    """Read the model in a file, whatever its suffix.
 
     Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
     from rnncli.readers.models import _keras_file, _keras_layers
 
-    found = _keras_file.stored(source)
+    found = _keras_file.read_stored(source)
     if found.config is None:
         raise NoGraphError(
             f"{source.name}: it holds weights and no model.",
@@ -50,7 +50,7 @@ def read(source: Source) -> Graph:
     origin = origin_of(found.version)
 
     def weights(model: Mapping[str, Any]) -> Weights:
-        return _keras_layers.by_path(model, found)
+        return _keras_layers.weights_by_path(model, found)
 
     try:
         graph = _graph(found.config, weights, origin, source.name)
@@ -73,7 +73,7 @@ def graph_of(
     origin: str,
     file: str = "",
 ) -> Graph:
-    """The graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
+    """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
 
     weights_by_layer: by the layer's path, `inside/deep`: the arrays of `layer.get_weights()`, or these
         by today's names.
@@ -88,7 +88,7 @@ def graph_of(
         if isinstance(given, Mapping):
             return given
         arrays = [(str(number), array) for number, array in enumerate(given)]
-        return names.named(path, entry["class_name"], entry["config"], arrays)
+        return names.name_weights(path, entry["class_name"], entry["config"], arrays)
 
     return _graph(config, weights, origin_of(origin), file)
 
@@ -105,14 +105,14 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     found = weights(model["config"])
     flattener = Flattener(found)
     outputs = flattener.whole(model)
-    nodes = tuple(_with_model(_settled(node, translator)) for node in flattener.nodes)
-    ports = tuple(_typed(port, nodes) for port in flattener.ports)
+    nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
+    ports = tuple(_infer_dtype(port, nodes) for port in flattener.ports)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
     return Graph(file, origin.text, nodes, ports, outputs, notes, 2 if origin.old else 3)
 
 
 def _check(config: Any, origin: Origin) -> None:
-    """That it is a model's config, of a Keras that is known."""
+    """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise InputError("its config does not describe a Keras model.", ADVICE)
     if origin.version and origin.version < (2,):
@@ -131,8 +131,8 @@ def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappin
             yield path, entry
 
 
-def _settled(node: Node, translator: Translator) -> Node:
-    """The bias of a GRU says whether it has reset_after, where its config does not know of it.
+def _infer_reset_after(node: Node, translator: Translator) -> Node:
+    """Return the node; the bias of a GRU tells reset_after if its config does not.
 
     Raises InputError where the states of a layer are in an order that Keras 3 does not have.
     """
@@ -153,7 +153,7 @@ def _settled(node: Node, translator: Translator) -> Node:
 
 
 def _with_model(node: Node) -> Node:
-    """A TimeDistributed with the graph of the model in it, whose config has been translated already."""
+    """Return a TimeDistributed with the graph of the model inside it, whose config is translated already."""
     config = node.config.get("layer")
     if node.class_name != "TimeDistributed" or not isinstance(config, Mapping):
         return node
@@ -172,12 +172,12 @@ def _returns_state(config: Mapping[str, Any]) -> bool:
     return bool((inner["config"] if isinstance(inner, Mapping) else config).get("return_state"))
 
 
-def _typed(port: Port, nodes: Sequence[Node]) -> Port:
-    """Keras 2 and Sequential call the ids of an Embedding float32, and it rounds them to int32."""
+def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
+    """Return the port as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
-        if any(item == Ref(port.name) for item in leaves([*node.args, node.kwargs]))
+        if any(item == Ref(port.name) for item in iterate_leaves([*node.args, node.kwargs]))
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
     ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
@@ -185,7 +185,7 @@ def _typed(port: Port, nodes: Sequence[Node]) -> Port:
 
 
 def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
-    """What today's Keras would compute otherwise, or not read."""
+    """Yield what today's Keras would compute otherwise, or not read."""
     text = translator.origin.text
     if not translator.origin.version:
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
@@ -196,21 +196,21 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
         )
     if translator.hard:
         yield (
-            f"hard_sigmoid in {listed(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
+            f"hard_sigmoid in {format_names(translator.hard)} is clip(0.2 x + 0.5, 0, 1), as in {text}; "
             "Keras 3 computes clip(x / 6 + 0.5, 0, 1)."
         )
     if translator.no_reset:
         yield (
-            f"{listed(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
+            f"{format_names(translator.no_reset)}: reset_after=False, as in {text}, which did not save it; "
             "the default of Keras 3 is True."
         )
     if translator.cudnn:
-        yield f"{listed(translator.cudnn)}: the weights are converted from cuDNN's layout."
+        yield f"{format_names(translator.cudnn)}: the weights are converted from cuDNN's layout."
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
     both = [node.name for node in nodes if node.class_name == "Bidirectional" and _sequences(node)]
     if translator.origin.own_package and translator.origin.version and masked and both:
         yield (
-            f"{listed(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
+            f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
             "the output before them."
         )
 

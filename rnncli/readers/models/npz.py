@@ -16,7 +16,7 @@ SUFFIXES = (".npz",)
 
 
 def read(source: Source) -> Modules:
-    """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
+    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
     with inside(f"{source.name}: "):
         arrays = npz.load(source)
     return _modules.modules(source.name, arrays)

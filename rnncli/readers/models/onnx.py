@@ -22,7 +22,7 @@ OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 
 
 def read(source: Source) -> Program:
-    """The nodes of the model and its inputs.
+    """Read the nodes of the model and its inputs.
 
     Errors: EngineError where the package onnx is missing; InputError where the file is not an ONNX model.
     """
@@ -56,7 +56,7 @@ def read(source: Source) -> Program:
 
 
 def _origin(model: Any) -> str:
-    """`pytorch 2.4.0, ONNX opset 17`."""
+    """Return `pytorch 2.4.0, ONNX opset 17`."""
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return ", ".join(filter(None, [producer, f"ONNX opset {opset}"]))
@@ -69,11 +69,11 @@ def _notes(model: Any) -> Iterator[str]:
 
 
 def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
-    """All nodes, and why some of the recurrent ones cannot be computed."""
+    """Return all nodes, and why some of the recurrent ones cannot be computed."""
     constants = Constants(model)
     nodes: list[Node] = []
     refused: dict[str, str] = {}
-    for node, loop in _placed(model.graph, ""):
+    for node, loop in _iterate_nodes(model.graph, ""):
         if not onnx_nodes.is_recurrent(node):
             nodes.append(_other(node, constants))
             continue
@@ -84,17 +84,17 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
     return tuple(nodes), refused
 
 
-def _placed(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
-    """Every node, and the loop that it is in, `the Loop NAME`; "" for none."""
+def _iterate_nodes(graph: Any, loop: str) -> Iterator[tuple[Any, str]]:
+    """Yield every node with the loop that contains it, `the Loop NAME`; "" if none does."""
     for node in graph.node:
         yield node, loop
         inside = loop or (f"the {node.op_type} {node.name}" if node.op_type in LOOPS else "")
         for inner in onnx_nodes.inner_graphs(node):
-            yield from _placed(inner, inside)
+            yield from _iterate_nodes(inner, inside)
 
 
 def _other(node: Any, constants: Constants) -> Node:
-    """A node that is not recurrent, with the shapes of its own tensors."""
+    """Return a node that is not recurrent, with the shapes of its own tensors."""
     shapes = {name: SimpleNamespace(shape=shape) for name, shape in constants.shapes(node)}
     return _node(node, node.op_type, "onnx", {}, shapes)
 
@@ -104,7 +104,7 @@ def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping
 
 
 def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
-    """The node as Keras's layer, and why it cannot be computed; "" where it can."""
+    """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
     said = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
@@ -120,7 +120,7 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
 
 
 def _ports(graph: Any) -> Iterator[Port]:
-    """The inputs that have to be given; those with a value in the file need not be."""
+    """Yield the required inputs; those that have a value in the file are optional."""
     from onnx import helper
 
     given = {tensor.name for tensor in graph.initializer}

@@ -23,7 +23,7 @@ DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def read(source: Source) -> Modules:
-    """The recurrent layers in the file, and the shapes of its other tensors.  Errors: InputError."""
+    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
     library = import_package("safetensors", "safetensors files")
     data = source.content(ADVICE)
     try:
@@ -35,12 +35,12 @@ def read(source: Source) -> Modules:
 
 
 def _name(found: tuple[str, Any]) -> str:
-    """The name of a tensor; the library gives them in no order."""
+    """Return the name of a tensor, as a key for sorting; the library gives them in no order."""
     return found[0]
 
 
 def _tensor(name: str, one: Mapping[str, Any]) -> Any:
-    """An array; only its shape where it belongs to no recurrent layer, or holds unknown numbers."""
+    """Return an array; only its shape if it belongs to no recurrent layer, or has an unknown dtype."""
     shape = tuple(one["shape"])
     if one["dtype"] not in DTYPES or not _modules.is_recurrent(name):
         return SimpleNamespace(shape=shape)

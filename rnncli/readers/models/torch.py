@@ -23,17 +23,17 @@ DEPTH = 16
 
 
 def read(source: Source) -> Modules:
-    """The recurrent modules in the file, and the shapes of its other tensors.
+    """Read the recurrent modules in the file, and the shapes of its other tensors.
 
     Errors: EngineError without PyTorch; InputError where the file is not a state dict.
     """
     data = source.content(ADVICE)
     _refuse_others(data, source.name)
-    return _modules.modules(source.name, _tensors(_loaded(data, source.name), source.name))
+    return _modules.modules(source.name, _tensors(_load(data, source.name), source.name))
 
 
 def _refuse_others(data: bytes, name: str) -> None:
-    """InputError for TorchScript, and for a zip file that unpacks to too much."""
+    """Raise InputError for TorchScript, and for a zip file that unpacks to too much."""
     if not data.startswith(b"PK"):
         return
     try:
@@ -50,8 +50,8 @@ def _refuse_others(data: bytes, name: str) -> None:
         raise InputError(f"{name}: it is a zip file, but not one of PyTorch.", ADVICE)
 
 
-def _loaded(data: bytes, name: str) -> Any:
-    """What torch.load reads with weights_only; see `_stand_ins`."""
+def _load(data: bytes, name: str) -> Any:
+    """Return what torch.load reads with weights_only; see `_stand_ins`."""
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -76,7 +76,7 @@ def _loaded(data: bytes, name: str) -> Any:
 
 
 def _tensors(found: Any, name: str) -> dict[str, Any]:
-    """Every tensor by its name; containers stand in front where several hold recurrent layers."""
+    """Return every tensor by name; containers become a prefix if several hold recurrent layers."""
     held: dict[str, dict[str, Any]] = {}
     if isinstance(found, _stand_ins.StandIn):
         raise InputError(f"{name}: {OBJECTS}.", ADVICE)
@@ -97,7 +97,7 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
 
 
 def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
-    """The path of its dict, the key and the tensor, of every tensor in dicts in dicts.
+    """Yield the path of the dict, the key and the tensor, for every tensor in nested dicts.
 
     Also of what has the name of a weight and is an object.
     """
@@ -113,7 +113,7 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, str, Any]]:
 
 
 def _array(tensor: Any) -> Any:
-    """Its numbers; bfloat16, which NumPy does not have, as float32.  Quantized and other tensors stay."""
+    """Return the numbers; bfloat16, which NumPy lacks, as float32.  Quantized and other tensors stay."""
     import torch
 
     if tensor.layout is not torch.strided or tensor.is_quantized or not tensor.is_floating_point():

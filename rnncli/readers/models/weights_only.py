@@ -17,7 +17,7 @@ from rnncli.readers.models._keras_config import Origin, origin_of
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.readers.formats import Source
-    from rnncli.readers.models._keras_file import Group, Stored
+    from rnncli.readers.models._keras_file import Group, KerasFile
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
@@ -36,7 +36,7 @@ _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 """`lstm_1_W_i`: the input gate's part of the kernel."""
 
 
-class Saved(NamedTuple):
+class SavedWeights(NamedTuple):
     """What a file holds of one layer.
 
     cells: arrays with their own names, by the path of what has them.
@@ -49,13 +49,13 @@ class Saved(NamedTuple):
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """All of them, in order."""
+        """Return all arrays, in order."""
         return tuple(array for own in self.cells.values() for _, array in own)
 
 
 def read(source: Source) -> Modules:
-    """The recurrent layers in the file, and the shapes of its other weights.  Errors: InputError."""
-    stored = _keras_file.stored(source)
+    """Read the recurrent layers in the file, and the shapes of its other weights.  Raises InputError."""
+    stored = _keras_file.read_stored(source)
     origin = origin_of(stored.version)
     found: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
@@ -74,25 +74,25 @@ def read(source: Source) -> Modules:
     return Modules(source.name, text, tuple(found), others)
 
 
-def _layers(stored: Stored) -> Iterator[Saved]:
-    """Every layer that has weights, in the order of the file."""
+def _layers(stored: KerasFile) -> Iterator[SavedWeights]:
+    """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
         yield from _groups(stored.root, "")
         return
     for name, arrays in stored.layers.items():
         first = _cells_of_keras_1(arrays)
         if first:
-            yield Saved(name, first, True)
+            yield SavedWeights(name, first, True)
             continue
         cells: dict[str, list[tuple[str, Array]]] = {}
         for path, array in arrays:
             owner, _, role = path.rpartition("/")
             cells.setdefault(owner, []).append((role.partition(":")[0], array))
-        yield Saved(name, cells)
+        yield SavedWeights(name, cells)
 
 
 def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[str, Array]]]:
-    """The cells with today's names, the gates of each side by side; empty for other names."""
+    """Return the cells with today's names, gates side by side; empty for other names."""
     parts: dict[str, dict[str, dict[str, Array]]] = {}
     for path, array in arrays:
         found = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
@@ -110,13 +110,13 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
     return cells
 
 
-def _groups(group: Group, name: str) -> Iterator[Saved]:
-    """The layers in the groups of Keras 3: a group that has more than parts of one layer is a model."""
+def _groups(group: Group, name: str) -> Iterator[SavedWeights]:
+    """Yield the layers in the groups of Keras 3; a group with more than the parts of a layer is a model."""
     inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
     if not inside and name:
         cells = dict(_cells(group, ""))
         if cells:
-            yield Saved(group.name or name, cells)
+            yield SavedWeights(group.name or name, cells)
     for key, child in inside.items():
         yield from _groups(child, key)
 
@@ -129,8 +129,8 @@ def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array
             yield from _cells(group.groups[name], f"{path}/{name}".lstrip("/"))
 
 
-def _module(saved: Saved) -> Module | None:
-    """The layer; None where its weights are those of no recurrent one."""
+def _module(saved: SavedWeights) -> Module | None:
+    """Return the layer; None if its weights are not those of a recurrent layer."""
     made = {path: _cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in made.items() if cell is not None}
     if not known:
@@ -140,11 +140,11 @@ def _module(saved: Saved) -> Module | None:
         return _modules.layer_of_cells(saved.name, known[paths[0]])
     if len(known) == len(made) == 2 and _is_pair(paths):
         return _modules.layer_of_cells(saved.name, *known.values())
-    return Module(saved.name, (), _unclear(paths))
+    return Module(saved.name, (), _explain_unclear(paths))
 
 
 def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | None:
-    """The class and weights of one cell.  Those of Keras 3 have numbers for names, in the order of ROLES."""
+    """Return the class and weights of one cell.  Keras 3 names weights by number, in the order of ROLES."""
     if len(own) not in (2, 3):
         return None
     names = [name for name, _ in own]
@@ -153,7 +153,7 @@ def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | No
 
 
 def _is_pair(paths: Sequence[str]) -> bool:
-    """Whether these are the two directions of a Bidirectional, in order."""
+    """Return whether these are the two directions of a Bidirectional, in order."""
     return all(
         any(part.startswith(word) for part in path.split("/"))
         for path, word in zip(paths, (FORWARD, BACKWARD), strict=True)
@@ -164,8 +164,8 @@ def _is_distributed(path: str) -> bool:
     return path.split("/")[0] == "layer" or path.startswith("time_distributed")
 
 
-def _unclear(paths: Sequence[str]) -> str:
-    """Why its weights do not say what it computes."""
+def _explain_unclear(paths: Sequence[str]) -> str:
+    """Return why its weights do not say what it computes."""
     if any(map(_is_distributed, paths)):
         return "it is in a TimeDistributed, whose inputs have one more axis"
     return (
@@ -174,8 +174,8 @@ def _unclear(paths: Sequence[str]) -> str:
     )
 
 
-def _is_hard(origin: Origin, saved: Saved, node: Node) -> bool:
-    """Whether the gates were hard_sigmoid by default; cuDNN's never were."""
+def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
+    """Return whether the gates used hard_sigmoid by default; cuDNN's never did."""
     before = HARD_BEFORE if origin.own_package else HARD_BEFORE_TF
     if not saved.first and (not origin.version or origin.version >= before):
         return False

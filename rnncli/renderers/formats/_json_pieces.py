@@ -13,9 +13,9 @@ from rnncli.renderers.page import Later
 from rnncli.renderers.visible import escape_json
 
 if TYPE_CHECKING:
-    from rnncli.arrays import Growing
+    from rnncli.arrays import GrowingArray
 
-    Waiting = Array | Growing | Later
+    Waiting = Array | GrowingArray | Later
 
 OPEN_LEVELS = 3
 """Up to this depth each key has its own line; deeper keys share one."""
@@ -49,7 +49,7 @@ def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterat
         yield rest
 
 
-def _numbers(array: Array | Growing, decimals: int | None) -> Iterator[bytes]:
+def _numbers(array: Array | GrowingArray, decimals: int | None) -> Iterator[bytes]:
     """Yield `[[...], [...]]`, a few rows at a time."""
     separator = b"["
     parts: Iterable[Array] = array.parts if hasattr(array, "parts") else (array,)

@@ -59,7 +59,7 @@ class ColumnLayout(NamedTuple):
         """Number of columns that the ellipsis for omitted numbers takes."""
         return cell_len(marks(self.view).ellipsis)
 
-    def fitting(self, whole: Block, width: int) -> int:
+    def count_shown(self, whole: Block, width: int) -> int:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""
         each = self.widths[whole.style] + len(BETWEEN)
         room = width - self.indent
@@ -70,7 +70,7 @@ class ColumnLayout(NamedTuple):
     def prefers_beside(self, beside: int, below: int) -> bool:
         """Return whether a column of width `beside` shows enough compared with one of width `below`."""
         for whole in self.blocks.values():
-            shown, possible = self.fitting(whole, beside), self.fitting(whole, below)
+            shown, possible = self.count_shown(whole, beside), self.count_shown(whole, below)
             if self.indent + self.widths[whole.style] + len(BETWEEN) + self.gap > beside:
                 return False
             if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
@@ -83,7 +83,7 @@ class ColumnLayout(NamedTuple):
 
         whole = self.blocks[id(numbers)]
         endless = self.view.width is None
-        fitting = self.fitting(whole, width)
+        fitting = self.count_shown(whole, width)
         most = None if self.view.full else MOST_UNITS if endless else fitting
         shown = cut(whole, numbers.values, most, self.view)
         per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.renderers.numerals import format_number, is_float, style_for
+from rnncli.renderers.numerals import choose_style, format_number, is_float
 from rnncli.renderers.page import Numbers, View, histogram, marks
 from rnncli.renderers.wording import say
 
@@ -51,7 +51,7 @@ def block(numbers: Numbers, view: View) -> Block:
     """Return the rows of `numbers` that `view` selects, each with the whole last axis."""
     values = np.atleast_1d(numbers.values)
     kept = _choose_indices(values.shape[:-1], view.full)
-    style = style_for(values, view.precision)
+    style = choose_style(values, view.precision)
     rows = tuple(_rows(values, numbers, kept, style, view))
     gaps = any(GAP in indices for indices in kept)
     return Block(rows, tuple(range(values.shape[-1])), style, summary(values, view) if gaps else ())
@@ -78,7 +78,7 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
         return ()
     from rnncli.renderers import statistics
 
-    figures, style = statistics.summarize(values), style_for(values, view.precision)
+    figures, style = statistics.summarize(values), choose_style(values, view.precision)
     pieces: list[str] = []
     if figures.min is not None and figures.max is not None:
         parts = {

@@ -48,7 +48,7 @@ def _length(line: Line) -> int:
     return sum(cell_len(span.text) for span in line)
 
 
-def _natural(cells: Iterable[Cell]) -> int:
+def _natural_width(cells: Iterable[Cell]) -> int:
     """Return the columns that the texts of `cells` need, indented as in `_lines`."""
     return max(
         (
@@ -65,7 +65,7 @@ def _width(table: Table) -> int:
     """Return the columns that `table` needs without its numbers."""
     cells = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
     widths = (
-        max(_natural(column_cells), cell_len(column.heading))
+        max(_natural_width(column_cells), cell_len(column.heading))
         for column, column_cells in zip(table.columns, cells, strict=True)
     )
     return sum(width + len(BETWEEN) for width in widths) - len(BETWEEN)
@@ -75,11 +75,11 @@ def _table(table: Table, view: View) -> RenderableType:
     layout = ColumnLayout.of(table, view)
     *others, last = zip(*table.rows, strict=True) if table.rows else ((),)
     taken = sum(
-        max(_natural(cells), cell_len(column.heading)) + len(BETWEEN)
+        max(_natural_width(cells), cell_len(column.heading)) + len(BETWEEN)
         for column, cells in zip(table.columns, others, strict=False)
     )
     beside = columns(view) - taken
-    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural(last), 32) <= beside:
+    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural_width(last), 32) <= beside:
         return _side_by_side(table, layout, beside)
     return _stack(table, layout)
 
@@ -93,7 +93,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
             for across, tables in zip(grid.across, zip(*shape.cells, strict=True), strict=True)
         ]
         if len(INDENT) + sum(width + len(BETWEEN) for widths in abreast for width in widths) <= columns(view):
-            return _abreast(shape, abreast)
+            return _draw_side_by_side(shape, abreast)
     return _one_by_one(folded)
 
 
@@ -114,7 +114,7 @@ def _one_by_one(grid: Grid) -> RenderableType:
     return Group(*parts)
 
 
-def _abreast(grid: Grid, abreast: Sequence[Sequence[int]]) -> RenderableType:
+def _draw_side_by_side(grid: Grid, abreast: Sequence[Sequence[int]]) -> RenderableType:
     widths = [width for widths in abreast for width in widths]
     heads = [
         text
@@ -137,7 +137,7 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
     """Return the width of each column so that all of `tables` align, and fit below `head`."""
     rows = [row for table in tables for row in table.rows]
     rows += [(cell(head), *((),) * (len(rows[0]) - 1))] if rows else []
-    return [_natural(cells) for cells in zip(*rows, strict=True)]
+    return [_natural_width(cells) for cells in zip(*rows, strict=True)]
 
 
 def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:

@@ -147,7 +147,7 @@ def test_history_drops_what_was_undone() -> None:
     assert history.peek(-1) is first
     history.move(-1)
     history.add(third)
-    assert history.now is third
+    assert history.current is third
     assert history.peek(1) is None
 
 

@@ -59,7 +59,7 @@ class Screen:
         await self.press(key)
 
     def value(self, name: str) -> Any:
-        return next(row.value for row in option_rows.rows(self.app.history.now) if row.name == name)
+        return next(row.value for row in option_rows.rows(self.app.history.current) if row.name == name)
 
     def message(self) -> str:
         return self.lines()[-1].strip()
@@ -106,7 +106,7 @@ def test_screen(size: tuple[int, int], lang: str, keys: str) -> None:
 @pytest.mark.parametrize("layer", ["gru", "bilstm", "simple_rnn"])
 def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
     async def script(screen: Screen) -> None:
-        for row in option_rows.rows(screen.app.history.now):
+        for row in option_rows.rows(screen.app.history.current):
             if row.next(1) is None or (row.name, layer) == ("go_backwards", "bilstm"):
                 continue
             before = screen.lines()[:-1]
@@ -211,21 +211,21 @@ def test_typed_values() -> None:
 def test_an_input_and_a_weight_can_be_edited() -> None:
     async def script(screen: Screen) -> None:
         await screen.press("2", "down", "right", "enter", "9", "enter")
-        assert screen.app.history.now.case.inputs[0, 1, 1] == 9
+        assert screen.app.history.current.case.inputs[0, 1, 1] == 9
         assert screen.lines()[-2].startswith("rnncli run '{")
         await screen.press("3", "down", "right", "enter", "minus", "1", "enter")
-        weights = screen.app.history.now.case.weights
+        weights = screen.app.history.current.case.weights
         assert weights is not None
         assert weights["kernel"][1, 1] == -1
         await screen.press("1", "enter")
         assert "cannot be edited" in screen.message()
         await screen.press("u", "u")
-        assert not screen.app.history.now.is_edited
+        assert not screen.app.history.current.is_edited
         await screen.press("u")
         assert screen.message() == "nothing to undo"
         await screen.press("U", "U", "U")
         assert screen.message() == "nothing to redo"
-        assert screen.app.history.now.is_edited
+        assert screen.app.history.current.is_edited
 
     explored(script)
 
@@ -245,12 +245,12 @@ def test_time_unit_sequence_and_mask() -> None:
         await screen.press("B")
         assert screen.app.cursor.batch == 0
         await screen.press("right_square_bracket", "m")
-        mask = screen.app.history.now.case.mask
+        mask = screen.app.history.current.case.mask
         assert mask is not None
         assert mask.tolist() == [[True, False, True, True], [True] * 4]
         assert any("masked at t=1: carried over from t=0" in line for line in screen.lines())
         await screen.press("m")
-        assert screen.app.history.now.case.mask is None
+        assert screen.app.history.current.case.mask is None
 
     explored(script, "rnncli run --input-shape 2,4,5 --fill arange -l gru --return-sequences --seed 42")
 
@@ -307,7 +307,9 @@ def test_the_gates_of_every_layer_are_explained() -> None:
         assert screen.app.cursor.part == len(names) - 1
         await screen.option("in stack", "right")
         await screen.option("units", "right")
-        assert screen.app.history.now.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
+        assert (
+            screen.app.history.current.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
+        )
 
     explored(script, "rnncli run -l 'LSTM(2, return_sequences=True)' -l 'Bidirectional(GRU(2))' --seed 42")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rich.cells import cell_len
-from test_plots import case, sheet
+from sheets import case, sheet
 
 from rnncli.commands.plot import PlotFlags, figure, half_blocks
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
@@ -24,7 +24,7 @@ def luminance(colour: tuple[float, ...]) -> float:
 @pytest.mark.parametrize("diverging", [False, True])
 @pytest.mark.parametrize("kind", ["gate", "input"])
 def test_a_number_can_be_read_on_every_colour(style: str, diverging: bool, kind: str) -> None:
-    ramp = STYLES[style].ramp(Scale("", (kind,), -1.0, 1.0, diverging))
+    ramp = STYLES[style].choose_ramp(Scale("", (kind,), -1.0, 1.0, diverging))
     for place in np.linspace(0, 1, 101):
         paper = mix(ramp, place)
         light, shade = sorted((luminance(paper), 1.0 if is_dark(paper) else 0.0), reverse=True)

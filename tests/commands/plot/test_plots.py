@@ -14,38 +14,19 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 from rich.text import Text
+from sheets import case, sheet
 
-from rnncli import compute, specs
+from rnncli import compute
 from rnncli.case import Case
 from rnncli.commands.plot import figure, half_blocks
 from rnncli.commands.plot.layout import arrange
 from rnncli.commands.plot.palette import STYLES, mix
-from rnncli.commands.plot.sheet import SheetSelection, of_result, of_trace
+from rnncli.commands.plot.sheet import SheetSelection, draw_result
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, UsageError
 from rnncli.renderers.page import View
 
 LIGHT = STYLES["light"]
-
-
-def case(
-    *layers: str,
-    shape: Any = (2, 5, 2),
-    units: Any = 3,
-    mask: Any = None,
-    scale: Any = 1.0,
-    names: Any = (),
-    **flags: Any,
-) -> Case:
-    inputs = scale * np.random.default_rng(3).standard_normal(shape)
-    options = {} if "(" in layers[0] else {"units": units, **flags}
-    return Case(
-        stack=specs.from_flags(list(layers), options),
-        inputs=inputs.astype(np.float32),
-        mask=mask,
-        seed=1,
-        feature_names=names,
-    )
 
 
 def masked(shape: Any = (2, 5)) -> np.ndarray:
@@ -54,12 +35,8 @@ def masked(shape: Any = (2, 5)) -> np.ndarray:
     return mask
 
 
-def sheet(asked: Case, **wanted: Any) -> Any:
-    return of_trace(asked, tracing.trace(asked), SheetSelection(**wanted))
-
-
 def result(asked: Case, **wanted: Any) -> Any:
-    return of_result(asked, compute.run(asked), SheetSelection(**wanted))
+    return draw_result(asked, compute.run(asked), SheetSelection(**wanted))
 
 
 def titles(found: Any) -> list[list[str]]:

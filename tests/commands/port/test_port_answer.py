@@ -7,7 +7,7 @@ import re
 import pytest
 from looks import SUFFIXES, VIEWS, drawn, hide_version, matches_golden, misfits, round_digits
 from plant import Kind, plant
-from test_search import TOLERANCES, run_of
+from port_runs import TOLERANCES, run_of
 
 from rnncli.commands.port import evidence, foreign
 from rnncli.commands.port.answer import PortAnswer

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import combinations
 
-import numpy as np
 import pytest
-from plant import Kind, Planted, plant
+from plant import Kind, plant
+from port_runs import TOLERANCES, run_of
 
-from rnncli import specs
-from rnncli.commands.port import differences, evidence, foreign, results
-from rnncli.commands.port.experiment import COMPUTED
-from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.search import SearchResult, Tolerances, search
+from rnncli.commands.port import differences, evidence
+from rnncli.commands.port.search import SearchResult, search
 
-TOLERANCES = Tolerances(1e-6, 1e-5)
 KINDS = {
     "lstm": Kind("LSTM"),
     "lstm with states": Kind("LSTM", initial=True),
@@ -38,23 +34,10 @@ SAME = (
 """Pairs that are one difference under another name, or that no tensor can hold together."""
 
 
-def run_of(planted: Planted, class_name: str) -> ForeignRun:
-    arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
-    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
-    batch, steps, _ = planted.inputs.shape
-    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
-    options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
-    merge_mode = "concat" if len(layer.cells) == 2 else None
-    states = tuple(planted.states or ())
-    return ForeignRun(
-        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.named
-    )
-
-
 def known(kind: Kind) -> list[str]:
     """Return the names of the differences that this kind can have; of the orders of gates, one."""
     run = run_of(plant(kind, ()), kind.class_name)
-    names = [one.name for one in differences.known(run)]
+    names = [one.name for one in differences.list_known(run)]
     gates = [name for name in names if name.startswith("gates=")]
     return [name for name in names if name not in gates] + gates[-1:]
 
@@ -84,7 +67,7 @@ def test_every_single_difference_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY_GATE_ORDER)
 def test_every_order_of_the_gates_is_named(name: str) -> None:
     run = run_of(plant(KINDS[name], ()), KINDS[name].class_name)
-    orders = [one.name for one in differences.known(run) if one.name.startswith("gates=")]
+    orders = [one.name for one in differences.list_known(run) if one.name.startswith("gates=")]
     assert len(orders) == {"lstm": 23, "gru": 5}[name]
     for one in orders:
         check(KINDS[name], (one,))
@@ -93,7 +76,7 @@ def test_every_order_of_the_gates_is_named(name: str) -> None:
 def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
     """Yield every two differences of which neither is about what the other is about."""
     run = run_of(plant(kind, ()), kind.class_name)
-    fields = {one.name: set(one.changes) for one in differences.known(run)}
+    fields = {one.name: set(one.changes) for one in differences.list_known(run)}
     for first, second in combinations(known(kind), 2):
         if not fields[first] & fields[second] and {first, second} not in SAME:
             yield first, second

@@ -14,8 +14,6 @@ from oracle import keras
 import rnncli as package
 from rnncli.errors import LayerError
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
 

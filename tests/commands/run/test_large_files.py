@@ -295,7 +295,7 @@ def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path, name: str, code: 
         "def slow(self):\n"
         "    print('writing', flush=True); time.sleep(30)\n"
         "    yield\n"
-        "growing._Waiting.parts = slow\n"
+        "growing._ArrayQueue.parts = slow\n"
         "sys.exit(app.main(sys.argv[1:]))"
     )
     flags = ["--input-shape", "50,9,9", "--memory", "1", "--return-state", "-o", str(tmp_path / "out.npz")]

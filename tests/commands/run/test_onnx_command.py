@@ -43,7 +43,10 @@ class Network(torch.nn.Module):
         return self.rnn(sequence)[0], last
 
 
-@pytest.mark.filterwarnings("ignore")  # the exporter has many to say
+@pytest.mark.filterwarnings("ignore:You are using the legacy TorchScript-based ONNX:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Converting a tensor to a Python boolean:torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1:UserWarning")
 def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, ids = Network().eval(), torch.randint(0, 10, (3, 7))

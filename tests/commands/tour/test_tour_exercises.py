@@ -16,7 +16,7 @@ from rnncli.commands.tour.exam import FOLDER, ExamAnswer
 from rnncli.commands.tour.grading import Count, Decimal, Letters, Rows, Sizes
 from rnncli.renderers.page import View
 
-NUMBERS = list(numbering.stems(FOLDER))
+NUMBERS = list(numbering.list_stems(FOLDER))
 SEEDS = range(20)
 ALL = [(number, seed) for number in NUMBERS for seed in SEEDS]
 

@@ -60,7 +60,7 @@ def step_function(cell: ExportCell) -> str:
     )
 
 
-def _weighted(cell: ExportCell, *, width: int, bias: str, state: str = "hidden") -> str:
+def _write_weighted_sum(cell: ExportCell, *, width: int, bias: str, state: str = "hidden") -> str:
     """Return the loop that computes z = x W + h U + b."""
     return fill_template(
         """\
@@ -82,13 +82,13 @@ def _bias(cell: ExportCell, index: str, row: str = "") -> str:
 def _simple_rnn(cell: ExportCell) -> str:
     value = activate(cell.config["activation"], "z[j]")
     line = f"for (int j = 0; j < {cell.units}; j++) hidden[j] = (real){value};\n"
-    return _weighted(cell, width=cell.units, bias=_bias(cell, "j")) + line
+    return _write_weighted_sum(cell, width=cell.units, bias=_bias(cell, "j")) + line
 
 
 def _lstm(cell: ExportCell) -> str:
     gate, activation = cell.config["recurrent_activation"], cell.config["activation"]
     units = cell.units
-    return _weighted(cell, width=4 * units, bias=_bias(cell, "j")) + fill_template(
+    return _write_weighted_sum(cell, width=4 * units, bias=_bias(cell, "j")) + fill_template(
         """\
         for (int j = 0; j < %units; j++) {
             const double i = %input, f = %forget;
@@ -115,7 +115,7 @@ def _gru(cell: ExportCell) -> str:
         f"double inner = {_bias(cell, f'{2 * units} + j', second) if after else '0'};\n"
         f"    for (int k = 0; k < {units}; k++) inner += {'' if after else f'z[{units} + k] * '}{product};"
     )
-    return _weighted(cell, width=2 * units, bias=gates) + fill_template(
+    return _write_weighted_sum(cell, width=2 * units, bias=gates) + fill_template(
         """\
         real next[%units];
         for (int j = 0; j < 2 * %units; j++) z[j] = %gate; /* update, reset */

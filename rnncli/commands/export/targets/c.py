@@ -104,7 +104,7 @@ class _Source:
                 if not refusals.is_unmerged(layer) and (len(layer.loops) == 2 or not layer.sequences):
                     yield self._merge(layer, width)
                     source = f"output{layer.suffix}"
-        yield from self._returned()
+        yield from self._write_returns()
         self._show(source)
 
     def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
@@ -193,7 +193,7 @@ class _Source:
                     }
             }
             """,
-            skipping="" if layer.mask is None else _skipping(loop, layer.mask), units=loop.units, own=own,
+            skipping="" if layer.mask is None else _skip_masked(loop, layer.mask), units=loop.units, own=own,
             time="STEPS - 1 - s" if loop.backwards else "s", before=before,
             calls=f"\n{'':12}".join(calls),
         )  # fmt: skip
@@ -233,7 +233,7 @@ class _Source:
             value=value, comment=comment,
         )  # fmt: skip
 
-    def _returned(self) -> Iterator[str]:
+    def _write_returns(self) -> Iterator[str]:
         """Yield the outputs of both directions, where the last layer does not merge them."""
         last = self.export.layers[-1]
         if not last.loops or not refusals.is_unmerged(last):
@@ -271,9 +271,9 @@ class _Source:
         self.main.append("return 0;")
 
 
-def _skipping(loop: ExportLoop, mask: str) -> str:
+def _skip_masked(loop: ExportLoop, mask: str) -> str:
     """Return the lines for a masked step: the states stay as they are."""
     steps = f"steps{loop.suffix}[b]"
     before = f"if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);"
-    held = "continue; /* the output is 0 */" if loop.zeroing else f"{{ {before} continue; }}"
+    held = "continue; /* the output is 0 */" if loop.zeroes_masked else f"{{ {before} continue; }}"
     return f"            if (!mask{mask}[b][t]) {held}\n"

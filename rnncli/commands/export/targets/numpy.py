@@ -125,7 +125,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
         states.append(f"({', '.join(own)}{',' if len(own) == 1 else ''})")
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"
     options += ", backwards=True" if loop.backwards else ""
-    options += ", zeroing=True" if loop.zeroing and layer.mask is not None else ""
+    options += ", zeroing=True" if loop.zeroes_masked and layer.mask is not None else ""
     end = loop.suffix
     yield f"cells{end} = [{', '.join(cells)}]"
     yield f"states{end} = [{', '.join(states)}]"

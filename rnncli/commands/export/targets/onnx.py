@@ -150,7 +150,7 @@ class GraphBuilder:
             return (self._hide(loop, states[0]) if masked else states[0]), states
         direction = self._array("direction_axis", np.array([1]))
         y = self.add("Squeeze", [ends[0], direction], f"Y{own}_squeezed")
-        if masked and not (loop.zeroing or loop.backwards):
+        if masked and not (loop.zeroes_masked or loop.backwards):
             y = self.add("Where", [self._counts(), y, states[0]], f"Y{own}_held")
         if layer.loops[0].backwards:
             y = self._reverse(y)
@@ -169,7 +169,7 @@ class GraphBuilder:
 
     def _hide(self, loop: ExportLoop, output: str) -> str:
         """Replace the last output by zeros where Keras does: where the last step is padding."""
-        if loop.backwards or not loop.zeroing:
+        if loop.backwards or not loop.zeroes_masked:
             return output
         whole = self._array("whole", (self.lengths == self.export.case.inputs.shape[1])[:, None])
         zero = self._array("zero", np.zeros((), np.float32))

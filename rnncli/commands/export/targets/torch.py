@@ -138,7 +138,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
         arguments.append(f"states{loop.suffix}")
     arguments += ["backwards=True"] if loop.backwards else []
     if layer.mask is not None:
-        arguments += ["lengths=lengths", *(["zeroing=True"] if loop.zeroing else [])]
+        arguments += ["lengths=lengths", *(["zeroing=True"] if loop.zeroes_masked else [])]
     yield f"outputs{loop.suffix}, last{loop.suffix} = run({', '.join(arguments)})"
 
 

@@ -20,7 +20,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_"))
 
 
-def known(run: ForeignRun) -> Iterator[Difference]:
+def list_known(run: ForeignRun) -> Iterator[Difference]:
     """Yield the differences of every family."""
     for name in names():
         yield from import_module(f"{__name__}.{name}").differences(run)

@@ -6,7 +6,7 @@ from rnncli.commands.tour import drawing, grading, jacobians
 from rnncli.commands.tour.exam import Exercise
 from rnncli.commands.tour.lesson import Text
 from rnncli.renderers.page import View
-from rnncli.renderers.parts import small
+from rnncli.renderers.parts import format_difference
 
 TITLE = Text("where the gradient vanishes", "기울기가 사라지는 시점")
 LAYERS = {"simple_rnn": "SimpleRNN(3)", "gru": "GRU(3)"}
@@ -39,7 +39,7 @@ def make(random: Random, view: View) -> Exercise:
         vanished = jacobians.find_vanished(norms)
         if vanished is not None and not ((norms > limit / MARGIN) & (norms < limit * MARGIN)).any():
             break
-    texts = [f"t={time}  {small(norm)}" for time, norm in enumerate(norms)]
+    texts = [f"t={time}  {format_difference(norm)}" for time, norm in enumerate(norms)]
     down = STEPS // ACROSS
     table = drawing.draw_grid(
         [""] * ACROSS, [[f"{text}  " for text in texts[row::down]] for row in range(down)]

@@ -5,7 +5,7 @@ import math
 from rnncli.commands.tour import drawing, jacobians
 from rnncli.commands.tour.lesson import Observation, Step, Text
 from rnncli.renderers.page import View, bar
-from rnncli.renderers.parts import small
+from rnncli.renderers.parts import format_difference
 from rnncli.result import Label, NamedTensor
 
 LAYERS = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -25,7 +25,7 @@ def observe(view: View) -> Observation:
         (
             f"t={time}",
             *(
-                f"{small(values[time])} {bar(math.log10(values[time]), low, high, view).text}"
+                f"{format_difference(values[time])} {bar(math.log10(values[time]), low, high, view).text}"
                 for values in norms.values()
             ),
         )
@@ -35,7 +35,7 @@ def observe(view: View) -> Observation:
         NamedTensor(Label(f"{name}/input", traced=True), ("timesteps",), values)
         for name, values in norms.items()
     )
-    facts = {name: small(values[0] / values[-1]) for name, values in norms.items()}
+    facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}
     return Observation((drawing.draw_grid(("", *LAYERS.values()), rows),), (outputs,), facts)
 
 

@@ -17,80 +17,84 @@ SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
 """The input of a recurrent layer, if the message does not say its sizes."""
 
 
-def written(name: str, units: int = UNITS, **options: object) -> str:
+def format_layer(name: str, units: int = UNITS, **options: object) -> str:
     """Return `LSTM(3, return_sequences=True)`."""
     return f"{name}({', '.join([str(units), *(f'{key}={value!r}' for key, value in options.items())])})"
 
 
 def expression(message: Message, units: int = UNITS, **options: object) -> str:
     """Return the layer that the message names, inside Bidirectional if it names one."""
-    own = written(message.layer, units, **options)
+    own = format_layer(message.layer, units, **options)
     return f"Bidirectional({own})" if message.is_bidirectional else own
 
 
-def gates(name: str) -> int:
+def count_gates(name: str) -> int:
     """Return the width of the kernel for one unit: 4 for LSTM, whose gates lie side by side."""
-    width = specs.from_flags([written(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
+    width = specs.from_flags([format_layer(name, 1)], {}).weight_shapes((1, 1, 1))["kernel"][-1]
     return width if isinstance(width, int) else 1
 
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
-    stack = specs.from_flags([written(name, units)], {})
+    stack = specs.from_flags([format_layer(name, units)], {})
     return tuple(info.shape for info in stack.states((batch, 1, 1)))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
-    stack = specs.from_flags([written(name, 1)], {})
+    stack = specs.from_flags([format_layer(name, 1)], {})
     return tuple(info.label.part for info in stack.states((1, 1, 1)))
 
 
-def sized(dimension: Dimension, name: str) -> Dimension:
+def name_unknown(dimension: Dimension, name: str) -> Dimension:
     """Return a size, or `name` if it is unknown."""
     return name if dimension is None else dimension
 
 
 def shape_of(shape: Shape) -> Shape:
     """Return the shape of a sequence with names for the sizes that are unknown."""
-    return tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False))
+    return tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False))
 
 
-def both_ways(name: str) -> str:
+def format_states(name: str) -> str:
     """Return `forward hidden, forward cell, backward hidden, backward cell` for LSTM."""
     return ", ".join(f"{way} {part}" for way in ("forward", "backward") for part in parts_of(name))
 
 
-def nearest(word: str, choices: Iterable[str], default: str) -> str:
+def find_nearest(word: str, choices: Iterable[str], default: str) -> str:
     """Return the choice that `word` was probably meant to be, else `default`."""
     return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), default)
 
 
-def counted(count: Dimension, noun: str) -> str:
+def pluralize(count: Dimension, noun: str) -> str:
     """Return `1 time step`, `4 time steps`, or `several time steps` if the number is unknown."""
     return f"{'several' if count is None else count} {noun}{'' if count == 1 else 's'}"
 
 
-def counted_ko(count: Dimension, counter: str = "개") -> str:
+def format_count_ko(count: Dimension, counter: str = "개") -> str:
     """Return the count in Korean: `4개`, or `여러 개` if the number is unknown."""
     return f"여러 {counter}" if count is None else f"{count}{counter}"
 
 
 def time_steps(size: Dimension) -> Bilingual:
     """Return `60 time steps of one feature`."""
-    return Bilingual(f"{counted(size, 'time step')} of one feature", f"특성이 하나인 시점 {counted_ko(size)}")
+    return Bilingual(
+        f"{pluralize(size, 'time step')} of one feature", f"특성이 하나인 시점 {format_count_ko(size)}"
+    )
 
 
 def one_step(size: Dimension) -> Bilingual:
     """Return `one time step of 60 features`."""
-    return Bilingual(f"one time step of {counted(size, 'feature')}", f"특성이 {counted_ko(size)}인 시점 하나")
+    return Bilingual(
+        f"one time step of {pluralize(size, 'feature')}", f"특성이 {format_count_ko(size)}인 시점 하나"
+    )
 
 
-def whole(size: Dimension, default: int = 0) -> int:
+def known_size(size: Dimension, default: int = 0) -> int:
     """Return a size that is a number from 1, else `default`."""
     return size if isinstance(size, int) and size else default
 
 
 def units_of(shape: Shape) -> int:
     """Return the size of the last axis; UNITS if it is unknown."""
-    return whole(shape[-1], UNITS) if shape else UNITS
+    return known_size(shape[-1], UNITS) if shape else UNITS

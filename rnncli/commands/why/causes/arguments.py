@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from rnncli import layers
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, nearest, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, find_nearest, format_layer, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -15,20 +15,20 @@ MOST = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""
 
 
-def _unrecognized(message: Message) -> Diagnosis | None:
+def _diagnose_unrecognized(message: Message) -> Diagnosis | None:
     if not recurrent_in(message.name("owner")):
         return None
     given = message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MOST]
     values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|[\w.]{1,60})", given))
-    return _unknown(message, {name: values.get(name, "") for name in names}) if names else None
+    return _diagnose_unknown(message, {name: values.get(name, "") for name in names}) if names else None
 
 
-def _not_understood(message: Message) -> Diagnosis:
-    return _unknown(message, {message.name("name"): ""})
+def _diagnose_rejected_keywords(message: Message) -> Diagnosis:
+    return _diagnose_unknown(message, {message.name("name"): ""})
 
 
-def _unknown(message: Message, given: dict[str, str]) -> Diagnosis:
+def _diagnose_unknown(message: Message, given: dict[str, str]) -> Diagnosis:
     """given: values by the names of the unknown arguments, as text."""
     owner = message.layer
     names = ", ".join(given)
@@ -37,12 +37,12 @@ def _unknown(message: Message, given: dict[str, str]) -> Diagnosis:
             f"Keras's {owner} has no argument {names}.",
             f"Keras의 {owner}에는 {names} 인자가 없습니다.",
         ),
-        (*(_replacement(owner, name, value) for name, value in given.items()), *_from_file(message)),
+        (*(_fix_replacement(owner, name, value) for name, value in given.items()), *_fix_from_file(message)),
         _FOREIGN if any(name in _RETIRED for name in given) else Bilingual("", ""),
     )
 
 
-def _from_file(message: Message) -> tuple[Fix, ...]:
+def _fix_from_file(message: Message) -> tuple[Fix, ...]:
     """Return the fix for a model that was saved with an argument that no longer exists."""
     if "deserializ" not in message.text:
         return ()
@@ -52,7 +52,7 @@ def _from_file(message: Message) -> tuple[Fix, ...]:
     return (Fix(said, "rnncli run INPUT --model FILE.h5"),)
 
 
-def _replacement(owner: str, name: str, value: str) -> Fix:
+def _fix_replacement(owner: str, name: str, value: str) -> Fix:
     """Return what says the same in Keras 3; where nothing does, leave the argument out."""
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
@@ -60,33 +60,33 @@ def _replacement(owner: str, name: str, value: str) -> Fix:
     having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
     having = [one for one in having if not one.startswith(("Conv", "Bi"))]
     if having:
-        layer = written(having[0])
+        layer = format_layer(having[0])
         said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
         return Fix(said, layer, (layer,), SEQUENCE)
-    if near := nearest(name, options, ""):
+    if near := find_nearest(name, options, ""):
         default = options[near].default
         other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
-        layer = written(owner, **other)
+        layer = format_layer(owner, **other)
         return Fix(
             Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer, (layer,), SEQUENCE
         )
-    return _left_out(owner, value, name)
+    return _fix_removed_argument(owner, value, name)
 
 
-def _left_out(owner: str, _: str, name: str = "") -> Fix:
-    layer = written(owner)
+def _fix_removed_argument(owner: str, _: str, name: str = "") -> Fix:
+    layer = format_layer(owner)
     said = Bilingual(f"leave {name} out", f"{name} 빼기") if name else Bilingual("leave it out", "인자 빼기")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
-def _time_major(owner: str, _: str) -> Fix:
-    layer = written(owner)
+def _fix_time_major(owner: str, _: str) -> Fix:
+    layer = format_layer(owner)
     said = Bilingual("time_major: put the batch first", "time_major: 배치 축을 맨 앞으로")
     return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,), SEQUENCE)
 
 
-def _batch_shape(owner: str, value: str) -> Fix:
-    shape, layer = parse_shape(value), written(owner)
+def _fix_batch_shape(owner: str, value: str) -> Fix:
+    shape, layer = parse_shape(value), format_layer(owner)
     known = len(shape) == 3
     said = Bilingual("batch_input_shape: an Input layer", "batch_input_shape: Input 층으로")
     sizes = tuple(name if size is None else size for size, name in zip(shape, SEQUENCE, strict=False))
@@ -98,50 +98,52 @@ def _batch_shape(owner: str, value: str) -> Fix:
     )
 
 
-def _input_length(owner: str, value: str) -> Fix:
-    layer, known = written(owner), value.isdigit() and value != "0"
+def _fix_input_length(owner: str, value: str) -> Fix:
+    layer, known = format_layer(owner), value.isdigit() and value != "0"
     said = Bilingual("input_length: an Input layer", "input_length: Input 층으로")
     steps = int(value[:9]) if known else "timesteps"
     return Fix(said, f"keras.Input(({steps}, features))", (layer,), ("batch", steps, "features"))
 
 
-def _weights(owner: str, _: str) -> Fix:
-    layer = written(owner)
+def _fix_weights(owner: str, _: str) -> Fix:
+    layer = format_layer(owner)
     said = Bilingual("weights: set them once it is built", "weights: 층을 만든 뒤에 설정")
     return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), SEQUENCE, weights=True)
 
 
-def _batch_first(owner: str, _: str) -> Fix:
-    layer = written(owner)
+def _fix_batch_first(owner: str, _: str) -> Fix:
+    layer = format_layer(owner)
     said = Bilingual("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
-def _hidden_size(owner: str, value: str) -> Fix:
+def _fix_hidden_size(owner: str, value: str) -> Fix:
     units = int(value[:6]) if value.isdigit() and int(value[:6]) else UNITS
     return Fix(
         Bilingual("hidden_size: units", "hidden_size: units"),
-        written(owner, units),
-        (written(owner, units),),
+        format_layer(owner, units),
+        (format_layer(owner, units),),
         SEQUENCE,
     )
 
 
-def _num_layers(owner: str, value: str) -> Fix:
+def _fix_num_layers(owner: str, value: str) -> Fix:
     count = min(int(value[:3]), 4) if value.isdigit() and int(value[:3]) else 2
-    stack = (*(written(owner, return_sequences=True) for _ in range(count - 1)), written(owner))
-    said = Bilingual(f"num_layers: {counted(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로")
+    stack = (*(format_layer(owner, return_sequences=True) for _ in range(count - 1)), format_layer(owner))
+    said = Bilingual(
+        f"num_layers: {pluralize(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로"
+    )
     return Fix(said, ", ".join(stack), stack, SEQUENCE)
 
 
-def _bidirectional(owner: str, _: str) -> Fix:
-    layer = f"Bidirectional({written(owner)})"
+def _fix_bidirectional(owner: str, _: str) -> Fix:
+    layer = f"Bidirectional({format_layer(owner)})"
     return Fix(
         Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
     )
 
 
-def _torch_argument(message: Message) -> Diagnosis:
+def _diagnose_torch_argument(message: Message) -> Diagnosis:
     name = message.name("name")
     keras = {
         "return_sequences": ("output, _ = layer(x)", {"return_sequences": True}),
@@ -151,7 +153,7 @@ def _torch_argument(message: Message) -> Diagnosis:
         "stateful": ("output, hx = layer(x, hx)", {"stateful": True}),
     }
     code, options = keras.get(name, ("nn.LSTM(input_size, hidden_size)", {}))
-    layer = written(DEFAULT, **options)
+    layer = format_layer(DEFAULT, **options)
     return Diagnosis(
         Bilingual(f"PyTorch's layer has no argument {name}.", f"PyTorch의 층에는 {name} 인자가 없습니다."),
         (Fix(Bilingual("the same in PyTorch", "PyTorch에서 같은 일"), code, (layer,), SEQUENCE),),
@@ -167,30 +169,30 @@ _FOREIGN = Bilingual(
     "Keras 1, 2나 PyTorch용 코드에는 Keras 3에 없는 인자가 있을 수 있습니다.",
 )
 _RETIRED: dict[str, Callable[[str, str], Fix]] = {
-    "time_major": _time_major,
-    "batch_input_shape": _batch_shape,
-    "input_length": _input_length,
-    "weights": _weights,
-    "batch_first": _batch_first,
-    "hidden_size": _hidden_size,
-    "num_layers": _num_layers,
-    "bidirectional": _bidirectional,
+    "time_major": _fix_time_major,
+    "batch_input_shape": _fix_batch_shape,
+    "input_length": _fix_input_length,
+    "weights": _fix_weights,
+    "batch_first": _fix_batch_first,
+    "hidden_size": _fix_hidden_size,
+    "num_layers": _fix_num_layers,
+    "bidirectional": _fix_bidirectional,
 }
 
 CAUSES = (
     Cause(
         "argument-unknown",
         r"Unrecognized keyword arguments passed to (?P<owner>\w{1,60}): \{(?P<given>.{1,1000}?)\}",
-        _unrecognized,
+        _diagnose_unrecognized,
     ),
     Cause(
         "argument-unknown-keras2",
         r"Keyword argument not understood:', '(?P<name>\w{1,60})'",
-        _not_understood,
+        _diagnose_rejected_keywords,
     ),
     Cause(
         "argument-torch",
         r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
-        _torch_argument,
+        _diagnose_torch_argument,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -10,11 +10,11 @@ from rnncli.renderers.wording import Bilingual
 OWN = "class Cell(keras.Layer):  # with state_size, and call(self, x, states)"
 
 
-def _no_call(message: Message) -> Diagnosis:
+def _diagnose_no_call(message: Message) -> Diagnosis:
     given = message.name("given")
     it, ko = ("what it got", "받은 값") if given.startswith("<") else (given, given)
     units = int(given) if given.isdigit() and 0 < int(given) < 10_000 else UNITS
-    return _not_a_cell(
+    return _diagnose_not_a_cell(
         Bilingual(
             f"RNN loops over a cell; {it} has no call(x, states).",
             f"RNN은 셀을 반복하는 층인데 {ko}에는 call(x, states)이 없습니다.",
@@ -23,8 +23,8 @@ def _no_call(message: Message) -> Diagnosis:
     )
 
 
-def _no_size(_: Message) -> Diagnosis:
-    return _not_a_cell(
+def _diagnose_no_size(_: Message) -> Diagnosis:
+    return _diagnose_not_a_cell(
         Bilingual(
             "The cell does not say how large its states are: it needs state_size, one number per state.",
             "셀에 상태의 크기가 없습니다. 상태마다 숫자 하나씩인 state_size가 필요합니다.",
@@ -33,8 +33,8 @@ def _no_size(_: Message) -> Diagnosis:
     )
 
 
-def _not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
-    cell, plain = f"RNN({written('SimpleRNNCell', units)})", written("SimpleRNN", units)
+def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
+    cell, plain = f"RNN({format_layer('SimpleRNNCell', units)})", format_layer("SimpleRNN", units)
     return Diagnosis(
         explanation,
         (
@@ -55,11 +55,11 @@ CAUSES = (
         r"(?:Argument `cell` should have|All cells must have) a `call` method\. "
         r"(?:Received(?: cell without a `call` method)?|The RNN was passed): "
         r"(?:cell=)?(?P<given><?[\w.]{1,80})",
-        _no_call,
+        _diagnose_no_call,
     ),
     Cause(
         "cell-state-size",
         r"(?:The RNN cell should have a|All cells must have a) `state_size` attribute",
-        _no_size,
+        _diagnose_no_size,
     ),
 )

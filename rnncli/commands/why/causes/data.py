@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, shape_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, pluralize, shape_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _text(message: Message) -> Diagnosis:
+def _diagnose_text(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis(
         Bilingual(
@@ -32,7 +32,7 @@ def _text(message: Message) -> Diagnosis:
     )
 
 
-def _ragged(message: Message) -> Diagnosis:
+def _diagnose_ragged(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis(
         Bilingual(
@@ -60,7 +60,7 @@ def _ragged(message: Message) -> Diagnosis:
     )
 
 
-def _list(message: Message) -> Diagnosis:
+def _diagnose_list(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The layer got nested Python lists; it takes an array or a tensor.",
@@ -77,7 +77,7 @@ def _list(message: Message) -> Diagnosis:
     )
 
 
-def _nothing(message: Message) -> Diagnosis:
+def _diagnose_none(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The input is {message.name('given')}: a function before it returned nothing, or was "
@@ -96,7 +96,7 @@ def _nothing(message: Message) -> Diagnosis:
     )
 
 
-def _no_steps(message: Message) -> Diagnosis | None:
+def _diagnose_no_steps(message: Message) -> Diagnosis | None:
     inputs = message.argument("sequences")
     if not inputs or len(inputs[0]) != 3 or inputs[0][1] != 0:
         return None
@@ -117,11 +117,11 @@ def _no_steps(message: Message) -> Diagnosis | None:
     )
 
 
-def _sizes(message: Message) -> Diagnosis:
+def _diagnose_sizes(message: Message) -> Diagnosis:
     one, other = message.number("one"), message.number("other")
     return Diagnosis(
         Bilingual(
-            f"x has {counted(one, 'sequence')} and y has {counted(other, 'target')}: each sequence "
+            f"x has {pluralize(one, 'sequence')} and y has {pluralize(other, 'target')}: each sequence "
             "needs one.",
             f"x의 시퀀스는 {one}개인데 y의 목표는 {other}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
         ),
@@ -129,7 +129,7 @@ def _sizes(message: Message) -> Diagnosis:
             Fix(
                 Bilingual("cut both to the same number", "같은 개수로 자르기"),
                 f"x, y = x[:{min(one, other)}], y[:{min(one, other)}]",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 (min(one, other), "timesteps", "features"),
             ),
         ),
@@ -145,21 +145,21 @@ CAUSES = (
         "dtype-text",
         r"dtype='string' is not a valid dtype|Invalid dtype: str\d{0,4}|Cast string to float is "
         r"not supported",
-        _text,
+        _diagnose_text,
     ),
     Cause(
         "ragged",
         r"Failed to convert a NumPy array to a Tensor \(Unsupported object type|Invalid dtype: object"
         r"|has an inhomogeneous shape after",
-        _ragged,
+        _diagnose_ragged,
     ),
-    Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _list),
-    Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _nothing),
-    Cause("no-steps", r"slice index 0 of dimension 1 out of bounds", _no_steps),
+    Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _diagnose_list),
+    Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _diagnose_none),
+    Cause("no-steps", r"slice index 0 of dimension 1 out of bounds", _diagnose_no_steps),
     Cause(
         "batch-sizes",
         r"Data cardinality is ambiguous.{0,120}?'x' sizes: (?P<one>\d{1,9}).{0,20}?'y' sizes: "
         r"(?P<other>\d{1,9})",
-        _sizes,
+        _diagnose_sizes,
     ),
 )

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, nearest, shape_of, written
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    find_nearest,
+    format_layer,
+    pluralize,
+    shape_of,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LAYER = f"Bidirectional({written('LSTM')})"
+LAYER = f"Bidirectional({format_layer('LSTM')})"
 
 
-def _no_layer(message: Message) -> Diagnosis:
+def _diagnose_no_layer(message: Message) -> Diagnosis:
     wrapper, given = message.name("wrapper"), message.name("given").strip()
-    inner = written("LSTM") if wrapper == "Bidirectional" else "Dense(3)"
+    inner = format_layer("LSTM") if wrapper == "Bidirectional" else "Dense(3)"
     called = "class" in given
     return Diagnosis(
         Bilingual(
@@ -34,12 +41,13 @@ def _no_layer(message: Message) -> Diagnosis:
     )
 
 
-def _merge_mode(message: Message) -> Diagnosis:
+def _diagnose_merge_mode(message: Message) -> Diagnosis:
     given = message.name("given")
     modes = ("concat", "sum", "mul", "ave")
-    named = nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
+    named = find_nearest({"add": "sum", "average": "ave", "mean": "ave"}.get(given, given), modes, "concat")
     layers = [
-        f"Bidirectional({written('LSTM')}, merge_mode={mode!r})" for mode in dict.fromkeys((named, "concat"))
+        f"Bidirectional({format_layer('LSTM')}, merge_mode={mode!r})"
+        for mode in dict.fromkeys((named, "concat"))
     ]
     return Diagnosis(
         Bilingual(
@@ -60,8 +68,8 @@ def _merge_mode(message: Message) -> Diagnosis:
     )
 
 
-def _same_way(_: Message) -> Diagnosis:
-    layer = f"Bidirectional({written('LSTM')}, backward_layer={written('LSTM', go_backwards=True)})"
+def _diagnose_equal_directions(_: Message) -> Diagnosis:
+    layer = f"Bidirectional({format_layer('LSTM')}, backward_layer={format_layer('LSTM', go_backwards=True)})"
     return Diagnosis(
         Bilingual(
             "Both layers read in the same direction; the backward layer needs go_backwards=True.",
@@ -70,7 +78,7 @@ def _same_way(_: Message) -> Diagnosis:
         (
             Fix(
                 Bilingual("two layers of your own", "두 층을 직접 만들 때"),
-                f"backward_layer={written('LSTM', go_backwards=True)}",
+                f"backward_layer={format_layer('LSTM', go_backwards=True)}",
                 (layer,),
                 SEQUENCE,
             ),
@@ -79,12 +87,12 @@ def _same_way(_: Message) -> Diagnosis:
     )
 
 
-def _attribute(message: Message) -> Diagnosis | None:
+def _diagnose_attribute(message: Message) -> Diagnosis | None:
     name, forward = message.name("name"), message.name("forward")
     if forward not in ("True", "False"):
         return None
     options = {name: forward == "True"}
-    one, other = written("LSTM", **options), written("LSTM", **options, go_backwards=True)
+    one, other = format_layer("LSTM", **options), format_layer("LSTM", **options, go_backwards=True)
     layer = f"Bidirectional({one}, backward_layer={other})"
     return Diagnosis(
         Bilingual(
@@ -102,7 +110,7 @@ def _attribute(message: Message) -> Diagnosis | None:
     )
 
 
-def _units(message: Message) -> Diagnosis | None:
+def _diagnose_units(message: Message) -> Diagnosis | None:
     if message.call != "Bidirectional":
         return None
     first, second = message.shape("first"), message.shape("second")
@@ -111,22 +119,22 @@ def _units(message: Message) -> Diagnosis | None:
     if not isinstance(one, int) or not isinstance(two, int) or not inputs:
         return None
     shape = shape_of(inputs[0])
-    back = written("LSTM", two, go_backwards=True)
-    same = f"Bidirectional({written('LSTM', one)}, merge_mode='sum')"
-    beside = f"Bidirectional({written('LSTM', one)}, backward_layer={back})"
+    back = format_layer("LSTM", two, go_backwards=True)
+    same = f"Bidirectional({format_layer('LSTM', one)}, merge_mode='sum')"
+    beside = f"Bidirectional({format_layer('LSTM', one)}, backward_layer={back})"
     return Diagnosis(
         Bilingual(
-            f"The directions have {one} and {counted(two, 'unit')}; sum, mul and ave need the same number.",
+            f"The directions have {one} and {pluralize(two, 'unit')}; sum, mul and ave need the same number.",
             f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
         ),
         (
-            Fix(Bilingual(f"{counted(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, (same,), shape),
+            Fix(Bilingual(f"{pluralize(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, (same,), shape),
             Fix(Bilingual("side by side", "나란히 이어 붙이기"), "merge_mode='concat'", (beside,), shape),
         ),
     )
 
 
-def _not_recurrent(_: Message) -> Diagnosis:
+def _diagnose_not_recurrent(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "Bidirectional needs a recurrent layer: other layers have no direction of time.",
@@ -149,31 +157,31 @@ CAUSES = (
         "wrapper-without-layer",
         r"Please initialize `(?P<wrapper>Bidirectional|TimeDistributed)` layer with a .{1,60}? instance\. "
         r"Received: (?P<given><class|[\w.'\"-]{1,40})",
-        _no_layer,
+        _diagnose_no_layer,
     ),
-    Cause("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})", _merge_mode),
+    Cause("merge-mode", r"Invalid merge mode\. Received: (?P<given>\w{1,40})", _diagnose_merge_mode),
     Cause(
         "direction",
         r"Forward layer and backward layer should have different `go_backwards` value",
-        _same_way,
+        _diagnose_equal_directions,
     ),
     Cause(
         "direction-attribute",
         r"expected to have the same value for attribute ['\"](?P<name>\w{1,40})['\"], got "
         r"['\"](?P<forward>\w{1,20})['\"] "
         r"for forward layer and ['\"](?P<backward>\w{1,20})['\"] for backward",
-        _attribute,
+        _diagnose_attribute,
     ),
     Cause(
         "direction-units",
         r"Incompatible shapes: \[(?P<first>[\d,]{1,60})\] vs\. \[(?P<second>[\d,]{1,60})\]",
-        _units,
+        _diagnose_units,
     ),
     Cause(
         "direction-layer",
         r"'name': "
         r"'backward_(?!simple_rnn|lstm|gru|rnn|conv_lstm|bidirectional)\w{1,60}'.{0,4000}?"
         r"Exception encountered: Error when deserializing",
-        _not_recurrent,
+        _diagnose_not_recurrent,
     ),
 )

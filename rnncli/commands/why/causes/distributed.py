@@ -6,19 +6,19 @@ from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
-    written,
+    format_layer,
 )
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _time_distributed(message: Message) -> Diagnosis | None:
+def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
     shape = message.shape("shape")
     if len(shape) > 2:
         return None
     units = shape[-1] if shape and isinstance(shape[-1], int) else UNITS
-    before = written("LSTM", units, return_sequences=True)
+    before = format_layer("LSTM", units, return_sequences=True)
     return Diagnosis(
         Bilingual(
             f"TimeDistributed needs a time axis, (batch, timesteps, ...); it got {format_shape(shape)}.",
@@ -35,7 +35,7 @@ def _time_distributed(message: Message) -> Diagnosis | None:
             Fix(
                 Bilingual("one output per sequence", "시퀀스마다 출력이 하나일 때"),
                 "Dense(1)",
-                (written("LSTM", units), "Dense(1)"),
+                (format_layer("LSTM", units), "Dense(1)"),
                 SEQUENCE,
             ),
         ),
@@ -46,11 +46,11 @@ def _time_distributed(message: Message) -> Diagnosis | None:
     )
 
 
-def _layer_per_step(message: Message) -> Diagnosis | None:
+def _diagnose_layer_per_step(message: Message) -> Diagnosis | None:
     shapes = message.argument("inputs")
     if message.call != "TimeDistributed" or not shapes or len(shapes[0]) != 3:
         return None
-    layer = written("LSTM")
+    layer = format_layer("LSTM")
     return Diagnosis(
         Bilingual(
             f"TimeDistributed calls its layer once per time step, on {format_shape(shapes[0][::2])}; a "
@@ -67,8 +67,8 @@ def _layer_per_step(message: Message) -> Diagnosis | None:
             ),
             Fix(
                 Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
-                f"{written('LSTM', return_sequences=True)}(x)",
-                (written("LSTM", return_sequences=True),),
+                f"{format_layer('LSTM', return_sequences=True)}(x)",
+                (format_layer("LSTM", return_sequences=True),),
                 shapes[0],
             ),
         ),
@@ -82,11 +82,11 @@ CAUSES = (
         "time-distributed-rank",
         r"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: "
         + _SHAPE,
-        _time_distributed,
+        _diagnose_time_distributed,
     ),
     Cause(
         "time-distributed-recurrent",
         r"Index out of range using input dim \d; input has only",
-        _layer_per_step,
+        _diagnose_layer_per_step,
     ),
 )

@@ -3,86 +3,96 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, gates, whole, written
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    count_gates,
+    expression,
+    format_layer,
+    known_size,
+    pluralize,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _product(message: Message) -> Diagnosis | None:
+def _diagnose_product(message: Message) -> Diagnosis | None:
     """A product of x (batch, features) and a kernel (features, gates * units)."""
     given, kernel = message.shape("given"), message.shape("kernel")
     if len(given) != 2 or len(kernel) != 2 or not given[1] or not kernel[0]:
         return None
-    found, wanted, width = map(whole, (given[1], *kernel))
+    found, wanted, width = map(known_size, (given[1], *kernel))
     in_cell = message.call.endswith("Cell") or (not message.call and "_cell" in message.match[0])
     if not in_cell:
-        return None if message.call else _mismatch(f"Dense({width})", found, wanted)
-    units = width // gates(message.layer)
+        return None if message.call else _diagnose_mismatch(f"Dense({width})", found, wanted)
+    units = width // count_gates(message.layer)
     states = message.argument("states")
     if not units or (states and states[0][-1] != units):
         return None  # the states do not fit: see states.py
-    return _mismatch(expression(message, units), found, wanted)
+    return _diagnose_mismatch(expression(message, units), found, wanted)
 
 
-def _bare(message: Message) -> Diagnosis:
+def _diagnose_product_without_shapes(message: Message) -> Diagnosis:
     """A line that was cut before the shapes."""
-    return _mismatch(expression(message), message.number("found"), message.number("wanted"))
+    return _diagnose_mismatch(expression(message), message.number("found"), message.number("wanted"))
 
 
-def _mismatch(layer: str, found: int, wanted: int) -> Diagnosis:
+def _diagnose_mismatch(layer: str, found: int, wanted: int) -> Diagnosis:
     return Diagnosis(
         Bilingual(
-            f"The layer was built for {counted(wanted, 'feature')} per time step; this input has {found}.",
+            f"The layer was built for {pluralize(wanted, 'feature')} per time step; this input has {found}.",
             f"층은 한 시점의 특성 {wanted}개로 만들어졌는데 이 입력은 {found}개입니다.",
         ),
-        (*_narrower(layer, found, wanted), _new_layer(layer, found)),
+        (*_fix_features(layer, found, wanted), _fix_new_layer(layer, found)),
         Bilingual(
-            f"The kernel has one row per feature and keeps its {counted(wanted, 'row')} once it is built.",
+            f"The kernel has one row per feature and keeps its {pluralize(wanted, 'row')} once it is built.",
             f"커널은 특성마다 한 행이며, 한번 만들어지면 {wanted}행으로 고정됩니다.",
         ),
     )
 
 
-def _narrower(layer: str, found: int, wanted: int) -> tuple[Fix, ...]:
+def _fix_features(layer: str, found: int, wanted: int) -> tuple[Fix, ...]:
     """Return the fix that gives the layer the number of features that it has weights for."""
     if found > wanted:
         said = Bilingual("the input has too many columns", "입력에 열이 더 있을 때")
         return (Fix(said, f"x[..., :{wanted}]", (layer,), ("batch", "timesteps", wanted)),)
     said = Bilingual(
-        f"prepare it as in training, with {counted(wanted, 'feature')}", f"학습 때처럼 특성 {wanted}개를 준비"
+        f"prepare it as in training, with {pluralize(wanted, 'feature')}",
+        f"학습 때처럼 특성 {wanted}개를 준비",
     )
     return (Fix(said, f"assert x.shape[-1] == {wanted}", (layer,), ("batch", "timesteps", wanted)),)
 
 
-def _new_layer(layer: str, found: int) -> Fix:
+def _fix_new_layer(layer: str, found: int) -> Fix:
     said = Bilingual(
-        f"a new layer, with new weights, for {counted(found, 'feature')}", f"특성 {found}개를 받는 새 층"
+        f"a new layer, with new weights, for {pluralize(found, 'feature')}", f"특성 {found}개를 받는 새 층"
     )
     return Fix(said, f"{layer}(x)", (layer,), ("batch", "timesteps", found), weights=True)
 
 
-def _axis(message: Message) -> Diagnosis:
+def _diagnose_axis(message: Message) -> Diagnosis:
     wanted, shape = message.number("wanted"), message.shape("shape")
     found = shape[-1] if shape else None
     return Diagnosis(
         Bilingual(
-            f"This layer was built for {counted(wanted, 'feature')} on the last axis; it got "
+            f"This layer was built for {pluralize(wanted, 'feature')} on the last axis; it got "
             f"{format_shape(shape)}.",
             f"이 층은 마지막 축의 특성 {wanted}개로 만들어졌는데 {format_shape(shape)}를 받았습니다.",
         ),
         (
             Fix(
                 Bilingual(
-                    f"the recurrent layer before it has {counted(wanted, 'unit')}",
+                    f"the recurrent layer before it has {pluralize(wanted, 'unit')}",
                     f"앞의 순환층을 유닛 {wanted}개로",
                 ),
-                written("LSTM", wanted),
-                (written("LSTM", wanted), "Dense(1)"),
+                format_layer("LSTM", wanted),
+                (format_layer("LSTM", wanted), "Dense(1)"),
                 SEQUENCE,
             ),
             Fix(
-                Bilingual(f"a new Dense for {counted(found, 'feature')}", f"특성 {found}개를 받는 새 Dense"),
+                Bilingual(
+                    f"a new Dense for {pluralize(found, 'feature')}", f"특성 {found}개를 받는 새 Dense"
+                ),
                 "layers.Dense(1)(x)",
                 ("Dense(1)",),
                 ("batch", "timesteps", found),
@@ -99,24 +109,24 @@ CAUSES = (
         "features",
         r"Matrix size-incompatible: In\[0\]: \[(?P<given>[\d,]{1,60})\], In\[1\]: "
         r"\[(?P<kernel>[\d,]{1,60})\]",
-        _product,
+        _diagnose_product,
     ),
     Cause(
         "features-graph",
         r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
         r"input shapes: "
         r"\[(?P<given>[\d?,]{1,60})\], \[(?P<kernel>[\d?,]{1,60})\]",
-        _product,
+        _diagnose_product,
     ),
     Cause(
         "features-cut",
         r"Dimensions must be equal, but are (?P<found>\d{1,9}) and (?P<wanted>\d{1,9})\W{0,5}$",
-        _bare,
+        _diagnose_product_without_shapes,
     ),
     Cause(
         "features-axis",
         r"expected axis -1 of input shape to have value (?P<wanted>\d{1,9}), but received input with shape "
         rf"\((?P<shape>{_SIZES})\)",
-        _axis,
+        _diagnose_axis,
     ),
 )

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, expression, gates, whole, written
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    count_gates,
+    expression,
+    format_layer,
+    known_size,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _unknown(message: Message) -> Diagnosis | None:
+def _diagnose_unknown(message: Message) -> Diagnosis | None:
     shape, path = message.shape("shape"), message.name("path")
     if "kernel" not in path or len(shape) != 2 or shape[0] is not None:
         return None
     if "_cell/" not in path:
-        return _flattened(shape)
-    units = whole(shape[1]) // gates(message.layer) or UNITS
+        return _diagnose_flattened(shape)
+    units = known_size(shape[1]) // count_gates(message.layer) or UNITS
     layer = expression(message, units)
     return Diagnosis(
         Bilingual(
@@ -43,9 +50,9 @@ def _unknown(message: Message) -> Diagnosis | None:
     )
 
 
-def _flattened(shape: Shape) -> Diagnosis:
-    units = whole(shape[1]) or UNITS
-    last = written("LSTM")
+def _diagnose_flattened(shape: Shape) -> Diagnosis:
+    units = known_size(shape[1]) or UNITS
+    last = format_layer("LSTM")
     return Diagnosis(
         Bilingual(
             "The number of features is unknown (None): flattening a sequence of any length gives "
@@ -61,8 +68,8 @@ def _flattened(shape: Shape) -> Diagnosis:
             ),
             Fix(
                 Bilingual("one output per time step", "시점마다 출력 하나"),
-                f"{written('LSTM', return_sequences=True)}, Dense({units})",
-                (written("LSTM", return_sequences=True), f"Dense({units})"),
+                f"{format_layer('LSTM', return_sequences=True)}, Dense({units})",
+                (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
                 SEQUENCE,
             ),
         ),
@@ -77,6 +84,6 @@ CAUSES = (
         rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
         rf"shape=\((?P<shape>{_SIZES})\)"
         r" for variable path='(?P<path>[\w/]{1,300})'",
-        _unknown,
+        _diagnose_unknown,
     ),
 )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 
 from rnncli import initializers, layers
-from rnncli.commands.why.causes._layers import SEQUENCE, nearest, written
+from rnncli.commands.why.causes._layers import SEQUENCE, find_nearest, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _activation(message: Message) -> Diagnosis:
+def _diagnose_activation(message: Message) -> Diagnosis:
     name = message.name("name").strip()
     if re.fullmatch(r"[\d.]{1,20}", name):
-        return _slipped(message, name)
-    named = nearest(name, layers.activations.names(), "tanh")
-    own = written(message.layer, activation=named)
+        return _diagnose_second_argument(message, name)
+    named = find_nearest(name, layers.activations.names(), "tanh")
+    own = format_layer(message.layer, activation=named)
     return Diagnosis(
         Bilingual(f"Keras has no activation {name}.", f"Keras에 없는 활성화 함수입니다: {name}."),
         (Fix(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own, (own,), SEQUENCE),),
@@ -27,8 +27,8 @@ def _activation(message: Message) -> Diagnosis:
     )
 
 
-def _slipped(message: Message, value: str) -> Diagnosis:
-    own = written(message.layer)
+def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
+    own = format_layer(message.layer)
     return Diagnosis(
         Bilingual(
             f"The second argument, {value}, is taken as the activation: only units comes first.",
@@ -42,19 +42,19 @@ def _slipped(message: Message, value: str) -> Diagnosis:
     )
 
 
-def _initializer(message: Message) -> Diagnosis:
+def _diagnose_initializer(message: Message) -> Diagnosis:
     name = message.name("name").strip()
-    named = nearest(name, initializers.names(), "glorot_uniform")
-    own = written(message.layer, kernel_initializer=named)
+    named = find_nearest(name, initializers.names(), "glorot_uniform")
+    own = format_layer(message.layer, kernel_initializer=named)
     return Diagnosis(
         Bilingual(f"Keras has no initializer {name}.", f"Keras에 없는 초기화 방법입니다: {name}."),
         (Fix(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own, (own,), SEQUENCE),),
     )
 
 
-def _cudnn_layer(message: Message) -> Diagnosis:
+def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.name("name")
-    own = written(name.removeprefix("CuDNN"))
+    own = format_layer(name.removeprefix("CuDNN"))
     return Diagnosis(
         Bilingual(
             f"Keras 3 has no {name}: LSTM and GRU use cuDNN by themselves if it gives the same numbers.",
@@ -68,10 +68,10 @@ def _cudnn_layer(message: Message) -> Diagnosis:
     )
 
 
-def _nonlinearity(message: Message) -> Diagnosis:
+def _diagnose_nonlinearity(message: Message) -> Diagnosis:
     name = message.name("name")
     known = name if name in layers.activations.names() else "tanh"
-    layer = written("SimpleRNN", activation=known)
+    layer = format_layer("SimpleRNN", activation=known)
     return Diagnosis(
         Bilingual(
             f"PyTorch's RNN supports tanh and relu, not {name}.",
@@ -81,7 +81,7 @@ def _nonlinearity(message: Message) -> Diagnosis:
             Fix(
                 Bilingual("tanh, the default", "기본값 tanh"),
                 "nn.RNN(input_size, hidden_size)",
-                (written("SimpleRNN"),),
+                (format_layer("SimpleRNN"),),
                 SEQUENCE,
             ),
             Fix(Bilingual(f"{known} in Keras", f"Keras에서 {known}"), layer, (layer,), SEQUENCE),
@@ -94,17 +94,17 @@ CAUSES = (
         "activation",
         r"(?:Could not interpret activation function identifier: |Unknown activation function "
         r"'?)(?P<name>[\w.]{1,60})",
-        _activation,
+        _diagnose_activation,
     ),
     Cause(
         "initializer",
         r"(?:Could not interpret initializer identifier: |Unknown initializer '?)(?P<name>[\w.]{1,60})",
-        _initializer,
+        _diagnose_initializer,
     ),
     Cause(
         "cudnn-layer",
         r"(?:has no attribute|cannot import name) '(?P<name>CuDNN(?:LSTM|GRU))'",
-        _cudnn_layer,
+        _diagnose_cudnn_layer,
     ),
-    Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _nonlinearity),
+    Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _diagnose_nonlinearity),
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, units_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _concatenate(message: Message) -> Diagnosis | None:
+def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     shapes = [message.shape("one"), message.shape("other")]
     if {len(shape) for shape in shapes} != {2, 3}:
         return None
@@ -25,14 +25,14 @@ def _concatenate(message: Message) -> Diagnosis | None:
         (
             Fix(
                 Bilingual("both from the last time step", "둘 다 마지막 시점"),
-                written("LSTM", units[0]),
-                (written("LSTM", units[0]),),
+                format_layer("LSTM", units[0]),
+                (format_layer("LSTM", units[0]),),
                 SEQUENCE,
             ),
             Fix(
                 Bilingual("both at every time step", "둘 다 모든 시점"),
-                written("LSTM", units[0], return_sequences=True),
-                (written("LSTM", units[0], return_sequences=True),),
+                format_layer("LSTM", units[0], return_sequences=True),
+                (format_layer("LSTM", units[0], return_sequences=True),),
                 SEQUENCE,
             ),
         ),
@@ -46,6 +46,6 @@ CAUSES = (
         "join-rank",
         r"`Concatenate` layer requires inputs with matching shapes except for the concatenation axis\. "
         rf"Received: input_shape=\[\((?P<one>{_SIZES})\), \((?P<other>{_SIZES})\)\]",
-        _concatenate,
+        _diagnose_concatenate,
     ),
 )

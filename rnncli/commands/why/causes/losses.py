@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, sized, units_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, name_unknown, pluralize, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _arguments(message: Message) -> Diagnosis | None:
-    return _targets(message.shape("target"), message.shape("output"))
+def _diagnose_arguments(message: Message) -> Diagnosis | None:
+    return _diagnose_targets(message.shape("target"), message.shape("output"))
 
 
-def _broadcast(message: Message) -> Diagnosis | None:
+def _diagnose_broadcast(message: Message) -> Diagnosis | None:
     """`[8,3] vs. [8,4,3]` of a loss; a cell or a Bidirectional says so in the call that failed."""
     if message.call:
         return None
     one, other = message.shape("one"), message.shape("other")
     if len(one) == len(other) and one[:1] != other[:1]:
         return None
-    return _targets(one, other)
+    return _diagnose_targets(one, other)
 
 
-def _targets(target: Shape, output: Shape) -> Diagnosis | None:
+def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
     """target: which of the two it is shows in the number of axes only, so both readings are given."""
     if not target or not output:
         return None
@@ -34,55 +34,57 @@ def _targets(target: Shape, output: Shape) -> Diagnosis | None:
         "같아야 합니다.",
     )
     if len(target) != len(output):
-        return Diagnosis(explanation, _sequence_or_last(max(target, output, key=len)), _WHICH)
+        return Diagnosis(explanation, _fix_sequence_or_last(max(target, output, key=len)), _WHICH)
     wanted, found = units_of(target), units_of(output)
-    layer = written("LSTM")
-    sequence = written("LSTM", return_sequences=len(target) == 3)
+    layer = format_layer("LSTM")
+    sequence = format_layer("LSTM", return_sequences=len(target) == 3)
     before = sequence if len(target) == 3 else layer
     return Diagnosis(
         explanation,
         (
             Fix(
-                Bilingual(f"{counted(wanted, 'output')}, as the target has", f"목표에 맞춘 출력 {wanted}개"),
+                Bilingual(
+                    f"{pluralize(wanted, 'output')}, as the target has", f"목표에 맞춘 출력 {wanted}개"
+                ),
                 f"layers.Dense({wanted})",
                 (before, f"Dense({wanted})"),
-                (sized(target[0], "batch"), *SEQUENCE[1:]),
+                (name_unknown(target[0], "batch"), *SEQUENCE[1:]),
             ),
             Fix(
                 Bilingual(f"{found} numbers in each target", f"목표마다 숫자 {found}개"),
                 f"assert y.shape[-1] == {found}",
                 (before, f"Dense({found})"),
-                (sized(output[0], "batch"), *SEQUENCE[1:]),
+                (name_unknown(output[0], "batch"), *SEQUENCE[1:]),
             ),
         ),
     )
 
 
-def _sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
+def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     """Return the two ways to make a sequence (batch, timesteps, units) and a single vector agree."""
     units = units_of(sequence)
-    steps = sized(sequence[1], "timesteps") if len(sequence) == 3 else "timesteps"
-    given = (sized(sequence[0], "batch"), steps, "features")
+    steps = name_unknown(sequence[1], "timesteps") if len(sequence) == 3 else "timesteps"
+    given = (name_unknown(sequence[0], "batch"), steps, "features")
     return (
         Fix(
             Bilingual("one target per sequence", "시퀀스마다 목표가 하나일 때"),
-            written("LSTM", units),
-            (written("LSTM", units),),
+            format_layer("LSTM", units),
+            (format_layer("LSTM", units),),
             given,
         ),
         Fix(
             Bilingual("one target per time step", "시점마다 목표가 있을 때"),
-            written("LSTM", units, return_sequences=True),
-            (written("LSTM", units, return_sequences=True),),
+            format_layer("LSTM", units, return_sequences=True),
+            (format_layer("LSTM", units, return_sequences=True),),
             given,
         ),
     )
 
 
-def _sparse(message: Message) -> Diagnosis:
+def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
     units = units_of(output)
-    batch = sized(output[0] if output else None, "batch")
+    batch = name_unknown(output[0] if output else None, "batch")
     explanation = Bilingual(
         f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
         f"they are {format_shape(target)}.",
@@ -90,8 +92,8 @@ def _sparse(message: Message) -> Diagnosis:
         f"{format_shape(target)}입니다.",
     )
     last, every = (
-        written("LSTM", units, activation="softmax"),
-        written("LSTM", units, return_sequences=True, activation="softmax"),
+        format_layer("LSTM", units, activation="softmax"),
+        format_layer("LSTM", units, return_sequences=True, activation="softmax"),
     )
     given = (batch, *SEQUENCE[1:])
     return Diagnosis(
@@ -107,16 +109,16 @@ def _sparse(message: Message) -> Diagnosis:
     )
 
 
-def _labels(message: Message) -> Diagnosis:
+def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
     shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
     return Diagnosis(
         Bilingual(
-            f"The output has {counted(rows, 'row')} and there are {counted(labels, 'label')}.",
+            f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
             f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
         ),
-        _sequence_or_last(shape),
+        _fix_sequence_or_last(shape),
         _WHICH,
     )
 
@@ -132,35 +134,35 @@ CAUSES = (
         "loss-shape",
         r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
         rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
-        _arguments,
+        _diagnose_arguments,
     ),
     Cause(
         "loss-shape-run",
         r"Incompatible shapes: \[(?P<one>[\d,]{1,60})\] vs\. \[(?P<other>[\d,]{1,60})\]",
-        _broadcast,
+        _diagnose_broadcast,
     ),
     Cause(
         "loss-shape-graph",
         r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for '\{\{node (?:compile_loss|[\w/]{0,100}"
         r"(?:mean_squared_error|mse|loss))[^=]{0,200}= \w{1,30}\[.{0,100}?with input shapes: "
         r"\[(?P<one>[\d?,]{1,60})\], \[(?P<other>[\d?,]{1,60})\]",
-        _broadcast,
+        _diagnose_broadcast,
     ),
     Cause(
         "loss-shape-keras2",
         rf"Shapes \((?P<one>{_SIZES})\) and \((?P<other>{_SIZES})\) are incompatible",
-        _broadcast,
+        _diagnose_broadcast,
     ),
     Cause(
         "loss-sparse-keras2",
         r"logits and labels must have the same first dimension, got logits shape \[(?P<rows>\d{1,9}),"
         r"(?P<classes>\d{1,9})\] and labels shape \[(?P<labels>\d{1,9})\]",
-        _labels,
+        _diagnose_labels,
     ),
     Cause(
         "loss-sparse",
         r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
         rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
-        _sparse,
+        _diagnose_sparse,
     ),
 )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, written
+from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _steps(message: Message) -> Diagnosis | None:
+def _diagnose_steps(message: Message) -> Diagnosis | None:
     mask, inputs = message.argument("mask"), message.argument("sequences")
-    return _shape(message, mask[0], inputs[0]) if mask and inputs else None
+    return _diagnose_shape(message, mask[0], inputs[0]) if mask and inputs else None
 
 
-def _shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
+def _diagnose_shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     wanted, layer = format_shape(inputs[:2]), (expression(message),)
     fixes = [
         Fix(
@@ -51,9 +51,9 @@ def _shape(message: Message, mask: Shape, inputs: Shape) -> Diagnosis:
     )
 
 
-def _cudnn_layer(message: Message) -> Diagnosis:
+def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
     name = message.layer if message.layer in ("LSTM", "GRU") else "LSTM"
-    plain = written(name)
+    plain = format_layer(name)
     return Diagnosis(
         Bilingual(
             "cuDNN computes this layer only with the default activations, use_bias=True, no "
@@ -71,8 +71,8 @@ def _cudnn_layer(message: Message) -> Diagnosis:
             ),
             Fix(
                 Bilingual("keep the options, without cuDNN", "옵션은 그대로, cuDNN 없이"),
-                written(name, recurrent_dropout=0.2, use_cudnn="auto"),
-                (written(name, recurrent_dropout=0.2, use_cudnn="auto"),),
+                format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),
+                (format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),),
                 SEQUENCE,
             ),
         ),
@@ -83,7 +83,7 @@ def _cudnn_layer(message: Message) -> Diagnosis:
     )
 
 
-def _cudnn_mask(message: Message) -> Diagnosis:
+def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
     layer = (expression(message),)
     return Diagnosis(
         Bilingual(
@@ -101,7 +101,7 @@ def _cudnn_mask(message: Message) -> Diagnosis:
             ),
             Fix(
                 Bilingual("any mask, without cuDNN", "모든 마스크, cuDNN 없이"),
-                written(message.layer, use_cudnn=False),
+                format_layer(message.layer, use_cudnn=False),
                 layer,
                 SEQUENCE,
                 mask=True,
@@ -115,23 +115,23 @@ def _cudnn_mask(message: Message) -> Diagnosis:
 
 
 CAUSES = (
-    Cause("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}", _steps),
+    Cause("mask-steps", r"Tried to read from index \d{1,9} but array size is: \d{1,9}", _diagnose_steps),
     Cause(
         "mask-axes",
         r"condition \[[\d,]{1,60}\], then \[[\d,]{1,60}\], and else \[[\d,]{1,60}\] must be broadcastable",
-        _steps,
+        _diagnose_steps,
     ),
     Cause(
         "cudnn",
         r"use_cudnn=True was specified, but cuDNN is not supported for this layer configuration"
         r"|will not use cuDNN kernels? since it doesn't meet the (?:cuDNN kernel )?criteria"
         r"|[Cc]uDNN kernel not met",
-        _cudnn_layer,
+        _diagnose_cudnn_layer,
     ),
     Cause(
         "cudnn-mask",
         r"mask that does not correspond to right-padded sequences|only support(?:s)? right-padded"
         r"|mask is not right-padded",
-        _cudnn_mask,
+        _diagnose_cudnn_mask,
     ),
 )

@@ -9,32 +9,32 @@ from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _model(message: Message) -> Diagnosis | None:
+def _diagnose_model(message: Message) -> Diagnosis | None:
     """The input of a whole model: `expected shape=(None, 4, 5), found shape=(1, 4, 6)`."""
     wanted, found = message.shape("wanted"), message.shape("found")
-    return _another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
+    return _diagnose_another_shape(expression(message), wanted, found) if len(wanted) == 3 else None
 
 
-def _array(message: Message) -> Diagnosis | None:
+def _diagnose_array(message: Message) -> Diagnosis | None:
     """The same in Keras 1 and early Keras 2, which leave out the batch axis."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
-    return _another_shape(expression(message), (None, *wanted), (None, *found))
+    return _diagnose_another_shape(expression(message), (None, *wanted), (None, *found))
 
 
-def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
+def _diagnose_another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     fixes = tuple(
         Fix(said, code, (layer,), shape_of(shape))
-        for said, code, shape in _arranged(found)
-        if _fits(shape, wanted)
+        for said, code, shape in _list_arrangements(found)
+        if _is_fit(shape, wanted)
     )
     return Diagnosis(
         Bilingual(
             f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
             f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
         ),
-        fixes or _remade(layer, wanted, found),
+        fixes or _fix_layer_or_input(layer, wanted, found),
         Bilingual(
             "None on the first axis is the batch: any number of sequences.",
             "첫 축의 None은 배치입니다. 시퀀스가 몇 개든 됩니다.",
@@ -42,7 +42,7 @@ def _another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     )
 
 
-def _remade(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, ...]:
+def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, ...]:
     """Return the fixes for an input that has other numbers than the model was made for."""
     steps, features = wanted[1:]
     check = f"x.shape[-1] == {features}" if steps is None else f"x.shape[1:] == {format_shape(wanted[1:])}"
@@ -54,7 +54,7 @@ def _remade(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, ...]:
     return old, Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:]))
 
 
-def _arranged(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
+def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
     """Return what can be done to an input without changing its numbers."""
     if len(found) == 2:
         return [
@@ -72,7 +72,7 @@ def _arranged(found: Shape) -> list[tuple[Bilingual, str, Shape]]:
     return []
 
 
-def _fits(shape: Shape, wanted: Shape) -> bool:
+def _is_fit(shape: Shape, wanted: Shape) -> bool:
     pairs = zip(shape, wanted, strict=True)
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
 
@@ -84,12 +84,12 @@ CAUSES = (
         "model-input",
         rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
         rf"(?:found shape=|but input has incompatible shape )\((?P<found>{_SIZES})\)",
-        _model,
+        _diagnose_model,
     ),
     Cause(
         "model-input-keras2",
         rf"expected \w{{1,100}} to have shape \((?P<wanted>{_SIZES})\) but got array with shape "
         rf"\((?P<found>{_SIZES})\)",
-        _array,
+        _diagnose_array,
     ),
 )

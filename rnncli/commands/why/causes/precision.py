@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _precision(_: Message) -> Diagnosis:
-    double = written("LSTM", dtype="float64")
+def _diagnose_precision(_: Message) -> Diagnosis:
+    double = format_layer("LSTM", dtype="float64")
     return Diagnosis(
         Bilingual(
             "Two tensors differ in type: one is double (float64), the other float (float32).",
@@ -19,7 +19,7 @@ def _precision(_: Message) -> Diagnosis:
             Fix(
                 Bilingual("float32, which weights have by default", "가중치의 기본값인 float32로"),
                 "x = tf.cast(x, 'float32')",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 SEQUENCE,
             ),
             Fix(Bilingual("float64 everywhere", "모두 float64로"), double, (double,), SEQUENCE),
@@ -28,8 +28,8 @@ def _precision(_: Message) -> Diagnosis:
     )
 
 
-def _torch_precision(_: Message) -> Diagnosis:
-    double = written("LSTM", dtype="float64")
+def _diagnose_torch_precision(_: Message) -> Diagnosis:
+    double = format_layer("LSTM", dtype="float64")
     return Diagnosis(
         Bilingual(
             "The input and the weights differ in type; PyTorch does not convert them.",
@@ -39,7 +39,7 @@ def _torch_precision(_: Message) -> Diagnosis:
             Fix(
                 Bilingual("the input as float32", "입력을 float32로"),
                 "x.float()",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 SEQUENCE,
             ),
             Fix(
@@ -59,7 +59,7 @@ CAUSES = (
     Cause(
         "precision",
         r"was expected to be an? (?:double|float|half) tensor but is an? (?:double|float|half) tensor",
-        _precision,
+        _diagnose_precision,
     ),
     Cause(
         "precision-torch",
@@ -67,6 +67,6 @@ CAUSES = (
         r"|mat1 and mat2 must have the same dtype"
         r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
         r"|expected m1 and m2 to have the same dtype",
-        _torch_precision,
+        _diagnose_torch_precision,
     ),
 )

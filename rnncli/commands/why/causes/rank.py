@@ -8,40 +8,40 @@ from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
-    counted,
-    counted_ko,
     expression,
+    format_count_ko,
+    format_layer,
+    name_unknown,
     one_step,
-    sized,
+    pluralize,
     time_steps,
-    written,
 )
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _rank(message: Message) -> Diagnosis | None:
+def _diagnose_rank(message: Message) -> Diagnosis | None:
     expected, found = message.number("expected"), message.number("found")
     shape = message.shape("shape") if message.name("shape") else (None,) * found
     if len(shape) != found:
         return None
     if expected == 2 and found == 3:
-        return _sequence_not_wanted(shape)
+        return _diagnose_unexpected_sequence(shape)
     if message.layer.startswith("Conv") and found < expected:
-        return _images(message, shape, expected)
-    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+        return _diagnose_images(message, shape, expected)
+    several = {1: _diagnose_one_axis, 2: _diagnose_two_axes, 4: _diagnose_four_axes}
     return several[found](message, shape) if expected == 3 and found in several else None
 
 
-def _array(message: Message) -> Diagnosis | None:
+def _diagnose_array(message: Message) -> Diagnosis | None:
     """Keras 1 and early Keras 2: `expected lstm_1_input to have 3 dimensions, but got array with shape`."""
     shape = message.shape("shape")
-    several = {1: _one_axis, 2: _two_axes, 4: _four_axes}
+    several = {1: _diagnose_one_axis, 2: _diagnose_two_axes, 4: _diagnose_four_axes}
     return several[len(shape)](message, shape) if len(shape) in several else None
 
 
-def _wants(shape: Shape) -> Bilingual:
+def _name_expected_axes(shape: Shape) -> Bilingual:
     count, axes = len(shape), "axis" if len(shape) == 1 else "axes"
     got = f"{format_shape(shape)}, {count} {axes}" if any(shape) else f"{count} {axes}"
     received = f"{format_shape(shape)}, 축 {count}개" if any(shape) else f"축 {count}개"
@@ -51,22 +51,28 @@ def _wants(shape: Shape) -> Bilingual:
     )
 
 
-def _images(message: Message, shape: Shape, expected: int) -> Diagnosis:
+def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis:
     """ConvLSTM: every time step is an image, or in 1D a row."""
     axes = ("rows", "cols", "depth")[: expected - 3]
     wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
     plain = Fix(
         Bilingual("time steps of features, without images", "이미지가 아니라 특성일 때"),
-        written("LSTM"),
-        (written("LSTM"),),
-        tuple(sized(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
+        format_layer("LSTM"),
+        (format_layer("LSTM"),),
+        tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
     )
     conv = f"{message.layer}(4, 1)"
     one = Fix(
         Bilingual("images of one channel", "채널이 하나인 이미지일 때"),
         "x[..., None]",
         (conv,),
-        (*(sized(size, name) for size, name in zip(shape, ("batch", "timesteps", *axes), strict=False)), 1),
+        (
+            *(
+                name_unknown(size, name)
+                for size, name in zip(shape, ("batch", "timesteps", *axes), strict=False)
+            ),
+            1,
+        ),
     )
     fixes = (*((one,) if len(shape) == expected - 1 else ()), *((plain,) if len(shape) == 3 else ()))
     return Diagnosis(
@@ -78,54 +84,56 @@ def _images(message: Message, shape: Shape, expected: int) -> Diagnosis:
     )
 
 
-def _one_axis(message: Message, shape: Shape) -> Diagnosis:
-    size = sized(shape[0], "timesteps")
+def _diagnose_one_axis(message: Message, shape: Shape) -> Diagnosis:
+    size = name_unknown(shape[0], "timesteps")
     layer = (expression(message),)
     fixes = (
         Fix(time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
-        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, sized(shape[0], "features"))),
+        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, name_unknown(shape[0], "features"))),
         Fix(
             Bilingual(
-                f"{counted(shape[0], 'sequence')} of one number",
-                f"숫자 하나짜리 시퀀스 {counted_ko(shape[0])}",
+                f"{pluralize(shape[0], 'sequence')} of one number",
+                f"숫자 하나짜리 시퀀스 {format_count_ko(shape[0])}",
             ),
             "x[:, None, None]",
             layer,
             (size, 1, 1),
         ),
     )
-    return Diagnosis(_wants(shape), fixes, _SERIES)
+    return Diagnosis(_name_expected_axes(shape), fixes, _SERIES)
 
 
-def _two_axes(message: Message, shape: Shape) -> Diagnosis:
-    batch, size = sized(shape[0], "batch"), shape[1]
+def _diagnose_two_axes(message: Message, shape: Shape) -> Diagnosis:
+    batch, size = name_unknown(shape[0], "batch"), shape[1]
     layer = (expression(message),)
     series = (
-        Fix(time_steps(size), "x[..., None]", layer, (batch, sized(size, "timesteps"), 1)),
-        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, sized(size, "features"))),
+        Fix(time_steps(size), "x[..., None]", layer, (batch, name_unknown(size, "timesteps"), 1)),
+        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, name_unknown(size, "features"))),
     )
     if shape[0] is None:
-        return Diagnosis(_wants(shape), (_sequences_before(message, size), *series), _BETWEEN)
+        return Diagnosis(
+            _name_expected_axes(shape), (_fix_sequences_before(message, size), *series), _BETWEEN
+        )
     single = Fix(
         Bilingual(
-            f"one sequence of {counted(shape[0], 'time step')}, without the batch axis",
+            f"one sequence of {pluralize(shape[0], 'time step')}, without the batch axis",
             f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
         ),
         "x[None]",
         layer,
         (1, *shape),
     )
-    return Diagnosis(_wants(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
+    return Diagnosis(_name_expected_axes(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
 
 
-def _sequences_before(message: Message, size: object) -> Fix:
+def _fix_sequences_before(message: Message, size: object) -> Fix:
     units = size if isinstance(size, int) else UNITS
-    before = written(message.layer, units, return_sequences=True)
+    before = format_layer(message.layer, units, return_sequences=True)
     if message.is_bidirectional and units % 2 == 0:
-        before = f"Bidirectional({written(message.layer, units // 2, return_sequences=True)})"
+        before = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
     return Fix(
         Bilingual(
-            f"the layer before is recurrent, with {counted(units, 'output')}",
+            f"the layer before is recurrent, with {pluralize(units, 'output')}",
             f"앞 층이 출력 {units}개인 순환층일 때",
         ),
         before,
@@ -134,29 +142,29 @@ def _sequences_before(message: Message, size: object) -> Fix:
     )
 
 
-def _four_axes(message: Message, shape: Shape) -> Diagnosis:
+def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
     batch, steps, rows, channels = shape
     known = [size for size in shape[2:] if isinstance(size, int)]
     flat = prod(known) if len(known) == 2 else "features"
-    size = sized(steps, "timesteps")
+    size = name_unknown(steps, "timesteps")
     layer = (expression(message),)
     per_step = Fix(
         Bilingual(
-            f"time steps of {rows} x {counted(channels, 'feature')}",
+            f"time steps of {rows} x {pluralize(channels, 'feature')}",
             f"한 시점의 특성이 {rows} x {channels}개일 때",
         ),
         f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
         layer,
-        (sized(batch, "batch"), size, flat),
+        (name_unknown(batch, "batch"), size, flat),
     )
     several = Fix(
         Bilingual(
-            f"sequences of {counted(rows, 'step')}, {size} for each batch entry",
-            f"배치 하나마다 시점 {counted_ko(rows)}의 시퀀스가 {size}개일 때",
+            f"sequences of {pluralize(rows, 'step')}, {size} for each batch entry",
+            f"배치 하나마다 시점 {format_count_ko(rows)}의 시퀀스가 {size}개일 때",
         ),
         f"layers.TimeDistributed({layer[0]})(x)",
         (f"TimeDistributed({layer[0]})",),
-        (sized(batch, "batch"), size, sized(rows, "rows"), sized(channels, "features")),
+        (name_unknown(batch, "batch"), size, name_unknown(rows, "rows"), name_unknown(channels, "features")),
     )
     fixes = (per_step, several)
     if 1 in shape[2:]:
@@ -164,13 +172,13 @@ def _four_axes(message: Message, shape: Shape) -> Diagnosis:
         kept = rows if channels == 1 else channels
         said = Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때")
         fixes = (
-            Fix(said, cut, layer, (sized(batch, "batch"), size, sized(kept, "features"))),
+            Fix(said, cut, layer, (name_unknown(batch, "batch"), size, name_unknown(kept, "features"))),
             *fixes[1:],
         )
-    return Diagnosis(_wants(shape), fixes, _EMBEDDING)
+    return Diagnosis(_name_expected_axes(shape), fixes, _EMBEDDING)
 
 
-def _sequence_not_wanted(shape: Shape) -> Diagnosis:
+def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
     batch, _, units = shape
     whole = units if isinstance(units, int) else UNITS
     return Diagnosis(
@@ -181,9 +189,9 @@ def _sequence_not_wanted(shape: Shape) -> Diagnosis:
         (
             Fix(
                 Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
-                written("LSTM", whole),
-                (written("LSTM", whole),),
-                (sized(batch, "batch"), sized(shape[1], "timesteps"), "features"),
+                format_layer("LSTM", whole),
+                (format_layer("LSTM", whole),),
+                (name_unknown(batch, "batch"), name_unknown(shape[1], "timesteps"), "features"),
             ),
         ),
         Bilingual(
@@ -212,11 +220,11 @@ CAUSES = (
         "rank",
         r"expected (?:min_)?ndim=(?P<expected>\d), found ndim=(?P<found>\d)"
         rf"(?:\. Full shape received: {_SHAPE})?",
-        _rank,
+        _diagnose_rank,
     ),
     Cause(
         "rank-keras2",
         r"expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
-        _array,
+        _diagnose_array,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, parts_of, shape_of, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer, known_size, parts_of, shape_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
 from rnncli.renderers.wording import Bilingual
@@ -13,7 +13,7 @@ from rnncli.renderers.wording import Bilingual
 NAMES = {"LSTM": "output, h, c", "GRU": "output, h", "SimpleRNN": "output, h"}
 
 
-def _too_few(message: Message) -> Diagnosis | None:
+def _diagnose_too_few(message: Message) -> Diagnosis | None:
     wanted, got = message.number("wanted"), message.number("got")
     if wanted > 5:
         return None
@@ -28,7 +28,7 @@ def _too_few(message: Message) -> Diagnosis | None:
             "3 names on the left, but 2 values came back: one state, or a batch of 2.",
             "왼쪽에 이름이 3개인데 값 2개가 반환되었습니다. 상태가 하나이거나 배치가 2입니다.",
         ),
-        _unpackings(),
+        _fix_unpacking(),
         Bilingual(
             "A Keras layer returns states only with return_state=True; PyTorch returns output, (h, c).",
             "Keras는 return_state=True일 때만 상태도 반환하고, PyTorch는 output, (h, c)를 반환합니다.",
@@ -36,7 +36,7 @@ def _too_few(message: Message) -> Diagnosis | None:
     )
 
 
-def _too_many(message: Message) -> Diagnosis | None:
+def _diagnose_too_many(message: Message) -> Diagnosis | None:
     wanted = message.number("wanted")
     if wanted > 5:
         return None
@@ -45,7 +45,7 @@ def _too_many(message: Message) -> Diagnosis | None:
             f"The layer returns more than {wanted} tensors: the output, then every state.",
             f"층이 텐서를 {wanted}개보다 많이 반환합니다. 출력 다음에 상태가 모두 옵니다.",
         ),
-        _unpackings(),
+        _fix_unpacking(),
         Bilingual(
             "An LSTM has two states, hidden and cell; a Bidirectional has those of both directions.",
             "LSTM의 상태는 은닉 상태와 셀 상태 둘이고, Bidirectional은 두 방향의 상태를 반환합니다.",
@@ -53,13 +53,13 @@ def _too_many(message: Message) -> Diagnosis | None:
     )
 
 
-def _symbolic(_: Message) -> Diagnosis:
+def _diagnose_symbolic(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The layer returned one symbolic tensor, and it cannot be split into several names.",
             "층이 기호 텐서 하나를 반환했고, 이를 여러 이름으로 나눌 수 없습니다.",
         ),
-        _unpackings(),
+        _fix_unpacking(),
         Bilingual(
             "A layer returns its states only with return_state=True.",
             "return_state=True일 때만 층이 상태도 반환합니다.",
@@ -67,14 +67,14 @@ def _symbolic(_: Message) -> Diagnosis:
     )
 
 
-def _unpackings() -> tuple[Fix, ...]:
-    both = f"Bidirectional({written('LSTM', return_state=True)})"
+def _fix_unpacking() -> tuple[Fix, ...]:
+    both = f"Bidirectional({format_layer('LSTM', return_state=True)})"
     states = ", ".join(f"{way}_{part[0]}" for way in ("forward", "backward") for part in parts_of("LSTM"))
     single = [
         Fix(
             Bilingual(f"{name} with its states", f"{name}: 출력과 상태"),
             f"{NAMES[name]} = layer(x)",
-            (written(name, return_state=True),),
+            (format_layer(name, return_state=True),),
             SEQUENCE,
         )
         for name in ("LSTM", "GRU")
@@ -88,16 +88,16 @@ def _unpackings() -> tuple[Fix, ...]:
     return (*single, wrapped)
 
 
-def _several(message: Message) -> Diagnosis | None:
+def _diagnose_several_outputs(message: Message) -> Diagnosis | None:
     """A layer that got a list: the states of the layer before, both directions, or states of its own."""
     shapes = _shapes(message)
     if len(shapes) < 2:
         return None
     first, *others = shapes
     if all(shape == first for shape in others) and len(first) == 3:
-        return _unmerged(first)
+        return _diagnose_unmerged(first)
     if all(len(shape) == 2 for shape in others):
-        return _with_states(first, others)
+        return _diagnose_with_states(first, others)
     return None
 
 
@@ -107,14 +107,14 @@ def _shapes(message: Message) -> list[Shape]:
     return list(filter(None, map(parse_shape, found)))
 
 
-def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
+def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     """first: (batch, timesteps, units) of a layer that returns sequences, else (batch, units)."""
     count, sequence = len(states) + 1, len(first) == 3
-    name, units = "LSTM" if count == 3 else "GRU", whole(first[-1], UNITS)
+    name, units = "LSTM" if count == 3 else "GRU", known_size(first[-1], UNITS)
     options = {"return_sequences": True} if sequence else {}
-    before = written(name, units, **options)
+    before = format_layer(name, units, **options)
     given = shape_of((first[0], first[1] if sequence else None, None))
-    own = written(name, whole(states[0][-1], UNITS))
+    own = format_layer(name, known_size(states[0][-1], UNITS))
     initial = "[h, c]" if name == "LSTM" else "h"
     return Diagnosis(
         Bilingual(
@@ -126,7 +126,7 @@ def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
             Fix(
                 Bilingual("pass on only the output", "출력만 넘길 때"),
                 f"{NAMES[name]} = layer(x); next_layer(output)",
-                (written(name, units, **options, return_state=True),),
+                (format_layer(name, units, **options, return_state=True),),
                 given,
             ),
             Fix(
@@ -144,9 +144,9 @@ def _with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     )
 
 
-def _unmerged(shape: Shape) -> Diagnosis:
+def _diagnose_unmerged(shape: Shape) -> Diagnosis:
     units = shape[-1] if isinstance(shape[-1], int) else UNITS
-    merged = f"Bidirectional({written('LSTM', units, return_sequences=True)})"
+    merged = f"Bidirectional({format_layer('LSTM', units, return_sequences=True)})"
     given = shape_of((shape[0], shape[1], None))
     return Diagnosis(
         Bilingual(
@@ -159,20 +159,20 @@ def _unmerged(shape: Shape) -> Diagnosis:
             Fix(
                 Bilingual("side by side, the default", "나란히 이어 붙이기, 기본값"),
                 merged,
-                (merged, written("LSTM")),
+                (merged, format_layer("LSTM")),
                 given,
             ),
             Fix(
                 Bilingual("as a sum, with the same number of features", "특성의 개수가 같은 합"),
                 "merge_mode='sum'",
-                (merged.removesuffix(")") + ", merge_mode='sum')", written("LSTM")),
+                (merged.removesuffix(")") + ", merge_mode='sum')", format_layer("LSTM")),
                 given,
             ),
         ),
     )
 
 
-def _tuple(_: Message) -> Diagnosis:
+def _diagnose_torch_tuple(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "A recurrent layer of PyTorch returns (output, states); the next step got the pair.",
@@ -182,13 +182,13 @@ def _tuple(_: Message) -> Diagnosis:
             Fix(
                 Bilingual("the output of every time step", "모든 시점의 출력"),
                 "output, _ = rnn(x)",
-                (written("LSTM", return_sequences=True, return_state=True),),
+                (format_layer("LSTM", return_sequences=True, return_state=True),),
                 SEQUENCE,
             ),
             Fix(
                 Bilingual("the output of the last time step", "마지막 시점의 출력"),
                 "output, _ = rnn(x); last = output[:, -1]",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 SEQUENCE,
             ),
         ),
@@ -199,13 +199,13 @@ def _tuple(_: Message) -> Diagnosis:
     )
 
 
-def _keras_tuple(_: Message) -> Diagnosis:
+def _diagnose_keras_tuple(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "With return_state=True a layer returns a list, the output and its states, not one tensor.",
             "return_state=True이면 층은 텐서 하나가 아니라 출력과 상태의 목록을 반환합니다.",
         ),
-        _unpackings(),
+        _fix_unpacking(),
     )
 
 
@@ -213,21 +213,29 @@ CAUSES = (
     Cause(
         "unpack-few",
         r"not enough values to unpack \(expected (?P<wanted>\d{1,3}), got (?P<got>\d{1,3})\)",
-        _too_few,
+        _diagnose_too_few,
     ),
-    Cause("unpack-many", r"too many values to unpack \(expected (?P<wanted>\d{1,3})", _too_many),
-    Cause("unpack-symbolic", r"Iterating over a symbolic (?:KerasTensor|`tf\.Tensor`) is not", _symbolic),
+    Cause("unpack-many", r"too many values to unpack \(expected (?P<wanted>\d{1,3})", _diagnose_too_many),
+    Cause(
+        "unpack-symbolic",
+        r"Iterating over a symbolic (?:KerasTensor|`tf\.Tensor`) is not",
+        _diagnose_symbolic,
+    ),
     Cause(
         "list-input",
         r"Layer ['\"]\w{1,100}['\"] expects 1 input\(s\), but it received (?P<count>\d{1,3}) input tensors\. "
         r"Inputs received:",
-        _several,
+        _diagnose_several_outputs,
     ),
     Cause(
         "tuple-torch",
         r"'tuple' object has no attribute '(?:size|dim|view|reshape|squeeze|contiguous|backward)'"
         r"|argument 'input' \(position 1\) must be Tensor, not tuple",
-        _tuple,
+        _diagnose_torch_tuple,
     ),
-    Cause("list-output", r"'(?:list|tuple)' object has no attribute '(?:shape|dtype|ndim)'", _keras_tuple),
+    Cause(
+        "list-output",
+        r"'(?:list|tuple)' object has no attribute '(?:shape|dtype|ndim)'",
+        _diagnose_keras_tuple,
+    ),
 )

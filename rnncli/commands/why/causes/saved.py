@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, gates, whole, written
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    count_gates,
+    format_layer,
+    known_size,
+    pluralize,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -11,9 +18,9 @@ from rnncli.renderers.wording import Bilingual
 KINDS = ("LSTM", "GRU", "SimpleRNN")
 
 
-def _count(message: Message) -> Diagnosis:
+def _diagnose_count(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
-    layer = written(message.layer)
+    layer = format_layer(message.layer)
     if wanted == 0:
         return Diagnosis(
             Bilingual(
@@ -30,10 +37,10 @@ def _count(message: Message) -> Diagnosis:
                 ),
             ),
         )
-    without = written(message.layer, use_bias=False)
+    without = format_layer(message.layer, use_bias=False)
     return Diagnosis(
         Bilingual(
-            f"set_weights got {counted(given, 'array')}; the layer has {wanted}, in the order of "
+            f"set_weights got {pluralize(given, 'array')}; the layer has {wanted}, in the order of "
             "layer.weights.",
             f"set_weights가 배열 {given}개를 받았는데 층의 가중치는 layer.weights 순서로 {wanted}개입니다.",
         ),
@@ -56,11 +63,11 @@ def _count(message: Message) -> Diagnosis:
     )
 
 
-def _shape(message: Message) -> Diagnosis | None:
+def _diagnose_shape(message: Message) -> Diagnosis | None:
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) == 2 and len(given) == 1 and wanted[0] == 2 and wanted[1] == given[0]:
-        return _bias(given)
-    return _mismatch(
+        return _diagnose_bias(given)
+    return _diagnose_mismatch(
         wanted,
         given,
         Bilingual(
@@ -70,9 +77,9 @@ def _shape(message: Message) -> Diagnosis | None:
     )
 
 
-def _bias(given: Shape) -> Diagnosis:
-    units = whole(given[0]) // gates("GRU") or UNITS
-    before, after = written("GRU", units, reset_after=False), written("GRU", units)
+def _diagnose_bias(given: Shape) -> Diagnosis:
+    units = known_size(given[0]) // count_gates("GRU") or UNITS
+    before, after = format_layer("GRU", units, reset_after=False), format_layer("GRU", units)
     return Diagnosis(
         Bilingual(
             f"This GRU has two biases (reset_after=True); the weights have one, {format_shape(given)}.",
@@ -101,16 +108,16 @@ def _bias(given: Shape) -> Diagnosis:
     )
 
 
-def _mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis | None:
+def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis | None:
     """Say which layers have a kernel of the given shape, (features, gates * units)."""
     if len(given) != 2 or len(wanted) != 2:
         return Diagnosis(explanation, ())
-    features, width = whole(given[0]), whole(given[1])
+    features, width = known_size(given[0]), known_size(given[1])
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the weights come from {name} with {counted(width // gates(name), 'unit')}",
-                f"{name} 유닛 {width // gates(name)}개의 가중치일 때",
+                f"the weights come from {name} with {pluralize(width // count_gates(name), 'unit')}",
+                f"{name} 유닛 {width // count_gates(name)}개의 가중치일 때",
             ),
             layer,
             (layer,),
@@ -118,8 +125,8 @@ def _mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis 
             weights=True,
         )
         for name in KINDS
-        if features and width and width % gates(name) == 0
-        for layer in [written(name, width // gates(name))]
+        if features and width and width % count_gates(name) == 0
+        for layer in [format_layer(name, width // count_gates(name))]
     )
     return Diagnosis(
         explanation,
@@ -131,9 +138,9 @@ def _mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis 
     )
 
 
-def _loaded(message: Message) -> Diagnosis | None:
+def _diagnose_loaded_weights(message: Message) -> Diagnosis | None:
     wanted, given = message.shape("wanted"), message.shape("given")
-    return _mismatch(
+    return _diagnose_mismatch(
         wanted,
         given,
         Bilingual(
@@ -145,11 +152,11 @@ def _loaded(message: Message) -> Diagnosis | None:
     )
 
 
-def _none_stored(message: Message) -> Diagnosis:
+def _diagnose_none_stored(message: Message) -> Diagnosis:
     name, count = message.name("name"), message.number("count")
     return Diagnosis(
         Bilingual(
-            f"The file has nothing for {name}, which needs {counted(count, 'array')}: it was saved "
+            f"The file has nothing for {name}, which needs {pluralize(count, 'array')}: it was saved "
             "from different layers.",
             f"배열 {count}개가 필요한 {name}의 값이 파일에 없습니다. 다른 층들로 저장된 파일입니다.",
         ),
@@ -170,11 +177,11 @@ def _none_stored(message: Message) -> Diagnosis:
     )
 
 
-def _layer_count(message: Message) -> Diagnosis:
+def _diagnose_layer_count(message: Message) -> Diagnosis:
     wanted, given = message.number("wanted"), message.number("given")
     return Diagnosis(
         Bilingual(
-            f"The model has {counted(wanted, 'layer')} with weights, the file has {given}.",
+            f"The model has {pluralize(wanted, 'layer')} with weights, the file has {given}.",
             f"가중치가 있는 층이 모델에는 {wanted}개, 파일에는 {given}개입니다.",
         ),
         (
@@ -187,7 +194,7 @@ def _layer_count(message: Message) -> Diagnosis:
     )
 
 
-def _suffix(_: Message) -> Diagnosis:
+def _diagnose_suffix(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "Keras 3 saves and loads weights in files named *.weights.h5.",
@@ -207,31 +214,31 @@ CAUSES = (
         "set-weights-count",
         r"with a weight list of length (?P<given>\d{1,6}), but the layer was expecting "
         r"(?P<wanted>\d{1,6}) weights",
-        _count,
+        _diagnose_count,
     ),
     Cause(
         "set-weights-shape",
         rf"weight shape \((?P<wanted>{_SIZES})\) is not compatible with provided weight shape "
         rf"\((?P<given>{_SIZES})\)",
-        _shape,
+        _diagnose_shape,
     ),
     Cause(
         "load-weights-shape",
         rf"(?:variable\.shape=|The variable shape )\((?P<wanted>{_SIZES})\),? "
         rf"(?:Received: value\.shape=|and the assigned value shape )\((?P<given>{_SIZES})\)",
-        _loaded,
+        _diagnose_loaded_weights,
     ),
     Cause(
         "load-weights-missing",
         r"Layer '(?P<name>\w{1,100})' expected (?P<count>\d{1,6}) variables, but received 0 "
         r"variables during loading",
-        _none_stored,
+        _diagnose_none_stored,
     ),
     Cause(
         "load-weights-layers",
         r"Layer count mismatch when loading weights from file\. Model expected (?P<wanted>\d{1,6}) layers, "
         r"found (?P<given>\d{1,6}) saved",
-        _layer_count,
+        _diagnose_layer_count,
     ),
-    Cause("save-weights-name", r"The filename must end in `\.weights\.h5`", _suffix),
+    Cause("save-weights-name", r"The filename must end in `\.weights\.h5`", _diagnose_suffix),
 )

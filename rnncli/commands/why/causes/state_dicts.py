@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, gates, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, count_gates, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _state_dict(message: Message) -> Diagnosis | None:
+def _diagnose_state_dict(message: Message) -> Diagnosis | None:
     wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
     explanation = Bilingual(
         f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
@@ -17,21 +17,21 @@ def _state_dict(message: Message) -> Diagnosis | None:
     )
     if len(given) != 2:
         return None
-    width, features = whole(given[0]), whole(given[1])
+    width, features = known_size(given[0]), known_size(given[1])
     fixes = tuple(
         Fix(
             Bilingual(
-                f"the checkpoint holds {torch} with {counted(units, 'unit')}",
+                f"the checkpoint holds {torch} with {pluralize(units, 'unit')}",
                 f"{torch} 유닛 {units}개의 체크포인트일 때",
             ),
             f"nn.{torch}({features}, {units})",
-            (written(kind, units),),
+            (format_layer(kind, units),),
             ("batch", "timesteps", features),
             weights=True,
         )
         for kind, torch in (("LSTM", "LSTM"), ("GRU", "GRU"), ("SimpleRNN", "RNN"))
-        if features and width and width % gates(kind) == 0
-        for units in [width // gates(kind)]
+        if features and width and width % count_gates(kind) == 0
+        for units in [width // count_gates(kind)]
     )
     return Diagnosis(
         explanation,
@@ -43,16 +43,19 @@ def _state_dict(message: Message) -> Diagnosis | None:
     )
 
 
-def _keys(message: Message) -> Diagnosis:
+def _diagnose_keys(message: Message) -> Diagnosis:
     names = message.name("names")
     layers = ("_l1", Bilingual("the model has more layers than the checkpoint", "모델의 층이 더 많을 때"))
     reverse = ("_reverse", Bilingual("only one of the two is bidirectional", "한쪽만 양방향일 때"))
     said = [(mark, text) for mark, text in (layers, reverse) if mark in names]
-    stack = (written("LSTM", return_sequences=True), written("LSTM"))
+    stack = (format_layer("LSTM", return_sequences=True), format_layer("LSTM"))
     fixes = {
         "_l1": Fix(layers[1], "nn.LSTM(..., num_layers=1)", stack, SEQUENCE),
         "_reverse": Fix(
-            reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({written('LSTM')})",), SEQUENCE
+            reverse[1],
+            "nn.LSTM(..., bidirectional=True)",
+            (f"Bidirectional({format_layer('LSTM')})",),
+            SEQUENCE,
         ),
         "": Fix(
             Bilingual("the names have a prefix, such as module.", "이름 앞에 module. 같은 말이 붙었을 때"),
@@ -79,9 +82,11 @@ CAUSES = (
         r"size mismatch for (?P<name>[\w.]{0,100}weight_ih\w{0,20}): copying a param with shape "
         r"torch\.Size\(\[(?P<given>[\d, ]{1,60})\]\) from checkpoint, the shape in current model is "
         r"torch\.Size\(\[(?P<wanted>[\d, ]{1,60})\]\)",
-        _state_dict,
+        _diagnose_state_dict,
     ),
     Cause(
-        "state-dict-names", r"(?:Missing|Unexpected) key\(s\) in state_dict: (?P<names>[^:]{1,2000})", _keys
+        "state-dict-names",
+        r"(?:Missing|Unexpected) key\(s\) in state_dict: (?P<names>[^:]{1,2000})",
+        _diagnose_keys,
     ),
 )

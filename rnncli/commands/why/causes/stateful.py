@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, shape_of, written
+from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, pluralize, shape_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _unknown_batch(message: Message) -> Diagnosis:
+def _diagnose_unknown_batch(message: Message) -> Diagnosis:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
     shape = shape_of(inputs)
     whole = format_shape(("batch", *inputs[1:]))
@@ -40,14 +40,14 @@ def _unknown_batch(message: Message) -> Diagnosis:
     )
 
 
-def _other_batch(message: Message) -> Diagnosis:
+def _diagnose_other_batch(message: Message) -> Diagnosis:
     kept, given = message.number("kept"), message.number("given")
     inputs = message.argument("sequences")
     rest = inputs[0][1:] if inputs else SEQUENCE[1:]
     layer = _stateful(message)
     fixes = [
         Fix(
-            Bilingual(f"batches of {counted(kept, 'sequence')}, always", f"언제나 시퀀스 {kept}개의 배치"),
+            Bilingual(f"batches of {pluralize(kept, 'sequence')}, always", f"언제나 시퀀스 {kept}개의 배치"),
             f"dataset.batch({kept}, drop_remainder=True)",
             (layer,),
             (kept, *rest),
@@ -67,7 +67,7 @@ def _other_batch(message: Message) -> Diagnosis:
     ]
     return Diagnosis(
         Bilingual(
-            f"The layer keeps states for {counted(kept, 'sequence')}; this batch has {given}.",
+            f"The layer keeps states for {pluralize(kept, 'sequence')}; this batch has {given}.",
             f"층은 시퀀스 {kept}개의 상태를 유지하는데 이 배치에는 {given}개가 있습니다.",
         ),
         tuple(fixes),
@@ -78,7 +78,7 @@ def _other_batch(message: Message) -> Diagnosis:
     )
 
 
-def _reset(message: Message) -> Diagnosis:
+def _diagnose_reset(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "States are reset on the layer, not on the model, and only a stateful layer keeps any.",
@@ -100,7 +100,7 @@ def _reset(message: Message) -> Diagnosis:
 
 
 def _stateful(message: Message) -> str:
-    own = written(message.layer, stateful=True)
+    own = format_layer(message.layer, stateful=True)
     return f"Bidirectional({own})" if message.is_bidirectional else own
 
 
@@ -110,16 +110,16 @@ CAUSES = (
         r"(?:When using `stateful=True` in a RNN, the batch size must be static|"
         r"If a RNN is stateful, it needs to know its batch size)"
         r"(?:\. Found dynamic batch size: sequence\.shape=\((?P<shape>[\dNone, ]{1,100})\))?",
-        _unknown_batch,
+        _diagnose_unknown_batch,
     ),
     Cause(
         "stateful-batch-change",
         r"Expected batch size: (?P<kept>\d{1,9}) - Received batch size: (?P<given>\d{1,9})",
-        _other_batch,
+        _diagnose_other_batch,
     ),
     Cause(
         "stateful-reset",
         r"object has no attribute 'reset_states'|Layer must be stateful\.",
-        _reset,
+        _diagnose_reset,
     ),
 )

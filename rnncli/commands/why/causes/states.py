@@ -8,46 +8,48 @@ from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
     SEQUENCE,
     UNITS,
-    both_ways,
-    counted,
+    count_gates,
     expression,
-    gates,
+    format_layer,
+    format_states,
+    known_size,
     parts_of,
+    pluralize,
     states_of,
-    whole,
-    written,
 )
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _count(message: Message) -> Diagnosis | None:
+def _diagnose_count(message: Message) -> Diagnosis | None:
     """Too few states: Keras reads a list to its end."""
     if message.call == "LSTMCell":
-        return _cell_tensor(message)
+        return _diagnose_cell_tensor(message)
     if message.call not in ("LSTM", "GRU", "SimpleRNN"):
         return None
     inputs, given = message.argument("sequences"), message.argument("initial_state")
     if not inputs or "initial_state=None" in message.text:
         return None
-    return _number_of_states(message, inputs[0], given)
+    return _diagnose_number_of_states(message, inputs[0], given)
 
 
-def _too_many(message: Message) -> Diagnosis | None:
+def _diagnose_too_many(message: Message) -> Diagnosis | None:
     inputs = message.argument("sequences")
-    return _number_of_states(message, inputs[0], message.argument("initial_state")) if inputs else None
+    return (
+        _diagnose_number_of_states(message, inputs[0], message.argument("initial_state")) if inputs else None
+    )
 
 
-def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
+def _diagnose_number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
     parts = parts_of(message.layer)
     count, names = len(parts), ", ".join(parts)
     return Diagnosis(
         Bilingual(
-            f"{message.layer} has {counted(count, 'state')} ({names}); initial_state gave it {len(given)}.",
+            f"{message.layer} has {pluralize(count, 'state')} ({names}); initial_state gave it {len(given)}.",
             f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
         ),
-        _recounted(message.layer, _last(given), inputs),
+        _fix_state_count(message.layer, _last_size(given), inputs),
         Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
             "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
@@ -55,31 +57,31 @@ def _number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...])
     )
 
 
-def _product(message: Message) -> Diagnosis | None:
+def _diagnose_product(message: Message) -> Diagnosis | None:
     """A product of a state (batch, size) and the recurrent kernel (units, gates * units)."""
     kernel, states, inputs = message.shape("kernel"), message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or len(kernel) != 2 or not inputs:
         return None
-    units = whole(kernel[1]) // gates(message.layer)
+    units = known_size(kernel[1]) // count_gates(message.layer)
     if not units or states[0][-1] == units:
         return None
-    return _wrong_units(message, states[0], units, _around(inputs[0]))
+    return _diagnose_wrong_units(message, states[0], units, _sequence_shape(inputs[0]))
 
 
-def _wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> Diagnosis:
-    size = _last((state,))
+def _diagnose_wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> Diagnosis:
+    size = _last_size((state,))
     layer, other = expression(message, units), expression(message, size)
     wanted = states_of(message.layer, inputs[0], units)
     return Diagnosis(
         Bilingual(
-            f"A state is {format_shape(state)}, but this {message.layer} has {counted(units, 'unit')}: "
+            f"A state is {format_shape(state)}, but this {message.layer} has {pluralize(units, 'unit')}: "
             f"{format_shape(wanted[0])}.",
             f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
             f"{format_shape(wanted[0])}이어야 합니다.",
         ),
         (
             Fix(
-                Bilingual(f"states of {counted(units, 'unit')}", f"유닛 {units}개의 상태"),
+                Bilingual(f"states of {pluralize(units, 'unit')}", f"유닛 {units}개의 상태"),
                 f"initial_state={_zeros(wanted)}",
                 (layer,),
                 inputs,
@@ -87,7 +89,7 @@ def _wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> D
             ),
             Fix(
                 Bilingual(
-                    f"a layer of {counted(size, 'unit')}, as the states are",
+                    f"a layer of {pluralize(size, 'unit')}, as the states are",
                     f"상태에 맞춘 유닛 {size}개의 층",
                 ),
                 other,
@@ -99,12 +101,12 @@ def _wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> D
     )
 
 
-def _batch(message: Message) -> Diagnosis | None:
+def _diagnose_batch(message: Message) -> Diagnosis | None:
     """The sum of x W and h U: both have a row per sequence."""
     states, inputs = message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
         return None
-    units, batch = _last(states), inputs[0][0]
+    units, batch = _last_size(states), inputs[0][0]
     layer, wanted = expression(message, units), states_of(message.layer, inputs[0][0], units)
     return Diagnosis(
         Bilingual(
@@ -114,11 +116,11 @@ def _batch(message: Message) -> Diagnosis | None:
         (
             Fix(
                 Bilingual(
-                    f"a row for each of the {counted(batch, 'sequence')}", f"시퀀스 {batch}개마다 한 행"
+                    f"a row for each of the {pluralize(batch, 'sequence')}", f"시퀀스 {batch}개마다 한 행"
                 ),
                 f"initial_state={_zeros(wanted)}",
                 (layer,),
-                _around(inputs[0]),
+                _sequence_shape(inputs[0]),
                 states=True,
             ),
         ),
@@ -129,7 +131,7 @@ def _batch(message: Message) -> Diagnosis | None:
     )
 
 
-def _spec(message: Message) -> Diagnosis | None:
+def _diagnose_spec(message: Message) -> Diagnosis | None:
     """Keras 2 compares `state_spec`, the shapes that were given, with `cell.state_size`, [3, 3]."""
     given = tuple(
         tuple(int(size) if size.isdigit() else None for size in pair)
@@ -141,22 +143,24 @@ def _spec(message: Message) -> Diagnosis | None:
     units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
     return Diagnosis(
         Bilingual(
-            f"initial_state has {counted(len(given), 'state')}, {_listed(given)}; the layer has "
-            f"{counted(len(sizes), 'state')} of {counted(units, 'unit')}.",
-            f"initial_state는 {len(given)}개, {_listed(given)}인데 층의 상태는 유닛 {units}개짜리 "
+            f"initial_state has {pluralize(len(given), 'state')}, {_format_shapes(given)}; the layer has "
+            f"{pluralize(len(sizes), 'state')} of {pluralize(units, 'unit')}.",
+            f"initial_state는 {len(given)}개, {_format_shapes(given)}인데 층의 상태는 유닛 {units}개짜리 "
             f"{len(sizes)}개입니다.",
         ),
-        _resized(name, units, _last(given)) if len(given) == len(sizes) else _recounted(name, units),
+        _fix_state_units(name, units, _last_size(given))
+        if len(given) == len(sizes)
+        else _fix_state_count(name, units),
     )
 
 
-def _resized(name: str, units: int, size: int) -> tuple[Fix, ...]:
+def _fix_state_units(name: str, units: int, size: int) -> tuple[Fix, ...]:
     """Return the fixes for states of another number of units than the layer has."""
     zeros = _zeros(states_of(name, "batch", units))
-    layer, other = written(name, units), written(name, size)
-    fits = Bilingual(f"states of {counted(units, 'unit')}", f"유닛 {units}개의 상태")
+    layer, other = format_layer(name, units), format_layer(name, size)
+    fits = Bilingual(f"states of {pluralize(units, 'unit')}", f"유닛 {units}개의 상태")
     follows = Bilingual(
-        f"a layer of {counted(size, 'unit')}, as the states are", f"상태에 맞춘 유닛 {size}개의 층"
+        f"a layer of {pluralize(size, 'unit')}, as the states are", f"상태에 맞춘 유닛 {size}개의 층"
     )
     return (
         Fix(fits, f"initial_state={zeros}", (layer,), SEQUENCE, states=True),
@@ -164,9 +168,9 @@ def _resized(name: str, units: int, size: int) -> tuple[Fix, ...]:
     )
 
 
-def _recounted(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ...]:
+def _fix_state_count(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ...]:
     """Return the fixes for too few or too many states: for the layer alone, and for Bidirectional."""
-    own, parts = written(name, units), parts_of(name)
+    own, parts = format_layer(name, units), parts_of(name)
     one = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
     alone = Bilingual(f"{name} alone", f"{name} 하나일 때")
     wrapped = Bilingual(
@@ -174,11 +178,13 @@ def _recounted(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[Fix, ..
     )
     return (
         Fix(alone, f"initial_state={one}", (own,), inputs, states=True),
-        Fix(wrapped, f"initial_state=[{both_ways(name)}]", (f"Bidirectional({own})",), inputs, states=True),
+        Fix(
+            wrapped, f"initial_state=[{format_states(name)}]", (f"Bidirectional({own})",), inputs, states=True
+        ),
     )
 
 
-def _both_ways(message: Message) -> Diagnosis:
+def _diagnose_odd_count(message: Message) -> Diagnosis:
     count = min(message.text[message.match.end() :].count("array("), 99)
     return Diagnosis(
         Bilingual(
@@ -194,8 +200,8 @@ def _both_ways(message: Message) -> Diagnosis:
                 Bilingual(
                     f"{name}: {2 * len(parts_of(name))} states", f"{name}: 상태 {2 * len(parts_of(name))}개"
                 ),
-                f"initial_state=[{both_ways(name)}]",
-                (f"Bidirectional({written(name)})",),
+                f"initial_state=[{format_states(name)}]",
+                (f"Bidirectional({format_layer(name)})",),
                 SEQUENCE,
                 states=True,
             )
@@ -204,23 +210,23 @@ def _both_ways(message: Message) -> Diagnosis:
     )
 
 
-def _cell_without(_: Message) -> Diagnosis:
-    return _cell(
+def _diagnose_cell_without(_: Message) -> Diagnosis:
+    return _diagnose_cell(
         "A cell does one step: it needs the states that the step starts from.",
         "셀은 한 시점만 계산하므로, 시작할 상태가 필요합니다.",
     )
 
 
-def _cell_tensor(message: Message) -> Diagnosis | None:
+def _diagnose_cell_tensor(message: Message) -> Diagnosis | None:
     if message.call != "LSTMCell":
         return None
-    return _cell(
+    return _diagnose_cell(
         "LSTMCell needs a list of two states, [hidden, cell].",
         "LSTMCell에는 상태 두 개의 목록 [hidden, cell]이 필요합니다.",
     )
 
 
-def _cell(english: str, korean: str) -> Diagnosis:
+def _diagnose_cell(english: str, korean: str) -> Diagnosis:
     return Diagnosis(
         Bilingual(english, korean),
         (
@@ -247,7 +253,7 @@ def _inputs(message: Message) -> tuple[Shape, ...]:
     return message.argument("inputs") or message.argument("sequence")
 
 
-def _around(step: Shape) -> Shape:
+def _sequence_shape(step: Shape) -> Shape:
     """Return the shape of the sequence that a step (batch, features) belongs to."""
     return (step[0], "timesteps", *step[1:])
 
@@ -257,41 +263,45 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
     return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
 
 
-def _last(shapes: tuple[Shape, ...]) -> int:
-    return whole(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
+def _last_size(shapes: tuple[Shape, ...]) -> int:
+    return known_size(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
 
 
-def _listed(shapes: tuple[Shape, ...]) -> str:
+def _format_shapes(shapes: tuple[Shape, ...]) -> str:
     return ", ".join(map(format_shape, shapes))
 
 
 CAUSES = (
-    Cause("state-count", r"list index out of range", _count),
-    Cause("state-count-many", r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}", _too_many),
+    Cause("state-count", r"list index out of range", _diagnose_count),
+    Cause(
+        "state-count-many",
+        r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}",
+        _diagnose_too_many,
+    ),
     Cause(
         "state-units",
         r"Matrix size-incompatible: In\[0\]: \[[\d,]{1,60}\], In\[1\]: \[(?P<kernel>[\d,]{1,60})\]",
-        _product,
+        _diagnose_product,
     ),
     Cause(
         "state-units-graph",
         r"Dimensions must be equal, but are \d{1,9} and \d{1,9} for .{0,300}MatMul.{0,600}?with "
         r"input shapes: "
         r"\[[\d?,]{1,60}\], \[(?P<kernel>[\d?,]{1,60})\]",
-        _product,
+        _diagnose_product,
     ),
-    Cause("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]", _batch),
+    Cause("state-batch", r"Incompatible shapes: \[[\d,]{1,60}\] vs\. \[[\d,]{1,60}\]", _diagnose_batch),
     Cause(
         "state-spec",
         r"`initial_state` was passed that is not compatible with `cell\.state_size`\. Received `state_spec`="
         r"(?P<given>.{1,400}?); however `cell\.state_size` is \[?(?P<sizes>[\d, ]{1,60})\]?",
-        _spec,
+        _diagnose_spec,
     ),
     Cause(
         "state-bidirectional",
         r"When passing `initial_state` to a Bidirectional RNN, the state should be",
-        _both_ways,
+        _diagnose_odd_count,
     ),
-    Cause("cell-states", r"missing a required argument: 'states'", _cell_without),
-    Cause("cell-states-list", r"slice index 1 of dimension 0 out of bounds", _cell_tensor),
+    Cause("cell-states", r"missing a required argument: 'states'", _diagnose_cell_without),
+    Cause("cell-states-list", r"slice index 1 of dimension 0 out of bounds", _diagnose_cell_tensor),
 )

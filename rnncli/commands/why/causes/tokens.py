@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _index(message: Message) -> Diagnosis | None:
+def _diagnose_index(message: Message) -> Diagnosis | None:
     value, count = message.number("value"), message.number("count")
     size = max(value + 1, count + 1)
     if size > 10_000_000:
         return None
     return Diagnosis(
         Bilingual(
-            f"Token {value} is not in 0 to {count - 1}: Embedding has {counted(count, 'row')}.",
+            f"Token {value} is not in 0 to {count - 1}: Embedding has {pluralize(count, 'row')}.",
             f"토큰 번호 {value}: 0부터 {count - 1}까지가 아닙니다. Embedding의 행은 {count}개입니다.",
         ),
         (
             Fix(
                 Bilingual("a row for every token, from 0", "0부터 모든 토큰에 한 행씩"),
                 f"layers.Embedding({size}, 16)",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 ("batch", "timesteps", 16),
             ),
             Fix(
                 Bilingual("rare tokens become one unknown token", "드문 토큰은 알 수 없는 토큰 하나로"),
                 f"x = numpy.where(x < {count}, x, 1)",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 ("batch", "timesteps", 16),
             ),
         ),
@@ -39,7 +39,7 @@ def _index(message: Message) -> Diagnosis | None:
     )
 
 
-def _torch_index(_: Message) -> Diagnosis:
+def _diagnose_torch_index(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "A token id is as large as nn.Embedding's num_embeddings, or negative.",
@@ -49,14 +49,14 @@ def _torch_index(_: Message) -> Diagnosis:
             Fix(
                 Bilingual("a row for every token, from 0", "0부터 모든 토큰에 한 행씩"),
                 "nn.Embedding(int(x.max()) + 1, 16)",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 ("batch", "timesteps", 16),
             ),
         ),
     )
 
 
-def _torch_index_type(_: Message) -> Diagnosis:
+def _diagnose_torch_index_type(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "nn.Embedding looks up token ids: whole numbers, not floats.",
@@ -66,13 +66,13 @@ def _torch_index_type(_: Message) -> Diagnosis:
             Fix(
                 Bilingual("x holds token ids", "x가 토큰 번호일 때"),
                 "embedding(x.long())",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 ("batch", "timesteps", 16),
             ),
             Fix(
                 Bilingual("x holds measurements: no Embedding", "x가 측정값일 때: Embedding 없이"),
                 "lstm(x)",
-                (written("LSTM"),),
+                (format_layer("LSTM"),),
                 SEQUENCE,
             ),
         ),
@@ -83,12 +83,12 @@ CAUSES = (
     Cause(
         "token",
         r"indices\[[\d,]{1,40}\] = (?P<value>\d{1,12}) is not in \[0, (?P<count>\d{1,12})\)",
-        _index,
+        _diagnose_index,
     ),
-    Cause("token-torch", r"index out of range in self", _torch_index),
+    Cause("token-torch", r"index out of range in self", _diagnose_torch_index),
     Cause(
         "token-type",
         r"argument #1 'indices' to have one of the following scalar types: Long",
-        _torch_index_type,
+        _diagnose_torch_index_type,
     ),
 )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, expression, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _torch(message: Message) -> Diagnosis:
+def _diagnose_torch_features(message: Message) -> Diagnosis:
     wanted, found = message.number("wanted"), message.number("found")
     layer = expression(message)
-    made = Bilingual(f"make the layer for {counted(found, 'feature')}", f"층을 특성 {found}개로 만들기")
-    kept = Bilingual(f"give the input {counted(wanted, 'feature')}", f"입력을 특성 {wanted}개로 준비하기")
+    made = Bilingual(f"make the layer for {pluralize(found, 'feature')}", f"층을 특성 {found}개로 만들기")
+    kept = Bilingual(f"give the input {pluralize(wanted, 'feature')}", f"입력을 특성 {wanted}개로 준비하기")
     own = message.layer.replace("Simple", "")
     return Diagnosis(
         Bilingual(
@@ -34,38 +34,39 @@ def _torch(message: Message) -> Diagnosis:
     )
 
 
-def _torch_product(message: Message) -> Diagnosis | None:
+def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     """A Linear behind a recurrent layer: `(8x3 and 4x1)`, (rows x features) and (features x outputs)."""
     given, kernel = message.shape("given"), message.shape("kernel")
-    found, wanted, outputs = whole(given[1]), whole(kernel[0]), whole(kernel[1])
+    found, wanted, outputs = known_size(given[1]), known_size(kernel[0]), known_size(kernel[1])
     if not found or not wanted or not outputs:
         return None
     both = found == 2 * wanted
-    before = f"Bidirectional({written('LSTM', wanted)})" if both else written("LSTM", found)
+    before = f"Bidirectional({format_layer('LSTM', wanted)})" if both else format_layer("LSTM", found)
     fixes = [
         Fix(
             Bilingual(
-                f"Linear takes the {counted(found, 'feature')} it gets", f"Linear가 특성 {found}개를 받게"
+                f"Linear takes the {pluralize(found, 'feature')} it gets",
+                f"Linear가 특성 {found}개를 받게",
             ),
             f"nn.Linear({found}, {outputs})",
             (before, f"Dense({outputs})"),
             SEQUENCE,
         ),
         Fix(
-            Bilingual(f"the layer before has {counted(wanted, 'output')}", f"앞 층의 출력을 {wanted}개로"),
+            Bilingual(f"the layer before has {pluralize(wanted, 'output')}", f"앞 층의 출력을 {wanted}개로"),
             f"nn.LSTM(features, {wanted}, batch_first=True)",
-            (written("LSTM", wanted), f"Dense({outputs})"),
+            (format_layer("LSTM", wanted), f"Dense({outputs})"),
             SEQUENCE,
         ),
     ]
     return Diagnosis(
         Bilingual(
-            f"The layer is made for {counted(wanted, 'feature')} and gets {found}.",
+            f"The layer is made for {pluralize(wanted, 'feature')} and gets {found}.",
             f"층은 특성 {wanted}개용인데 {found}개를 받았습니다.",
         ),
         tuple(fixes),
         Bilingual(
-            f"A bidirectional layer returns both directions: 2 x {wanted} = {counted(found, 'feature')}.",
+            f"A bidirectional layer returns both directions: 2 x {wanted} = {pluralize(found, 'feature')}.",
             f"양방향 층은 두 방향을 이어 붙입니다: 2 x {wanted} = 특성 {found}개.",
         )
         if both
@@ -78,17 +79,17 @@ CAUSES = (
         "features-torch",
         r"input\.size\(-1\) must be equal to input_size\. Expected (?P<wanted>\d{1,9}), got "
         r"(?P<found>\d{1,9})",
-        _torch,
+        _diagnose_torch_features,
     ),
     Cause(
         "features-torch-cell",
         r"input has inconsistent input_size: got (?P<found>\d{1,9}),? expected (?P<wanted>\d{1,9})",
-        _torch,
+        _diagnose_torch_features,
     ),
     Cause(
         "features-torch-linear",
         r"mat1 and mat2 shapes cannot be multiplied \((?P<given>\d{1,9}x\d{1,9}) and "
         r"(?P<kernel>\d{1,9}x\d{1,9})\)",
-        _torch_product,
+        _diagnose_torch_product,
     ),
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LSTM = (written("LSTM"),)
+LSTM = (format_layer("LSTM"),)
 
 
-def _cell_rank(message: Message) -> Diagnosis:
+def _diagnose_cell_rank(message: Message) -> Diagnosis:
     cell = message.name("cell")
     kind = {"RNNCell": "SimpleRNN"}.get(cell, cell.removesuffix("Cell"))
     return Diagnosis(
@@ -22,20 +22,20 @@ def _cell_rank(message: Message) -> Diagnosis:
             Fix(
                 Bilingual("every time step: the layer", "모든 시점: 층을 쓰기"),
                 f"nn.{cell.removesuffix('Cell')}(input_size, hidden_size, batch_first=True)",
-                (written(kind),),
+                (format_layer(kind),),
                 SEQUENCE,
             ),
             Fix(
                 Bilingual("a loop of your own", "직접 반복하기"),
                 "for t in range(x.size(1)): hx = cell(x[:, t], hx)",
-                (written(kind),),
+                (format_layer(kind),),
                 SEQUENCE,
             ),
         ),
     )
 
 
-def _no_tensor(message: Message) -> Diagnosis:
+def _diagnose_no_tensor(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"PyTorch's layer takes a tensor; it got a {message.name('given')}.",
@@ -52,7 +52,7 @@ def _no_tensor(message: Message) -> Diagnosis:
     )
 
 
-def _devices(_: Message) -> Diagnosis:
+def _diagnose_devices(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The input, the states and the weights are not on the same device.",
@@ -78,17 +78,19 @@ def _devices(_: Message) -> Diagnosis:
 
 CAUSES = (
     Cause(
-        "cell-torch", r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D", _cell_rank
+        "cell-torch",
+        r"(?P<cell>\w{1,20}Cell): Expected input to be 1D or 2D, got (?P<found>\d)D",
+        _diagnose_cell_rank,
     ),
     Cause(
         "no-tensor-torch",
         r"'(?P<given>numpy\.ndarray|list|DataFrame|Series)' object has no attribute 'dim'",
-        _no_tensor,
+        _diagnose_no_tensor,
     ),
     Cause(
         "device-torch",
         r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "
         r"to be on the same device",
-        _devices,
+        _diagnose_devices,
     ),
 )

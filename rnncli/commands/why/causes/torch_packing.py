@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LSTM = (written("LSTM"),)
+LSTM = (format_layer("LSTM"),)
 PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
 
 
-def _on_cpu(message: Message) -> Diagnosis:
+def _diagnose_lengths_device(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The lengths of a packed sequence must be int64 on the CPU; they are {message.name('given')}.",
@@ -30,7 +30,7 @@ def _on_cpu(message: Message) -> Diagnosis:
     )
 
 
-def _in_order(_: Message) -> Diagnosis:
+def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The sequences are not in the order of their lengths, longest first.",
@@ -52,7 +52,7 @@ def _in_order(_: Message) -> Diagnosis:
     )
 
 
-def _empty(_: Message) -> Diagnosis:
+def _diagnose_empty(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual("A sequence of length 0 cannot be packed.", "길이가 0인 시퀀스는 묶을 수 없습니다."),
         (
@@ -68,11 +68,11 @@ def _empty(_: Message) -> Diagnosis:
     )
 
 
-def _lengths(message: Message) -> Diagnosis:
+def _diagnose_lengths(message: Message) -> Diagnosis:
     given, batch = message.number("given"), message.number("batch")
     return Diagnosis(
         Bilingual(
-            f"There are {counted(given, 'length')} for a batch of {batch}.",
+            f"There are {pluralize(given, 'length')} for a batch of {batch}.",
             f"배치의 시퀀스는 {batch}개인데 길이는 {given}개입니다.",
         ),
         (
@@ -88,7 +88,7 @@ def _lengths(message: Message) -> Diagnosis:
     )
 
 
-def _unequal(message: Message) -> Diagnosis:
+def _diagnose_unequal(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"The sequences differ in length: [{message.name('one')}] and [{message.name('other')}].",
@@ -116,20 +116,22 @@ CAUSES = (
     Cause(
         "packed-device",
         r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w ]{1,40}) tensor",
-        _on_cpu,
+        _diagnose_lengths_device,
     ),
-    Cause("packed-order", r"`?lengths`? array must be sorted in decreasing order", _in_order),
-    Cause("packed-empty", r"Length of all samples has to be greater than 0", _empty),
+    Cause(
+        "packed-order", r"`?lengths`? array must be sorted in decreasing order", _diagnose_unsorted_lengths
+    ),
+    Cause("packed-empty", r"Length of all samples has to be greater than 0", _diagnose_empty),
     Cause(
         "packed-count",
         r"Expected `len\(lengths\)` to be equal to batch_size, but got (?P<given>\d{1,9}) "
         r"\(batch_size=(?P<batch>\d{1,9})\)",
-        _lengths,
+        _diagnose_lengths,
     ),
     Cause(
         "ragged-torch",
         r"stack expects each tensor to be equal size, but got \[(?P<one>[\d, ]{1,40})\] at entry \d{1,9} and "
         r"\[(?P<other>[\d, ]{1,40})\] at entry",
-        _unequal,
+        _diagnose_unequal,
     ),
 )

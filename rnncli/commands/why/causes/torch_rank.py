@@ -8,7 +8,7 @@ from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _torch_rank(message: Message) -> Diagnosis:
+def _diagnose_torch_rank(message: Message) -> Diagnosis:
     found, layer = message.number("found"), (expression(message),)
     fixes = {
         1: (
@@ -50,6 +50,6 @@ CAUSES = (
     Cause(
         "rank-torch",
         r"(?:Expected input to be 2D or 3D|input must have 3 dimensions), got (?P<found>\d)",
-        _torch_rank,
+        _diagnose_torch_rank,
     ),
 )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, counted, whole, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _torch_hidden(message: Message) -> Diagnosis | None:
+def _diagnose_torch_hidden(message: Message) -> Diagnosis | None:
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) != 3 or len(given) != 3:
         return None
     number, batch, units = wanted
     name = "LSTM" if "hidden[" in message.match[0] else "GRU"
     turned = given[1] == number and given[0] == batch
-    layer = written(name, whole(units))
+    layer = format_layer(name, known_size(units))
     single = (layer,) if number == 1 else ()  # of several layers or directions the message says too little
     situation = (
         Bilingual("the first two axes are swapped", "앞의 두 축이 바뀌었을 때")
@@ -53,18 +53,18 @@ def _torch_hidden(message: Message) -> Diagnosis | None:
     )
 
 
-def _torch_cell_hidden(message: Message) -> Diagnosis:
+def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
     given, wanted = message.number("given"), message.number("wanted")
     return Diagnosis(
         Bilingual(
-            f"The state has {counted(given, 'unit')}; the cell has {wanted}.",
+            f"The state has {pluralize(given, 'unit')}; the cell has {wanted}.",
             f"상태의 유닛은 {given}개인데 셀의 유닛은 {wanted}개입니다.",
         ),
         (
             Fix(
-                Bilingual(f"states of {counted(wanted, 'unit')}", f"유닛 {wanted}개의 상태"),
+                Bilingual(f"states of {pluralize(wanted, 'unit')}", f"유닛 {wanted}개의 상태"),
                 f"h = torch.zeros(batch, {wanted})",
-                (written("LSTM", wanted),),
+                (format_layer("LSTM", wanted),),
                 SEQUENCE,
                 states=True,
             ),
@@ -72,10 +72,10 @@ def _torch_cell_hidden(message: Message) -> Diagnosis:
     )
 
 
-def _torch_rank(message: Message) -> Diagnosis:
+def _diagnose_torch_rank(message: Message) -> Diagnosis:
     batched = message.name("batched") == "batched"
     name = "LSTM" if "cx" in message.match[0] else "GRU"
-    layer = (written(name),)
+    layer = (format_layer(name),)
     return Diagnosis(
         Bilingual(
             "x has a batch axis, the initial state has none."
@@ -109,16 +109,16 @@ CAUSES = (
     Cause(
         "state-torch",
         rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got \[(?P<given>{_SIZES})\]",
-        _torch_hidden,
+        _diagnose_torch_hidden,
     ),
     Cause(
         "state-torch-cell",
         r"hidden[01] has inconsistent hidden_size: got (?P<given>\d{1,9}), expected (?P<wanted>\d{1,9})",
-        _torch_cell_hidden,
+        _diagnose_torch_cell_hidden,
     ),
     Cause(
         "state-torch-rank",
         r"For (?P<batched>batched|unbatched) [23]-D input, hx (?:and cx )?should also be [23]-D but got",
-        _torch_rank,
+        _diagnose_torch_rank,
     ),
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, sized, written
+from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer, name_unknown, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LSTM = (written("LSTM"),)
+LSTM = (format_layer("LSTM"),)
 
 
-def _twice(_: Message) -> Diagnosis:
+def _diagnose_second_backward(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The state still belongs to the graph of the batch before, which backward() has freed.",
@@ -35,7 +35,7 @@ def _twice(_: Message) -> Diagnosis:
     )
 
 
-def _no_graph(_: Message) -> Diagnosis:
+def _diagnose_no_graph(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "The loss is not connected to any weight: the graph was cut, or never recorded.",
@@ -53,7 +53,7 @@ def _no_graph(_: Message) -> Diagnosis:
     )
 
 
-def _to_numpy(_: Message) -> Diagnosis:
+def _diagnose_to_numpy(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "This tensor is part of the graph of gradients; NumPy cannot follow it.",
@@ -70,14 +70,14 @@ def _to_numpy(_: Message) -> Diagnosis:
     )
 
 
-def _class_axis(message: Message) -> Diagnosis | None:
+def _diagnose_class_axis(message: Message) -> Diagnosis | None:
     """CrossEntropyLoss wants (batch, classes, timesteps) for a target (batch, timesteps)."""
     wanted, found = message.shape("wanted"), message.shape("found")
     if len(wanted) != 2 or len(found) != 2:
         return None
     (batch, classes), steps = wanted, found[1]
     units = classes if isinstance(classes, int) and classes else UNITS
-    layer = written("LSTM", units, return_sequences=True)
+    layer = format_layer("LSTM", units, return_sequences=True)
     return Diagnosis(
         Bilingual(
             "CrossEntropyLoss needs the classes on axis 1, (batch, classes, timesteps); here axis 1 is time.",
@@ -88,20 +88,20 @@ def _class_axis(message: Message) -> Diagnosis | None:
                 Bilingual("one class per time step", "시점마다 클래스 하나"),
                 "loss(output.transpose(1, 2), target)",
                 (layer,),
-                (sized(batch, "batch"), sized(steps, "timesteps"), "features"),
+                (name_unknown(batch, "batch"), name_unknown(steps, "timesteps"), "features"),
             ),
         ),
     )
 
 
-def _batches(message: Message) -> Diagnosis:
+def _diagnose_batches(message: Message) -> Diagnosis:
     output, target = message.number("output"), message.number("target")
     steps = output // target if target and output % target == 0 else None
     shape: Shape = (target or "batch", steps or "timesteps", "features")
-    every = written("LSTM", return_sequences=True)
+    every = format_layer("LSTM", return_sequences=True)
     return Diagnosis(
         Bilingual(
-            f"The loss gets {counted(output, 'row')} and {counted(target, 'target')}.",
+            f"The loss gets {pluralize(output, 'row')} and {pluralize(target, 'target')}.",
             f"손실이 출력 {output}행과 목표 {target}개를 받았습니다.",
         ),
         (
@@ -119,7 +119,7 @@ def _batches(message: Message) -> Diagnosis:
             ),
         ),
         Bilingual(
-            f"{output} = {counted(target, 'sequence')} x {counted(steps, 'time step')}.",
+            f"{output} = {pluralize(target, 'sequence')} x {pluralize(steps, 'time step')}.",
             f"{output} = 시퀀스 {target}개 x 시점 {steps}개.",
         )
         if steps and steps > 1
@@ -128,18 +128,18 @@ def _batches(message: Message) -> Diagnosis:
 
 
 CAUSES = (
-    Cause("backward-twice", r"Trying to backward through the graph a second time", _twice),
-    Cause("no-graph-torch", r"element 0 of tensors does not require grad", _no_graph),
-    Cause("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad", _to_numpy),
+    Cause("backward-twice", r"Trying to backward through the graph a second time", _diagnose_second_backward),
+    Cause("no-graph-torch", r"element 0 of tensors does not require grad", _diagnose_no_graph),
+    Cause("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad", _diagnose_to_numpy),
     Cause(
         "class-axis",
         r"Expected target size \[(?P<wanted>[\d, ]{1,40})\], got \[(?P<found>[\d, ]{1,40})\]",
-        _class_axis,
+        _diagnose_class_axis,
     ),
     Cause(
         "batches-torch",
         r"Expected input batch_size \((?P<output>\d{1,9})\) to match target batch_size "
         r"\((?P<target>\d{1,9})\)",
-        _batches,
+        _diagnose_batches,
     ),
 )

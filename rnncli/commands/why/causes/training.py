@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, written
+from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 
-def _gradients(_: Message) -> Diagnosis:
-    layer = written("LSTM")
+def _diagnose_gradients(_: Message) -> Diagnosis:
+    layer = format_layer("LSTM")
     return Diagnosis(
         Bilingual(
             "The loss does not depend on these weights through operations that have a gradient.",
@@ -41,8 +41,8 @@ def _gradients(_: Message) -> Diagnosis:
     )
 
 
-def _symbolic(_: Message) -> Diagnosis:
-    layer = written("LSTM", return_sequences=True)
+def _diagnose_symbolic(_: Message) -> Diagnosis:
+    layer = format_layer("LSTM", return_sequences=True)
     return Diagnosis(
         Bilingual(
             "A function of TensorFlow or NumPy got the symbolic output of a Keras layer, which has "
@@ -64,8 +64,8 @@ def _symbolic(_: Message) -> Diagnosis:
     )
 
 
-def _unbuilt(_: Message) -> Diagnosis:
-    layer = written("LSTM")
+def _diagnose_unbuilt(_: Message) -> Diagnosis:
+    layer = format_layer("LSTM")
     return Diagnosis(
         Bilingual(
             "The weights do not exist yet: their shapes depend on the features of the first input.",
@@ -94,13 +94,13 @@ CAUSES = (
     Cause(
         "no-gradient",
         r"No gradients provided for any variable|An operation has `?None`? for gradient",
-        _gradients,
+        _diagnose_gradients,
     ),
-    Cause("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)", _symbolic),
+    Cause("keras-tensor", r"A KerasTensor (?:cannot be used as input to|is symbolic)", _diagnose_symbolic),
     Cause(
         "unbuilt",
         r"but the layer isn't built|saving a model that has not yet been built"
         r"|This model has not yet been built",
-        _unbuilt,
+        _diagnose_unbuilt,
     ),
 )

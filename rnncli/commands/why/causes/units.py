@@ -4,55 +4,62 @@ from __future__ import annotations
 
 import re
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, counted, expression, gates, written
+from rnncli.commands.why.causes._layers import (
+    SEQUENCE,
+    UNITS,
+    count_gates,
+    expression,
+    format_layer,
+    pluralize,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
 
-def _units(message: Message) -> Diagnosis:
+def _diagnose_units(message: Message) -> Diagnosis:
     value = message.name("value")
-    units = _near(value)
+    units = _guess_units(value)
     return Diagnosis(
         Bilingual(
             f"units is {value}: it is the number of outputs, a whole number from 1.",
             f"units가 {value}입니다. units는 출력의 개수이며 1 이상의 정수입니다.",
         ),
-        (_with_units(message, units),),
+        (_fix_with_units(message, units),),
     )
 
 
-def _near(value: str) -> int:
+def _guess_units(value: str) -> int:
     """Return the number of units that was probably meant: `-3` -> 3, `3.5` -> 3, `0` -> 3."""
     digits = re.search(r"\d{1,6}", value)
     return int(digits[0]) if digits and int(digits[0]) else UNITS
 
 
-def _with_units(message: Message, units: int) -> Fix:
+def _fix_with_units(message: Message, units: int) -> Fix:
     layer = expression(message, units)
-    said = Bilingual(counted(units, "unit"), f"유닛 {units}개")
+    said = Bilingual(pluralize(units, "unit"), f"유닛 {units}개")
     return Fix(said, layer, (layer,), SEQUENCE)
 
 
-def _float_units(message: Message) -> Diagnosis | None:
+def _diagnose_float_units(message: Message) -> Diagnosis | None:
     """`(5, 14.0)`: the shape of a kernel whose width is gates * units."""
     wide = float(message.name("width"))
     if wide > 1e9:
         return None
-    units = wide / gates(message.layer)
+    units = wide / count_gates(message.layer)
     return Diagnosis(
         Bilingual(
             f"A kernel cannot have {wide:g} columns as a float: units must be a whole number (an int).",
             f"커널의 열 수가 실수 {wide:g}일 수 없습니다. units는 정수(int)여야 합니다.",
         ),
-        (_with_units(message, max(1, int(units))),),
+        (_fix_with_units(message, max(1, int(units))),),
         Bilingual(
             "n / 2 is a float in Python; write n // 2.", "Python에서 n / 2는 실수이므로 n // 2로 씁니다."
         ),
     )
 
 
-def _text_units(message: Message) -> Diagnosis:
+def _diagnose_text_units(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             "A size is text, not a number, such as LSTM('3').",
@@ -71,10 +78,10 @@ def _text_units(message: Message) -> Diagnosis:
     )
 
 
-def _no_units(message: Message) -> Diagnosis:
+def _diagnose_no_units(message: Message) -> Diagnosis:
     owner = recurrent_in(message.name("owner")) or DEFAULT
     torch = message.name("missing") == "hidden_size"
-    layer = written(owner)
+    layer = format_layer(owner)
     code = f"nn.LSTM(input_size, hidden_size={UNITS})" if torch else layer
     return Diagnosis(
         Bilingual(
@@ -92,14 +99,14 @@ def _no_units(message: Message) -> Diagnosis:
     )
 
 
-def _torch_units(_: Message) -> Diagnosis:
+def _diagnose_torch_units(_: Message) -> Diagnosis:
     said = Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개")
     return Diagnosis(
         Bilingual(
             "hidden_size is the number of units, a whole number from 1.",
             "hidden_size는 유닛의 개수이며 1 이상의 정수입니다.",
         ),
-        (Fix(said, f"nn.LSTM(input_size, {UNITS})", (written(DEFAULT),), SEQUENCE),),
+        (Fix(said, f"nn.LSTM(input_size, {UNITS})", (format_layer(DEFAULT),), SEQUENCE),),
     )
 
 
@@ -108,23 +115,23 @@ CAUSES = (
         "units",
         r"invalid value for argument `units`, expected a positive integer, got "
         r"(?P<value>-?[\w.]{1,20}?)(?=\.?(?:\s|$))",
-        _units,
+        _diagnose_units,
     ),
     Cause(
         "units-float",
         r"Cannot convert '\([\dNone, ]{0,30}?(?P<width>\d{1,9}\.\d{1,9})\)' to a shape",
-        _float_units,
+        _diagnose_float_units,
     ),
-    Cause("units-text", r"'<=' not supported between instances of 'str' and 'int'", _text_units),
+    Cause("units-text", r"'<=' not supported between instances of 'str' and 'int'", _diagnose_text_units),
     Cause(
         "units-missing",
         r"(?P<owner>\w{1,60})\.__init__\(\) missing 1 required positional argument: "
         r"'(?P<missing>units|hidden_size)'",
-        _no_units,
+        _diagnose_no_units,
     ),
     Cause(
         "units-torch",
         r"hidden_size (?:must be|should be of type) (?P<value>greater than zero|int, got: \w{1,20})",
-        _torch_units,
+        _diagnose_torch_units,
     ),
 )

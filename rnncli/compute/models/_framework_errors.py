@@ -1,0 +1,22 @@
+"""Errors of the frameworks that run saved models, as errors of rnncli."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rnncli.errors import RnncliError
+
+
+@contextmanager
+def convert_errors(convert: Callable[[Exception], RnncliError]) -> Iterator[None]:
+    """Raise `convert(error)` for an error of the block, of which frameworks raise many kinds.
+
+    Errors of rnncli stay as they are.
+    """
+    try:
+        yield
+    except RnncliError:
+        raise
+    except Exception as error:
+        raise convert(error) from None

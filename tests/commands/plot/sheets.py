@@ -1,0 +1,36 @@
+"""Cases and their sheets, for the tests of plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncli import specs
+from rnncli.case import Case
+from rnncli.commands.plot.sheet import SheetSelection, draw_trace
+from rnncli.compute import trace as tracing
+
+
+def case(
+    *layers: str,
+    shape: Any = (2, 5, 2),
+    units: Any = 3,
+    mask: Any = None,
+    scale: Any = 1.0,
+    names: Any = (),
+    **flags: Any,
+) -> Case:
+    inputs = scale * np.random.default_rng(3).standard_normal(shape)
+    options = {} if "(" in layers[0] else {"units": units, **flags}
+    return Case(
+        stack=specs.from_flags(list(layers), options),
+        inputs=inputs.astype(np.float32),
+        mask=mask,
+        seed=1,
+        feature_names=names,
+    )
+
+
+def sheet(asked: Case, **wanted: Any) -> Any:
+    return draw_trace(asked, tracing.trace(asked), SheetSelection(**wanted))

@@ -1,0 +1,27 @@
+"""Runs whose weights are known, for the tests of port."""
+
+from __future__ import annotations
+
+import numpy as np
+from plant import Planted
+
+from rnncli import specs
+from rnncli.commands.port import foreign, results
+from rnncli.commands.port.experiment import COMPUTED
+from rnncli.commands.port.hypothesis import ForeignRun
+from rnncli.commands.port.search import Tolerances
+
+TOLERANCES = Tolerances(1e-6, 1e-5)
+
+
+def run_of(planted: Planted, class_name: str) -> ForeignRun:
+    arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
+    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
+    batch, steps, _ = planted.inputs.shape
+    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
+    options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
+    merge_mode = "concat" if len(layer.cells) == 2 else None
+    states = tuple(planted.states or ())
+    return ForeignRun(
+        class_name, options, merge_mode, layer.cells, planted.inputs, expected, states, layer.named
+    )
