@@ -236,3 +236,14 @@ def test_weights_of_attention_and_normalization(suffix: str, tmp_path: Path) -> 
     mine = [answered(part.case).outputs[0].values for part in run.parts[1:]]
     for one, theirs in zip(mine, model(inputs), strict=True):
         alike(one, theirs.numpy(), suffix)
+
+
+def test_an_operation_with_an_array_of_numbers(tmp_path: Path) -> None:
+    x = keras.Input((random_models.STEPS, 3), name="x")
+    y = keras.ops.matmul(keras.layers.Dense(2)(x), np.array([[0.5, 2], [-1, 3]], "float32"))
+    model = keras.Model(x, keras.layers.GRU(2)(y))
+    model.save(tmp_path / "model.keras")
+    graph = graph_in(tmp_path / "model.keras")
+    inputs = np.random.default_rng(1).standard_normal((2, random_models.STEPS, 3)).astype("float32")
+    run = models.follow(graph, models.fit_inputs(graph, {"x": inputs}), answered)
+    alike(answered(run.parts[0].case).outputs[0].values, model(inputs).numpy(), "matmul")
