@@ -15,6 +15,7 @@ class Initializer(NamedTuple):
     options: by name, in the order of Keras's signature; random initializers have a `seed` option.
     aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
     needed: an option that Keras requires, so that the bare name is not enough.
+    unsaved: options that Keras omits from the initializer's config, so that a copy does not have them.
     """
 
     class_name: str
@@ -22,6 +23,7 @@ class Initializer(NamedTuple):
     options: Mapping[str, Option] = {}
     aliases: tuple[str, ...] = ()
     needed: str = ""
+    unsaved: frozenset[str] = frozenset()
 
     @property
     def takes_seed(self) -> bool:

@@ -110,6 +110,6 @@ INITIALIZERS = (
     Initializer("Zeros", _zeros, aliases=("zero",)),
     Initializer("Ones", _ones, aliases=("one",)),
     Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, needed="value"),
-    Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}),
+    Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}, unsaved=frozenset({"gain"})),
     Initializer("STFT", _stft, _STFT),
 )

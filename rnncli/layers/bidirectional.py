@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from rnncli import addresses, layers
+from rnncli import addresses, initializers, layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
@@ -269,16 +269,20 @@ def _copy(spec: Spec, **changes: Any) -> Spec:
     """`spec` as Keras recreates it from its config: every initializer is created by the layer."""
     forgotten = layers.class_of(spec.class_name).unsaved
     config = {
-        name: None if name in forgotten else _defer(value)
+        name: None if name in forgotten else _defer(name, value)
         for name, value in {**spec.config, **changes}.items()
     }
     return Spec(spec.class_name, config, deferred=True)
 
 
-def _defer(value: Any) -> Any:
+def _defer(name: str, value: Any) -> Any:
+    """The value of the option `name` as Keras recreates it, without what Keras does not save."""
     if isinstance(value, Spec):
-        return Spec(value.class_name, {k: _defer(v) for k, v in value.config.items()}, deferred=True)
-    return tuple(map(_defer, value)) if isinstance(value, (tuple, list)) else value
+        initializer = name.endswith("_initializer")
+        lost = initializers.find(value.class_name).unsaved if initializer else frozenset[str]()
+        config = {key: _defer(key, own) for key, own in value.config.items() if key not in lost}
+        return Spec(value.class_name, config, deferred=True)
+    return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
 LAYERS: dict[str, type[Layer]] = {"Bidirectional": Bidirectional}

@@ -45,6 +45,10 @@ def test_one_layer(kind: str, sequences: bool, backwards: bool, zeroing: bool, m
     both([f"{kind}(3, return_state=True, {flags})"], mask=RIGHT if masked else None)
 
 
+def test_one_step_after_a_layer_that_reverses_it() -> None:
+    both(["GRU(3, return_sequences=True, go_backwards=True)", "LSTM(2)"], INPUTS[:, :1])
+
+
 @pytest.mark.parametrize("masked", FLAGS)
 @pytest.mark.parametrize(("kind", "merge"), list(product(KINDS, ("concat", "sum", "mul", "ave", None))))
 def test_both_directions(kind: str, merge: str | None, masked: bool) -> None:

@@ -129,3 +129,41 @@ def test_random_models_of_keras_2(tmp_path: Path) -> None:
     family = pytest.importorskip("tf_keras")
     for seed in range(OLD_MODELS):
         held_to_keras_2(seed, tmp_path, family)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_weights_of_attention_and_normalization(suffix: str, tmp_path: Path) -> None:
+    """A .keras file numbers them: each needs its name."""
+    layers, rng = keras.layers, np.random.default_rng(1)
+    x = keras.Input((random_models.STEPS, 3), name="x")
+    y = layers.LSTM(3, return_sequences=True)(x)
+    attended = [
+        layers.Attention(use_scale=True)([y, x]),
+        layers.Attention(score_mode="concat")([y, x]),
+        layers.Attention(use_scale=True, score_mode="concat")([y, x]),
+        layers.AdditiveAttention()([y, x]),
+        layers.AdditiveAttention(use_scale=False)([y, x]),
+        layers.RMSNormalization()(y),
+    ]
+    model = keras.Model(x, [layers.GRU(2)(one) for one in attended])
+    for weight in model.weights:
+        weight.assign(rng.standard_normal(weight.shape))
+    model.save(tmp_path / f"model{suffix}")
+    graph = graph_in(tmp_path / f"model{suffix}")
+    inputs = rng.standard_normal((2, random_models.STEPS, 3)).astype("float32")
+    run = models.follow(graph, models.fit_inputs(graph, {"x": inputs}), compute_numpy)
+    assert not run.notes
+    mine = [compute_numpy(part.case).outputs[0].values for part in run.parts[1:]]
+    for one, theirs in zip(mine, model(inputs), strict=True):
+        alike(one, theirs.numpy(), suffix)
+
+
+def test_an_operation_with_an_array_of_numbers(tmp_path: Path) -> None:
+    x = keras.Input((random_models.STEPS, 3), name="x")
+    y = keras.ops.matmul(keras.layers.Dense(2)(x), np.array([[0.5, 2], [-1, 3]], "float32"))
+    model = keras.Model(x, keras.layers.GRU(2)(y))
+    model.save(tmp_path / "model.keras")
+    graph = graph_in(tmp_path / "model.keras")
+    inputs = np.random.default_rng(1).standard_normal((2, random_models.STEPS, 3)).astype("float32")
+    run = models.follow(graph, models.fit_inputs(graph, {"x": inputs}), compute_numpy)
+    alike(compute_numpy(run.parts[0].case).outputs[0].values, model(inputs).numpy(), "matmul")

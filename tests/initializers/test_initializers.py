@@ -381,3 +381,11 @@ def test_a_large_orthogonal_is_found_the_short_way_and_is_the_same() -> None:
     keras.utils.set_random_seed(0)
     theirs = keras.initializers.Orthogonal(seed=7)((150, 600), "float32").numpy()
     np.testing.assert_allclose(make("orthogonal", (150, 600), "float32", 7), theirs, rtol=0, atol=4e-6)
+
+
+@pytest.mark.parametrize("name", KERAS_NAMES)
+def test_what_keras_leaves_out_of_a_config(name: str) -> None:
+    initializer = initializers.find(name)
+    config = {"stft": {"window": None}, "constant": {"value": 1}}.get(name, {})
+    kept = keras.initializers.get({"class_name": initializer.class_name, "config": config}).get_config()
+    assert set(initializer.options) - set(kept) == initializer.unsaved

@@ -59,3 +59,19 @@ def test_tensorflow(number: int) -> None:
     for path, weight in oracle.values(layers).items():
         np.testing.assert_array_equal(result.weights[path], weight, err_msg=path)
     oracle.alike(result, theirs)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+@pytest.mark.parametrize("around", [False, True], ids=["alone", "in Bidirectional"])
+def test_the_gain_of_identity(around: bool, engine: str) -> None:
+    """Keras does not save the gain, so the copies that Bidirectional makes have none."""
+    text = "LSTM(3, recurrent_initializer={}Identity(0.5), return_sequences=True)"
+    text = f"Bidirectional({text})" if around else text
+    inputs = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+    keras.utils.set_random_seed(1)
+    layers = oracle.made(text.format("keras.initializers."))
+    theirs = oracle.called(layers, inputs)[-1]
+    result = oracle.asked([text.format("")], inputs, engine, seed=1)
+    path = "forward/recurrent_kernel" if around else "recurrent_kernel"
+    np.testing.assert_array_equal(result.weights[path], oracle.values(layers)[path])
+    oracle.alike(result, theirs)

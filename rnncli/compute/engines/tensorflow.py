@@ -137,17 +137,19 @@ def _keras() -> Any:
 
 def _built(keras: Any, case: Case) -> list[Any]:
     """Return the built Keras layers; all are created before the first is built, as in a script."""
-    layers = [_make(keras, spec) for spec in case.layers]
+    layers = [_make(keras, keras.layers, spec) for spec in case.layers]
     for layer, (_, shape) in zip(layers, case.stack.input_shapes(case.inputs.shape), strict=True):
         layer.build(shape)
     return layers
 
 
-def _make(keras: Any, spec: Spec) -> Any:
-    """Create the Keras object of a spec; the objects in its config are created first, in written order."""
+def _make(keras: Any, module: Any, spec: Spec) -> Any:
+    """Create the Keras object of a spec; the objects in its config are created first, in written order.
+
+    module: keras.layers or keras.initializers; both have an Identity.
+    """
     own = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
     arguments = {name: _argument(keras, name, value) for name, value in own.items()}
-    module = keras.layers if hasattr(keras.layers, spec.class_name) else keras.initializers
     return getattr(module, spec.class_name)(**arguments)
 
 
@@ -159,7 +161,8 @@ def _argument(keras: Any, name: str, value: Any) -> Any:
     if isinstance(value, Spec) and name.endswith("_initializer") and value.deferred:
         return {"class_name": value.class_name, "config": dict(value.config)}
     if isinstance(value, Spec):
-        return _make(keras, value)
+        module = keras.initializers if name.endswith("_initializer") else keras.layers
+        return _make(keras, module, value)
     return [_argument(keras, "", item) for item in value] if isinstance(value, tuple) else value
 
 

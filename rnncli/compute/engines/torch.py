@@ -122,12 +122,13 @@ def _call(
 
     torch = _package()
     packing = torch.nn.utils.rnn
-    given: Any = torch.from_numpy(np.ascontiguousarray(inputs))
+    # A copy: PyTorch takes no negative stride, which np.ascontiguousarray keeps on an axis of size 1.
+    given: Any = torch.from_numpy(np.array(inputs, order="C"))
     if lengths is not None:
         given = packing.pack_padded_sequence(
             given, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
         )
-    before = tuple(torch.from_numpy(np.ascontiguousarray(part))[None] for part in state)
+    before = tuple(torch.from_numpy(np.array(part, order="C"))[None] for part in state)
     # oneDNN turns NaN into ordinary numbers.
     with torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
         found, after = module(given, before if len(before) > 1 else before[0])

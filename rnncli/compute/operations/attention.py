@@ -38,7 +38,7 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _scores(call: OperationCall, query: Array, key: Array) -> Array:
-    scale: Any = call.weights.get("scale")
+    scale: Any = call.weights["scale"] if call.config.get("use_scale") else None
     if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
         scores: Array = query @ np.swapaxes(key, -2, -1)
         return scores if scale is None else scores * scale

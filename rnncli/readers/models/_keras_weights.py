@@ -37,7 +37,12 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "Embedding": ("embeddings",),
     "PReLU": ("alpha",),
     "Normalization": ("mean", "variance", "count"),
+    "RMSNormalization": ("scale",),
+    "Attention": ("scale?use_scale", "concat_score_weight?score_mode=concat"),
+    "AdditiveAttention": ("scale?use_scale",),
 }
+"""Variables in Keras's order, behind `?` the option, or its value, with which the layer has one."""
+
 _FROZEN = frozenset({"moving_mean", "moving_variance"})
 _WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
 
@@ -59,7 +64,15 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
     if class_name not in _OWN:
         return None
     pairs = (name.partition("?")[::2] for name in _OWN[class_name])
-    return [name for name, option in pairs if not option or config.get(option, option != "bias_axes")]
+    return [name for name, option in pairs if not option or _is_set(option, config)]
+
+
+def _is_set(option: str, config: Mapping[str, Any]) -> bool:
+    """Whether the config sets `use_bias`, or `score_mode` to `concat`; an option left out counts as set."""
+    name, _, value = option.partition("=")
+    if value:
+        return bool(config.get(name) == value)
+    return bool(config.get(name, name != "bias_axes"))
 
 
 def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:

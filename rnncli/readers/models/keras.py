@@ -177,7 +177,10 @@ def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
     users = [
         node.class_name
         for node in nodes
-        if any(item == Ref(port.name) for item in iterate_leaves([*node.args, node.kwargs]))
+        if any(
+            isinstance(item, Ref) and item == Ref(port.name)
+            for item in iterate_leaves([*node.args, node.kwargs])
+        )
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
     ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
