@@ -12,7 +12,7 @@ from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome
-from rnncli.renderers.measure import width_of, wrap
+from rnncli.renderers.measure import width_of, wrap, wrap_command
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -104,14 +104,8 @@ def _to_try(command: str, view: View) -> list[Line]:
     words = f"{say('try it', view.lang)}: "
     if view.width is None or width_of(words + command) <= view.width:
         return [(Span(words, "dim"), Span(command))]
-    lines = [""]
-    for piece in command.replace(" -l ", "\n-l ").split("\n"):
-        longer = f"{lines[-1]} {piece}"
-        if len(longer) + len(" \\") <= view.width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(f"   {piece}")
-    return [line(words.rstrip(), "dim"), *(line(f" {one} \\") for one in lines[:-1]), line(f" {lines[-1]}")]
+    broken = wrap_command(command, view.width - 2)
+    return [line(words.rstrip(), "dim"), *(line(f"  {one}") for one in broken)]
 
 
 def _call(frame: Frame, view: View) -> Line:
