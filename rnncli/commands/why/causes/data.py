@@ -97,7 +97,10 @@ def _nothing(message: Message) -> Diagnosis:
 
 
 def _no_steps(message: Message) -> Diagnosis | None:
+    """PyTorch says so itself; TensorFlow says it of any slice, here of one in a recurrent layer."""
     inputs = message.argument("sequences")
+    if message.match[0].startswith("Expected"):
+        inputs = ((None, 0, None),)
     if not inputs or len(inputs[0]) != 3 or inputs[0][1] != 0:
         return None
     return Diagnosis(
@@ -155,7 +158,11 @@ CAUSES = (
     ),
     Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _list),
     Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _nothing),
-    Cause("no-steps", r"slice index 0 of dimension 1 out of bounds", _no_steps),
+    Cause(
+        "no-steps",
+        r"slice index 0 of dimension 1 out of bounds|Expected sequence length to be larger than 0 in RNN",
+        _no_steps,
+    ),
     Cause(
         "batch-sizes",
         r"Data cardinality is ambiguous.{0,120}?'x' sizes: (?P<one>\d{1,9}).{0,20}?'y' sizes: "

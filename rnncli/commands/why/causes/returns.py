@@ -219,8 +219,8 @@ CAUSES = (
     Cause("unpack-symbolic", r"Iterating over a symbolic (?:KerasTensor|`tf\.Tensor`) is not", _symbolic),
     Cause(
         "list-input",
-        r"Layer ['\"]\w{1,100}['\"] expects 1 input\(s\), but it received (?P<count>\d{1,3}) input tensors\. "
-        r"Inputs received:",
+        r"Layer ['\"]?\w{1,100}['\"]? expects 1 inputs?(?:\(s\))?, but it received (?P<count>\d{1,3}) "
+        r"input tensors",
         _several,
     ),
     Cause(
