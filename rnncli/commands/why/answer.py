@@ -186,17 +186,22 @@ def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
 
 
 def _run(outcome: Outcome, view: View) -> list[Line]:
-    """Return input, layers and outputs on one line if they fit, else the outputs below."""
+    """Return input, layers and outputs on one line if they fit, else the layers and the outputs below."""
     if outcome.stack is None:
         return []
     arrow = Span(marks(view).arrow)
     (given, *more), returned = _input(outcome, view), _returned(outcome, view)
     start = (Span("  "), *given, arrow, Span(_written(outcome, view)))
     whole = (*start, arrow, *returned[0])
-    width = sum(width_of(span.text) for span in whole)
-    if len(returned) == 1 and (view.width is None or width <= view.width):
+    if len(returned) == 1 and _fits(whole, view):
         return [whole, *((Span("  "), *one) for one in more)]
-    return [start, *((Span("  "), *one) for one in (*more, *returned))]
+    layers = [line(f"  {marks(view).arrow.lstrip()}{layer}") for layer in outcome.fix.layers]
+    ran = [start] if _fits(start, view) else [(Span("  "), *given), *layers]
+    return [*ran, *((Span("  "), *one) for one in (*more, *returned))]
+
+
+def _fits(one: Line, view: View) -> bool:
+    return view.width is None or sum(width_of(span.text) for span in one) <= view.width
 
 
 def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:

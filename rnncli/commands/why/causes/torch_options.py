@@ -15,7 +15,7 @@ def _dropout(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
             f"dropout={rate} does nothing: PyTorch drops outputs between layers, and there is one layer.",
-            f"dropout={rate}은 효과가 없습니다. PyTorch는 층과 층 사이의 출력을 드롭하는데 층이 하나입니다.",
+            f"dropout={rate}: 효과가 없습니다. PyTorch는 층과 층 사이의 출력을 드롭하는데 층이 하나입니다.",
         ),
         (
             Fix(
