@@ -120,6 +120,13 @@ AS_TEXT = {
     "'lengths' argument should be a 1D CPU int64 tensor, but got 1D cuda:0 Long tensor": "packed-device",
     "UserWarning: dropout option adds dropout after all but last recurrent layer, so non-zero dropout "
     "expects num_layers greater than 1, but got dropout=0.5 and num_layers=1": "dropout-torch",
+    "TypeError: __init__() got an unexpected keyword argument 'return_sequences'": "argument-torch-1",
+    "Data cardinality is ambiguous: x sizes: 100 y sizes: 90 Make sure all arrays contain the same number":
+        "batch-sizes",
+    "ValueError: setting an array element with a sequence.": "ragged",
+    "Expected object of scalar type Float but got scalar type Double for argument #2 'mat2'":
+        "precision-torch",
+    "Expected object of backend CPU but got backend CUDA for argument #2 'mat2'": "device-torch",
     "one of the variables needed for gradient computation has been modified by an inplace operation":
         "inplace-torch",
 }  # fmt: skip

@@ -193,4 +193,10 @@ CAUSES = (
         r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
         _torch_argument,
     ),
+    Cause(
+        "argument-torch-1",
+        r"(?<!\.)__init__\(\) got an unexpected keyword argument "
+        r"'(?P<name>return_sequences|return_state|go_backwards)'",
+        _torch_argument,
+    ),
 )

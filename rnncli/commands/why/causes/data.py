@@ -153,7 +153,7 @@ CAUSES = (
     Cause(
         "ragged",
         r"Failed to convert a NumPy array to a Tensor \(Unsupported object type|Invalid dtype: object"
-        r"|has an inhomogeneous shape after",
+        r"|has an inhomogeneous shape after|setting an array element with a sequence\.(?! The requested)",
         _ragged,
     ),
     Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _list),
@@ -165,7 +165,7 @@ CAUSES = (
     ),
     Cause(
         "batch-sizes",
-        r"Data cardinality is ambiguous.{0,120}?'x' sizes: (?P<one>\d{1,9}).{0,20}?'y' sizes: "
+        r"Data cardinality is ambiguous.{0,120}?'?x'? sizes: (?P<one>\d{1,9}).{0,20}?'?y'? sizes: "
         r"(?P<other>\d{1,9})",
         _sizes,
     ),

@@ -17,7 +17,7 @@ def _symbolic(message: Message) -> Diagnosis:
         (
             Fix(
                 Bilingual("a newer TensorFlow", "더 새로운 TensorFlow"),
-                "pip install --upgrade tensorflow",
+                "pip install -U tensorflow",
                 (expression(message),),
                 SEQUENCE,
             ),
