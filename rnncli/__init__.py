@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.version import __version__
 
 if TYPE_CHECKING:
-    from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace
+    from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
 
 __all__ = [
     "Report",
@@ -33,6 +33,7 @@ __all__ = [
     "run",
     "shape",
     "trace",
+    "why",
 ]
 
 

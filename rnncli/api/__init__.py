@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
-from rnncli.api import _case, _comparing
+from rnncli.api import _case, _comparing, _holding
 from rnncli.api._comparing import compare
 from rnncli.api._options import Options, expand_options
 from rnncli.api._shown import Report, view_of
@@ -20,8 +20,10 @@ from rnncli.api._shown import RunResult as Result
 from rnncli.case import Case
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
+from rnncli.renderers.page import View
+from rnncli.result import Result as ComputedResult
 
-__all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace"]
+__all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
 
 
 @expand_options
@@ -39,6 +41,7 @@ def run(
     stats: bool = False,
     fail_on_nan: bool = False,
     memory: int | str | None = None,
+    hold: str | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Result:
     """Compute what a layer returns; the result has arrays by name, in Keras's order.
@@ -50,8 +53,8 @@ def run(
     expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
     stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
+    hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
     """
-    from rnncli import compute
     from rnncli.commands.run.answer import stats_of
 
     _demand_calls(options, all_calls=all_calls)
@@ -59,17 +62,28 @@ def run(
     if options.get("model") is not None:
         from rnncli.api import _model
 
+        _holding.demand_layer(hold)
         found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, tolerances=held)
         found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
         return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    budget = _parse_memory(memory)
-    computed = compute.run(asked.case, options.get("engine") or "auto", budget)
-    computed, apart = _comparing.check(asked.case, computed, held, budget)
+    case = _holding.hold_gates(asked.case, hold, options, check=check)
+    computed, apart = _compute(case, options.get("engine") or "auto", held, memory)
     found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
     _comparing.demand_expected(found, expect, atol, rtol)
     figures = stats_of(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
+
+
+def _compute(
+    case: Case, engine: str, tolerances: tuple[Tolerance, Tolerance] | None, memory: int | str | None
+) -> tuple[ComputedResult, list[str]]:
+    """Return the result with its differences, and the tensors beyond the tolerances."""
+    from rnncli import compute
+
+    budget = _parse_memory(memory)
+    computed = _holding.compare_without(case, compute.run(case, engine, budget), budget)
+    return _comparing.check(case, computed, tolerances, budget)
 
 
 @expand_options
@@ -117,16 +131,19 @@ def trace(
     batch: int | Sequence[int] | None = None,
     gate: str | Sequence[str] | None = None,
     check: bool = False,
+    expect: Any = None,
     atol: Tolerance | None = None,
     rtol: Tolerance | None = None,
     stats: bool = False,
     fail_on_nan: bool = False,
+    hold: str | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Return every gate and state at every time step: `t["forget/activation"]`, (batch, steps, units).
 
     step, unit, batch, gate: keep only these indices, or the gates of these names.
-    check, atol, rtol, fail_on_nan: same as for `run`.  stats: add statistics to the printed answer.
+    check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.
+    stats: add statistics to the printed answer.
     """
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
     from rnncli.compute import compare as comparing
@@ -134,8 +151,8 @@ def trace(
 
     _demand_steps(options)
     case, remarks = _case.build_experiment(inputs, layer, options)
-    wide = tracing.with_all_outputs(case)
-    found = tracing.trace(wide)
+    wide = tracing.with_all_outputs(_holding.hold_gates(case, hold, options, check=check))
+    found = _holding.compare_without(wide, tracing.trace(wide))
     apart: list[str] = []
     if check:
         found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
@@ -143,6 +160,7 @@ def trace(
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand_agreement(apart, first_nan(kept) if fail_on_nan else None)
     answer = TraceAnswer(replace(found, stack=case.stack), kept, stats_of(kept) if stats else {})
+    _comparing.demand_trace(answer.named_tensors(), found.engine, expect, atol, rtol)
     return Report("trace", case.stack, kept, answer, remarks, view_of(options))
 
 
@@ -154,18 +172,20 @@ def explain(
     *,
     depth: int = 1,
     terms: int | None = 10,
+    hold: str | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Explain how one number is computed, `explain("last_cell_state[0,1]")`; `found.value` is the number.
 
     terms: number of largest terms of a sum to list; None lists all.
-    depth: number of time steps to explain; 1 does not follow the states back.
+    depth: number of time steps to explain; 1 does not follow the states back.  hold: same as for `run`.
     """
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute.derivation import terms as explaining
 
     _demand_steps(options)
     case, remarks = _case.build_experiment(inputs, layer, options)
+    case = _holding.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
 
@@ -197,6 +217,23 @@ def gradients(
     cases = [case, *_against(case, against, options)]
     found = tuple(curves.gradients(one, of) for one in cases)
     return Report("gradients", case.stack, found, GradientsAnswer(found), remarks, view_of(options))
+
+
+def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:
+    """Find what causes an error message of Keras, TensorFlow or PyTorch, and run its fixes.
+
+    text: the message, or a whole traceback.  `found.cause` names the cause.
+    Raises DisagreementError if the message is not known.
+    """
+    from rnncli.commands.why.answer import WhyAnswer
+    from rnncli.commands.why.diagnosis import diagnose
+    from rnncli.commands.why.trial import attempt
+
+    if not isinstance(text, str) or not text.strip():
+        raise UsageError("why needs the text of an error message.", "Give the last lines of a traceback.")
+    found = diagnose(text)
+    answer = WhyAnswer(found, tuple(filter(None, map(attempt, found.fixes))))
+    return Report("why", None, found, answer, (), View(lang=lang or "en", width=width))
 
 
 def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:

@@ -16,7 +16,7 @@ from rnncli.compute.compare import Tolerance, compare_with_keras
 from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
 from rnncli.readers.formats import Source
-from rnncli.result import Result
+from rnncli.result import NamedTensor, Result
 
 
 @expand_options
@@ -80,6 +80,21 @@ def demand_expected(
         found, _ = _expectation(expect).compare(result.outputs, result.engine, tolerances(atol, rtol))
         demand_same(found)
     return result
+
+
+def demand_trace(
+    tensors: Sequence[NamedTensor],
+    engine: str,
+    expect: Any,
+    atol: Tolerance | None,
+    rtol: Tolerance | None,
+) -> None:
+    """Raise DisagreementError if a tensor of a trace differs from the one in `expect`."""
+    if expect is not None:
+        expected = _expectation(expect)
+        expected.demand_names()
+        found, _ = expected.compare(tensors, engine, tolerances(atol, rtol))
+        demand_same(found)
 
 
 def tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:

@@ -135,10 +135,10 @@ class RunResult(_Tables, result.Result):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(_Tables):
-    """Result of any other command.  found: the underlying data."""
+    """Result of any other command.  found: the underlying data.  stack: None if it has no layers."""
 
     command: str
-    stack: Stack
+    stack: Stack | None
     found: Any
     answer: Any
     remarks: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Report(_Tables):
     @property
     def layers(self) -> tuple[Spec, ...]:
         """The layers, first to last."""
-        return self.stack.specs
+        return () if self.stack is None else self.stack.specs
 
     def tensors(self) -> dict[str, Any]:
         """Return every array, by its name in an .npz file.  Raises UsageError if there are none."""
@@ -160,7 +160,8 @@ class Report(_Tables):
         return held[name]
 
     def __repr__(self) -> str:
-        return f"<rnncli.{self.command} {_describe_stack(self.stack)}>"
+        layers = "" if self.stack is None else f" {_describe_stack(self.stack)}"
+        return f"<rnncli.{self.command}{layers}>"
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]

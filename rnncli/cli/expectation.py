@@ -23,6 +23,16 @@ class Expectation(NamedTuple):
     file: str
     tensors: Mapping[str, Array]
 
+    def demand_names(self) -> None:
+        """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
+        from rnncli.readers.expected import ALONE
+
+        if ALONE in self.tensors:
+            raise UsageError(
+                f"{self.file}: it holds one tensor without a name, and a trace has several.",
+                "Give what the same command writes with -o expected.npz.",
+            )
+
     def compare(
         self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
     ) -> tuple[tuple[TensorDifference, ...], tuple[str, ...]]:
@@ -54,7 +64,7 @@ def read_expectation(
     """
     if word is None:
         return None
-    from rnncli.readers.expected import ALONE, read_expected
+    from rnncli.readers.expected import read_expected
 
     files.demand_place(output, (0 if word == "-" else word,))
     used = input.input == "-" or (
@@ -66,13 +76,10 @@ def read_expectation(
             "Put one of them into a file.",
         )
     source = sources.find_source(word)
-    tensors = read_expected(source)
-    if named and ALONE in tensors:
-        raise UsageError(
-            f"--expect {source.name}: it holds one tensor without a name, and a trace has several.",
-            "Give what the same command writes with -o expected.npz.",
-        )
-    return Expectation(source.name, tensors)
+    expected = Expectation(source.name, read_expected(source))
+    if named:
+        expected.demand_names()
+    return expected
 
 
 def compare(

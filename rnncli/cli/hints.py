@@ -99,15 +99,20 @@ def start(lang: str) -> str:
     return f"{FIRST_STEPS.in_language(lang)}\n{''.join(lines)}"
 
 
-def find(context: click.Context, lang: str) -> str | None:
-    """Return the line after an answer, `every gate at every time step: rnncli trace`; None if none fits."""
+def find(context: click.Context, lang: str) -> tuple[str, ...]:
+    """Return the lines that fit an answer, best first: `every gate at every time step: rnncli trace`.
+
+    The commands alone follow, for terminals in which no whole line fits.
+    """
     values = context.params
+    lines, commands = [], []
     for hint in HINTS:
         if hint.command == context.info_name and hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
-            return f"{hint.text.in_language(lang)}: rnncli {hint.line.format(same=same, tensor=tensor)}"
-    return None
+            commands.append(f"rnncli {hint.line.format(same=same, tensor=tensor)}")
+            lines.append(f"{hint.text.in_language(lang)}: {commands[-1]}")
+    return (*lines, *commands)
 
 
 def _same(context: click.Context, command: str) -> str:
@@ -136,7 +141,7 @@ def _words(param: click.Parameter, value: Any) -> list[str]:
 
 
 def show(context: click.Context) -> None:
-    """Print the hint after an answer in a terminal, if it can be typed as it stands."""
+    """Print the best hint that fits the terminal after an answer, if it can be typed as it stands."""
     values = context.params
     if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
         return
@@ -145,9 +150,7 @@ def show(context: click.Context) -> None:
     given = values.get("input") or values.get("input_shape")
     if given is None and "input" in values and sources.stdin_holds_data():
         return  # the command would read another input
-    said = find(context, terminal.spoken_language(values.get("lang")))
-    if said is not None:
-        terminal.say_dim(said)
+    terminal.say_dim(find(context, terminal.spoken_language(values.get("lang"))))
 
 
 def _is_plain(values: Values) -> bool:

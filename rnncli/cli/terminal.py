@@ -72,10 +72,14 @@ def _say(text: str, style: str = "") -> None:
         _silence(2)
 
 
-def say_dim(text: str) -> None:
-    """Print a line on stderr if it is a terminal in which the line fits; wrapped, it could not be copied."""
+def say_dim(lines: Iterable[str]) -> None:
+    """Print the first of `lines` that fits on stderr if it is a terminal; wrapped, it could not be copied."""
     stream = sys.stderr
-    if stream is None or not stream.isatty() or width_of(text) > (columns(stream, {}) or 0):
+    if stream is None or not stream.isatty():
+        return
+    width = columns(stream, {}) or 0
+    text = next((one for one in lines if width_of(one) <= width), None)
+    if text is None:
         return
     styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_colour(stream, os.environ) else _visible(text)
     with suppress(OSError, UnicodeEncodeError):

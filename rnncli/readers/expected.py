@@ -99,16 +99,22 @@ def _trace(steps: Any, where: str) -> dict[str, Array]:
                 raise InputError(
                     f"{where}{path}{name} differs in shape between time steps.", "Write the trace again."
                 )
-            found[path + name] = np.stack(rows, axis=1)
-        found[f"{path}timestep"] = found.pop(f"{path}timestep")[0]
+            stacked = np.stack(rows, axis=1)
+            found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
     return found
 
 
 def _parts(step: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what one step has of every part; `timestep` with an axis more, so that all can be stacked."""
+    """Return what one step has of every part, as numbers.
+
+    `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
+    """
     try:
-        gates = step["gates"].items()
-        found = {f"{gate}/{part}": values for gate, parts in gates for part, values in parts.items()}
+        found = {
+            f"{gate}/{part}": [[int(one) for one in values]] if part == "held" else values
+            for gate, parts in step["gates"].items()
+            for part, values in parts.items()
+        }
         status = [STATUSES.index(word) for word in step["status"]]
         return {
             **found,

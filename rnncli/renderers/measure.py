@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,23 @@ def wrap(text: str, view: View) -> list[str]:
         return [text]
     wide = width_of(text) / max(len(text), 1)
     return textwrap.wrap(text, max(int(view.width / wide) - (wide > 1) * 4, 16), subsequent_indent="  ")
+
+
+def wrap_command(command: str, width: int | None) -> list[str]:
+    """Break a shell command between its flags, with `\\`, if a line of it is wider than `width`."""
+    if width is None or all(width_of(text) <= width for text in command.splitlines()):
+        return command.splitlines()
+    words = re.findall(r"(?:[^\s'\"\\]|'[^']*'|\"[^\"]*\")+", command)
+    lines = words[:1]
+    for place, word in enumerate(words[1:], 1):
+        value = words[place + 1 :][:1] if word.startswith("-") else []
+        ahead = " ".join((word, *(one for one in value if not one.startswith("-"))))
+        is_value = words[place - 1].startswith("-") and not word.startswith("-")
+        if is_value or width_of(f"{lines[-1]} {ahead} \\") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}")
+    return [*(f"{text} \\" for text in lines[:-1]), lines[-1]]
 
 
 def flow(pieces: Iterable[str], view: View) -> list[str]:

@@ -212,6 +212,29 @@ class TestTheOthers:
         assert json.dumps(report.document()["explanation"]["index"]) == "[0, 0]"
         assert "<table" in report._repr_html_()
 
+    def test_a_trace_is_compared_with_a_stored_one(self, tmp_path: Path) -> None:
+        stored = rnncli.trace(seed=1).tensors()
+        rnncli.trace(seed=1, expect=stored)
+        np.savez(tmp_path / "trace.npz", **stored)
+        rnncli.trace(seed=1, expect=tmp_path / "trace.npz")
+        stored["cell"][0, 2, 1] += 1
+        with pytest.raises(DisagreementError, match=r"cell differs.* \[0, 2, 1\]"):
+            rnncli.trace(seed=1, expect=stored)
+        with pytest.raises(UsageError, match="without a name"):
+            rnncli.trace(seed=1, expect=[1.0])
+
+    def test_why_gives_the_cause_and_fixes_that_ran(self) -> None:
+        report = rnncli.why("expected ndim=3, found ndim=2. Full shape received: (1, 60)")
+        assert report.found.cause == "rank"
+        assert report.document()["candidates"][0]["outputs"][0]["shape"] == [1, 3]
+        assert "hidden_state (1, 3)" in str(report)
+        assert repr(report) == "<rnncli.why>"
+        assert "시점" in str(rnncli.why("expected ndim=3, found ndim=2", lang="ko"))
+        with pytest.raises(DisagreementError, match="not known"):
+            rnncli.why("it does not work")
+        with pytest.raises(UsageError, match="text"):
+            rnncli.why("  ")
+
     def test_explain_and_trace_keep_steps_on_numpy_alone(self) -> None:
         with pytest.raises(UsageError, match="engine"):
             rnncli.trace(engine="tensorflow")
@@ -223,6 +246,36 @@ class TestTheOthers:
     def test_an_explanation_has_no_arrays(self) -> None:
         with pytest.raises(RnncliError):
             api.explain("hidden_state[0,0]", seed=1).tensors()
+
+
+class TestHold:
+    """What if: the same numbers as a run whose forget gate is 1 at every step."""
+
+    def test_run_trace_and_explain_hold_the_same_gate(self) -> None:
+        held, free = rnncli.run(hold="forget=1", seed=1), rnncli.run(seed=1)
+        trace = rnncli.trace(hold=["forget[:, 0]=1", "forget[:, 1:]=1"], seed=1)
+        number = rnncli.explain("hidden_state[0,1]", hold="forget=1", seed=1).found
+        np.testing.assert_array_equal(trace["hidden"][:, -1], held.hidden_state)
+        assert number.value == held.hidden_state[0, 1]
+        assert number.without_hold == free.hidden_state[0, 1]
+        largest = np.abs(held.hidden_state - free.hidden_state).max()
+        assert held.differences["hidden_state"] == pytest.approx(largest)
+        assert trace["forget/held"].all()
+        assert not rnncli.trace(hold="forget=1@1", seed=1)["forget/held"][0].any()
+
+    @pytest.mark.parametrize(
+        ("function", "keywords", "said"),
+        [
+            (rnncli.run, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
+            (rnncli.run, {"hold": "forget=1", "engine": "tensorflow"}, "tensorflow cannot hold"),
+            (rnncli.run, {"hold": "forget=1", "model": "no.keras"}, "not for model"),
+            (rnncli.trace, {"hold": "forgot=1"}, "Did you mean forget"),
+            (rnncli.trace, {"hold": "forget=1", "check": True}, "Keras cannot hold"),
+        ],
+    )
+    def test_what_cannot_be_held_is_refused(self, function: Any, keywords: dict[str, Any], said: str) -> None:
+        with pytest.raises(UsageError, match=said):
+            function(**keywords)
 
 
 def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:

@@ -41,7 +41,7 @@ LINES = [
 def hint(line: str, lang: str = "en") -> str | None:
     command, *words = shlex.split(line)
     with app.load(command).make_context(command, words) as context:
-        return hints.find(context, lang)
+        return next(iter(hints.find(context, lang)), None)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -93,9 +93,27 @@ def test_a_terminal_shows_one_dim_line() -> None:
     assert in_a_terminal(100, "run", "--seed", "1", "--lang", "ko").splitlines()[-1].startswith("\x1b[2m모든")
 
 
-def test_a_line_that_does_not_fit_is_left_out() -> None:
-    assert "rnncli run" in in_a_terminal(100, "run", "--seed", "1")
-    assert "rnncli run" not in in_a_terminal(60, "run", "--seed", "1")
+@pytest.mark.parametrize(
+    ("width", "lang", "line"),
+    [
+        (
+            90,
+            "en",
+            "every time step, and the last state: rnncli run --seed 1 --return-sequences --return-state",
+        ),
+        (60, "en", "every gate at every time step: rnncli trace --seed 1"),
+        (45, "en", "rnncli trace --seed 1"),
+        (46, "ko", "모든 시점의 모든 게이트: rnncli trace --seed 1"),
+        (45, "ko", "rnncli trace --seed 1"),
+    ],
+)
+def test_the_first_line_that_fits_is_shown(width: int, lang: str, line: str) -> None:
+    shown = in_a_terminal(width, "run", "--seed", "1", "--lang", lang).splitlines()
+    assert shown[-1] == f"\x1b[2m{line}\x1b[0m"
+
+
+def test_where_no_command_fits_nothing_is_shown() -> None:
+    assert "rnncli trace" not in in_a_terminal(20, "run", "--seed", "1")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import HEAVY, loaded_by, print_here
+
+from rnncli.cli.app import main
 
 HOLD = ["--hold", "forget[:, 1]=1@2:", "--seed", "1", "--quiet"]
 
@@ -48,6 +54,30 @@ def test_trace_says_in_json_what_is_held(capfd: pytest.CaptureFixture[str]) -> N
     gates = [step["gates"] for step in found["trace"]]
     assert [gate["forget"]["held"] for gate in gates] == [[False] * 3] * 2 + [[False, True, False]] * 2
     assert all("held" not in gate["input"] for gate in gates)
+
+
+def test_trace_marks_held_entries_in_a_csv_column_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = list(csv.DictReader(StringIO(print_here(capfd, "trace", *HOLD, "-f", "csv"))))
+    held = [(row["timestep"], row["unit"], row["quantity"]) for row in rows if row["held"] == "1"]
+    assert held == [("2", "1", "forget.activation"), ("3", "1", "forget.activation")]
+    assert {row["held"] for row in rows} == {"0", "1"}
+    assert "held" not in print_here(capfd, "trace", "--seed", "1", "--quiet", "-f", "csv").splitlines()[0]
+    only = print_here(capfd, "trace", *HOLD, "--gate", "input", "-f", "csv")
+    assert {row["held"] for row in csv.DictReader(StringIO(only))} == {"0"}
+
+
+@pytest.mark.parametrize("format", ["json", "npz", "safetensors"])
+def test_a_stored_trace_with_held_gates_is_compared(
+    format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / f"trace.{format}")
+    print_here(capfd, "trace", "sentence", *HOLD, "-o", file)
+    print_here(capfd, "trace", "sentence", *HOLD, "--expect", file)
+    if format == "npz":
+        assert np.load(file)["forget/held"].tolist() == [[0, 0, 0]] * 2 + [[0, 1, 0]] * 2
+    other = ["--hold", "forget[:, 1]=1@1:", "--seed", "1", "--quiet"]
+    assert main(["trace", "sentence", *other, "--expect", file]) == 1
+    assert "differs" in capfd.readouterr().err
 
 
 def test_explain_shows_a_held_gate_instead_of_its_equation(capfd: pytest.CaptureFixture[str]) -> None:

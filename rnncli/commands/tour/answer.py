@@ -9,7 +9,8 @@ from typing import Any
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import NumberedStep, Observation
-from rnncli.renderers.page import Line, Page, Records, Span, Table, View, line, marks
+from rnncli.renderers.measure import wrap_command
+from rnncli.renderers.page import Forms, Line, Page, Records, Span, Table, View, line, marks
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
 from rnncli.renderers.wording import say
 from rnncli.result import NamedTensor
@@ -34,7 +35,7 @@ class TourAnswer:
 
     def page(self, view: View) -> Page:
         """Return the steps, one below the other."""
-        parts: list[Table | Line] = []
+        parts: list[Table | Forms | Line] = []
         for one in self.steps:
             parts += [(), ()] if parts else []
             parts += _parts(one, view, self.shown)
@@ -89,7 +90,7 @@ def _outputs(one: NumberedStep, view: View) -> Iterator[list[Named]]:
         yield [(command, tensor) for tensor in tensors]
 
 
-def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Line]:
+def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Forms | Line]:
     """Yield what is asked, what came, what to notice, and the question."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
@@ -98,7 +99,7 @@ def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Line]:
         yield _label("answer", one.step.answer.translate(lang, seen.facts), lang)
 
 
-def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Line]:
+def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator[Table | Forms | Line]:
     step, lang = one.step, view.lang
     place = say("step of", lang).format(number=one.number, last=lesson.last_number())
     yield (Span(f"{place}{marks(view).dot}", "dim"), Span(step.title.translate(lang), "strong"))
@@ -109,7 +110,7 @@ def _draw_question(one: NumberedStep, seen: Observation, view: View) -> Iterator
     if step.layer and step.layer not in asks:
         yield line(step.layer, "strong")
     for command in step.commands:
-        yield from (line(text, "dim") for text in command.splitlines())
+        yield from (line(text, "dim") for text in wrap_command(command, view.width))
     yield from seen.parts
     yield ()
     yield _label("notice", step.notice.translate(lang, seen.facts), lang)

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.renderers.page import Column, Line, Span, Table, View, cell, line
+from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, line
 from rnncli.renderers.parts import name_cell
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
@@ -42,7 +42,11 @@ class RowLine(NamedTuple):
     place: RowPlace | None = None
 
 
-def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) -> tuple[Table | Line, ...]:
+DrawnRow = tuple[RowLine, Line, Line]
+"""A line of a table, its time and numbers as drawn, and its mark."""
+
+
+def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) -> tuple[Forms | Line, ...]:
     """Return the table of a result, and a line that explains its marks if there are several.
 
     remarks: on single rows by their address, `hidden_states[2]` or `last_hidden_state`.
@@ -52,7 +56,7 @@ def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) ->
 
 def draw_table(
     outputs: Sequence[NamedTensor], view: View, remarks: Mapping[str, str] = {}, units: int | None = None
-) -> tuple[Table | Line, ...]:
+) -> tuple[Forms | Line, ...]:
     """Return the same for tensors of one sequence.  units: where the backward half of the output begins."""
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
@@ -66,22 +70,47 @@ def draw_table(
             next(texts) if row.values is not None else "", f"number {mark.style}" if mark else "number"
         )
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
-        drawn.append(
-            (
-                name_cell(row.label) if row.label else cell(row.text, "dim"),
-                cell(row.shape),
-                ((Span(time, "dim"), numbers),),
-                (_join_mark(mark, remark),),
-            )
-        )
+        drawn.append((row, (Span(time, "dim"), numbers), _join_mark(mark, remark)))
+    return Forms(((_wide(drawn, view),), (_narrow(drawn),))), *legend
+
+
+def _wide(drawn: Iterable[DrawnRow], view: View) -> Table:
+    """Return a table with names, shapes and numbers side by side."""
     columns = (*(Column(say(key, view.lang)) for key in ("tensor", "shape", "values")), Column(""))
-    return Table(columns, tuple(drawn)), *legend
+    rows = ((_name(row), cell(row.shape), (numbers,), (mark,)) for row, numbers, mark in drawn)
+    return Table(columns, tuple(rows))
+
+
+def _narrow(drawn: Iterable[DrawnRow]) -> Table:
+    """Return a table with the numbers below the names and shapes."""
+    rows: list[tuple[Cell, ...]] = []
+    for row, numbers, mark in drawn:
+        if row.label or row.text:
+            (name, *_) = _name(row)
+            rows.append((((*name, Span(f"  {row.shape}")),), ()))
+        if row.values is not None:
+            rows.append((((Span("  "), *numbers),), (mark,)))
+    return Table((Column(""), Column("")), tuple(rows))
+
+
+def _name(row: RowLine) -> Cell:
+    return name_cell(row.label) if row.label else cell(row.text, "dim")
 
 
 def _join_mark(mark: Span | None, remark: str) -> Line:
     """Return a mark, and a remark after it."""
     after = Span(f" {remark}" if mark else remark, "strong")
     return (*((mark,) if mark else ()), *((after,) if remark else ()))
+
+
+def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Forms:
+    """Return a table of texts; where it does not fit, a table for each column but the first, with it."""
+    below = (
+        draw_grid(("", heading), [(row[0], row[place]) for row in rows], right=False)
+        for place, heading in enumerate(headings)
+        if place
+    )
+    return Forms(((draw_grid(headings, rows, right=False),), tuple(below)))
 
 
 def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True) -> Table:

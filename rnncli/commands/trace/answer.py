@@ -49,13 +49,19 @@ class TraceAnswer:
         return page(self, view)
 
     def records(self, view: View) -> Records:
-        """Return one number per row; a step's status is repeated in each of its rows."""
-        header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value")
-        return header, (row for loop in self.loops for row in _rows(loop, view.precision))
+        """Return one number per row; a step's status is repeated in each of its rows.
+
+        With --hold, a column `held` is 1 in the rows of a gate that is held at a value, else 0.
+        """
+        marked = bool(self.result.hold)
+        held = ("held",) if marked else ()
+        header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", *held, "value")
+        return header, (row for loop in self.loops for row in _rows(loop, view.precision, marked=marked))
 
     def tensors(self) -> dict[str, Array]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
 
+        For a gate of --hold also `forget/held`, (steps, units): 1 where it is held at a value, else 0.
         In processing order, with prefixes `0/` and `forward/` if there are several loops.
         """
         found: dict[str, Array] = {}
@@ -87,6 +93,8 @@ def _list_parts(loop: LoopTrace) -> Iterator[tuple[str, tuple[str, ...], Array]]
         yield name.replace(".", "/"), ("batch", "timesteps", "units"), values
     yield "timestep", ("timesteps",), loop.times
     yield "status", ("batch", "timesteps"), loop.status
+    for gate, entries in loop.held.items():
+        yield f"{gate}/held", ("timesteps", "units"), entries.astype("int8")
 
 
 def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
@@ -116,17 +124,20 @@ def _describe_holds(loop: LoopTrace, gate: str, place: int) -> dict[str, list[bo
     return {"held": loop.held[gate][place].tolist()} if gate in loop.held else {}
 
 
-def _rows(loop: LoopTrace, decimals: int | None) -> Iterator[tuple[Any, ...]]:
+def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a loop.  marked: with a column that says whether the number is held."""
     from rnncli.renderers.numerals import format_exactly
 
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for name, part in loop.parts.items():
             values = part[:, place]
+            held = loop.held.get(name.removesuffix(".activation"))
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
                 index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
-                yield loop.layer, loop.direction, time, *index, name, number
+                mark = (0 if held is None else int(held[place, column]),) if marked else ()
+                yield loop.layer, loop.direction, time, *index, name, *mark, number
 
 
 def stats_of(loops: Sequence[LoopTrace]) -> dict[str, Stats]:

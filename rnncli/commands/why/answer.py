@@ -12,7 +12,7 @@ from rnncli.case import Array, Shape, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis
 from rnncli.commands.why.message import Frame
 from rnncli.commands.why.trial import Outcome
-from rnncli.renderers.measure import wrap
+from rnncli.renderers.measure import wrap, wrap_command
 from rnncli.renderers.page import (
     Cell,
     Column,
@@ -105,14 +105,8 @@ def _format_command(command: str, view: View) -> list[Line]:
     words = f"{say('try it', view.lang)}: "
     if view.width is None or width_of(words + command) <= view.width:
         return [(Span(words, "dim"), Span(command))]
-    lines = [""]
-    for piece in command.replace(" -l ", "\n-l ").split("\n"):
-        longer = f"{lines[-1]} {piece}"
-        if len(longer) + len(" \\") <= view.width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(f"   {piece}")
-    return [line(words.rstrip(), "dim"), *(line(f" {one} \\") for one in lines[:-1]), line(f" {lines[-1]}")]
+    broken = wrap_command(command, view.width - 2)
+    return [line(words.rstrip(), "dim"), *(line(f"  {one}") for one in broken)]
 
 
 def _call(frame: Frame, view: View) -> Line:
@@ -193,17 +187,22 @@ def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[Table | Line, ...]:
 
 
 def _run(outcome: Outcome, view: View) -> list[Line]:
-    """Return input, layers and outputs on one line if they fit, else the outputs below."""
+    """Return input, layers and outputs on one line if they fit, else the layers and the outputs below."""
     if outcome.stack is None:
         return []
     arrow = Span(marks(view).arrow)
     (given, *more), returned = _input(outcome, view), _draw_returns(outcome, view)
     start = (Span("  "), *given, arrow, Span(_format_layers(outcome, view)))
     whole = (*start, arrow, *returned[0])
-    width = sum(width_of(span.text) for span in whole)
-    if len(returned) == 1 and (view.width is None or width <= view.width):
+    if len(returned) == 1 and _fits(whole, view):
         return [whole, *((Span("  "), *one) for one in more)]
-    return [start, *((Span("  "), *one) for one in (*more, *returned))]
+    layers = [line(f"  {marks(view).arrow.lstrip()}{layer}") for layer in outcome.fix.layers]
+    ran = [start] if _fits(start, view) else [(Span("  "), *given), *layers]
+    return [*ran, *((Span("  "), *one) for one in (*more, *returned))]
+
+
+def _fits(one: Line, view: View) -> bool:
+    return view.width is None or sum(width_of(span.text) for span in one) <= view.width
 
 
 def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:

@@ -18,6 +18,7 @@ from rnncli.addresses import label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
 from rnncli.commands.tour.lesson import Text
+from rnncli.renderers.measure import wrap_command
 from rnncli.renderers.page import View
 from rnncli.result import NamedTensor
 
@@ -49,12 +50,25 @@ def words_of(command: str) -> list[str]:
         ("tour_80_ko.txt", {"lang": "ko"}),
         ("tour_80_ascii.txt", {"ascii": True}),
         ("tour_80_color.txt", {"color": True}),
+        ("tour_60_ko.txt", {"lang": "ko", "width": 60}),
     ],
 )
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
-    text = drawn(TourAnswer(lesson.load_steps()), **{"width": 80, **view})
+    look = {"width": 80, **view}
+    text = drawn(TourAnswer(lesson.load_steps()), **look)
     assert matches_golden("tour", name, text)
-    assert all(columns_of(line) <= 80 for line in text.splitlines())
+    assert all(columns_of(line) <= look["width"] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> None:
+    commands = [command for number in STEPS for command in lesson.load_step(number).step.commands]
+    broken = [wrap_command(command, width) for command in commands]
+    for command, lines in zip(commands, broken, strict=True):
+        assert words_of("\n".join(lines)) == words_of(command)
+        assert all(line.startswith("  -") for line in lines[1:])
+    assert max(len(line) for lines in broken for line in lines) <= max(width, 52)
+    assert any(len(lines) > 2 for lines in broken)
 
 
 @pytest.mark.parametrize("format", ["html", "markdown"])

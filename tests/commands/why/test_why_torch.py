@@ -110,6 +110,14 @@ PROVOKED: dict[str, tuple[str, Callable[[], object]]] = {
         "batches-torch",
         lambda: nn.CrossEntropyLoss()(ones(8, 3), ones(2, dtype=torch.int64)),
     ),
+    "packed output": (
+        "packed-output",
+        lambda: nn.LSTM(5, 3)(nn.utils.rnn.pack_padded_sequence(ones(4, 1, 5), torch.tensor([4])))[0].size(),
+    ),
+    "state of another batch": ("state-torch-cell-batch", lambda: nn.GRUCell(5, 3)(ones(2, 5), ones(4, 3))),
+    "projection": ("projection-torch", lambda: nn.LSTM(5, 3, proj_size=3)),
+    "projection of a gru": ("projection-torch", lambda: nn.GRU(5, 3, proj_size=2)),
+    "no time steps": ("no-steps", lambda: nn.LSTM(5, 3)(ones(0, 2, 5))),
     "devices": ("device-torch", lambda: nn.LSTM(5, 3)(ones(4, 2, 5, device="meta"))),
 }
 

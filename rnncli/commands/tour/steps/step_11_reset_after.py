@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
 from rnncli.renderers.page import View
@@ -19,29 +20,31 @@ def observe(view: View) -> Observation:
     after, before = (result.outputs[0].values[0] for result in results)
     texts = zip(drawing.format_rows(after, view), drawing.format_rows(before, view), strict=True)
     rows = [
-        (
-            f"t={time}",
-            *(f"{text}  " for text in pair),
-            SAME.translate(view.lang) if (after[time] == before[time]).all() else "",
-        )
-        for time, pair in enumerate(texts)
+        (f"t={time}", f"{text}  ", f"{other}{_mark(after[time], before[time], view)}")
+        for time, (text, other) in enumerate(texts)
     ]
     facts = {
         "difference": f"{np.abs(after - before).max():.2f}",
         "two": str(results[0].weights["bias"].shape),
         "one": str(results[1].weights["bias"].shape),
     }
-    table = drawing.draw_grid(("", "reset_after=True", "reset_after=False", ""), rows, right=False)
+    table = drawing.draw_beside(("", "reset_after=True", "reset_after=False"), rows)
     return Observation((table,), tuple(result.outputs for result in results), facts)
+
+
+def _mark(numbers: Array, others: Array, view: View) -> str:
+    return f"    {SAME.translate(view.lang)}" if (numbers == others).all() else ""
 
 
 STEP = Step(
     title=Text("two kinds of GRU: reset_after", "두 가지 GRU: reset_after"),
     asks=Text(
-        "The two kinds apply the reset gate r in different places. With reset_after=True, Keras's default, r "
-        "multiplies the product h U; with False, it multiplies h before the product: (r h) U.",
-        "리셋 게이트 r을 곱하는 자리가 다릅니다. 케라스의 기본값인 reset_after=True는 행렬곱 h U의 결과에 "
-        "r을 곱하고, False는 행렬곱 전에 h에 곱합니다. 즉 (r h) U입니다.",
+        "The two kinds apply the reset gate r in different places: to the product h U, or to h before the "
+        "product. The first is Keras's default.\n"
+        "  reset_after=True:   r * (h U)\n  reset_after=False:  (r * h) U",
+        "리셋 게이트 r을 곱하는 자리가 다릅니다. 행렬곱 h U의 결과에 곱하거나, 행렬곱 전에 h에 곱합니다. "
+        "케라스의 기본값은 앞의 것입니다.\n"
+        "  reset_after=True:   r * (h U)\n  reset_after=False:  (r * h) U",
     ),
     layer="GRU(3, return_sequences=True, reset_after=False)",
     commands=COMMANDS,

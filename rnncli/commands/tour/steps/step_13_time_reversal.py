@@ -31,9 +31,7 @@ def observe(view: View) -> Observation:
     ]
     headings = ("", "GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
     legend = line(STATE.translate(view.lang), "dim")
-    return Observation(
-        (drawing.draw_grid(headings, rows, right=False), legend), (alone.outputs, both.outputs)
-    )
+    return Observation((drawing.draw_beside(headings, rows), legend), (alone.outputs, both.outputs))
 
 
 def _mark(numbers: Array, state: Array) -> str:

@@ -195,4 +195,10 @@ CAUSES = (
         r"RNNBase\.__init__\(\) got an unexpected keyword argument '(?P<name>\w{1,60})'",
         _diagnose_torch_argument,
     ),
+    Cause(
+        "argument-torch-1",
+        r"(?<!\.)__init__\(\) got an unexpected keyword argument "
+        r"'(?P<name>return_sequences|return_state|go_backwards)'",
+        _diagnose_torch_argument,
+    ),
 )

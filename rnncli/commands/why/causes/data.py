@@ -97,7 +97,10 @@ def _diagnose_none(message: Message) -> Diagnosis:
 
 
 def _diagnose_no_steps(message: Message) -> Diagnosis | None:
+    """PyTorch says so itself; TensorFlow says it of any slice, here of one in a recurrent layer."""
     inputs = message.argument("sequences")
+    if message.match[0].startswith("Expected"):
+        inputs = ((None, 0, None),)
     if not inputs or len(inputs[0]) != 3 or inputs[0][1] != 0:
         return None
     return Diagnosis(
@@ -150,15 +153,19 @@ CAUSES = (
     Cause(
         "ragged",
         r"Failed to convert a NumPy array to a Tensor \(Unsupported object type|Invalid dtype: object"
-        r"|has an inhomogeneous shape after",
+        r"|has an inhomogeneous shape after|setting an array element with a sequence\.(?! The requested)",
         _diagnose_ragged,
     ),
     Cause("nested-lists", r"Only input tensors may be passed as positional arguments", _diagnose_list),
     Cause("no-input", r"Inputs to a layer should be tensors\. Got '(?P<given>[\w. ]{1,60})'", _diagnose_none),
-    Cause("no-steps", r"slice index 0 of dimension 1 out of bounds", _diagnose_no_steps),
+    Cause(
+        "no-steps",
+        r"slice index 0 of dimension 1 out of bounds|Expected sequence length to be larger than 0 in RNN",
+        _diagnose_no_steps,
+    ),
     Cause(
         "batch-sizes",
-        r"Data cardinality is ambiguous.{0,120}?'x' sizes: (?P<one>\d{1,9}).{0,20}?'y' sizes: "
+        r"Data cardinality is ambiguous.{0,120}?'?x'? sizes: (?P<one>\d{1,9}).{0,20}?'?y'? sizes: "
         r"(?P<other>\d{1,9})",
         _diagnose_sizes,
     ),

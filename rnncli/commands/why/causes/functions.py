@@ -103,7 +103,7 @@ CAUSES = (
     ),
     Cause(
         "cudnn-layer",
-        r"(?:has no attribute|cannot import name) '(?P<name>CuDNN(?:LSTM|GRU))'",
+        r"(?:has no attribute '|cannot import name '|Unknown layer: '?)(?P<name>CuDNN(?:LSTM|GRU))\b",
         _diagnose_cudnn_layer,
     ),
     Cause("nonlinearity", r"Unknown nonlinearity '(?P<name>\w{1,60})'", _diagnose_nonlinearity),

@@ -109,6 +109,20 @@ def _diagnose_sparse(message: Message) -> Diagnosis:
     )
 
 
+def _diagnose_target(message: Message) -> Diagnosis | None:
+    axes, target = message.number("axes"), message.shape("target")
+    if len(target) == axes or len(target) not in (2, 3):
+        return None
+    return Diagnosis(
+        Bilingual(
+            f"The output of the model has {axes} axes; the target is {format_shape(target)}.",
+            f"모델의 출력은 축이 {axes}개인데 목표는 {format_shape(target)}입니다.",
+        ),
+        _fix_sequence_or_last(target if len(target) == 3 else (target[0], None, target[1])),
+        _WHICH,
+    )
+
+
 def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
@@ -152,6 +166,18 @@ CAUSES = (
         "loss-shape-keras2",
         rf"Shapes \((?P<one>{_SIZES})\) and \((?P<other>{_SIZES})\) are incompatible",
         _diagnose_broadcast,
+    ),
+    Cause(
+        "loss-logits-keras2",
+        r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
+        rf"\(\((?P<one>{_SIZES})\) vs \((?P<other>{_SIZES})\)\)",
+        _diagnose_broadcast,
+    ),
+    Cause(
+        "loss-target-keras1",
+        r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
+        rf"with shape \((?P<target>{_SIZES})\)",
+        _diagnose_target,
     ),
     Cause(
         "loss-sparse-keras2",

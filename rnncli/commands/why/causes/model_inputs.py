@@ -83,7 +83,7 @@ CAUSES = (
     Cause(
         "model-input",
         rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
-        rf"(?:found shape=|but input has incompatible shape )\((?P<found>{_SIZES})\)",
+        rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{_SIZES})[)\]]",
         _diagnose_model,
     ),
     Cause(

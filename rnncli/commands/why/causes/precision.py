@@ -66,7 +66,8 @@ CAUSES = (
         r"RNN input dtype \([\w.]{1,30}\) does not match weight dtype"
         r"|mat1 and mat2 must have the same dtype"
         r"|expected scalar type (?:Float|Double) but found (?:Float|Double|Long)"
-        r"|expected m1 and m2 to have the same dtype",
+        r"|expected m1 and m2 to have the same dtype"
+        r"|Expected object of scalar type (?:Float|Double) but got scalar type (?:Float|Double)",
         _diagnose_torch_precision,
     ),
 )

@@ -213,7 +213,7 @@ _EMBEDDING = Bilingual(
     "Embedding adds an axis: its input is token ids, (batch, timesteps).",
     "Embedding은 축을 하나 더하므로 그 입력은 토큰 번호 (batch, timesteps)입니다.",
 )
-_SHAPE = r"\((?P<shape>[\dNone, ]{0,100})\)"
+_SHAPE = r"[(\[](?P<shape>[\dNone, ]{0,100})[)\]]"
 
 CAUSES = (
     Cause(
@@ -224,7 +224,8 @@ CAUSES = (
     ),
     Cause(
         "rank-keras2",
-        r"expected \w{1,100} to have 3 dimensions, but got array with shape " + _SHAPE,
+        r"checking (?:model )?input: expected \w{1,100} to have 3 dimensions, but got array with shape "
+        + _SHAPE,
         _diagnose_array,
     ),
 )

@@ -223,8 +223,8 @@ CAUSES = (
     ),
     Cause(
         "list-input",
-        r"Layer ['\"]\w{1,100}['\"] expects 1 input\(s\), but it received (?P<count>\d{1,3}) input tensors\. "
-        r"Inputs received:",
+        r"Layer ['\"]?\w{1,100}['\"]? expects 1 inputs?(?:\(s\))?, but it received (?P<count>\d{1,3}) "
+        r"input tensors",
         _diagnose_several_outputs,
     ),
     Cause(

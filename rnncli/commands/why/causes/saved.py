@@ -218,7 +218,7 @@ CAUSES = (
     ),
     Cause(
         "set-weights-shape",
-        rf"weight shape \((?P<wanted>{_SIZES})\) is not compatible with provided weight shape "
+        rf"weight shape \((?P<wanted>{_SIZES})\) (?:is )?not compatible with provided weight shape "
         rf"\((?P<given>{_SIZES})\)",
         _diagnose_shape,
     ),
@@ -238,6 +238,12 @@ CAUSES = (
         "load-weights-layers",
         r"Layer count mismatch when loading weights from file\. Model expected (?P<wanted>\d{1,6}) layers, "
         r"found (?P<given>\d{1,6}) saved",
+        _diagnose_layer_count,
+    ),
+    Cause(
+        "load-weights-layers-keras2",
+        r"trying to load a weight file containing (?P<given>\d{1,6}) layers into a model with "
+        r"(?P<wanted>\d{1,6}) layers",
         _diagnose_layer_count,
     ),
     Cause("save-weights-name", r"The filename must end in `\.weights\.h5`", _diagnose_suffix),

@@ -78,6 +78,33 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
     )
 
 
+def _diagnose_samples(message: Message) -> Diagnosis:
+    samples = message.number("samples")
+    size = int(message.name("size") or 0)
+    kept = f"x[:{samples - samples % size}]" if size else "x[: len(x) // size * size]"
+    layer = _stateful(message)
+    return Diagnosis(
+        Bilingual(
+            f"Stateful layers take whole batches; {pluralize(samples, 'sequence')} leave a shorter last one.",
+            f"stateful 층의 배치는 크기가 같아야 하는데 시퀀스가 {samples}개라 마지막 배치가 작아집니다.",
+        ),
+        (
+            Fix(
+                Bilingual("leave out the last, shorter batch", "작은 마지막 배치 빼기"),
+                kept,
+                (layer,),
+                (size or "batch", *SEQUENCE[1:]),
+            ),
+            Fix(
+                Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
+                expression(message),
+                (expression(message),),
+                SEQUENCE,
+            ),
+        ),
+    )
+
+
 def _diagnose_reset(message: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
@@ -108,13 +135,25 @@ CAUSES = (
     Cause(
         "stateful-batch",
         r"(?:When using `stateful=True` in a RNN, the batch size must be static|"
-        r"If a RNN is stateful, it needs to know its batch size)"
+        r"If a RNN is stateful, (?:it needs to know its batch size|a complete input_shape must be provided))"
         r"(?:\. Found dynamic batch size: sequence\.shape=\((?P<shape>[\dNone, ]{1,100})\))?",
         _diagnose_unknown_batch,
     ),
     Cause(
         "stateful-batch-change",
         r"Expected batch size: (?P<kept>\d{1,9}) - Received batch size: (?P<given>\d{1,9})",
+        _diagnose_other_batch,
+    ),
+    Cause(
+        "stateful-samples",
+        r"number of samples that can be divided by the batch size\. Found: (?P<samples>\d{1,9}) samples?"
+        r"(?:\. Batch size: (?P<size>\d{1,9}))?",
+        _diagnose_samples,
+    ),
+    Cause(
+        "stateful-batch-cudnn",
+        r"Invalid input_h shape: \[1, ?(?P<kept>\d{1,9}), ?(?P<units>\d{1,9})\] "
+        r"\[1, ?(?P<given>\d{1,9}), ?(?P=units)\]",
         _diagnose_other_batch,
     ),
     Cause(

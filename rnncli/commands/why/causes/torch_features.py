@@ -88,8 +88,8 @@ CAUSES = (
     ),
     Cause(
         "features-torch-linear",
-        r"mat1 and mat2 shapes cannot be multiplied \((?P<given>\d{1,9}x\d{1,9}) and "
-        r"(?P<kernel>\d{1,9}x\d{1,9})\)",
+        r"(?:mat1 and mat2 shapes cannot be multiplied \(|size mismatch, m1: \[)"
+        r"(?P<given>\d{1,9} ?x ?\d{1,9})(?: and |\], m2: \[)(?P<kernel>\d{1,9} ?x ?\d{1,9})[)\]]",
         _diagnose_torch_product,
     ),
 )

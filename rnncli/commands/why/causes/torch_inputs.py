@@ -90,7 +90,7 @@ CAUSES = (
     Cause(
         "device-torch",
         r"Input and (?:parameter|hidden) tensors are not at the same device|Expected all tensors "
-        r"to be on the same device",
+        r"to be on the same device|Expected object of backend (?:CPU|CUDA) but got backend",
         _diagnose_devices,
     ),
 )

@@ -112,11 +112,44 @@ _PACKED = Bilingual(
     "PyTorch의 묶음(packing)은 Keras의 마스크처럼 패딩을 건너뜁니다.",
 )
 
+
+def _diagnose_packed(_: Message) -> Diagnosis:
+    layer = format_layer("LSTM", return_sequences=True)
+    return Diagnosis(
+        Bilingual(
+            "The output is packed like the input: unpack it before the next layer.",
+            "입력처럼 출력도 묶여(packed) 있습니다. 다음 층에 넣기 전에 풀어야 합니다.",
+        ),
+        (
+            Fix(
+                Bilingual("every time step", "모든 시점"),
+                "output, lengths = pad_packed_sequence(output, batch_first=True)",
+                (layer,),
+                SEQUENCE,
+                mask=True,
+            ),
+            Fix(
+                Bilingual("only the last time step of each", "시퀀스마다 마지막 시점만"),
+                "_, (h, c) = rnn(packed); last = h[-1]",
+                (format_layer("LSTM"),),
+                SEQUENCE,
+                mask=True,
+            ),
+        ),
+    )
+
+
 CAUSES = (
     Cause(
         "packed-device",
-        r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w ]{1,40}) tensor",
+        r"'lengths' argument should be a 1D CPU int64 tensor, but got (?P<given>[\w: ]{1,40}) tensor",
         _diagnose_lengths_device,
+    ),
+    Cause(
+        "packed-output",
+        r"'PackedSequence' object has no attribute '(?:size|shape|dim|view|reshape|permute|squeeze)'|"
+        r"must be Tensor, not PackedSequence",
+        _diagnose_packed,
     ),
     Cause(
         "packed-order", r"`?lengths`? array must be sorted in decreasing order", _diagnose_unsorted_lengths

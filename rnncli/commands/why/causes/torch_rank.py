@@ -49,7 +49,8 @@ def _diagnose_torch_rank(message: Message) -> Diagnosis:
 CAUSES = (
     Cause(
         "rank-torch",
-        r"(?:Expected input to be 2D or 3D|input must have 3 dimensions), got (?P<found>\d)",
+        r"(?:Expected input to be 2D or 3D, got |input must have 3 dimensions, got |"
+        r"Expected input to be 2-D or 3-D but received )(?P<found>\d)",
         _diagnose_torch_rank,
     ),
 )

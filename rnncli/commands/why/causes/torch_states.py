@@ -72,6 +72,25 @@ def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
     )
 
 
+def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
+    kept, given = message.number("kept"), message.number("given")
+    return Diagnosis(
+        Bilingual(
+            f"The state is for {pluralize(kept, 'sequence')}; this step has {given}.",
+            f"상태는 시퀀스 {kept}개의 것인데 이 시점의 입력은 {given}개입니다.",
+        ),
+        (
+            Fix(
+                Bilingual("a state as large as the batch", "배치 크기에 맞는 상태"),
+                "h = x.new_zeros(x.shape[0], cell.hidden_size)",
+                (format_layer("LSTM"),),
+                (given or "batch", *SEQUENCE[1:]),
+                states=True,
+            ),
+        ),
+    )
+
+
 def _diagnose_torch_rank(message: Message) -> Diagnosis:
     batched = message.name("batched") == "batched"
     name = "LSTM" if "cx" in message.match[0] else "GRU"
@@ -108,13 +127,18 @@ _SIZES = r"[\d, ]{1,60}"
 CAUSES = (
     Cause(
         "state-torch",
-        rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got \[(?P<given>{_SIZES})\]",
+        rf"hidden(?:\[[01]\])? size \((?P<wanted>{_SIZES})\), got [(\[](?P<given>{_SIZES})[)\]]",
         _diagnose_torch_hidden,
     ),
     Cause(
         "state-torch-cell",
         r"hidden[01] has inconsistent hidden_size: got (?P<given>\d{1,9}), expected (?P<wanted>\d{1,9})",
         _diagnose_torch_cell_hidden,
+    ),
+    Cause(
+        "state-torch-cell-batch",
+        r"Input batch size (?P<given>\d{1,9}) doesn't match hidden[01]? ?batch size (?P<kept>\d{1,9})",
+        _diagnose_torch_cell_batch,
     ),
     Cause(
         "state-torch-rank",

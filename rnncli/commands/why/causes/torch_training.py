@@ -35,6 +35,29 @@ def _diagnose_second_backward(_: Message) -> Diagnosis:
     )
 
 
+def _diagnose_in_place(_: Message) -> Diagnosis:
+    return Diagnosis(
+        Bilingual(
+            "backward() needs numbers that were overwritten, by a loop over a state or by optimizer.step().",
+            "backward()에 필요한 값이 바뀌었습니다. 반복문에서 상태를 덮어썼거나 optimizer.step()이 가중치를 "
+            "바꿨습니다.",
+        ),
+        (
+            Fix(
+                Bilingual("state kept between batches", "배치 사이에 상태를 유지할 때"),
+                "hx = tuple(state.detach() for state in hx)  # without retain_graph=True",
+                LSTM,
+                SEQUENCE,
+                states=True,
+            ),
+            Fix(
+                Bilingual("outputs collected in a loop", "반복문에서 출력을 모을 때"),
+                "outputs.append(h); y = torch.stack(outputs, 1)  # not y[:, t] = h, h += ...",
+            ),
+        ),
+    )
+
+
 def _diagnose_no_graph(_: Message) -> Diagnosis:
     return Diagnosis(
         Bilingual(
@@ -129,6 +152,11 @@ def _diagnose_batches(message: Message) -> Diagnosis:
 
 CAUSES = (
     Cause("backward-twice", r"Trying to backward through the graph a second time", _diagnose_second_backward),
+    Cause(
+        "inplace-torch",
+        r"needed for gradient computation has been modified by an inplace operation",
+        _diagnose_in_place,
+    ),
     Cause("no-graph-torch", r"element 0 of tensors does not require grad", _diagnose_no_graph),
     Cause("numpy-torch", r"Can't call numpy\(\) on Tensor that requires grad", _diagnose_to_numpy),
     Cause(
