@@ -86,10 +86,12 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
         what = f"{found.file}: there is" if found.file else "there is"
         raise InputError(f"{what} no recurrent layer to convert.", "Name a file or a layer that has one.")
     for layer in layers.values():
-        if layer.note:
+        why = layer.note or (
+            "" if layer.cells else "its weights are not in the file; the model computes them"
+        )
+        if why:
             raise LayerError(
-                f"{found.file}: {layer.name} cannot be converted: {layer.note}.",
-                "Choose other layers with #.",
+                f"{found.file}: {layer.name} cannot be converted: {why}.", "Choose other layers with #."
             )
     whole = [names for names in _chained(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}

@@ -50,7 +50,7 @@ class Source(NamedTuple):
     def file(self) -> Path:
         """Return the path.  Raises InputError if it is not an existing file."""
         if self.path is None:
-            raise InputError(f"{self.name}: there is nothing to read.")
+            raise InputError(f"{self.name}: there is nothing to read.", "Name a file.")
         try:
             found, folder = self.path.exists(), self.path.is_dir()
         except (OSError, ValueError) as error:
@@ -291,7 +291,9 @@ def _read_bytes(path: Path, name: str) -> bytes:
     except PermissionError:
         raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(f"{name}: it cannot be read: {error.strerror or error}.") from None
+        raise InputError(
+            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
+        ) from None
 
 
 def _suggest_file(path: Path) -> str:
