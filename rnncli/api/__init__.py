@@ -14,9 +14,10 @@ from typing import Any, Unpack
 
 from rnncli.api import _case, _comparing
 from rnncli.api._comparing import compare
-from rnncli.api._options import Options, expand_options
+from rnncli.api._options import Options
 from rnncli.api._shown import Report, view_of
 from rnncli.api._shown import RunResult as Result
+from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
@@ -57,6 +58,8 @@ def run(
 
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
+    if not isinstance(memory, str):
+        _case.demand_whole("memory", memory, 1, 2**63)
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
@@ -160,6 +163,9 @@ def trace(
     apart: list[str] = []
     if check:
         found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
+    for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
+        for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
+            _case.demand_whole(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand(apart, first_nan(kept) if fail_on_nan else None)
@@ -186,6 +192,10 @@ def explain(
     from rnncli.compute.derivation import terms as explaining
 
     _demand_steps(options)
+    if not isinstance(tensor, str):
+        raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
+    _case.demand_whole("depth", depth, 1, 2**31)
+    _case.demand_whole("terms", terms, 0, 2**31)
     case, remarks = _case.build_experiment(inputs, layer, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
     return Report("explain", case.stack, found, ExplainAnswer(found, result), remarks, view_of(options))
@@ -225,7 +235,7 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
         raise UsageError(
             "against draws the weights of each layer and starts from zero states.", "Leave weights out."
         )
-    return [replace(case, stack=_case.stack_of(other, options)) for other in others]
+    return [replace(case, stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
 def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
@@ -234,6 +244,8 @@ def _selected(found: Result, select: str | Sequence[str] | None) -> Result:
     from rnncli import addresses
 
     names = _several(select)
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
     for name in names:
         if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
             raise UsageError(

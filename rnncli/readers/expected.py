@@ -144,7 +144,7 @@ def match_names(
     if not common:
         raise InputError(
             f"{file}: it holds {listed(list(expected))}, but the result has {listed(names)}.",
-            "Store the tensors under these names, as the same command with -o expected.npz does.",
+            "Store the tensors under these names, as `rnncli run -o expected.npz` does.",
         )
     remarks = [*_lacking(names, common, f"{file} lacks"), *_lacking(expected, common, f"only {file} has")]
     for name, array in common.items():
