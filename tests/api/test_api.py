@@ -100,8 +100,8 @@ def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
             "take another one, such as recurrent_initializer='glorot_uniform'.",
         ),
         (lambda: rnncli.trace(X, step=9), "step=9: there are 4", "-1 is the last"),
-        (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),
-        (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),
+        (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),  # type: ignore[arg-type]
+        (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
         (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]
         (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
         (lambda: rnncli.run(np.zeros((0, 4, 5))), "of shape (0, 4, 5)", "No axis may have size 0."),

@@ -235,7 +235,13 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
     with _name_errors(source):
-        return import_module("rnncli.readers.formats.json").load(source)
+        try:
+            return import_module("rnncli.readers.formats.json").load(source)
+        except InputError as error:
+            if "--input-format" not in error.advice:  # which is for inputs
+                raise
+            advice = "A layer file contains a Keras config, which is JSON."
+            raise InputError(error.detail, advice, error.path) from None
 
 
 def _name_errors(source: Source) -> AbstractContextManager[None]:
