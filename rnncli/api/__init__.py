@@ -54,18 +54,15 @@ def run(
     """
     from rnncli import compute
     from rnncli.commands.run.answer import first_nan, stats_of
-    from rnncli.specs import memory as sizes
 
     if all_calls and (options.get("calls") or 1) == 1:
         raise UsageError("all_calls needs calls=N with N greater than 1.", "Add calls=2.")
-    if not isinstance(memory, str):
-        _case.demand_whole("memory", memory, 1, 2**63)
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
         found = _of_model(inputs, layer, options, all_layers, select, held, stats, fail_on_nan)
         return _comparing.demand_expected(found, expect, atol, rtol)
     asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    budget = sizes.parse(memory) if isinstance(memory, str) else memory
+    budget = _budget(memory)
     computed = compute.run(asked.case, options.get("engine") or "auto", budget)
     computed, apart = _comparing.check(asked.case, computed, held, budget)
     found = _selected(Result.of(computed), select)
@@ -73,6 +70,16 @@ def run(
     _comparing.demand_expected(found, expect, atol, rtol)
     figures = stats_of(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
+
+
+def _budget(memory: int | str | None) -> int | None:
+    """Return the memory in bytes."""
+    from rnncli.specs import memory as sizes
+
+    if isinstance(memory, str):
+        return sizes.parse(memory)
+    _case.demand_whole("memory", memory, 1, 2**63)
+    return memory
 
 
 def _of_model(
