@@ -106,7 +106,9 @@ class FileArray:
             try:
                 came = os.preadv(self._file.fileno(), [buffer[:MOST]], offset)
             except OSError as error:
-                raise InputError(f"{self._where}it cannot be read: {error.strerror or error}.") from None
+                raise InputError(
+                    f"{self._where}it cannot be read: {error.strerror or error}.", "Check the file."
+                ) from None
             if not came:
                 raise _truncation_error(self._where)
             buffer, offset = buffer[came:], offset + came

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from rnncli import signals
+from rnncli.readers.packages import import_package
 from rnncli.signals import defer_signals, exit_cleanly
 
 
@@ -39,6 +41,16 @@ def test_and_counts_more_than_what_went_wrong_meanwhile() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         loading()
+
+
+def test_a_signal_waits_until_a_package_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled packages such as orjson crash the process when their loading is interrupted."""
+    text = "import signal\nsignal.raise_signal(signal.SIGINT)\nLOADED = True\n"
+    (tmp_path / "interrupted_package.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        import_package("interrupted_package", "nothing")
+    assert import_package("interrupted_package", "nothing").LOADED
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

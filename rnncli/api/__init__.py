@@ -14,9 +14,10 @@ from typing import Any, Literal, Unpack
 
 from rnncli.api import _case, _comparing, _holding
 from rnncli.api._comparing import compare
-from rnncli.api._options import Options, expand_options
+from rnncli.api._options import Options
 from rnncli.api._shown import Report, view_of
 from rnncli.api._shown import RunResult as Result
+from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.compute.compare import Tolerance
 from rnncli.errors import DisagreementError, UsageError
@@ -156,6 +157,9 @@ def trace(
     apart: list[str] = []
     if check:
         found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
+    for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
+        for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
+            _case.demand_whole(name, index, -(2**31), 2**31)
     wanted = tracing.TraceSelection(_several(step), _several(unit), _several(batch), _several(gate))
     kept = tracing.narrow(tracing.loops(found), wanted)
     _demand_agreement(apart, first_nan(kept) if fail_on_nan else None)
@@ -184,6 +188,10 @@ def explain(
     from rnncli.compute.derivation import terms as explaining
 
     _demand_steps(options)
+    if not isinstance(tensor, str):
+        raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
+    _case.demand_whole("depth", depth, 1, 2**31)
+    _case.demand_whole("terms", terms, 0, 2**31)
     case, remarks = _case.build_experiment(inputs, layer, options)
     case = _holding.hold_gates(case, hold, options)
     found, result = explaining.explain(case, tensor, depth, None if options.get("full") else terms)
@@ -241,7 +249,7 @@ def _against(case: Case, others: Sequence[Any], options: Options) -> list[Case]:
         raise UsageError(
             "against draws the weights of each layer and starts from zero states.", "Leave weights out."
         )
-    return [replace(case, stack=_case.stack_of(other, options)) for other in others]
+    return [replace(case, stack=_case.stack_of(other, options)) for other in _several(others)]
 
 
 def _select_and_check(
@@ -261,6 +269,8 @@ def _select_tensors(found: Result, select: str | Sequence[str] | None) -> Result
     from rnncli import addresses
 
     names = _several(select)
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(f"select is {select!r}.", "Give names, such as select='hidden_state'.")
     for name in names:
         if name not in found and name not in (str(tensor.label.in_call) for tensor in found.outputs):
             raise UsageError(
@@ -277,7 +287,10 @@ def _select_tensors(found: Result, select: str | Sequence[str] | None) -> Result
 def _parse_memory(memory: int | str | None) -> int | None:
     from rnncli.specs.memory import parse
 
-    return parse(memory) if isinstance(memory, str) else memory
+    if isinstance(memory, str):
+        return parse(memory)
+    _case.demand_whole("memory", memory, 1, 2**63)
+    return memory
 
 
 def _several(one: Any) -> Any:

@@ -37,7 +37,7 @@ def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) ->
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
-        _demand_whole(name, options.get(name), lowest, highest)
+        demand_whole(name, options.get(name), lowest, highest)
     given_seed = options.get("seed")
     seed = case_builder.draw_seed() if given_seed is None else given_seed
     document = _document(inputs, options, seed)
@@ -67,6 +67,8 @@ def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
 def shape_of(options: Options) -> Shape:
     """Return the given input_shape."""
     shape = options.get("input_shape")
+    if shape is not None and not isinstance(shape, (str, tuple, list)):
+        raise UsageError(f"input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).")
     return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape or ())))
 
 
@@ -140,14 +142,17 @@ def _arrange_options(options: Options, stack: Stack) -> arrange.ArrangeOptions:
     axes, pad, mask = options.get("input_axes"), options.get("pad"), options.get("mask")
     if pad not in (None, "pre", "post"):
         raise UsageError(f"pad is {pad!r}.", did_you_mean(str(pad), ("post", "pre")))
-    if options.get("pad_value") is not None and pad is None:
+    pad_value = options.get("pad_value")
+    if pad_value is not None and pad is None:
         raise UsageError("pad_value needs pad.", "Add pad='post'.")
+    if axes is not None and not isinstance(axes, (str, list, tuple)):
+        raise UsageError(f"input_axes is {axes!r}.", "For example input_axes='time,features'.")
     if isinstance(mask, (str, PathLike)):
         mask = formats.read_tensor(_file(mask, "mask"))
     return arrange.ArrangeOptions(
         axes=None if axes is None else tuple(axes.split(",") if isinstance(axes, str) else axes),
         pad=pad,
-        pad_value=options.get("pad_value") or 0.0,
+        pad_value=pad_value or 0.0,
         mask=None if mask is None else np.asarray(mask),
         mask_value=options.get("mask_value"),
         dtype=stack.dtype,
@@ -161,6 +166,8 @@ def _weights(given: Any) -> case_builder.RawValue:
         given = formats.read_weights(_file(given, "weights"))
     if isinstance(given, Mapping):
         given = {path: array(value, path) for path, value in given.items()}
+    elif given is not None:
+        raise InputError("weights: they have no names.", 'Give {"kernel": ..., "recurrent_kernel": ...}.')
     return case_builder.RawValue(given, "weights: ")
 
 
@@ -170,6 +177,8 @@ def _states(given: Any) -> case_builder.RawValue:
     if isinstance(given, Mapping):
         given = {name: array(state, "initial_state") for name, state in given.items()}
     elif given is not None:
+        if not isinstance(given, (list, tuple, np.ndarray)):
+            raise InputError(f"initial_state is {given!r}.", "Give a list of arrays, (batch, units) each.")
         given = [array(state, "initial_state") for state in given]
     return case_builder.RawValue(given, "initial_state: ")
 
@@ -186,10 +195,13 @@ def array(value: Any, name: str) -> Array:
         raise InputError(f"{name}: {error}.", "Give an array, or lists of equal length.") from None
     if found.dtype.kind not in "fiu" or not found.ndim:
         raise InputError(f"{name}: it is {found.dtype}, {found.ndim}-D.", "Give an array of numbers.")
+    if not found.size:
+        raise InputError(f"{name}: it is of shape {found.shape}: empty.", "No axis may have size 0.")
     return found
 
 
-def _demand_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+def demand_whole(name: str, value: Any, lowest: int, highest: int) -> None:
+    """Raise InputError if the value is given and not a whole number in these bounds."""
     if value is None:
         return
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):

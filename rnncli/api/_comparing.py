@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
 
 from rnncli.api import _case
-from rnncli.api._options import Options, expand_options
+from rnncli.api._options import Options
 from rnncli.api._shown import Report, RunResult, view_of
+from rnncli.api._signature import expand_options
 from rnncli.case import Case
 from rnncli.cli.expectation import Expectation, demand_same
 from rnncli.compute.compare import Tolerance, compare_with_keras
@@ -44,8 +47,9 @@ def compare(
 
     if split is not None and (engines is not None or expect is not None):
         raise UsageError("split compares one engine with itself.", "Leave engines and expect out.")
-    if split is not None and split < 1:
-        raise UsageError(f"split is {split}.", "It is a number of time steps, 1 or greater.")
+    _case.demand_whole("split", split, 1, 2**31)
+    if engines is not None and (not engines or not isinstance(engines, (str, list, tuple))):
+        raise UsageError(f"engines is {engines!r}.", "Name two, such as engines=['numpy', 'tensorflow'].")
     given = engines if engines is None or isinstance(engines, str) else ",".join(engines)
     names = () if given is None else engine_pairs.parse_engines(given)
     if len(names) == 1 and expect is None:
@@ -99,10 +103,13 @@ def demand_trace(
 
 def tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> tuple[Tolerance, Tolerance]:
     """Return the tolerances, given or default; those by name get a default for the other tensors."""
-    return _complete(atol, 1e-6), _complete(rtol, 1e-5)
+    return _complete("atol", atol, 1e-6), _complete("rtol", rtol, 1e-5)
 
 
-def _complete(tolerance: Tolerance | None, default: float) -> Tolerance:
+def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:
+    for one in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
+        if one is not None and not (isinstance(one, Real) and 0 <= one < inf):
+            raise UsageError(f"{name} is {one!r}.", "It is a number, 0 or greater.")
     if isinstance(tolerance, Mapping):
         return {"": default, **tolerance}
     return default if tolerance is None else tolerance

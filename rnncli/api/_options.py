@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, TypedDict, TypeVar
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from typing import Any, Literal, TypedDict
 
 
 class InputOptions(TypedDict, total=False):
@@ -87,38 +84,3 @@ class ViewOptions(TypedDict, total=False):
 
 class Options(InputOptions, LayerOptions, RunOptions, ViewOptions, total=False):
     """All options."""
-
-
-def expand_options(function: Function) -> Function:
-    """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
-
-    The function raises TypeError for an unknown option, and suggests the nearest one.
-    """
-    from functools import wraps
-
-    own = inspect.signature(function)
-    plain = [parameter for parameter in own.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
-    known = {*(parameter.name for parameter in plain), *Options.__annotations__}
-
-    @wraps(function)
-    def wrapper(*args: Any, **keywords: Any) -> Any:
-        for name in keywords:
-            if name not in known:
-                from rnncli.errors import did_you_mean
-
-                raise TypeError(
-                    f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
-                )
-        return function(*args, **keywords)
-
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
-        for name, annotation in Options.__annotations__.items()
-    ]
-    wrapper.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
-    return wrapper  # type: ignore[return-value]
-
-
-def _text(annotation: Any) -> Any:
-    """Return the annotation as written, without the wrapper that TypedDict adds."""
-    return getattr(annotation, "__forward_arg__", annotation)

@@ -115,6 +115,11 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
             near = "rnncli --version"
         elif command == "rnncli" and not near and _is_flag_of_run(error.option_name):
             advice = f"A command's flags come after its name: rnncli run {error.option_name}."
+        elif command != "rnncli" and _is_flag_of_run(error.option_name):
+            return UsageError(
+                f"{command} has no flag {error.option_name}; rnncli run has it.",
+                f"Leave {error.option_name} out; {advice}",
+            )
         return UsageError(
             f"there is no flag {error.option_name}.", f"Did you mean {near}?" if near else advice
         )

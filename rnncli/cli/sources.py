@@ -249,7 +249,7 @@ def stdin() -> Source:
     try:
         return Source("standard input", data=sys.stdin.buffer.read())
     except OSError as error:
-        raise InputError(f"standard input: it cannot be read: {error.strerror}.") from None
+        raise InputError(f"standard input: it cannot be read: {error.strerror}.", "Name a file.") from None
 
 
 def _wait_for_stdin() -> None:

@@ -174,8 +174,15 @@ def demand_able(case: Case, engine: str) -> None:
         why = refusal or f"{engine} computes every gate"
         raise UsageError(f"--hold: no engine can hold a gate here: {why}.", "Leave --hold out.")
     if refusal:
-        advice = "" if engine == "tensorflow" else "Leave --engine out, or take tensorflow."
-        raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", advice)
+        raise UsageError(f"the engine {engine} cannot compute this: {refusal}.", _other_engine(case, engine))
+
+
+def _other_engine(case: Case, engine: str) -> str:
+    """Say what to do where `engine` refuses the case; tensorflow says it in its refusal."""
+    if engine == "tensorflow":
+        return ""
+    why = engines.get("tensorflow").refusal(case)
+    return f"Leave --engine out. {why}." if why else "Leave --engine out, or take tensorflow."
 
 
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:

@@ -150,7 +150,7 @@ def match_names(
     if not common:
         raise InputError(
             f"{file}: it holds {format_names(list(expected))}, but the result has {format_names(names)}.",
-            "Store the tensors under these names, as the same command with -o expected.npz does.",
+            "Store the tensors under these names, as `rnncli run -o expected.npz` does.",
         )
     remarks = [
         *_note_missing(names, common, f"{file} lacks"),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 from rnncli.errors import EngineError
+from rnncli.signals import defer_signals
 
 
 def import_package(package: str, what: str) -> Any:
-    """Return the module `package`, which is needed to read `what`.  Raises EngineError if not installed."""
+    """Return the module `package`, which is needed to read `what`.  Raises EngineError if not installed.
+
+    A signal waits until the module is loaded: orjson crashes the process if its loading is interrupted.
+    """
+    if (loaded := sys.modules.get(package)) is not None:
+        return loaded
     try:
-        return import_module(package)
+        with defer_signals():
+            return import_module(package)
     except ImportError:
         name = package.partition(".")[0]
         raise EngineError(

@@ -201,7 +201,7 @@ def _empty(place: Path) -> InputError:
 
 
 def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
-    advice = ""
+    advice = f"Write {kind.noun}."
     if kind is FLAGS:
         advice = kind.example
     elif isinstance(item, bool):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import rnncli
+from rnncli.api import _phrasing
 from rnncli.errors import RnncliError
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
@@ -60,3 +61,67 @@ def test_takes_a_mask_states_and_weights_as_lists() -> None:
 def test_what_cannot_be_meant_is_said(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(RnncliError, match=said):
         rnncli.run(**{"inputs": X, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("--units: 0 is not a whole number above 0.", "units: 0 is not a whole number above 0."),
+        ("For example --units 3.", "For example units=3."),
+        ("Pad the shorter ones with --pad post.", "Pad the shorter ones with pad='post'."),
+        ("use --input-axes time, or --input-shape 1,2", "use input_axes='time', or input_shape='1,2'"),
+        ("--decimal 'x' is not one.", "decimal='x' is not one."),
+        ("Add --bidirectional, or name bilstm.", "Add bidirectional=True, or name bilstm."),
+        ("--no-bidirectional conflicts with it.", "bidirectional=False conflicts with it."),
+        ("Leave --engine out, or take tensorflow.", "Leave engine out, or take tensorflow."),
+        ("--input-axes names 2: time, features.", "input_axes names 2: time, features."),
+        ("For example --atol 1e-4.", "For example atol=1e-4."),
+        ("Compare with --expect FILE.", "Compare with expect=FILE."),
+        ("Run it: rnncli run INPUT --model m.keras", "Run it: rnncli run INPUT --model m.keras"),
+    ],
+)
+def test_flags_of_messages_are_keywords_in_python(text: str, said: str) -> None:
+    assert _phrasing.in_python(text) == said
+
+
+@pytest.mark.parametrize(
+    ("call", "said", "advice"),
+    [
+        (lambda: rnncli.run([1, 2, 3]), "1-D, (3,)", "input_axes='time'"),
+        (lambda: rnncli.run([[[1, 2], [3, 4]], [[5, 6]]]), "differ in length", "with pad='post'."),
+        (lambda: rnncli.run(X, "lstm", units=0), "units: 0 is not", "For example units=3."),
+        (lambda: rnncli.run(X, "LSTM(3)", units=4), "units=4 conflicts with units=3.", "Leave one"),
+        (lambda: rnncli.run(X, merge_mode="sum"), "merge_mode needs", "Add bidirectional=True"),
+        (lambda: rnncli.run(X, engine="torch", dtype="float16"), "torch cannot", "Leave engine out"),
+        (
+            lambda: rnncli.run(X, engine="torch", dtype="bfloat16"),
+            "torch cannot",
+            "Leave engine out. TensorFlow draws no orthogonal matrix in bfloat16; "
+            "take another one, such as recurrent_initializer='glorot_uniform'.",
+        ),
+        (lambda: rnncli.trace(X, step=9), "step=9: there are 4", "-1 is the last"),
+        (lambda: rnncli.trace(X, step=1.5), "step is 1.5.", "whole number"),  # type: ignore[arg-type]
+        (lambda: rnncli.trace(X, unit="a"), "unit is 'a'.", "whole number"),  # type: ignore[arg-type]
+        (lambda: rnncli.explain(X), "the name of a number", "'hidden_state[0,2]'"),  # type: ignore[arg-type]
+        (lambda: rnncli.explain("hidden_state[0,0]", X, depth=0), "depth is 0.", "from 1"),
+        (lambda: rnncli.run(np.zeros((0, 4, 5))), "of shape (0, 4, 5)", "No axis may have size 0."),
+        (lambda: rnncli.run(np.zeros((1, 4, 0))), "of shape (1, 4, 0)", "No axis may have size 0."),
+        (lambda: rnncli.run(X, engine=5), "engine is 5.", "It is text."),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, select=5), "select is", "select='hidden_state'"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, mask_value="x"), "mask_value is 'x'.", "a number"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "'en' or 'ko'"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, weights=[X]), "weights: they have no names.", "kernel"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, initial_state=5), "initial_state is 5.", "list"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, memory=-1), "memory is -1.", "whole number"),
+        (lambda: rnncli.shape(input_shape=5), "input_shape is 5.", "(2, 10, 8)"),  # type: ignore[arg-type]
+        (lambda: rnncli.compare(X, engines=[]), "engines is []", "Name two"),
+        (lambda: rnncli.compare(X, split="a"), "split is 'a'.", "whole number"),  # type: ignore[arg-type]
+        (lambda: rnncli.compare(X, expect=X, atol=-1), "atol is -1.", "0 or greater"),
+    ],
+)
+def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -> None:
+    with pytest.raises(RnncliError) as caught:
+        call()
+    assert said in caught.value.what
+    assert advice in caught.value.advice
+    assert str(caught.value) == f"{caught.value.what}\n{caught.value.advice}"

@@ -49,7 +49,7 @@ class TestJson:
             ("[[[1, 2], [1, null]]]", "notes.json: [0][1][1] is null, not a number."),
             ('[[1, "1.5"]]', 'notes.json: [0][1] is the text "1.5", not a number.'),
             ('[[1, "nan"]]', 'notes.json: [0][1] is the text "nan", not a number.'),
-            ("[[1, {}]]", "notes.json: [0][1] is an object, not a number."),
+            ("[[1, {}]]", "notes.json: [0][1] is an object, not a number.\nWrite a number."),
             ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
             ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
             ("[[[1, 2, 3, 4, 5], [1, 2, 3, 4]]]", "notes.json: [0][0] has 5 numbers, [0][1] has 4."),

@@ -85,3 +85,10 @@ def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lst
     torch.save({**of("wide.", wide), **of("fits.", lstm)}, tmp_path / "m.pt")
     done = rnncli("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pt"))
     assert f"{tmp_path / 'm.pt'}#fits (" in done.stderr
+
+
+def test_a_tensor_without_numbers_is_refused(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
+    torch.save(lstm.to("meta").state_dict(), tmp_path / "m.pt")
+    done = rnncli("weights", str(tmp_path / "m.pt"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "weight_ih_l0 has a shape and no numbers" in done.stderr

@@ -87,9 +87,12 @@ def compare_case(case: Case, wanted: Comparison) -> ComparisonReport:
         return found._replace(remarks=(*found.remarks, *cautions))
     if len(results) < 2:
         reasons = "; ".join(f"{one.engine}: {one.reason}" for one in refused)
+        only = f"only {next(iter(results))}" if results else "no engine"
         raise UsageError(
-            f"only {next(iter(results), 'no engine')} can compute this here ({reasons}).",
-            "Compare with a stored result: --expect FILE.",
+            f"{only} can compute this here ({reasons}).",
+            "Compare with a stored result: --expect FILE."
+            if results
+            else "Choose other options of the layer.",
         )
     results = _select(results, wanted)
     _demand_known(wanted, next(iter(results.values())))

@@ -41,9 +41,23 @@ def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
         reason = engines.get(name).refusal(case)
         if reason is not None:
             raise UsageError(
-                f"the engine {name} cannot compute this: {reason}.", f"Leave {name} out of --engines."
+                f"the engine {name} cannot compute this: {reason}.", _other_engines(case, name, names)
             )
     return {name: compute.run(case, name) for name in names}
+
+
+def _other_engines(case: Case, refused: str, names: Sequence[str]) -> str:
+    """Say what to do where one of the named engines refuses the case; a comparison needs two."""
+    if len(names) > 2:
+        return f"Leave {refused} out of --engines."
+    able = [
+        info.name
+        for info in engines.available()
+        if info.available and engines.get(info.name).refusal(case) is None
+    ]
+    if len(able) > 1:
+        return f"These can: --engines {','.join(able)}."
+    return "Compare with a stored result: --expect FILE."
 
 
 def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:

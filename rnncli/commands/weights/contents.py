@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -99,6 +99,7 @@ class Contents:
     count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
     layers: the recurrent ones that are shown.  others: shapes of the other tensors.
     chains: names of layers each of which gets the one before; most of them of one layer.
+    refused: recurrent layers whose weights are among the others, and why they are not shown.
     """
 
     file: str
@@ -109,6 +110,7 @@ class Contents:
     others: Mapping[str, tuple[int, ...]]
     notes: tuple[str, ...]
     chains: tuple[tuple[str, ...], ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def contents(found: Graph | Modules) -> Contents:
@@ -119,12 +121,16 @@ def contents(found: Graph | Modules) -> Contents:
             for module in found.modules
             for node in module.nodes
         )
-        notes = (*found.notes, *filter(None, [assumptions(found)]))
-        chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules)
-        return Contents(found.file, found.origin, None, len(layers), layers, found.others, notes, chains)
-    refused = found.refused if isinstance(found, Program) else {}
+        refused = {module.name: module.refused for module in found.modules if not module.nodes}
+        said = (f"{found.file}: {name} is not shown: {why}." for name, why in refused.items())
+        notes = (*found.notes, *filter(None, [assumptions(found)]), *said)
+        chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
+        return Contents(
+            found.file, found.origin, None, len(layers), layers, found.others, notes, chains, refused
+        )
+    of_nodes = found.refused if isinstance(found, Program) else {}
     recurrent = tuple(
-        _layer(node, graph=True, note=refused.get(node.name, ""))
+        _layer(node, graph=True, note=of_nodes.get(node.name, ""))
         for node in _drop_reuses(recurrent_nodes(found))
     )
     known = {layer.name for layer in recurrent}
@@ -167,7 +173,7 @@ def select_layers(found: Contents, names: Sequence[str]) -> Contents:
         if not any(layer.name == name or re.sub(r"_l\d+$", "", layer.name) == name for layer in layers):
             what = f"{found.file}: there is no recurrent layer {name!r} in it."
             raise UsageError(what, did_you_mean(name, known))
-    return replace(found, layers=tuple(layers), others={}) if names else found
+    return replace(found, layers=tuple(layers), others={}, refused={}) if names else found
 
 
 def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:

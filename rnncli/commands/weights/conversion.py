@@ -23,6 +23,7 @@ from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, note
 from rnncli.renderers.wording import say
 
+NO_WEIGHTS = "its weights are not in the file; the model computes them"
 NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")
 ARRAYS = (".npz", ".safetensors", ".json")
 """Files that hold the arrays of every layout by name."""
@@ -85,12 +86,10 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     if not layers:
         what = f"{found.file}: there is" if found.file else "there is"
         raise InputError(f"{what} no recurrent layer to convert.", "Name a file or a layer that has one.")
-    for layer in layers.values():
-        if layer.note:
-            raise LayerError(
-                f"{found.file}: {layer.name} cannot be converted: {layer.note}.",
-                "Choose other layers with #.",
-            )
+    unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
+    noted = {name: layer.note for name, layer in layers.items() if layer.note}
+    for name, why in (unknown | noted | dict(found.refused)).items():
+        raise LayerError(f"{found.file}: {name} cannot be converted: {why}.", "Choose other layers with #.")
     whole = [names for names in _list_chains(found) if all(name in layers for name in names)]
     inside = {name: names for names in whole for name in names}
     kept = dict.fromkeys(inside.get(name, (name,)) for name in layers)

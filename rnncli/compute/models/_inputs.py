@@ -72,7 +72,10 @@ def _fit_one(graph: Graph, port: Port, given: Any) -> Array:
             _how_to_fit(port, array),
         )
     if not _numeric(port):
-        raise InputError(f"{port.name}: the model expects {port.dtype}, which rnncli does not support.")
+        raise InputError(
+            f"{port.name}: the model expects {port.dtype}, which rnncli does not support.",
+            "Save the model with an input of numbers.",
+        )
     for embedding in _embeddings(graph, port):
         _demand_ids(port, embedding, array)
     if np.dtype(port.dtype).kind in "iub":

@@ -91,7 +91,8 @@ def _fit_value(value: ModelInput, given: Any) -> Array:
     array = numbers_of(value.name, str(value).removeprefix(f"{value.name}: "), given)
     if not value.dtype:
         raise InputError(
-            f"{value.name}: the model expects values that are not numbers, which rnncli does not support."
+            f"{value.name}: the model expects values that are not numbers, which rnncli does not support.",
+            "Save the model with an input of numbers.",
         )
     if value.shape is not None:
         if _lacks_batch(value.shape, array.shape):

@@ -30,8 +30,8 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     """Return the tensors with these names.
 
     feeds: the inputs of the model.  file: what errors call it.
-    Raises EngineError where ONNX Runtime is missing or cannot run the model, InputError where it cannot take
-    the inputs.
+    Raises EngineError where ONNX Runtime is missing or has no kernel for a node, InputError where the model
+    is invalid or cannot take the inputs.
     """
     from onnx import numpy_helper
 
@@ -73,7 +73,9 @@ def _session(file: str, model: Any) -> Any:
         )
     except Exception as error:  # compiled code raises many kinds
         what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
-        raise EngineError(what, "Check it with onnx.checker.check_model(path, full_check=True).") from None
+        advice = "Check it with onnx.checker.check_model(path, full_check=True)."
+        lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
+        raise (EngineError if lacks_kernel else InputError)(what, advice) from None
 
 
 def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:

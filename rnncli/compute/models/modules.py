@@ -170,7 +170,7 @@ def _demand(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refused]
     if module.refused:
-        advice = f"Choose others: {model_option(modules.file, others)}" if others else ""
+        advice = f"Choose others: {model_option(modules.file, others)}" if others else "Give another file."
         raise LayerError(f"{modules.file}: {module.name}: {module.refused}.", advice)
     width = _features(module.nodes[0])
     if array.shape[2] == width:

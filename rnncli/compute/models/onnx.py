@@ -234,7 +234,7 @@ def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
     if refused is None:
         return
     free = [name for name in layer_names(model) if name not in model.refused]
-    advice = f"To run the others: {model_option(model.file, free)}" if free else ""
+    advice = f"To run the others: {model_option(model.file, free)}" if free else "Give another model."
     raise LayerError(
         f"{model.file}: {refused}: rnncli does not compute it: {model.refused[refused]}.", advice
     )

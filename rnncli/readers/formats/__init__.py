@@ -50,7 +50,7 @@ class Source(NamedTuple):
     def file(self) -> Path:
         """Return the path.  Raises InputError if it is not an existing file."""
         if self.path is None:
-            raise InputError(f"{self.name}: there is nothing to read.")
+            raise InputError(f"{self.name}: there is nothing to read.", "Name a file.")
         try:
             found, folder = self.path.exists(), self.path.is_dir()
         except (OSError, ValueError) as error:
@@ -235,7 +235,13 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
     with _name_errors(source):
-        return import_module("rnncli.readers.formats.json").load(source)
+        try:
+            return import_module("rnncli.readers.formats.json").load(source)
+        except InputError as error:
+            if "--input-format" not in error.advice:  # which is for inputs
+                raise
+            advice = "A layer file contains a Keras config, which is JSON."
+            raise InputError(error.detail, advice, error.path) from None
 
 
 def _name_errors(source: Source) -> AbstractContextManager[None]:
@@ -291,7 +297,9 @@ def _read_bytes(path: Path, name: str) -> bytes:
     except PermissionError:
         raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(f"{name}: it cannot be read: {error.strerror or error}.") from None
+        raise InputError(
+            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
+        ) from None
 
 
 def _suggest_file(path: Path) -> str:

@@ -67,7 +67,9 @@ def _layer(value: Any) -> Any:
 def _demand_shallow(value: Any, depth: int) -> None:
     """Raises InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
     if depth > nested.MAX_DEPTH:
-        raise InputError(f"is nested more than {nested.MAX_DEPTH}.", path=())
+        raise InputError(
+            f"is nested more than {nested.MAX_DEPTH} deep.", "Use fewer levels of lists and objects.", ()
+        )
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             _demand_shallow(item, depth + 1)

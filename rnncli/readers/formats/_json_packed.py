@@ -73,7 +73,9 @@ def unpack_lists(value: Any, packed: dict[str, Any]) -> Any:
 
     value = whole(value)
     if left:
-        raise InputError("lists of numbers stand among other values.")
+        raise InputError(
+            "lists of numbers stand among other values.", "All of them must be at the same depth."
+        )
     return value
 
 

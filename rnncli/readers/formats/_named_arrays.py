@@ -151,7 +151,9 @@ def _flatten(value: dict[str, Any], prefix: str) -> list[tuple[str, Array]]:
         if not isinstance(item, dict):
             found.append((path, _array(item, path)))
         elif path.count("/") > nested.MAX_DEPTH:
-            raise InputError("is nested too deeply.", path=())
+            raise InputError(
+                "is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
+            )
         else:
             found += _flatten(item, f"{path}/")
     return found

@@ -53,4 +53,4 @@ def _open_large(source: Source, size: int) -> Any:
     except PermissionError:
         raise InputError("permission denied.", "Check its permissions.") from None
     except OSError as error:
-        raise InputError(f"it cannot be read: {error.strerror or error}.") from None
+        raise InputError(f"it cannot be read: {error.strerror or error}.", "Check the file.") from None

@@ -83,6 +83,11 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
     for path, key, tensor in _walk(found, "", 0):
         if isinstance(tensor, _stand_ins.StandIn):
             raise InputError(f"{name}: {key} is a Python object, and only tensors are loaded.", ADVICE)
+        if tensor.is_meta:
+            raise InputError(
+                f"{name}: {key} has a shape and no numbers: its device is meta.",
+                "Load the weights, then save.",
+            )
         held.setdefault(path, {})[key] = tensor
     if not held:
         what = f"it contains {type(found).__name__}, and no state dict"

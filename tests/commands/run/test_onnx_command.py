@@ -219,3 +219,33 @@ def test_python_takes_a_model(reverse: tuple[str, str]) -> None:
     result = package.run(dict(np.load(inputs)), model=model)
     (sequence, _) = onnxruntime.InferenceSession(model).run(None, dict(np.load(inputs)))
     np.testing.assert_allclose(result["gru/hidden_states"], sequence[:, 0].swapaxes(0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda made: made.opset_import[0].__setattr__("version", 0), "No Op registered for GRU"),
+        (lambda made: made.graph.node[0].input.__setitem__(1, "no"), "Node input 'no' is not a graph input"),
+    ],
+)
+def test_a_model_that_is_invalid_is_bad_input(change: Any, said: str, rnncli: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = onnx_graphs.weights(random, "GRU", 4, 3) | {"X": np.ones((5, 2, 4), np.float32)}
+    made, feeds = onnx_graphs.single("GRU", arrays, name="gru")
+    change(made)
+    path, given = onnx_graphs.save(tmp_path, made, feeds)
+    done = rnncli("run", given, "--model", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ONNX Runtime cannot run the model" in done.stderr
+    assert said in done.stderr
+
+
+def test_weights_that_the_model_computes_are_not_converted(rnncli: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = onnx_graphs.weights(random, "GRU", 4, 3) | {"X": np.ones((5, 2, 4), np.float32)}
+    made, feeds = onnx_graphs.single("GRU", arrays, name="gru")
+    made.graph.node[0].input[2] = "X"
+    path, _ = onnx_graphs.save(tmp_path, made, feeds)
+    done = rnncli("weights", path, "--to", "torch", "-o", str(tmp_path / "out.pt"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "gru cannot be converted: its weights are not in the file" in done.stderr

@@ -227,3 +227,21 @@ def test_no_framework_is_needed_for_arrays(package: str, rnncli: Any, tmp_path: 
         done = rnncli("weights", "-l", "LSTM(3)", "--to", "torch", "-o", str(tmp_path / "w.pt"), env=place)
         assert done.returncode == 3
         assert "pip install 'rnncli[torch]'" in done.stderr
+
+
+def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: Any, tmp_path: Path) -> None:
+    import h5py
+
+    file, out = tmp_path / "m.weights.h5", tmp_path / "out.h5"
+    layers = [keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True)), keras.layers.GRU(2)]
+    keras.Sequential([keras.Input((4, 3)), *layers]).save_weights(file)
+    with h5py.File(file, "r+") as opened:
+        cell = opened["layers/bidirectional/forward_layer/cell/vars"]
+        kernel = cell["0"][...]
+        del cell["0"]
+        cell["0"] = kernel.T
+    done = rnncli("weights", str(file), "--to", "keras", "-o", str(out))
+    assert (done.returncode, done.stdout, out.exists()) == (2, "", False)
+    assert "bidirectional cannot be converted: " in done.stderr
+    assert "bidirectional is not shown: " in rnncli("weights", str(file)).stderr
+    assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0

@@ -1,0 +1,74 @@
+"""What all functions of rnncli share: their keywords, and errors in Python's words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+from rnncli.api import _phrasing
+from rnncli.api._options import LayerOptions, Options
+from rnncli.errors import RnncliError, UsageError, did_you_mean
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CHECKED_LATER = {*LayerOptions.__annotations__, "seed", "calls", "fill", "pad"}
+KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "str": (str, "It is text."),
+    "int": (Integral, "It is a whole number."),
+    "float": (Real, "It is a number."),
+    "bool": (int, "It is True or False."),
+    "Literal['en', 'ko']": (str, "It is 'en' or 'ko'."),
+}
+"""The type of a value by its annotation."""
+
+
+def expand_options(function: Function) -> Function:
+    """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
+
+    The function raises TypeError for an unknown option, and suggests the nearest one.  Errors and remarks
+    name keywords where those of the command line name flags.
+    """
+    own = inspect.signature(function)
+    plain = [parameter for parameter in own.parameters.values() if parameter.kind != parameter.VAR_KEYWORD]
+    known = {*(parameter.name for parameter in plain), *Options.__annotations__}
+
+    @wraps(function)
+    def called(*args: Any, **keywords: Any) -> Any:
+        for name, value in keywords.items():
+            if name not in known:
+                raise TypeError(
+                    f"{function.__name__}() has no argument {name!r}. {did_you_mean(name, sorted(known))}"
+                )
+            _demand_kind(name, value)
+        try:
+            found = function(*args, **keywords)
+        except RnncliError as error:
+            _phrasing.rephrase(error)
+            raise
+        return replace(found, remarks=tuple(map(_phrasing.in_python, found.remarks)))
+
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_text(annotation))
+        for name, annotation in Options.__annotations__.items()
+    ]
+    called.__signature__ = own.replace(parameters=[*plain, *more])  # type: ignore[attr-defined]
+    return called  # type: ignore[return-value]
+
+
+def _demand_kind(name: str, value: Any) -> None:
+    """Raise UsageError for a shared option of another type than its annotation names."""
+    text = _text(Options.__annotations__.get(name, ""))
+    kind, advice = KINDS.get(str(text).removesuffix(" | None").replace('"', "'"), (object, ""))
+    if value is None or name in CHECKED_LATER:
+        return
+    if not isinstance(value, kind) or (name == "lang" and value not in ("en", "ko")):
+        raise UsageError(f"{name} is {value!r}.", advice)
+
+
+def _text(annotation: Any) -> Any:
+    """Return the annotation as written, without the wrapper that TypedDict adds."""
+    return getattr(annotation, "__forward_arg__", annotation)
