@@ -26,12 +26,15 @@ def command(experiment: EditableCase, saved: str | None = None) -> str | None:
 
     saved: the file that holds the experiment, if it was saved.
     """
-    words = ["rnncli", "run"]
-    calls = ["--calls", str(experiment.case.calls)] if experiment.case.calls > 1 else []
+    case = experiment.case
+    holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     if saved is not None or experiment.is_edited:
         text = saved or document(experiment).decode()
-        return None if len(text) > LONGEST else shlex.join([*words, text, *calls])
-    return shlex.join([*words, *_words_of_flags(experiment)])
+        calls = ["--calls", str(case.calls)] if case.calls > 1 else []
+        return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
+    # run refuses to hold a gate inside a model; trace looks into one layer of it.
+    name = "trace" if case.hold and experiment.origin.run.model is not None else "run"
+    return shlex.join(["rnncli", name, *_words_of_flags(experiment), *holds])
 
 
 def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
@@ -49,7 +52,8 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
                 yield f"--{'' if last[name] else 'no-'}{name.replace('_', '-')}"
     training = experiment.case.training
     changed = training != experiment.origin.case.training
-    yield from words_of(run._replace(training=training if training or changed else run.training))
+    run = run._replace(training=training if training or changed else run.training)
+    yield from words_of(run._replace(calls=experiment.case.calls))
 
 
 def _layer_words(experiment: EditableCase) -> Iterator[str]:

@@ -14,6 +14,8 @@ from rnncli.renderers.numerals import format_number, style_for
 
 LABEL = 8
 CELL = 10
+HELD = "*"
+"""Marks an entry that is held at a value instead of computed."""
 POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
 
 
@@ -42,8 +44,8 @@ def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int,
         first = begin if number == cursor.grid else first
         for line in range(max(top, starts[number]), min(top + height, starts[number + 1])):
             row = line - starts[number] - _headings(grid)
-            held = cursor.column if number == cursor.grid and row == cursor.row else -1
-            lines.append(_line(grid, row, begin, columns, held, width, focus=focus))
+            chosen = cursor.column if number == cursor.grid and row == cursor.row else -1
+            lines.append(_line(grid, row, begin, columns, chosen, width, focus=focus))
             places.append(GridCell(number, row, begin))
     return GridLines(lines, places, first)
 
@@ -77,7 +79,7 @@ def _window(index: int, size: int, room: int) -> int:
 
 
 def _line(
-    grid: NumberGrid, row: int, begin: int, columns: int, held: int, width: int, *, focus: bool
+    grid: NumberGrid, row: int, begin: int, columns: int, chosen: int, width: int, *, focus: bool
 ) -> Text:
     end = min(begin + columns, grid.values.shape[1])
     if row == -_headings(grid):
@@ -92,8 +94,9 @@ def _line(
         numbers = grid.values[row, begin:end]
         style, scale = style_for(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
-            text = format_number(value, style).rjust(CELL - 1)
-            here = begin + place == held
+            mark = "" if grid.held is None else HELD if grid.held[row, begin + place] else " "
+            text = _fit(format_number(value, style), value, CELL - 1 - len(mark)) + mark
+            here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")
             line.append(
                 text, CellStyle(bgcolor=_colour(float(value), scale), color="#ffffff", reverse=here and focus)
@@ -101,6 +104,13 @@ def _line(
     line.truncate(width, overflow="ellipsis")
     line.no_wrap = True
     return line
+
+
+def _fit(text: str, value: float, room: int) -> str:
+    """Return a number in exactly `room` columns; with an exponent and fewer digits if it is longer."""
+    if len(text) > room:
+        text = f"{value:.{max(room - len('-0.e-00'), 0)}e}" if value else "0"
+    return text.rjust(room)
 
 
 def _scale(values: Array) -> float:

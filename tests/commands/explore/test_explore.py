@@ -18,14 +18,16 @@ from rnncli.cli.command_line import CommandLine
 from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import computation, option_rows
 from rnncli.commands.explore.computation import Computation, compute_experiment
-from rnncli.commands.explore.editable_case import EditableCase, TypedFlags, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
+from rnncli.commands.explore.typed_flags import TypedFlags
 
 pytest.importorskip("textual")
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.app import PATIENCE, ExploreApp
+from rnncli.commands.explore.app import ExploreApp
+from rnncli.commands.explore.history_app import PATIENCE
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
@@ -62,7 +64,16 @@ class Screen:
         return next(row.value for row in option_rows.rows(self.app.history.now) if row.name == name)
 
     def message(self) -> str:
-        return self.lines()[-1].strip()
+        return self.text_of("#message")
+
+    def command(self) -> str:
+        """The command as it is shown."""
+        return self.text_of("#command")
+
+    def text_of(self, widget: str) -> str:
+        """The text of one widget on the screen, its lines joined."""
+        region = self.app.query_one(widget).region
+        return " ".join(line.strip() for line in self.lines()[region.y : region.bottom])
 
     def lines(self) -> list[str]:
         strips = self.app.screen._compositor.render_strips()
@@ -124,8 +135,8 @@ def test_a_toggle_changes_the_tensors_at_once() -> None:
         assert not any("hidden_states (1, 4, 3)" in line for line in screen.lines())
         await screen.option("return_sequences", "space")
         assert any("hidden_states (1, 4, 3)" in line for line in screen.lines())
-        assert screen.lines()[-2] == "rnncli run -l lstm --return-sequences --seed 42"
-        assert screen.lines()[-3] == "LSTM(3, return_sequences=True)"
+        assert screen.command() == "rnncli run -l lstm --return-sequences --seed 42"
+        assert screen.text_of("#expression") == "LSTM(3, return_sequences=True)"
 
     explored(script, "rnncli run -l lstm --seed 42")
 
@@ -212,7 +223,7 @@ def test_an_input_and_a_weight_can_be_edited() -> None:
     async def script(screen: Screen) -> None:
         await screen.press("2", "down", "right", "enter", "9", "enter")
         assert screen.app.history.now.case.inputs[0, 1, 1] == 9
-        assert screen.lines()[-2].startswith("rnncli run '{")
+        assert screen.command().startswith("rnncli run '{")
         await screen.press("3", "down", "right", "enter", "minus", "1", "enter")
         weights = screen.app.history.now.case.weights
         assert weights is not None
@@ -322,7 +333,7 @@ def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: 
         assert screen.app.clipboard == "LSTM(3, return_sequences=True, return_state=True)"
         await screen.press("2", "enter", "9", "enter", "s", "enter")
         assert screen.message() == "saved experiment.json"
-        assert screen.lines()[-2] == "rnncli run experiment.json"
+        assert screen.command() == "rnncli run experiment.json"
         await screen.press("s", "enter")
         assert "exists already" in screen.message()
         await screen.press("s", "end", "x", "enter")
@@ -353,7 +364,7 @@ def test_a_long_input_scrolls() -> None:
         assert any("t=4999" in line for line in screen.lines())
         assert not any("t=0 " in line for line in screen.lines()[:12])
         await screen.press("enter", "9", "enter")
-        assert screen.lines()[-2].startswith("edited: press s")
+        assert screen.command().startswith("edited: press s")
         await screen.press("c")
         assert screen.app.clipboard == ""
 
