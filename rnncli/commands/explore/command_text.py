@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import orjson
 
 from rnncli import specs
-from rnncli.case import Array
+from rnncli.case import Array, Case
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
@@ -29,6 +29,8 @@ def command(experiment: EditableCase, saved: str | None = None) -> str | None:
     case = experiment.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     if saved is not None or experiment.is_edited:
+        if saved is None and _least_length(case) > LONGEST:
+            return None
         text = saved or document(experiment).decode()
         calls = ["--calls", str(case.calls)] if case.calls > 1 else []
         return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
@@ -123,6 +125,11 @@ def document(experiment: EditableCase) -> bytes:
         "training": case.training or None,
     }
     return orjson.dumps({name: part for name, part in parts.items() if part is not None})
+
+
+def _least_length(case: Case) -> int:
+    """Return a length that the case document surely has: a digit and a comma for each number."""
+    return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
 def demand_new(path: Path) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
 
+from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
@@ -68,6 +69,20 @@ class Computation:
         loop, name = self.parts[part]
         return loop.held.get(name.removesuffix(".activation"))
 
+    def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
+        """Return the gate and the unit that a column of a weight belongs to.
+
+        weight: its path, `0/forward/kernel`.  Returns None for the weights of a layer without gates.
+        """
+        for loop in self.trace.trace:
+            for prefix in loop.cells:
+                if not weight.startswith(loop.path + prefix.removeprefix("cell_")):
+                    continue
+                gates = [gate for gate in loop.gates if gate.startswith(prefix)]
+                units = loop.parts[f"{gates[0]}.activation"].shape[-1]
+                return gates[column // units], column % units
+        return None
+
     def gate_name(self, part: int) -> str:
         """Return the name of this gate for --hold; of a state, the name of a gate of its loop."""
         loop, name = self.parts[part]
@@ -99,7 +114,8 @@ def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
-    return Computation(tracing.trace(case), wide, tracing.trace(wide))
+    trace = tracing.trace(wide)  # first: it says what is wrong with the case
+    return Computation(compute.run(case, trace.engine), wide, trace)
 
 
 def start_computation(experiment: EditableCase) -> asyncio.Future[Computation]:

@@ -31,7 +31,7 @@ class HistoryApp(App[None]):
     def __init__(self, experiment: EditableCase, computation: Computation, lang: str) -> None:
         super().__init__()
         self.history, self.lang = History(experiment), lang
-        self.shown, self.computation = experiment, computation
+        self.shown, self.computation = self._before = experiment, computation
         self._is_computing = False
 
     def say(self, message: str) -> None:
@@ -82,23 +82,31 @@ class HistoryApp(App[None]):
         message = ""
         while self.is_waiting:
             experiment = self.history.now
-            found = computing.start_computation(experiment)
-            await asyncio.wait([found], timeout=PATIENCE)
-            if not found.done():
-                self.say(text("computing", self.lang))
             try:
-                computation = await found
+                computation = await self._compute(experiment)
             except RnncliError as error:
                 if self.history.now is experiment:
                     self.history.drop()
                     message = f"{error.what} {error.advice}"
             else:
                 if self.history.now is experiment:
+                    self._before = self.shown, self.computation
                     self.shown, self.computation = experiment, computation
                     message = message or _remarks(experiment)
         self._is_computing = False
         self.show()
         self.say(message)
+
+    async def _compute(self, experiment: EditableCase) -> Computation:
+        """Return the numbers of an experiment; those of the one that was shown before are still there."""
+        before, computation = self._before
+        if experiment is before:
+            return computation
+        found = computing.start_computation(experiment)
+        await asyncio.wait([found], timeout=PATIENCE)
+        if not found.done():
+            self.say(text("computing", self.lang))
+        return await found
 
 
 def _remarks(experiment: EditableCase) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+
+from textual import work
 
 from rnncli.cli import files
 from rnncli.commands.explore import command_text, option_rows
@@ -79,16 +82,21 @@ class PromptApp(HistoryApp):
         """Ask for a file, and save the experiment as a case document."""
         self.push_screen(Prompt(text("file", self.lang), "experiment.json"), self._save)
 
-    def _save(self, name: str | None) -> None:
+    @work
+    async def _save(self, name: str | None) -> None:
+        """Save in a thread, since a large document takes seconds to write."""
         if not name:
             return
+        experiment = self.shown
         try:
             command_text.demand_new(files.expand_user(name))
-            files.write(name, command_text.document(self.shown) + b"\n")
+            self.say(text("saving", self.lang))
+            document = await asyncio.to_thread(command_text.document, experiment)
+            files.write(name, document + b"\n")
         except RnncliError as error:
             self.say(f"{error.what} {error.advice}")
             return
-        self.saved = (self.shown, name)
+        self.saved = (experiment, name)
         self.show()
         self.say(text("saved", self.lang).format(name))
 

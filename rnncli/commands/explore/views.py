@@ -11,7 +11,7 @@ from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.commands.explore.texts import text
-from rnncli.renderers.wording import brief
+from rnncli.renderers.wording import brief, say
 from rnncli.result import NamedTensor
 
 
@@ -126,11 +126,15 @@ class WeightsView:
     editable = True
 
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table per weight."""
-        return [
-            NumberGrid(path, format_shape(values.shape), values.reshape(-1, values.shape[-1]))
-            for path, values in computation.trace.weights.items()
-        ]
+        """Return one table per weight; the one under the cursor says what its column belongs to."""
+        found = []
+        for index, (path, values) in enumerate(computation.trace.weights.items()):
+            note = format_shape(values.shape)
+            place = computation.column_place(path, cursor.column) if index == cursor.weight else None
+            if place is not None:
+                note += f" · {place[0]} · {say('unit', lang)} {place[1]}"
+            found.append(NumberGrid(path, note, values.reshape(-1, values.shape[-1])))
+        return found
 
     def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the row and column."""

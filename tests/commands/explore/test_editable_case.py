@@ -175,6 +175,28 @@ def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
     assert any(equation.held for equation in explained.equations)
 
 
+@pytest.mark.parametrize(
+    "layer", ["lstm", "gru", "simple_rnn", "bigru", "'GRU(3, reset_after=False)' -l lstm",
+              "'RNN([LSTMCell(2), GRUCell(4)])'"]
+)  # fmt: skip
+def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str) -> None:
+    found = compute_experiment(experiment(f"rnncli run -l {layer} --return-sequences --seed 42"))
+    checked = set()
+    for part, (loop, name) in enumerate(found.parts):
+        if not name.endswith(".activation"):
+            continue
+        for unit in range(loop.parts[name].shape[-1]):
+            terms = found.explain_part(part, 0, 1, unit).equations[0].terms
+            places = [factor.name for term in terms for factor in term.factors if "kernel[" in factor.name]
+            for weight, _, index in (place.partition("[") for place in places):
+                column = int(index.rstrip("]").rpartition(", ")[2])
+                cell = name.rpartition("/")[0].replace("cell_", "") + "/" if "/" in name else ""
+                path = loop.path + cell + weight.rpartition("/")[2]
+                assert found.column_place(path, column) == (name.removesuffix(".activation"), unit)
+                checked.add(path)
+    assert checked == {path for path in found.trace.weights if path.endswith("kernel")}
+
+
 def test_a_layer_without_the_held_gate_is_refused() -> None:
     now = experiment("rnncli run -l lstm --seed 42").with_holds(["forget[:, 2]=1"])
     for change in (lambda: now.with_class("GRU"), lambda: now.with_option("units", 2)):
