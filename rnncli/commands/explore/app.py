@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
@@ -105,6 +106,12 @@ class ExploreApp(PromptApp):
         for key, action in PALETTE.items():
             yield SystemCommand(text(key, self.lang), "", lambda action=action: self.run_action(action))
 
+    def action_command_palette(self) -> None:
+        """Show the command palette."""
+        if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
+            palette = CommandPalette(placeholder=text("search", self.lang), id="--command-palette")
+            self.push_screen(palette)
+
     def say(self, message: str) -> None:
         """Show a message in the last line; the keys if it is empty."""
         self.query_one("#message", Static).update(status_lines.message(message, self.lang))
@@ -118,7 +125,9 @@ class ExploreApp(PromptApp):
         self._show_step()
         line = status_lines.title(self.shown, self.view, self.cursor, self.lang)
         self.query_one("#title", Static).update(line)
-        self.query_one("#expression", Static).update(status_lines.one_line(self.shown.expression))
+        self.query_one("#expression", Static).update(
+            status_lines.one_line(self.shown.expression, self.size.width)
+        )
         words = self.command or text("too long", self.lang)
         self.query_one("#command", Static).update(status_lines.command(words, self.size.width))
         self.say("")

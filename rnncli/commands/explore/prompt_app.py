@@ -82,12 +82,13 @@ class PromptApp(HistoryApp):
         """Ask for a file, and save the experiment as a case document."""
         self.push_screen(Prompt(text("file", self.lang), "experiment.json"), self._save)
 
+    def _save(self, name: str | None) -> None:
+        if name:
+            self._write(name, self.shown)
+
     @work
-    async def _save(self, name: str | None) -> None:
-        """Save in a thread, since a large document takes seconds to write."""
-        if not name:
-            return
-        experiment = self.shown
+    async def _write(self, name: str, experiment: EditableCase) -> None:
+        """Write the case document in a thread, since a large one takes seconds."""
         try:
             command_text.demand_new(files.expand_user(name))
             self.say(text("saving", self.lang))

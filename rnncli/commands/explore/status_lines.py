@@ -17,7 +17,7 @@ COMMAND_LINES = 2
 
 def title(experiment: EditableCase, view: str, cursor: Cursor, lang: str) -> Text:
     """Return the first line: the views with their keys, the input, the seed and the sequence."""
-    line = one_line("")
+    line = Text()
     for number, name in enumerate(VIEWS, 1):
         line.append(f" {number} {text(name, lang)} ", "reverse" if name == view else "dim")
     shape, seed = experiment.case.inputs.shape, experiment.case.seed
@@ -33,14 +33,16 @@ def command(words: str, width: int) -> Text:
     """Return the command, on two lines if it fits there; a longer one is cut to one line."""
     lines = Text(words)
     fits = len(lines.wrap(Console(width=width), width)) <= COMMAND_LINES
-    return lines if fits else one_line(words)
+    return lines if fits else one_line(words, width)
 
 
 def message(words: str, lang: str) -> Text:
-    """Return the last line: a message, or the keys if there is none."""
-    return Text(words, "bold") if words else one_line(text("keys", lang), "dim")
+    """Return the last lines: a message, or the keys if there is none."""
+    return Text(words, "bold") if words else Text(text("keys", lang), "dim")
 
 
-def one_line(words: str, style: str = "") -> Text:
-    """Return one line, cut with an ellipsis if it is too long."""
-    return Text(words, style, no_wrap=True, overflow="ellipsis")
+def one_line(words: str, width: int) -> Text:
+    """Return one line, cut with an ellipsis if it is longer than `width`."""
+    line = Text(words)
+    line.truncate(width, overflow="ellipsis")
+    return line

@@ -51,6 +51,7 @@ TEXTS: dict[str, Bilingual] = {
     "differences": Bilingual("show what the held gates change", "게이트 고정에 따른 차이 보기"),
     "mask step": Bilingual("mask or unmask this time step", "이 시점을 마스크하거나 해제"),
     "terms": Bilingual("show every term of the equations", "방정식의 모든 항 표시"),
+    "search": Bilingual("search for a command", "명령 검색"),
     "theme": Bilingual("change the theme", "테마 변경"),
     "keys and colours": Bilingual("help", "도움말"),
     "quit": Bilingual("quit", "종료"),

@@ -199,9 +199,10 @@ def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str)
 
 def test_a_layer_without_the_held_gate_is_refused() -> None:
     now = experiment("rnncli run -l lstm --seed 42").with_holds(["forget[:, 2]=1"])
-    for change in (lambda: now.with_class("GRU"), lambda: now.with_option("units", 2)):
+    changes: list[Change] = [lambda now: now.with_class("GRU"), lambda now: now.with_option("units", 2)]
+    for change in changes:
         with pytest.raises(RnncliError, match="--hold forget") as refused:
-            change()
+            change(now)
         assert refused.value.advice == "Press H to release every gate first."
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import Run, environment, loaded_by
 from looks import matches_golden
@@ -19,14 +20,15 @@ from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import computation, option_rows
 from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
-from rnncli.commands.explore.typed_flags import TypedFlags
+from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
 pytest.importorskip("textual")
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.app import ExploreApp
+from rnncli.commands.explore.app import KEYS, PALETTE, ExploreApp
 from rnncli.commands.explore.history_app import PATIENCE
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
@@ -82,15 +84,15 @@ class Screen:
 
 def explored(
     script: Callable[[Screen], Awaitable[None]],
-    text: str = SEEDED,
+    command: str = SEEDED,
     size: tuple[int, int] = (80, 24),
     lang: str = "en",
 ) -> None:
-    line = CommandLine.parse(text)
-    case = line.case()
-    first = EditableCase(
-        case, TypedFlags(line.group(InputFlags), line.group(RunFlags), case), recurrent_places(case)[-1]
-    )
+    line = CommandLine.parse(command)
+    asked, names = choose_model_layer(line.group(RunFlags))
+    case = CommandLine(line.command, line.values | {"model": asked.model}).case()
+    flags = TypedFlags(line.group(InputFlags), asked, case, names)
+    first = EditableCase(case, flags, recurrent_places(case)[-1])
     app = ExploreApp(first, compute_experiment(first), lang)
 
     async def run() -> None:
@@ -112,6 +114,193 @@ def test_screen(size: tuple[int, int], lang: str, keys: str) -> None:
         assert matches_golden("explore", f"{size[0]}_{lang}_{keys or 'first'}.txt", shown)
 
     explored(script, size=size, lang=lang)
+
+
+HOLD = ("4", "down", "down", "down", "right", "right", "h", "enter")
+"""Keys that hold the forget gate of unit 0 from t=2 on."""
+
+HOLD_SCREENS = {
+    "hold_prompt": HOLD[:-1],
+    "hold_gates": HOLD,
+    "hold_results": (*HOLD, "1"),
+    "hold_difference": (*HOLD, "d"),
+    "options_below": ("down",) * 20,
+    "weights_right": ("3", "down", "end"),
+}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("name", HOLD_SCREENS)
+def test_screen_of_held_gates(size: tuple[int, int], lang: str, name: str) -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press(*HOLD_SCREENS[name])
+        shown = "\n".join(screen.lines()) + "\n"
+        assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", shown)
+
+    explored(script, size=size, lang=lang)
+
+
+def test_a_gate_is_held_by_keys_and_released() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("d")
+        assert "no gate is held" in screen.message()
+        await screen.press(*HOLD)
+        assert screen.value("hold") == "forget[:, 0]=1@2:"
+        assert screen.command() == f"{SEEDED} --hold 'forget[:, 0]=1@2:'"
+        assert any("forget = held at 1.0000" in line for line in screen.lines())
+        await screen.press("d")
+        assert any("with held gates - without" in line for line in screen.lines())
+        await screen.press("d", "h", "end", *["backspace"] * 4, "0", "enter")
+        assert screen.value("hold") == "forget[:, 0]=0"
+        await screen.press("down", "enter", "enter")  # in the gates, Enter holds too
+        assert screen.value("hold") == "forget[:, 0]=0; forget[:, 1]=1@2:"
+        await screen.press("H")
+        assert screen.value("hold") == "none"
+        await screen.press("H")
+        assert "no gate is held" in screen.message()
+        await screen.press("u", "u", "u")
+        assert screen.value("hold") == "forget[:, 0]=1@2:"
+
+    explored(script)
+
+
+def test_the_row_hold_takes_several_gates_and_says_what_is_wrong() -> None:
+    async def script(screen: Screen) -> None:
+        for typed, wanted in (("forward/forget=1; backward/input=0@1", None), ("forget=1", "no such gate")):
+            await screen.option("hold", "enter")
+            screen.app.screen.query_one(Input).value = typed
+            await screen.press("enter")
+            assert wanted is None or wanted in screen.message()
+        assert screen.value("hold") == "forward/forget=1; backward/input=0@1"
+        await screen.option("layer", "right")
+        assert "Press H to release" in screen.message()
+        await screen.option("hold", "enter")
+        screen.app.screen.query_one(Input).value = ""
+        await screen.press("enter")
+        assert screen.value("hold") == "none"
+
+    explored(script, "rnncli run -l bilstm --seed 42")
+
+
+def test_the_rows_mask_calls_and_dtype() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.option("mask", "enter")
+        await screen.press("1", "enter")
+        assert screen.value("mask") == "t=1"
+        await screen.option("mask", "enter")
+        await screen.press("9", "enter")
+        assert screen.message().startswith("mask: '9' is not a time step here.")
+        await screen.option("calls", "left")
+        assert screen.message().startswith("calls is 0.")
+        await screen.option("calls", "right")
+        assert "both calls return the same numbers" in screen.message()
+        await screen.option("stateful", "space")
+        assert screen.value("stateful")
+        assert "same numbers" not in screen.message()
+        assert screen.app.command is not None
+        assert screen.app.command.endswith("--calls 2")
+        await screen.option("dtype", "right")
+        assert screen.app.computation.result.outputs[0].values.dtype == "float64"
+        await screen.press("u", "u", "u", "u")
+        assert screen.app.history.now.case.mask is None
+
+    explored(script)
+
+
+def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    count = []
+
+    def slow(experiment: EditableCase) -> Computation:
+        count.append(experiment)
+        assert go.wait(60)
+        return compute_experiment(experiment)
+
+    async def script(screen: Screen) -> None:
+        await screen.option("units", "right")
+        monkeypatch.setattr(computation, "compute_experiment", slow)
+        for key in ("right", "right", "right", "u"):
+            await screen.pilot.press(key)
+        assert screen.value("units") == 6
+        assert screen.app.shown.inner.config["units"] == 4
+        assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
+        await screen.pilot.press("u", "u", "u")
+        assert screen.value("units") == 3
+        await screen.pilot.press("u")
+        assert screen.message() == "nothing to undo"
+        await screen.pilot.press("U")
+        go.set()
+        await screen.settle()
+        assert screen.value("units") == 4
+        assert screen.app.shown is screen.app.history.now
+        assert len(count) == 1  # nothing that was taken back is computed
+        await screen.press("U", "U", "U")
+        assert screen.value("units") == 7
+
+    explored(script)
+
+
+def test_a_change_that_cannot_be_computed_is_taken_back() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("3", "enter", "9", "enter")
+        await screen.option("units", "right")
+        assert screen.value("units") == 3
+        assert "weights: " in screen.message()
+        await screen.press("u")
+        assert not screen.app.history.now.is_edited
+
+    explored(script)
+
+
+def test_every_key_and_entry_has_a_text_and_an_action() -> None:
+    app_actions = {action.partition("(")[0] for action in (*KEYS.values(), *PALETTE.values())}
+    for action in app_actions:
+        assert hasattr(ExploreApp, f"action_{action}"), action
+    for lang in ("en", "ko"):
+        assert all(text(name, lang) for name in PALETTE)
+        words = text("help", lang).split()
+        signs = {"left_square_bracket": "[", "right_square_bracket": "]"}
+        assert all(signs.get(key, key) in words for key in KEYS if key != "question_mark")
+
+
+def test_the_command_palette_speaks_korean() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("ctrl+p")
+        assert "명령 검색" in "".join(screen.lines())
+        await screen.press("escape", *HOLD, "ctrl+p")
+        screen.app.screen.query_one(Input).value = "모든 게이트"
+        await screen.pilot.pause(0.5)
+        await screen.press("enter", "enter")
+        assert screen.value("hold") == "none"
+
+    explored(script, lang="ko")
+
+
+def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sizes = {"enc": (12, 2, 3), "dec": (16, 2, 4)}
+    weights = {}
+    for name, (rows, features, units) in sizes.items():
+        weights[f"{name}.weight_ih_l0"] = rng.normal(size=(rows, features))
+        weights[f"{name}.weight_hh_l0"] = rng.normal(size=(rows, units))
+    np.savez(tmp_path / "m.npz", allow_pickle=False, **weights)
+
+    async def script(screen: Screen) -> None:
+        assert screen.value("in model") == "enc"
+        await screen.press("3", "enter", "9", "enter")
+        await screen.option("in model", "right")
+        assert screen.value("units") == 4
+        assert "m.npz#dec" in screen.command()
+        assert not screen.app.history.now.is_edited
+        await screen.option("units", "right")
+        assert "fixed in a saved model" in screen.message()
+        await screen.press("h", "enter")
+        assert screen.command().startswith("rnncli trace ")
+        await screen.press("u", "u")
+        assert screen.app.history.now.is_edited
+
+    explored(script, f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
 
 
 @pytest.mark.parametrize("layer", ["gru", "bilstm", "simple_rnn"])
