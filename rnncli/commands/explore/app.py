@@ -101,6 +101,11 @@ class ExploreApp(PromptApp):
         self.show()
         self.say("; ".join(self.remarks))
 
+    def on_resize(self) -> None:
+        """Fit the lines to the new width."""
+        if self.query("#message"):
+            self.show()
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the entries of the command palette."""
         for key, action in PALETTE.items():

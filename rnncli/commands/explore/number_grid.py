@@ -86,14 +86,13 @@ def _line(
 ) -> Text:
     end = min(begin + columns, grid.values.shape[1])
     if row == -_headings(grid):
-        line = Text(grid.title, "bold")
-        line.append(f" {grid.note}", "dim")
+        line = Text.assemble((grid.title, "bold"), (f" {grid.note}", "dim"))
     elif row < 0 and grid.times is not None:
         heads = (f"t={time}".rjust(CELL) for time in grid.times[begin:end])
         line = Text(f"{'':{LABEL}}{''.join(heads)}", "dim")
     else:
         label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
-        line = Text(label[: LABEL - 1].ljust(LABEL - 1) + (LEFT if begin else " "), "dim")
+        line = Text.assemble((label[: LABEL - 1].ljust(LABEL - 1) + (LEFT if begin else " "), "dim"))
         numbers = grid.values[row, begin:end]
         style, scale = style_for(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):

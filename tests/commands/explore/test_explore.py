@@ -57,10 +57,14 @@ class Screen:
 
     async def option(self, name: str, key: str) -> None:
         """Press a key on an option."""
+        await self.option_without_waiting(name, key)
+        await self.settle()
+
+    async def option_without_waiting(self, name: str, key: str) -> None:
         pane = self.app.query_one(OptionPane)
         pane.focus()
         pane.place = [row.name for row in pane.rows].index(name)
-        await self.press(key)
+        await self.pilot.press(key)
 
     def value(self, name: str) -> Any:
         return next(row.value for row in option_rows.rows(self.app.history.now) if row.name == name)
@@ -262,6 +266,37 @@ def test_every_key_and_entry_has_a_text_and_an_action() -> None:
         words = text("help", lang).split()
         signs = {"left_square_bracket": "[", "right_square_bracket": "]"}
         assert all(signs.get(key, key) in words for key in KEYS if key != "question_mark")
+
+
+def test_numbers_that_come_while_a_dialog_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def slow(experiment: EditableCase) -> Computation:
+        assert go.wait(60)
+        return compute_experiment(experiment)
+
+    async def script(screen: Screen) -> None:
+        monkeypatch.setattr(computation, "compute_experiment", slow)
+        await screen.option_without_waiting("units", "right")
+        await screen.pilot.press("question_mark")
+        go.set()
+        await screen.settle()
+        assert isinstance(screen.app.screen, HelpPage)
+        await screen.press("x")
+        assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
+
+    explored(script)
+
+
+def test_any_size_of_the_terminal() -> None:
+    async def script(screen: Screen) -> None:
+        for size in ((40, 12), (12, 5), (200, 60), (80, 24)):
+            await screen.pilot.resize_terminal(*size)
+            for key in ("2", "3", "4", "1"):
+                await screen.press(key)
+        assert screen.command() == SEEDED
+
+    explored(script)
 
 
 def test_the_command_palette_speaks_korean() -> None:
