@@ -114,7 +114,7 @@ class ExploreApp(PromptApp):
     def action_command_palette(self) -> None:
         """Show the command palette."""
         if not any(isinstance(screen, CommandPalette) for screen in self.screen_stack):
-            palette = CommandPalette(placeholder=text("search", self.lang), id="--command-palette")
+            palette = CommandPalette(placeholder=text("search", self.lang))
             self.push_screen(palette)
 
     def say(self, message: str) -> None:
