@@ -125,22 +125,25 @@ HOLD = ("4", "down", "down", "down", "right", "right", "h", "enter")
 
 HOLD_SCREENS = {
     "hold_prompt": HOLD[:-1],
-    "hold_gates": HOLD,
-    "hold_results": (*HOLD, "1"),
-    "hold_difference": (*HOLD, "d"),
-    "options_below": ("down",) * 20,
+    "hold_gates": HOLD[-1:],
+    "hold_results": ("1",),
+    "hold_difference": ("d",),
     "weights_right": ("3", "down", "end"),
+    "options_below": ("shift+tab", *["up"] * 2),
 }
+"""Keys of one screen after the other."""
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 @pytest.mark.parametrize("lang", ["en", "ko"])
-@pytest.mark.parametrize("name", HOLD_SCREENS)
-def test_screen_of_held_gates(size: tuple[int, int], lang: str, name: str) -> None:
+def test_screens_of_held_gates(size: tuple[int, int], lang: str) -> None:
     async def script(screen: Screen) -> None:
-        await screen.press(*HOLD_SCREENS[name])
-        shown = "\n".join(screen.lines()) + "\n"
-        assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", shown)
+        pane = screen.app.query_one(OptionPane)
+        pane.place = len(pane.rows) - 1
+        for name, keys in HOLD_SCREENS.items():
+            await screen.press(*keys)
+            shown = "\n".join(screen.lines()) + "\n"
+            assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", shown), name
 
     explored(script, size=size, lang=lang)
 
