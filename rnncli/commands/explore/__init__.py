@@ -6,6 +6,7 @@ from typing import Annotated
 
 from rnncli.cli.flag_groups import OUTPUT, choice
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
+from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import EngineError, UsageError
 
 SECTION = "Learn"
@@ -14,6 +15,7 @@ EXAMPLES = """\
 rnncli explore
 rnncli explore data.csv --layer gru --return-sequences --seed 42
 rnncli explore ids.json --model tagger.keras#lstm
+rnncli explore -l lstm --return-sequences --seed 42 --hold 'forget=1@2:'
 """
 
 
@@ -21,6 +23,7 @@ def explore(
     input: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
+    hold: HoldFlag = None,
     lang: Annotated[
         str | None, choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language (default: the locale).")
     ] = None,
@@ -37,18 +40,16 @@ def explore(
     _demand_terminal()
     _demand_textual()
     request.demand_steps(run)
-    case, remarks = request.case(input, layer, run)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.computation import compute_experiment
-    from rnncli.commands.explore.editable_case import (
-        EditableCase,
-        TypedFlags,
-        demand_sequences,
-        recurrent_places,
-    )
+    from rnncli.commands.explore.editable_case import EditableCase, demand_sequences, recurrent_places
+    from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
+    run, names = choose_model_layer(run)
+    case, remarks = request.case(input, layer, run)
     demand_sequences(case)
-    first = EditableCase(case, TypedFlags(input, run, case), recurrent_places(case)[-1])
+    case = hold_gates(case, hold, run)
+    first = EditableCase(case, TypedFlags(input, run, case, names), recurrent_places(case)[-1])
     lang = lang or terminal.language(os.environ)
     ExploreApp(first, compute_experiment(first), lang, remarks).run()
 

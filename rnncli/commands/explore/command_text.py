@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import orjson
 
 from rnncli import specs
-from rnncli.case import Array
+from rnncli.case import Array, Case, Spec
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
@@ -26,12 +26,17 @@ def command(experiment: EditableCase, saved: str | None = None) -> str | None:
 
     saved: the file that holds the experiment, if it was saved.
     """
-    words = ["rnncli", "run"]
-    calls = ["--calls", str(experiment.case.calls)] if experiment.case.calls > 1 else []
+    case = experiment.case
+    holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     if saved is not None or experiment.is_edited:
+        if saved is None and _least_length(case) > LONGEST:
+            return None
         text = saved or document(experiment).decode()
-        return None if len(text) > LONGEST else shlex.join([*words, text, *calls])
-    return shlex.join([*words, *_words_of_flags(experiment)])
+        calls = ["--calls", str(case.calls)] if case.calls > 1 else []
+        return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
+    # run refuses to hold a gate inside a model; trace looks into one layer of it.
+    name = "trace" if case.hold and experiment.origin.run.model is not None else "run"
+    return shlex.join(["rnncli", name, *_words_of_flags(experiment), *holds])
 
 
 def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
@@ -43,13 +48,20 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
         yield from _layer_words(experiment)
         run = run._replace(seed=experiment.case.seed)
     else:
-        last, then = experiment.case.layers[-1].config, experiment.origin.case.layers[-1].config
+        now, then = (_inner_config(case.layers[-1]) for case in (experiment.case, experiment.origin.case))
         for name in ("return_sequences", "return_state"):
-            if last[name] or last[name] != then[name]:
-                yield f"--{'' if last[name] else 'no-'}{name.replace('_', '-')}"
+            if now.get(name) or now.get(name) != then.get(name):
+                yield f"--{'' if now[name] else 'no-'}{name.replace('_', '-')}"
     training = experiment.case.training
     changed = training != experiment.origin.case.training
-    yield from words_of(run._replace(training=training if training or changed else run.training))
+    run = run._replace(training=training if training or changed else run.training)
+    yield from words_of(run._replace(calls=experiment.case.calls))
+
+
+def _inner_config(spec: Spec) -> Mapping[str, Any]:
+    """Return the options of a layer; of Bidirectional, those of its forward layer."""
+    inner: Spec = spec.config.get("layer", spec)
+    return inner.config
 
 
 def _layer_words(experiment: EditableCase) -> Iterator[str]:
@@ -119,6 +131,11 @@ def document(experiment: EditableCase) -> bytes:
         "training": case.training or None,
     }
     return orjson.dumps({name: part for name, part in parts.items() if part is not None})
+
+
+def _least_length(case: Case) -> int:
+    """Return a length that the case document surely has: a digit and a comma for each number."""
+    return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
 def demand_new(path: Path) -> None:

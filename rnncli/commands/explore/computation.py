@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Thread
 
-from rnncli.case import Case
+from rnncli import compute
+from rnncli.case import Array, Case
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import Explanation, Target
@@ -21,11 +22,13 @@ class Computation:
     """What came of an experiment.
 
     result: what the layers return.  case, trace: the same with every sequence and state.
+    without_hold: the same experiment with every gate computed; None if no gate is held.
     """
 
     result: Result
     case: Case
     trace: Result
+    without_hold: Computation | None = None
 
     @property
     def parts(self) -> list[tuple[LoopTrace, str]]:
@@ -46,13 +49,48 @@ class Computation:
         """Return where the number of one unit at one time step of the input comes from."""
         row = list(tensor.time).index(timestep) if tensor.time else timestep
         unit = min(unit, tensor.values.shape[-1] - 1)
-        return explain_number(self.case, self.trace, Target(tensor.name, (batch, row, unit)))
+        return self._explain(Target(tensor.name, (batch, row, unit)))
 
     def explain_part(self, part: int, batch: int, timestep: int, unit: int) -> Explanation:
         """Return where one number of a gate or state comes from.  part: index in `parts`."""
         loop, name = self.parts[part]
         unit = min(unit, loop.parts[name].shape[-1] - 1)
-        return explain_number(self.case, self.trace, Target(self.part_name(part), (batch, timestep, unit)))
+        return self._explain(Target(self.part_name(part), (batch, timestep, unit)))
+
+    def _explain(self, target: Target) -> Explanation:
+        found = explain_number(self.case, self.trace, target)
+        if self.without_hold is None:
+            return found
+        free = explain_number(self.without_hold.case, self.without_hold.trace, target)
+        return dataclasses.replace(found, without_hold=free.value)
+
+    def held(self, part: int) -> Array | None:
+        """Return which entries of a gate are held, shape (steps, units), bool; None if none is."""
+        loop, name = self.parts[part]
+        return loop.held.get(name.removesuffix(".activation"))
+
+    def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
+        """Return the gate and the unit that a column of a weight belongs to.
+
+        weight: its path, `0/forward/kernel`.  Returns None for the weights of a layer without gates.
+        """
+        for loop in self.trace.trace:
+            for prefix in loop.cells:
+                if not weight.startswith(loop.path + prefix.removeprefix("cell_")):
+                    continue
+                gates = [gate for gate in loop.gates if gate.startswith(prefix)]
+                units = loop.parts[f"{gates[0]}.activation"].shape[-1]
+                return gates[column // units], column % units
+        return None
+
+    def gate_name(self, part: int) -> str:
+        """Return the name of this gate for --hold; of a state, the name of a gate of its loop."""
+        loop, name = self.parts[part]
+        if name.endswith(".activation"):
+            return self.part_name(part)
+        gates = list(loop.gates)
+        gate = next((gate for gate in gates if gate.endswith("forget")), gates[0])
+        return f"{loop.path}{gate}"
 
     def part_name(self, part: int) -> str:
         """Return the name of a gate or state, `forward/forget`.  part: index in `parts`."""
@@ -66,10 +104,18 @@ def compute_experiment(experiment: EditableCase) -> Computation:
     Raises RnncliError if its layers, inputs or weights do not fit together, or if numpy cannot trace them.
     """
     case = experiment.case
+    found = _compute(case)
+    if not case.hold:
+        return found
+    return dataclasses.replace(found, without_hold=_compute(dataclasses.replace(case, hold=())))
+
+
+def _compute(case: Case) -> Computation:
     wide = tracing.with_all_outputs(case)
     if wide.stack.layers[-1].recurrent:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
-    return Computation(tracing.trace(case), wide, tracing.trace(wide))
+    trace = tracing.trace(wide)  # first: it says what is wrong with the case
+    return Computation(compute.run(case, trace.engine), wide, trace)
 
 
 def start_computation(experiment: EditableCase) -> asyncio.Future[Computation]:

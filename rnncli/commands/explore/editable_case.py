@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from rnncli import layers, specs
+from rnncli import addresses, layers, specs
 from rnncli.case import HIGHEST_SEED, Array, Case, Spec
-from rnncli.cli.flags import InputFlags, RunFlags
+from rnncli.commands.explore.typed_flags import TypedFlags
+from rnncli.compute import holds
 from rnncli.errors import LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import options_of
-
-
-class TypedFlags(NamedTuple):
-    """The flags that were typed, and the Case that they describe."""
-
-    input: InputFlags
-    run: RunFlags
-    case: Case
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +57,12 @@ class EditableCase:
         self._demand_free(name)
         return self._with_spec(specs.from_flags([], {name: value}, self.spec)[0])
 
+    def with_dtype(self, dtype: str) -> EditableCase:
+        """Return the experiment with every layer in another dtype, and the input in it too."""
+        self._demand_free("dtype")
+        made = [specs.from_flags([], {"dtype": dtype}, spec)[0] for spec in self.case.layers]
+        return self._with_stack(Stack(made)).with_input_again()
+
     def with_class(self, class_name: str) -> EditableCase:
         """Return the experiment with another recurrent layer, which keeps the options that it has."""
         self._demand_free("layer")
@@ -74,16 +73,40 @@ class EditableCase:
         return self._with_spec(specs.from_flags([class_name], flags)[0])
 
     def with_seed(self, seed: int) -> EditableCase:
-        """Return the experiment with weights drawn from another seed."""
+        """Return the experiment with weights, and an input of --input-shape, drawn from another seed."""
         if self.origin.run.model is not None:
             raise UsageError("a saved model has its own weights.", "Change single weights instead.")
         if not 0 <= seed <= HIGHEST_SEED:
             raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
-        return replace(self, case=replace(self.case, seed=seed, weights=None))
+        made = replace(self, case=replace(self.case, seed=seed, weights=None))
+        return made if self.origin.input.input_shape is None else made.with_input_again()
+
+    def with_input_again(self) -> EditableCase:
+        """Return the experiment with the input as its layers and its seed read it; an edited one is kept."""
+        case = self.case
+        origin = self.origin.read_again(case.stack, case.seed)
+        is_edited = case.inputs is not self.origin.case.inputs
+        inputs = case.inputs.astype(case.stack.dtype) if is_edited else origin.case.inputs
+        return replace(self, origin=origin, case=_fit_holds(replace(case, inputs=inputs)))
+
+    def with_model_layer(self, name: str) -> EditableCase:
+        """Return an experiment with another layer of the model, as it was saved."""
+        origin = self.origin.in_model_layer(name)
+        return EditableCase(origin.case, origin, recurrent_places(origin.case)[-1])
 
     def with_training(self, training: bool) -> EditableCase:
         """Return the experiment with the layers called in training mode, or not."""
         return replace(self, case=replace(self.case, training=training))
+
+    def with_calls(self, calls: int) -> EditableCase:
+        """Return the experiment with the layers called this often; the result is that of the last call."""
+        if calls < 1:
+            raise UsageError(f"calls is {calls}.", "The layers are called at least once.")
+        return replace(self, case=replace(self.case, calls=calls))
+
+    def with_holds(self, texts: Sequence[str]) -> EditableCase:
+        """Return the experiment with exactly these gates held, each `forget[:, 1]=1@2:`."""
+        return replace(self, case=holds.hold_gates(self.case, texts))
 
     def with_input(self, place: tuple[int, ...], value: float) -> EditableCase:
         """Return the experiment with another number at `place` of the input."""
@@ -108,42 +131,55 @@ class EditableCase:
         mask[batch, timestep] = not mask[batch, timestep]
         return replace(self, case=replace(self.case, mask=None if mask.all() else mask))
 
+    def with_masked_steps(self, batch: int, text: str) -> EditableCase:
+        """Return the experiment with exactly these steps of one sequence masked, `1, 3:`; none if empty.
+
+        Raises UsageError for a text that is not a list of time steps, or a step that does not exist.
+        """
+        import numpy as np
+
+        mask = np.ones(self.case.inputs.shape[:2], bool) if self.case.mask is None else self.case.mask.copy()
+        mask[batch] = True
+        for part in filter(str.strip, text.split(",")):
+            try:
+                place = addresses.parse_part(part)
+            except ValueError:
+                place = slice(0)
+            steps = mask[batch, place if isinstance(place, slice) else slice(place, place + 1 or None)]
+            if not steps.size:
+                raise UsageError(
+                    f"mask: {part.strip()!r} is not a time step here.",
+                    f"Write steps from 0 to {mask.shape[1] - 1}, such as 1 or 2:.",
+                )
+            steps[:] = False
+        return replace(self, case=replace(self.case, mask=None if mask.all() else mask))
+
+    def masked_steps(self, batch: int) -> str:
+        """Return the masked steps of one sequence as they are typed, `1, 3:5`; "" if there are none."""
+        if self.case.mask is None:
+            return ""
+        steps = [step for step, is_kept in enumerate(self.case.mask[batch].tolist()) if not is_kept]
+        runs: list[list[int]] = []
+        for step in steps:
+            if runs and step == runs[-1][-1] + 1:
+                runs[-1].append(step)
+            else:
+                runs.append([step])
+        return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
+
     def _with_spec(self, spec: Spec) -> EditableCase:
         made = [*self.case.layers]
         made[self.layer] = spec
-        return replace(self, case=replace(self.case, stack=Stack(made)))
+        return self._with_stack(Stack(made))
+
+    def _with_stack(self, stack: Stack) -> EditableCase:
+        return replace(self, case=_fit_holds(replace(self.case, stack=stack)))
 
     def _demand_free(self, name: str) -> None:
         if self.origin.run.model is not None and name not in ("return_sequences", "return_state"):
             raise UsageError(
                 f"{name} is fixed in a saved model.", "return_sequences and return_state can change."
             )
-
-
-class History:
-    """The experiments so far, for undo and redo."""
-
-    def __init__(self, first: EditableCase) -> None:
-        self._made, self._place = [first], 0
-
-    @property
-    def current(self) -> EditableCase:
-        """The current experiment."""
-        return self._made[self._place]
-
-    def add(self, experiment: EditableCase) -> None:
-        """Go on to `experiment`; those that were undone are dropped."""
-        self._made[self._place + 1 :] = [experiment]
-        self._place += 1
-
-    def peek(self, by: int) -> EditableCase | None:
-        """Return the experiment before (-1) or after (1) the current one; None if there is none."""
-        place = self._place + by
-        return self._made[place] if 0 <= place < len(self._made) else None
-
-    def move(self, by: int) -> None:
-        """Undo (-1) or redo (1)."""
-        self._place += by
 
 
 def class_names() -> tuple[str, ...]:
@@ -169,6 +205,14 @@ def demand_sequences(case: Case) -> None:
         )
     if not recurrent_places(case):
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
+
+
+def _fit_holds(case: Case) -> Case:
+    """Return the case with its held gates read again.  Raises UsageError if its layers lack one of them."""
+    try:
+        return holds.hold_gates(case, [hold.text for hold in case.hold])
+    except UsageError as error:
+        raise UsageError(error.what, "Press H to release every gate first.") from None
 
 
 def _replace_number(array: Array, place: tuple[int, ...], value: float) -> Array:

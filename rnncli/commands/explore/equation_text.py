@@ -16,6 +16,10 @@ def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Te
     every_term: list the terms of each gate too.
     """
     lines: list[Text] = []
+    if found.without_hold is not None:
+        now, free = _number(found.value), _number(found.without_hold)
+        without = say("was without hold", lang).format(value=free)
+        lines.append(Text.assemble((found.target.text, "bold"), f" = {now}   ", (without, "dim")))
     direction = found.equations[0].place.direction
     for equation in sorted(found.equations, key=lambda one: bool(one.function)):
         if equation.place.direction != direction:
@@ -32,6 +36,8 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
         note = say(f"masked {equation.note.kind}", lang)
         said = note.format(t=equation.place.timestep, before=equation.note.timestep)
         yield Text.assemble((name, "bold"), f" = {value}   ", (said, "dim"))
+    elif equation.held:
+        yield Text.assemble((name, "bold"), " = ", say("held at", lang).format(value=value))
     elif equation.function:
         total = f"{equation.function}({_number(equation.total)})"
         symbols = f"{equation.function}({' + '.join(equation.symbols)})"
@@ -51,7 +57,7 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
 
 def _term(term: Term) -> Text:
     names = " · ".join(factor.name for factor in term.factors)
-    return Text.assemble(f"  {_number(term.value):>9} = {_product(term)}  ", (names, "dim"))
+    return Text.assemble(f"  {_number(term.value):>10} = {_product(term)}  ", (names, "dim"))
 
 
 def _product(term: Term) -> str:

@@ -14,20 +14,23 @@ from rnncli.renderers.numerals import choose_style, format_number
 
 LABEL = 8
 CELL = 10
+HELD = "*"
+"""Marks an entry that is held at a value instead of computed."""
+LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
+"""There are more numbers in that direction."""
 POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
 
 
 class GridLines(NamedTuple):
-    """Lines, and the cell at the start of each; column -1 for a heading.  columns: the first one shown."""
+    """Lines, and the cell at the start of each; its row is negative for a heading."""
 
     lines: list[Text]
     places: list[GridCell]
-    first: int
 
 
 def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int, *, focus: bool) -> GridLines:
     """Draw the lines around the cursor, at most `height`."""
-    columns = max((width - LABEL) // CELL, 1)
+    columns = max((width - LABEL - 1) // CELL, 1)
     lines: list[Text] = []
     places: list[GridCell] = []
     starts = _starts(grids)
@@ -35,18 +38,19 @@ def draw(grids: Sequence[NumberGrid], cursor: GridCell, width: int, height: int,
     top = _window(line_of_cursor, starts[-1], height)
     if top and line_of_cursor - starts[cursor.grid] < height:
         top = max(min(top, starts[cursor.grid]), line_of_cursor - height + 1)  # keep the title in sight
-    first = 0
     for number, grid in enumerate(grids):
         column = cursor.column if number == cursor.grid else 0
         begin = _window(column, grid.values.shape[1], columns)
-        first = begin if number == cursor.grid else first
         for line in range(max(top, starts[number]), min(top + height, starts[number + 1])):
             row = line - starts[number] - _headings(grid)
-            held = cursor.column if number == cursor.grid and row == cursor.row else -1
-            shown = range(begin, min(begin + columns, grid.values.shape[1]))
-            lines.append(_draw_line(grid, row, shown, held, width, focus=focus))
+            chosen = cursor.column if number == cursor.grid and row == cursor.row else -1
+            lines.append(_draw_line(grid, row, begin, columns, chosen, width, focus=focus))
             places.append(GridCell(number, row, begin))
-    return GridLines(lines, places, first)
+    if top:
+        _mark_end(lines[0], ABOVE, width)
+    if top + height < starts[-1]:
+        _mark_end(lines[-1], BELOW, width)
+    return GridLines(lines, places)
 
 
 def cell_at(drawn: GridLines, grids: Sequence[NumberGrid], x: int, y: int) -> GridCell | None:
@@ -77,30 +81,48 @@ def _window(index: int, size: int, room: int) -> int:
     return max(min(index - room // 2, size - room), 0)
 
 
-def _draw_line(grid: NumberGrid, row: int, shown: range, held: int, width: int, *, focus: bool) -> Text:
-    """Draw one line.  shown: the columns.  held: the column of the cursor; -1 if it is elsewhere."""
-    columns = slice(shown.start, shown.stop)
+def _draw_line(
+    grid: NumberGrid, row: int, begin: int, columns: int, chosen: int, width: int, *, focus: bool
+) -> Text:
+    end = min(begin + columns, grid.values.shape[1])
     if row == -_headings(grid):
-        line = Text(grid.title, "bold")
-        line.append(f"  {grid.note}", "dim")
+        line = Text.assemble((grid.title, "bold"), (f" {grid.note}", "dim"))
     elif row < 0 and grid.times is not None:
-        heads = (f"t={time}".rjust(CELL) for time in grid.times[columns])
+        heads = (f"t={time}".rjust(CELL) for time in grid.times[begin:end])
         line = Text(f"{'':{LABEL}}{''.join(heads)}", "dim")
     else:
         label = grid.rows[row] if grid.rows else f"{grid.row_prefix}{row}" if len(grid.values) > 1 else ""
-        line = Text(label[: LABEL - 1].ljust(LABEL), "dim")
-        numbers = grid.values[row, columns]
-        style, scale = choose_style(grid.values[:, columns], None), _scale(grid.values)
+        line = Text.assemble((label[: LABEL - 1].ljust(LABEL - 1) + (LEFT if begin else " "), "dim"))
+        numbers = grid.values[row, begin:end]
+        style, scale = choose_style(grid.values[:, begin:end], None), _scale(grid.values)
         for place, value in enumerate(numbers):
-            text = format_number(value, style).rjust(CELL - 1)
-            here = shown[place] == held
+            mark = "" if grid.held is None else HELD if grid.held[row, begin + place] else " "
+            text = _fit(format_number(value, style), value, CELL - 1 - len(mark)) + mark
+            here = begin + place == chosen
             line.append("▸" if here else " ", "bold" if focus else "dim")
             line.append(
                 text, CellStyle(bgcolor=_colour(float(value), scale), color="#ffffff", reverse=here and focus)
             )
+        if end < grid.values.shape[1]:
+            _mark_end(line, RIGHT, width)
     line.truncate(width, overflow="ellipsis")
     line.no_wrap = True
     return line
+
+
+def _mark_end(line: Text, mark: str, width: int) -> None:
+    """Put a mark in the last column: there is more in that direction."""
+    if line.plain.endswith(RIGHT):
+        line.right_crop()
+    line.truncate(width - 1, overflow="ellipsis", pad=True)
+    line.append(mark, "dim")
+
+
+def _fit(text: str, value: float, room: int) -> str:
+    """Return a number in exactly `room` columns; with an exponent and fewer digits if it is longer."""
+    if len(text) > room:
+        text = f"{value:.{max(room - len('-0.e-00'), 0)}e}" if value else "0"
+    return text.rjust(room)
 
 
 def _scale(values: Array) -> float:

@@ -15,16 +15,32 @@ from rnncli.specs.build import options_of
 POSITION = "in stack"
 """The row that chooses the layer of a stack."""
 
+MODEL_LAYER = "in model"
+"""The row that chooses the layer of a saved model."""
+
+NONE = "none"
+"""The value of a row in which nothing is masked or held."""
+
+SEPARATOR = ";"
+"""Between the gates to hold in one typed text."""
+
 FIRST = ("units", "return_sequences", "return_state", "go_backwards")
 MERGE_MODES = ("concat", "sum", "mul", "ave", "none")
+DTYPES = ("float32", "float64")
+"""Those in which the numpy engine, which records steps, rounds as Keras does."""
 
 
 class OptionRow(NamedTuple):
-    """An option.  choices: the values that left and right go through; (False, True) for a flag."""
+    """An option.
+
+    choices: the values that left and right go through; (False, True) for a flag.
+    typed: the value as the user types it, if it is shown in another form.
+    """
 
     name: str
     value: Any
     choices: Sequence[Any] = ()
+    typed: str | None = None
 
     @property
     def is_flag(self) -> bool:
@@ -47,11 +63,16 @@ class OptionRow(NamedTuple):
         return self.value + by if type(self.value) is int else None
 
 
-def rows(experiment: EditableCase) -> list[OptionRow]:
-    """Return the rows, the options that change what is returned first."""
+def rows(experiment: EditableCase, batch: int = 0) -> list[OptionRow]:
+    """Return the rows, the options that change what is returned first.
+
+    batch: the sequence whose mask is shown.
+    """
     case: Case = experiment.case
-    spec, inner = experiment.spec, experiment.inner
+    spec, inner, origin = experiment.spec, experiment.inner, experiment.origin
     found = []
+    if len(origin.model_layers) > 1:
+        found.append(OptionRow(MODEL_LAYER, origin.model_layer, origin.model_layers))
     if len(case.layers) > 1:
         found.append(OptionRow(POSITION, experiment.layer, recurrent_places(case)))
     found.append(OptionRow("layer", inner.class_name, class_names()))
@@ -59,16 +80,23 @@ def rows(experiment: EditableCase) -> list[OptionRow]:
     found.append(OptionRow("bidirectional", spec is not inner, (False, True)))
     if spec is not inner:
         found.append(OptionRow("merge_mode", spec.config["merge_mode"] or "none", MERGE_MODES))
-    found.append(OptionRow("training", case.training, (False, True)))
+    masked = experiment.masked_steps(batch)
+    found.append(OptionRow("mask", f"t={masked}" if masked else NONE, typed=masked))
+    holds = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
+    found.append(OptionRow("hold", holds or NONE, typed=holds))
     if case.seed is not None:
         found.append(OptionRow("seed", case.seed))
-    return found + [row for row in _options(inner) if row.name not in FIRST]
+    found.append(OptionRow("training", case.training, (False, True)))
+    more = [row for row in _options(inner) if row.name not in FIRST]
+    found += [row for row in more if row.name == "stateful"]
+    found.append(OptionRow("calls", case.calls))
+    return found + [row for row in more if row.name != "stateful"]
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
     options = options_of(spec.class_name)
     for name in LayerFlags._fields:
-        if name not in options or name == "dtype":  # the input was read in this dtype
+        if name not in options:
             continue
         kind, value = options[name].kind, spec.config[name]
         choices: Sequence[Any] = ()
@@ -76,27 +104,41 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
             choices = (False, True)
         elif kind == "activation":
             choices = activations.names()
+        elif kind == "dtype":
+            choices = DTYPES
         yield OptionRow(name, value, choices)
 
 
-def apply(experiment: EditableCase, name: str, value: Any) -> EditableCase:
+def apply(experiment: EditableCase, name: str, value: Any, batch: int = 0) -> EditableCase:
     """Return the experiment with a new value of that row.
 
-    value: typed text or a value of its choices.  Raises RnncliError if it is not accepted.
+    value: typed text or a value of its choices.  batch: the sequence to mask.
+    Raises RnncliError if the value is not accepted.
     """
     if name == POSITION:
         return replace(experiment, layer=value)
-    if name == "layer":
-        return experiment.with_class(value)
-    if name == "training":
-        return experiment.with_training(bool(value))
-    if name == "seed":
-        return experiment.with_seed(int(value))
-    return experiment.with_option(name, value)
+    special: dict[str, Callable[[Any], EditableCase]] = {
+        MODEL_LAYER: experiment.with_model_layer,
+        "layer": experiment.with_class,
+        "mask": lambda text: experiment.with_masked_steps(batch, "" if text == NONE else text),
+        "hold": lambda text: experiment.with_holds(split_holds(text)),
+        "training": experiment.with_training,
+        "seed": experiment.with_seed,
+        "calls": experiment.with_calls,
+        "dtype": experiment.with_dtype,
+    }
+    change = special.get(name, lambda value: experiment.with_option(name, value))
+    return change(value)
 
 
-def apply_text(row: OptionRow, text: str) -> Callable[[EditableCase], EditableCase]:
+def apply_text(row: OptionRow, text: str, batch: int = 0) -> Callable[[EditableCase], EditableCase]:
     """Return the change to typed text.  Raises ValueError if it is not a number but should be."""
     kind = type(row.value)
     value = kind(text) if kind in (int, float) else text.strip()
-    return lambda experiment: apply(experiment, row.name, value)
+    return lambda experiment: apply(experiment, row.name, value, batch)
+
+
+def split_holds(text: str) -> list[str]:
+    """Split `forget=1; input=0@2:` into the text of each gate; nothing for an empty text or `none`."""
+    texts = [part.strip() for part in text.split(SEPARATOR)]
+    return [part for part in texts if part not in ("", NONE)]

@@ -10,7 +10,8 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
-from rnncli.renderers.wording import brief
+from rnncli.commands.explore.texts import text
+from rnncli.renderers.wording import brief, say
 from rnncli.result import NamedTensor
 
 
@@ -25,7 +26,8 @@ class GridCell(NamedTuple):
 class NumberGrid(NamedTuple):
     """A table of numbers, shape (rows, columns).
 
-    rows, columns: labels; an empty sequence labels by index.  times: the input's index of each column.
+    rows: labels; an empty sequence labels by index.  times: the input's index of each column.
+    held: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
     """
 
     title: str
@@ -34,6 +36,7 @@ class NumberGrid(NamedTuple):
     rows: Sequence[str] = ()
     row_prefix: str = ""
     times: Sequence[int] | None = None
+    held: Array | None = None
 
 
 class GridView(Protocol):
@@ -123,11 +126,15 @@ class WeightsView:
     editable = True
 
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table per weight."""
-        return [
-            NumberGrid(path, format_shape(values.shape), values.reshape(-1, values.shape[-1]))
-            for path, values in computation.trace.weights.items()
-        ]
+        """Return one table per weight; the one under the cursor says what its column belongs to."""
+        found = []
+        for index, (path, values) in enumerate(computation.trace.weights.items()):
+            note = format_shape(values.shape)
+            place = computation.column_place(path, cursor.column) if index == cursor.weight else None
+            if place is not None:
+                note += f" · {place[0]} · {say('unit', lang)} {place[1]}"
+            found.append(NumberGrid(path, note, values.reshape(-1, values.shape[-1])))
+        return found
 
     def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the row and column."""
@@ -154,17 +161,7 @@ class GatesView:
 
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
         """Return one table per gate and state; units downwards and time to the right."""
-        return [
-            NumberGrid(
-                computation.part_name(part),
-                "",
-                loop.parts[name][cursor.batch].T,
-                (),
-                "u",
-                loop.times.tolist(),
-            )
-            for part, (loop, name) in enumerate(computation.parts)
-        ]
+        return [_part_grid(computation, part, cursor.batch, lang) for part in range(len(computation.parts))]
 
     def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell of the unit and the time step."""
@@ -191,6 +188,34 @@ VIEWS: dict[str, GridView] = {
     "gates": GatesView(),
 }
 """By the key of its name."""
+
+
+def subtract(grids: Sequence[NumberGrid], others: Sequence[NumberGrid], lang: str) -> list[NumberGrid]:
+    """Return the differences of the first tables from the others, which have the same shapes."""
+    note = text("difference", lang)
+    return [
+        grid._replace(values=_difference(grid.values, other.values), note=note)
+        for grid, other in zip(grids, others, strict=True)
+    ]
+
+
+def _difference(values: Array, others: Array) -> Array:
+    """Return values - others; 0 where both are the same infinity or NaN."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        same = (values == others) | (np.isnan(values) & np.isnan(others))
+        return np.where(same, 0, values - others)
+
+
+def _part_grid(computation: Computation, part: int, batch: int, lang: str) -> NumberGrid:
+    """Return the table of one gate or state; units downwards and time to the right."""
+    loop, name = computation.parts[part]
+    held = computation.held(part)
+    marks = None if held is None else held.T
+    note = "" if marks is None else f"* {text('held', lang)}"
+    times = loop.times.tolist()
+    return NumberGrid(computation.part_name(part), note, loop.parts[name][batch].T, (), "u", times, marks)
 
 
 def _times(tensor: NamedTensor) -> Sequence[int]:

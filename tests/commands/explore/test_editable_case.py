@@ -16,7 +16,9 @@ from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import option_rows
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.computation import compute_experiment
-from rnncli.commands.explore.editable_case import EditableCase, History, TypedFlags, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
+from rnncli.commands.explore.history import History
+from rnncli.commands.explore.typed_flags import TypedFlags
 from rnncli.errors import RnncliError
 
 Change = Callable[[EditableCase], EditableCase]
@@ -36,17 +38,35 @@ CHANGES: dict[str, Change] = {
     "input": lambda now: now.with_input((0, 1, 2), -0.3),
     "not a number": lambda now: now.with_input((0, 3, 4), float("nan")),
     "mask": lambda now: now.with_masked(0, 1).with_masked(0, 3),
+    "masked steps": lambda now: now.with_masked_steps(0, "0, 2:"),
+    "stateful": lambda now: now.with_option("stateful", True).with_calls(3),
+    "dtype": lambda now: now.with_dtype("float64"),
+    "edited in another dtype": lambda now: now.with_input((0, 1, 2), -0.3).with_dtype("float64"),
     "weight": lambda now: now.with_weight(
         compute_experiment(now).trace.weights, "recurrent_kernel", (0, 3), 0.7
     ),
 }
 
 
+HOLDS: dict[str, Change] = {
+    "hold": lambda now: now.with_holds([f"{gate(now)}[:, 1]=1@2:"]),
+    "hold and input": lambda now: now.with_holds([f"{gate(now)}=0"]).with_input((0, 0, 0), 2.0),
+    "hold and units": lambda now: now.with_holds([f"{gate(now)}=0"]).with_option("units", 4),
+    "hold in another dtype": lambda now: now.with_holds([f"{gate(now)}[:, 0]=0.1"]).with_dtype("float64"),
+}
+"""Held gates; Keras cannot hold one."""
+
+
+def gate(now: EditableCase) -> str:
+    return compute_experiment(now).gate_name(1)
+
+
 def experiment(text: str) -> EditableCase:
     line = CommandLine.parse(text)
     case = line.case()
     origin = TypedFlags(line.group(InputFlags), line.group(RunFlags), case)
-    return EditableCase(case, origin, recurrent_places(case)[-1])
+    first = EditableCase(case, origin, recurrent_places(case)[-1])
+    return first.with_holds(line.values.get("hold") or ())
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -62,14 +82,14 @@ def test_a_change_gives_what_keras_returns(name: str) -> None:
 @pytest.mark.parametrize(
     "start", ["-l lstm", "-l bigru --merge-mode sum --return-sequences", "-l 'LSTM(3, seed=4)'"]
 )
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [*CHANGES, *HOLDS])
 def test_the_command_returns_the_same_numbers(name: str, start: str) -> None:
     now = experiment(f"rnncli run {start} --seed 42")
     if name == "weight" and "bi" in start:
         pytest.skip("the weights of both directions have other names")
     if name == "go_backwards" and "bi" in start:
         pytest.skip("both directions would be the same")
-    changed = CHANGES[name](now)
+    changed = (CHANGES | HOLDS)[name](now)
     text = command(changed)
     assert text is not None
     again = compute_experiment(experiment(text)).result
@@ -78,13 +98,14 @@ def test_the_command_returns_the_same_numbers(name: str, start: str) -> None:
         np.testing.assert_array_equal(mine.values, theirs.values)
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [*CHANGES, *HOLDS])
 def test_a_saved_experiment_is_a_case_document(name: str, tmp_path: Path) -> None:
-    changed = CHANGES[name](experiment("rnncli run -l lstm --seed 42"))
+    changed = (CHANGES | HOLDS)[name](experiment("rnncli run -l lstm --seed 42"))
     file = tmp_path / "experiment.json"
     file.write_bytes(document(changed))
     text = command(changed, str(file))
-    assert text == f"rnncli run {file}"
+    assert text is not None
+    assert text.startswith(f"rnncli run {file}")
     again = compute_experiment(experiment(text)).result
     for mine, theirs in zip(compute_experiment(changed).result.outputs, again.outputs, strict=True):
         np.testing.assert_array_equal(mine.values, theirs.values)
@@ -131,11 +152,85 @@ def test_every_row_goes_to_its_next_value_and_back() -> None:
         if row.name in ("layer", "go_backwards") or row.next(1) is None:
             continue
         forward = option_rows.apply(now, row.name, row.next(1))
-        assert (forward.case.layers, forward.case.seed, forward.case.training) != (
-            now.case.layers, now.case.seed, now.case.training,
+        assert (forward.case.layers, forward.case.seed, forward.case.training, forward.case.calls) != (
+            now.case.layers, now.case.seed, now.case.training, now.case.calls,
         ), row.name  # fmt: skip
         back = option_rows.apply(forward, row.name, row.value)
         assert (back.case.layers, back.case.seed) == (now.case.layers, now.case.seed), row.name
+
+
+def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
+    now = experiment("rnncli run -l lstm --return-sequences --seed 42")
+    found = compute_experiment(now.with_holds(["forget[:, 1]=1@2:"]))
+    assert found.without_hold is not None
+    changed = found.result.outputs[0].values != found.without_hold.result.outputs[0].values
+    assert not changed[0, :2].any()
+    assert changed[0, 2].tolist() == [False, True, False]
+    assert changed[0, 3].all()
+    held = [found.held(part) for part in range(len(found.parts)) if found.part_name(part) == "forget"]
+    assert held[0] is not None
+    assert held[0].tolist() == [[False] * 3] * 2 + [[False, True, False]] * 2
+    explained = found.explain_unit(found.result.outputs[0], 0, 2, 1)
+    assert explained.without_hold == found.without_hold.result.outputs[0].values[0, 2, 1]
+    assert any(equation.held for equation in explained.equations)
+
+
+@pytest.mark.parametrize(
+    "layer", ["lstm", "gru", "simple_rnn", "bigru", "'GRU(3, reset_after=False)' -l lstm",
+              "'RNN([LSTMCell(2), GRUCell(4)])'"]
+)  # fmt: skip
+def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str) -> None:
+    found = compute_experiment(experiment(f"rnncli run -l {layer} --return-sequences --seed 42"))
+    checked = set()
+    for part, (loop, name) in enumerate(found.parts):
+        if not name.endswith(".activation"):
+            continue
+        for unit in range(loop.parts[name].shape[-1]):
+            terms = found.explain_part(part, 0, 1, unit).equations[0].terms
+            places = [factor.name for term in terms for factor in term.factors if "kernel[" in factor.name]
+            for weight, _, index in (place.partition("[") for place in places):
+                column = int(index.rstrip("]").rpartition(", ")[2])
+                cell = name.rpartition("/")[0].replace("cell_", "") + "/" if "/" in name else ""
+                path = loop.path + cell + weight.rpartition("/")[2]
+                assert found.column_place(path, column) == (name.removesuffix(".activation"), unit)
+                checked.add(path)
+    assert checked == {path for path in found.trace.weights if path.endswith("kernel")}
+
+
+def test_a_layer_without_the_held_gate_is_refused() -> None:
+    now = experiment("rnncli run -l lstm --seed 42").with_holds(["forget[:, 2]=1"])
+    changes: list[Change] = [lambda now: now.with_class("GRU"), lambda now: now.with_option("units", 2)]
+    for change in changes:
+        with pytest.raises(RnncliError, match="--hold forget") as refused:
+            change(now)
+        assert refused.value.advice == "Press H to release every gate first."
+
+
+@pytest.mark.parametrize("text", ["x", "4", "-5", "4:", "1 2", "1:x"])
+def test_a_mask_of_other_text_is_refused(text: str) -> None:
+    with pytest.raises(RnncliError, match="mask: "):
+        experiment("rnncli run -l lstm --seed 42").with_masked_steps(0, text)
+
+
+def test_masked_steps_are_written_as_they_are_typed() -> None:
+    now = experiment("rnncli run --input-shape 2,6,1 -l lstm --seed 42")
+    masked = now.with_masked_steps(1, "0, -1, 2:4")
+    assert masked.masked_steps(1) == "0, 2:4, 5"
+    assert masked.masked_steps(0) == ""
+    assert masked.with_masked_steps(1, masked.masked_steps(1)).masked_steps(1) == "0, 2:4, 5"
+    assert masked.with_masked_steps(1, "").case.mask is None
+
+
+def test_a_generated_input_follows_the_seed() -> None:
+    """As on the command line, so that the command returns the same numbers."""
+    changed = experiment("rnncli run --input-shape 1,3,2 -l lstm --seed 42").with_seed(7)
+    text = command(changed)
+    assert text == "rnncli run --input-shape 1,3,2 -l lstm --seed 7"
+    again = experiment(text)
+    np.testing.assert_array_equal(changed.case.inputs, again.case.inputs)
+    kept = changed.with_input((0, 0, 0), 9.0).with_seed(8)
+    assert kept.case.inputs[0, 0, 0] == 9
+    np.testing.assert_array_equal(kept.case.inputs[0, 1:], again.case.inputs[0, 1:])
 
 
 def test_history_drops_what_was_undone() -> None:
@@ -143,12 +238,30 @@ def test_history_drops_what_was_undone() -> None:
     history = History(first)
     second, third = first.with_seed(1), first.with_seed(2)
     history.add(second)
-    assert history.peek(1) is None
-    assert history.peek(-1) is first
-    history.move(-1)
+    assert not history.move(1)
+    assert history.current is second
+    assert history.move(-1)
+    assert history.current is first
+    assert not history.move(-1)
     history.add(third)
     assert history.current is third
-    assert history.peek(1) is None
+    assert not history.move(1)
+
+
+def test_history_forgets_what_cannot_be_computed() -> None:
+    first = experiment("rnncli run -l lstm --seed 42")
+    history = History(first)
+    second, third = first.with_seed(1), first.with_seed(2)
+    history.add(second)
+    history.add(third)
+    history.move(-1)
+    history.drop()
+    assert history.current is first
+    assert history.move(1)
+    assert history.current is third
+    history.move(-1)
+    history.drop()
+    assert history.current is first
 
 
 def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import Run, environment, loaded_by
 from looks import matches_golden
@@ -18,14 +19,17 @@ from rnncli.cli.command_line import CommandLine
 from rnncli.cli.flags import InputFlags, RunFlags
 from rnncli.commands.explore import computation, option_rows
 from rnncli.commands.explore.computation import Computation, compute_experiment
-from rnncli.commands.explore.editable_case import EditableCase, TypedFlags, recurrent_places
+from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
+from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
 pytest.importorskip("textual")
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.app import PATIENCE, ExploreApp
+from rnncli.commands.explore.app import KEYS, PALETTE, ExploreApp
+from rnncli.commands.explore.history_app import PATIENCE
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
@@ -53,16 +57,29 @@ class Screen:
 
     async def option(self, name: str, key: str) -> None:
         """Press a key on an option."""
+        await self.option_without_waiting(name, key)
+        await self.settle()
+
+    async def option_without_waiting(self, name: str, key: str) -> None:
         pane = self.app.query_one(OptionPane)
         pane.focus()
         pane.place = [row.name for row in pane.rows].index(name)
-        await self.press(key)
+        await self.pilot.press(key)
 
     def value(self, name: str) -> Any:
         return next(row.value for row in option_rows.rows(self.app.history.current) if row.name == name)
 
     def message(self) -> str:
-        return self.lines()[-1].strip()
+        return self.text_of("#message")
+
+    def command(self) -> str:
+        """The command as it is shown."""
+        return self.text_of("#command")
+
+    def text_of(self, widget: str) -> str:
+        """The text of one widget on the screen, its lines joined."""
+        region = self.app.query_one(widget).region
+        return " ".join(line.strip() for line in self.lines()[region.y : region.bottom])
 
     def lines(self) -> list[str]:
         strips = self.app.screen._compositor.render_strips()
@@ -71,15 +88,15 @@ class Screen:
 
 def explored(
     script: Callable[[Screen], Awaitable[None]],
-    text: str = SEEDED,
+    command: str = SEEDED,
     size: tuple[int, int] = (80, 24),
     lang: str = "en",
 ) -> None:
-    line = CommandLine.parse(text)
-    case = line.case()
-    first = EditableCase(
-        case, TypedFlags(line.group(InputFlags), line.group(RunFlags), case), recurrent_places(case)[-1]
-    )
+    line = CommandLine.parse(command)
+    asked, names = choose_model_layer(line.group(RunFlags))
+    case = CommandLine(line.command, line.values | {"model": asked.model}).case()
+    flags = TypedFlags(line.group(InputFlags), asked, case, names)
+    first = EditableCase(case, flags, recurrent_places(case)[-1])
     app = ExploreApp(first, compute_experiment(first), lang)
 
     async def run() -> None:
@@ -103,6 +120,227 @@ def test_screen(size: tuple[int, int], lang: str, keys: str) -> None:
     explored(script, size=size, lang=lang)
 
 
+HOLD = ("4", "down", "down", "down", "right", "right", "h", "enter")
+"""Keys that hold the forget gate of unit 0 from t=2 on."""
+
+HOLD_SCREENS = {
+    "hold_prompt": HOLD[:-1],
+    "hold_gates": HOLD[-1:],
+    "hold_results": ("1",),
+    "hold_difference": ("d",),
+    "weights_right": ("3", "down", "end"),
+    "options_below": ("shift+tab", *["up"] * 2),
+}
+"""Keys of one screen after the other."""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_screens_of_held_gates(size: tuple[int, int], lang: str) -> None:
+    async def script(screen: Screen) -> None:
+        pane = screen.app.query_one(OptionPane)
+        pane.place = len(pane.rows) - 1
+        for name, keys in HOLD_SCREENS.items():
+            await screen.press(*keys)
+            shown = "\n".join(screen.lines()) + "\n"
+            assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", shown), name
+
+    explored(script, size=size, lang=lang)
+
+
+def test_a_gate_is_held_by_keys_and_released() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("d")
+        assert "no gate is held" in screen.message()
+        await screen.press(*HOLD)
+        assert screen.value("hold") == "forget[:, 0]=1@2:"
+        assert screen.command() == f"{SEEDED} --hold 'forget[:, 0]=1@2:'"
+        assert any("forget = held at 1.0000" in line for line in screen.lines())
+        await screen.press("d")
+        assert any("with held gates - without" in line for line in screen.lines())
+        await screen.press("d", "h", "end", *["backspace"] * 4, "0", "enter")
+        assert screen.value("hold") == "forget[:, 0]=0"
+        await screen.press("down", "enter", "enter")  # in the gates, Enter holds too
+        assert screen.value("hold") == "forget[:, 0]=0; forget[:, 1]=1@2:"
+        await screen.press("H")
+        assert screen.value("hold") == "none"
+        await screen.press("H")
+        assert "no gate is held" in screen.message()
+        await screen.press("u", "u", "u")
+        assert screen.value("hold") == "forget[:, 0]=1@2:"
+
+    explored(script)
+
+
+def test_the_row_hold_takes_several_gates_and_says_what_is_wrong() -> None:
+    async def script(screen: Screen) -> None:
+        for typed, wanted in (("forward/forget=1; backward/input=0@1", None), ("forget=1", "no such gate")):
+            await screen.option("hold", "enter")
+            screen.app.screen.query_one(Input).value = typed
+            await screen.press("enter")
+            assert wanted is None or wanted in screen.message()
+        assert screen.value("hold") == "forward/forget=1; backward/input=0@1"
+        await screen.option("layer", "right")
+        assert "Press H to release" in screen.message()
+        await screen.option("hold", "enter")
+        screen.app.screen.query_one(Input).value = ""
+        await screen.press("enter")
+        assert screen.value("hold") == "none"
+
+    explored(script, "rnncli run -l bilstm --seed 42")
+
+
+def test_the_rows_mask_calls_and_dtype() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.option("mask", "enter")
+        await screen.press("1", "enter")
+        assert screen.value("mask") == "t=1"
+        await screen.option("mask", "enter")
+        await screen.press("9", "enter")
+        assert screen.message().startswith("mask: '9' is not a time step here.")
+        await screen.option("calls", "left")
+        assert screen.message().startswith("calls is 0.")
+        await screen.option("calls", "right")
+        assert "both calls return the same numbers" in screen.message()
+        await screen.option("stateful", "space")
+        assert screen.value("stateful")
+        assert "same numbers" not in screen.message()
+        assert screen.app.command is not None
+        assert screen.app.command.endswith("--calls 2")
+        await screen.option("dtype", "right")
+        assert screen.app.computation.result.outputs[0].values.dtype == "float64"
+        await screen.press("u", "u", "u", "u")
+        assert screen.app.history.current.case.mask is None
+
+    explored(script)
+
+
+def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    count = []
+
+    def slow(experiment: EditableCase) -> Computation:
+        count.append(experiment)
+        assert go.wait(60)
+        return compute_experiment(experiment)
+
+    async def script(screen: Screen) -> None:
+        await screen.option("units", "right")
+        monkeypatch.setattr(computation, "compute_experiment", slow)
+        for key in ("right", "right", "right", "u"):
+            await screen.pilot.press(key)
+        assert screen.value("units") == 6
+        assert screen.app.shown.inner.config["units"] == 4
+        assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
+        await screen.pilot.press("u", "u", "u")
+        assert screen.value("units") == 3
+        await screen.pilot.press("u")
+        assert screen.message() == "nothing to undo"
+        await screen.pilot.press("U")
+        go.set()
+        await screen.settle()
+        assert screen.value("units") == 4
+        assert screen.app.shown is screen.app.history.current
+        assert len(count) == 1  # nothing that was taken back is computed
+        await screen.press("U", "U", "U")
+        assert screen.value("units") == 7
+
+    explored(script)
+
+
+def test_a_change_that_cannot_be_computed_is_taken_back() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("3", "enter", "9", "enter")
+        await screen.option("units", "right")
+        assert screen.value("units") == 3
+        assert "weights: " in screen.message()
+        await screen.press("u")
+        assert not screen.app.history.current.is_edited
+
+    explored(script)
+
+
+def test_every_key_and_entry_has_a_text_and_an_action() -> None:
+    app_actions = {action.partition("(")[0] for action in (*KEYS.values(), *PALETTE.values())}
+    for action in app_actions:
+        assert hasattr(ExploreApp, f"action_{action}"), action
+    for lang in ("en", "ko"):
+        assert all(text(name, lang) for name in PALETTE)
+        words = text("help", lang).split()
+        signs = {"left_square_bracket": "[", "right_square_bracket": "]"}
+        assert all(signs.get(key, key) in words for key in KEYS if key != "question_mark")
+
+
+def test_numbers_that_come_while_a_dialog_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def slow(experiment: EditableCase) -> Computation:
+        assert go.wait(60)
+        return compute_experiment(experiment)
+
+    async def script(screen: Screen) -> None:
+        monkeypatch.setattr(computation, "compute_experiment", slow)
+        await screen.option_without_waiting("units", "right")
+        await screen.pilot.press("question_mark")
+        go.set()
+        await screen.settle()
+        assert isinstance(screen.app.screen, HelpPage)
+        await screen.press("x")
+        assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
+
+    explored(script)
+
+
+def test_any_size_of_the_terminal() -> None:
+    async def script(screen: Screen) -> None:
+        for size in ((40, 12), (12, 5), (200, 60), (80, 24)):
+            await screen.pilot.resize_terminal(*size)
+            for key in ("2", "3", "4", "1"):
+                await screen.press(key)
+        assert screen.command() == SEEDED
+
+    explored(script)
+
+
+def test_the_command_palette_speaks_korean() -> None:
+    async def script(screen: Screen) -> None:
+        await screen.press("ctrl+p")
+        assert "명령 검색" in "".join(screen.lines())
+        await screen.press("escape", *HOLD, "ctrl+p")
+        screen.app.screen.query_one(Input).value = "모든 게이트"
+        await screen.pilot.pause(0.5)
+        await screen.press("enter", "enter")
+        assert screen.value("hold") == "none"
+
+    explored(script, lang="ko")
+
+
+def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sizes = {"enc": (12, 2, 3), "dec": (16, 2, 4)}
+    weights = {}
+    for name, (rows, features, units) in sizes.items():
+        weights[f"{name}.weight_ih_l0"] = rng.normal(size=(rows, features))
+        weights[f"{name}.weight_hh_l0"] = rng.normal(size=(rows, units))
+    np.savez(tmp_path / "m.npz", allow_pickle=False, **weights)
+
+    async def script(screen: Screen) -> None:
+        assert screen.value("in model") == "enc"
+        await screen.press("3", "enter", "9", "enter")
+        await screen.option("in model", "right")
+        assert screen.value("units") == 4
+        assert "m.npz#dec" in screen.command()
+        assert not screen.app.history.current.is_edited
+        await screen.option("units", "right")
+        assert "fixed in a saved model" in screen.message()
+        await screen.press("h", "enter")
+        assert screen.command().startswith("rnncli trace ")
+        await screen.press("u", "u")
+        assert screen.app.history.current.is_edited
+
+    explored(script, f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
+
+
 @pytest.mark.parametrize("layer", ["gru", "bilstm", "simple_rnn"])
 def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
     async def script(screen: Screen) -> None:
@@ -124,8 +362,8 @@ def test_a_toggle_changes_the_tensors_at_once() -> None:
         assert not any("hidden_states (1, 4, 3)" in line for line in screen.lines())
         await screen.option("return_sequences", "space")
         assert any("hidden_states (1, 4, 3)" in line for line in screen.lines())
-        assert screen.lines()[-2] == "rnncli run -l lstm --return-sequences --seed 42"
-        assert screen.lines()[-3] == "LSTM(3, return_sequences=True)"
+        assert screen.command() == "rnncli run -l lstm --return-sequences --seed 42"
+        assert screen.text_of("#expression") == "LSTM(3, return_sequences=True)"
 
     explored(script, "rnncli run -l lstm --seed 42")
 
@@ -212,7 +450,7 @@ def test_an_input_and_a_weight_can_be_edited() -> None:
     async def script(screen: Screen) -> None:
         await screen.press("2", "down", "right", "enter", "9", "enter")
         assert screen.app.history.current.case.inputs[0, 1, 1] == 9
-        assert screen.lines()[-2].startswith("rnncli run '{")
+        assert screen.command().startswith("rnncli run '{")
         await screen.press("3", "down", "right", "enter", "minus", "1", "enter")
         weights = screen.app.history.current.case.weights
         assert weights is not None
@@ -324,7 +562,7 @@ def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: 
         assert screen.app.clipboard == "LSTM(3, return_sequences=True, return_state=True)"
         await screen.press("2", "enter", "9", "enter", "s", "enter")
         assert screen.message() == "saved experiment.json"
-        assert screen.lines()[-2] == "rnncli run experiment.json"
+        assert screen.command() == "rnncli run experiment.json"
         await screen.press("s", "enter")
         assert "exists already" in screen.message()
         await screen.press("s", "end", "x", "enter")
@@ -355,7 +593,7 @@ def test_a_long_input_scrolls() -> None:
         assert any("t=4999" in line for line in screen.lines())
         assert not any("t=0 " in line for line in screen.lines()[:12])
         await screen.press("enter", "9", "enter")
-        assert screen.lines()[-2].startswith("edited: press s")
+        assert screen.command().startswith("edited: press s")
         await screen.press("c")
         assert screen.app.clipboard == ""
 

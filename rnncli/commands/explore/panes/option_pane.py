@@ -13,6 +13,8 @@ from textual.widget import Widget
 from rnncli.commands.explore.option_rows import OptionRow
 
 NAME_WIDTH = 16
+ABOVE, MORE = "▲", "▼"
+"""At the right of the first and the last line if there are more rows."""
 
 
 class OptionPane(Widget, can_focus=True):
@@ -47,8 +49,9 @@ class OptionPane(Widget, can_focus=True):
 
     def render(self) -> Text:
         """Draw the rows around the cursor."""
-        lines = [self._line(index) for index in range(len(self.rows))]
-        return Text("\n").join(lines[self._top() : self._top() + self.size.height])
+        top = self._top()
+        shown = range(top, min(top + self.size.height, len(self.rows)))
+        return Text("\n").join(self._line(index).append(self._mark(index, shown), "dim") for index in shown)
 
     def _top(self) -> int:
         height = max(self.size.height, 1)
@@ -56,15 +59,23 @@ class OptionPane(Widget, can_focus=True):
 
     def _line(self, index: int) -> Text:
         row = self.rows[index]
+        width = max(self.size.width - len(MORE), 1)
         if row.is_flag:
             line = Text(f"{'[x]' if row.value else '[ ]'} {row.name}")
         else:
-            line = Text(f"{row.name:{NAME_WIDTH}} ")
+            room = width - len(row.text) - 1  # a long value takes the space between it and its name
+            line = Text(f"{row.name:{min(max(room, len(row.name)), NAME_WIDTH)}} ")
             line.append(row.text, "bold")
-        line.truncate(max(self.size.width, 1), overflow="ellipsis", pad=True)
+        line.truncate(width, overflow="ellipsis", pad=True)
         if index == self.place:
             line.stylize("reverse" if self.has_focus else "underline")
         return line
+
+    def _mark(self, index: int, shown: range) -> str:
+        """Return the mark of the first or the last line if there are more rows above or below."""
+        if index == shown[0] > 0:
+            return ABOVE
+        return MORE if index == shown[-1] < len(self.rows) - 1 else " "
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""

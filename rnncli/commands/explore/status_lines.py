@@ -1,0 +1,48 @@
+"""The lines above and below the panes."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from rnncli.case import format_shape
+from rnncli.commands.explore.cursor import Cursor
+from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.views import VIEWS
+from rnncli.renderers.wording import say
+
+COMMAND_LINES = 2
+
+
+def title(experiment: EditableCase, view: str, cursor: Cursor, lang: str) -> Text:
+    """Return the first line: the views with their keys, the input, the seed and the sequence."""
+    line = Text()
+    for number, name in enumerate(VIEWS, 1):
+        line.append(f" {number} {text(name, lang)} ", "reverse" if name == view else "dim")
+    shape, seed = experiment.case.inputs.shape, experiment.case.seed
+    line.append(f"  {say('input', lang)} {format_shape(shape)}")
+    if seed is not None:
+        line.append(f" · {say('seed', lang)} {seed}")
+    if shape[0] > 1:
+        line.append(f" · {text('sequence', lang).format(cursor.batch, shape[0] - 1)}")
+    return line
+
+
+def command(words: str, width: int) -> Text:
+    """Return the command, on two lines if it fits there; a longer one is cut to one line."""
+    lines = Text(words)
+    fits = len(lines.wrap(Console(width=width), width)) <= COMMAND_LINES
+    return lines if fits else one_line(words, width)
+
+
+def message(words: str, lang: str) -> Text:
+    """Return the last lines: a message, or the keys if there is none."""
+    return Text(words, "bold") if words else Text(text("keys", lang), "dim")
+
+
+def one_line(words: str, width: int) -> Text:
+    """Return one line, cut with an ellipsis if it is longer than `width`."""
+    line = Text(words)
+    line.truncate(width, overflow="ellipsis")
+    return line
