@@ -43,8 +43,6 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     arrays = stored.read_weights(sources.find_source(weights))
     described = _described(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
-    if case.mask is not None:
-        raise UsageError("port compares whole sequences; it takes no mask.", "Give sequences of one length.")
     where = f"{weights.partition('#')[0]}: "
     inputs = np.asarray(case.inputs, np.float64)
     inner = None if described is None else _inner(described)
@@ -63,9 +61,12 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
         _wide(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
+        case.mask,
     )  # fmt: skip
-    guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
-    return Task(run, found, (*remarks, *guessed))
+    said = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
+    if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
+        said += ("the rows of masked steps are not compared, because frameworks fill them differently",)
+    return Task(run, found, (*remarks, *said))
 
 
 def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
