@@ -102,6 +102,7 @@ class PortAnswer:
                     "steps": [step.said(view.lang) for step in self._steps(finding)],
                     "remaining": finding.remaining,
                     "expression": self._expression(finding.hypothesis),
+                    "keras": keras_text(self._expression(finding.hypothesis)),
                     **self._prediction_document(place),
                 }
                 for place, finding in enumerate(self.findings)
@@ -216,6 +217,11 @@ class PortAnswer:
         part, _, place = key.partition(" ")
         direction = ("forward_", "backward_")[int(place)] if place and len(self.run.cells) == 2 else ""
         return direction + RESULTS[part]
+
+
+def keras_text(expression: str) -> str:
+    """Return the layer as Keras 3 can run it: it has no activation with the name of the old hard_sigmoid."""
+    return expression.replace(repr(OLD_SIGMOID), "lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1)")
 
 
 def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:

@@ -28,9 +28,14 @@ COMPUTED: Mapping[str, Any] = {
 
 
 class Task(NamedTuple):
-    """What to explain.  layer: what the weights' file holds."""
+    """What to explain.
+
+    run: with the expected tensors as they are read; others: as they may be read too, by their shape alone.
+    layer: what the weights' file holds.
+    """
 
     run: ForeignRun
+    others: tuple[ForeignRun, ...]
     layer: ForeignLayer
     remarks: tuple[str, ...]
 
@@ -49,7 +54,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
     spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
     _demand_fit(spec, found, where)
-    expected = results.arrange(
+    expected, *others = results.readings(
         read_expected(sources.find_source(expect)),
         (inputs.shape[0], inputs.shape[1]),
         found.units,
@@ -63,10 +68,11 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
         _wide(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
         case.mask,
     )  # fmt: skip
-    said = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
+    said = [] if described else [f"the layer is {_title(spec)}, by the shapes of the weights"]
     if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
-        said += ("the rows of masked steps are not compared, because frameworks fill them differently",)
-    return Task(run, found, (*remarks, *said))
+        said.append("the rows of masked steps are not compared, because frameworks fill them differently")
+    unlike = tuple(run._replace(expected=other) for other in others)
+    return Task(run, unlike, found, (*remarks, *said))
 
 
 def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:

@@ -69,6 +69,12 @@ class SearchResult(NamedTuple):
     nearest: Finding | None
     tried: int
 
+    @property
+    def distance(self) -> float:
+        """The largest difference that remains; infinity if no hypothesis fits the shapes."""
+        near = self.findings[0] if self.findings else self.nearest
+        return np.inf if near is None else near.remaining
+
 
 def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""

@@ -130,7 +130,7 @@ class HypothesisLoop(NamedTuple):
         )
 
     def run(self) -> tuple[Array, States]:
-        """Return the outputs, (hypotheses, batch, timesteps, units), as they are processed, and the states."""
+        """Return the outputs in the order of processing, and the last states, each (hypotheses, ...)."""
         states, outputs = self.start, []
         before = np.zeros_like(states[0])
         for t in range(self.inputs.shape[2]):

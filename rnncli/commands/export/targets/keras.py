@@ -20,6 +20,13 @@ BINARY = False
 
 DTYPES = ("float16", "float32", "float64")
 
+OLD_SIGMOID = "hard_sigmoid_keras2"
+DEFINITION = f'''\
+def {OLD_SIGMOID}(x):
+    """Return what hard_sigmoid was in Keras 1 and 2."""
+    return keras.ops.clip(0.2 * x + 0.5, 0, 1)
+'''
+
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
     """Return why Keras cannot express them, or None."""
@@ -29,9 +36,6 @@ def refusal(exports: Sequence[ExportCase]) -> str | None:
 def _refusal(export: ExportCase) -> str | None:
     if export.dtype not in DTYPES:
         return f"NumPy has no {export.dtype}"
-    for spec in specs_of(export.case.layers):
-        if "hard_sigmoid_keras2" in spec.config.values():
-            return "Keras 3 has no hard_sigmoid of Keras 2"
     return None
 
 
@@ -49,7 +53,8 @@ def write(exports: Sequence[ExportCase]) -> str:
         "import numpy as np",
         f"from keras.layers import {', '.join(sorted(names, key=_constants_first))}",
     ]
-    return "\n\n".join(["\n".join(head) + "\n", literals.SHOW, *helpers, body])
+    old = [DEFINITION] if f"={OLD_SIGMOID}" in body else []
+    return "\n\n".join(["\n".join(head) + "\n", *old, literals.SHOW, *helpers, body])
 
 
 def _constants_first(name: str) -> tuple[bool, str]:
@@ -82,7 +87,8 @@ def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
     if layer.name:
         yield f"# {layer.name}"
     name = f"layer{layer.suffix}"
-    yield f"{name} = {describe(without_initializers(layer.spec))}"
+    text = describe(without_initializers(layer.spec))
+    yield f"{name} = {text.replace(repr(OLD_SIGMOID), OLD_SIGMOID)}"
     if layer.weights:
         yield f"{name}.build({layer.input_shape})"
         yield f"weights{layer.suffix} = ["
