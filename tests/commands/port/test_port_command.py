@@ -350,20 +350,28 @@ def test_a_wrong_shape_is_answered_with_the_right_ones(rnncli: Run, tmp_path: Pa
     assert "The shape should be (6, 2, 4) or (6, 2, 8)." in done.stderr
 
 
-def test_the_hard_sigmoid_of_keras_2_is_defined_for_keras_3(rnncli: Run, tmp_path: Path) -> None:
-    args = write(tmp_path, plant(Kind("LSTM"), ["recurrent_activation=hard_sigmoid_keras2"]))
-    done = rnncli("port", *args, "--width", "200")
-    assert done.returncode == 0, done.stderr
-    (shown,) = [line for line in done.stdout.splitlines() if line.startswith("in Keras: ")]
-    expression, _, rest = shown.removeprefix("in Keras: ").partition(", with hard_sigmoid_keras2 = ")
-    definition = rest.removesuffix(", because Keras 3 has no such activation")
+@pytest.mark.parametrize("directions", [1, 2])
+def test_the_hard_sigmoid_of_keras_2_is_defined_for_keras_3(
+    directions: int, rnncli: Run, tmp_path: Path
+) -> None:
+    kind = Kind("LSTM", directions=directions)
+    planted = plant(kind, ["recurrent_activation=hard_sigmoid_keras2"])
+    args, written = write(tmp_path, planted), str(tmp_path / "o.npz")
+    (found,) = json.loads(rnncli("port", *args, "-f", "json").stdout)["explanations"]
+    lines = rnncli("port", *args, "-o", written, "--width", "200").stdout.splitlines()
+    assert f"in Keras: {found['keras']}" in lines
+    assert found["definition"].splitlines() == lines[-4:]
     import keras
 
-    function = eval(definition, {"keras": keras})
-    layer = eval(expression, {"LSTM": keras.layers.LSTM, "hard_sigmoid_keras2": function})
-    x = np.array([-3.0, -1.0, 0.5, 3.0], "float32")
-    found = np.asarray(layer.cell.recurrent_activation(x))
-    np.testing.assert_allclose(found, np.clip(0.2 * x + 0.5, 0, 1), rtol=1e-6)
+    names: dict[str, Any] = {"keras": keras, **vars(keras.layers)}
+    exec(found["definition"], names)
+    layer = eval(found["keras"], names)
+    layer.build(planted.inputs.shape)
+    with np.load(written) as arrays:
+        layer.set_weights(list(arrays.values()))
+    returned = layer(planted.inputs.astype("float32"))
+    expected = "hidden_state" if directions == 2 else "last_hidden_state"
+    np.testing.assert_allclose(returned, planted.expected[expected], atol=2e-6)
 
 
 def test_packed_sequences_of_pytorch_need_a_mask(rnncli: Run, tmp_path: Path) -> None:
@@ -421,19 +429,6 @@ def test_two_rows_without_a_name_are_read_in_both_ways(name: str, rnncli: Run, t
     assert f"--expect has no name; it matches as {said}" in done.stderr
     found = json.loads(done.stdout)["explanations"][0]["differences"]
     assert found == ([] if name == "h_n" else ["output_axes=time,batch,units"])
-
-
-def test_json_has_the_layer_as_keras_takes_it(rnncli: Run, tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
-    planted = plant(Kind("GRU"), ["recurrent_activation=hard_sigmoid_keras2"])
-    done = rnncli("port", *write(tmp_path, planted), "-o", str(tmp_path / "o.npz"), "-f", "json")
-    text = json.loads(done.stdout)["explanations"][0]["keras"]
-    layer = eval(text, {"GRU": keras.layers.GRU, "keras": keras})
-    layer.build(planted.inputs.shape)
-    with np.load(tmp_path / "o.npz") as arrays:
-        layer.set_weights(list(arrays.values()))
-    returned = layer(planted.inputs.astype("float32"))
-    np.testing.assert_allclose(returned, planted.expected["last_hidden_state"], atol=2e-6)
 
 
 def test_a_layer_that_goes_backwards_is_compared_from_its_first_row(rnncli: Run, tmp_path: Path) -> None:

@@ -13,19 +13,12 @@ from rnncli.commands.export.export_case import (
     title_of,
     without_initializers,
 )
-from rnncli.specs import describe
+from rnncli.specs import to_script
 
 SUFFIX = ".py"
 BINARY = False
 
 DTYPES = ("float16", "float32", "float64")
-
-OLD_SIGMOID = "hard_sigmoid_keras2"
-DEFINITION = f'''\
-def {OLD_SIGMOID}(x):
-    """Return what hard_sigmoid was in Keras 1 and 2."""
-    return keras.ops.clip(0.2 * x + 0.5, 0, 1)
-'''
 
 
 def refusal(exports: Sequence[ExportCase]) -> str | None:
@@ -53,7 +46,7 @@ def write(exports: Sequence[ExportCase]) -> str:
         "import numpy as np",
         f"from keras.layers import {', '.join(sorted(names, key=_constants_first))}",
     ]
-    old = [DEFINITION] if f"={OLD_SIGMOID}" in body else []
+    old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
     return "\n\n".join(["\n".join(head) + "\n", *old, literals.SHOW, *helpers, body])
 
 
@@ -87,8 +80,7 @@ def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
     if layer.name:
         yield f"# {layer.name}"
     name = f"layer{layer.suffix}"
-    text = describe(without_initializers(layer.spec))
-    yield f"{name} = {text.replace(repr(OLD_SIGMOID), OLD_SIGMOID)}"
+    yield f"{name} = {to_script(without_initializers(layer.spec))[0]}"
     if layer.weights:
         yield f"{name}.build({layer.input_shape})"
         yield f"weights{layer.suffix} = ["
