@@ -84,34 +84,34 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
 
     names: of the layers in a model, see build_export.
     """
-    target, name = name, f"{name} with {', '.join(names)}" if names else name
+    where = f"{', '.join(names)}: " if names else ""
     for spec in specs_of(case.layers):
         reason = beyond_keras(spec)
         if spec.config.get("input_order"):
             reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-        _demand(name, reason, "Take another layer.")
-    if target == "config":
+        _demand(name, where, reason, "Take another layer.")
+    if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.demand_mask(case)
     for spec in specs_of(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             what = "the random numbers of dropout in training belong to Keras"
-            _demand(name, what, "Leave out training, or dropout.")
+            _demand(name, where, what, "Leave out training, or dropout.")
     for layer in case.stack.layers:
         if not layer.without_keras:
             what = f"rnncli has no step of {layer.spec.class_name}"
-            _demand(name, what, "Take --to config, which holds the options alone.")
+            _demand(name, where, what, "Take --to config, which holds the options alone.")
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
-            _demand(name, what, "Leave out training.")
+            _demand(name, where, what, "Leave out training.")
     started = dataclasses.replace(case, initial_state=call.initial_state(case))
     return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
 
 
-def _demand(name: str, reason: str, advice: str) -> None:
-    """Raise LayerError if there is a reason."""
+def _demand(name: str, where: str, reason: str, advice: str) -> None:
+    """Raise LayerError if there is a reason.  where: `gru: `, the layers in a model."""
     if reason:
-        raise LayerError(f"--to {name} cannot express this: {reason}.", advice)
+        raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
 
 
 def _alternatives(exports: Sequence[ExportCase]) -> str:

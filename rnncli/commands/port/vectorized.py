@@ -27,8 +27,8 @@ from rnncli.commands.port.hypothesis import (
 from rnncli.layers import activations
 from rnncli.layouts import GATES
 
-TOGETHER = 2**21
-"""The number of preactivations of one time step that are computed at once."""
+TOGETHER, KEPT = 2**21, 2**24
+"""The number of preactivations of one time step, and of outputs of all steps, that are computed at once."""
 
 States = tuple[Array, ...]
 
@@ -42,8 +42,9 @@ def compute_all(
     for one in dict.fromkeys(plain):
         groups.setdefault(_form(run, one), []).append(one)
     found: dict[Hypothesis, dict[str, Array]] = {}
-    width = sequences * len(GATES[run.class_name]) * len(run.cells[0].recurrent)
-    size = max(1, TOGETHER // width)
+    units = sequences * len(run.cells[0].recurrent)
+    most = KEPT // (units * min(steps, max(run.inputs.shape[:2])) * len(run.cells))
+    size = max(1, min(TOGETHER // (units * len(GATES[run.class_name])), most))
     with np.errstate(all="ignore"):
         for group in groups.values():
             for start in range(0, len(group), size):

@@ -10,10 +10,10 @@ import pytest
 from plant import Kind, Planted, plant
 
 from rnncli import specs
-from rnncli.commands.port import differences, evidence, foreign, results
+from rnncli.commands.port import differences, evidence, foreign, results, vectorized
 from rnncli.commands.port.experiment import COMPUTED
-from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.commands.port.search import SearchResult, Tolerances, search
+from rnncli.commands.port.hypothesis import ForeignRun, compute, inputs_of
+from rnncli.commands.port.search import SearchResult, Tolerances, hypothesis_of, search
 
 TOLERANCES = Tolerances(1e-6, 1e-5)
 KINDS = {
@@ -117,3 +117,29 @@ def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
         assert not result.findings
         assert result.nearest is not None
         assert result.nearest.remaining > 1e-3
+
+
+def test_few_hypotheses_at_once_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = KINDS["bilstm"]
+    run = run_of(plant(kind, ("gates=input,candidate,output,forget",)), kind.class_name)
+    together = search(run, TOLERANCES)
+    monkeypatch.setattr(vectorized, "KEPT", 1)
+    assert found(search(run, TOLERANCES)) == found(together) == [{"gates=input,candidate,output,forget"}]
+
+
+@pytest.mark.parametrize("name", ["lstm with states", "gru with two biases", "simple rnn", "bigru"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_hypotheses_in_one_loop_are_what_the_engine_computes(name: str, masked: bool) -> None:
+    kind = KINDS[name]
+    run = run_of(plant(kind, ()), kind.class_name)
+    if masked:
+        steps = np.arange(kind.steps)
+        run = run._replace(mask=np.array([steps < 1 + place % kind.steps for place in range(kind.batch)]))
+    hypotheses = [hypothesis_of([one]) for one in differences.known(run)]
+    hypotheses = [one for one in hypotheses if inputs_of(run, one).shape == run.inputs.shape]
+    size = kind.batch, kind.steps
+    for one, tensors in zip(hypotheses, vectorized.compute_all(run, hypotheses, *size), strict=True):
+        expected = compute(run, one, *size)
+        assert list(tensors) == list(expected)
+        for key, array in expected.items():
+            np.testing.assert_allclose(tensors[key], array, atol=1e-12, err_msg=f"{one} {key}")
