@@ -254,12 +254,32 @@ def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[C
     return ChosenLayer(model, inputs, part.layer, part.case, returns.of(part.case)), (*remarks, *notes)
 
 
+def choose_parts(
+    input: InputFlags, layer: LayerFlags, run: RunFlags
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Every recurrent layer that --model chooses, in the order of the model, and notes on them."""
+    demand_alone(input, layer, run)
+    model = open_model(run.model or "", run.assume)
+    inputs, remarks = read_inputs(model, input)
+    returns = Returns(layer.return_sequences, layer.return_state)
+    if len(_distinct(model)) == 1:
+        part, notes = single_part(model, inputs, returns)
+        return (part,), (*remarks, *notes)
+    found = run_model(model, inputs, "auto")
+    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
+    return tuple(part._replace(case=returns.of(part.case)) for part in found.parts), (*remarks, *notes)
+
+
+def _distinct(model: Model) -> tuple[str, ...]:
+    """The layers that are chosen; of a shared layer that is named alone, its first use."""
+    names = tuple(model.kind.choose(model.saved, model.names))
+    return model.names if len(model.names) == 1 and model.names[0] in names else names
+
+
 def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
     """The one layer that is chosen.  Raises UsageError where there are several."""
     file = model.saved.file
-    names = tuple(model.kind.choose(model.saved, model.names))
-    if len(model.names) == 1 and model.names[0] in names:  # the first use of a shared layer
-        names = model.names
+    names = _distinct(model)
     if len(names) > 1:
         raise UsageError(
             f"--model {file}: this command looks into one recurrent layer, and the model has "

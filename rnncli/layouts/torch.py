@@ -93,7 +93,8 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | Non
 def notes(chain: Chain) -> Iterator[str]:
     """Yield the modules that load the arrays, and what their defaults do not say."""
     for path, layers in _modules(chain):
-        yield f"{f'{path}: ' if path else ''}load into {_call(layers)}"
+        call = _call(layers)
+        yield f"{path}: load into a module whose {path} is {call}" if path else f"load into {call}"
         merged = [layer for layer in layers if len(layer.cells) > 1 and layer.merge_mode != "concat"]
         for layer in merged:
             yield f"{layer.title}: PyTorch concatenates the directions; merge_mode is {layer.merge_mode}"

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from rnncli.specs.build import build
 from rnncli.specs.layer_flags import from_flags
-from rnncli.specs.text import describe, to_config
+from rnncli.specs.text import describe, to_config, to_script
 
-__all__ = ["build", "describe", "from_flags", "to_config"]
+__all__ = ["build", "describe", "from_flags", "to_config", "to_script"]

@@ -10,6 +10,16 @@ from rnncli.initializers import settings
 from rnncli.specs import initializers
 from rnncli.specs.build import options_of
 
+OLD_SIGMOID = "hard_sigmoid_keras2"
+"""The hard_sigmoid of Keras 1 and 2, by the name that rnncli has for it."""
+OLD_DEFINITION = f'''\
+@keras.saving.register_keras_serializable()
+def {OLD_SIGMOID}(x):
+    """Return what hard_sigmoid was in Keras 1 and 2."""
+    return keras.ops.clip(0.2 * x + 0.5, 0, 1)
+'''
+"""Registered, because Bidirectional makes its layers from configs."""
+
 
 def describe(spec: Spec) -> str:
     """The layer as a script would write it, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
@@ -21,6 +31,14 @@ def describe(spec: Spec) -> str:
         if own or (name in layers.BEYOND_KERAS and value):
             parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
+
+
+def to_script(spec: Spec) -> tuple[str, str]:
+    """The layer as a Keras 3 script would write it, and the definitions that stand in front of it, or ""."""
+    text = describe(spec)
+    if repr(OLD_SIGMOID) not in text:
+        return text, ""
+    return text.replace(repr(OLD_SIGMOID), OLD_SIGMOID), OLD_DEFINITION
 
 
 def _is_default(option: Option, value: Any) -> bool:

@@ -187,6 +187,9 @@ def test_alike_layers_are_one_module_of_pytorch_and_others_are_several() -> None
         "load into torch.nn.LSTM(3, 2, num_layers=2, batch_first=True)"
     )
     other = Chain("", (stack.layers[0], LayerWeights("1", (numbered("GRU", 2, 2),))))
+    assert next(layouts.get("torch").notes(other)) == (
+        "0: load into a module whose 0 is torch.nn.LSTM(3, 2, batch_first=True)"
+    )
     assert {"0.weight_ih_l0", "1.bias_hh_l0"} <= set(layouts.convert("torch", [other]))
     wider = Chain("", (stack.layers[0], LayerWeights("1", (numbered("LSTM", 2, 3),))))
     assert {"0.weight_ih_l0", "1.weight_ih_l0"} <= set(layouts.convert("torch", [wider]))

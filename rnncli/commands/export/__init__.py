@@ -13,7 +13,7 @@ SUMMARY = "The same layer as a script of Keras, PyTorch, NumPy or C, a config, o
 EXAMPLES = """\
 rnncli export --layer 'LSTM(3)' --seed 42 --to numpy
 rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c
-rnncli export '[[[1, 2]]]' --model 'model.keras#lstm' --to torch -o lstm.py
+rnncli export ids.json --model model.keras --to torch --output layers.py
 rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 """
 
@@ -34,7 +34,8 @@ def export(
 
     A script holds the input, the weights and the initial states, and prints every returned tensor: its name
     and shape, then its numbers, one row per line.  A config holds the options alone, an ONNX model also the
-    weights and the initial states.
+    weights and the initial states.  With --model these are the model's recurrent layers, or those behind the
+    #, each with the input, mask and initial states that it gets there.
     """
     from rnncli.commands.export import exporting
 

@@ -1,4 +1,4 @@
-"""A Case as the targets write it: its layers in order, each with its loops, cells, weights and mask."""
+"""Cases as the targets write them: the layers in order, each with its loops, cells, weights and mask."""
 
 from __future__ import annotations
 
@@ -69,18 +69,22 @@ class ExportLoop:
 class ExportLayer:
     """One layer.
 
+    name: in a saved model of several layers; otherwise "".
     suffix: of its names in a script, `_0`; "" for a single layer.
     loops: one or, in Bidirectional, two; none for a layer that is not recurrent.
-    mask: the suffix of the Masking layer that the mask comes from, "" for the input's own mask, None for
-        no mask.
+    mask: the suffix of the mask in a script: that of the Masking layer that makes it, or of the input; None
+        for no mask.
+    outputs: the tensors that are shown, which it returns.
     """
 
+    name: str
     suffix: str
     spec: Spec
     input_shape: tuple[int, ...]
     weights: Mapping[str, Array]
     loops: tuple[ExportLoop, ...]
     mask: str | None
+    outputs: tuple[TensorInfo, ...]
 
     @property
     def sequences(self) -> bool:
@@ -96,17 +100,14 @@ class ExportLayer:
 
 @dataclass(frozen=True, eq=False)
 class ExportCase:
-    """The layers with everything that they need, and the tensors that the last one returns."""
+    """Layers, each of which gets the output of the one before it, with everything that they need.
+
+    suffix: of the input and its mask in a script; "" for an only case.
+    """
 
     case: Case
     layers: tuple[ExportLayer, ...]
-    outputs: tuple[TensorInfo, ...]
-    weights: Mapping[str, Array]
-
-    @property
-    def title(self) -> str:
-        """The layers as a Keras script would write them."""
-        return ", ".join(describe(without_initializers(spec)) for spec in self.case.layers)
+    suffix: str = ""
 
     @property
     def dtype(self) -> str:
@@ -118,28 +119,66 @@ class ExportCase:
         """All cells."""
         return [cell for layer in self.layers for loop in layer.loops for cell in loop.cells]
 
+    @property
+    def shown(self) -> list[TensorInfo]:
+        """All tensors that are shown."""
+        return [info for layer in self.layers for info in layer.outputs]
 
-def build_export(case: Case, weights: Mapping[str, Array]) -> ExportCase:
+
+def build_export(
+    case: Case, weights: Mapping[str, Array], names: Mapping[str, str] | None = None
+) -> ExportCase:
     """Return what the targets write of `case`.
 
     weights: by path.  Every layer must have a step in rnncli.
+    names: for layers of a saved model, their names there and their suffixes in a script.  The tensors of all
+        layers are shown under these names; without names, those of the last layer.
     """
     weights = {path: weights[path] for path in case.stack.weight_shapes(case.inputs.shape)}
-    recorder = CallRecorder()
+    recorder, count = CallRecorder(), len(case.stack)
     returned = case.stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    made = [(case.mask, ""), *((output.mask, f"_{index}") for index, output in enumerate(returned))]
+    titles = tuple(names or [""] * count)
+    suffixes = (
+        tuple(names.values()) if names else [f"_{index}" if count > 1 else "" for index in range(count)]
+    )
+    start = suffixes[0] if names else ""
+    made = [(case.mask, start), *((output.mask, suffixes[index]) for index, output in enumerate(returned))]
     parts: list[ExportLayer] = []
-    pairs = enumerate(case.stack.input_shapes(case.inputs.shape))
-    for index, (layer, shape) in pairs:
-        suffix = f"_{index}" if len(case.stack) > 1 else ""
+    for index, (layer, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
+        suffix = suffixes[index]
         calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
-        own = within(weights, str(index)) if suffix else weights
+        own = within(weights, str(index)) if count > 1 else weights
         mask = calls[0][1].mask if calls else None
         origin = None if mask is None else next(name for one, name in made if one is mask)
         loops = tuple(_loop(suffix, *pair) for pair in calls)
         sizes = tuple(size for size in shape if isinstance(size, int))
-        parts.append(ExportLayer(suffix, layer.spec, sizes, own, loops, origin))
-    return ExportCase(case, tuple(parts), case.stack.outputs(case.inputs.shape), weights)
+        infos = layer.outputs(shape) if names or index + 1 == count else ()
+        shown = tuple(info.with_place(layer=titles[index] or None) for info in infos)
+        parts.append(ExportLayer(titles[index], suffix, layer.spec, sizes, own, loops, origin, shown))
+    return ExportCase(case, tuple(parts), start)
+
+
+def without_calls(case: Case, names: Mapping[str, str]) -> tuple[ExportLayer, ...]:
+    """Return the layers with their options alone.  names: as in build_export."""
+    titles = tuple(names or [""] * len(case.stack))
+    return tuple(
+        ExportLayer(name, "", spec, (), {}, (), None, ())
+        for name, spec in zip(titles, case.layers, strict=True)
+    )
+
+
+def title_of(exports: Sequence[ExportCase]) -> str:
+    """Return the layers as a Keras script would write them; of a saved model, their names."""
+    names = [layer.name for export in exports for layer in export.layers if layer.name]
+    if names:
+        return ", ".join(names)
+    specs = (spec for export in exports for spec in export.case.layers)
+    return ", ".join(describe(without_initializers(spec)) for spec in specs)
+
+
+def cells_of(exports: Sequence[ExportCase]) -> list[ExportCell]:
+    """Return all cells."""
+    return [cell for export in exports for cell in export.cells]
 
 
 class CallRecorder:

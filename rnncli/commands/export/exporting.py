@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rnncli.case import Case
-from rnncli.cli import files, request, sources, terminal
+from rnncli.cli import files, models, request, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.cli.output import is_stdout, send
-from rnncli.commands.export import targets
-from rnncli.commands.export.export_case import ExportCase, build_export, specs_of
+from rnncli.commands.export import chains, targets
+from rnncli.commands.export.export_case import ExportCase, build_export, specs_of, without_calls
 from rnncli.compute import call, checks
 from rnncli.errors import LayerError, UsageError, format_names
 from rnncli.layers import beyond_keras
@@ -32,16 +33,28 @@ def answer(wanted: ExportRequest) -> None:
     name = _target(wanted)
     target = targets.get(name)
     files.demand_place(wanted.output, sources.read_by(wanted.input, wanted.layer, wanted.run))
-    case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
-    export = _export(name, case)
-    reason = target.refusal(export)
+    cases, remarks = _cases(wanted)
+    exports = [_export(name, case, names) for case, names in cases]
+    reason = target.refusal(exports)
     if reason:
-        raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(export))
-    data = target.write(export)
+        raise LayerError(f"--to {name} cannot express this: {reason}.", _alternatives(exports))
+    data = target.write(exports)
+    case = cases[0][0]
     drawn = case.weights is None and wanted.run.seed is None and name != "config"
     said = (f"the weights are those of --seed {case.seed}",) if drawn else ()
     terminal.remark((*remarks, *said), wanted.quiet)
     send(data.encode() if isinstance(data, str) else data, wanted.output)
+
+
+def _cases(wanted: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]], tuple[str, ...]]:
+    """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
+    if wanted.run.model is None:
+        case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
+        return [(case, {})], remarks
+    sources.demand_one_reader(wanted.input, wanted.layer, wanted.run)
+    wanted.run.demand_model()
+    parts, remarks = models.choose_parts(wanted.input, wanted.layer, wanted.run)
+    return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
 
 def _target(wanted: ExportRequest) -> str:
@@ -66,38 +79,44 @@ def _demand_suffix(name: str, output: str) -> None:
         raise UsageError(f"{output}: --to {name} writes a {own} file.", f"Name it: --output FILE{own}.")
 
 
-def _export(name: str, case: Case) -> ExportCase:
-    """Return what the target writes.  Raises LayerError for a layer that no target can express."""
+def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
+    """Return what the target writes.  Raises LayerError for a layer that no target can express.
+
+    names: of the layers in a model, see build_export.
+    """
+    where = f"{', '.join(names)}: " if names else ""
     for spec in specs_of(case.layers):
         reason = beyond_keras(spec)
         if spec.config.get("input_order"):
             reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
-        _demand(name, reason, "Take another layer.")
+        _demand(name, where, reason, "Take another layer.")
     if name == "config":
-        return ExportCase(case, (), (), {})
+        return ExportCase(case, without_calls(case, names))
     checks.demand_mask(case)
     for spec in specs_of(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             what = "the random numbers of dropout in training belong to Keras"
-            _demand(name, what, "Leave out training, or dropout.")
+            _demand(name, where, what, "Leave out training, or dropout.")
     for layer in case.stack.layers:
         if not layer.without_keras:
             what = f"rnncli has no step of {layer.spec.class_name}"
-            _demand(name, what, "Take --to config, which holds the options alone.")
+            _demand(name, where, what, "Take --to config, which holds the options alone.")
         if case.training and not layer.trains_without_keras:
             what = f"Keras draws what {layer.spec.class_name} leaves out while it trains"
-            _demand(name, what, "Leave out training.")
+            _demand(name, where, what, "Leave out training.")
     started = dataclasses.replace(case, initial_state=call.initial_state(case))
-    return build_export(started, call.weights_and_seeds(case, "numpy")[0])
+    return build_export(started, call.weights_and_seeds(case, "numpy")[0], names)
 
 
-def _demand(name: str, reason: str, advice: str) -> None:
-    """Raise LayerError if there is a reason."""
+def _demand(name: str, where: str, reason: str, advice: str) -> None:
+    """Raise LayerError if there is a reason.  where: `gru: `, the layers in a model."""
     if reason:
-        raise LayerError(f"--to {name} cannot express this: {reason}.", advice)
+        raise LayerError(f"--to {name} cannot express this: {where}{reason}.", advice)
 
 
-def _alternatives(export: ExportCase) -> str:
-    """Return the targets that can express it, as advice."""
-    able = [name for name in targets.names() if targets.get(name).refusal(export) is None]
-    return f"Take one of {format_names(able)}." if able else "Take another layer."
+def _alternatives(exports: Sequence[ExportCase]) -> str:
+    """Return the targets that can express them, as advice."""
+    able = [name for name in targets.names() if targets.get(name).refusal(exports) is None]
+    several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
+    other = "Choose other layers: --model FILE#LAYER." if several else "Take another layer."
+    return f"Take one of {format_names(able)}." if able else other

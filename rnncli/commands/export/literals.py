@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import textwrap
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.commands.export.export_case import ExportLayer
 
 EMBEDDED = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""
@@ -42,6 +45,17 @@ def show(name, values):
     for row in values.reshape(-1, values.shape[-1]):
         print(*row)
 '''
+
+
+def quote(text: str) -> str:
+    """Return a string constant of Python, or of C."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def shows(layer: ExportLayer, values: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that print what a layer returns.  values: expressions, in the layer's order."""
+    for info, value in zip(layer.outputs, values, strict=False):
+        yield f"show({quote(info.name)}, {value})"
 
 
 def python_helpers(body: str) -> tuple[list[str], list[str]]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, specs_of
 from rnncli.specs import describe
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 DTYPES = ("float32", "float64")
+
+
+def first(exports: Sequence[ExportCase], reason_of: Callable[[ExportCase], str | None]) -> str | None:
+    """Return the first reason against one of the exports, with the name of its layer, or None."""
+    for export in exports:
+        reason = reason_of(export)
+        if reason:
+            return f"{_names(export)}{reason}"
+    return None
+
+
+def _names(export: ExportCase) -> str:
+    names = [layer.name for layer in export.layers if layer.name]
+    return f"{', '.join(names)}: " if names else ""
 
 
 def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
@@ -26,9 +40,10 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
     return None
 
 
-def dense(export: ExportCase) -> Iterator[ExportLayer]:
+def dense(*exports: ExportCase) -> Iterator[ExportLayer]:
     """Yield the Dense layers."""
-    return (layer for layer in export.layers if layer.spec.class_name == "Dense")
+    layers = (layer for export in exports for layer in export.layers)
+    return (layer for layer in layers if layer.spec.class_name == "Dense")
 
 
 def is_unmerged(layer: ExportLayer) -> bool:
@@ -36,9 +51,16 @@ def is_unmerged(layer: ExportLayer) -> bool:
     return len(layer.loops) == 2 and layer.merge_mode is None
 
 
+def of_input(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:
+    """Return the input as a comment names it."""
+    name = export.layers[0].name
+    return f"The input{f' of {name}' if name else ''}, {axes}."
+
+
 def heading(layer: ExportLayer) -> str:
     """Return the layer as a comment names it."""
     from rnncli.commands.export.export_case import without_initializers
 
-    place = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
+    number = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
+    place = f"{layer.name}: " if layer.name else number
     return f"{place}{describe(without_initializers(layer.spec))}"

@@ -13,7 +13,7 @@ from rnncli.errors import DisagreementError, UsageError
 if TYPE_CHECKING:
     from rnncli.commands.port.experiment import Task
     from rnncli.commands.port.probe import Probe
-    from rnncli.commands.port.search import Finding, SearchResult
+    from rnncli.commands.port.search import Finding, SearchResult, Tolerances
 
 SECTION = "Between frameworks"
 SUMMARY = "Which known differences make another framework's numbers match."
@@ -22,7 +22,7 @@ rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 """
 REFUSED = (
-    "mask", "mask_value", "pad", "pad_value", "stateful", "dropout", "recurrent_dropout",
+    "stateful", "dropout", "recurrent_dropout",
     "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
     "return_sequences", "return_state", "unit_forget_bias",
 )  # fmt: skip
@@ -82,7 +82,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     from rnncli.commands.port import evidence, experiment
     from rnncli.commands.port.answer import PortAnswer
     from rnncli.commands.port.probe import make_probe
-    from rnncli.commands.port.search import Tolerances, search
+    from rnncli.commands.port.search import Tolerances
 
     _demand_applicable(input, layer)
     states, probe = port.initial_state, port.probe
@@ -91,7 +91,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     deliver = delivery(output._replace(output=None), *reading)
     task = experiment.collect(input, layer, port.weights or "", port.expect or "", states)
     tolerances = Tolerances(port.atol, port.rtol)
-    result = search(task.run, tolerances)
+    task, result = _search(task, tolerances)
     weighed = evidence.weigh(task.run, tolerances, result.tried)
     findings = () if weighed.doubts else result.findings
     made = make_probe(task.run, findings) if probe and len(findings) > 1 else None
@@ -101,6 +101,21 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     deliver(answer, (*task.remarks, *_about_probe(findings, probe, made)))
     _demand_explanation(result, findings, proved=not weighed.doubts)
     _demand_one(findings, output.output)
+
+
+def _search(task: "Task", tolerances: "Tolerances") -> "tuple[Task, SearchResult]":
+    """Search in every reading of the expected tensors; return the one that matches, or the nearest."""
+    from rnncli.commands.port.answer import RESULTS
+    from rnncli.commands.port.search import search
+
+    found = [(run, search(run, tolerances)) for run in (task.run, *task.others)]
+    tried = sum(result.tried for _, result in found)
+    run, result = min(found, key=lambda one: (not one[1].findings, one[1].distance))
+    said = task.remarks
+    if task.others and result.findings:
+        name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
+        said += (f"--expect has no name; it matches as {name}",)
+    return task._replace(run=run, others=(), remarks=said), result._replace(tried=tried)
 
 
 def _demand_one(findings: "tuple[Finding, ...]", place: str | None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, format_shape
+from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
@@ -18,6 +19,7 @@ from rnncli.renderers.measure import wrap
 from rnncli.renderers.page import Line, Page, Records, Span, View, line
 from rnncli.renderers.parts import format_difference, head, note, refuse_tensors
 from rnncli.renderers.wording import Bilingual
+from rnncli.specs import describe, to_script
 
 ONE_BIAS = Bilingual("there are two biases; Keras has one, their sum", "편향이 둘; Keras에서는 그 합 하나")
 TWO_ROWS = Bilingual(
@@ -44,14 +46,10 @@ DOUBTED = Bilingual(
 )
 WRITE = Bilingual("write them in Keras's layout: add -o {}.npz", "Keras의 배치로 저장하려면: -o {}.npz 추가")
 LAYER = Bilingual("in Keras: {}", "Keras에서는: {}")
-OLD_LAYER = Bilingual(
-    "in Keras: {}, with hard_sigmoid_keras2 = lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1), because Keras 3 "
-    "has no such activation",
-    "Keras에서는: {}, 단 hard_sigmoid_keras2 = lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1) "
-    "(Keras 3에는 없는 활성화 함수)",
+DEFINED = Bilingual(
+    "Keras 3 has no such activation; define it before the layer:",
+    "Keras 3에는 없는 활성화 함수이므로 레이어 앞에 정의:",
 )
-OLD_SIGMOID = "hard_sigmoid_keras2"
-"""The hard_sigmoid of Keras 1 and 2, by the name that rnncli has for it."""
 EVIDENCE = Bilingual(
     "{count:,} numbers agree to {digits} digits of the largest",
     "값 {count:,}개가 가장 큰 값의 {digits}자리까지 일치",
@@ -102,6 +100,7 @@ class PortAnswer:
                     "steps": [step.in_language(view.lang) for step in self._steps(finding)],
                     "remaining": finding.remaining,
                     "expression": self._expression(finding.hypothesis),
+                    **self._keras_document(finding.hypothesis),
                     **self._prediction_document(place),
                 }
                 for place, finding in enumerate(self.findings)
@@ -167,7 +166,11 @@ class PortAnswer:
             rows = wrap(step.in_language(view.lang), view._replace(width=view.width and view.width - 5))
             yield (Span(f"  {number}. ", "dim"), Span(rows[0]))
             yield from (line(f"   {row}") for row in rows[1:])
-        yield from self._wrap_lines(self._layer_text(finding.hypothesis, view.lang), view, "dim")
+        written, definition = to_script(layer_of(self.run, finding.hypothesis))
+        yield from self._wrap_lines(LAYER.in_language(view.lang).format(written), view, "dim")
+        if definition:
+            yield from self._wrap_lines(DEFINED.in_language(view.lang), view, "dim")
+            yield from (line(row, "dim") for row in definition.splitlines())
         if self.probe is not None:
             for name, array in self.probe.predictions[place].items():
                 numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:SHOWN].tolist())
@@ -203,11 +206,10 @@ class PortAnswer:
     def _expression(self, hypothesis: Hypothesis) -> str:
         return expression_of(self.run, hypothesis)
 
-    def _layer_text(self, hypothesis: Hypothesis, lang: str) -> str:
-        """Return the layer as Keras 3 can run it."""
-        written = self._expression(hypothesis)
-        plain = written.replace(repr(OLD_SIGMOID), OLD_SIGMOID)
-        return (LAYER if plain == written else OLD_LAYER).in_language(lang).format(plain)
+    def _keras_document(self, hypothesis: Hypothesis) -> dict[str, str]:
+        """Return the layer as a Keras 3 script writes it, and the definition that it needs."""
+        written, definition = to_script(layer_of(self.run, hypothesis))
+        return {"keras": written, **({"definition": definition} if definition else {})}
 
     def _prediction_document(self, place: int) -> dict[str, Any]:
         if self.probe is None:
@@ -223,17 +225,18 @@ class PortAnswer:
 
 
 def expression_of(run: ForeignRun, hypothesis: Hypothesis) -> str:
-    """Return the layer as it stands in a Keras script: `GRU(8, reset_after=False)`."""
-    from dataclasses import replace
+    """Return the layer as rnncli takes it: `GRU(8, reset_after=False)`."""
+    return describe(layer_of(run, hypothesis))
 
-    from rnncli.specs import describe
 
+def layer_of(run: ForeignRun, hypothesis: Hypothesis) -> Spec:
+    """Return the layer, without what it returns."""
     spec = spec_of(
         run, hypothesis, return_sequences=False, return_state=False, dtype="float32", go_backwards=False
     )
     if spec.class_name == "Bidirectional":
-        spec = replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
-    return describe(spec)
+        spec = dataclasses.replace(spec, config={**spec.config, "merge_mode": run.merge_mode})
+    return spec
 
 
 @dataclass(frozen=True)

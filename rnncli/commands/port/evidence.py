@@ -52,8 +52,7 @@ class Evidence(NamedTuple):
 
 def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     """Return the evidence.  tried: the number of hypotheses that were compared."""
-    arrays = list(run.expected.values())
-    numbers = np.concatenate([array.ravel() for array in arrays])
+    numbers = np.concatenate([_compared(run, key, array) for key, array in run.expected.items()])
     different, digits = _different(numbers, tolerances)
     digits -= math.log10(max(tried, 1))
     doubts = list(_find_constants(run))
@@ -62,6 +61,14 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     elif digits < -LOG_CERTAINTY:
         doubts.append(WIDE)
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
+
+
+def _compared(run: ForeignRun, key: str, array: Array) -> Array:
+    """Return the numbers of an expected tensor that are compared: those of masked steps are not."""
+    if run.mask is None or not key.startswith("sequence"):
+        return array.ravel()
+    mask = run.mask if run.mask.shape == array.shape[:2] else run.mask.T
+    return np.asarray(array[mask]).ravel()
 
 
 def _different(numbers: Array, tolerances: Tolerances) -> tuple[int, float]:

@@ -28,9 +28,14 @@ COMPUTED: Mapping[str, Any] = {
 
 
 class Task(NamedTuple):
-    """What to explain.  layer: what the weights' file holds."""
+    """What to explain.
+
+    run: with the expected tensors as they are read; others: as they may be read too, by their shape alone.
+    layer: what the weights' file holds.
+    """
 
     run: ForeignRun
+    others: tuple[ForeignRun, ...]
     layer: ForeignLayer
     remarks: tuple[str, ...]
 
@@ -43,15 +48,13 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     arrays = stored.read_weights(sources.find_source(weights))
     described = _parse_layer(layer)
     case, remarks = request.case(input, LayerFlags(), RunFlags(seed=0))
-    if case.mask is not None:
-        raise UsageError("port compares whole sequences; it takes no mask.", "Give sequences of one length.")
     where = f"{weights.partition('#')[0]}: "
     inputs = np.asarray(case.inputs, np.float64)
     inner = None if described is None else _inner_spec(described)
     found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
     spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
     _demand_fit(spec, found, where)
-    expected = results.arrange(
+    expected, *others = results.readings(
         read_expected(sources.find_source(expect)),
         (inputs.shape[0], inputs.shape[1]),
         found.units,
@@ -63,9 +66,13 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     run = ForeignRun(
         found.class_name, options, merge_mode, found.cells, inputs, expected,
         _widen(case.initial_state) if states is None else _states(states, spec, inputs.shape), found.named,
+        case.mask,
     )  # fmt: skip
-    guessed = () if described else (f"the layer is {_title(spec)}, by the shapes of the weights",)
-    return Task(run, found, (*remarks, *guessed))
+    said = [] if described else [f"the layer is {_title(spec)}, by the shapes of the weights"]
+    if case.mask is not None and not case.mask.all() and any(key.startswith("sequence") for key in expected):
+        said.append("the rows of masked steps are not compared, because frameworks fill them differently")
+    unlike = tuple(run._replace(expected=other) for other in others)
+    return Task(run, unlike, found, (*remarks, *said))
 
 
 def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:

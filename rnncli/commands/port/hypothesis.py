@@ -25,6 +25,7 @@ class ForeignRun(NamedTuple):
         each direction `hidden 0`, `cell 0`, `sequence 0`.
     initial_state: in Keras's order, each (batch, units); empty if there is none.
     named: whether the names of the weights say which is which.
+    mask: (batch, timesteps), True for the steps that count, None for all.
     """
 
     class_name: str
@@ -35,6 +36,7 @@ class ForeignRun(NamedTuple):
     expected: Mapping[str, Array]
     initial_state: tuple[Array, ...] = ()
     named: bool = True
+    mask: Array | None = None
 
 
 class Hypothesis(NamedTuple):
@@ -65,6 +67,15 @@ class Hypothesis(NamedTuple):
     last_row: bool = False
 
 
+OF_OUTPUTS = ("swap_outputs", "flip_outputs", "states_exchanged", "backward_first", "last_row")
+"""Fields that are about the returned tensors, and not about what is computed."""
+
+
+def without_outputs(hypothesis: Hypothesis) -> Hypothesis:
+    """Return the hypothesis without what it says about the returned tensors."""
+    return hypothesis._replace(**{name: Hypothesis._field_defaults[name] for name in OF_OUTPUTS})
+
+
 class Difference(NamedTuple):
     """A known difference from Keras.
 
@@ -88,10 +99,19 @@ def weights_of(run: ForeignRun, hypothesis: Hypothesis) -> dict[str, Array]:
 
 
 def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> dict[str, Array]:
-    keras = GATES[run.class_name]
-    packed = hypothesis.gates or keras
-    units = len(cell.recurrent)
-    columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
+    kernel, recurrent = kernels_of(cell, hypothesis)
+    units = len(recurrent)
+    found = {
+        "kernel": _arrange(run, hypothesis, kernel, units),
+        "recurrent_kernel": _arrange(run, hypothesis, recurrent, units),
+    }
+    if run.options.get("use_bias", True):
+        found["bias"] = bias_of(run, cell, hypothesis)
+    return found
+
+
+def kernels_of(cell: ForeignCell, hypothesis: Hypothesis) -> tuple[Array, Array]:
+    """Return the kernel and the recurrent kernel upright, with the gates in the order of the file."""
     kernel, recurrent = cell.kernel, cell.recurrent
     if hypothesis.kernels_exchanged:
         kernel, recurrent = recurrent, kernel
@@ -99,20 +119,19 @@ def _cell_weights(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) ->
         kernel = kernel.T
     if hypothesis.transposed in ("recurrent_kernel", "both"):
         recurrent = recurrent.T
+    return kernel, recurrent
 
-    def arrange(array: Array) -> Array:
-        arranged: Array = array[..., columns]
-        if hypothesis.update_negated:
-            place = keras.index("update") * units
-            arranged[..., place : place + units] *= -1
-        return arranged
 
-    found = {"kernel": arrange(kernel), "recurrent_kernel": arrange(recurrent)}
-    if run.options.get("use_bias", True):
-        found["bias"] = _bias(
-            run, [arrange(bias) for bias in _select_biases(cell.biases, hypothesis)], hypothesis, found
-        )
-    return found
+def _arrange(run: ForeignRun, hypothesis: Hypothesis, array: Array, units: int) -> Array:
+    """Return an array (..., gates * units) with the gates in Keras's order."""
+    keras = GATES[run.class_name]
+    packed = hypothesis.gates or keras
+    columns = np.concatenate([np.arange(units) + packed.index(gate) * units for gate in keras])
+    arranged: Array = array[..., columns]
+    if hypothesis.update_negated:
+        place = keras.index("update") * units
+        arranged[..., place : place + units] *= -1
+    return arranged
 
 
 def _select_biases(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[Array, ...]:
@@ -128,15 +147,18 @@ def _select_biases(biases: tuple[Array, ...], hypothesis: Hypothesis) -> tuple[A
     return () if hypothesis.biases == "none" else biases
 
 
-def _bias(run: ForeignRun, biases: list[Array], hypothesis: Hypothesis, found: Mapping[str, Array]) -> Array:
-    """Return Keras's bias: one, or the two rows of a GRU with reset_after."""
-    width = found["kernel"].shape[-1]
-    first, second = (*biases, np.zeros(width), np.zeros(width))[:2] if len(biases) < 2 else biases[:2]
+def bias_of(run: ForeignRun, cell: ForeignCell, hypothesis: Hypothesis) -> Array:
+    """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
+    units = len(cell.recurrent)
+    width = len(GATES[run.class_name]) * units
+    used = _select_biases(cell.biases, hypothesis) if run.options.get("use_bias", True) else ()
+    biases = [_arrange(run, hypothesis, bias, units) for bias in used]
+    first, second = [*biases, np.zeros(width), np.zeros(width)][:2]
     if run.class_name == "GRU" and is_reset_after(run, hypothesis):
         return np.stack([first, second])
     total: Array = first + second
     if hypothesis.forget_bias:
-        place, units = GATES[run.class_name].index("forget"), len(found["recurrent_kernel"])
+        place = GATES[run.class_name].index("forget")
         total = total.copy()
         total[place * units : (place + 1) * units] += hypothesis.forget_bias
     return total
@@ -212,6 +234,11 @@ def inputs_of(run: ForeignRun, hypothesis: Hypothesis) -> Array:
     return inputs[:, ::-1] if hypothesis.flip_inputs else inputs
 
 
+def mask_of(run: ForeignRun, hypothesis: Hypothesis) -> Array | None:
+    """Return the mask (batch, timesteps) of the inputs as Keras takes them."""
+    return None if run.mask is None else inputs_of(run._replace(inputs=run.mask), hypothesis)
+
+
 def initial_state_of(run: ForeignRun, hypothesis: Hypothesis) -> tuple[Array, ...] | None:
     """Return the initial states in Keras's order; None for zeros."""
     states = run.initial_state
@@ -232,13 +259,17 @@ def compute(run: ForeignRun, hypothesis: Hypothesis, sequences: int, steps: int)
     states = initial_state_of(run, hypothesis)
     if states is not None:
         states = tuple(state[:sequences] for state in states)
-    case = Case(Stack([spec]), inputs, initial_state=states, seed=None)
+    mask = mask_of(run, hypothesis)
+    if mask is not None:
+        mask = np.ascontiguousarray(mask[:sequences, :steps])
+    case = Case(Stack([spec]), inputs, mask, initial_state=states, seed=None)
     call = engines.get("numpy").build_layers(case, weights_of(run, hypothesis), {})
     (tensors,) = call(case).tensors
-    return _name_tensors(run, tensors)
+    return name_tensors(run, tensors)
 
 
-def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
+def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
+    """Return the tensors of a layer with every sequence and state under the names of ForeignRun.expected."""
     count = len(run.cells)
     parts = ("hidden", "cell") if run.class_name == "LSTM" else ("hidden",)
     names = [f"{part} {place}" for place in range(count) for part in parts]

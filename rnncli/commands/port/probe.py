@@ -31,7 +31,7 @@ def make_probe(run: ForeignRun, findings: Sequence[Finding]) -> Probe | None:
         for scale in (1.0, 3.0):
             random = np.random.default_rng(0)
             inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
-            predictions = _predict(run._replace(inputs=inputs, initial_state=()), findings)
+            predictions = _predict(run._replace(inputs=inputs, initial_state=(), mask=None), findings)
             if _all_differ(predictions):
                 return Probe(inputs, predictions)
     return None

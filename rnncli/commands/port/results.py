@@ -25,13 +25,41 @@ _NAME = re.compile(
 ADVICE = "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
 
 
-def arrange(
+def readings(
     tensors: Mapping[str, Array], batch_and_time: tuple[int, int], units: int, directions: int, where: str
+) -> list[dict[str, Array]]:
+    """Return the tensors as `arrange` does, in every way that the shape of one without a name allows.
+
+    (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
+    """
+    (name, only), *others = tensors.items()
+    if others or _NAME.fullmatch(name):
+        return [arrange(tensors, batch_and_time, units, directions, where)]
+    found: list[dict[str, Array]] = []
+    errors: list[InputError] = []
+    for guess in _guess_parts(np.asarray(only), batch_and_time, directions):
+        try:
+            found.append(arrange(tensors, batch_and_time, units, directions, where, guess))
+        except InputError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return found
+
+
+def arrange(
+    tensors: Mapping[str, Array],
+    batch_and_time: tuple[int, int],
+    units: int,
+    directions: int,
+    where: str,
+    guess: str = "output",
 ) -> dict[str, Array]:
     """Return the tensors under the names of ForeignRun.expected, in float64.
 
     tensors: by name; an only one may have any name.
     batch_and_time: the first two sizes of the input, in any order.
+    guess: what a tensor of another name is, `output` or `hidden`.
     Raises InputError for a name or a shape that the layer does not return.
     """
     found: dict[str, Array] = {}
@@ -40,9 +68,7 @@ def arrange(
         if match is None and len(tensors) > 1:
             raise InputError(f"{where}{name} is not a result of a recurrent layer.", ADVICE)
         wide = np.asarray(array, np.float64)
-        part = next(
-            (part for part in PARTS if match and match[part]), _guess_part(wide, batch_and_time, directions)
-        )
+        part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         for key, one in _parts(part, place, wide, batch_and_time, directions):
             _demand(key, one, batch_and_time, units, directions, f"{where}{name or 'it'}")
@@ -52,11 +78,14 @@ def arrange(
     return found
 
 
-def _guess_part(array: Array, batch_and_time: tuple[int, int], directions: int) -> str:
-    """Return `hidden` for the shape (directions, batch, units) of PyTorch's h_n, else `output`."""
-    if array.ndim != 3 or sorted(array.shape[:2]) == sorted(batch_and_time):
-        return "output"
-    return "hidden" if len(array) == directions and array.shape[1] in batch_and_time else "output"
+def _guess_parts(array: Array, batch_and_time: tuple[int, int], directions: int) -> tuple[str, ...]:
+    """Return `hidden` for the shape (directions, batch, units) of PyTorch's h_n, else `output`, or both."""
+    if array.ndim != 3 or len(array) != directions or array.shape[1] not in batch_and_time:
+        return ("output",)
+    if sorted(array.shape[:2]) != sorted(batch_and_time):
+        return ("hidden",)
+    # With one direction and one time step, both are the same numbers.
+    return ("output", "hidden") if directions == 2 else ("output",)
 
 
 def _parts(

@@ -18,13 +18,17 @@ from rnncli.commands.port.hypothesis import (
     expected_of,
     initial_state_of,
     inputs_of,
+    mask_of,
     spec_of,
     weights_of,
 )
+from rnncli.commands.port.vectorized import compute_all
 from rnncli.errors import LayerError
 
 PART_SEQUENCES, PART_STEPS = 2, 8
-"""How much of a long input decides, before all of it confirms."""
+"""How much of a long sequence decides, before all of it confirms."""
+ROUNDING = 1e-9
+"""More than the difference between two orders of computing the same in float64."""
 
 
 class Tolerances(NamedTuple):
@@ -65,6 +69,12 @@ class SearchResult(NamedTuple):
     nearest: Finding | None
     tried: int
 
+    @property
+    def distance(self) -> float:
+        """The largest difference that remains; infinity if no hypothesis fits the shapes."""
+        near = self.findings[0] if self.findings else self.nearest
+        return np.inf if near is None else near.remaining
+
 
 def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     """Return the explanations with the fewest differences: none, one or two."""
@@ -72,19 +82,25 @@ def search(run: ForeignRun, tolerances: Tolerances) -> SearchResult:
     nearest: Finding | None = None
     tried = 0
     for count in (0, 1, 2):
-        found: list[Finding] = []
-        for chosen in _combine(known, count):
-            finding = measure(run, chosen, tolerances)
-            if finding is None:
-                continue
-            tried += 1
-            if nearest is None or finding.remaining < nearest.remaining:
-                nearest = finding
-            if finding.matches:
-                found.append(finding)
+        candidates = [one for chosen in _combine(known, count) if (one := _candidate(run, chosen))]
+        tried += len(candidates)
+        left, closest = _screen(run, candidates, tolerances)
+        measured = [finding for one in left if (finding := _confirm(run, one, tolerances))]
+        found = [finding for finding in measured if finding.matches]
         if found:
             return SearchResult(tuple(_drop_equivalent(run, found)), None, tried)
+        near = min(measured, key=lambda one: one.remaining, default=closest)
+        if nearest is None or (near is not None and near.remaining < nearest.remaining):
+            nearest = near
     return SearchResult((), nearest, tried)
+
+
+class Candidate(NamedTuple):
+    """Differences whose shapes fit.  expected: the tensors as Keras would return them."""
+
+    chosen: tuple[Difference, ...]
+    hypothesis: Hypothesis
+    expected: Mapping[str, Array]
 
 
 def _combine(known: Sequence[Difference], count: int) -> Iterator[tuple[Difference, ...]]:
@@ -101,21 +117,47 @@ def hypothesis_of(chosen: Iterable[Difference]) -> Hypothesis:
     return Hypothesis(**changes)
 
 
-def measure(run: ForeignRun, chosen: tuple[Difference, ...], tolerances: Tolerances) -> Finding | None:
-    """Return how near a hypothesis comes, on a part and, if that matches, on all; None if it does not fit."""
+def _candidate(run: ForeignRun, chosen: tuple[Difference, ...]) -> Candidate | None:
     hypothesis = hypothesis_of(chosen)
     expected = expected_of(run, hypothesis)
-    shape = inputs_of(run, hypothesis).shape
-    if expected is None or not _fits(run, expected, shape):
+    if expected is None or not _fits(run, expected, inputs_of(run, hypothesis).shape):
         return None
-    sequences, steps = min(shape[0], PART_SEQUENCES), shape[1]
-    wanted = expected
-    if len(run.cells) == 1 and "sequence" in expected:
-        wanted, steps = {"sequence": expected["sequence"]}, min(steps, PART_STEPS)
-    found = _measure(run, chosen, wanted, (sequences, steps), tolerances)
-    if found is None or not found.matches or ((sequences, steps) == shape[:2] and wanted is expected):
-        return found
-    return _measure(run, chosen, expected, (shape[0], shape[1]), tolerances)
+    return Candidate(chosen, hypothesis, expected)
+
+
+def _screen(
+    run: ForeignRun, candidates: Sequence[Candidate], tolerances: Tolerances
+) -> tuple[list[Candidate], Finding | None]:
+    """Return the candidates that a part of the numbers does not rule out; if there are none, the nearest.
+
+    The part is the first time step, then the first few, where sequences of one direction are expected;
+    otherwise all steps of one sequence of the batch.
+    """
+    wide = Tolerances(2 * tolerances.atol + ROUNDING, 2 * tolerances.rtol)
+    sequence = len(run.cells) == 1 and not run.options.get("go_backwards") and "sequence" in run.expected
+    parts = ((PART_SEQUENCES, 1), (PART_SEQUENCES, PART_STEPS)) if sequence else ((1, max(run.inputs.shape)),)
+    left = list(candidates)
+    for sequences, steps in parts:
+        computed = compute_all(run, [one.hypothesis for one in left], sequences, steps)
+        found = [
+            _compare(run, one, tensors, (sequences, steps), wide)
+            for one, tensors in zip(left, computed, strict=True)
+        ]
+        kept = [one for one, finding in zip(left, found, strict=True) if finding.matches]
+        if not kept:
+            return [], min(found, key=lambda one: one.remaining, default=None)
+        left = kept
+    return left, None
+
+
+def _confirm(run: ForeignRun, candidate: Candidate, tolerances: Tolerances) -> Finding | None:
+    """Return how near the numpy engine comes on all numbers; None if Keras would reject the layer."""
+    batch, steps, _ = inputs_of(run, candidate.hypothesis).shape
+    try:
+        computed = compute(run, candidate.hypothesis, batch, steps)
+    except (LayerError, ValueError):
+        return None
+    return _compare(run, candidate, computed, (batch, steps), tolerances)
 
 
 def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]) -> bool:
@@ -131,31 +173,32 @@ def _fits(run: ForeignRun, expected: Mapping[str, Array], shape: tuple[int, ...]
     )
 
 
-def _measure(
+def _compare(
     run: ForeignRun,
-    chosen: tuple[Difference, ...],
-    expected: Mapping[str, Array],
+    candidate: Candidate,
+    computed: Mapping[str, Array],
     part: tuple[int, int],
     tolerances: Tolerances,
-) -> Finding | None:
-    """Compare on the first sequences and steps; None if Keras would reject the layer or a shape differs."""
-    hypothesis = hypothesis_of(chosen)
+) -> Finding:
+    """Compare on the first sequences and steps; where steps are left out, sequences alone."""
     sequences, steps = part
-    try:
-        computed = compute(run, hypothesis, sequences, steps)
-    except (LayerError, ValueError):  # a transposed or exchanged kernel that fits no layer
-        return None
+    mask = mask_of(run, candidate.hypothesis)
+    whole = steps >= inputs_of(run, candidate.hypothesis).shape[1]
     remaining = excess = 0.0
-    for key, array in expected.items():
-        theirs = array[:sequences, :steps] if key.startswith("sequence") else array[:sequences]
-        ours = computed[key]
+    for key, array in candidate.expected.items():
+        sequence = key.startswith("sequence")
+        if not (sequence or whole):
+            continue
+        theirs, ours = array[:sequences, :steps] if sequence else array[:sequences], computed[key]
         if ours.shape != theirs.shape:
-            return None
+            return Finding(candidate.chosen, candidate.hypothesis, np.inf, np.inf)
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
+        if sequence and mask is not None:
+            gap = np.where(mask[:sequences, :steps, None], gap, 0)
         remaining = max(remaining, float(gap.max()))
         excess = max(excess, float((gap / _tolerance_of(theirs, tolerances)).max()))
-    return Finding(chosen, hypothesis, remaining, excess)
+    return Finding(candidate.chosen, candidate.hypothesis, remaining, excess)
 
 
 def _tolerance_of(expected: Array, tolerances: Tolerances) -> Array:

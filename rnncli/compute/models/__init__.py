@@ -36,11 +36,13 @@ class Part(NamedTuple):
     """One use of a recurrent layer, with all that the model gives it.
 
     layer: its name in the model.  result: what `compute` gave, where something behind it needed that.
+    before: the layer in the same stack whose sequence is its input; "" for any other input.
     """
 
     layer: str
     case: Case
     result: Result | None = None
+    before: str = ""
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,6 @@ def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:
             seed=None,
         )
         result = compute(case) if place + 1 < len(module.nodes) else None
-        yield Part(node.name, case, result)
+        yield Part(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:
             array = result.outputs[0].values

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,17 @@ def test_what_cannot_be_exported_is_refused_by_name(
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layer", ["{}", "Bidirectional({})"])
+def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str, rnncli: Any) -> None:
+    text = layer.format("GRU(2, recurrent_activation='hard_sigmoid_keras2')")
+    script = rnncli("export", PAIR, "-l", text, "--seed", "1", "--to", "keras").stdout
+    with redirect_stdout(io.StringIO()) as printed:
+        exec(script, {})
+    result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
+    expected = result["outputs"][0]["values"]
+    np.testing.assert_allclose(values(printed.getvalue()), expected, rtol=0, atol=1e-6)
 
 
 def test_an_input_is_not_overwritten(rnncli: Any, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def expressed(target: str) -> dict[str, str]:
     found = {}
     for name, case in cases().items():
         export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
-        if targets.get(target).refusal(export) is None:
-            found[name] = targets.get(target).write(export)
+        if targets.get(target).refusal([export]) is None:
+            found[name] = targets.get(target).write([export])
     return found
 
 
@@ -185,7 +185,7 @@ def test_a_file_of_c_compiles_and_prints_the_same_numbers(name: str, tmp_path: P
 
 def expressed_c(name: str) -> str:
     case = cases()[name]
-    text: str = targets.get("c").write(build_export(case, call.weights_and_seeds(case, "numpy")[0]))
+    text: str = targets.get("c").write([build_export(case, call.weights_and_seeds(case, "numpy")[0])])
     return text
 
 
@@ -194,9 +194,9 @@ def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     case = cases()[name]
     export = build_export(case, call.weights_and_seeds(case, "numpy")[0])
-    if targets.get("onnx").refusal(export):
+    if targets.get("onnx").refusal([export]):
         pytest.skip("onnx cannot express it")
-    session = onnxruntime.InferenceSession(targets.get("onnx").write(export))
+    session = onnxruntime.InferenceSession(targets.get("onnx").write([export]))
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(None, {"input": case.inputs}), strict=True))
     agrees(found, case)
@@ -205,7 +205,7 @@ def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     case = cases()[name]
-    text = targets.get("config").write(build_export(case, case.weights or {}))
+    text = targets.get("config").write([build_export(case, case.weights or {})])
     configs = json.loads(text)
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
     assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.layers]
@@ -224,7 +224,7 @@ def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None
             continue
         layers = [f"SimpleRNN(6, activation={activation!r}, return_sequences=True, dtype='float64')"]
         case = make_case(layers, seed=3)
-        text = targets.get(target).write(build_export(case, call.weights_and_seeds(case, "numpy")[0]))
+        text = targets.get(target).write([build_export(case, call.weights_and_seeds(case, "numpy")[0])])
         if target == "c":
             (tmp_path / "a.c").write_text(text, encoding="utf-8")
             subprocess.run(["gcc", "-std=c99", "a.c", "-o", "a", "-lm"], cwd=tmp_path, check=True)

@@ -279,7 +279,7 @@ def test_several_explanations_write_no_weights(rnncli: Run, tmp_path: Path) -> N
         (["--weights", "w.npz", "--expect", "y.npz", "-o", "o.txt"], "o.txt: this suffix is not written."),
         (["--weights", "w.npz", "--expect", "y.npz", "-o", "w.npz"], "it is an input of this command"),
         (["--weights", "w.npz", "--expect", "y.npz", "--atol", "nan"], "must be a finite number"),
-        (["--weights", "w.npz", "--expect", "y.npz", "--mask-value", "0"], "--mask-value does not apply"),
+        (["--weights", "w.npz", "--expect", "y.npz", "--dropout", "0.1"], "--dropout does not apply"),
     ],
 )
 def test_mistakes_are_said_in_two_sentences(
@@ -350,17 +350,89 @@ def test_a_wrong_shape_is_answered_with_the_right_ones(rnncli: Run, tmp_path: Pa
     assert "The shape should be (6, 2, 4) or (6, 2, 8)." in done.stderr
 
 
-def test_the_hard_sigmoid_of_keras_2_is_defined_for_keras_3(rnncli: Run, tmp_path: Path) -> None:
-    args = write(tmp_path, plant(Kind("LSTM"), ["recurrent_activation=hard_sigmoid_keras2"]))
-    done = rnncli("port", *args, "--width", "200")
-    assert done.returncode == 0, done.stderr
-    (shown,) = [line for line in done.stdout.splitlines() if line.startswith("in Keras: ")]
-    expression, _, rest = shown.removeprefix("in Keras: ").partition(", with hard_sigmoid_keras2 = ")
-    definition = rest.removesuffix(", because Keras 3 has no such activation")
+@pytest.mark.parametrize("directions", [1, 2])
+def test_the_hard_sigmoid_of_keras_2_is_defined_for_keras_3(
+    directions: int, rnncli: Run, tmp_path: Path
+) -> None:
+    kind = Kind("LSTM", directions=directions)
+    planted = plant(kind, ["recurrent_activation=hard_sigmoid_keras2"])
+    args, written = write(tmp_path, planted), str(tmp_path / "o.npz")
+    (found,) = json.loads(rnncli("port", *args, "-f", "json").stdout)["explanations"]
+    lines = rnncli("port", *args, "-o", written, "--width", "200").stdout.splitlines()
+    assert f"in Keras: {found['keras']}" in lines
+    assert found["definition"].splitlines() == lines[-4:]
     import keras
 
-    function = eval(definition, {"keras": keras})
-    layer = eval(expression, {"LSTM": keras.layers.LSTM, "hard_sigmoid_keras2": function})
-    x = np.array([-3.0, -1.0, 0.5, 3.0], "float32")
-    found = np.asarray(layer.cell.recurrent_activation(x))
-    np.testing.assert_allclose(found, np.clip(0.2 * x + 0.5, 0, 1), rtol=1e-6)
+    names: dict[str, Any] = {"keras": keras, **vars(keras.layers)}
+    exec(found["definition"], names)
+    layer = eval(found["keras"], names)
+    layer.build(planted.inputs.shape)
+    with np.load(written) as arrays:
+        layer.set_weights(list(arrays.values()))
+    returned = layer(planted.inputs.astype("float32"))
+    expected = "hidden_state" if directions == 2 else "last_hidden_state"
+    np.testing.assert_allclose(returned, planted.expected[expected], atol=2e-6)
+
+
+def test_packed_sequences_of_pytorch_need_a_mask(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module = torch.nn.GRU(5, 4, batch_first=True, bidirectional=True)
+    x, lengths = torch.randn(3, 6, 5), [6, 2, 4]
+    pack = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    packed, h_n = module(pack)
+    y, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.savez(tmp_path / "y.npz", output=y.detach().numpy(), h_n=h_n.detach().numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    mask = json.dumps([[step < length for step in range(6)] for length in lengths])
+    (tmp_path / "mask.json").write_text(mask, encoding="utf-8")
+    args = [str(tmp_path / "x.npy"), "--weights", str(tmp_path / "w.pt"), "--expect", str(tmp_path / "y.npz")]
+    assert rnncli("port", *args).returncode == 1
+    done = rnncli("port", *args, "--mask", str(tmp_path / "mask.json"), "-f", "json")
+    assert "the rows of masked steps are not compared" in done.stderr
+    document = json.loads(done.stdout)
+    assert document["explanations"][0]["differences"] == ["gates=reset,update,candidate"]
+    assert document["numbers"]["count"] == 12 * 8 + 2 * 3 * 4
+
+
+def test_padding_is_masked(rnncli: Run, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    ragged = [[[1.0, 0.5], [0.3, -1.0], [2.0, 0.1]], [[-1.0, 0.7]]]
+    inputs = np.zeros((2, 3, 2), np.float32)
+    inputs[0], inputs[1, 0] = ragged[0], ragged[1][0]
+    layer = keras.layers.LSTM(3, bias_initializer="random_normal")
+    returned = layer(inputs, mask=np.array([[True] * 3, [True, False, False]]))
+    kernel, recurrent, bias = layer.get_weights()
+    np.savez(tmp_path / "w.npz", kernel=kernel, recurrent_kernel=recurrent, bias=bias)
+    np.save(tmp_path / "y.npy", np.asarray(returned))
+    args = ["--pad", "post", "--weights", str(tmp_path / "w.npz"), "--expect", str(tmp_path / "y.npy")]
+    done = rnncli("port", json.dumps(ragged), *args, "-f", "json")
+    assert json.loads(done.stdout)["explanations"][0]["differences"] == []
+
+
+@pytest.mark.parametrize("name", ["h_n", "hidden_states"])
+def test_two_rows_without_a_name_are_read_in_both_ways(name: str, rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module = torch.nn.LSTM(5, 4, bidirectional=True, batch_first=True)
+    x = torch.randn(3, 2, 5)  # two time steps: (2, batch, units) may be a sequence, time first
+    y, (h_n, _) = module(x)
+    summed = (y[..., :4] + y[..., 4:]).transpose(0, 1)
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.save(tmp_path / "y.npy", (h_n if name == "h_n" else summed).detach().numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    args = ["--weights", str(tmp_path / "w.pt"), "--expect", str(tmp_path / "y.npy")]
+    layer = "Bidirectional(LSTM(4), merge_mode='sum')"
+    done = rnncli("port", str(tmp_path / "x.npy"), *args, "-l", layer, "-f", "json")
+    said = {"h_n": "last_hidden_state", "hidden_states": "hidden_states"}[name]
+    assert f"--expect has no name; it matches as {said}" in done.stderr
+    found = json.loads(done.stdout)["explanations"][0]["differences"]
+    assert found == ([] if name == "h_n" else ["output_axes=time,batch,units"])
+
+
+def test_a_layer_that_goes_backwards_is_compared_from_its_first_row(rnncli: Run, tmp_path: Path) -> None:
+    planted = plant(Kind("GRU", steps=12), ["gates=reset,update,candidate"])
+    args = write(tmp_path, planted._replace(inputs=planted.inputs[:, ::-1]))
+    done = rnncli("port", *args, "-l", "GRU(3, go_backwards=True)", "-f", "json")
+    assert json.loads(done.stdout)["explanations"][0]["differences"] == ["gates=reset,update,candidate"]

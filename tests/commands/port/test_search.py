@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from itertools import combinations
 
+import numpy as np
 import pytest
 from plant import Kind, plant
 from port_runs import TOLERANCES, run_of
 
-from rnncli.commands.port import differences, evidence
-from rnncli.commands.port.search import SearchResult, search
+from rnncli.commands.port import differences, evidence, vectorized
+from rnncli.commands.port.hypothesis import compute, inputs_of
+from rnncli.commands.port.search import SearchResult, hypothesis_of, search
 
 KINDS = {
     "lstm": Kind("LSTM"),
@@ -100,3 +102,29 @@ def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
         assert not result.findings
         assert result.nearest is not None
         assert result.nearest.remaining > 1e-3
+
+
+def test_few_hypotheses_at_once_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = KINDS["bilstm"]
+    run = run_of(plant(kind, ("gates=input,candidate,output,forget",)), kind.class_name)
+    together = search(run, TOLERANCES)
+    monkeypatch.setattr(vectorized, "KEPT", 1)
+    assert found(search(run, TOLERANCES)) == found(together) == [{"gates=input,candidate,output,forget"}]
+
+
+@pytest.mark.parametrize("name", ["lstm with states", "gru with two biases", "simple rnn", "bigru"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_hypotheses_in_one_loop_are_what_the_engine_computes(name: str, masked: bool) -> None:
+    kind = KINDS[name]
+    run = run_of(plant(kind, ()), kind.class_name)
+    if masked:
+        steps = np.arange(kind.steps)
+        run = run._replace(mask=np.array([steps < 1 + place % kind.steps for place in range(kind.batch)]))
+    hypotheses = [hypothesis_of([one]) for one in differences.list_known(run)]
+    hypotheses = [one for one in hypotheses if inputs_of(run, one).shape == run.inputs.shape]
+    size = kind.batch, kind.steps
+    for one, tensors in zip(hypotheses, vectorized.compute_all(run, hypotheses, *size), strict=True):
+        expected = compute(run, one, *size)
+        assert list(tensors) == list(expected)
+        for key, array in expected.items():
+            np.testing.assert_allclose(tensors[key], array, atol=1e-12, err_msg=f"{one} {key}")

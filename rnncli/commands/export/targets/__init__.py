@@ -3,8 +3,10 @@
 A target's file has
     SUFFIX                 of the file's name
     BINARY                 whether it is written to a file only
-    refusal(export)       why it cannot express it, as a clause, or None
-    write(export)         the file, text or bytes
+    refusal(exports)       why it cannot express them, as a clause, or None
+    write(exports)         the file, text or bytes
+
+`exports` holds one ExportCase; of a saved model, one for each of its layers or chains of layers.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export.export_case import ExportCase, ExportCell
+from rnncli.commands.export.export_case import ExportCase, ExportCell, cells_of
 
 ACTIVATIONS = {
     "linear": "x",
@@ -45,10 +45,10 @@ def step_key(cell: ExportCell) -> tuple[object, ...]:
     return (cell.class_name, *activations_of(cell), "bias" in cell.weights, cell.config.get("reset_after"))
 
 
-def step_names(export: ExportCase) -> Steps:
+def step_names(exports: Sequence[ExportCase]) -> Steps:
     """Return the name of each different step function, with a cell that has it."""
     steps: Steps = {}
-    for cell in export.cells:
+    for cell in cells_of(exports):
         if step_key(cell) not in steps:
             name = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}[cell.class_name]
             same = sum(one.class_name == cell.class_name for _, one in steps.values())

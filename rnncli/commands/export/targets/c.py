@@ -6,13 +6,13 @@ Arrays are written in the dtype of the computation; sums and activations are com
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, title_of
 from rnncli.commands.export.targets._c_steps import ACTIVATIONS, activate, fill_template, step_function
 
 SUFFIX = ".c"
@@ -33,58 +33,85 @@ static void show(const char *name, const char *shape, const real *values, int ro
 """
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why C's file cannot express it, or None."""
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why C's file cannot express them, or None."""
+    reason = refusals.first(exports, _refusal)
+    if reason is None and len({export.dtype for export in exports}) > 1:
+        return "it computes in one dtype, and the layers have float32 and float64"
+    return reason
+
+
+def _refusal(export: ExportCase) -> str | None:
     reason = refusals.of_loops(export, ACTIVATIONS)
     if reason is None and export.case.inputs.ndim != 3:
         return "it takes (batch, timesteps, features)"
     return reason
 
 
-def write(export: ExportCase) -> str:
+def write(exports: Sequence[ExportCase]) -> str:
     """Return the file."""
-    batch, steps, _ = export.case.inputs.shape
-    double = export.dtype == "float64"
-    source = _Source(export)
-    body = "\n".join(source.definitions())
-    calls = "\n".join(f"    {line}" for line in source.main)
+    double = exports[0].dtype == "float64"
+    shared = len({export.case.inputs.shape[:2] for export in exports}) == 1
+    sources = [_Source(export, "" if shared else export.suffix) for export in exports]
+    body = "\n".join(text for source in sources for text in source.texts())
+    sizes = ", ".join(source.sizes for source in sources[: 1 if shared else None])
+    calls = "\n".join(f"    {line}" for source in sources for line in source.main)
     used = [name for name in ACTIVATIONS if name != "tanh" and re.search(rf"\b{name}\(", body)]
     functions = "\n".join(
         f"static double {name}(double x) {{ return {ACTIVATIONS[name]}; }}" for name in used
     )
     functions = f"{CLIP}{functions}" if "clip(" in functions else functions
     head = (
-        f"/* {export.title.replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
+        f"/* {title_of(exports).replace('*/', '* /')} in C99: Keras's numbers without Keras.\n\n"
         "   Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <math.h>\n#include <stdio.h>\n#include <string.h>\n\n"
         f"typedef {'double' if double else 'float'} real;\n\n"
-        f"enum {{ BATCH = {batch}, STEPS = {steps} }};\n"
+        f"enum {{ {sizes} }};\n"
     )
     show = SHOW.replace("PLACES", "17" if double else "9")
     return "\n".join(
-        [head, *([functions, ""] if used else []), body, show, f"int main(void) {{\n{calls}\n}}\n"]
+        [
+            head,
+            *([functions, ""] if used else []),
+            body,
+            show,
+            f"int main(void) {{\n{calls}\n    return 0;\n}}\n",
+        ]
     )
 
 
 class _Source:
-    """Collects the definitions of a file, and the calls of its main."""
+    """Collects the definitions of one export, and its calls in main.
 
-    def __init__(self, export: ExportCase) -> None:
-        self.export = export
+    size_suffix: of BATCH and STEPS, where other exports have other sizes.
+    """
+
+    def __init__(self, export: ExportCase, size_suffix: str = "") -> None:
+        self.export, self.size_suffix = export, size_suffix
         self.main: list[str] = []
         self.double = export.dtype == "float64"
         self.sequence = True
 
-    def definitions(self) -> Iterator[str]:
+    @property
+    def sizes(self) -> str:
+        """Constants of the batch and the time steps."""
+        batch, steps, _ = self.export.case.inputs.shape
+        return f"BATCH{self.size_suffix} = {batch}, STEPS{self.size_suffix} = {steps}"
+
+    def texts(self) -> Iterator[str]:
         """Yield the arrays and functions of every layer; fills `main`."""
-        case = self.export.case
-        yield "/* The input, [BATCH][STEPS][features]. */"
-        yield self._array("input", case.inputs)
-        if case.mask is not None and any(layer.mask == "" for layer in self.export.layers):
+        for text in self._definitions():
+            yield re.sub(r"\b(BATCH|STEPS)\b", rf"\1{self.size_suffix}", text) if self.size_suffix else text
+
+    def _definitions(self) -> Iterator[str]:
+        case, start = self.export.case, self.export.suffix
+        yield f"/* {refusals.of_input(self.export, '[BATCH][STEPS][features]').replace('*/', '* /')} */"
+        yield self._array(f"input{start}", case.inputs)
+        if case.mask is not None and any(layer.mask == start for layer in self.export.layers):
             yield "/* 1 for the steps that count. */"
-            yield self._array("mask", case.mask)
-        source, width = "input", case.inputs.shape[-1]
+            yield self._array(f"mask{start}", case.mask)
+        source, width = f"input{start}", case.inputs.shape[-1]
         for layer in self.export.layers:
             yield f"/* {refusals.heading(layer).replace('*/', '* /')} */\n"
             name = layer.spec.class_name
@@ -104,8 +131,9 @@ class _Source:
                 if not refusals.is_unmerged(layer) and (len(layer.loops) == 2 or not layer.sequences):
                     yield self._merge(layer, width)
                     source = f"output{layer.suffix}"
-        yield from self._write_returns()
-        self._show(source)
+            if layer.outputs:
+                yield from self._write_returns(layer)
+                self._show(layer, source)
 
     def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
         kind = "unsigned char" if array.dtype == bool else "real"
@@ -233,12 +261,11 @@ class _Source:
             value=value, comment=comment,
         )  # fmt: skip
 
-    def _write_returns(self) -> Iterator[str]:
-        """Yield the outputs of both directions, where the last layer does not merge them."""
-        last = self.export.layers[-1]
-        if not last.loops or not refusals.is_unmerged(last):
+    def _write_returns(self, layer: ExportLayer) -> Iterator[str]:
+        """Yield the outputs of both directions, where the layer does not merge them."""
+        if not layer.loops or not refusals.is_unmerged(layer):
             return
-        for loop, place in zip(last.loops, ("s", "STEPS - 1 - s"), strict=True):
+        for loop, place in zip(layer.loops, ("s", "STEPS - 1 - s"), strict=True):
             self.main.append(f"arrange{loop.suffix}();")
             yield fill_template(
                 """\
@@ -255,25 +282,30 @@ class _Source:
                 **{"from": place if self.sequence else "STEPS - 1"},
             )  # fmt: skip
 
-    def _show(self, source: str) -> None:
-        last = self.export.layers[-1]
+    def _show(self, layer: ExportLayer, source: str) -> None:
         names = [source]
-        if last.loops and refusals.is_unmerged(last):
-            names = [f"output{loop.suffix}" for loop in last.loops]
+        if layer.loops and refusals.is_unmerged(layer):
+            names = [f"output{loop.suffix}" for loop in layer.loops]
         names += [
-            f"{name}{cell.suffix}" for loop in last.loops for cell in loop.cells for name in cell.states
+            f"{name}{cell.suffix}" for loop in layer.loops for cell in loop.cells for name in cell.states
         ]
-        for info, name in zip(self.export.outputs, names, strict=False):
+        for info, name in zip(layer.outputs, names, strict=False):
             sizes = [int(size) for size in info.shape if isinstance(size, int)]
             shape = " ".join(map(str, sizes))
             rows = int(np.prod(sizes[:-1]))
-            self.main.append(f'show("{info.name}", "{shape}", (const real *){name}, {rows}, {sizes[-1]});')
-        self.main.append("return 0;")
+            self.main.append(
+                f'show({literals.quote(info.name)}, "{shape}", (const real *){name}, {rows}, {sizes[-1]});'
+            )
 
 
 def _skip_masked(loop: ExportLoop, mask: str) -> str:
     """Return the lines for a masked step: the states stay as they are."""
+    if loop.zeroes_masked:
+        return f"            if (!mask{mask}[b][t]) continue; /* the output is 0 */\n"
     steps = f"steps{loop.suffix}[b]"
-    before = f"if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);"
-    held = "continue; /* the output is 0 */" if loop.zeroes_masked else f"{{ {before} continue; }}"
-    return f"            if (!mask{mask}[b][t]) {held}\n"
+    return (
+        f"            if (!mask{mask}[b][t]) {{\n"
+        f"                if (s > 0) memcpy({steps}[s], {steps}[s - 1], sizeof {steps}[s]);\n"
+        "                continue;\n"
+        "            }\n"
+    )

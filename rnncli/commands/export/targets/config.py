@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
-from rnncli.commands.export.export_case import ExportCase, specs_of
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, specs_of
 from rnncli.specs import to_config
 
 SUFFIX = ".json"
 BINARY = False
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why Keras's config cannot express it, or None."""
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why Keras's config cannot express them, or None."""
+    return refusals.first(exports, _refusal)
+
+
+def _refusal(export: ExportCase) -> str | None:
     for spec in specs_of(export.case.layers):
         if "hard_sigmoid_keras2" in spec.config.values():
             return "Keras 3 has no hard_sigmoid of Keras 2"
@@ -21,7 +28,15 @@ def refusal(export: ExportCase) -> str | None:
     return None
 
 
-def write(export: ExportCase) -> str:
-    """Return one config, or a list of those of a stack."""
-    configs = [to_config(spec) for spec in export.case.layers]
+def write(exports: Sequence[ExportCase]) -> str:
+    """Return one config, or a list of those of a stack or of a model's layers."""
+    configs = [_config(layer) for export in exports for layer in export.layers]
     return json.dumps(configs[0] if len(configs) == 1 else configs, indent=2) + "\n"
+
+
+def _config(layer: ExportLayer) -> dict[str, Any]:
+    """Return the config of a layer, with its name in the model; Keras allows no slash in a name."""
+    config = to_config(layer.spec)
+    if layer.name:
+        config["config"] = {"name": layer.name.replace("/", "_"), **config["config"]}
+    return config

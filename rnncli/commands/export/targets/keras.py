@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from rnncli.commands.export import literals
+from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
     specs_of,
+    title_of,
     without_initializers,
 )
-from rnncli.specs import describe
+from rnncli.specs import to_script
 
 SUFFIX = ".py"
 BINARY = False
@@ -20,54 +21,66 @@ BINARY = False
 DTYPES = ("float16", "float32", "float64")
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why Keras cannot express it, or None."""
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why Keras cannot express them, or None."""
+    return refusals.first(exports, _refusal)
+
+
+def _refusal(export: ExportCase) -> str | None:
     if export.dtype not in DTYPES:
         return f"NumPy has no {export.dtype}"
-    for spec in specs_of(export.case.layers):
-        if "hard_sigmoid_keras2" in spec.config.values():
-            return "Keras 3 has no hard_sigmoid of Keras 2"
     return None
 
 
-def write(export: ExportCase) -> str:
+def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    body = "\n".join(_body(export))
+    body = "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
-    plain = [without_initializers(spec) for spec in export.case.layers]
+    plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
     names = {spec.class_name for spec in specs_of(plain)}
     head = [
-        f'"""{export.title} in Keras, with its weights and its input.\n',
+        f'"""{title_of(exports)} in Keras, with its weights and its input.\n',
         'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
         *modules,
         "import keras",
         "import numpy as np",
-        f"from keras.layers import {', '.join(sorted(names))}",
+        f"from keras.layers import {', '.join(sorted(names, key=_constants_first))}",
     ]
-    return "\n\n".join(["\n".join(head) + "\n", literals.SHOW, *helpers, body])
+    old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
+    return "\n\n".join(["\n".join(head) + "\n", *old, literals.SHOW, *helpers, body])
+
+
+def _constants_first(name: str) -> tuple[bool, str]:
+    """Return the sort key of an import, as isort and ruff order them: LSTM before Bidirectional."""
+    return not name.isupper(), name
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield "# The input, (batch, timesteps, features)."
+    yield f"# {refusals.of_input(export)}"
     yield f"x = {literals.to_python(export.case.inputs)}"
     pending = export.case.mask is not None
     if export.case.mask is not None:
         yield "# True for the steps that count, (batch, timesteps)."
-        yield f"mask = {literals.to_python(export.case.mask)}"
-    yield ""
+        yield f"mask{export.suffix} = {literals.to_python(export.case.mask)}"
     for layer, made in zip(export.layers, export.case.stack.layers, strict=True):
         takes = pending and made.takes_mask
-        yield from _layer(layer, takes_mask=takes)
-        yield "" if layer is export.layers[-1] else "x = tensors[0]\n"
+        yield ""
+        yield from _layer(layer, mask=f"mask{export.suffix}" if takes else "")
+        if layer.outputs:
+            names = ", ".join(literals.quote(info.name) for info in layer.outputs)
+            yield f"\nfor name, tensor in zip([{names}], tensors):"
+            yield "    show(name, keras.ops.convert_to_numpy(tensor))"
+        if layer is not export.layers[-1]:
+            yield "x = tensors[0]"
         pending = pending and not takes
-    names = ", ".join(f'"{info.name}"' for info in export.outputs)
-    yield f"for name, tensor in zip([{names}], tensors):"
-    yield "    show(name, keras.ops.convert_to_numpy(tensor))\n"
 
 
-def _layer(layer: ExportLayer, *, takes_mask: bool) -> Iterator[str]:
+def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
+    """Yield the lines that make and call one layer.  mask: the name of the one that it is called with."""
+    if layer.name:
+        yield f"# {layer.name}"
     name = f"layer{layer.suffix}"
-    yield f"{name} = {describe(without_initializers(layer.spec))}"
+    yield f"{name} = {to_script(without_initializers(layer.spec))[0]}"
     if layer.weights:
         yield f"{name}.build({layer.input_shape})"
         yield f"weights{layer.suffix} = ["
@@ -77,7 +90,7 @@ def _layer(layer: ExportLayer, *, takes_mask: bool) -> Iterator[str]:
         yield "]"
         yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
         yield "    variable.assign(value)"
-    options = ", mask=mask" if takes_mask else ""
+    options = f", mask={mask}" if mask else ""
     if any(cell.given for loop in layer.loops for cell in loop.cells):
         yield f"initial_state{layer.suffix} = {_states(layer)}"
         options += f", initial_state=initial_state{layer.suffix}"

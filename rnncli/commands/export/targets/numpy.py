@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, cells_of, title_of
 from rnncli.commands.export.targets._directions import merge_lines
 from rnncli.commands.export.targets._numpy_steps import (
     ACTIVATIONS,
@@ -50,46 +50,51 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 '''
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why NumPy's script cannot express it, or None."""
-    return refusals.of_loops(export, ACTIVATIONS)
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why NumPy's script cannot express them, or None."""
+    return refusals.first(exports, lambda export: refusals.of_loops(export, ACTIVATIONS))
 
 
-def write(export: ExportCase) -> str:
+def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    steps = step_names(export)
-    used = dict.fromkeys(name for cell in export.cells for name in activations_of(cell))
-    used |= {layer.spec.config["activation"]: None for layer in refusals.dense(export)}
+    steps, cells = step_names(exports), cells_of(exports)
+    used = dict.fromkeys(name for cell in cells for name in activations_of(cell))
+    used |= {layer.spec.config["activation"]: None for layer in refusals.dense(*exports)}
     used = {name: None for name in used if name not in ("linear", "tanh")}
-    layers = "\n".join("\n".join(_layer(layer, steps)) for layer in export.layers)
-    data = "\n".join(_data(export))
-    modules, helpers = literals.python_helpers(f"{data}\n{layers}")
+    body = "\n\n".join("\n".join(_body(export, steps)) for export in exports) + "\n"
+    modules, helpers = literals.python_helpers(body)
     functions = [
         *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
         *(step_function(cell, name) for name, cell in steps.values()),
-        *([RUN] if export.cells else []),
+        *([RUN] if cells else []),
         literals.SHOW,
         *helpers,
     ]
     modules += ["import math"] if "gelu" in used else []
     head = "\n".join([*modules, *([""] if modules else []), "import numpy as np"])
-    return "\n\n".join([_docstring(export), head + "\n", *functions, f"{data}\n\n{layers}\n{_end(export)}"])
+    return "\n\n".join([_docstring(exports), head + "\n", *functions, body])
 
 
-def _docstring(export: ExportCase) -> str:
+def _docstring(exports: Sequence[ExportCase]) -> str:
     return (
-        f'"""{export.title} in NumPy: Keras\'s numbers without Keras.\n\n'
+        f'"""{title_of(exports)} in NumPy: Keras\'s numbers without Keras.\n\n'
         "Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"
         '"""'
     ).replace("\\", "\\\\")
 
 
-def _data(export: ExportCase) -> Iterator[str]:
-    yield "# The input, (batch, timesteps, features)."
+def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
+    yield f"# {refusals.of_input(export)}"
     yield f"x = {literals.to_python(export.case.inputs)}"
     if export.case.mask is not None:
         yield "# True for the steps that count, (batch, timesteps)."
-        yield f"mask = {literals.to_python(export.case.mask)}"
+        yield f"mask{export.suffix} = {literals.to_python(export.case.mask)}"
+    for layer in export.layers:
+        yield ""
+        yield from _layer(layer, steps)
+        if layer.outputs:
+            yield ""
+            yield from literals.shows(layer, _values(layer))
 
 
 def _layer(layer: ExportLayer, steps: Steps) -> Iterator[str]:
@@ -108,7 +113,6 @@ def _layer(layer: ExportLayer, steps: Steps) -> Iterator[str]:
         yield from _loop(loop, layer, steps)
     if layer.loops:
         yield from merge_lines(layer, REVERSAL, CONCATENATION)
-    yield ""
 
 
 def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
@@ -132,15 +136,12 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
     yield f"outputs{end}, states{end} = run(cells{end}, states{end}, x{options})"
 
 
-def _end(export: ExportCase) -> str:
-    """Return the lines that print the outputs of the last layer."""
-    last = export.layers[-1]
-    values = ["forward", "backward"] if last.loops and refusals.is_unmerged(last) else ["x"]
-    for loop in last.loops:
-        values += [
-            f"states{loop.suffix}[{place}][{part}]"
-            for place, cell in enumerate(loop.cells)
-            for part in range(len(cell.states))
-        ]
-    pairs = zip(export.outputs, values, strict=False)
-    return "\n".join(f'show("{info.name}", {value})' for info, value in pairs) + "\n"
+def _values(layer: ExportLayer) -> list[str]:
+    """Return what a layer returns: its outputs, then its states."""
+    values = ["forward", "backward"] if layer.loops and refusals.is_unmerged(layer) else ["x"]
+    return values + [
+        f"states{loop.suffix}[{place}][{part}]"
+        for loop in layer.loops
+        for place, cell in enumerate(loop.cells)
+        for part in range(len(cell.states))
+    ]

@@ -27,8 +27,12 @@ ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid", "relu": "Relu", "softmax": 
 MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why ONNX cannot express it, or None."""
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why ONNX cannot express them, or None."""
+    return refusals.first(exports, _refusal)
+
+
+def _refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ("linear", *ACTIVATIONS):
             return f"it has no operator for the activation {layer.spec.config['activation']}"
@@ -36,7 +40,7 @@ def refusal(export: ExportCase) -> str | None:
     return reason
 
 
-def write(export: ExportCase) -> bytes:
+def write(exports: Sequence[ExportCase]) -> bytes:
     """Return the serialized model.  Raises EngineError if onnx is missing."""
     try:
         import onnx
@@ -45,21 +49,19 @@ def write(export: ExportCase) -> bytes:
             "onnx is not installed; it is needed to write .onnx files.", "pip install 'rnncli[onnx]'"
         ) from None
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-    graph = GraphBuilder(export)
-    graph.build()
-    batch, steps, features = export.case.inputs.shape
-    masked, given = export.case.mask is not None, any(cell.given for cell in export.cells)
-    sizes = (batch if given or masked else "batch", steps if masked else "timesteps", features)
-    outputs = [
-        helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in export.outputs
-    ]
+    graphs = [GraphBuilder(export) for export in exports]
+    for graph in graphs:
+        graph.build()
+    nodes = [node for graph in graphs for node in graph.nodes]
+    arrays = {name: array for graph in graphs for name, array in graph.arrays.items()}
+    shown = [info for export in exports for info in export.shown]
     model = helper.make_model(
         helper.make_graph(
-            [helper.make_node(kind, ins, outs, **attributes) for kind, ins, outs, attributes in graph.nodes],
+            [helper.make_node(kind, ins, outs, **attributes) for kind, ins, outs, attributes in nodes],
             "rnncli",
-            [helper.make_tensor_value_info("input", floats, sizes)],
-            outputs,
-            [onnx.numpy_helper.from_array(array, name) for name, array in graph.arrays.items()],
+            [helper.make_tensor_value_info(graph.input, floats, graph.sizes) for graph in graphs],
+            [helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in shown],
+            [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
@@ -71,22 +73,34 @@ def write(export: ExportCase) -> bytes:
 
 
 class GraphBuilder:
-    """Collects the nodes and the arrays of a graph."""
+    """Collects the nodes and the arrays of one export.
+
+    input: the name of its input in the graph.
+    """
 
     def __init__(self, export: ExportCase) -> None:
         self.export = export
+        name = export.layers[0].name
+        self.input = f"{name}/input" if name else "input"
         self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self.arrays: dict[str, Array] = {}
 
     def build(self) -> None:
         """Add every layer, and name the outputs."""
-        x = "input"
-        results: list[str] = []
+        x = self.input
         for layer in self.export.layers:
             results = list(self._layer(layer, x))
             x = results[0]
-        for info, name in zip(self.export.outputs, results, strict=False):
-            self.nodes.append(("Identity", [name], [info.name], {}))
+            for info, name in zip(layer.outputs, results, strict=False):
+                self.nodes.append(("Identity", [name], [info.name], {}))
+
+    @property
+    def sizes(self) -> tuple[int | str, ...]:
+        """Shape of the input; the sizes that the mask and the initial states have are fixed."""
+        case = self.export.case
+        batch, steps, features = case.inputs.shape
+        masked, given = case.mask is not None, any(cell.given for cell in self.export.cells)
+        return (batch if given or masked else "batch", steps if masked else "timesteps", features)
 
     def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Add a node with one output; return the output's name."""
@@ -137,10 +151,12 @@ class GraphBuilder:
                 self._array(f"initial_{part}{own}", array[None]) for part, array in cell.states.items()
             ]
         masked = layer.mask is not None
-        lengths = self._array("lengths", self.lengths) if masked else ""
+        lengths = self._array(f"lengths{self.export.suffix}", self.lengths) if masked else ""
         engine = engines.get("onnx")
         ends = [f"Y{own}", *(f"Y_{part}{own}" for part in cell.states)]
         attributes = engine.attributes_of(loop.layer)
+        if layer.name:
+            attributes["name"] = _node_name(layer, loop)
         self.nodes.append(
             (engine.OPERATORS[cell.class_name].name, [x, *names, lengths, *initial], ends, attributes)
         )
@@ -165,13 +181,15 @@ class GraphBuilder:
     def _counts(self) -> str:
         """Add an array that is true for the steps that count, (timesteps, batch, 1)."""
         mask: Any = self.export.case.mask
-        return self._array("counts", mask.T[..., None])
+        return self._array(f"counts{self.export.suffix}", mask.T[..., None])
 
     def _hide(self, loop: ExportLoop, output: str) -> str:
         """Replace the last output by zeros where Keras does: where the last step is padding."""
         if loop.backwards or not loop.zeroes_masked:
             return output
-        whole = self._array("whole", (self.lengths == self.export.case.inputs.shape[1])[:, None])
+        whole = self._array(
+            f"whole{self.export.suffix}", (self.lengths == self.export.case.inputs.shape[1])[:, None]
+        )
         zero = self._array("zero", np.zeros((), np.float32))
         return self.add("Where", [whole, output, zero], f"{output}_zeroed")
 
@@ -192,3 +210,8 @@ class GraphBuilder:
         if layer.merge_mode == "concat":
             return [self.add("Concat", outputs, name, axis=-1)]
         return [self.add(MERGES[layer.merge_mode], outputs, name)]
+
+
+def _node_name(layer: ExportLayer, loop: ExportLoop) -> str:
+    """Return the layer's name in the model; with the direction where there is a node for each."""
+    return layer.name if len(layer.loops) == 1 else f"{layer.name}{loop.suffix.removeprefix(layer.suffix)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rnncli.commands.export import literals, refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, cells_of, title_of
 from rnncli.commands.export.targets._directions import merge_lines
 from rnncli.compute import engines
 from rnncli.layouts.torch import MODULES, from_keras
@@ -25,6 +25,12 @@ ACTIVATIONS = {
     "elu": "torch.nn.functional.elu(x)",
 }
 """Activations of Dense by Keras's name."""
+
+BEGINNING = """\
+torch.set_grad_enabled(False)
+torch.backends.mkldnn.enabled = False  # it turns NaN into ordinary numbers
+
+"""
 
 RUN = '''\
 def run(module, x, states=None, backwards=False):
@@ -58,8 +64,12 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 '''
 
 
-def refusal(export: ExportCase) -> str | None:
-    """Return why PyTorch's modules cannot express it, or None."""
+def refusal(exports: Sequence[ExportCase]) -> str | None:
+    """Return why PyTorch's modules cannot express them, or None."""
+    return refusals.first(exports, _refusal)
+
+
+def _refusal(export: ExportCase) -> str | None:
     for layer in refusals.dense(export):
         if layer.spec.config["activation"] not in ACTIVATIONS:
             return f"its Dense has no activation {layer.spec.config['activation']}"
@@ -67,43 +77,40 @@ def refusal(export: ExportCase) -> str | None:
     return reason
 
 
-def write(export: ExportCase) -> str:
+def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    body = "\n".join(_body(export))
+    body = BEGINNING + "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     head = [
-        f'"""{export.title} in PyTorch, with Keras\'s weights and its input.\n',
+        f'"""{title_of(exports)} in PyTorch, with Keras\'s weights and its input.\n',
         'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',
         *modules,
         *([""] if modules else []),
         "import numpy as np",
         "import torch",
     ]
-    run = RUN if export.case.mask is None else RUN_PADDED
-    functions = [literals.SHOW, *([run] if export.cells else []), *helpers]
+    run = RUN if all(export.case.mask is None for export in exports) else RUN_PADDED
+    functions = [literals.SHOW, *([run] if cells_of(exports) else []), *helpers]
     return "\n\n".join(["\n".join(head) + "\n", *functions, body])
 
 
 def _body(export: ExportCase) -> Iterator[str]:
-    yield "torch.set_grad_enabled(False)"
-    yield "torch.backends.mkldnn.enabled = False  # it turns NaN into ordinary numbers\n"
-    yield "# The input, (batch, timesteps, features)."
+    yield f"# {refusals.of_input(export)}"
     yield f"x = {_tensor(literals.to_python(export.case.inputs))}"
     if export.case.mask is not None:
         yield "# Number of steps that count, (batch,)."
-        yield f"lengths = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
-    yield ""
+        yield f"lengths{export.suffix} = {_tensor(literals.to_python(export.case.mask.sum(axis=1)))}"
     for layer in export.layers:
-        yield f"# {refusals.heading(layer)}"
+        yield f"\n# {refusals.heading(layer)}"
         if layer.spec.class_name == "Dense":
             yield from _dense(layer)
         for loop in layer.loops:
             yield from _loop(loop, layer, export.dtype)
         if layer.loops:
             yield from merge_lines(layer, REVERSAL, CONCATENATION)
-        yield ""
-    pairs = zip(export.outputs, _values(export.layers[-1]), strict=False)
-    yield "\n".join(f'show("{info.name}", {value}.numpy())' for info, value in pairs) + "\n"
+        if layer.outputs:
+            yield ""
+            yield from literals.shows(layer, [f"{value}.numpy()" for value in _values(layer)])
 
 
 def _tensor(array: str) -> str:
@@ -138,12 +145,12 @@ def _loop(loop: ExportLoop, layer: ExportLayer, dtype: str) -> Iterator[str]:
         arguments.append(f"states{loop.suffix}")
     arguments += ["backwards=True"] if loop.backwards else []
     if layer.mask is not None:
-        arguments += ["lengths=lengths", *(["zeroing=True"] if loop.zeroes_masked else [])]
+        arguments += [f"lengths=lengths{layer.mask}", *(["zeroing=True"] if loop.zeroes_masked else [])]
     yield f"outputs{loop.suffix}, last{loop.suffix} = run({', '.join(arguments)})"
 
 
 def _values(layer: ExportLayer) -> list[str]:
-    """Return what the last layer returns: its outputs, then its states."""
+    """Return what a layer returns: its outputs, then its states."""
     values = ["forward", "backward"] if layer.loops and refusals.is_unmerged(layer) else ["x"]
     return values + [
         f"last{loop.suffix}[{place}][0]" for loop in layer.loops for place in range(len(loop.cells[0].states))

@@ -1,0 +1,60 @@
+"""Layers of a saved model as Cases: a stack of one module is one Case, any other layer its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from rnncli.case import Case
+from rnncli.compute.models import Part
+from rnncli.layers.stack import Stack
+
+NamedCase = tuple[Case, dict[str, str]]
+"""A Case, and the suffix in a script of each of its layers, by the layer's name in the model."""
+
+
+def join(parts: Sequence[Part]) -> Iterator[NamedCase]:
+    """Yield the Cases; a layer follows the one before it where that layer's sequence is its input."""
+    suffixes = _suffixes([part.layer for part in parts])
+    chain: list[Part] = []
+    for part in parts:
+        if chain and not _follows(part, chain[-1]):
+            yield _case(chain, suffixes)
+            chain = []
+        chain.append(part)
+    yield _case(chain, suffixes)
+
+
+def _suffixes(names: Sequence[str]) -> dict[str, str]:
+    """Return a different suffix for each name, of letters and digits that C allows too."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = "_" + re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+        suffix, number = plain, 2
+        while suffix in found.values() or suffix == "_":
+            suffix, number = f"{plain.rstrip('_')}_{number}", number + 1
+        found[name] = suffix
+    return found
+
+
+def _follows(part: Part, before: Part) -> bool:
+    first, second = before.case, part.case
+    return (
+        part.before == before.layer
+        and first.stack.outputs(first.inputs.shape)[0].label.sequence
+        and first.stack.dtype == second.stack.dtype
+    )
+
+
+def _case(chain: Sequence[Part], suffixes: dict[str, str]) -> NamedCase:
+    first = chain[0].case
+    names = {part.layer: suffixes[part.layer] for part in chain}
+    if len(chain) == 1:
+        return first, names
+    weights = {
+        f"{index}/{path}": array
+        for index, part in enumerate(chain)
+        for path, array in (part.case.weights or {}).items()
+    }
+    stack = Stack(spec for part in chain for spec in part.case.layers)
+    return Case(stack, first.inputs, weights=weights, seed=None), names

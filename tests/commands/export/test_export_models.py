@@ -1,0 +1,133 @@
+"""All recurrent layers of a saved model in one script, each with the input that the model gives it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from runpy import run_path
+from shutil import which
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from command import Run
+from printed_tensors import numbers
+
+from rnncli.case import Array
+
+IDS = "[[1, 2, 3, 0, 0], [4, 5, 6, 1, 2]]"
+SUFFIXES = {"numpy": ".py", "torch": ".py", "keras": ".py", "c": ".c", "onnx": ".onnx", "config": ".json"}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a model with padding, two directions, an initial state and a vector in place of a sequence."""
+    keras.utils.set_random_seed(1)
+    ids = keras.Input((5,), dtype="int32")
+    words = keras.layers.Embedding(7, 4, mask_zero=True)(ids)
+    both = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True), name="both")(words)
+    _, state = keras.layers.GRU(6, return_state=True, name="encoder")(both)
+    again = keras.layers.RepeatVector(3)(state)
+    last = keras.layers.SimpleRNN(6, name="decoder")(again, initial_state=state)
+    file = str(tmp_path_factory.mktemp("model") / "m.keras")
+    keras.Model(ids, last).save(file)
+    return file
+
+
+def shown(rnncli: Run, text: str, model: str) -> dict[str, Array]:
+    done = rnncli("run", text, "--model", model, "--return-state", "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
+
+
+def write(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path:
+    file = folder / f"exported{SUFFIXES[target]}"
+    flags = ("--model", model, "--return-state", "--to", target, "-o", str(file))
+    done = rnncli("export", text, *flags)
+    assert done.returncode == 0, done.stderr
+    return file
+
+
+def printed(file: Path) -> dict[str, Array]:
+    """Run a script; return what it prints."""
+    if file.suffix == ".c":
+        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+        subprocess.run(["gcc", *strict, file, "-o", file.with_suffix(""), "-lm"], check=True)
+        return numbers(subprocess.run([file.with_suffix("")], capture_output=True, text=True).stdout)
+    with redirect_stdout(io.StringIO()) as text:
+        run_path(str(file))
+    return numbers(text.getvalue())
+
+
+def agree(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c"])
+def test_every_layer_of_a_model_is_exported(target: str, saved: str, rnncli: Run, tmp_path: Path) -> None:
+    if target == "c" and which("gcc") is None:
+        pytest.skip("there is no gcc")
+    expected = shown(rnncli, IDS, saved)
+    assert {name.partition("/")[0] for name in expected} == {"both", "encoder", "decoder"}
+    agree(printed(write(rnncli, IDS, saved, target, tmp_path)), expected)
+
+
+def test_an_onnx_model_has_an_input_and_a_node_per_layer(saved: str, rnncli: Run, tmp_path: Path) -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    file = write(rnncli, IDS, saved, "onnx", tmp_path)
+    names = [node.name for node in onnx.load(file).graph.node if node.name]
+    assert names == ["both_forward", "both_backward", "encoder", "decoder"]
+    session = onnxruntime.InferenceSession(file)
+    assert [one.name for one in session.get_inputs()] == ["both/input", "encoder/input", "decoder/input"]
+    script: dict[str, Any] = {"show": lambda *_: None}
+    lines = write(rnncli, IDS, saved, "numpy", tmp_path).read_text(encoding="utf-8").split("# The input of ")
+    inputs = {}
+    for part in lines[1:]:
+        exec(part.partition("\n# ")[0].partition("\n")[2], {"np": np}, script)  # x = np.array(...)
+        inputs[f"{part.partition(',')[0]}/input"] = script["x"]
+    outputs = [one.name for one in session.get_outputs()]
+    agree(dict(zip(outputs, session.run(None, inputs), strict=True)), shown(rnncli, IDS, saved))
+
+
+def test_a_config_is_a_list_of_layers_with_their_names(saved: str, rnncli: Run, tmp_path: Path) -> None:
+    configs = json.loads(write(rnncli, IDS, saved, "config", tmp_path).read_text(encoding="utf-8"))
+    layers = [keras.layers.deserialize(config) for config in configs]
+    assert [layer.name for layer in layers] == ["both", "encoder", "decoder"]
+
+
+@pytest.mark.parametrize("target", ["numpy", "onnx"])
+def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+    model, x = str(tmp_path / "m.pt"), np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
+    torch.save(module.state_dict(), model)
+    file = write(rnncli, json.dumps(x.tolist()), model, target, tmp_path)
+    if target == "onnx":
+        session = pytest.importorskip("onnxruntime").InferenceSession(file)
+        names = [one.name for one in session.get_outputs()]
+        found = dict(zip(names, session.run(None, {"lstm_l0/input": x}), strict=True))
+    else:
+        found = printed(file)
+    with torch.no_grad():
+        sequence, (hidden, _) = module(torch.tensor(x))
+    agree({"y": found["lstm_l1/hidden_states"]}, {"y": sequence.numpy()})
+    last = found["lstm_l1/backward_last_hidden_state"]
+    agree({"h": last}, {"h": hidden[-1].numpy()})
+
+
+def test_a_refusal_names_the_layer(rnncli: Run, tmp_path: Path) -> None:
+    file = str(tmp_path / "m.keras")
+    inputs = keras.Input((3, 2))
+    first = keras.layers.GRU(2, reset_after=False, return_sequences=True, name="old")(inputs)
+    keras.Model(inputs, keras.layers.LSTM(2, name="new")(first)).save(file)
+    done = rnncli("export", "[[[1, 2], [3, 4], [5, 6]]]", "--model", file, "--to", "torch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--to torch cannot express this: old: " in done.stderr
