@@ -283,6 +283,11 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     found = models.follow(graph, given, answered, layers=["sentences"])
     alike(answered(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
     if family == "tf_keras":
+        part = models.follow(graph, given, answered).parts[0]
+        words = np.asarray(k.Model(ids, both)(given["ids"]))
+        assert (part.layer, part.case.mask.shape) == ("words", (2, 3, 4))
+        alike(part.result.outputs[0].values, words, "words")
+        alike(compute.run(part.case, "tensorflow").outputs[0].values, words, "words")
         np.testing.assert_array_equal(found.parts[0].case.mask, [[True] * 3, [True, False, False]])
 
 

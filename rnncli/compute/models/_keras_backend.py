@@ -225,7 +225,7 @@ def _others(graph: Graph, seen: Mapping[str, Seen]) -> Iterator[tuple[str, Array
 
 
 def _demand_same_rules(graph: Graph) -> None:
-    """Raises LayerError where today's Keras would hand on other masks than the one that saved the model."""
+    """Raises UnrunnableError where today's Keras would hand on other masks than the model's own."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
     joined = any(
@@ -233,9 +233,13 @@ def _demand_same_rules(graph: Graph) -> None:
         for node in graph.nodes
     )
     if rules != TODAY and masked and joined:
-        raise LayerError(
-            f"{graph.file}: it has a layer that only Keras can compute, and today's Keras joins masks "
-            f"differently from {graph.origin}, which saved it."
+        free = independent_layers(graph, ())
+        raise UnrunnableError(
+            f"{graph.file}: only Keras can compute it, and today's Keras joins masks differently from "
+            f"{graph.origin}, which saved the model.",
+            f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+            if free
+            else REBUILD,
         )
 
 
