@@ -1,6 +1,6 @@
 """A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
 
-Keras runs the model as it stands in the file.  What each recurrent layer gets there becomes its Case, and
+Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent layer gets there becomes its Case, and
 what it returned there is what `compute` has to return for that Case.
 """
 
@@ -32,6 +32,7 @@ from rnncli.model import Graph, Node
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
+    from rnncli.compute.models._tf_keras import LayerCall
     from rnncli.result import Result
 
 MIXED = "mixed_"
@@ -70,11 +71,11 @@ def run(
     EngineError where our steps give other numbers than Keras did.
     """
     graph = with_modules(graph)
-    _demand_same_rules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _demand_one_dtype(graph, node)
-    seen = {call.name: call for call in _seen(graph, path, inputs)}
+    calls = _seen_by_keras_2 if graph.generation < 3 else _seen
+    seen = {call.name: call for call in calls(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
@@ -86,6 +87,27 @@ def run(
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
     """What Keras itself returns for every use of a layer, by our name of the use.  Raises as `run`."""
     return {call.name: call.outputs for call in _seen(with_modules(graph), path, inputs)}
+
+
+def _seen_by_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
+    """The same in tf_keras; without it, in today's Keras where that means the same by the file."""
+    from rnncli.compute.models import _tf_keras
+
+    if not _tf_keras.is_installed():
+        try:
+            _demand_same_rules(graph)
+            return _seen(graph, path, inputs)
+        except UnrunnableError as error:
+            what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
+            raise EngineError(what, "pip install 'rnncli[keras2]'") from None
+    with _guarded(graph):
+        calls = _tf_keras.calls(graph, path, inputs)
+    return [_seen_call(name, call) for name, call in calls.items()]
+
+
+def _seen_call(name: str, call: LayerCall) -> Seen:
+    named = dict(zip(("mask",), call.args[1:], strict=False))
+    return Seen(name, call.args[0] if call.args else None, {**named, **call.kwargs}, tuple(call.outputs))
 
 
 def _seen(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:

@@ -1,9 +1,12 @@
-"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here."""
+"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here.
+
+It also runs what is before the recurrent layers where NumPy does not know it.
+"""
 
 from __future__ import annotations
 
 import copy
-import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class LayerCall(NamedTuple):
-    """One call of a layer, in tensors of TensorFlow."""
+    """One call of a layer, in tensors of TensorFlow, or in arrays."""
 
     layer: Any
     args: tuple[Any, ...]
@@ -34,11 +37,7 @@ def outputs(
 
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
-    keras, tensorflow = _packages(graph)
-    scope = keras.utils.custom_object_scope(_classes(keras))
-    with _guarded(graph), tensorflow.quiet(), scope, loadable(path, graph.file) as file:
-        model = keras.models.load_model(file, compile=False)
-        calls = _calls(keras, model, inputs)
+    with _guarded(graph), _recorded(graph, path, inputs) as calls:
         found: dict[str, Array] = {}
         for name, call in calls.items():
             count = len(call.outputs)
@@ -57,6 +56,44 @@ def outputs(
     return found
 
 
+def is_installed() -> bool:
+    """Whether tf_keras can be imported."""
+    return importlib.util.find_spec("tf_keras") is not None
+
+
+def calls(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Every call of every layer in arrays, by our name of the use.
+
+    Raises EngineError where tf_keras is not installed, and whatever tf_keras raises.
+    """
+    with _recorded(graph, path, inputs) as found:
+        return {
+            name: call._replace(
+                args=_arrays(call.args), kwargs=_arrays(dict(call.kwargs)), outputs=_arrays(call.outputs)
+            )
+            for name, call in found.items()
+        }
+
+
+def _arrays(value: Any) -> Any:
+    """Arrays for tensors, through lists and mappings."""
+    if isinstance(value, dict):
+        return {name: _arrays(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_arrays, value))
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+@contextmanager
+def _recorded(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[dict[str, LayerCall]]:
+    """Run the model once; yield every call of every layer, by our name of the use."""
+    keras, tensorflow = _packages(graph)
+    scope = keras.utils.custom_object_scope(_classes(keras))
+    with tensorflow.quiet(), scope, loadable(path, graph.file) as file:
+        model = keras.models.load_model(file, compile=False)
+        yield _calls(keras, model, inputs)
+
+
 def _packages(graph: Graph) -> tuple[Any, Any]:
     """The package tf_keras, and our room of TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
@@ -65,8 +102,8 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
             return importlib.import_module("tf_keras"), tensorflow
     except ImportError:
         raise EngineError(
-            f"--check: {graph.file} was saved by {graph.origin}; tf_keras is not installed; it is "
-            "needed to run models of Keras 2.",
+            f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "
+            "models of Keras 2.",
             "pip install 'rnncli[keras2]'",
         ) from None
 
