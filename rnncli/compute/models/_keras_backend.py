@@ -1,7 +1,7 @@
 """A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
 
-Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent layer gets there becomes its Case, and
-what it returned there is what `compute` has to return for that Case.
+Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent
+layer gets there becomes its Case, and what it returned there is what `compute` has to return for that Case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models import ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
 from rnncli.compute.models._graph import (
     choose_nodes,
@@ -32,7 +32,6 @@ from rnncli.model import Graph, Node
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
-    from rnncli.compute.models._tf_keras import LayerCall
     from rnncli.result import Result
 
 MIXED = "mixed_"
@@ -91,8 +90,6 @@ def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, 
 
 def _seen_by_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
     """The same in tf_keras; without it, in today's Keras where that means the same by the file."""
-    from rnncli.compute.models import _tf_keras
-
     if not _tf_keras.is_installed():
         try:
             _demand_same_rules(graph)
@@ -105,7 +102,7 @@ def _seen_by_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> l
     return [_seen_call(name, call) for name, call in calls.items()]
 
 
-def _seen_call(name: str, call: LayerCall) -> Seen:
+def _seen_call(name: str, call: _tf_keras.LayerCall) -> Seen:
     named = dict(zip(("mask",), call.args[1:], strict=False))
     return Seen(name, call.args[0] if call.args else None, {**named, **call.kwargs}, tuple(call.outputs))
 
@@ -229,9 +226,8 @@ def _hold(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> 
         size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
         if not np.allclose(tensor.values, own, rtol=0, atol=NEAR * size, equal_nan=True):
             largest = float(np.nanmax(np.abs(tensor.values - own)))
-            because = (
-                "" if rules_of(graph.origin) == TODAY else f", which does not know what {graph.origin} meant"
-            )
+            same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
+            because = "" if same else f", which does not know what {graph.origin} meant"
             raise EngineError(
                 f"{graph.file}: {node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
             )

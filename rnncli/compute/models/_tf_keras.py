@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli.compute.models._harmless import harm_in
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, RnncliError, first_nonblank_line
 from rnncli.model import Graph
@@ -86,10 +87,16 @@ def _arrays(value: Any) -> Any:
 
 @contextmanager
 def _recorded(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[dict[str, LayerCall]]:
-    """Run the model once; yield every call of every layer, by our name of the use."""
+    """Run the model once; yield every call of every layer, by our name of the use.
+
+    Raises ValueError for a model that would run code of its own.
+    """
     keras, tensorflow = _packages(graph)
+    if harm := harm_in(graph):
+        raise ValueError(harm)
     scope = keras.utils.custom_object_scope(_classes(keras))
-    with tensorflow.quiet(), scope, loadable(path, graph.file) as file:
+    safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
+    with tensorflow.quiet(), scope, safe, loadable(path, graph.file) as file:
         model = keras.models.load_model(file, compile=False)
         yield _calls(keras, model, inputs)
 
