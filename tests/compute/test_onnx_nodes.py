@@ -307,3 +307,21 @@ def test_node_of_a_branch_that_is_not_taken_is_not_refused() -> None:
     feeds["condition"] = np.array(False)
     with pytest.raises(LayerError, match="it uses input_forget"):
         run(made, feeds)
+
+
+def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    made, feeds = onnx_graphs.random_single(11)
+    built, build = [], onnxruntime.InferenceSession
+
+    def counted(*words: Any, **options: Any) -> Any:
+        built.append(words)
+        return build(*words, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    first = tensors(run(made, feeds))
+    other = tensors(run(made, {name: array * 1 for name, array in feeds.items()}))
+    assert len(built) == 1
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, other[name])

@@ -82,10 +82,9 @@ def _show(
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
-    if run.model is not None:
-        from rnncli.cli import models
-
-        run, tensor = models.split_address(run, tensor)
-    case, remarks = request.case(input, layer, run)
+    if run.model is None:
+        case, remarks = request.case(input, layer, run)
+    else:
+        case, remarks, tensor = request.case_of_address(input, layer, run, tensor)
     case = hold_gates(case, hold, run)
     deliver(ExplainAnswer(*explaining.explain(case, tensor, depth, terms)), remarks)
