@@ -285,6 +285,8 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     if family == "tf_keras":
         part = models.follow(graph, given, answered).parts[0]
         words = np.asarray(k.Model(ids, both)(given["ids"]))
+        assert part.result is not None
+        assert part.case.mask is not None
         assert (part.layer, part.case.mask.shape) == ("words", (2, 3, 4))
         alike(part.result.outputs[0].values, words, "words")
         alike(compute.run(part.case, "tensorflow").outputs[0].values, words, "words")

@@ -325,3 +325,12 @@ def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(built) == 1
     for name, array in first.items():
         np.testing.assert_array_equal(array, other[name])
+
+
+def test_a_quantized_node_is_named() -> None:
+    node = helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], name="rnn", domain="com.microsoft")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy")
+    made = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+    with pytest.raises(InputError) as caught:
+        run(made, {"x": np.ones((2, 3), "float32")})
+    assert "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent" in str(caught.value.advice)

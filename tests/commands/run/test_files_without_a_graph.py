@@ -130,9 +130,10 @@ def test_a_model_on_standard_input_is_read_once(rnncli: Any) -> None:
 @pytest.mark.parametrize("option", ["delimiter", "decimal", "batch_column", "input_format"])
 def test_options_of_files_are_refused_with_arrays(option: str, tmp_path: Path) -> None:
     path = saved(nn.ModuleDict({"a": nn.LSTM(3, 2)}), tmp_path / "m.pt")
-    for what in ({"model": path}, {"layer": "LSTM(2)"}):
+    described: list[dict[str, Any]] = [{"model": path}, {"layer": "LSTM(2)"}]
+    for what in described:
         with pytest.raises(UsageError, match=f"{option} applies only to a file, and the inputs are arrays"):
-            package.run(X, **what, **{option: ","})
+            package.run(X, **{**what, option: ","})
 
 
 @pytest.mark.parametrize(
