@@ -73,7 +73,7 @@ def run(
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _demand_one_dtype(graph, node)
-    calls = _seen_by_keras_2 if graph.generation < 3 else _seen
+    calls = _seen_by_keras_2 if graph.generation < 3 else _seen_today
     seen = {call.name: call for call in calls(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
@@ -92,14 +92,19 @@ def _seen_by_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> l
     """The same in tf_keras; without it, in today's Keras where that means the same by the file."""
     if not _tf_keras.is_installed():
         try:
-            _demand_same_rules(graph)
-            return _seen(graph, path, inputs)
+            return _seen_today(graph, path, inputs)
         except UnrunnableError as error:
             what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
             raise EngineError(what, "pip install 'rnncli[keras2]'") from None
     with _guarded(graph):
         calls = _tf_keras.calls(graph, path, inputs)
     return [_seen_call(name, call) for name, call in calls.items()]
+
+
+def _seen_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[Seen]:
+    """The same in today's Keras.  Raises UnrunnableError where that would hand on other masks."""
+    _demand_same_rules(graph)
+    return _seen(graph, path, inputs)
 
 
 def _seen_call(name: str, call: _tf_keras.LayerCall) -> Seen:
