@@ -88,7 +88,19 @@ def _document(inputs: Any, options: Options, seed: int) -> Document:
         inputs = builtin.names()[0]
     if isinstance(inputs, (str, PathLike)):
         return _read(inputs, options)
+    demand_no_file_options(options)
     return Document(inputs=_sequences(inputs))
+
+
+def demand_no_file_options(options: Options) -> None:
+    """Raise UsageError for an option on how a file is read, where the inputs are arrays."""
+    every: dict[str, Any] = dict(options)
+    given = [name for name in ("input_format", *ReadOptions._fields) if every.get(name) is not None]
+    if given:
+        raise UsageError(
+            f"{given[0]} applies only to a file, and the inputs are arrays.",
+            f"Leave out {given[0]}, or give the path of a file.",
+        )
 
 
 def _make_document(inputs: Any, options: Options, seed: int) -> Document:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.api._case import array
+from rnncli.api._case import array, demand_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._shown import RunResult, view_of
 from rnncli.case import Case
@@ -104,6 +104,7 @@ def _raw(inputs: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
         reading = ReadOptions(**{name: every.get(name) for name in ReadOptions._fields})
         path = Path(inputs).expanduser()
         return read_raw(Source(f"inputs: {inputs}", path=path), options.get("input_format"), reading)
+    demand_no_file_options(options)
     if isinstance(inputs, Mapping):
         return {name: array(value, name) for name, value in inputs.items()}, ()
     return array(inputs, "inputs"), ()

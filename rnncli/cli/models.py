@@ -247,7 +247,10 @@ def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tup
 def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
     """The one layer that --model chooses, with the model's inputs, and notes on it."""
     demand_alone(input, layer, run)
-    model = open_model(run.model or "", run.assume)
+    return _chosen_layer(open_model(run.model or "", run.assume), input, layer)
+
+
+def _chosen_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
     inputs, remarks = read_inputs(model, input)
     part, notes = single_part(model, inputs, Returns())
     returns = Returns(layer.return_sequences, layer.return_state)
@@ -294,14 +297,18 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     return part._replace(case=returns.of(part.case)), notes
 
 
-def split_address(run: RunFlags, text: str) -> tuple[RunFlags, str]:
-    """`gru/last_hidden_state[0,3]`: --model with that layer, and `last_hidden_state[0,3]` of it."""
-    if "/" not in text:
-        return run, text
-    source, _ = _split_names(run.model or "")
-    model = open_model(run.model or "", run.assume)
+def addressed_case(
+    input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
+) -> tuple[Case, tuple[str, ...], str]:
+    """The Case of the layer in `gru/last_hidden_state[0,3]`, the notes, and `last_hidden_state[0,3]` of it.
+
+    Without a layer in the text, --model chooses it.
+    """
+    demand_alone(input, layer, run)
+    model, rest = open_model(run.model or "", run.assume), text.strip()
     for name in sorted(model.kind.layer_names(model.saved), key=len, reverse=True):
-        if text.strip().startswith(f"{name}/"):
-            rest = text.strip().removeprefix(f"{name}/")
-            return run._replace(model=f"{source.path}#{name}"), rest
-    return run, text
+        if rest.startswith(f"{name}/"):
+            model, rest = model._replace(names=(name,)), rest.removeprefix(f"{name}/")
+            break
+    chosen, remarks = _chosen_layer(model, input, layer)
+    return chosen.case, remarks, rest

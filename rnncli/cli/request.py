@@ -73,6 +73,17 @@ def case_or_layer(
     return chosen.case, remarks, chosen
 
 
+def case_of_address(
+    input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
+) -> tuple[Case, Remarks, str]:
+    """Return as `case` for the layer of --model that an address names, and the rest of the address."""
+    from rnncli.cli import models
+
+    sources.demand_one_reader(input, layer, run)
+    run.demand_model()
+    return models.addressed_case(input, layer, run, text)
+
+
 def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:
     from rnncli.cli import models
 

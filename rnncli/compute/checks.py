@@ -30,7 +30,7 @@ def demand_room(case: Case, sequences: int) -> None:
 def demand_mask(case: Case) -> None:
     """Raises InputError if the mask does not fit, LayerError if Keras would apply it incorrectly."""
     stack = case.stack
-    if case.mask is not None and case.mask.shape != case.inputs.shape[:2]:
+    if case.mask is not None and not _fits(case.mask.shape, case.inputs.shape, stack):
         raise InputError(
             f"the mask has shape {case.mask.shape}, but the inputs need {case.inputs.shape[:2]}.",
             "A mask is (batch, timesteps), true for the steps to process.",
@@ -41,6 +41,11 @@ def demand_mask(case: Case) -> None:
             f"Leave out the mask, or the layer {case.layers[0].class_name}.",
         )
     _refuse_reversed_mask(stack, case)
+
+
+def _fits(mask: Shape, inputs: Shape, stack: Stack) -> bool:
+    """Whether a mask has an entry per time step; one for TimeDistributed may have one per inner step."""
+    return len(mask) in stack.layers[0].mask_ranks and mask == inputs[: len(mask)]
 
 
 def _refuse_reversed_mask(stack: Stack, case: Case) -> None:

@@ -85,6 +85,7 @@ class Layer(ABC):
     takes_sequence: False if it also accepts (batch, features).
     makes_mask: True if it creates a mask for the layers after it.
     takes_mask: False if it cannot be called with a mask argument, so that the next layer gets the mask.
+    mask_ranks: numbers of axes that its mask can have; 2 is (batch, timesteps).
     without_keras: False if only Keras can compute it, because rnncli does not implement its step.
     trains_without_keras: False if only Keras can compute it in training mode.
     unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
@@ -98,6 +99,7 @@ class Layer(ABC):
     without_keras: ClassVar[bool] = True
     trains_without_keras: ClassVar[bool] = True
     takes_mask: ClassVar[bool] = True
+    mask_ranks: ClassVar[tuple[int, ...]] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, spec: Spec) -> None:

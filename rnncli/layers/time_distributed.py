@@ -16,6 +16,7 @@ class TimeDistributed(Layer):
     """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
 
     without_keras = False
+    mask_ranks = (2, 3)
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
         "dtype": Option("dtype", "float32"),

@@ -12,7 +12,7 @@ import old_keras as old
 import pytest
 from keras_calls import compute_numpy
 
-from rnncli.compute.models import Cases, keras
+from rnncli.compute.models import Cases, _keras_backend, keras
 from rnncli.errors import EngineError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
@@ -125,3 +125,58 @@ def test_what_tf_keras_cannot_run_is_said(rnncli: Any, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert "tf_keras cannot run this model" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tf_keras_computes_what_is_before_the_recurrent_layers(tmp_path: Path) -> None:
+    import tf_keras
+
+    path = nested(tmp_path, tf_keras, ".h5")
+    graph = reader.read(Source("m.h5", path=path))
+    inputs = keras.fit_inputs(graph, np.array([[1, 2, 3, 0, 0, 0], [3, 4, 5, 6, 0, 0]]))
+    mine = keras.run(graph, path, inputs, compute_numpy, everything=True)
+    theirs = _keras_backend.run(graph, path, inputs, compute_numpy, everything=True)
+    assert [part.layer for part in theirs.parts] == [part.layer for part in mine.parts]
+    for one, other in zip(mine.parts, theirs.parts, strict=True):
+        ours, found = compute_numpy(one.case).outputs[0].values, compute_numpy(other.case).outputs[0].values
+        np.testing.assert_allclose(ours, found, atol=1e-6)
+        np.testing.assert_array_equal(one.case.mask is None, other.case.mask is None)
+    assert theirs.others.keys() == mine.others.keys()
+
+
+def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Path) -> None:
+    import tf_keras
+
+    x = tf_keras.Input((4, 3))
+    wide = tf_keras.layers.Conv1DTranspose(3, 2, name="wide")(x)
+    model = tf_keras.Model(x, tf_keras.layers.GRU(2, recurrent_activation="hard_sigmoid", name="gru")(wide))
+    model.save(tmp_path / "m.h5")
+    given = np.random.default_rng(1).standard_normal((2, 4, 3)).astype("float32")
+    graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
+    found = keras.run(graph, tmp_path / "m.h5", keras.fit_inputs(graph, given), compute_numpy)
+    shown = compute_numpy(found.parts[0].case).outputs[0].values
+    np.testing.assert_allclose(shown, model(given).numpy(), atol=1e-6)
+
+
+def bytecode(trap: Path, x: Any, k: Any) -> Any:
+    code = eval(f"lambda z: (__import__('pathlib').Path({str(trap)!r}).touch(), z)[1]")
+    return k.layers.Lambda(code, name="trap")(x)
+
+
+def function(trap: Path, x: Any, k: Any) -> Any:
+    import tensorflow
+
+    return tensorflow.ensure_shape(tensorflow.debugging.check_numerics(x, str(trap)), (None, 4, 3))
+
+
+@pytest.mark.parametrize("make", [bytecode, function])
+def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
+    import tf_keras
+
+    trap, x = tmp_path / "trap", tf_keras.Input((4, 3))
+    gru = tf_keras.layers.GRU(2, name="gru")(make(trap, x, tf_keras))
+    tf_keras.Model(x, gru).save(tmp_path / "m.h5")
+    trap.unlink(missing_ok=True)
+    graph = reader.read(Source("m.h5", path=tmp_path / "m.h5"))
+    with pytest.raises(EngineError, match="holds or names code of its own, which is not run"):
+        keras.outputs(graph, tmp_path / "m.h5", keras.fit_inputs(graph, np.ones((1, 4, 3))), {})
+    assert not trap.exists()

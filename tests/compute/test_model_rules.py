@@ -283,6 +283,13 @@ def test_masks_of_words_inside_sentences(family: str, tmp_path: Path) -> None:
     found = models.follow(graph, given, compute_numpy, layers=["sentences"])
     alike(compute_numpy(found.parts[0].case).outputs[0].values, np.asarray(model(given["ids"])), "sentences")
     if family == "tf_keras":
+        part = models.follow(graph, given, compute_numpy).parts[0]
+        words = np.asarray(k.Model(ids, both)(given["ids"]))
+        assert part.result is not None
+        assert part.case.mask is not None
+        assert (part.layer, part.case.mask.shape) == ("words", (2, 3, 4))
+        alike(part.result.outputs[0].values, words, "words")
+        alike(compute.run(part.case, "tensorflow").outputs[0].values, words, "words")
         np.testing.assert_array_equal(found.parts[0].case.mask, [[True] * 3, [True, False, False]])
 
 
@@ -446,7 +453,13 @@ print([name for name in ("tensorflow", "keras", "torch", "onnxruntime") if name 
     assert second == "[]"
 
 
-def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(tmp_path: Path) -> None:
+def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, graph, path = saved(tmp_path, *two_embeddings(L.Add()))
     with pytest.raises(LayerError, match=r"joins masks differently from Keras 2\.4\.0"):
         keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, {"a": IDS, "b": OTHER}, compute_numpy)
+    monkeypatch.setattr("rnncli.compute.models._tf_keras.is_installed", lambda: False)
+    older = replace(graph, origin="Keras 2.4.0", generation=2)
+    with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
+        keras_backend.run(older, path, {"a": IDS, "b": OTHER}, compute_numpy)

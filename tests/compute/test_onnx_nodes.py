@@ -304,3 +304,30 @@ def test_node_of_a_branch_that_is_not_taken_is_not_refused() -> None:
     feeds["condition"] = np.array(False)
     with pytest.raises(LayerError, match="it uses input_forget"):
         run(made, feeds)
+
+
+def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    made, feeds = onnx_graphs.random_single(11)
+    built, build = [], onnxruntime.InferenceSession
+
+    def counted(*words: Any, **options: Any) -> Any:
+        built.append(words)
+        return build(*words, **options)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    first = tensors(run(made, feeds))
+    other = tensors(run(made, {name: array * 1 for name, array in feeds.items()}))
+    assert len(built) == 1
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, other[name])
+
+
+def test_a_quantized_node_is_named() -> None:
+    node = helper.make_node("DynamicQuantizeLSTM", ["x"], ["y"], name="rnn", domain="com.microsoft")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy")
+    made = helper.make_model(helper.make_graph([node], "g", [x], [y]))
+    with pytest.raises(InputError) as caught:
+        run(made, {"x": np.ones((2, 3), "float32")})
+    assert "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent" in str(caught.value.advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,23 @@ def test_half_precision_is_read_as_float32(dtype: str, suffix: str, tmp_path: Pa
     assert kernel.dtype == np.float32
     wanted = state["weight_hh_l0"].float().numpy()
     np.testing.assert_array_equal(kernel[:, 4:8], wanted[:4].T)  # z, r, h out of r, z, n
+
+
+@pytest.mark.parametrize("place", [nn.utils, nn.utils.parametrizations])
+def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: Path) -> None:
+    module = nn.LSTM(4, 3, 2, batch_first=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        for name, dim in [("weight_hh_l0", 0), ("weight_ih_l0", 1), ("weight_hh_l1", 0)]:
+            place.weight_norm(module, name, dim=dim)
+    for parameter in module.parameters():
+        parameter.data.mul_(1.5).add_(0.1)
+    x = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
+    found = read(stored({f"rnn.{name}": one for name, one in module.state_dict().items()}, tmp_path / "m.pt"))
+    assert not found.others
+    assert found.notes[0].startswith("weights with weight normalization were computed")
+    whole = outputs(found, x.numpy())["rnn_l1"]
+    np.testing.assert_allclose(whole, module(x)[0].detach().numpy(), atol=1e-5)
 
 
 def test_tensors_of_other_kinds_are_listed(tmp_path: Path) -> None:

@@ -86,11 +86,10 @@ def _answer(wanted: ExplainRequest) -> None:
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
     deliver = delivery(wanted.output, input, layer, run)
     request.demand_steps(run)
-    if run.model is not None:
-        from rnncli.cli import models
-
-        run, tensor = models.split_address(run, tensor)
-    case, remarks = request.case(input, layer, run)
+    if run.model is None:
+        case, remarks = request.case(input, layer, run)
+    else:
+        case, remarks, tensor = request.case_of_address(input, layer, run, tensor)
     case = hold_gates(case, wanted.hold, run)
     explained = explaining.explain(case, tensor, wanted.depth, wanted.terms)
     deliver(ExplainAnswer(*explained), remarks)

@@ -1,7 +1,7 @@
 """A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
 
-Keras runs the model as it stands in the file.  What each recurrent layer gets there becomes its Case, and
-what it returned there is what `compute` has to return for that Case.
+Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent
+layer gets there becomes its Case, and what it returned there is what `compute` has to return for that Case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models import ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
 from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._graph import (
@@ -71,11 +71,11 @@ def run(
     EngineError where our steps give other numbers than Keras did.
     """
     graph = with_modules(graph)
-    _demand_same_rules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
         _demand_one_dtype(graph, node)
-    seen = {call.name: call for call in _record_run(graph, path, inputs)}
+    calls = _record_in_keras_2 if graph.generation < 3 else _record_today
+    seen = {call.name: call for call in calls(graph, path, inputs)}
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
@@ -87,6 +87,32 @@ def run(
 def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
     """Return what Keras returns for every use of a layer, by our name of the use.  Raises as `run`."""
     return {call.name: call.outputs for call in _record_run(with_modules(graph), path, inputs)}
+
+
+def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
+    """Return the same from tf_keras; without it, from today's Keras if that computes the same model."""
+    if not _tf_keras.is_installed():
+        try:
+            return _record_today(graph, path, inputs)
+        except UnrunnableError as error:
+            what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
+            raise EngineError(what, "pip install 'rnncli[keras2]'") from None
+    with convert_errors(partial(_explain_error, graph)):
+        calls = _tf_keras.calls(graph, path, inputs)
+    return [_recorded_call(name, call) for name, call in calls.items()]
+
+
+def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
+    """Return the same from today's Keras.  Raises UnrunnableError if that would pass on other masks."""
+    _demand_same_rules(graph)
+    return _record_run(graph, path, inputs)
+
+
+def _recorded_call(name: str, call: _tf_keras.LayerCall) -> RecordedCall:
+    named = dict(zip(("mask",), call.args[1:], strict=False))
+    return RecordedCall(
+        name, call.args[0] if call.args else None, {**named, **call.kwargs}, tuple(call.outputs)
+    )
 
 
 def _record_run(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
@@ -207,9 +233,8 @@ def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Arr
         size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
         if not np.allclose(tensor.values, own, rtol=0, atol=NEAR * size, equal_nan=True):
             largest = float(np.nanmax(np.abs(tensor.values - own)))
-            because = (
-                "" if rules_of(graph.origin) == TODAY else f", which does not know what {graph.origin} meant"
-            )
+            same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
+            because = "" if same else f", which does not know what {graph.origin} meant"
             raise EngineError(
                 f"{graph.file}: {node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
             )
@@ -225,7 +250,7 @@ def _other_outputs(graph: Graph, seen: Mapping[str, RecordedCall]) -> Iterator[t
 
 
 def _demand_same_rules(graph: Graph) -> None:
-    """Raise LayerError if today's Keras would pass on other masks than the Keras that saved the model."""
+    """Raise UnrunnableError if today's Keras would pass on other masks than the Keras of the model."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
     joined = any(
@@ -233,9 +258,13 @@ def _demand_same_rules(graph: Graph) -> None:
         for node in graph.nodes
     )
     if rules != TODAY and masked and joined:
-        raise LayerError(
-            f"{graph.file}: it has a layer that only Keras can compute, and today's Keras joins masks "
-            f"differently from {graph.origin}, which saved it."
+        free = independent_layers(graph, ())
+        raise UnrunnableError(
+            f"{graph.file}: only Keras can compute it, and today's Keras joins masks differently from "
+            f"{graph.origin}, which saved the model.",
+            f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
+            if free
+            else REBUILD,
         )
 
 

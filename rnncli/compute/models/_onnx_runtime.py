@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
@@ -45,7 +46,7 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
         if name in constants and name not in feeds
     }
     if computed:
-        session = _session(file, _onnx_graph.with_outputs(model, computed))
+        session = _session(file, _content(file, _onnx_graph.with_outputs(model, computed)))
         own = {value.name for value in session.get_inputs()}
         own |= {value.name for value in session.get_overridable_initializers()}
         given = {name: array for name, array in feeds.items() if name in own}
@@ -53,7 +54,9 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     return found
 
 
-def _session(file: str, model: Any) -> Any:
+@lru_cache(maxsize=3)
+def _session(file: str, content: bytes) -> Any:
+    """The session of a model; the lines of a stream share those of the tensors that each of them needs."""
     try:
         with defer_signals():
             import onnxruntime
@@ -64,7 +67,6 @@ def _session(file: str, model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        content = model.SerializeToString()
         return onnxruntime.InferenceSession(
             content,
             options,
@@ -72,10 +74,22 @@ def _session(file: str, model: Any) -> Any:
             enable_fallback=0,  # it prints
         )
     except Exception as error:  # compiled code raises many kinds
-        what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
-        advice = "Check it with onnx.checker.check_model(path, full_check=True)."
-        lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
-        raise (EngineError if lacks_kernel else InputError)(what, advice) from None
+        raise _explain_refusal(file, error) from None
+
+
+def _content(file: str, model: Any) -> bytes:
+    try:
+        content: bytes = model.SerializeToString()
+    except Exception as error:  # protobuf raises more than one kind for large models
+        raise _explain_refusal(file, error) from None
+    return content
+
+
+def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
+    what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
+    advice = "Check it with onnx.checker.check_model(path, full_check=True)."
+    lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
+    return (EngineError if lacks_kernel else InputError)(what, advice)
 
 
 def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:

@@ -27,7 +27,10 @@ def case_of(node: Node, call: OperationCall) -> Case:
     if any(call.kwargs.get(name) is not None for name in ("constants",)):
         raise call.refuse("is called with constants")
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
-    if mask is not None and (node.class_name == "TimeDistributed" or np.shape(mask) != inputs.shape[:2]):
+    if (
+        mask is not None
+        and np.shape(mask) != inputs.shape[: 3 if node.class_name == "TimeDistributed" else 2]
+    ):
         raise call.refuse(f"gets a mask of {np.shape(mask)} with inputs of {inputs.shape}")
     return Case(
         Stack((spec,)),

@@ -1,15 +1,20 @@
-"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here."""
+"""A model of Keras 2 run by tf_keras, as it stands in the file: the reference for what is computed here.
+
+It also runs what is before the recurrent layers where NumPy does not know it.
+"""
 
 from __future__ import annotations
 
 import copy
-import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models._framework_errors import convert_errors
+from rnncli.compute.models._harmless import harm_in
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.model import Graph
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LayerCall(NamedTuple):
-    """One call of a layer, in tensors of TensorFlow."""
+    """One call of a layer, in tensors of TensorFlow, or in arrays."""
 
     layer: Any
     args: tuple[Any, ...]
@@ -35,16 +40,7 @@ def outputs(
 
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
-    keras, tensorflow = _packages(graph)
-    scope = keras.utils.custom_object_scope(_classes(keras))
-    with (
-        convert_errors(partial(_explain_error, graph)),
-        tensorflow.hide_output(),
-        scope,
-        loadable(path, graph.file) as file,
-    ):
-        model = keras.models.load_model(file, compile=False)
-        calls = _calls(keras, model, inputs)
+    with convert_errors(partial(_explain_error, graph)), _record_calls(graph, path, inputs) as calls:
         found: dict[str, Array] = {}
         for name, call in calls.items():
             count = len(call.outputs)
@@ -63,6 +59,50 @@ def outputs(
     return found
 
 
+def is_installed() -> bool:
+    """Return whether tf_keras can be imported."""
+    return importlib.util.find_spec("tf_keras") is not None
+
+
+def calls(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Return every call of every layer in arrays, by our name of the use.
+
+    Raises EngineError where tf_keras is not installed, and whatever tf_keras raises.
+    """
+    with _record_calls(graph, path, inputs) as found:
+        return {
+            name: call._replace(
+                args=_arrays(call.args), kwargs=_arrays(dict(call.kwargs)), outputs=_arrays(call.outputs)
+            )
+            for name, call in found.items()
+        }
+
+
+def _arrays(value: Any) -> Any:
+    """Return arrays instead of tensors, in lists and mappings too."""
+    if isinstance(value, dict):
+        return {name: _arrays(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_arrays, value))
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+@contextmanager
+def _record_calls(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> Iterator[dict[str, LayerCall]]:
+    """Run the model once; yield every call of every layer, by our name of the use.
+
+    Raises ValueError for a model that would run code of its own.
+    """
+    keras, tensorflow = _packages(graph)
+    if harm := harm_in(graph):
+        raise ValueError(harm)
+    scope = keras.utils.custom_object_scope(_classes(keras))
+    safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
+    with tensorflow.hide_output(), scope, safe, loadable(path, graph.file) as file:
+        model = keras.models.load_model(file, compile=False)
+        yield _calls(keras, model, inputs)
+
+
 def _packages(graph: Graph) -> tuple[Any, Any]:
     """Return the package tf_keras, and our module for TensorFlow."""
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
@@ -71,8 +111,8 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
             return importlib.import_module("tf_keras"), tensorflow
     except ImportError:
         raise EngineError(
-            f"--check: {graph.file} was saved by {graph.origin}; tf_keras is not installed; it is "
-            "needed to run models of Keras 2.",
+            f"{graph.file} was saved by {graph.origin}; tf_keras is not installed; it is needed to run "
+            "models of Keras 2.",
             "pip install 'rnncli[keras2]'",
         ) from None
 

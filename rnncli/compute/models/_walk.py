@@ -40,11 +40,11 @@ from rnncli.compute.operations import (
 )
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
+from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
-    from rnncli.result import Result
 
 
 class Value(NamedTuple):
@@ -231,7 +231,7 @@ class _Walk:
             )
         call = self._call(node)
         if node.class_name == "TimeDistributed":
-            self._recur_inside(node, call, wanted, taken)
+            self._recur_inside(node, call, wanted)
             return
         case = case_of(node, call)
         result = self._compute_node(node, case) if taken else None
@@ -240,23 +240,26 @@ class _Walk:
             tensors = tuple(tensor.values for tensor in result.outputs)
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
 
-    def _recur_inside(self, node: Node, call: OperationCall, wanted: bool, taken: bool) -> None:
+    def _recur_inside(self, node: Node, call: OperationCall, wanted: bool) -> None:
         """A recurrent layer inside TimeDistributed: what follows gets what it returns for every entry."""
-        if wanted:
-            self.parts[node.name] = Part(node.name, case_of(node, call))
-        if not taken:
-            return
         inner = replace(node, **layer_inside(node))
-        mask = self._entry_mask(call)
-        entry = call._replace(inputs=time_distributed.entries(call.inputs), mask=mask, previous=mask)
-        if is_recurrent(inner) and inner.class_name != "TimeDistributed":
-            case = case_of(inner, entry._replace(class_name=inner.class_name))
-            result = self._compute_node(node, case)
-            after = masks_after(case, entry, 1)[0]
-            output = time_distributed.steps(result.outputs[0].values, call.inputs)
-            self.values[node.name] = Value((output,), (time_distributed.mask_after(call, after),))
-        else:
+        if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
             raise call.refuse(f"holds a {inner.class_name}")
+        whole = case_of(node, call) if wanted else None
+        mask = self._entry_mask(call)
+        entry = call._replace(
+            inputs=time_distributed.entries(call.inputs),
+            mask=mask,
+            previous=mask,
+            class_name=inner.class_name,
+        )
+        case = case_of(inner, entry)
+        result = self._compute_node(node, case)
+        output = time_distributed.steps(result.outputs[0].values, call.inputs)
+        if whole is not None:
+            self.parts[node.name] = Part(node.name, whole, _of_all_steps(whole, result, output))
+        after = time_distributed.mask_after(call, masks_after(case, entry, 1)[0])
+        self.values[node.name] = Value((output,), (after,))
 
     def _compute_node(self, node: Node, case: Case) -> Result:
         """Run `compute`; its errors name the layer."""
@@ -297,6 +300,15 @@ class _Walk:
             by_error.setdefault(error.what, []).append(name)
         for what, names in by_error.items():
             yield f"left out: {', '.join(names)}; {what}"
+
+
+def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
+    """What TimeDistributed returns, from what the layer in it returned for each entry of its batch."""
+    info = case.stack.outputs(case.inputs.shape)[0]
+    tensor = NamedTensor(info.label, info.axes, output)
+    return replace(
+        entries, stack=case.stack, input_shape=case.inputs.shape, outputs=(tensor,), trace=(), weights={}
+    )
 
 
 def demand_dtype(node: Node) -> None:

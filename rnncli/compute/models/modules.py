@@ -91,10 +91,12 @@ def run(
     """
     array = next(iter(inputs.values()))
     parts: list[Part] = []
-    for module, wanted in _choose_modules(model, layers):
+    chosen = list(_choose_modules(model, layers))
+    for module, wanted in chosen:
         _demand(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
-    notes = [f"{assumptions(model)} Change the values with --assume."]
+    used = replace(model, modules=tuple(module for module, _ in chosen))
+    notes = [f"{assumptions(used)} Change the values with --assume."]
     if everything and model.others:
         notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))

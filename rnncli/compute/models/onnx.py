@@ -44,7 +44,8 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     known = layer_names(model)
     if not known:
         what = f"{model.file}: the model has no LSTM, GRU or RNN node."
-        raise InputError(what, "rnncli supports only these recurrent operators.")
+        others = " ".join(note for note in model.notes if note.endswith("is recurrent and not shown."))
+        raise InputError(what, others or "rnncli supports only these recurrent operators.")
     for name in names:
         if name not in known:
             other = next((node for node in model.nodes if node.name == name), None)

@@ -32,6 +32,11 @@ _NAMES: Mapping[str, str] = {"perm": "axes", "shape": "newshape", "slice_spec": 
 _SECOND = ("y", "x2")
 
 
+def is_known(function: str) -> bool:
+    """Whether TensorFlow's function of this name is one of those that are computed here."""
+    return function in _OPERATIONS
+
+
 def compute(call: OperationCall) -> OperationOutput:
     """The same operation of Keras 3, called with the same arguments; without a mask."""
     from rnncli.compute.operations import operation

@@ -12,7 +12,7 @@ import numpy as np
 from rnncli.errors import format_names
 from rnncli.layouts import class_of, cudnn, torch
 from rnncli.model import Module, Modules
-from rnncli.readers.models import _drops, _onnx_arrays
+from rnncli.readers.models import _drops, _onnx_arrays, _weight_norm
 from rnncli.readers.models._nodes import BARE, node_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?
 
 def is_recurrent(name: str) -> bool:
     """Return whether a tensor with this name may belong to a recurrent layer."""
-    name = name.removesuffix(_drops.RAW)
+    name = _weight_norm.base_name(name.removesuffix(_drops.RAW))
     return bool(_TORCH.fullmatch(name) or _KERAS.fullmatch(name) or _onnx_arrays.NAME.fullmatch(name))
 
 
@@ -40,6 +40,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     tensors: by their names: arrays, and whatever else has a shape.
     """
     tensors, notes = _drops.restore_dropped(tensors)
+    tensors, more = _weight_norm.combined(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
@@ -52,7 +53,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     known_titles = (title for package, title in FRAMEWORKS.items() if package in packages)
     origin = next(known_titles, "Keras" if layers else "PyTorch")
     by_onnx = [module for module in layers if module.nodes and module.nodes[0].module == "onnx"]
-    return Modules(file, origin, layers, others, (*notes, *_onnx_arrays.notes(by_onnx)))
+    return Modules(file, origin, layers, others, (*notes, *more, *_onnx_arrays.notes(by_onnx)))
 
 
 def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Iterable[str]) -> Module:

@@ -112,6 +112,28 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
         "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), "
         "directions are concatenated, inputs are batch first, each of a, b takes the input." in notes[0]
     )
+    one = rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#a")
+    assert "recurrent_activation=sigmoid, gates=ifgo, inputs are batch first. Change" in one.stderr
+
+
+def test_a_model_on_standard_input_is_read_once(rnncli: Any) -> None:
+    torch.manual_seed(3)
+    module = nn.ModuleDict({"a": nn.LSTM(3, 2), "b": nn.GRU(3, 2, batch_first=True)})
+    text = json.dumps({name: one.tolist() for name, one in module.state_dict().items()})
+    words = ("explain", "b/last_hidden_state[1,0]", json.dumps(X.tolist()), "--return-state")
+    done = rnncli(*words, "--model", "-", "-f", "json", input=text)
+    assert done.returncode == 0, done.stderr
+    wanted = module["b"](torch.from_numpy(X))[1][0, 1, 0].item()
+    assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("option", ["delimiter", "decimal", "batch_column", "input_format"])
+def test_options_of_files_are_refused_with_arrays(option: str, tmp_path: Path) -> None:
+    path = saved(nn.ModuleDict({"a": nn.LSTM(3, 2)}), tmp_path / "m.pt")
+    described: list[dict[str, Any]] = [{"model": path}, {"layer": "LSTM(2)"}]
+    for what in described:
+        with pytest.raises(UsageError, match=f"{option} applies only to a file, and the inputs are arrays"):
+            package.run(X, **{**what, option: ","})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""Weights that PyTorch's weight_norm saves as a length `g` and a direction `v`: w = g v / ||v||."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_PARTS = re.compile(
+    r"(?P<old>.*(?:weight|bias)_.+)_(?P<part>[gv])"
+    r"|(?P<path>.*\.|)parametrizations\.(?P<leaf>(?:weight|bias)_.+)\.original(?P<number>[01])"
+)
+
+
+def base_name(name: str) -> str:
+    """`rnn.weight_hh_l0` for the two parts that it is saved as; any other name as it is."""
+    found = _PARTS.fullmatch(name)
+    if found is None:
+        return name
+    return str(found["old"] or f"{found['path']}{found['leaf']}")
+
+
+def combined(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The tensors with whole weights instead of their two parts, and a note on them."""
+    pairs: dict[str, dict[bool, str]] = {}
+    for name in tensors:
+        if found := _PARTS.fullmatch(name):
+            pairs.setdefault(base_name(name), {})[(found["part"] or found["number"]) in "g0"] = name
+    whole, used = dict(tensors), []
+    for name, parts in pairs.items():
+        weight = None if len(parts) < 2 else _weight(tensors[parts[True]], tensors[parts[False]])
+        if weight is not None and name not in tensors:
+            for part in parts.values():
+                del whole[part]
+            whole[name] = weight
+            used.append(name)
+    note = (
+        f"weights with weight normalization were computed from their length and direction: {', '.join(used)}."
+    )
+    return whole, (note,) if used else ()
+
+
+def _weight(length: Any, direction: Any) -> Any:
+    """The weight; None where these are not the two parts of one."""
+    if not isinstance(length, np.ndarray) or not isinstance(direction, np.ndarray):
+        return None
+    axes = tuple(range(direction.ndim))
+    if length.ndim:
+        fits = length.ndim == direction.ndim and all(
+            one in (1, whole) for one, whole in zip(length.shape, direction.shape, strict=True)
+        )
+        if not fits:
+            return None
+        axes = tuple(axis for axis in axes if length.shape[axis] == 1)
+    precise = direction.astype(np.float64)
+    weight = precise * (length / np.sqrt((precise**2).sum(axis=axes, keepdims=True)))
+    return weight.astype(direction.dtype)
