@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from itertools import pairwise
 
 LANGUAGE: ContextVar[str] = ContextVar("language", default="en")
 """The language of this command line: `en` or `ko`."""
@@ -15,7 +16,7 @@ JOINER = "\N{WORD JOINER}"
 def choose_language(args: Sequence[str], locale: str) -> str:
     """Return the language that the last --lang of a command line names, else that of the locale."""
     chosen = locale
-    for word, after in zip(args, [*args[1:], ""], strict=True):
+    for word, after in pairwise([*args, ""]):
         if word == "--":
             break
         name, equals, value = word.partition("=")
