@@ -1,19 +1,20 @@
 """Korean messages, notes and help, translated from the English text that the package raises or shows.
 
 Every `.txt` file beside this one holds pairs of lines, English and Korean, with blank lines between the
-pairs.  `{}` is a hole, which matches any text; the Korean line has the same holes in its own order: `{}` is
-the next one, `{0}` the first.  What fills a hole is translated too if it is a phrase of the catalogue.
+pairs.  `{}` is a hole, which matches any text, and `{#}` one that matches a whole number; in the Korean line
+`{}` is the next hole and `{0}` the first.  What fills a hole is translated too if it is a phrase of the
+catalogue; a single word is a name, and stays.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-HOLE = "{}"
+HOLE = re.compile(r"\{#?\}")
 FILLED = re.compile(r"\{(\d*)\}")
 SENTENCES = re.compile(r"(?<=[.?!]) ")
 SEPARATORS = ("; ", ", ")
@@ -30,7 +31,16 @@ class Phrase(NamedTuple):
     """English text around its holes, and the Korean text."""
 
     pieces: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    """Which holes match only a number; empty if none does."""
     korean: str
+
+    @classmethod
+    def parse(cls, english: str, korean: str) -> Phrase:
+        """Parse a pair of the catalogue."""
+        pieces = english.replace("{#}", "{}").split("{}")
+        numeric = tuple(hole == "{#}" for hole in HOLE.findall(english)) if "{#}" in english else ()
+        return cls(tuple(pieces), numeric, korean)
 
     def match(self, text: str) -> tuple[str, ...] | None:
         """Return what fills the holes if this is the phrase of the whole `text`, else None."""
@@ -45,7 +55,9 @@ class Phrase(NamedTuple):
                 return None
             values.append(text[start:found])
             start = found + len(piece)
-        return (*values, text[start:end])
+        values.append(text[start:end])
+        numbers = (value.isdigit() for value, number in zip(values, self.numeric, strict=False) if number)
+        return tuple(values) if all(numbers) else None
 
     def fill(self, values: Sequence[str]) -> str:
         """Return the Korean text with these values in its holes."""
@@ -74,9 +86,14 @@ def pairs() -> Iterator[tuple[str, str]]:
 @cache
 def _catalogue() -> tuple[dict[str, str], tuple[Phrase, ...]]:
     """Return the phrases without holes, and those with holes, the most specific ones first."""
-    texts = dict(pairs())
-    phrases = (Phrase(tuple(en.split(HOLE)), ko) for en, ko in texts.items() if HOLE in en)
+    texts = {_without_dot(english)[0]: _without_dot(korean)[0] for english, korean in pairs()}
+    phrases = (Phrase.parse(english, korean) for english, korean in texts.items() if "{" in english and HOLE.search(english))
     return texts, tuple(sorted(phrases, key=lambda phrase: -phrase.length))
+
+
+def _without_dot(text: str) -> tuple[str, str]:
+    """Split off the dot that ends a sentence; three dots end none."""
+    return (text[:-1], ".") if text.endswith(".") and not text.endswith("..") else (text, "")
 
 
 def _keep(text: str) -> str:
@@ -88,16 +105,41 @@ def _keep(text: str) -> str:
 @lru_cache(4096)
 def _translate(text: str) -> str | None:
     """Translate one phrase, or the parts of a text that are phrases; None if there are none."""
-    said = _phrase(text)
-    if said is not None:
-        return said
+    bare, dot = _without_dot(text)
+    texts, phrases = _catalogue()
+    if bare in texts:
+        return texts[bare] + dot
+    fitting = [(phrase, values) for phrase in phrases if (values := phrase.match(bare)) is not None]
+    clear = [phrase for phrase in fitting if phrase[0].length >= CLEAR]
+    return (
+        _fill(clear, dot)
+        or _sentences(text)
+        or _after_colon(text)
+        or _fill(fitting, dot)
+        or _fill(clear, dot, whole=True)
+        or _parts(text)
+    )
+
+
+def _fill(fitting: Iterable[tuple[Phrase, Sequence[str]]], dot: str, whole: bool = False) -> str | None:
+    """Fill the first phrase that fits, and end it with `dot`.
+
+    whole: its holes may hold sentences, and English that is unknown."""
+    for phrase, values in fitting:
+        if whole or not any(map(SENTENCES.search, values)):
+            said = [_keep(value) if " " in value else value for value in values]
+            if whole or not any(map(PROSE.search, said)):
+                return phrase.fill(said) + dot
+    return None
+
+
+def _sentences(text: str) -> str | None:
+    """Translate sentence by sentence, if each is known."""
     sentences = SENTENCES.split(text)
-    if 1 < len(sentences) <= MOST_PARTS:
-        parts = [_translate(sentence) for sentence in sentences]
-        if None not in parts:
-            return " ".join(filter(None, parts))
-    found = _after_colon(text) or _phrase(text, whole=True)
-    return found if found is not None else _parts(text)
+    if not 1 < len(sentences) <= MOST_PARTS:
+        return None
+    said = [_translate(sentence) for sentence in sentences]
+    return None if None in said else " ".join(filter(None, said))
 
 
 def _after_colon(text: str) -> str | None:
@@ -110,7 +152,7 @@ def _after_colon(text: str) -> str | None:
 
 
 def _parts(text: str) -> str | None:
-    """Translate the parts of a text that are phrases; a single word in a list is a name, and stays."""
+    """Translate the parts of a text that are phrases."""
     for separator in SEPARATORS:
         parts = text.split(separator)
         if 1 < len(parts) <= MOST_PARTS:
@@ -118,23 +160,3 @@ def _parts(text: str) -> str | None:
             if any(said):
                 return separator.join(one or part for one, part in zip(said, parts, strict=True))
     return None
-
-
-def _phrase(text: str, whole: bool = False) -> str | None:
-    """Translate a text that is one phrase.  whole: a hole may hold sentences, and English that is unknown."""
-    texts, phrases = _catalogue()
-    if text in texts:
-        return texts[text]
-    for phrase in phrases:
-        if not (text.startswith(phrase.pieces[0]) and text.endswith(phrase.pieces[-1])):
-            continue
-        values = phrase.match(text)
-        if values is not None and (
-            phrase.length >= CLEAR if whole else not any(map(SENTENCES.search, values))
-        ):
-            values = tuple(map(_keep, values))
-            if whole or not any(map(PROSE.search, values)):
-                return phrase.fill(values)
-    without = text.removesuffix(".")
-    said = _phrase(without, whole) if without != text else None
-    return None if said is None else f"{said}."
