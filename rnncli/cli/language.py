@@ -26,9 +26,9 @@ def choose_language(args: Sequence[str], locale: str) -> str:
     return chosen
 
 
-def localize(text: str) -> str:
-    """Return a message, a note or a text of the help in the language of this command line."""
-    if LANGUAGE.get() == "en":
+def localize(text: str, lang: str | None = None) -> str:
+    """Return a message, a note or a text of the help in `lang`, by default that of this command line."""
+    if (lang or LANGUAGE.get()) == "en":
         return text
     from rnncli.cli import korean
 

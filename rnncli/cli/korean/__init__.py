@@ -87,7 +87,11 @@ def pairs() -> Iterator[tuple[str, str]]:
 def _catalogue() -> tuple[dict[str, str], tuple[Phrase, ...]]:
     """Return the phrases without holes, and those with holes, the most specific ones first."""
     texts = {_without_dot(english)[0]: _without_dot(korean)[0] for english, korean in pairs()}
-    phrases = (Phrase.parse(english, korean) for english, korean in texts.items() if "{" in english and HOLE.search(english))
+    phrases = (
+        Phrase.parse(english, korean)
+        for english, korean in texts.items()
+        if "{" in english and HOLE.search(english)
+    )
     return texts, tuple(sorted(phrases, key=lambda phrase: -phrase.length))
 
 

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from rnncli.case import format_shape
 from rnncli.cli import files
+from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, equation_text, option_rows
 from rnncli.commands.explore.computation import Computation, start_computation
 from rnncli.commands.explore.cursor import Cursor
@@ -88,7 +89,7 @@ class ExploreApp(App[None]):
         """Show the first experiment."""
         self.query_one(OptionPane).focus()
         self.show()
-        self.say("; ".join(self.remarks))
+        self.say("; ".join(localize(remark, self.lang) for remark in self.remarks))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: Textual's, and the explorer's own."""
@@ -105,7 +106,7 @@ class ExploreApp(App[None]):
         try:
             self.waiting = change(self.waiting or self.history.now)
         except RnncliError as error:
-            self.say(f"{error.what} {error.advice}")
+            self.say(localize(f"{error.what} {error.advice}", self.lang))
             return
         self.compute(self.waiting, step=None)
 
@@ -122,7 +123,7 @@ class ExploreApp(App[None]):
         try:
             self._arrive(experiment, await found, step)
         except RnncliError as error:
-            self._fail(experiment, f"{error.what} {error.advice}")
+            self._fail(experiment, localize(f"{error.what} {error.advice}", self.lang))
 
     def _fail(self, experiment: EditableCase, message: str) -> None:
         if self.waiting is experiment:
@@ -291,7 +292,7 @@ class ExploreApp(App[None]):
             command_text.demand_new(files.expand_user(name))
             files.write(name, command_text.document(now) + b"\n")
         except RnncliError as error:
-            self.say(f"{error.what} {error.advice}")
+            self.say(localize(f"{error.what} {error.advice}", self.lang))
             return
         self.saved = (now, name)
         self._show_lines()
