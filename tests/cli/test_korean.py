@@ -14,11 +14,12 @@ from hangul import COMMAND, PROSE, untranslated
 
 from rnncli.cli import app, catalog, korean
 from rnncli.cli.language import choose_language
+from rnncli.commands.plot import labels
 from rnncli.renderers.measure import width_of
 
 PACKAGE = Path(__file__).parents[2] / "rnncli"
-BILINGUAL = ("Bilingual", "say", "text")
-"""Calls that take a text in both languages, or the key of one."""
+BILINGUAL = ("Bilingual", "say", "text", "flag", "choice")
+"""Calls that take a text in both languages, the key of one, or help, which is tested as it is shown."""
 OTHERS = re.compile(
     "rnncli/("
     "api/|__init__|__main__|"  # the Python API speaks English
@@ -66,7 +67,7 @@ TEXTS = {
     text: str(file.relative_to(PACKAGE))
     for file in FILES
     for text in texts(file)
-    if PROSE.search(COMMAND.sub("", text))
+    if PROSE.search(COMMAND.sub("", text)) and text not in labels.KOREAN
 }
 
 
@@ -83,10 +84,6 @@ IN_PARTS = {
     ),
     "{}, which are not known here.": (
         "a: .weights.h5 names the parts inside b by their classes, which are not known here."
-    ),
-    "Colour range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto).": (
-        "Colour range: 0 to 1 and -1 to 1 (fixed, the default), or the range of the values (auto): "
-        "fixed or auto."
     ),
     "{} no recurrent layer to convert.": "a.npz: there is no recurrent layer to convert.",
     "{}{} is not a result of a recurrent layer.": "a.npz: a is not a result of a recurrent layer.",
