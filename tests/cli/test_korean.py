@@ -73,6 +73,8 @@ TEXTS = {
 
 IN_PARTS = {
     "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
+    "there is no {} '{}'.": "there is no cell 'foo'.",
+    "{}: there is no {}.": "--format: there is no 'foo'.",
     "the lines before have": "line 2 has 3 columns, the lines before have 2.",
     "the header has": "line 2 has 3 columns, the header has 2.",
     "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",

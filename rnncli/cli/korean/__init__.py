@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 HOLE = re.compile(r"\{#?\}")
 FILLED = re.compile(r"\{(\d*)\}")
-SENTENCES = re.compile(r"(?<=[.?!]) ")
+SENTENCES = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 SEPARATORS = ("; ", ", ")
 """What stands between parts that may be phrases of their own, the longest parts first."""
 MOST_PARTS = 16
