@@ -28,11 +28,13 @@ CLEAR = 12
 
 
 class Phrase(NamedTuple):
-    """English text around its holes, and the Korean text."""
+    """English text around its holes, and the Korean text.
+
+    numeric: which holes match only a number; empty if none does.
+    """
 
     pieces: tuple[str, ...]
     numeric: tuple[bool, ...]
-    """Which holes match only a number; empty if none does."""
     korean: str
 
     @classmethod
