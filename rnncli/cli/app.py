@@ -15,7 +15,8 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from rnncli.cli import catalog, terminal
-from rnncli.cli.help import Command, usage_error, write_examples, write_flags
+from rnncli.cli.help import Command, Localized, usage_error, write_examples, write_flags
+from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
 EXAMPLES = """\
@@ -25,7 +26,7 @@ rnncli shape --input-shape batch,None,8 --layer gru --units 64
 """
 
 
-class Commands(TyperGroup):
+class Commands(Localized, TyperGroup):
     """Command group that imports the file of a command only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,7 +42,7 @@ class Commands(TyperGroup):
         if not args and not ctx.resilient_parsing:
             from rnncli.cli import hints
 
-            terminal.write(f"{ctx.get_help()}\n\n{hints.start(terminal.spoken_language(None))}")
+            terminal.write(f"{ctx.get_help()}\n\n{hints.start(LANGUAGE.get())}")
             raise typer.Exit
         if args[:1] == ["help"]:
             args = [*args[1:2], "--help"]
@@ -59,14 +60,15 @@ class Commands(TyperGroup):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under their headings, then the flags."""
         for heading, summaries in catalog.sections().items():
-            with formatter.section(heading):
-                formatter.write_dl(list(summaries.items()))
+            with formatter.section(localize(heading)):
+                formatter.write_dl([(name, widen(localize(text))) for name, text in summaries.items()])
         write_flags(self.get_params(ctx), ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a first example."""
         write_examples(EXAMPLES, formatter)
-        formatter.write("\n`rnncli COMMAND --help` shows a command's own flags.\n")
+        own = localize("`rnncli COMMAND --help` shows a command's own flags.")
+        formatter.write(f"\n{own}\n")
 
 
 def _suggest_command(word: str, names: Sequence[str]) -> str:
@@ -140,6 +142,7 @@ def main(args: Sequence[str]) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    LANGUAGE.set(choose_language(args, terminal.spoken_language(None)))
     try:
         return _answer(list(args))
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ this module writes the same in plain text.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -15,13 +16,34 @@ from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from rnncli.cli import terminal
+from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
 
 
-class Command(TyperCommand):
+class Localized(click.Command):
+    """A command whose help is shown in the language of the command line."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help, wrapped by the width of its characters."""
+        return narrow(super().get_help(ctx))
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage line."""
+        pieces = " ".join(self.collect_usage_pieces(ctx))
+        formatter.write_usage(ctx.command_path, pieces, f"{widen(localize('Usage'))}: ")
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the command does, paragraph by paragraph."""
+        paragraphs = inspect.cleandoc(self.help or "").split("\n\n")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text("\n\n".join(widen(localize(" ".join(part.split()))) for part in paragraphs))
+
+
+class Command(Localized, TyperCommand):
     """A command whose flags are shown under the headings of their panels.
 
     Its epilog holds examples, one per line.
@@ -64,14 +86,15 @@ def write_flags(
     width = min(NAMES_WIDTH, max(len(names) for rows in sections.values() for names, _ in rows))
     for section, rows in sections.items():
         if rows:
-            with formatter.section(section):
-                formatter.write_dl([(names.ljust(width), text) for names, text in rows], NAMES_WIDTH)
+            with formatter.section(localize(section)):
+                shown = [(names.ljust(width), widen(localize(text))) for names, text in rows]
+                formatter.write_dl(shown, NAMES_WIDTH)
 
 
 def write_examples(lines: str, formatter: click.HelpFormatter) -> None:
     """Write `lines` unchanged under a heading."""
     if lines:
-        with formatter.section("Examples"):
+        with formatter.section(localize("Examples")):
             for line in lines.splitlines():
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 

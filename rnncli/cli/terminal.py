@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Literal, TextIO
 
+from rnncli.cli.language import localize, narrow, widen
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers.visible import visible
 from rnncli.renderers.width import width_of
@@ -28,13 +29,13 @@ LINES = 18
 def complain(error: RnncliError) -> None:
     """Print `rnncli: <what>`, then the advice, on stderr."""
     text = f"{error.what}\n{error.advice}".rstrip()
-    _say(f"rnncli: {_visible(text)}", style="\x1b[1;31m")
+    _say(f"rnncli: {localize(_visible(text))}", style="\x1b[1;31m")
 
 
 def remark(remarks: Iterable[str], quiet: bool) -> None:
     """Print `rnncli: note: ...` on stderr, one line each, unless `quiet`."""
     for text in () if quiet else remarks:
-        _say(f"rnncli: note: {_visible(text)}")
+        _say(f"rnncli: {localize('note')}: {localize(_visible(text))}")
 
 
 def _visible(text: str) -> str:
@@ -97,9 +98,9 @@ def wrap(text: str, width: int) -> str:
     wrap = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = (
         [line] if len(line) <= width or line.startswith(" ") else wrap.wrap(line)
-        for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, text).split("\n")
+        for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, widen(text)).split("\n")
     )
-    return "\n".join(part for parts in lines for part in parts).replace("\xa0", " ")
+    return narrow("\n".join(part for parts in lines for part in parts)).replace("\xa0", " ")
 
 
 def _use_nonbreaking_spaces(shape: re.Match[str]) -> str:

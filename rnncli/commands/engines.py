@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.cli.flags import OutputFlags
+from rnncli.cli.language import localize
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
 from rnncli.renderers.parts import head, refuse_tensors
 from rnncli.renderers.wording import say
@@ -48,7 +49,10 @@ class EnginesAnswer:
             (
                 cell(engine.name, "strong" if engine.available else "dim"),
                 cell(say("yes" if engine.available else "no", view.lang)),
-                (*(cell(engine.version) if engine.version else ()), line(engine.note, "dim")),
+                (
+                    *(cell(engine.version) if engine.version else ()),
+                    line(localize(engine.note, view.lang), "dim"),
+                ),
             )
             for engine in self.engines
         )

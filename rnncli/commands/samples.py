@@ -12,6 +12,7 @@ import typer
 from rnncli.case import Array
 from rnncli.cli.completion import sample_words
 from rnncli.cli.flags import OutputFlags
+from rnncli.cli.language import localize
 from rnncli.errors import UsageError
 from rnncli.readers.sample_files import Sample
 from rnncli.renderers.page import Column, Page, Records, Table, View, cell, line
@@ -87,7 +88,10 @@ class SamplesAnswer:
         """Return each name with its title, and the command that runs it below."""
         headings = (Column(say("sample", view.lang)), Column(say("title", view.lang)))
         rows = tuple(
-            (cell(sample.name, "strong"), (line(sample.title), line(command(sample), "dim")))
+            (
+                cell(sample.name, "strong"),
+                (line(localize(sample.title, view.lang)), line(command(sample), "dim")),
+            )
             for sample in self.samples
         )
         return Page((), (), (Table(headings, rows),))

@@ -1,7 +1,7 @@
 """Every message of `followed_advice.txt` gives advice that works when it is followed.
 
 A case there is three lines: a command that is refused, the last line of its message, and the command
-that follows that line.
+that follows that line.  The message has no English left in Korean.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hangul import PROSE, untranslated
 
 from rnncli.cli.app import main
 
@@ -88,6 +89,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("lstm2.npz", **twice)
 
 
+def said_in_korean(message: str) -> list[str]:
+    """Return the lines of a message without what it quotes of the input."""
+    lines = message.removeprefix("rnncli: ").splitlines()
+    return [line for line in lines if not line.startswith("  ") and PROSE.search(line)]
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("wrong", "advice", "right"), CASES)
 def test_the_advice_works(
@@ -97,6 +104,7 @@ def test_the_advice_works(
     refused = capfdbinary.readouterr()
     assert refused.out == b""
     assert refused.err.decode().splitlines()[-1].strip() == advice.strip()
+    assert [line for line in said_in_korean(refused.err.decode()) if untranslated(line)] == []
     assert main(shlex.split(right)) == 0, capfdbinary.readouterr().err.decode()
 
 

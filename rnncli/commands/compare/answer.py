@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rnncli.case import Array, format_shape
+from rnncli.cli.language import localize
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
 from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Table, View, cell, line
@@ -71,8 +72,9 @@ class CompareAnswer:
         """Return one table, and lines with what was not compared and with the tolerances."""
         forms = Forms(((self._table(COLUMNS, view),), (self._table(NARROW, view),)))
         atol, rtol = self.tolerances
+        refused = TEXTS["refused"].in_language(view.lang)
         below: list[Line] = [
-            line(TEXTS["refused"].in_language(view.lang).format(**one._asdict()), "alarm")
+            line(refused.format(engine=one.engine, reason=localize(one.reason, view.lang)), "alarm")
             for one in self.refused
         ]
         if self.conclusion is not None:

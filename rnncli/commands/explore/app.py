@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
+from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, equation_text, option_rows, status_lines
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.editable_case import EditableCase
@@ -99,7 +100,7 @@ class ExploreApp(PromptApp):
         """Show the first experiment."""
         self.query_one(OptionPane).focus()
         self.show()
-        self.say("; ".join(self.remarks))
+        self.say("; ".join(localize(remark, self.lang) for remark in self.remarks))
 
     def on_resize(self) -> None:
         """Fit the lines to the new width."""

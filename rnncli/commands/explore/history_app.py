@@ -9,6 +9,7 @@ from textual import work
 from textual.app import App
 
 from rnncli.cli import request
+from rnncli.cli.language import localize
 from rnncli.commands.explore import computation as make_runner
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.editable_case import EditableCase
@@ -56,7 +57,7 @@ class HistoryApp(App[None]):
         try:
             self.history.add(change(self.history.current))
         except RnncliError as error:
-            self.say(f"{error.what} {error.advice}")
+            self.say(localize(f"{error.what} {error.advice}", self.lang))
             return
         self._compute_now()
 
@@ -87,7 +88,7 @@ class HistoryApp(App[None]):
             except RnncliError as error:
                 if self.history.current is experiment:
                     self.history.drop()
-                    message = f"{error.what} {error.advice}"
+                    message = localize(f"{error.what} {error.advice}", self.lang)
             else:
                 if self.history.current is experiment:
                     self._before = self.shown, self.computation

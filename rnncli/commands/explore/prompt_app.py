@@ -8,6 +8,7 @@ from collections.abc import Callable
 from textual import work
 
 from rnncli.cli import files
+from rnncli.cli.language import localize
 from rnncli.commands.explore import command_text, option_rows
 from rnncli.commands.explore.computation import Computation
 from rnncli.commands.explore.cursor import Cursor
@@ -95,7 +96,7 @@ class PromptApp(HistoryApp):
             document = await asyncio.to_thread(command_text.document, experiment)
             files.write(name, document + b"\n")
         except RnncliError as error:
-            self.say(f"{error.what} {error.advice}")
+            self.say(localize(f"{error.what} {error.advice}", self.lang))
             return
         self.saved = (experiment, name)
         self.show()

@@ -80,6 +80,10 @@ class PlotFlags(NamedTuple):
     width: Annotated[int | None, flag(OUTPUT, "--width", metavar="N", min=1, help="--terminal: columns.")] = (
         None
     )
+    lang: Annotated[
+        str | None,
+        choice(OUTPUT, "--lang", "LANG", ("en", "ko"), "Language of the labels (default: the locale)."),
+    ] = None
     quiet: Annotated[bool, flag(OUTPUT, "--quiet", help="No remarks on stderr.")] = False
 
     @property
@@ -145,22 +149,33 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
 
 def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
     """Draw the file; return remarks on characters that no font has."""
-    from rnncli.cli import files
+    from rnncli.cli import files, terminal
     from rnncli.commands.plot import figure
+    from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
 
+    remarks: list[str] = []
+    if terminal.spoken_language(plot.lang) == "ko":
+        korean = translate_labels(sheet)
+        if figure.draws_labels(korean):
+            sheet = korean
+        else:
+            remarks.append("no installed font has Korean letters: the labels are in English")
     data = figure.render(sheet, format, STYLES[plot.colours], size)
     files.write(plot.output or "", data)
     letters = figure.undrawable(sheet)
-    if not letters:
-        return []
-    shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
-    return [f"no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."]
+    if letters:
+        shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
+        remarks.append(
+            f"no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."
+        )
+    return remarks
 
 
 def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     from rnncli.cli import terminal
     from rnncli.commands.plot.half_blocks import render
+    from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
     from rnncli.renderers.page import View
 
@@ -168,11 +183,13 @@ def _draw_in_terminal(sheet: "Sheet", plot: PlotFlags) -> str:
     if stdout is None:
         raise UsageError("standard output is closed.", "Write to a file: --output FILE.png")
     view = View(
+        lang=terminal.spoken_language(plot.lang),
         width=plot.width or terminal.columns(stdout, environment),
         ascii=not terminal.encodes(stdout, "▀░▒▓█→"),
     )
     depth = terminal.depth(environment) if terminal.has_colour(stdout, environment) else "none"
-    return render(sheet, STYLES[plot.colours], view, depth)
+    shown = translate_labels(sheet) if view.lang == "ko" else sheet
+    return render(shown, STYLES[plot.colours], view, depth)
 
 
 def _format(plot: PlotFlags, *reading: ReadingFlags) -> str | None:

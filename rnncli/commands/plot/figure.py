@@ -14,6 +14,7 @@ from io import BytesIO
 from itertools import groupby
 from typing import Any
 
+from rnncli.commands.plot.labels import labels_of
 from rnncli.commands.plot.layout import (
     DPI,
     EDGE,
@@ -77,7 +78,7 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     Raises EngineError if matplotlib is missing.
     """
     matplotlib = _matplotlib()
-    fonts, missing = _found_fonts(frozenset(_letters(sheet)))
+    fonts, missing = _found_fonts(_letters(sheet) | _beyond_ascii("".join(labels_of(sheet))))
     if missing:
         sheet = _replace_names(sheet, missing)
     with matplotlib.rc_context():
@@ -102,9 +103,8 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
             axes = place.axes(box)
             mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
             _label_rows(axes, panel, row, box, first=across == 0)
-            _label_time(
-                axes, panel, box, named=is_lowest(sheet, down, across), ticks=shows_ticks(sheet, down)
-            )
+            named = sheet.time_axis if is_lowest(sheet, down, across) else ""
+            _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
             if _readable(panel, box):
                 _write_numbers(axes, panel, mesh, box)
     _legend([place.axes(box) for box in layout.legend], sheet, style)
@@ -141,12 +141,21 @@ def _matplotlib() -> Any:
 
 def undrawable(sheet: Sheet) -> list[str]:
     """Return the characters of names that no installed font has; `render` uses `feature 0` for such names."""
-    return sorted(_found_fonts(frozenset(_letters(sheet)))[1])
+    return sorted(_found_fonts(_letters(sheet))[1])
 
 
-def _letters(sheet: Sheet) -> set[str]:
+def draws_labels(sheet: Sheet) -> bool:
+    """Return whether the installed fonts have every character of the labels."""
+    return not _found_fonts(_beyond_ascii("".join(labels_of(sheet))))[1]
+
+
+def _letters(sheet: Sheet) -> frozenset[str]:
     names = (shown_name(name) for row in sheet.rows for panel in row.panels for name in panel.names)
-    return {char for name in names for char in name if not char.isascii()}
+    return _beyond_ascii("".join(names))
+
+
+def _beyond_ascii(text: str) -> frozenset[str]:
+    return frozenset(char for char in text if not char.isascii())
 
 
 @cache
@@ -268,12 +277,12 @@ def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, *, first: bool) 
         axes.set_ylabel(panel.axis)
 
 
-def _label_time(axes: Any, panel: Panel, box: Box, *, named: bool, ticks: bool) -> None:
+def _label_time(axes: Any, panel: Panel, box: Box, named: str, *, ticks: bool) -> None:
     columns = _ticks(len(panel.times), int(box.width / TICK_WIDE))
     axes.set_xticks(columns, [str(panel.times[place]) for place in columns])
     axes.tick_params(labelbottom=ticks)
     if named and panel.times:
-        axes.set_xlabel("time step", labelpad=2)
+        axes.set_xlabel(named, labelpad=2)
 
 
 def _ticks(count: int, most: int) -> list[int]:

@@ -14,6 +14,7 @@ from rich.style import Style as RichStyle
 from rich.text import Text
 
 from rnncli.case import Array
+from rnncli.cli.language import localize
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.renderers.page import View
@@ -136,11 +137,12 @@ class _Drawing:
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
         """Yield one line per scale, with its lowest and highest value."""
-        longest = max(len(scale.label) for scale in sheet.scales)
+        longest = max(cell_len(scale.label) for scale in sheet.scales)
         steps = max(panel.values.shape[1] for row in sheet.rows for panel in row.panels)
+        lang = self.view.lang
         length = min(20, max((self.view.width or UNBOUND) - longest - 18, 5))
         for scale in sheet.scales:
-            line = Text(f"{scale.label:<{longest}}  {scale.low:>6.3g} ")
+            line = Text(f"{set_cell_size(scale.label, longest)}  {scale.low:>6.3g} ")
             for step in range(length):
                 place = step / (length - 1)
                 if self.depth == "none":
@@ -152,9 +154,10 @@ class _Drawing:
         if sheet.masked:
             yield Text(f"{'////':<{longest}}  {sheet.masked}")
         if (together := -(-steps // self.map_width(_margin(sheet)))) > 1:
-            yield Text(f"a column: the mean of {together} time steps")
+            yield Text(localize(f"a column: the mean of {together} time steps", lang))
         if any(_units_per_row(panel) > 1 for row in sheet.rows for panel in row.panels):
-            yield Text(f"a row: the mean of several units, where there are more than {MOST_ROWS}")
+            text = f"a row: the mean of several units, where there are more than {MOST_ROWS}"
+            yield Text(localize(text, lang))
 
 
 def _average_steps(panel: Panel, together: int) -> tuple[Array, Sequence[bool]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rnncli.commands.plot.sheet import MapRow, Scale, Sheet
 from rnncli.errors import UsageError
+from rnncli.renderers.width import width_of
 
 DPI = 200
 """Dots per inch of a png."""
@@ -102,7 +103,7 @@ def _widths(sheet: Sheet) -> list[float]:
     longest = [max(panel.values.shape[1] for panel in column) for column in columns]
     if count == 1:
         return [min(max(0.42 * longest[0], 3.4), 6.2)]
-    titles = [max(len(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
+    titles = [max(width_of(panel.title) for panel in column) * LETTER * 1.15 for column in columns]
     most = 1.9 if count > 3 else 3.0
     least = 1.1 if count > 3 else 0.6
     return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
@@ -187,7 +188,7 @@ def _bar_widths(sheet: Sheet) -> list[float]:
     """Return the width of each bar, for the words above it and the numbers below, with a gap after it."""
     words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
     gap = _bar_gap(sheet)
-    slots = [max(len(text) * LETTER, LEAST_BAR) + gap for text in words]
+    slots = [max(width_of(text) * LETTER, LEAST_BAR) + gap for text in words]
     return [*slots[:-1], slots[-1] - gap / 2]
 
 

@@ -80,13 +80,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A whole picture.  masked: legend text for hatching, "" if nothing is hatched."""
+    """A whole picture.
+
+    masked: legend text for hatching, "" if nothing is hatched.  time_axis: what the columns are.
+    """
 
     title: str
     note: str
     rows: tuple[MapRow, ...]
     scales: tuple[Scale, ...]
     masked: str = ""
+    time_axis: str = "time step"
 
     def scale(self, panel: Panel) -> Scale:
         """Return the scale that colors `panel`."""

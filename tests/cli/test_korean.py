@@ -1,0 +1,204 @@
+"""Every message, note and text of the help has a Korean text; names, numbers and commands stay."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Run
+from hangul import COMMAND, PROSE, untranslated
+
+from rnncli.cli import app, catalog, korean
+from rnncli.cli.language import choose_language
+from rnncli.commands.plot import labels
+from rnncli.renderers.width import width_of
+
+PACKAGE = Path(__file__).parents[2] / "rnncli"
+BILINGUAL = ("Bilingual", "say", "text", "flag", "choice")
+"""Calls that take a text in both languages, the key of one, or help, which is tested as it is shown."""
+OTHERS = re.compile(
+    "rnncli/("
+    "api/|__init__|__main__|"  # the Python API speaks English
+    "renderers/(wording|formats/(html|svg))|"  # both languages; no prose
+    "cli/(flags|help)|"  # the help is tested as it is shown
+    "commands/(export/(targets/|literals)|explore/texts|why/(causes/|message)|tour/(steps|exercises)/))"
+)
+"""Files whose texts are no messages, or have their Korean beside them."""
+
+
+def templates(node: ast.expr) -> list[str]:
+    """Return the texts that an expression may have; what is computed is `{}`."""
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) else []
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [a + b for a in templates(node.left) or ["{}"] for b in templates(node.right) or ["{}"]]
+    if isinstance(node, ast.IfExp):
+        return [*templates(node.body), *templates(node.orelse)]
+    return []
+
+
+def texts(file: Path) -> Iterator[str]:
+    """Yield the texts of a module that are neither docstrings nor in two languages."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            skipped.add(node.value)
+        elif (isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BILINGUAL) or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES"
+        ):
+            skipped |= set(ast.walk(node))
+        elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
+            skipped |= set(ast.walk(node)) - {node}
+        if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp)) and node not in skipped:
+            yield from templates(node)
+
+
+FILES = [
+    file for file in sorted(PACKAGE.rglob("*.py")) if not OTHERS.match(str(file.relative_to(PACKAGE.parent)))
+]
+TEXTS = {
+    text: str(file.relative_to(PACKAGE))
+    for file in FILES
+    for text in texts(file)
+    if PROSE.search(COMMAND.sub("", text)) and text not in labels.KOREAN
+}
+
+
+IN_PARTS = {
+    "line {} has {}, {} {}.": "line 2 has 3 columns, the header has 2.",
+    "there is no {} '{}'.": "there is no cell 'foo'.",
+    "{}: there is no {}.": "--format: there is no 'foo'.",
+    "the lines before have": "line 2 has 3 columns, the lines before have 2.",
+    "the header has": "line 2 has 3 columns, the header has 2.",
+    "{}: {} {} not have it.": "--reset-after: LSTM does not have it.",
+    "{} applies to recurrent layers, but {} {} not recurrent.": (
+        "--units applies to recurrent layers, but Dense is not recurrent."
+    ),
+    "{}: .weights.h5 names the parts inside {} by their classes": (
+        "a: .weights.h5 names the parts inside b by their classes, which are not known here."
+    ),
+    "{}, which are not known here.": (
+        "a: .weights.h5 names the parts inside b by their classes, which are not known here."
+    ),
+    "{} no recurrent layer to convert.": "a.npz: there is no recurrent layer to convert.",
+    "{}{} is not a result of a recurrent layer.": "a.npz: a is not a result of a recurrent layer.",
+    "{} calls return the same numbers: add --stateful to keep the state": (
+        "all 3 calls return the same numbers: add --stateful to keep the state"
+    ),
+}
+"""Texts that mean something only with certain words in their holes, with such words."""
+
+
+def readings(template: str) -> Iterator[str]:
+    """Yield the template with words in its holes: without a sentence before it, with a place before it."""
+    template = re.sub(r"^\{\} (?=[A-Z])", "", IN_PARTS.get(template, template))
+    template = re.sub(r"^\{\}(?=[a-z])", "a.json: ", template)
+    pieces = template.split("{}")
+    words = "".join(f"{piece}X{place}" for place, piece in enumerate(pieces[:-1])) + pieces[-1]
+    yield from (words, f"X {words}", "7".join(pieces))
+
+
+def test_every_text_has_its_korean() -> None:
+    missing = {text: file for text, file in TEXTS.items() if all(map(untranslated, readings(text)))}
+    assert missing == {}
+
+
+def test_the_catalogue_is_in_order() -> None:
+    """No English text stands twice, no Korean text is English, and no hole is filled that there is not."""
+    pairs = list(korean.pairs())
+    assert len({english.removesuffix(".") for english, _ in pairs}) == len(pairs)
+    for english, said in pairs:
+        holes = len(re.findall(r"\{#?\}", english))
+        numbered = [int(number) for number in re.findall(r"\{(\d+)\}", said)]
+        assert said.count("{}") <= holes, english
+        assert max(numbered, default=-1) < holes, english
+        assert not (numbered and "{}" in said), english
+        assert said != english or not PROSE.search(english), english
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_every_text_of_the_help_has_its_korean(name: str) -> None:
+    command = app.load(name)
+    paragraphs = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
+    helps = [getattr(param, "help", "") for param in command.params if not getattr(param, "hidden", False)]
+    assert [text for text in (*paragraphs, *helps) if untranslated(text)] == []
+
+
+def test_the_list_of_commands_is_korean(rnncli: Run) -> None:
+    for heading, summaries in catalog.sections().items():
+        assert [text for text in (heading, *summaries.values()) if untranslated(text)] == []
+    shown = rnncli("--help", env={"LANG": "ko_KR.UTF-8"}).stdout
+    assert shown.startswith("사용법: rnncli")
+    assert "명령마다 쓸 수 있는 플래그는" in shown
+
+
+def test_korean_help_fits_its_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    app.main(["run", "--lang", "ko", "--help"])
+    lines = capfd.readouterr().out.split("\n예:\n")[0].splitlines()
+    assert lines[0].startswith("사용법: rnncli run")
+    assert max(map(width_of, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("args", "locale", "language"),
+    [
+        ("run --lang ko", "en", "ko"),
+        ("run --lang=KO", "en", "ko"),
+        ("run --lang en", "ko", "en"),
+        ("run --lang ko --lang en", "ko", "en"),
+        ("run --lang fr", "ko", "ko"),
+        ("run --lang", "ko", "ko"),
+        ("run -- --lang ko", "en", "en"),
+        ("", "ko", "ko"),
+    ],
+)
+def test_the_language_of_a_command_line(args: str, locale: str, language: str) -> None:
+    assert choose_language(args.split(), locale) == language
+
+
+def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
+    wrong = rnncli("run", "--lang", "ko", "--units", "three")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("rnncli: --units: 'three': 정수가 아닙니다.\n")
+    noted = rnncli("run", env={"LANG": "ko_KR.UTF-8"})
+    assert noted.stderr.startswith("rnncli: 참고: 입력이 없어 내장 예제 'sentence' (1, 4, 5)를 씁니다")
+    assert rnncli("run", "--lang", "en", env={"LANG": "ko_KR.UTF-8"}).stderr.startswith(
+        "rnncli: note: no input"
+    )
+
+
+def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:
+    done = rnncli("run", "--unit", env={"LANG": "ko_KR", "PYTHONIOENCODING": "ascii"})
+    assert done.stderr.startswith("rnncli: there is no flag --unit.")
+
+
+def test_what_is_quoted_stays() -> None:
+    assert korean.translate("--units: there is no 'no input given'.").endswith("'no input given'.")
+    assert (
+        korean.translate("It is one of layer, inputs, mask.")
+        == "다음 중 하나여야 합니다: layer, inputs, mask."
+    )
+    assert korean.translate("words that nobody wrote here") == "words that nobody wrote here"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b, c; d. E is not f " * 70,
+        "there is no " * 120,
+        "is (" * 400,
+        "x: " * 500,
+        "x: " * 15,
+        "the x, " * 15,
+    ],
+)
+def test_a_hostile_text_has_few_parts(text: str) -> None:
+    korean._translate.cache_clear()
+    korean.translate(text[:1500])
+    assert korean._translate.cache_info().misses < 1000
