@@ -9,7 +9,7 @@ from rnncli.result import NamedTensor
 
 
 def find_cautions(
-    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor] = ()
+    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]
 ) -> tuple[str, ...]:
     """Return a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
