@@ -37,7 +37,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 
 
 def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
-    """An array, or arrays by the names of a model's inputs, and what is to be said of it."""
+    """Read an array, or arrays by the names of a model's inputs; return them with remarks."""
     source, remarks = choose_source(flags)
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
@@ -46,7 +46,7 @@ def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
 
 
 def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
-    """Pad sequences of different lengths as --pad says; InputError where it is not given."""
+    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
     import numpy as np
 
     if isinstance(raw, dict):

@@ -101,7 +101,7 @@ def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
 
 
 def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
-    """One direction; where Keras has its like, as Keras has it."""
+    """Return one direction, as Keras's layer where Keras has the same."""
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1
     config: dict[str, Any] = {
