@@ -113,6 +113,12 @@ def is_bare(flags: InputFlags) -> bool:
     return flags.input is None and flags.input_shape is None and not stdin_holds_data()
 
 
+def is_stdin(flags: InputFlags) -> bool:
+    """Return whether the input is read from stdin, named or not."""
+    bare = flags.input is None and flags.input_shape is None
+    return flags.input == "-" or (bare and stdin_holds_data())
+
+
 def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:
     """Return the source of the input, with remarks on it."""
     if flags.fill is not None:
