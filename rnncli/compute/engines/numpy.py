@@ -154,8 +154,6 @@ class _Loop:
         import numpy as np
 
         cell, place, mask = self.layer.cell, self.call.place, self.call.mask
-        cells = getattr(cell, "cells", None)
-        named = {f"cell_{key}/": one for key, one in cells.items()} if cells else {"": cell}
         status = np.zeros(self.call.inputs.shape[:2], np.int8)
         if mask is not None:
             status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
@@ -165,7 +163,7 @@ class _Loop:
             place.layer,
             place.direction or ("backward" if self.backwards else "forward"),
             place.path,
-            {prefix: one.config for prefix, one in named.items()},
+            {prefix: one.config for prefix, one in cell.by_prefix.items()},
             np.array(self.order),
             status,
             parts,
