@@ -79,13 +79,6 @@ def test_what_holds_no_tensors(text: str, says: str) -> None:
     assert says in caught.value.what
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "e.npz"
-    path.write_bytes(b"PK broken")
-    with pytest.raises(InputError, match=r"^e\.npz: it is damaged or truncated\."):
-        read_expected(Source("e.npz", path=path))
-
-
 def test_names_are_matched_and_the_others_noted() -> None:
     stored = {"b": np.zeros((1, 3)), "c": np.zeros(1)}
     shapes: dict[str, tuple[int, ...]] = {"a": (1, 3), "b": (1, 3)}

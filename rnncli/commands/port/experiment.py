@@ -14,7 +14,7 @@ from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.commands.port import foreign, results, stored
 from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun
-from rnncli.errors import InputError, LayerError, UsageError, inside
+from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.layouts import GATES, default_name
 from rnncli.readers import case_builder, formats
@@ -51,16 +51,16 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
     where = f"{weights.partition('#')[0]}: "
     inputs = np.asarray(case.inputs, np.float64)
     inner = None if described is None else _inner_spec(described)
-    with inside(where):
-        found = foreign.layer_in(arrays, inputs.shape[-1], None if inner is None else inner.class_name)
+    found = foreign.layer_in(arrays, inputs.shape[-1], where, None if inner is None else inner.class_name)
     spec = _guess(layer, found) if described is None or _is_unsized(layer) else described
-    with inside(where):
-        _demand_fit(spec, found)
-    stored_results = read_expected(sources.find_source(expect))
-    with inside(f"{expect}: "):
-        expected, *others = results.readings(
-            stored_results, (inputs.shape[0], inputs.shape[1]), found.units, len(found.cells)
-        )
+    _demand_fit(spec, found, where)
+    expected, *others = results.readings(
+        read_expected(sources.find_source(expect)),
+        (inputs.shape[0], inputs.shape[1]),
+        found.units,
+        len(found.cells),
+        f"{expect}: ",
+    )
     options = {**_inner_spec(spec).config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
     run = ForeignRun(
@@ -120,18 +120,18 @@ def _inner_spec(spec: Spec) -> Spec:
     return inner
 
 
-def _demand_fit(spec: Spec, found: ForeignLayer) -> None:
+def _demand_fit(spec: Spec, found: ForeignLayer, where: str) -> None:
     """Raise InputError if the weights are those of a layer of another size or number of directions."""
     units, directions = _inner_spec(spec).config["units"], 2 if spec.class_name == "Bidirectional" else 1
     if directions != len(found.cells):
         raise InputError(
-            f"it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
+            f"{where}it has weights of {len(found.cells)} direction{'s'[: len(found.cells) - 1]}, but "
             f"{_title(spec)} has {directions}.",
             "Add --bidirectional." if directions == 1 else "Name the layer without Bidirectional.",
         )
     if units != found.units:
         raise InputError(
-            f"it has weights of {found.units} units, but {_title(spec)} has {units}.",
+            f"{where}it has weights of {found.units} units, but {_title(spec)} has {units}.",
             f"Write --layer '{_inner_spec(spec).class_name}({found.units})'.",
         )
 

@@ -26,7 +26,7 @@ ADVICE = "Use the names of rnncli: hidden_states, hidden_state, last_hidden_stat
 
 
 def readings(
-    tensors: Mapping[str, Array], batch_and_time: tuple[int, int], units: int, directions: int
+    tensors: Mapping[str, Array], batch_and_time: tuple[int, int], units: int, directions: int, where: str
 ) -> list[dict[str, Array]]:
     """Return the tensors as `arrange` does, in every way that the shape of one without a name allows.
 
@@ -34,12 +34,12 @@ def readings(
     """
     (name, only), *others = tensors.items()
     if others or _NAME.fullmatch(name):
-        return [arrange(tensors, batch_and_time, units, directions)]
+        return [arrange(tensors, batch_and_time, units, directions, where)]
     found: list[dict[str, Array]] = []
     errors: list[InputError] = []
     for guess in _guess_parts(np.asarray(only), batch_and_time, directions):
         try:
-            found.append(arrange(tensors, batch_and_time, units, directions, guess))
+            found.append(arrange(tensors, batch_and_time, units, directions, where, guess))
         except InputError as error:
             errors.append(error)
     if not found:
@@ -52,6 +52,7 @@ def arrange(
     batch_and_time: tuple[int, int],
     units: int,
     directions: int,
+    where: str,
     guess: str = "output",
 ) -> dict[str, Array]:
     """Return the tensors under the names of ForeignRun.expected, in float64.
@@ -65,14 +66,14 @@ def arrange(
     for name, array in tensors.items():
         match = _NAME.fullmatch(name)
         if match is None and len(tensors) > 1:
-            raise InputError(f"{name} is not a result of a recurrent layer.", ADVICE)
+            raise InputError(f"{where}{name} is not a result of a recurrent layer.", ADVICE)
         wide = np.asarray(array, np.float64)
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         for key, one in _parts(part, place, wide, batch_and_time, directions):
-            _demand(key, one, batch_and_time, units, directions, name or "it")
+            _demand(key, one, batch_and_time, units, directions, f"{where}{name or 'it'}")
             if key in found:
-                raise InputError(f"two of its tensors are the same result: {name} is one.", ADVICE)
+                raise InputError(f"{where}two of its tensors are the same result: {name} is one.", ADVICE)
             found[key] = one
     return found
 
@@ -113,7 +114,7 @@ def _parts(
 
 
 def _demand(
-    key: str, array: Array, batch_and_time: tuple[int, int], units: int, directions: int, name: str
+    key: str, array: Array, batch_and_time: tuple[int, int], units: int, directions: int, where: str
 ) -> None:
     """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
     sequence = key.startswith("sequence")
@@ -129,9 +130,9 @@ def _demand(
         axes = (batch, steps) if sequence else (batch,)
         shapes = [format_shape((*axes, width)) for width in sorted(widths)]
         raise InputError(
-            f"{name} is {format_shape(array.shape)}, which this layer does not return; it has {units} "
+            f"{where} is {format_shape(array.shape)}, which this layer does not return; it has {units} "
             f"units, and the input has a batch of {batch} and {steps} time steps.",
             f"The shape should be {' or '.join(shapes)}.",
         )
     if not np.isfinite(array).all():
-        raise InputError(f"{name} contains NaN or infinity.", "Give numbers that the layer returned.")
+        raise InputError(f"{where} contains NaN or infinity.", "Give numbers that the layer returned.")

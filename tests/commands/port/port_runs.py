@@ -16,9 +16,9 @@ TOLERANCES = Tolerances(1e-6, 1e-5)
 
 def run_of(planted: Planted, class_name: str) -> ForeignRun:
     arrays = {name: np.asarray(array) for name, array in planted.weights.items()}
-    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], class_name)
+    layer = foreign.layer_in(arrays, planted.inputs.shape[-1], "", class_name)
     batch, steps, _ = planted.inputs.shape
-    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells))
+    expected = results.arrange(planted.expected, (batch, steps), layer.units, len(layer.cells), "")
     options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())

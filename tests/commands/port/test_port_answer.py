@@ -28,7 +28,7 @@ def answer(kind: Kind, *names: str, alike: bool = False, constant: bool = False)
     result = search(run, TOLERANCES)
     weighed = evidence.weigh(run, TOLERANCES, result.tried)
     findings = () if weighed.doubts else result.findings
-    layer = foreign.layer_in(planted.weights, kind.features, kind.class_name)
+    layer = foreign.layer_in(planted.weights, kind.features, "", kind.class_name)
     probe = make_probe(run, findings) if alike else None
     return PortAnswer(run, layer, findings, weighed, probe, "probe.json")
 
