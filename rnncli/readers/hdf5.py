@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import count, takewhile
 from math import prod
@@ -53,6 +53,12 @@ class Weight(NamedTuple):
     path: str
     array: Array
 
+    def owner(self, known: Collection[str]) -> str:
+        """Return the layer it belongs to: its group, or the known layer inside it if that is a model."""
+        if self.layer in known:
+            return self.layer
+        return next((part for part in self.path.split("/") if part in known), self.layer)
+
 
 class FileContents(NamedTuple):
     """What is in the file.
@@ -66,11 +72,11 @@ class FileContents(NamedTuple):
     weights: tuple[Weight, ...]
     notes: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
-    def layers(self) -> list[tuple[str, tuple[Array, ...]]]:
-        """Return each layer's name and arrays."""
+    def layers(self, known: Collection[str] = ()) -> list[tuple[str, tuple[Array, ...]]]:
+        """Return each layer's name and arrays.  known: names of layers, to find those in nested models."""
         found: dict[tuple[int, str], list[Array]] = {}
         for weight in self.weights:
-            found.setdefault((weight.place, weight.layer), []).append(weight.array)
+            found.setdefault((weight.place, weight.owner(known)), []).append(weight.array)
         return [(name, tuple(arrays)) for (_, name), arrays in found.items()]
 
 

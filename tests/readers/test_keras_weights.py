@@ -19,8 +19,8 @@ from rnncli.readers.formats import (
     read,
     read_weights,
 )
+from rnncli.readers.models import _keras_file, weights_only
 from rnncli.readers.models import keras as keras_models
-from rnncli.readers.models import weights_only
 
 
 def _models(keras: Any) -> dict[str, Any]:
@@ -123,15 +123,21 @@ def read_layers(source: Source) -> tuple[SavedLayer, ...]:
 
 
 class TestKerasModel:
+    @pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
     @pytest.mark.parametrize("name", NAMES)
-    def test_weights_are_keras_own(self, models: Any, name: Any) -> None:
-        path = models / f"{name}.weights.h5"
-        layers = read_layers(Source(path.name, path=path))
-        found = {f"{one.name}/{index}": array for one in layers for index, array in enumerate(one.weights)}
+    def test_weights_are_keras_own(self, models: Any, name: Any, suffix: Any) -> None:
+        path = models / f"{name}{suffix}"
+        layers = _keras_file.read_arrays_by_layer(Source(path.name, path=path))
+        found = {f"{name}/{index}": array for name, arrays in layers for index, array in enumerate(arrays)}
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
+        if suffix == ".weights.h5":
+            held = read_layers(Source(path.name, path=path))
+            assert [(one.name, len(one.weights)) for one in held] == [
+                (name, len(own)) for name, own in layers
+            ]
 
     def test_layers_say_what_they_are(self, models: Any) -> None:
         held = read_layers(Source("m", path=models / "functional.weights.h5"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -68,6 +68,26 @@ def read_stored(source: Source) -> KerasFile:
     for weight in held.weights:
         layers.setdefault(weight.layer, []).append((weight.path, weight.array))
     return KerasFile(config, version, backend, Group(), layers)
+
+
+def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError."""
+    data, text = _content(source), None
+    if data.startswith(b"PK"):
+        text, data = _unpack(data, source.name)
+    held = hdf5.read(data, source.name, ADVICE)
+    return held.layers(set(_names(_parse_config(source, held.config if text is None else text))))
+
+
+def _names(config: Any) -> Iterator[str]:
+    """Yield the names of all layers that are not models themselves."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else inner
+    if isinstance(layers, list):
+        for layer in layers:
+            yield from _names(layer)
+    elif isinstance(inner, dict):
+        yield str(inner.get("name"))
 
 
 def _parse_config(source: Source, text: str | bytes | None) -> Any:
