@@ -51,7 +51,12 @@ def case(
     demand_something_to_fill(layer, run, weights=supplied)
     asked, remarks = case_builder.build(document, stack, given)
     unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
-    return asked, (*said, *remarks, *unanswered, *note_missing(stack, run, asked))
+    return asked, (
+        *said,
+        *remarks,
+        *unanswered,
+        *note_missing(stack, run, asked),
+    )
 
 
 def case_or_layer(
