@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from rnncli.errors import UsageError, did_you_mean, format_names
-from rnncli.result import Index, Label, TensorInfo
+from rnncli.result import Label, TensorInfo
 
 _TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
 _NAME = re.compile(
@@ -24,11 +24,6 @@ class Address(NamedTuple):
 
     label: Label
     texts: tuple[str, ...] = ()
-
-    @property
-    def numpy_index(self) -> Index:
-        """Return the index in NumPy's form.  Raises ValueError if a text is neither a number nor a slice."""
-        return _index(self.texts)
 
 
 @cache
@@ -111,11 +106,6 @@ def parse_number(text: str) -> int:
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
-
-
-@cache
-def _index(texts: tuple[str, ...]) -> Index:
-    return tuple(map(parse_part, texts))
 
 
 def cell_number(name: str) -> int:

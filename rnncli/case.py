@@ -149,10 +149,10 @@ def format_shape(shape: Iterable[Dimension]) -> str:
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def walk(spec: Spec) -> Iterator[Spec]:
-    """Yield `spec` and every spec inside it, outermost first."""
-    yield spec
-    for value in spec.config.values():
-        for item in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(item, Spec):
-                yield from walk(item)
+def walk(specs: Iterable[Spec]) -> Iterator[Spec]:
+    """Yield these specs and every spec inside them, outermost first."""
+    for spec in specs:
+        yield spec
+        for value in spec.config.values():
+            items = value if isinstance(value, (tuple, list)) else (value,)
+            yield from walk(item for item in items if isinstance(item, Spec))

@@ -109,11 +109,11 @@ def shorten(text: str, most: int = 20) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def format_names(names: Sequence[str], most: int = 10) -> str:
-    """Format `a, b, c`; of a long list, the first `most` and the number of the rest."""
-    if len(names) <= most:
+def format_names(names: Sequence[str]) -> str:
+    """Format `a, b, c`; of more than ten, the first eight and the number of the rest."""
+    if len(names) <= 10:
         return ", ".join(names)
-    shown = names[: most - 2]
+    shown = names[:8]
     return f"{', '.join(shown)} and {len(names) - len(shown)} more"
 
 

@@ -129,8 +129,8 @@ class Module:
     """A recurrent layer, or a stack of them, of a file without a graph.
 
     name: its path, `decoder.rnn`; a bare one is called after its class.
-    nodes: one a layer, each after the one that it takes its input from; returning sequences, so that
-        what it puts out is what the next one gets.  Their weights are in Keras's layout.
+    nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
+        weights are in Keras's layout.
     refused: why it cannot be computed, "" where it can.
     stored: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
     """

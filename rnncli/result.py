@@ -236,6 +236,12 @@ class Result:
         """The layers, first to last."""
         return self.stack.specs
 
+    @property
+    def forward_units(self) -> int | None:
+        """Where the backward half of a concatenated output begins; None if there are no halves."""
+        layer: Any = self.stack.layers[-1]
+        return int(layer.forward.cell.units) if layer.config.get("merge_mode") == "concat" else None
+
 
 class LayerShapes(NamedTuple):
     """Shapes of one layer.

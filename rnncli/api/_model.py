@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,31 +38,23 @@ def run(
 
     tolerances: absolute and relative; None to leave out the comparison.
     """
+    from rnncli.cli import model_tensors
     from rnncli.commands.run import model as answers
 
     model, given, remarks = _open(inputs, layer, options)
     engine = options.get("engine") or "auto"
-    found = answers.compute_outputs(
-        model, given, _returns(options), engine, everything=everything, stats=stats
-    )
-    computed = found.result
+    found = model_tensors.compute_tensors(model, given, _returns(options), engine, everything=everything)
+    computed, figures = found.result, answers.stats_by_tensor(found) if stats else {}
     disagreeing: list[str] = []
     if tolerances is not None:
-        from rnncli.commands.run import model_check
-
-        differences, disagreeing = model_check.compare_with_framework(model, given, found, *tolerances)
-        computed = replace(computed, differences=differences, reference=model.kind.framework(model.saved))
-    answer = answers.ModelAnswer(
-        computed, dict(found.stats), None, model.saved, given, found.layers, found.masks
-    )
-    result = RunResult.of(
-        computed,
-        stats=found.stats,
-        remarks=(*remarks, *found.notes),
-        view=view_of(options),
-        answer=answer,
-    )
-    return result, disagreeing
+        computed, disagreeing = models.compare_with_framework(
+            model, given, found.cases, computed, *tolerances
+        )
+    answer = answers.ModelAnswer(computed, figures, None, model.saved, given, found.specs, found.masks)
+    said = (*remarks, *found.notes)
+    return RunResult.of(
+        computed, stats=figures, remarks=said, view=view_of(options), answer=answer
+    ), disagreeing
 
 
 def case(inputs: Any, layer: Any, options: Options) -> tuple[Case, tuple[str, ...]]:

@@ -67,10 +67,7 @@ def read_expectation(
     from rnncli.readers.expected import read_expected
 
     files.demand_place(output, (0 if word == "-" else word,))
-    used = input.input == "-" or (
-        input.input is None and input.input_shape is None and sources.stdin_holds_data()
-    )
-    if word == "-" and used:
+    if word == "-" and sources.is_stdin(input):
         raise UsageError(
             "standard input is already the input; --expect cannot read it too.",
             "Put one of them into a file.",

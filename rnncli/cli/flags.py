@@ -1,4 +1,4 @@
-"""Flags that commands share, one named tuple per group, and `expanded`, which lists them for Typer.
+"""Flags that commands share, one named tuple per group; `expand_groups` lists them for Typer.
 
 A flag that was not given is None (or False if it has no `--no-` form), so that the value in a case
 document applies unless a flag overrides it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, Spec
 from rnncli.cli import models
 from rnncli.compute.models import Cases
 from rnncli.layers.stack import Stack
@@ -29,14 +29,19 @@ class ModelTensors(NamedTuple):
     masks: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def specs(self) -> dict[str, Spec]:
+        """The recurrent layers, by name."""
+        return {layer: result.layers[-1] for layer, result in self.by_layer.items()}
+
 
 def compute_tensors(
     model: Model,
     inputs: Mapping[str, Array],
     returns: Returns,
-    engine: str = "auto",
+    engine: str,
     *,
-    everything: bool = False,
+    everything: bool,
 ) -> ModelTensors:
     """Compute what every chosen recurrent layer returns; everything: the other layers too."""
     found = models.run_model(model, inputs, engine, everything=everything)
@@ -48,12 +53,11 @@ def compute_tensors(
         else compute(cases[part.layer].shown)
         for part in found.parts
     }
-    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
-    return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, notes)
+    return ModelTensors(_combine(inputs, results, found), results, cases, found.masks, model.notes_on(found))
 
 
 def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
-    """The tensors of all layers as one result."""
+    """Return the tensors of all layers as one result."""
     tensors = {
         f"{layer}/{tensor.name}": tensor._replace(
             label=tensor.label._replace(layer=layer),
@@ -73,7 +77,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
 
 
 def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
-    """Of all layers in the order of the model."""
+    """Return the tensors of all layers, in the order of the model."""
     others = {
         name: NamedTensor(Label(part, layer=layer), _axes(array), array)
         for name, array in run.others.items()
@@ -84,7 +88,7 @@ def _order_tensors(tensors: Mapping[str, NamedTensor], run: ModelRun) -> tuple[N
 
 
 def _axes(array: Array) -> tuple[str, ...]:
-    """What the axes of a layer's output are called, as far as their number says."""
+    """Return the names of the axes of a layer's output, by their number."""
     if array.ndim <= 3:
         return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
     return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")

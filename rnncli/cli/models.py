@@ -17,7 +17,7 @@ from rnncli.readers.formats import Source
 if TYPE_CHECKING:
     from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
     from rnncli.compute.compare import Tolerance
-    from rnncli.compute.models import ModelRun, Part
+    from rnncli.compute.models import Cases, ModelRun, Part
     from rnncli.result import Result
 
 
@@ -30,18 +30,22 @@ class Model(NamedTuple):
 
     @property
     def kind(self) -> Any:
-        """The file in `rnncli.compute.models` that runs it."""
+        """The module of `rnncli.compute.models` that runs it."""
         return kind_of(self.saved)
+
+    def notes_on(self, run: ModelRun) -> tuple[str, ...]:
+        """Return the notes on the file and on a run of it, each with the name of the file."""
+        return tuple(f"{self.saved.file}: {note}" for note in (*self.saved.notes, *run.notes))
 
 
 class Returns(NamedTuple):
-    """What every recurrent layer returns beside what the model takes; None as in the model."""
+    """Return flags for every recurrent layer; None keeps those of the model."""
 
     sequences: bool | None = None
     state: bool | None = None
 
     def of(self, case: Case) -> Case:
-        """The Case of a layer that returns this."""
+        """Return the case with these flags in its last layer."""
         wanted = {"return_sequences": self.sequences, "return_state": self.state}
         given = {name: value for name, value in wanted.items() if value is not None}
         last = case.layers[-1]
@@ -51,7 +55,7 @@ class Returns(NamedTuple):
 
 
 def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Model:
-    """The model that --model names.  InputError if it is not a model, UsageError for a wrong name.
+    """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
 
     assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
@@ -73,7 +77,7 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
 
 
 def _parse_assumptions(text: str) -> dict[str, str]:
-    """`activation=relu,gates=iofg` by name."""
+    """Parse `activation=relu,gates=iofg`."""
     found: dict[str, str] = {}
     for item in text.split(","):
         name, sign, value = (part.strip() for part in item.partition("="))
@@ -88,7 +92,7 @@ def _parse_assumptions(text: str) -> dict[str, str]:
 
 
 def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
-    """The file, and the layer names after a #, unless the # is part of the file's own name."""
+    """Return the file, and the layer names after a #, unless the # is part of the file's own name."""
     whole = sources.find_source(word)
     if "#" not in word or (whole.path is not None and whole.path.exists()):
         return whole, ()
@@ -102,7 +106,7 @@ def _split_names(word: str) -> tuple[Source, tuple[str, ...]]:
 
 
 def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
-    """UsageError for a flag that describes a layer, where the model has its own."""
+    """Raise UsageError for a flag that describes a layer: the model has its own layers."""
     from rnncli.cli.flag_groups import collect_given
 
     others = {"layer": layer, "run": run, "input": input}
@@ -120,7 +124,7 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
 
 
 def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """What the flags give to the model, and notes on it."""
+    """Read the inputs of the model, and return them with remarks."""
     if sources.is_bare(flags):
         raise UsageError(
             f"--model {model.saved.file} needs an input. "
@@ -134,7 +138,7 @@ def read_inputs(model: Model, flags: InputFlags) -> tuple[dict[str, Array], tupl
 
 
 def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
-    """The one input in the order batch, time, features, if --input-axes names another.
+    """Return the only input in the order batch, time, features, if --input-axes names another.
 
     Raises UsageError for several inputs, and for a graph that may want an order of its own.
     """
@@ -153,7 +157,7 @@ def reorder_axes(model: Model, raw: Any, axes: str | None) -> Any:
 
 
 def demand_paddable(model: Model, flags: InputFlags) -> None:
-    """UsageError for --pad where nothing in the model would mask the padding, or with --input-axes.
+    """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes.
 
     Also for --pad-value without --pad.
     """
@@ -171,7 +175,7 @@ def demand_paddable(model: Model, flags: InputFlags) -> None:
 
 
 def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Every input by its name, with a note on each that got a batch axis."""
+    """Return every input by its name, with a remark on each that got a batch axis."""
     import numpy as np
 
     inputs: dict[str, Array] = model.kind.fit_inputs(model.saved, raw)
@@ -188,7 +192,7 @@ def fit_inputs(model: Model, raw: Any) -> tuple[dict[str, Array], tuple[str, ...
 def run_model(
     model: Model, inputs: Mapping[str, Array], engine: str, *, everything: bool = False
 ) -> ModelRun:
-    """The Case of each recurrent layer that is asked for."""
+    """Return the Case of each requested recurrent layer."""
     found: ModelRun = model.kind.run(
         model.saved, model.path, inputs, make_runner(engine), layers=model.names, everything=everything
     )
@@ -196,7 +200,7 @@ def run_model(
 
 
 def make_runner(engine: str) -> Callable[[Case], Result]:
-    """What answers a Case."""
+    """Return the function that computes a Case in this engine."""
     from rnncli import compute
 
     return lambda case: compute.run(case, engine)
@@ -214,38 +218,51 @@ class ChosenLayer(NamedTuple):
     def compare_with_framework(
         self, result: Result, atol: Tolerance, rtol: Tolerance
     ) -> tuple[Result, list[str]]:
-        """Compare with the model's framework: as compute.compare.compare_with_keras.
-
-        result: of the layer with every output and state returned.
-        Raises EngineError where the framework is not installed or cannot run the model.
-        """
-        from rnncli.compute import compare
+        """See the function `compare_with_framework`.  result: with every output and state of the layer."""
         from rnncli.compute.models import Cases
 
-        model, shown = self.model, Returns(state=True).of(self.case)
-        found = model.kind.outputs(
-            model.saved, model.path, self.inputs, {self.name: Cases(self.original, shown)}
+        cases = {self.name: Cases(self.original, Returns(state=True).of(self.case))}
+        return compare_with_framework(
+            self.model, self.inputs, cases, result, atol, rtol, prefix=f"{self.name}/"
         )
-        theirs = tuple(
-            tensor._replace(values=found[f"{self.name}/{tensor.name}"]) for tensor in result.outputs
-        )
-        other = replace(result, outputs=theirs)
-        compared = replace(
-            result,
-            differences=compare.differences(result, other),
-            reference=model.kind.framework(model.saved),
-        )
-        return compared, compare.find_disagreements(result, other, atol, rtol)
+
+
+def compare_with_framework(
+    model: Model,
+    inputs: Mapping[str, Array],
+    cases: Mapping[str, Cases],
+    result: Result,
+    atol: Tolerance,
+    rtol: Tolerance,
+    *,
+    prefix: str = "",
+) -> tuple[Result, list[str]]:
+    """Return the result with its differences from the model's framework, and the tensors beyond tolerance.
+
+    prefix: what a name in the model has in front of the name in `result`, such as `gru/`.
+    Raises EngineError if the framework is not installed or cannot run the model.
+    """
+    from rnncli.compute import compare
+
+    theirs = model.kind.outputs(model.saved, model.path, inputs, cases)
+    outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
+    other = replace(result, outputs=outputs)
+    compared = replace(
+        result,
+        differences=compare.differences(result, other),
+        reference=model.kind.framework(model.saved),
+    )
+    return compared, compare.find_disagreements(result, other, atol, rtol)
 
 
 def case(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, tuple[str, ...]]:
-    """The Case of the one layer that --model chooses, for the commands that look into one layer."""
+    """Return the Case of the only layer that --model chooses, for commands that show one layer, and notes."""
     chosen, remarks = choose_layer(input, layer, run)
     return chosen.case, remarks
 
 
 def choose_layer(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[ChosenLayer, tuple[str, ...]]:
-    """The one layer that --model chooses, with the model's inputs, and notes on it."""
+    """Return the only layer that --model chooses, with the model's inputs, and notes."""
     demand_alone(input, layer, run)
     return _chosen_layer(open_model(run.model or "", run.assume), input, layer)
 
@@ -260,7 +277,7 @@ def _chosen_layer(model: Model, input: InputFlags, layer: LayerFlags) -> tuple[C
 def choose_parts(
     input: InputFlags, layer: LayerFlags, run: RunFlags
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Every recurrent layer that --model chooses, in the order of the model, and notes on them."""
+    """Return every recurrent layer that --model chooses, in the order of the model, and notes."""
     demand_alone(input, layer, run)
     model = open_model(run.model or "", run.assume)
     inputs, remarks = read_inputs(model, input)
@@ -269,18 +286,18 @@ def choose_parts(
         part, notes = single_part(model, inputs, returns)
         return (part,), (*remarks, *notes)
     found = run_model(model, inputs, "auto")
-    notes = tuple(f"{model.saved.file}: {note}" for note in (*model.saved.notes, *found.notes))
-    return tuple(part._replace(case=returns.of(part.case)) for part in found.parts), (*remarks, *notes)
+    parts = tuple(part._replace(case=returns.of(part.case)) for part in found.parts)
+    return parts, (*remarks, *model.notes_on(found))
 
 
 def _distinct(model: Model) -> tuple[str, ...]:
-    """The layers that are chosen; of a shared layer that is named alone, its first use."""
+    """Return the names of the chosen layers; for one shared layer, the name of its first use."""
     names = tuple(model.kind.choose(model.saved, model.names))
     return model.names if len(model.names) == 1 and model.names[0] in names else names
 
 
 def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> tuple[Part, tuple[str, ...]]:
-    """The one layer that is chosen.  Raises UsageError where there are several."""
+    """Return the only chosen layer, and notes.  Raises UsageError if there are several."""
     file = model.saved.file
     names = _distinct(model)
     if len(names) > 1:
@@ -293,14 +310,13 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     found = run_model(model._replace(names=names), inputs, "auto")
     part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
     said = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
-    notes = (*(f"{file}: {note}" for note in (*model.saved.notes, *found.notes)), said)
-    return part._replace(case=returns.of(part.case)), notes
+    return part._replace(case=returns.of(part.case)), (*model.notes_on(found), said)
 
 
 def addressed_case(
     input: InputFlags, layer: LayerFlags, run: RunFlags, text: str
 ) -> tuple[Case, tuple[str, ...], str]:
-    """The Case of the layer in `gru/last_hidden_state[0,3]`, the notes, and `last_hidden_state[0,3]` of it.
+    """Return the Case of the layer in `gru/last_hidden_state[0,3]`, notes, and `last_hidden_state[0,3]`.
 
     Without a layer in the text, --model chooses it.
     """

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from rnncli import specs
-from rnncli.case import Case, Document, Shape, format_shape, walk
+from rnncli.case import Case, Document, Shape, format_shape
 from rnncli.cli import layer_files, sources
 from rnncli.cli.flag_groups import collect_given
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
-from rnncli.compute import beyond, checks
+from rnncli.compute import beyond, checks, chunks
 from rnncli.errors import UsageError, inside
 from rnncli.layers.stack import Stack
 from rnncli.readers import formats
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rnncli.readers.arrange import ArrangeOptions
     from rnncli.readers.case_builder import CaseOptions
     from rnncli.readers.formats import Source
-
-DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""Options whose random numbers are drawn anew at every call in training."""
 
 Remarks = tuple[str, ...]
 
@@ -37,7 +34,9 @@ def case(
     sources.demand_one_reader(input, layer, run)
     run.demand_model()
     if run.model is not None:
-        return _in_model(input, layer, run)
+        from rnncli.cli import models
+
+        return models.case(input, layer, run)
     seed = case_builder.draw_seed() if run.seed is None else run.seed
     said: Remarks = ()
     if input.input_shape is None:
@@ -80,14 +79,7 @@ def case_of_address(
     from rnncli.cli import models
 
     sources.demand_one_reader(input, layer, run)
-    run.demand_model()
     return models.addressed_case(input, layer, run, text)
-
-
-def _in_model(input: InputFlags, layer: LayerFlags, run: RunFlags) -> tuple[Case, Remarks]:
-    from rnncli.cli import models
-
-    return models.case(input, layer, run)
 
 
 def collect_options(
@@ -146,16 +138,14 @@ def _make_input(
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
-    stateful = any(inner.config.get("stateful") for spec in stack for inner in walk(spec))
+    stateful = stack.is_stateful
     if stateful and run.calls == 1 and not stream:
         return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
     started = run.initial_state is not None or (case is not None and case.initial_state is not None)
     if stateful and run.calls > 1 and started and not stream:
         return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
     training = run.training if case is None else case.training
-    drawn = training and any(
-        inner.config.get(name) for spec in stack for inner in walk(spec) for name in DRAWN
-    )
+    drawn = training and chunks.draws_in_training(stack)
     if run.calls > 1 and not stateful and not drawn:
         every = "both" if run.calls == 2 else f"all {run.calls}"
         return (f"{every} calls return the same numbers: add --stateful to keep the state",)

@@ -37,7 +37,7 @@ def read(flags: InputFlags) -> tuple[Document, str]:
 
 
 def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
-    """An array, or arrays by the names of a model's inputs, and what is to be said of it."""
+    """Read an array, or arrays by the names of a model's inputs; return them with remarks."""
     source, remarks = choose_source(flags)
     _refuse_idle_csv_flags(flags, source)
     options = ReadOptions(flags.delimiter, flags.decimal, flags.batch_column)
@@ -46,7 +46,7 @@ def read_raw(flags: InputFlags) -> tuple[Any, tuple[str, ...]]:
 
 
 def pad_sequences(raw: Any, flags: InputFlags, name: str) -> Any:
-    """Pad sequences of different lengths as --pad says; InputError where it is not given."""
+    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
     import numpy as np
 
     if isinstance(raw, dict):
@@ -111,6 +111,12 @@ def shape_of(flags: InputFlags) -> Shape:
 def is_bare(flags: InputFlags) -> bool:
     """Return whether there is no input, not even on stdin, so that the built-in sample is used."""
     return flags.input is None and flags.input_shape is None and not stdin_holds_data()
+
+
+def is_stdin(flags: InputFlags) -> bool:
+    """Return whether the input is read from stdin, named or not."""
+    bare = flags.input is None and flags.input_shape is None
+    return flags.input == "-" or (bare and stdin_holds_data())
 
 
 def choose_source(flags: InputFlags) -> tuple[Source, tuple[str, ...]]:

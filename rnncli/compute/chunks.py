@@ -8,6 +8,7 @@ from itertools import chain
 from math import prod
 
 from rnncli.case import Case, walk
+from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Result
 from rnncli.specs import memory
 
@@ -16,9 +17,8 @@ COMFORTABLE = 64 * 2**20
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
 
-
 _DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""Options that draw random numbers for the whole batch during training."""
+"""Options of such draws."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
@@ -109,11 +109,12 @@ def _independent(case: Case) -> bool:
     They cannot if states are kept between calls, random numbers are drawn for the whole batch, or the case
     is traced.
     """
-    for inner in (inner for spec in case.layers for inner in walk(spec)):
-        config = inner.config
-        if config.get("stateful") or (case.training and any(map(config.get, _DRAWN))):
-            return False
-    return not case.traced
+    return not (case.traced or case.stack.is_stateful or (case.training and draws_in_training(case.stack)))
+
+
+def draws_in_training(stack: Stack) -> bool:
+    """Whether the layers draw random numbers anew at every call in training, for the whole batch."""
+    return any(spec.config.get(name) for spec in walk(stack) for name in _DRAWN)
 
 
 def _bytes_of_a_sequence(case: Case) -> int:

@@ -25,9 +25,7 @@ def parts(stack: Stack) -> dict[str, LoopPart]:
             made: Any = getattr(loop, "cell", None)
             if made is None:
                 continue
-            cells = getattr(made, "cells", None)
-            named = {f"cell_{key}/": cell for key, cell in cells.items()} if cells else {"": made}
-            for place, cell in named.items():
+            for place, cell in made.by_prefix.items():
                 for name in (*cell.gates, *cell.State._fields):
                     path = f"{direction}/{place}{name}" if direction else place + name
                     part = LoopPart(index, direction, place + name, cell.units, name in cell.gates)

@@ -26,7 +26,7 @@ _BOUND = 2.0
 _BLOCKS_A_GROUP = {"float64": 128}
 
 
-def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int = 0) -> Array:
+def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int) -> Array:
     """Uniform random numbers in [low, high).
 
     Float bounds are rounded to float32 first, whatever the dtype; integer bounds are exact.
@@ -34,26 +34,26 @@ def uniform(shape: Shape, low: float, high: float, dtype: str, seed: int, k: int
     lowest, highest = (
         np.dtype(dtype).type(bound if isinstance(bound, int) else np.float32(bound)) for bound in (low, high)
     )
-    return np.asarray(unit_uniform(shape, dtype, seed, k) * (highest - lowest) + lowest, dtype)
+    return np.asarray(unit_uniform(shape, dtype, seed, 0) * (highest - lowest) + lowest, dtype)
 
 
-def unit_uniform(shape: Shape, dtype: str, seed: int, k: int = 0) -> Array:
-    """Uniform random numbers in [0, 1)."""
+def unit_uniform(shape: Shape, dtype: str, seed: int, k: int) -> Array:
+    """Uniform random numbers in [0, 1), for draw `k` of a SeedGenerator."""
     size = math.prod(shape)
     words = stream(seed, k).first(_count_blocks(size, dtype))
     return _trim(unit(words, dtype), shape)
 
 
-def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
+def normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Random numbers from a normal distribution."""
-    words = stream(seed, k).first(_count_blocks(math.prod(shape), dtype))
+    words = stream(seed, 0).first(_count_blocks(math.prod(shape), dtype))
     return _scale(_trim(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
-def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int, k: int = 0) -> Array:
+def truncated_normal(shape: Shape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Random numbers from a normal distribution, truncated to two standard deviations."""
     groups = _count_blocks(math.prod(shape), dtype)
-    return _scale(_trim(_draw_truncated(stream(seed, k), groups, dtype), shape), mean, stddev, dtype)
+    return _scale(_trim(_draw_truncated(stream(seed, 0), groups, dtype), shape), mean, stddev, dtype)
 
 
 def dropout_mask(shape: Shape, rate: float, dtype: str, seed: int, k: int) -> Array:

@@ -89,6 +89,11 @@ class Cell(ABC):
         return _activations.get_unguarded(self.config["recurrent_activation"])
 
     @property
+    def by_prefix(self) -> dict[str, Cell]:
+        """The cells in it, by the prefix of their gates and states: itself, without a prefix."""
+        return {"": self}
+
+    @property
     def state_sizes(self) -> dict[Label, int]:
         """Units of each part of the state, by its label in a result."""
         return {Label(part, last=True): self.units for part in self.State._fields}

@@ -33,6 +33,11 @@ class StackedCells:
             for label, units in cell.state_sizes.items()
         }
 
+    @property
+    def by_prefix(self) -> dict[str, Cell]:
+        """See Cell: `cell_0/` and so on."""
+        return {f"cell_{key}/": cell for key, cell in self.cells.items()}
+
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The shapes of all cells' weights.
 

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, overload
 
 from rnncli import initializers, layers
-from rnncli.case import Array, Shape, Spec, format_shape
+from rnncli.case import Array, Shape, Spec, format_shape, walk
 from rnncli.errors import LayerError
 from rnncli.layers._cell import sizes
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, add_prefix, group_by_part
@@ -51,6 +51,11 @@ class Stack(Sequence[Spec]):
     def dtype(self) -> str:
         """The dtype of the first layer."""
         return str(self.layers[0].config["dtype"])
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether a layer keeps its state from one call to the next."""
+        return any(spec.config.get("stateful") for spec in walk(self.specs))
 
     def with_returns(self, **returns: bool) -> Stack:
         """The same stack, with these values of return_sequences or return_state in the last layer."""

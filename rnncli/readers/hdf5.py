@@ -90,12 +90,12 @@ class Found(NamedTuple):
 
 
 def read(data: bytes, name: str, advice: str) -> FileContents:
-    """What is in the file.  Raises InputError, named `name`."""
+    """Return what is in the file.  Raises InputError; name: of the file in messages."""
     return _read(data, name, advice, _WeightWalk.found)
 
 
 def read_all(data: bytes, name: str, advice: str) -> FileContents:
-    """The same with `notes`, and each array with the path of its group and its number there.
+    """Return the same with `notes`, and each array with the path of its group and its number there.
 
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
     """
@@ -249,7 +249,7 @@ class _WeightWalk:
         return [one for one in found if not self.is_beside(one.dataset)]
 
     def is_beside(self, dataset: Any) -> bool:
-        """Whether it holds texts and the like, which no layer that we know has for weights."""
+        """Whether it holds something other than numbers, which no known layer has for weights."""
         return isinstance(dataset, self.h5py.Dataset) and dataset.dtype.kind not in "fiu"
 
     def groups(self, group: Any, path: str, depth: int) -> Iterator[Found]:

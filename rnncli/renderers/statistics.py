@@ -1,6 +1,6 @@
 """Statistics of values: extremes and their indices, mean, std, saturated and non-finite counts.
 
-`of` computes them; `document` and `parts` show them.
+`summarize` computes them; `document` and `parts` show them.
 """
 
 from __future__ import annotations

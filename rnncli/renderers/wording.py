@@ -21,6 +21,10 @@ class Bilingual(NamedTuple):
         """Return the text in `lang`; in English if there is none."""
         return self.ko if lang == "ko" else self.en
 
+    def format(self, *values: object, **named: object) -> Bilingual:
+        """Return both texts with these values in their holes."""
+        return Bilingual(self.en.format(*values, **named), self.ko.format(*values, **named))
+
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {

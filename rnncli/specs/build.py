@@ -178,7 +178,7 @@ def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
     return tuple(_build_inner(class_name, name, item, cell=True) for item in value)
 
 
-def _build_inner(class_name: str, name: str, value: Any, *, cell: bool = False) -> Spec:
+def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
     """The Spec of a layer or a cell that is an argument of a layer."""
     what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
     if not isinstance(value, (CallExpression, Mapping, Spec)):

@@ -28,7 +28,7 @@ _OUTER = ("merge_mode", "dtype")
 _WRAPPER = ("bidirectional", "merge_mode")
 
 
-def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool = False) -> Spec:
+def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Spec:
     """The layer of an expression or a config, with the flags applied.
 
     Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.

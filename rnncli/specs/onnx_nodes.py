@@ -57,7 +57,7 @@ def inputs_of(node: Any) -> list[str]:
 
 
 def _value(attribute: Any) -> Any:
-    """Of the types that recurrent nodes have."""
+    """Return the value of an attribute, of the types that recurrent nodes have."""
     if attribute.type == 3:
         return attribute.s.decode("utf-8", "replace")
     texts = [text.decode("utf-8", "replace") for text in attribute.strings]

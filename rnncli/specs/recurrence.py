@@ -85,25 +85,23 @@ class Recurrence:
         return bool(self.attributes.get("linear_before_reset", 0))
 
 
-def layer_of(node: Recurrence, *, masked: bool = False, dtype: str = "float32") -> Spec:
+def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
     """The layer that computes the node.
 
     masked: whether sequences differ in length.
     Raises LayerError, without a full stop, for what is not computed here.
     """
-    cells = [
-        _cell(node, backwards, names, masked=masked, dtype=dtype) for backwards, names in _functions(node)
-    ]
+    cells = [_cell(node, backwards, names, masked=masked) for backwards, names in _functions(node)]
     if len(cells) == 1:
         return cells[0]
     forward, backward = cells
     same = {**forward.config, "go_backwards": True} == dict(backward.config)
     own = {} if same else {"backward_layer": backward}
-    return build({"class_name": "Bidirectional", "config": {"layer": forward, **own, "dtype": dtype}})
+    return build({"class_name": "Bidirectional", "config": {"layer": forward, **own, "dtype": "float32"}})
 
 
-def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool, dtype: str) -> Spec:
-    """One direction; where Keras has its like, as Keras has it."""
+def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
+    """Return one direction, as Keras's layer where Keras has the same."""
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1
     config: dict[str, Any] = {
@@ -112,7 +110,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
         "return_sequences": node.sequences,
         "return_state": node.state,
         "go_backwards": backwards,
-        "dtype": dtype,
+        "dtype": "float32",
     }
     if masked:
         config["zero_output_for_mask"] = node.sequences

@@ -26,7 +26,7 @@ def test_key_counter_and_first_block_of_seed_42() -> None:
 
 
 def test_draws_of_seed_42() -> None:
-    uniform = _draws.unit_uniform((5,), "float32", 42)
+    uniform = _draws.unit_uniform((5,), "float32", 42, 0)
     np.testing.assert_array_equal(
         uniform, np.array([0.28243315, 0.49841690, 0.71545851, 0.02020204, 0.07859814], np.float32)
     )
@@ -38,7 +38,7 @@ def test_draws_of_seed_42() -> None:
         atol=2.4e-7,
         rtol=0,
     )
-    assert _draws.unit_uniform((2,), "float64", 42).tolist() == [0.2594654438987689, 0.7236686870832034]
+    assert _draws.unit_uniform((2,), "float64", 42, 0).tolist() == [0.2594654438987689, 0.7236686870832034]
 
 
 @pytest.mark.parametrize(("seed", "reduced"), [(-1, 2147483645), (2**31 - 1, 1), (2**31, 2), (2**32 - 1, 3)])

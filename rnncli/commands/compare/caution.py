@@ -9,7 +9,7 @@ from rnncli.result import NamedTensor
 
 
 def find_cautions(
-    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor] = ()
+    case: Case, weights: Mapping[str, Array], outputs: Sequence[NamedTensor]
 ) -> tuple[str, ...]:
     """Return a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
@@ -28,7 +28,7 @@ def _cautions(case: Case, weights: Mapping[str, Array]) -> Iterator[str]:
         )
     if _is_zero(case):
         yield "this proves little: every input is 0, so the kernel has no effect; give another input"
-    if any(inner.config.get("units") == 1 for spec in case.stack for inner in walk(spec)):
+    if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
         yield "this proves little: with one unit, no order of units can be wrong; use several units"
     if case.inputs.ndim > 2 and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
         yield (

@@ -118,7 +118,7 @@ def _compare_pieces(case: Case, steps: int, wanted: Comparison) -> ComparisonRep
     whole, joined = pieces.run_whole_and_pieces(case, steps, wanted.engine)
     results = _select({whole.engine: whole}, wanted)
     _demand_known(wanted, results[whole.engine])
-    texts = (WHOLE, Bilingual(PIECES.en.format(steps), PIECES.ko.format(steps)))
+    texts = (WHOLE, PIECES.format(steps))
     sides = {text.en: text for text in texts}
     outputs = results[whole.engine].outputs
 

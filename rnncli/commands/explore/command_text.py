@@ -15,6 +15,7 @@ from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
+from rnncli.renderers.parts import expression
 from rnncli.specs.build import options_of
 
 LONGEST = 4000
@@ -120,9 +121,8 @@ def words_of(flags: Any) -> Iterator[str]:
 def document(experiment: EditableCase) -> bytes:
     """Return the experiment as a case document, which every command reads."""
     case = experiment.case
-    texts = [specs.describe(spec) for spec in case.layers]
     parts: dict[str, Any] = {
-        "layer": texts[0] if len(texts) == 1 else texts,
+        "layer": expression(case.stack),
         "inputs": _nest(case.inputs),
         "mask": None if case.mask is None else case.mask.tolist(),
         "initial_state": None if case.initial_state is None else [_nest(one) for one in case.initial_state],

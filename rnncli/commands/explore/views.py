@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.explore.computation import Computation
@@ -39,34 +40,32 @@ class NumberGrid(NamedTuple):
     held: Array | None = None
 
 
-class GridView(Protocol):
+class GridView(ABC):
     """What is shown, and how a cell and the cursor correspond.  editable: whether its numbers can change."""
 
-    editable: bool
+    editable = False
 
+    @abstractmethod
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
         """Return the tables, top to bottom."""
-        ...
 
+    @abstractmethod
     def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
         """Return the cell under the cursor."""
-        ...
 
+    @abstractmethod
     def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
         """Return the cursor on another cell."""
-        ...
 
     def edit(
         self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
     ) -> EditableCase:
-        """Return the experiment with another number under the cursor."""
-        ...
+        """Return the experiment with another number under the cursor; unchanged if it is computed."""
+        return experiment
 
 
-class ResultsView:
+class ResultsView(GridView):
     """Every returned tensor of one sequence; units downwards and time to the right."""
-
-    editable = False
 
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
         """Return one table per tensor; a state is one row."""
@@ -86,14 +85,8 @@ class ResultsView:
             return replace(cursor, tensor=place.grid, unit=place.column)
         return replace(cursor, tensor=place.grid, unit=place.row, timestep=_times(tensor)[place.column])
 
-    def edit(
-        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
-    ) -> EditableCase:
-        """Return the experiment unchanged: results are computed."""
-        return experiment
 
-
-class InputView:
+class InputView(GridView):
     """One sequence of the input; features downwards and time to the right."""
 
     editable = True
@@ -120,7 +113,7 @@ class InputView:
         return experiment.with_input((cursor.batch, cursor.timestep, cursor.feature), value)
 
 
-class WeightsView:
+class WeightsView(GridView):
     """Every weight; a vector is one row."""
 
     editable = True
@@ -154,10 +147,8 @@ class WeightsView:
         return experiment.with_weight(weights, path, place, value)
 
 
-class GatesView:
+class GatesView(GridView):
     """Every gate and state at every time step, in the order of processing."""
-
-    editable = False
 
     def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
         """Return one table per gate and state; units downwards and time to the right."""
@@ -173,12 +164,6 @@ class GatesView:
         """Return the cursor on that unit and time step."""
         loop, _ = computation.parts[place.grid]
         return replace(cursor, part=place.grid, unit=place.row, timestep=int(loop.times[place.column]))
-
-    def edit(
-        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
-    ) -> EditableCase:
-        """Return the experiment unchanged: gates are computed."""
-        return experiment
 
 
 VIEWS: dict[str, GridView] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli.case import Array, Case, Spec, walk
+from rnncli.case import Array, Case, Spec
 from rnncli.layers import Call, Recurrent, within
 from rnncli.result import TensorInfo
 from rnncli.specs import describe
@@ -235,9 +235,3 @@ def _without(value: Any) -> Any:
     if isinstance(value, Spec):
         return without_initializers(value)
     return tuple(map(_without, value)) if isinstance(value, (tuple, list)) else value
-
-
-def specs_of(layers: Sequence[Spec]) -> Iterator[Spec]:
-    """Yield every layer and cell of the stack, outermost first."""
-    for spec in layers:
-        yield from walk(spec)

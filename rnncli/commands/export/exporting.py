@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rnncli.case import Case
+from rnncli.case import Case, walk
 from rnncli.cli import files, models, request, sources, terminal
 from rnncli.cli.flags import InputFlags, LayerFlags, RunFlags
 from rnncli.cli.output import is_stdout, send
 from rnncli.commands.export import chains, targets
-from rnncli.commands.export.export_case import ExportCase, build_export, specs_of, without_calls
+from rnncli.commands.export.export_case import ExportCase, build_export, without_calls
 from rnncli.compute import call, checks
 from rnncli.errors import LayerError, UsageError, format_names
 from rnncli.layers import beyond_keras
@@ -52,7 +52,6 @@ def _cases(wanted: ExportRequest) -> tuple[list[tuple[Case, Mapping[str, str]]],
         case, remarks = request.case(wanted.input, wanted.layer, wanted.run)
         return [(case, {})], remarks
     sources.demand_one_reader(wanted.input, wanted.layer, wanted.run)
-    wanted.run.demand_model()
     parts, remarks = models.choose_parts(wanted.input, wanted.layer, wanted.run)
     return list(chains.join(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
 
@@ -85,7 +84,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     names: of the layers in a model, see build_export.
     """
     where = f"{', '.join(names)}: " if names else ""
-    for spec in specs_of(case.layers):
+    for spec in walk(case.layers):
         reason = beyond_keras(spec)
         if spec.config.get("input_order"):
             reason = f"this {spec.class_name} returns its reversed sequence in the order of the input"
@@ -93,7 +92,7 @@ def _export(name: str, case: Case, names: Mapping[str, str]) -> ExportCase:
     if name == "config":
         return ExportCase(case, without_calls(case, names))
     checks.demand_mask(case)
-    for spec in specs_of(case.layers):
+    for spec in walk(case.layers):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             what = "the random numbers of dropout in training belong to Keras"
             _demand(name, where, what, "Leave out training, or dropout.")

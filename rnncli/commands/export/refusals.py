@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, specs_of
+from rnncli.case import walk
+from rnncli.commands.export.export_case import ExportCase, ExportLayer
 from rnncli.specs import describe
 
 KINDS = ("SimpleRNN", "LSTM", "GRU")
@@ -30,10 +31,10 @@ def of_loops(export: ExportCase, activations: Container[str]) -> str | None:
 
     activations: those that it knows.
     """
-    dtypes = {spec.config["dtype"] for spec in specs_of(export.case.layers) if spec.config.get("dtype")}
+    dtypes = {spec.config["dtype"] for spec in walk(export.case.layers) if spec.config.get("dtype")}
     if len(dtypes) > 1 or export.dtype not in DTYPES:
         return f"it computes in float32 or float64 alone, not in {' and '.join(sorted(dtypes))}"
-    for spec in specs_of(export.case.layers):
+    for spec in walk(export.case.layers):
         for name in ("activation", "recurrent_activation"):
             if name in spec.config and spec.config[name] not in activations:
                 return f"it has no formula for the activation {spec.config[name]}"

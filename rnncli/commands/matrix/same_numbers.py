@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rnncli.case import Array
 from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, idea, line, marks
@@ -60,17 +60,9 @@ def build_scheme(results: Mapping[tuple[bool, bool], Result]) -> Scheme:
     tensors = {tensor.name: tensor for key in SOURCES for tensor in results[key].outputs}
     timed = next(tensor for tensor in tensors.values() if "timesteps" in tensor.axes)
     steps = timed.values.shape[1]
-    units = _forward_units(results[True, True])
     ordered = sorted(tensors.values(), key=lambda tensor: (tensor.label.last, -len(tensor.axes)))
-    rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, units))
+    rows = tuple(row for tensor in ordered for row in _rows(tensor, steps, results[True, True].forward_units))
     return Scheme(rows, steps, _letters(rows), timed.time or range(steps))
-
-
-def _forward_units(result: Result) -> int | None:
-    """Return where the backward half of a concatenated output begins; None if there are no halves."""
-    layer: Any = result.stack.layers[-1]
-    halved = layer.config.get("merge_mode") == "concat"
-    return int(layer.forward.cell.units) if halved else None
 
 
 def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[SchemeRow]:

@@ -1,6 +1,6 @@
 """`rnncli plot`."""
 
-# Annotations must be objects at run time, as in options.py, whose groups this adds to.
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
 import os
 import re

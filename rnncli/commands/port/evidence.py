@@ -57,7 +57,7 @@ def weigh(run: ForeignRun, tolerances: Tolerances, tried: int) -> Evidence:
     digits -= math.log10(max(tried, 1))
     doubts = list(_find_constants(run))
     if different < LEAST:
-        doubts.append(_with(FEW, different))
+        doubts.append(FEW.format(different))
     elif digits < -LOG_CERTAINTY:
         doubts.append(WIDE)
     return Evidence(numbers.size, different, float(np.abs(numbers).max()), tuple(doubts))
@@ -97,10 +97,6 @@ def _find_constants(run: ForeignRun) -> Iterator[Bilingual]:
     }
     for name, arrays in names.items():
         if all(array.size > 1 and np.ptp(array) == 0 for array in arrays):
-            yield _with(CONSTANT, name)
+            yield CONSTANT.format(name)
     if run.inputs.size > 1 and np.ptp(run.inputs) == 0:
         yield STILL
-
-
-def _with(text: Bilingual, value: object) -> Bilingual:
-    return Bilingual(text.en.format(value), text.ko.format(value))

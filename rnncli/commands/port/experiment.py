@@ -77,8 +77,7 @@ def collect(input: InputFlags, layer: LayerFlags, weights: str, expect: str, sta
 
 def _demand_one_reader(input: InputFlags, expect: str, weights: str, states: str | None) -> None:
     """Raise UsageError if standard input would be read for --expect and for something else."""
-    bare = input.input is None and input.input_shape is None and sources.stdin_holds_data()
-    if expect == "-" and (bare or "-" in (input.input, weights, states)):
+    if expect == "-" and (sources.is_stdin(input) or "-" in (weights, states)):
         raise UsageError(
             "standard input can be read only once, and --expect is not its only reader.",
             "Put the expected tensors into a file.",

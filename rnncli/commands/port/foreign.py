@@ -176,21 +176,17 @@ def _cell(
     forms: list[Bilingual] = []
     kernel, recurrent = roles["kernel"], roles.get("recurrent_kernel")
     if recurrent is None:
-        kernel, recurrent, lying = _halves(kernel, features, where)
-        forms.append(_format_text(ONE_KERNEL, found=format_shape(lying.shape)))
-    kind, found, wanted = _recurrent(recurrent, where, class_name)
+        forms.append(ONE_KERNEL.format(found=format_shape(kernel.shape)))
+        kernel, recurrent = _halves(kernel, features, where)
+    kind, wanted = _recurrent(recurrent, where, class_name)
     width = wanted.shape[1]
     upright = _kernel(kernel, width, features, where)
     if kind == "SimpleRNN" and upright is not kernel:
-        wanted = found.T  # the shape of a square matrix does not say; the other one's does
-    forms += _describe_transposed(kernel, upright, found, wanted)
+        wanted = recurrent.T  # the shape of a square matrix does not say; the other one's does
+    forms += _describe_transposed(kernel, upright, recurrent, wanted)
     biases = _biases(roles, width, where)
     rows = getattr(roles.get("bias"), "shape", ()) == (2, width)
     return kind, ForeignCell(upright, wanted, biases, rows), tuple(forms)
-
-
-def _format_text(text: Bilingual, **values: str) -> Bilingual:
-    return Bilingual(text.en.format(**values), text.ko.format(**values))
 
 
 def _describe_transposed(
@@ -212,25 +208,25 @@ def _describe_transposed(
         )
 
 
-def _halves(kernel: Array, features: int, where: str) -> tuple[Array, Array, Array]:
+def _halves(kernel: Array, features: int, where: str) -> tuple[Array, Array]:
     """Return the parts of a kernel (features + units, gates * units), as TensorFlow 1 has it."""
     for both in (kernel, kernel.T):
         units = len(both) - features
         if units > 0 and class_of(units, both.shape[1]) is not None:
-            return both[:features], both[features:], kernel
+            return both[:features], both[features:]
     raise InputError(
         f"{where}the kernel is {format_shape(kernel.shape)}, and there is no recurrent kernel.",
         "Add the recurrent kernel under the name recurrent_kernel.",
     )
 
 
-def _recurrent(array: Array, where: str, class_name: str | None) -> tuple[str, Array, Array]:
-    """Return the class, and the array as found and upright.  Raises InputError for another shape."""
+def _recurrent(array: Array, where: str, class_name: str | None) -> tuple[str, Array]:
+    """Return the class, and the array upright.  Raises InputError for another shape."""
     if array.ndim == 2:
         for upright in (array, array.T):
             kind = class_of(len(upright), upright.shape[1])
             if kind is not None and class_name in (None, kind):
-                return kind, array, array if upright is array else upright
+                return kind, upright
     wanted = "" if class_name is None else f" of {class_name}: (units, {len(GATES[class_name])} * units)"
     raise InputError(
         f"{where}the recurrent kernel is {format_shape(array.shape)}, which is not the shape{wanted}.", ADVICE

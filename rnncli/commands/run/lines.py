@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from rnncli.case import Case, Shape, walk
+from rnncli.case import Case, Shape
 from rnncli.compute import call, checks, chunks
 from rnncli.errors import InputError, RnncliError
 from rnncli.readers.encoding import UTF8_MARK
@@ -123,7 +123,7 @@ class Stream:
         """Create the layers; each line brings its own mask and initial state."""
         bare = dataclasses.replace(case, mask=None, initial_state=None)
         self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
-        self._stateful = _is_stateful(case)
+        self._stateful = case.stack.is_stateful
 
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
@@ -171,8 +171,3 @@ def _name_line(line: Line, error: RnncliError) -> RnncliError:
     if error.what.startswith(line.name):
         return error
     return type(error)(f"{line.name}: {error.what}", error.advice)
-
-
-def _is_stateful(case: Case) -> bool:
-    """Return whether a layer continues from the state that the previous record left."""
-    return any(inner.config.get("stateful") for spec in case.layers for inner in walk(spec))

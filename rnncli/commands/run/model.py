@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Spec, format_shape
 from rnncli.cli import expectation, model_tensors, models, result_checks, sources
 from rnncli.cli.output import delivery, format_of
 from rnncli.commands.run.answer import RunAnswer, first_nan, stats_of, table_of
-from rnncli.compute.models import Cases
 from rnncli.errors import UsageError
 from rnncli.renderers import statistics
 from rnncli.renderers.page import Page, Span, View, marks
 from rnncli.renderers.parts import SCHEMA, head
 from rnncli.renderers.wording import say
-from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import Model, Returns
+    from rnncli.cli.model_tensors import ModelTensors
     from rnncli.commands.run.run_request import RunRequest
     from rnncli.renderers.statistics import Stats
-
-
-class ModelResult(NamedTuple):
-    """What a model returned.
-
-    result: every tensor by `gru/hidden_state`.  layers: the recurrent ones by name.
-    stats: by tensor; empty where they were not asked for.  masks: the layers that masks come from.
-    """
-
-    result: Result
-    layers: Mapping[str, Spec]
-    stats: Mapping[str, Stats]
-    masks: tuple[str, ...]
-    notes: tuple[str, ...]
-    cases: Mapping[str, Cases]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +32,7 @@ class ModelAnswer(RunAnswer):
     masks: tuple[str, ...] = ()
 
     def document(self, view: View) -> dict[str, Any]:
-        """As of a layer, with the model's file, inputs and layers instead of one input and one layer."""
+        """Return the same as RunAnswer, with the model's file, inputs and layers instead of one layer."""
         from rnncli.specs import to_config
 
         if self.line is not None:
@@ -72,7 +55,7 @@ class ModelAnswer(RunAnswer):
         return document
 
     def _short_document(self, view: View) -> dict[str, Any]:
-        """The same for a line of a stream, whose lines all have the same model."""
+        """Return the same for a line of a stream, whose lines all have the same model."""
         return {
             "schema": SCHEMA,
             "line": self.line,
@@ -82,7 +65,7 @@ class ModelAnswer(RunAnswer):
         }
 
     def page(self, view: View) -> Page:
-        """One table, one row per tensor."""
+        """Return one table, a row per tensor."""
         dot, word = marks(view).dot, say("input", view.lang)
         pieces = [] if self.line is None else [f"{say('line', view.lang)} {self.line}"]
         pieces += [
@@ -99,7 +82,7 @@ class ModelAnswer(RunAnswer):
 
 
 def demand(wanted: RunRequest) -> None:
-    """UsageError for a flag that does not go with --model."""
+    """Raise UsageError for a flag that does not apply to --model."""
     models.demand_alone(*wanted.file_flags)
     sources.demand_one_reader(*wanted.file_flags)
     named = {
@@ -115,7 +98,7 @@ def demand(wanted: RunRequest) -> None:
 
 
 def answer(wanted: RunRequest) -> None:
-    """Compute and show what is wanted."""
+    """Compute and show the answer."""
     demand(wanted)
     deliver = delivery(wanted.output, *wanted.file_flags)
     expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
@@ -123,19 +106,17 @@ def answer(wanted: RunRequest) -> None:
     inputs, remarks = models.read_inputs(model, wanted.input)
     returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
     everything, check = wanted.shown.all_layers, wanted.check
-    found = compute_outputs(
-        model, inputs, returns, wanted.run.engine, everything=everything, stats=wanted.stats
-    )
+    found = model_tensors.compute_tensors(model, inputs, returns, wanted.run.engine, everything=everything)
     result = found.result
     disagreeing: list[str] = []
     if check.check:
-        from rnncli.commands.run import model_check
-
-        differences, disagreeing = model_check.compare_with_framework(model, inputs, found, *check.tolerances)
-        result = replace(result, differences=differences, reference=model.kind.framework(model.saved))
+        result, disagreeing = models.compare_with_framework(
+            model, inputs, found.cases, result, *check.tolerances
+        )
     result = result_checks.select_tensors(result, wanted.select)
     kept = {tensor.name for tensor in result.outputs}
-    stats = {name: figures for name, figures in found.stats.items() if name in kept}
+    figures = stats_by_tensor(found) if wanted.stats else {}
+    stats = {name: one for name, one in figures.items() if name in kept}
     remarks = (
         *remarks,
         *found.notes,
@@ -143,26 +124,16 @@ def answer(wanted: RunRequest) -> None:
     )
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
-    deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.layers, found.masks), remarks)
+    deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks), remarks)
     result_checks.demand_agreement(disagreeing, result, check)
     expectation.demand_same(stored)
     result_checks.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
 
 
-def compute_outputs(
-    model: Model,
-    inputs: Mapping[str, Array],
-    returns: Returns,
-    engine: str = "auto",
-    *,
-    everything: bool = False,
-    stats: bool = False,
-) -> ModelResult:
-    """What every recurrent layer that is chosen returns; everything: the other layers too."""
-    found = model_tensors.compute_tensors(model, inputs, returns, engine, everything=everything)
-    figures: dict[str, Stats] = {}
-    if stats:
-        for layer, result in found.by_layer.items():
-            figures |= {f"{layer}/{name}": one for name, one in stats_of(result).items()}
-    specs = {layer: result.layers[-1] for layer, result in found.by_layer.items()}
-    return ModelResult(found.result, specs, figures, found.masks, found.notes, found.cases)
+def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:
+    """Return the statistics of the recurrent layers' tensors, by `gru/hidden_state`."""
+    return {
+        f"{layer}/{name}": stats
+        for layer, result in found.by_layer.items()
+        for name, stats in stats_of(result).items()
+    }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rnncli.cli import models, result_checks, sources
+from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.models import Model
 from rnncli.commands.run import model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line
-from rnncli.commands.run.model import ModelAnswer, compute_outputs
+from rnncli.commands.run.model import ModelAnswer
 from rnncli.commands.run.run_request import RunRequest
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.readers import formats
@@ -59,11 +59,11 @@ class ModelLines:
         raw = models.reorder_axes(self.model, raw, self.wanted.input.input_axes)
         inputs, notes = models.fit_inputs(self.model, raw)
         engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
-        found = compute_outputs(self.model, inputs, self.returns, engine, everything=everything)
+        found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
         self._remark((*remarks, *notes, *found.notes))
         result = result_checks.select_tensors(found.result, self.wanted.select)
         saved = self.model.saved
-        return ModelAnswer(result, {}, line.number, saved, inputs, found.layers, found.masks)
+        return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
 
     def _remark(self, remarks: Sequence[str]) -> None:
         """Keep those that no earlier line has, whatever the numbers in them."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from rnncli.case import Array, Shape, format_shape
+from rnncli.commands.shape.outline import add_counts, count_parameters
 from rnncli.renderers.page import Column, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import (
     claim_lines,
@@ -39,7 +39,7 @@ class ShapeAnswer:
             "layer": configs(report.stack),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": [
-                {"name": name, "shape": list(shape), "parameters": _parameters(shape)}
+                {"name": name, "shape": list(shape), "parameters": count_parameters(shape)}
                 for layer in report.layers
                 for name, shape in _weights(layer)
             ],
@@ -73,7 +73,7 @@ class ShapeAnswer:
     def _records(self) -> Iterator[tuple[Any, ...]]:
         for layer in self.report.layers:
             for name, shape in _weights(layer):
-                yield "weight", name, format_shape(shape), _parameters(shape)
+                yield "weight", name, format_shape(shape), count_parameters(shape)
         for output in self.report.outputs:
             yield "output", output.name, format_shape(output.shape), None
 
@@ -107,7 +107,7 @@ class ShapeAnswer:
             Column(say("parameters", view.lang), right=True),
         )
         rows = [
-            (cell(name, "strong"), cell(format_shape(shape)), cell(_count(_parameters(shape), view)))
+            (cell(name, "strong"), cell(format_shape(shape)), cell(_count(count_parameters(shape), view)))
             for name, shape in _weights(layer)
         ]
         rows.append(
@@ -123,15 +123,8 @@ def _weights(layer: LayerShapes) -> Iterator[tuple[str, Shape]]:
         yield (f"{layer.path}/{name}" if layer.path else name), shape
 
 
-def _parameters(shape: Shape) -> int | None:
-    """Return the number of parameters; None if a size is not a number."""
-    sizes = [size for size in shape if isinstance(size, int)]
-    return prod(sizes) if len(sizes) == len(shape) else None
-
-
 def _total(report: ShapeReport) -> int | None:
-    known = [layer.parameters for layer in report.layers if layer.parameters is not None]
-    return sum(known) if len(known) == len(report.layers) else None
+    return add_counts(layer.parameters for layer in report.layers)
 
 
 def _count(number: int | None, view: View) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from math import prod
 
 from rnncli.case import Shape
@@ -17,7 +17,7 @@ def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> Sh
             stack.prefix(index).rstrip("/"),
             layer.spec,
             weights := layer.weight_shapes(shape),
-            _parameters(weights),
+            add_counts(map(count_parameters, weights.values())),
             layer.outputs(shape),
         )
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
@@ -26,10 +26,14 @@ def outline(stack: Stack, input_shape: Shape, *, all_layers: bool = False) -> Sh
     return ShapeReport(stack, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
 
 
-def _parameters(weights: Mapping[str, Shape]) -> int | None:
-    total = 0
-    for shape in weights.values():
-        if not all(isinstance(size, int) for size in shape):
-            return None
-        total += prod(size for size in shape if isinstance(size, int))
-    return total
+def count_parameters(shape: Shape) -> int | None:
+    """Return the number of parameters of a weight; None if a size is not a number."""
+    sizes = [size for size in shape if isinstance(size, int)]
+    return prod(sizes) if len(sizes) == len(shape) else None
+
+
+def add_counts(counts: Iterable[int | None]) -> int | None:
+    """Return the sum; None if a count is unknown."""
+    every = list(counts)
+    known = [count for count in every if count is not None]
+    return sum(known) if len(known) == len(every) else None

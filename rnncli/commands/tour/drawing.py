@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rnncli.case import Array, format_shape
 from rnncli.renderers.page import Cell, Column, Forms, Line, Span, Table, View, cell, line
@@ -51,7 +51,7 @@ def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) ->
 
     remarks: on single rows by their address, `hidden_states[2]` or `last_hidden_state`.
     """
-    return draw_table(result.outputs, view, remarks, forward_units(result))
+    return draw_table(result.outputs, view, remarks, result.forward_units)
 
 
 def draw_table(
@@ -118,12 +118,6 @@ def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
     columns = tuple(Column(heading, right=right and place > 0) for place, heading in enumerate(headings))
     styles = ("", *["number"] * (len(headings) - 1))
     return Table(columns, tuple(tuple(map(cell, row, styles)) for row in rows))
-
-
-def forward_units(result: Result) -> int | None:
-    """Return where the backward half of a concatenated output begins; None if there are no halves."""
-    layer: Any = result.stack.layers[-1]
-    return int(layer.forward.cell.units) if layer.config.get("merge_mode") == "concat" else None
 
 
 def format_rows(rows: Iterable[Array], view: View) -> list[str]:

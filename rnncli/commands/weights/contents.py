@@ -13,18 +13,12 @@ from rnncli.compute.models.keras import recurrent_nodes
 from rnncli.compute.models.modules import assumptions
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.initializers.variance_scaling import fans
-from rnncli.layers import class_of
-from rnncli.layouts import default_name
+from rnncli.layouts import GATES, class_of, default_name
 from rnncli.model import Graph, Modules, Node, Program
 from rnncli.renderers import statistics
 from rnncli.renderers.statistics import Stats
 from rnncli.specs import to_config
 
-GATES = {
-    1: ("candidate",),
-    3: ("update", "reset", "candidate"),
-    4: ("input", "forget", "candidate", "output"),
-}
 EXACT = 256
 """Up to so many units the eigenvalues are computed; above, powers of the matrix give their largest."""
 SQUARINGS = 12
@@ -152,7 +146,7 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     for index, spec in enumerate(stack):
         prefix = stack.prefix(index)
         own = {path.removeprefix(prefix): array for path, array in weights.items() if path.startswith(prefix)}
-        if not class_of(spec.class_name).recurrent:
+        if not stack.layers[index].recurrent:
             others.update({f"{prefix}{name}": array.shape for name, array in own.items()})
             continue
         name = prefix.rstrip("/") or default_name(spec.class_name)
@@ -233,7 +227,7 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
             continue
         units = recurrent.shape[-2]
-        names = GATES.get(recurrent.shape[-1] // units if units else 0, ())
+        names = GATES.get(class_of(units, recurrent.shape[-1]) or "", ())
         bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
         parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))

@@ -15,6 +15,9 @@ from rnncli.commands.why.message import Frame, Message, last_frame, normalize
 from rnncli.errors import DisagreementError
 from rnncli.renderers.wording import Bilingual
 
+SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
+"""The input of a recurrent layer, if the message does not say its sizes."""
+
 
 @dataclass(frozen=True)
 class Fix:
@@ -30,10 +33,23 @@ class Fix:
     situation: Bilingual
     snippet: str
     layers: tuple[str, ...] = ()
-    shape: Shape = ()
+    shape: Shape = SEQUENCE
     mask: bool = False
     states: bool = False
     weights: bool = False
+
+    @classmethod
+    def of_layer(
+        cls,
+        situation: Bilingual,
+        layer: str,
+        shape: Shape = SEQUENCE,
+        *,
+        states: bool = False,
+        weights: bool = False,
+    ) -> Fix:
+        """Return the fix to write this layer, which is also what runs."""
+        return cls(situation, layer, (layer,), shape, states=states, weights=weights)
 
 
 class Diagnosis(NamedTuple):

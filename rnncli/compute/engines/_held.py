@@ -20,9 +20,9 @@ class HeldGates:
 
     def __init__(self, holds: Sequence[Hold], cell: Any, inputs: Array) -> None:
         self.holds, self.dtype = tuple(holds), inputs.dtype
-        cells = getattr(cell, "cells", None)
-        named = {f"cell_{key}/": one for key, one in cells.items()} if cells else {"": cell}
-        self.units = {f"{prefix}{gate}": one.units for prefix, one in named.items() for gate in one.gates}
+        self.units = {
+            f"{prefix}{gate}": one.units for prefix, one in cell.by_prefix.items() for gate in one.gates
+        }
         self._arrays = lru_cache(64)(self._make)
 
     def at(self, timestep: int) -> Held | None:

@@ -24,14 +24,12 @@ TOGETHER = 1024
 
 def refusal(case: Case) -> str | None:
     """Return why this engine cannot give Keras's numbers for the case; None if it can."""
-    dtypes = {
-        inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
-    }
+    dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
     if len(dtypes) > 1:
         return f"its layers mix {' and '.join(sorted(dtypes))}"
     if not dtypes <= {"float32", "float64"}:
         return f"it does not round as Keras does in {dtypes.pop()}"
-    stacked = any(isinstance(inner.config.get("cell"), tuple) for spec in case.layers for inner in walk(spec))
+    stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.layers))
     if stacked and dtypes != {"float32"}:
         return "Keras rounds to float32 between the cells of RNN"
     return without_step(case)
@@ -56,7 +54,7 @@ class _NumpyRun(TimeLoop):
             self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
 
     def __call__(self, case: Case) -> EngineOutput:
-        """See Running."""
+        """See TimeLoop."""
         before = deepcopy(self.drawn)
         try:
             return super().__call__(case)
@@ -65,7 +63,7 @@ class _NumpyRun(TimeLoop):
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See Running."""
+        """See TimeLoop."""
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
         loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))
@@ -156,8 +154,6 @@ class _Loop:
         import numpy as np
 
         cell, place, mask = self.layer.cell, self.call.place, self.call.mask
-        cells = getattr(cell, "cells", None)
-        named = {f"cell_{key}/": one for key, one in cells.items()} if cells else {"": cell}
         status = np.zeros(self.call.inputs.shape[:2], np.int8)
         if mask is not None:
             status[~mask[:, :: -1 if self.backwards else 1]] = STATUSES.index(
@@ -167,7 +163,7 @@ class _Loop:
             place.layer,
             place.direction or ("backward" if self.backwards else "forward"),
             place.path,
-            {prefix: one.config for prefix, one in named.items()},
+            {prefix: one.config for prefix, one in cell.by_prefix.items()},
             np.array(self.order),
             status,
             parts,

@@ -82,7 +82,7 @@ def refusal(case: Case) -> str | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
     if case.traced:
         return "it does not record gates"
-    for spec in (inner for outer in case.layers for inner in walk(outer)):
+    for spec in walk(case.layers):
         config = spec.config
         if spec.class_name == "RNN":
             return "it has no node for RNN of cells"
@@ -124,7 +124,7 @@ def is_worthwhile(case: Case) -> bool:
 
 def _loops(layer: Spec) -> list[Spec]:
     """Return every layer that loops over time; a layer in Bidirectional counts twice."""
-    loops = [spec for spec in walk(layer) if spec.class_name in OPERATORS]
+    loops = [spec for spec in walk((layer,)) if spec.class_name in OPERATORS]
     return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
@@ -163,7 +163,7 @@ class _OnnxRun(TimeLoop):
         self.sessions: dict[tuple[str, bool], Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See Running."""
+        """See TimeLoop."""
         import numpy as np
 
         _demand_tame(call.inputs, *state)

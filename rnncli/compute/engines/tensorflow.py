@@ -21,7 +21,7 @@ ABOUT = About(("tensorflow", "keras"), "real Keras layers, the reference that th
 
 def refusal(case: Case) -> str | None:
     """Return why Keras cannot compute the case; None if it can."""
-    for spec in (inner for outer in case.layers for inner in walk(outer)):
+    for spec in walk(case.layers):
         if beyond := beyond_keras(spec):
             return beyond
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]

@@ -32,12 +32,10 @@ def refusal(case: Case) -> str | None:
 
     if case.traced:
         return "it does not record gates"
-    dtypes = {
-        inner.config["dtype"] for spec in case.layers for inner in walk(spec) if "dtype" in inner.config
-    }
+    dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
-    for spec in (inner for outer in case.layers for inner in walk(outer)):
+    for spec in walk(case.layers):
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and spec.class_name in (*MODULES, *CELL_CLASSES):
             return reason
@@ -83,7 +81,7 @@ class _Run(TimeLoop):
         self.modules: dict[str, Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See Running."""
+        """See TimeLoop."""
         if call.place.path not in self.modules:
             self.modules[call.place.path] = _module(layer, call.weights)
         lengths = None if call.mask is None else call.mask.sum(axis=1)

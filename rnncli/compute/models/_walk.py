@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Value(NamedTuple):
-    """What a node puts out, each tensor with the mask that it carries."""
+    """The output of a node, each tensor with the mask that it carries."""
 
     tensors: tuple[Any, ...]
     masks: tuple[Any, ...]

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 OPERATIONS = "operation"
-"""The file of Keras 3's operations, which are no layers: `keras.ops.add`."""
+"""The file of Keras 3's operations, which are not layers: `keras.ops.add`."""
 
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:
@@ -77,7 +77,7 @@ def _find(class_name: str, module: str) -> ModuleType | None:
 
 
 def is_operation(module: str) -> bool:
-    """Whether a class of this module is one of Keras 3's operations, and no layer."""
+    """Whether a class of this module is one of Keras 3's operations, not a layer."""
     return module.startswith(("keras.src.ops", "keras.ops"))
 
 

@@ -68,15 +68,15 @@ OperationOutput = tuple[Any, Any]
 """The output, an array or a tuple of arrays, and its mask: an array or None."""
 
 
-def axis_of(config: Mapping[str, Any], default: int = -1) -> int:
+def axis_of(config: Mapping[str, Any]) -> int:
     """The one axis that a config names, as a number or in a list of one; Keras 2 writes lists."""
-    axis = config.get("axis", default)
+    axis = config.get("axis", -1)
     return int(axis[0]) if isinstance(axis, (list, tuple)) and len(axis) == 1 else int(axis)
 
 
-def axes_of(config: Mapping[str, Any], default: int = -1) -> tuple[int, ...]:
+def axes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
     """All axes that a config names."""
-    axis = config.get("axis", default)
+    axis = config.get("axis", -1)
     return tuple(map(int, axis)) if isinstance(axis, (list, tuple)) else (int(axis),)
 
 

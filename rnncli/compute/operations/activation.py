@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The function of the inputs; their mask goes on."""
+    """Return the function of the inputs, and their mask."""
     with np.errstate(all="ignore"):
         return _LAYERS[call.class_name](call, call.floats()), call.previous
 

@@ -16,7 +16,7 @@ NAMES = ("Attention", "AdditiveAttention")
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """[query, value, key] -> (batch, query steps, dim); the query's mask goes on.
+    """[query, value, key] -> (batch, query steps, dim); the query's mask is passed on.
 
     With return_attention_scores the scores, (batch, query steps, value steps), are a second output.
     """

@@ -11,7 +11,7 @@ NAMES = ("Dense",)
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """(..., features) -> (..., units); the mask goes on."""
+    """(..., features) -> (..., units); the mask is passed on."""
     kernel, x = call.weights["kernel"], np.asarray(call.inputs)
     x = x.astype(kernel.dtype) if x.dtype.kind != "f" else x
     product = x.reshape(-1, x.shape[-1]).dot(kernel).reshape(*x.shape[:-1], kernel.shape[-1])

@@ -37,7 +37,7 @@ def compute(call: OperationCall) -> OperationOutput:
     return joined(call.class_name, _one_rank(arrays), _keep_masks(arrays, masks)), _together(call, masks)
 
 
-def _join(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: ARG001 - as _masked
+def _join(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: ARG001 - as _merge_masked
     return _JOINS[name](arrays)  # type: ignore[no-any-return]
 
 

@@ -17,7 +17,7 @@ EPSILON = 1e-7
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The inputs normalized; their mask goes on, where Keras lets it."""
+    """Normalize the inputs; their mask is passed on where Keras does so."""
     x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
     with np.errstate(all="ignore"):
         output = _LAYERS[call.class_name](call, x)
@@ -25,7 +25,7 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _batch(call: OperationCall, x: Array) -> Array:
-    """With the moving statistics: that is what it does unless it trains."""
+    """Normalize with the moving statistics, as outside training."""
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which takes the statistics of the batch")
     axis, weights = axis_of(call.config), call.weights

@@ -1,4 +1,4 @@
-"""Keras 3's operations, which are no layers: what `x[:, -1]`, `a + b` and masks leave in a saved graph."""
+"""Keras 3's operations, which are not layers: `x[:, -1]`, `a + b` and masks in a saved graph."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError
+from rnncli.layouts import class_of
 from rnncli.readers import hdf5
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 ADVICE = "Write it with model.save_weights."
-PLAIN = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
-"""Recurrent layers by their number of gates."""
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
@@ -57,6 +56,6 @@ def _title(arrays: tuple[Array, ...]) -> str:
     """Return a title such as `GRU(2)` for a plain recurrent layer, otherwise the shapes of the weights."""
     if len(arrays) in (2, 3) and arrays[0].ndim == arrays[1].ndim == 2:
         units, wide = arrays[1].shape
-        if wide in {units * gates for gates in PLAIN}:
-            return f"{PLAIN[wide // units]}({units})"
+        if name := class_of(units, wide):
+            return f"{name}({units})"
     return " ".join(str(array.shape) for array in arrays)

@@ -25,7 +25,7 @@ _LATER = b"\0"
 """Placeholder for a value that is converted later; JSON text never contains this character."""
 
 
-def compact(document: Any, decimals: int | None = None) -> Iterator[bytes]:
+def compact(document: Any, decimals: int | None) -> Iterator[bytes]:
     """Yield `document` as JSON on one line."""
     waiting: list[Waiting] = []
     return _pieces(_dumps(_plain(document, decimals, waiting)), waiting, decimals)

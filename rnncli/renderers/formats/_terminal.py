@@ -189,20 +189,20 @@ def _stack(table: Table, layout: ColumnLayout) -> Text:
             if not has_numbers(cell)
         ]
         firsts = [text for cell in texts for text in cell[:1]]
-        lines += _flow([*firsts, *(text for cell in texts for text in cell[1:])], width, INDENT)
+        lines += _flow([*firsts, *(text for cell in texts for text in cell[1:])], width)
         for numbered in filter(has_numbers, row):
             lines += [Text(INDENT) + line for line in _lines(numbered, layout, width - len(INDENT))]
     return Text("\n").join(lines)
 
 
-def _flow(pieces: Sequence[Text], width: int, indent: str = "") -> list[Text]:
-    """Join `pieces`, two blanks apart, into as few lines of `width` as possible."""
+def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
+    """Join `pieces`, two blanks apart, into as few lines of `width` as possible; indent all but the first."""
     lines: list[Text] = []
     for piece in pieces:
         if lines and lines[-1].cell_len + len(BETWEEN) + piece.cell_len <= width:
             lines[-1] = lines[-1] + Text(BETWEEN) + piece
         else:
-            lines.append(Text(indent if lines else "") + piece)
+            lines.append(Text(INDENT if lines else "") + piece)
     return lines
 
 

@@ -60,7 +60,7 @@ def step_function(cell: ExportCell) -> str:
     )
 
 
-def _write_weighted_sum(cell: ExportCell, *, width: int, bias: str, state: str = "hidden") -> str:
+def _write_weighted_sum(cell: ExportCell, *, width: int, bias: str) -> str:
     """Return the loop that computes z = x W + h U + b."""
     return fill_template(
         """\
@@ -68,10 +68,10 @@ def _write_weighted_sum(cell: ExportCell, *, width: int, bias: str, state: str =
         for (int j = 0; j < %width; j++) {
             z[j] = %bias;
             for (int k = 0; k < %features; k++) z[j] += (double)x[k] * kernel%own[k][j];
-            for (int k = 0; k < %units; k++) z[j] += (double)%state[k] * recurrent_kernel%own[k][j];
+            for (int k = 0; k < %units; k++) z[j] += (double)hidden[k] * recurrent_kernel%own[k][j];
         }
         """,
-        width=width, bias=bias, features=cell.features, units=cell.units, own=cell.suffix, state=state,
+        width=width, bias=bias, features=cell.features, units=cell.units, own=cell.suffix,
     )  # fmt: skip
 
 

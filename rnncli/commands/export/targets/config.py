@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from rnncli.case import walk
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, specs_of
+from rnncli.commands.export.export_case import ExportCase, ExportLayer
 from rnncli.specs import to_config
 
 SUFFIX = ".json"
@@ -20,7 +21,7 @@ def refusal(exports: Sequence[ExportCase]) -> str | None:
 
 
 def _refusal(export: ExportCase) -> str | None:
-    for spec in specs_of(export.case.layers):
+    for spec in walk(export.case.layers):
         if "hard_sigmoid_keras2" in spec.config.values():
             return "Keras 3 has no hard_sigmoid of Keras 2"
         if "probe" in spec.config.values():

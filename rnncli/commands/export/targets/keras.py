@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rnncli.case import walk
 from rnncli.commands.export import literals, refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
-    specs_of,
     title_of,
     without_initializers,
 )
@@ -37,7 +37,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = "\n\n".join("\n".join(_body(export)) for export in exports) + "\n"
     modules, helpers = literals.python_helpers(body)
     plain = [without_initializers(spec) for export in exports for spec in export.case.layers]
-    names = {spec.class_name for spec in specs_of(plain)}
+    names = {spec.class_name for spec in walk(plain)}
     head = [
         f'"""{title_of(exports)} in Keras, with its weights and its input.\n',
         'Prints each tensor that the layer returns: name and shape, then one row of numbers per line.\n"""\n',

@@ -19,7 +19,7 @@ def observe(view: View) -> Observation:
     """Run both; return one line per row, and mark the row that equals the backward state."""
     alone, both = (run_line(line) for line in COMMANDS)
     lone, output, state = alone.outputs[0], both.outputs[0], both.outputs[-1].values[0]
-    half = output.values[0, :, drawing.forward_units(both) :]
+    half = output.values[0, :, both.forward_units :]
     texts = drawing.format_rows([*lone.values[0], *half], view)
     rows = [
         (

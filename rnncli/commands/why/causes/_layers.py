@@ -7,14 +7,12 @@ from collections.abc import Iterable
 
 from rnncli import specs
 from rnncli.case import Dimension, Shape
+from rnncli.commands.why.diagnosis import SEQUENCE
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
-
-SEQUENCE: tuple[str, str, str] = ("batch", "timesteps", "features")
-"""The input of a recurrent layer, if the message does not say its sizes."""
 
 
 def format_layer(name: str, units: int = UNITS, **options: object) -> str:
@@ -71,9 +69,9 @@ def pluralize(count: Dimension, noun: str) -> str:
     return f"{'several' if count is None else count} {noun}{'' if count == 1 else 's'}"
 
 
-def format_count_ko(count: Dimension, counter: str = "개") -> str:
+def format_count_ko(count: Dimension) -> str:
     """Return the count in Korean: `4개`, or `여러 개` if the number is unknown."""
-    return f"여러 {counter}" if count is None else f"{count}{counter}"
+    return "여러 개" if count is None else f"{count}개"
 
 
 def time_steps(size: Dimension) -> Bilingual:

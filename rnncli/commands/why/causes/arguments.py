@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from rnncli import layers
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, find_nearest, format_layer, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
 
@@ -34,8 +34,7 @@ def _diagnose_unknown(message: Message, given: dict[str, str]) -> Diagnosis:
     names = ", ".join(given)
     return Diagnosis(
         Bilingual(
-            f"Keras's {owner} has no argument {names}.",
-            f"Keras의 {owner}에는 {names} 인자가 없습니다.",
+            f"Keras's {owner} has no argument {names}.", f"Keras의 {owner}에는 {names} 인자가 없습니다."
         ),
         (*(_fix_replacement(owner, name, value) for name, value in given.items()), *_fix_from_file(message)),
         _FOREIGN if any(name in _RETIRED for name in given) else Bilingual("", ""),
@@ -62,27 +61,20 @@ def _fix_replacement(owner: str, name: str, value: str) -> Fix:
     if having:
         layer = format_layer(having[0])
         said = Bilingual(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자")
-        return Fix(said, layer, (layer,), SEQUENCE)
+        return Fix.of_layer(said, layer)
     if near := find_nearest(name, options, ""):
         default = options[near].default
         other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
         layer = format_layer(owner, **other)
-        return Fix(
-            Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer, (layer,), SEQUENCE
-        )
-    return _fix_removed_argument(owner, value, name)
-
-
-def _fix_removed_argument(owner: str, _: str, name: str = "") -> Fix:
+        return Fix.of_layer(Bilingual(f"the argument is called {near}", f"인자 이름은 {near}"), layer)
     layer = format_layer(owner)
-    said = Bilingual(f"leave {name} out", f"{name} 빼기") if name else Bilingual("leave it out", "인자 빼기")
-    return Fix(said, layer, (layer,), SEQUENCE)
+    return Fix.of_layer(Bilingual(f"leave {name} out", f"{name} 빼기"), layer)
 
 
 def _fix_time_major(owner: str, _: str) -> Fix:
     layer = format_layer(owner)
     said = Bilingual("time_major: put the batch first", "time_major: 배치 축을 맨 앞으로")
-    return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,), SEQUENCE)
+    return Fix(said, "keras.ops.transpose(x, (1, 0, 2))", (layer,))
 
 
 def _fix_batch_shape(owner: str, value: str) -> Fix:
@@ -108,23 +100,18 @@ def _fix_input_length(owner: str, value: str) -> Fix:
 def _fix_weights(owner: str, _: str) -> Fix:
     layer = format_layer(owner)
     said = Bilingual("weights: set them once it is built", "weights: 층을 만든 뒤에 설정")
-    return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), SEQUENCE, weights=True)
+    return Fix(said, "layer.build(shape); layer.set_weights(weights)", (layer,), weights=True)
 
 
 def _fix_batch_first(owner: str, _: str) -> Fix:
     layer = format_layer(owner)
     said = Bilingual("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저")
-    return Fix(said, layer, (layer,), SEQUENCE)
+    return Fix.of_layer(said, layer)
 
 
 def _fix_hidden_size(owner: str, value: str) -> Fix:
     units = int(value[:6]) if value.isdigit() and int(value[:6]) else UNITS
-    return Fix(
-        Bilingual("hidden_size: units", "hidden_size: units"),
-        format_layer(owner, units),
-        (format_layer(owner, units),),
-        SEQUENCE,
-    )
+    return Fix.of_layer(Bilingual("hidden_size: units", "hidden_size: units"), format_layer(owner, units))
 
 
 def _fix_num_layers(owner: str, value: str) -> Fix:
@@ -133,14 +120,12 @@ def _fix_num_layers(owner: str, value: str) -> Fix:
     said = Bilingual(
         f"num_layers: {pluralize(count, 'layer')} in a row", f"num_layers: 층 {count}개를 차례로"
     )
-    return Fix(said, ", ".join(stack), stack, SEQUENCE)
+    return Fix(said, ", ".join(stack), stack)
 
 
 def _fix_bidirectional(owner: str, _: str) -> Fix:
     layer = f"Bidirectional({format_layer(owner)})"
-    return Fix(
-        Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer, (layer,), SEQUENCE
-    )
+    return Fix.of_layer(Bilingual("bidirectional: wrap the layer", "bidirectional: 감싸는 층"), layer)
 
 
 def _diagnose_torch_argument(message: Message) -> Diagnosis:
@@ -156,7 +141,7 @@ def _diagnose_torch_argument(message: Message) -> Diagnosis:
     layer = format_layer(DEFAULT, **options)
     return Diagnosis(
         Bilingual(f"PyTorch's layer has no argument {name}.", f"PyTorch의 층에는 {name} 인자가 없습니다."),
-        (Fix(Bilingual("the same in PyTorch", "PyTorch에서 같은 일"), code, (layer,), SEQUENCE),),
+        (Fix(Bilingual("the same in PyTorch", "PyTorch에서 같은 일"), code, (layer,)),),
         Bilingual(
             "PyTorch always returns the whole sequence and the last states.",
             "PyTorch는 언제나 시퀀스 전체와 마지막 상태를 반환합니다.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer
+from rnncli.commands.why.causes._layers import UNITS, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -38,8 +38,8 @@ def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
     return Diagnosis(
         explanation,
         (
-            Fix(Bilingual("the plain recurrent layer", "기본 순환층"), plain, (plain,), SEQUENCE),
-            Fix(Bilingual("a cell of Keras", "Keras의 셀"), f"layers.{cell}", (cell,), SEQUENCE),
+            Fix.of_layer(Bilingual("the plain recurrent layer", "기본 순환층"), plain),
+            Fix(Bilingual("a cell of Keras", "Keras의 셀"), f"layers.{cell}", (cell,)),
             Fix(Bilingual("a cell of your own", "직접 만든 셀"), OWN),
         ),
         Bilingual(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, pluralize, shape_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import expression, format_layer, pluralize, shape_of
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -20,7 +20,6 @@ def _diagnose_text(message: Message) -> Diagnosis:
                 Bilingual("columns of numbers, read as text", "글자로 읽힌 숫자 열"),
                 "x = x.astype('float32')",
                 layer,
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("words: numbers first, then vectors", "단어: 번호로, 그다음 벡터로"),
@@ -44,7 +43,6 @@ def _diagnose_ragged(message: Message) -> Diagnosis:
                 Bilingual("pad the shorter ones, and mask the padding", "짧은 시퀀스를 채우고 마스크"),
                 "keras.utils.pad_sequences(x, padding='post', dtype='float32')",
                 ("Masking(mask_value=0.0)", *layer),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("one sequence at a time", "한 번에 시퀀스 하나씩"),
@@ -71,7 +69,6 @@ def _diagnose_list(message: Message) -> Diagnosis:
                 Bilingual("make an array", "배열로 만들기"),
                 "x = numpy.asarray(x, 'float32')",
                 (expression(message),),
-                SEQUENCE,
             ),
         ),
     )
@@ -90,7 +87,6 @@ def _diagnose_none(message: Message) -> Diagnosis:
                 Bilingual("give the layer a tensor", "층에 텐서를 넘기기"),
                 f"{expression(message)}(x)",
                 (expression(message),),
-                SEQUENCE,
             ),
         ),
     )

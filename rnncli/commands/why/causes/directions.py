@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    UNITS,
-    find_nearest,
-    format_layer,
-    pluralize,
-    shape_of,
-)
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize, shape_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -31,11 +24,8 @@ def _diagnose_no_layer(message: Message) -> Diagnosis:
             else f"{wrapper}: 층을 감싸야 하는데 층이 아닌 값({given})을 받았습니다.",
         ),
         (
-            Fix(
-                Bilingual("make the layer, then wrap it", "층을 만들어 감싸기"),
-                f"{wrapper}({inner})",
-                (f"{wrapper}({inner})",),
-                SEQUENCE,
+            Fix.of_layer(
+                Bilingual("make the layer, then wrap it", "층을 만들어 감싸기"), f"{wrapper}({inner})"
             ),
         ),
     )
@@ -55,13 +45,11 @@ def _diagnose_merge_mode(message: Message) -> Diagnosis:
             f"merge_mode에 {given} 값은 없습니다. concat, sum, mul, ave, None이 있습니다.",
         ),
         tuple(
-            Fix(
+            Fix.of_layer(
                 Bilingual("both side by side, the default", "나란히 이어 붙이기, 기본값")
                 if "concat" in layer
                 else Bilingual(f"merged by {named}", f"합치는 방법 {named}"),
                 layer,
-                (layer,),
-                SEQUENCE,
             )
             for layer in layers
         ),
@@ -80,9 +68,8 @@ def _diagnose_equal_directions(_: Message) -> Diagnosis:
                 Bilingual("two layers of your own", "두 층을 직접 만들 때"),
                 f"backward_layer={format_layer('LSTM', go_backwards=True)}",
                 (layer,),
-                SEQUENCE,
             ),
-            Fix(Bilingual("a copy of the forward layer", "정방향 층의 복사"), LAYER, (LAYER,), SEQUENCE),
+            Fix.of_layer(Bilingual("a copy of the forward layer", "정방향 층의 복사"), LAYER),
         ),
     )
 
@@ -104,7 +91,6 @@ def _diagnose_attribute(message: Message) -> Diagnosis | None:
                 Bilingual(f"{name}={forward} in both", f"둘 다 {name}={forward}"),
                 f"backward_layer={other}",
                 (layer,),
-                SEQUENCE,
             ),
         ),
     )
@@ -128,7 +114,7 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
             f"두 방향의 유닛이 {one}개와 {two}개입니다. sum, mul, ave에는 같은 개수가 필요합니다.",
         ),
         (
-            Fix(Bilingual(f"{pluralize(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, (same,), shape),
+            Fix.of_layer(Bilingual(f"{pluralize(one, 'unit')} in both", f"둘 다 유닛 {one}개"), same, shape),
             Fix(Bilingual("side by side", "나란히 이어 붙이기"), "merge_mode='concat'", (beside,), shape),
         ),
     )
@@ -141,12 +127,11 @@ def _diagnose_not_recurrent(_: Message) -> Diagnosis:
             "Bidirectional에는 순환층이 필요합니다. 다른 층에는 시간의 방향이 없습니다.",
         ),
         (
-            Fix(Bilingual("a recurrent layer inside", "안에 순환층"), LAYER, (LAYER,), SEQUENCE),
+            Fix.of_layer(Bilingual("a recurrent layer inside", "안에 순환층"), LAYER),
             Fix(
                 Bilingual("Dense after it", "Dense는 그 뒤에"),
                 f"{LAYER}, Dense({UNITS})",
                 (LAYER, f"Dense({UNITS})"),
-                SEQUENCE,
             ),
         ),
     )

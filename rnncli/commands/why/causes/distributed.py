@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    UNITS,
-    format_layer,
-)
+from rnncli.commands.why.causes._layers import UNITS, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -30,13 +26,11 @@ def _diagnose_time_distributed(message: Message) -> Diagnosis | None:
                 Bilingual("one output per time step", "시점마다 출력이 필요할 때"),
                 before,
                 (before, "Dense(1)"),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("one output per sequence", "시퀀스마다 출력이 하나일 때"),
                 "Dense(1)",
                 (format_layer("LSTM", units), "Dense(1)"),
-                SEQUENCE,
             ),
         ),
         Bilingual(

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    count_gates,
-    expression,
-    format_layer,
-    known_size,
-    pluralize,
-)
+from rnncli.commands.why.causes._layers import count_gates, expression, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -87,7 +80,6 @@ def _diagnose_axis(message: Message) -> Diagnosis:
                 ),
                 format_layer("LSTM", wanted),
                 (format_layer("LSTM", wanted), "Dense(1)"),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual(

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    UNITS,
-    count_gates,
-    expression,
-    format_layer,
-    known_size,
-)
+from rnncli.commands.why.causes._layers import UNITS, count_gates, expression, format_layer, known_size
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -36,7 +29,6 @@ def _diagnose_unknown(message: Message) -> Diagnosis | None:
                 Bilingual("say how many features there are", "특성의 개수를 적기"),
                 "keras.Input((None, features))",
                 (layer,),
-                SEQUENCE,
                 weights=True,
             ),
         ),
@@ -64,13 +56,11 @@ def _diagnose_flattened(shape: Shape) -> Diagnosis:
                 Bilingual("one output per sequence, from the last step", "마지막 시점에서 출력 하나"),
                 f"{last}, Dense({units})",
                 (last, f"Dense({units})"),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("one output per time step", "시점마다 출력 하나"),
                 f"{format_layer('LSTM', return_sequences=True)}, Dense({units})",
                 (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
-                SEQUENCE,
             ),
         ),
     )

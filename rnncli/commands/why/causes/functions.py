@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli import initializers, layers
-from rnncli.commands.why.causes._layers import SEQUENCE, find_nearest, format_layer
+from rnncli.commands.why.causes._layers import find_nearest, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -19,7 +19,7 @@ def _diagnose_activation(message: Message) -> Diagnosis:
     own = format_layer(message.layer, activation=named)
     return Diagnosis(
         Bilingual(f"Keras has no activation {name}.", f"Keras에 없는 활성화 함수입니다: {name}."),
-        (Fix(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own, (own,), SEQUENCE),),
+        (Fix.of_layer(Bilingual(f"activation {named}", f"활성화 함수 {named}"), own),),
         Bilingual(
             "A function of your own goes in without quotes: activation=my_function.",
             "직접 만든 함수는 따옴표 없이 넘깁니다: activation=my_function.",
@@ -34,7 +34,7 @@ def _diagnose_second_argument(message: Message, value: str) -> Diagnosis:
             f"The second argument, {value}, is taken as the activation: only units comes first.",
             f"두 번째 인자({value})를 활성화 함수로 읽었습니다. 이름 없이는 units만 씁니다.",
         ),
-        (Fix(Bilingual("name the other arguments", "나머지 인자는 이름으로"), own, (own,), SEQUENCE),),
+        (Fix.of_layer(Bilingual("name the other arguments", "나머지 인자는 이름으로"), own),),
         Bilingual(
             "PyTorch's nn.LSTM(input_size, hidden_size) is LSTM(units) in Keras.",
             "PyTorch의 nn.LSTM(input_size, hidden_size)는 Keras에서 LSTM(units)입니다.",
@@ -48,7 +48,7 @@ def _diagnose_initializer(message: Message) -> Diagnosis:
     own = format_layer(message.layer, kernel_initializer=named)
     return Diagnosis(
         Bilingual(f"Keras has no initializer {name}.", f"Keras에 없는 초기화 방법입니다: {name}."),
-        (Fix(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own, (own,), SEQUENCE),),
+        (Fix.of_layer(Bilingual(f"initializer {named}", f"초기화 방법 {named}"), own),),
     )
 
 
@@ -60,7 +60,7 @@ def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
             f"Keras 3 has no {name}: LSTM and GRU use cuDNN by themselves if it gives the same numbers.",
             f"Keras 3에 없는 층입니다: {name}. LSTM과 GRU가 cuDNN을 쓸 수 있으면 스스로 씁니다.",
         ),
-        (Fix(Bilingual("the plain layer", "일반 층"), own, (own,), SEQUENCE),),
+        (Fix.of_layer(Bilingual("the plain layer", "일반 층"), own),),
         Bilingual(
             "cuDNN needs the default activations, no recurrent_dropout, and unroll=False.",
             "cuDNN을 쓰려면 활성화 함수가 기본값이고 recurrent_dropout이 없으며 unroll=False여야 합니다.",
@@ -82,9 +82,8 @@ def _diagnose_nonlinearity(message: Message) -> Diagnosis:
                 Bilingual("tanh, the default", "기본값 tanh"),
                 "nn.RNN(input_size, hidden_size)",
                 (format_layer("SimpleRNN"),),
-                SEQUENCE,
             ),
-            Fix(Bilingual(f"{known} in Keras", f"Keras에서 {known}"), layer, (layer,), SEQUENCE),
+            Fix.of_layer(Bilingual(f"{known} in Keras", f"Keras에서 {known}"), layer),
         ),
     )
 

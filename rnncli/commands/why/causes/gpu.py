@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer
+from rnncli.commands.why.causes._layers import expression, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -21,7 +21,6 @@ def _diagnose_empty_row(message: Message) -> Diagnosis:
                 Bilingual("leave out sequences without a real step", "실제 시점이 없는 시퀀스 빼기"),
                 "x = x[mask.any(axis=1)]",
                 (expression(message),),
-                SEQUENCE,
                 mask=True,
             ),
             Fix(
@@ -63,7 +62,7 @@ def _diagnose_contiguous(message: Message) -> Diagnosis:
             f"cuDNN에는 메모리에 이어진 {name}이 필요합니다. transpose, permute, 슬라이스 뒤에는 이어져 있지 "
             "않습니다.",
         ),
-        (Fix(Bilingual("copy it together", "이어서 복사"), f"{name} = {name}.contiguous()", LSTM, SEQUENCE),),
+        (Fix(Bilingual("copy it together", "이어서 복사"), f"{name} = {name}.contiguous()", LSTM),),
     )
 
 
@@ -78,7 +77,6 @@ def _diagnose_compact(_: Message) -> Diagnosis:
                 Bilingual("once, at the start of forward", "forward를 시작할 때 한 번"),
                 "self.rnn.flatten_parameters()",
                 LSTM,
-                SEQUENCE,
             ),
         ),
     )
@@ -91,12 +89,11 @@ def _diagnose_backward_in_eval(_: Message) -> Diagnosis:
             "cuDNN은 층을 학습 모드로 호출했을 때만 기울기를 계산합니다.",
         ),
         (
-            Fix(Bilingual("training", "학습"), "model.train()", LSTM, SEQUENCE),
+            Fix(Bilingual("training", "학습"), "model.train()", LSTM),
             Fix(
                 Bilingual("gradients without dropout", "드롭아웃 없이 기울기만"),
                 "with torch.backends.cudnn.flags(enabled=False): output, _ = rnn(x)",
                 LSTM,
-                SEQUENCE,
             ),
         ),
     )

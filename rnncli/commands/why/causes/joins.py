@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, units_of
+from rnncli.commands.why.causes._layers import format_layer, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -23,17 +23,12 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
             "시퀀스입니다.",
         ),
         (
-            Fix(
-                Bilingual("both from the last time step", "둘 다 마지막 시점"),
-                format_layer("LSTM", units[0]),
-                (format_layer("LSTM", units[0]),),
-                SEQUENCE,
+            Fix.of_layer(
+                Bilingual("both from the last time step", "둘 다 마지막 시점"), format_layer("LSTM", units[0])
             ),
-            Fix(
+            Fix.of_layer(
                 Bilingual("both at every time step", "둘 다 모든 시점"),
                 format_layer("LSTM", units[0], return_sequences=True),
-                (format_layer("LSTM", units[0], return_sequences=True),),
-                SEQUENCE,
             ),
         ),
     )

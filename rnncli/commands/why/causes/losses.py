@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, name_unknown, pluralize, units_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import format_layer, name_unknown, pluralize, units_of
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -66,16 +66,14 @@ def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     steps = name_unknown(sequence[1], "timesteps") if len(sequence) == 3 else "timesteps"
     given = (name_unknown(sequence[0], "batch"), steps, "features")
     return (
-        Fix(
+        Fix.of_layer(
             Bilingual("one target per sequence", "시퀀스마다 목표가 하나일 때"),
             format_layer("LSTM", units),
-            (format_layer("LSTM", units),),
             given,
         ),
-        Fix(
+        Fix.of_layer(
             Bilingual("one target per time step", "시점마다 목표가 있을 때"),
             format_layer("LSTM", units, return_sequences=True),
-            (format_layer("LSTM", units, return_sequences=True),),
             given,
         ),
     )
@@ -99,8 +97,8 @@ def _diagnose_sparse(message: Message) -> Diagnosis:
     return Diagnosis(
         explanation,
         (
-            Fix(Bilingual("one class per sequence", "시퀀스마다 클래스 하나"), last, (last,), given),
-            Fix(Bilingual("one class per time step", "시점마다 클래스 하나"), every, (every,), given),
+            Fix.of_layer(Bilingual("one class per sequence", "시퀀스마다 클래스 하나"), last, given),
+            Fix.of_layer(Bilingual("one class per time step", "시점마다 클래스 하나"), every, given),
         ),
         Bilingual(
             "For one-hot targets use categorical_crossentropy.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer
+from rnncli.commands.why.causes._layers import expression, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -63,17 +63,10 @@ def _diagnose_cudnn_layer(message: Message) -> Diagnosis:
             "reset_after=True일 때만, 그리고 GPU에서만 이 층을 계산합니다.",
         ),
         (
-            Fix(
-                Bilingual("the options that cuDNN supports", "cuDNN이 받는 옵션"),
-                plain,
-                (plain,),
-                SEQUENCE,
-            ),
-            Fix(
+            Fix.of_layer(Bilingual("the options that cuDNN supports", "cuDNN이 받는 옵션"), plain),
+            Fix.of_layer(
                 Bilingual("keep the options, without cuDNN", "옵션은 그대로, cuDNN 없이"),
                 format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),
-                (format_layer(name, recurrent_dropout=0.2, use_cudnn="auto"),),
-                SEQUENCE,
             ),
         ),
         Bilingual(
@@ -96,14 +89,12 @@ def _diagnose_cudnn_mask(message: Message) -> Diagnosis:
                 Bilingual("pad at the end", "끝에 패딩하기"),
                 "keras.utils.pad_sequences(x, padding='post')",
                 layer,
-                SEQUENCE,
                 mask=True,
             ),
             Fix(
                 Bilingual("any mask, without cuDNN", "모든 마스크, cuDNN 없이"),
                 format_layer(message.layer, use_cudnn=False),
                 layer,
-                SEQUENCE,
                 mask=True,
             ),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer
+from rnncli.commands.why.causes._layers import expression, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -19,7 +19,6 @@ def _diagnose_symbolic(message: Message) -> Diagnosis:
                 Bilingual("a newer TensorFlow", "더 새로운 TensorFlow"),
                 "pip install -U tensorflow",
                 (expression(message),),
-                SEQUENCE,
             ),
             Fix(Bilingual("an older NumPy", "더 오래된 NumPy"), "pip install 'numpy<1.20'"),
         ),
@@ -40,7 +39,6 @@ def _diagnose_tensorflow_1(message: Message) -> Diagnosis:
                 Bilingual("instead of a cell and dynamic_rnn", "셀과 dynamic_rnn 대신"),
                 f"outputs, {state} = {layer}(x)",
                 (layer,),
-                SEQUENCE,
             ),
         ),
         Bilingual(
@@ -62,7 +60,6 @@ def _diagnose_moved(message: Message) -> Diagnosis:
                 Bilingual("import it from keras.layers", "keras.layers에서 가져오기"),
                 f"from keras.layers import {name}",
                 (format_layer(name),),
-                SEQUENCE,
             ),
         ),
     )

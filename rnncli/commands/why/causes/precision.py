@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
+from rnncli.commands.why.causes._layers import format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -20,9 +20,8 @@ def _diagnose_precision(_: Message) -> Diagnosis:
                 Bilingual("float32, which weights have by default", "가중치의 기본값인 float32로"),
                 "x = tf.cast(x, 'float32')",
                 (format_layer("LSTM"),),
-                SEQUENCE,
             ),
-            Fix(Bilingual("float64 everywhere", "모두 float64로"), double, (double,), SEQUENCE),
+            Fix.of_layer(Bilingual("float64 everywhere", "모두 float64로"), double),
         ),
         Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
     )
@@ -36,18 +35,8 @@ def _diagnose_torch_precision(_: Message) -> Diagnosis:
             "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
         ),
         (
-            Fix(
-                Bilingual("the input as float32", "입력을 float32로"),
-                "x.float()",
-                (format_layer("LSTM"),),
-                SEQUENCE,
-            ),
-            Fix(
-                Bilingual("the weights as float64", "가중치를 float64로"),
-                "model.double()",
-                (double,),
-                SEQUENCE,
-            ),
+            Fix(Bilingual("the input as float32", "입력을 float32로"), "x.float()", (format_layer("LSTM"),)),
+            Fix(Bilingual("the weights as float64", "가중치를 float64로"), "model.double()", (double,)),
         ),
         Bilingual(
             "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."

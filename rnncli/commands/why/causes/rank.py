@@ -6,7 +6,6 @@ from math import prod
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
     UNITS,
     expression,
     format_count_ko,
@@ -16,7 +15,7 @@ from rnncli.commands.why.causes._layers import (
     pluralize,
     time_steps,
 )
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -55,10 +54,9 @@ def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis
     """ConvLSTM: every time step is an image, or in 1D a row."""
     axes = ("rows", "cols", "depth")[: expected - 3]
     wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
-    plain = Fix(
+    plain = Fix.of_layer(
         Bilingual("time steps of features, without images", "이미지가 아니라 특성일 때"),
         format_layer("LSTM"),
-        (format_layer("LSTM"),),
         tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
     )
     conv = f"{message.layer}(4, 1)"
@@ -138,7 +136,6 @@ def _fix_sequences_before(message: Message, size: object) -> Fix:
         ),
         before,
         (before, expression(message)),
-        SEQUENCE,
     )
 
 
@@ -187,10 +184,9 @@ def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
             f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
         ),
         (
-            Fix(
+            Fix.of_layer(
                 Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
                 format_layer("LSTM", whole),
-                (format_layer("LSTM", whole),),
                 (name_unknown(batch, "batch"), name_unknown(shape[1], "timesteps"), "features"),
             ),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer, known_size, parts_of, shape_of
+from rnncli.commands.why.causes._layers import UNITS, format_layer, known_size, parts_of, shape_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
 from rnncli.renderers.wording import Bilingual
@@ -75,7 +75,6 @@ def _fix_unpacking() -> tuple[Fix, ...]:
             Bilingual(f"{name} with its states", f"{name}: 출력과 상태"),
             f"{NAMES[name]} = layer(x)",
             (format_layer(name, return_state=True),),
-            SEQUENCE,
         )
         for name in ("LSTM", "GRU")
     ]
@@ -83,7 +82,6 @@ def _fix_unpacking() -> tuple[Fix, ...]:
         Bilingual("Bidirectional with its states", "Bidirectional: 출력과 상태"),
         f"output, {states} = layer(x)",
         (both,),
-        SEQUENCE,
     )
     return (*single, wrapped)
 
@@ -122,7 +120,7 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
             f"층은 텐서 하나를 받는데 {count}개의 목록을 받았습니다. 앞 층의 출력과 상태입니다.",
         ),
         (
-            Fix(Bilingual("the states are not needed", "상태가 필요 없을 때"), before, (before,), given),
+            Fix.of_layer(Bilingual("the states are not needed", "상태가 필요 없을 때"), before, given),
             Fix(
                 Bilingual("pass on only the output", "출력만 넘길 때"),
                 f"{NAMES[name]} = layer(x); next_layer(output)",
@@ -183,13 +181,11 @@ def _diagnose_torch_tuple(_: Message) -> Diagnosis:
                 Bilingual("the output of every time step", "모든 시점의 출력"),
                 "output, _ = rnn(x)",
                 (format_layer("LSTM", return_sequences=True, return_state=True),),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("the output of the last time step", "마지막 시점의 출력"),
                 "output, _ = rnn(x); last = output[:, -1]",
                 (format_layer("LSTM"),),
-                SEQUENCE,
             ),
         ),
         Bilingual(

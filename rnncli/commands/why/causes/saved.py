@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    UNITS,
-    count_gates,
-    format_layer,
-    known_size,
-    pluralize,
-)
+from rnncli.commands.why.causes._layers import UNITS, count_gates, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -32,7 +25,6 @@ def _diagnose_count(message: Message) -> Diagnosis:
                     Bilingual("build the layer first", "먼저 층을 만들기"),
                     "layer.build((None, None, features)); layer.set_weights(weights)",
                     (layer,),
-                    SEQUENCE,
                     weights=True,
                 ),
             ),
@@ -45,20 +37,8 @@ def _diagnose_count(message: Message) -> Diagnosis:
             f"set_weights가 배열 {given}개를 받았는데 층의 가중치는 layer.weights 순서로 {wanted}개입니다.",
         ),
         (
-            Fix(
-                Bilingual("every weight of the layer", "층의 가중치 전부"),
-                layer,
-                (layer,),
-                SEQUENCE,
-                weights=True,
-            ),
-            Fix(
-                Bilingual("a layer without a bias", "편향이 없는 층"),
-                without,
-                (without,),
-                SEQUENCE,
-                weights=True,
-            ),
+            Fix.of_layer(Bilingual("every weight of the layer", "층의 가중치 전부"), layer, weights=True),
+            Fix.of_layer(Bilingual("a layer without a bias", "편향이 없는 층"), without, weights=True),
         ),
     )
 
@@ -86,18 +66,14 @@ def _diagnose_bias(given: Shape) -> Diagnosis:
             f"이 GRU에는 편향이 두 개인데(reset_after=True) 가중치에는 하나 {format_shape(given)}뿐입니다.",
         ),
         (
-            Fix(
+            Fix.of_layer(
                 Bilingual("weights of a GRU without reset_after", "reset_after 없는 GRU의 가중치"),
                 before,
-                (before,),
-                SEQUENCE,
                 weights=True,
             ),
-            Fix(
+            Fix.of_layer(
                 Bilingual("weights of a GRU with reset_after", "reset_after 있는 GRU의 가중치"),
                 after,
-                (after,),
-                SEQUENCE,
                 weights=True,
             ),
         ),
@@ -114,13 +90,12 @@ def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> D
         return Diagnosis(explanation, ())
     features, width = known_size(given[0]), known_size(given[1])
     fixes = tuple(
-        Fix(
+        Fix.of_layer(
             Bilingual(
                 f"the weights come from {name} with {pluralize(width // count_gates(name), 'unit')}",
                 f"{name} 유닛 {width // count_gates(name)}개의 가중치일 때",
             ),
             layer,
-            (layer,),
             ("batch", "timesteps", features),
             weights=True,
         )

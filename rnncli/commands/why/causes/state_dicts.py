@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, count_gates, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import count_gates, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -50,12 +50,9 @@ def _diagnose_keys(message: Message) -> Diagnosis:
     said = [(mark, text) for mark, text in (layers, reverse) if mark in names]
     stack = (format_layer("LSTM", return_sequences=True), format_layer("LSTM"))
     fixes = {
-        "_l1": Fix(layers[1], "nn.LSTM(..., num_layers=1)", stack, SEQUENCE),
+        "_l1": Fix(layers[1], "nn.LSTM(..., num_layers=1)", stack),
         "_reverse": Fix(
-            reverse[1],
-            "nn.LSTM(..., bidirectional=True)",
-            (f"Bidirectional({format_layer('LSTM')})",),
-            SEQUENCE,
+            reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({format_layer('LSTM')})",)
         ),
         "": Fix(
             Bilingual("the names have a prefix, such as module.", "이름 앞에 module. 같은 말이 붙었을 때"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, pluralize, shape_of
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import expression, format_layer, pluralize, shape_of
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -26,10 +26,9 @@ def _diagnose_unknown_batch(message: Message) -> Diagnosis:
                 (_stateful(message),),
                 shape,
             ),
-            Fix(
+            Fix.of_layer(
                 Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
                 expression(message),
-                (expression(message),),
                 shape,
             ),
         ),
@@ -58,10 +57,9 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
             (layer,),
             (given, *rest),
         ),
-        Fix(
+        Fix.of_layer(
             Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
             expression(message),
-            (expression(message),),
             (given, *rest),
         ),
     ]
@@ -95,11 +93,9 @@ def _diagnose_samples(message: Message) -> Diagnosis:
                 (layer,),
                 (size or "batch", *SEQUENCE[1:]),
             ),
-            Fix(
+            Fix.of_layer(
                 Bilingual("every sequence starts from zeros", "시퀀스마다 0에서 시작할 때"),
                 expression(message),
-                (expression(message),),
-                SEQUENCE,
             ),
         ),
     )
@@ -116,7 +112,6 @@ def _diagnose_reset(message: Message) -> Diagnosis:
                 Bilingual("reset each stateful layer (Keras 3)", "stateful 층마다 초기화 (Keras 3)"),
                 "[layer.reset_state() for layer in model.layers if getattr(layer, 'stateful', False)]",
                 (_stateful(message),),
-                SEQUENCE,
             ),
         ),
         Bilingual(
@@ -157,8 +152,6 @@ CAUSES = (
         _diagnose_other_batch,
     ),
     Cause(
-        "stateful-reset",
-        r"object has no attribute 'reset_states'|Layer must be stateful\.",
-        _diagnose_reset,
+        "stateful-reset", r"object has no attribute 'reset_states'|Layer must be stateful\.", _diagnose_reset
     ),
 )

@@ -6,7 +6,6 @@ import re
 
 from rnncli.case import Shape, format_shape
 from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
     UNITS,
     count_gates,
     expression,
@@ -17,7 +16,7 @@ from rnncli.commands.why.causes._layers import (
     pluralize,
     states_of,
 )
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -87,13 +86,12 @@ def _diagnose_wrong_units(message: Message, state: Shape, units: int, inputs: Sh
                 inputs,
                 states=True,
             ),
-            Fix(
+            Fix.of_layer(
                 Bilingual(
                     f"a layer of {pluralize(size, 'unit')}, as the states are",
                     f"상태에 맞춘 유닛 {size}개의 층",
                 ),
                 other,
-                (other,),
                 inputs,
                 states=True,
             ),
@@ -163,8 +161,8 @@ def _fix_state_units(name: str, units: int, size: int) -> tuple[Fix, ...]:
         f"a layer of {pluralize(size, 'unit')}, as the states are", f"상태에 맞춘 유닛 {size}개의 층"
     )
     return (
-        Fix(fits, f"initial_state={zeros}", (layer,), SEQUENCE, states=True),
-        Fix(follows, other, (other,), SEQUENCE, states=True),
+        Fix(fits, f"initial_state={zeros}", (layer,), states=True),
+        Fix.of_layer(follows, other, states=True),
     )
 
 
@@ -202,7 +200,6 @@ def _diagnose_odd_count(message: Message) -> Diagnosis:
                 ),
                 f"initial_state=[{format_states(name)}]",
                 (f"Bidirectional({format_layer(name)})",),
-                SEQUENCE,
                 states=True,
             )
             for name in ("LSTM", "GRU")
@@ -233,13 +230,11 @@ def _diagnose_cell(english: str, korean: str) -> Diagnosis:
             Fix(
                 Bilingual("one step: x is (batch, features)", "한 시점: x는 (batch, features)"),
                 "cell(x, [h, c])",
-                (),
             ),
             Fix(
                 Bilingual("every time step: let a layer loop over them", "모든 시점: 층이 반복하게"),
                 "layers.RNN(cell)(x)",
                 (f"RNN(LSTMCell({UNITS}))",),
-                SEQUENCE,
             ),
         ),
         Bilingual(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, pluralize
+from rnncli.commands.why.causes._layers import format_layer, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -73,7 +73,6 @@ def _diagnose_torch_index_type(_: Message) -> Diagnosis:
                 Bilingual("x holds measurements: no Embedding", "x가 측정값일 때: Embedding 없이"),
                 "lstm(x)",
                 (format_layer("LSTM"),),
-                SEQUENCE,
             ),
         ),
     )

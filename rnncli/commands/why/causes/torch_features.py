@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import expression, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -45,18 +45,15 @@ def _diagnose_torch_product(message: Message) -> Diagnosis | None:
     fixes = [
         Fix(
             Bilingual(
-                f"Linear takes the {pluralize(found, 'feature')} it gets",
-                f"Linear가 특성 {found}개를 받게",
+                f"Linear takes the {pluralize(found, 'feature')} it gets", f"Linear가 특성 {found}개를 받게"
             ),
             f"nn.Linear({found}, {outputs})",
             (before, f"Dense({outputs})"),
-            SEQUENCE,
         ),
         Fix(
             Bilingual(f"the layer before has {pluralize(wanted, 'output')}", f"앞 층의 출력을 {wanted}개로"),
             f"nn.LSTM(features, {wanted}, batch_first=True)",
             (format_layer("LSTM", wanted), f"Dense({outputs})"),
-            SEQUENCE,
         ),
     ]
     return Diagnosis(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
+from rnncli.commands.why.causes._layers import format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -23,13 +23,11 @@ def _diagnose_cell_rank(message: Message) -> Diagnosis:
                 Bilingual("every time step: the layer", "모든 시점: 층을 쓰기"),
                 f"nn.{cell.removesuffix('Cell')}(input_size, hidden_size, batch_first=True)",
                 (format_layer(kind),),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("a loop of your own", "직접 반복하기"),
                 "for t in range(x.size(1)): hx = cell(x[:, t], hx)",
                 (format_layer(kind),),
-                SEQUENCE,
             ),
         ),
     )
@@ -46,7 +44,6 @@ def _diagnose_no_tensor(message: Message) -> Diagnosis:
                 Bilingual("make a tensor of float32", "float32 텐서로 만들기"),
                 "x = torch.as_tensor(x, dtype=torch.float32)",
                 LSTM,
-                SEQUENCE,
             ),
         ),
     )
@@ -63,13 +60,11 @@ def _diagnose_devices(_: Message) -> Diagnosis:
                 Bilingual("move the input to the weights", "입력을 가중치가 있는 곳으로"),
                 "x = x.to(next(model.parameters()).device)",
                 LSTM,
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("make the states where x is", "상태를 x가 있는 곳에 만들기"),
                 "h0 = torch.zeros(layers, batch, units, device=x.device)",
                 LSTM,
-                SEQUENCE,
                 states=True,
             ),
         ),

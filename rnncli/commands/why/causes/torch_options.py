@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
+from rnncli.commands.why.causes._layers import format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -22,7 +22,6 @@ def _diagnose_dropout(message: Message) -> Diagnosis:
                 Bilingual("dropout between two layers", "두 층 사이의 드롭아웃"),
                 f"nn.LSTM(input_size, hidden_size, num_layers=2, dropout={rate})",
                 (format_layer("LSTM", return_sequences=True), "Dropout(0.5)", format_layer("LSTM")),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("dropout on the output", "출력의 드롭아웃"),
@@ -47,14 +46,7 @@ def _diagnose_projection(message: Message) -> Diagnosis:
             if other
             else "proj_size는 은닉 상태를 더 적은 수로 투영하므로 hidden_size보다 작아야 합니다.",
         ),
-        (
-            Fix(
-                Bilingual("without a projection", "투영 없이"),
-                "nn.LSTM(input_size, hidden_size)",
-                LSTM,
-                SEQUENCE,
-            ),
-        ),
+        (Fix(Bilingual("without a projection", "투영 없이"), "nn.LSTM(input_size, hidden_size)", LSTM),),
     )
 
 

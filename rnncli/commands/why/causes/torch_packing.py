@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import format_layer, pluralize
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -22,7 +22,6 @@ def _diagnose_lengths_device(message: Message) -> Diagnosis:
                 Bilingual("move the lengths only", "길이만 옮기기"),
                 "pack_padded_sequence(x, lengths.cpu(), batch_first=True)",
                 LSTM,
-                SEQUENCE,
                 mask=True,
             ),
         ),
@@ -37,14 +36,11 @@ def _diagnose_unsorted_lengths(_: Message) -> Diagnosis:
             "시퀀스가 긴 것부터 차례로 놓여 있지 않습니다.",
         ),
         (
-            Fix(
-                Bilingual("let PyTorch sort them", "PyTorch가 정렬하게 하기"), PACK, LSTM, SEQUENCE, mask=True
-            ),
+            Fix(Bilingual("let PyTorch sort them", "PyTorch가 정렬하게 하기"), PACK, LSTM, mask=True),
             Fix(
                 Bilingual("sort them yourself", "직접 정렬하기"),
                 "order = lengths.argsort(descending=True); x, lengths = x[order], lengths[order]",
                 LSTM,
-                SEQUENCE,
                 mask=True,
             ),
         ),
@@ -60,7 +56,6 @@ def _diagnose_empty(_: Message) -> Diagnosis:
                 Bilingual("leave empty sequences out", "빈 시퀀스 빼기"),
                 "x, lengths = x[lengths > 0], lengths[lengths > 0]",
                 LSTM,
-                SEQUENCE,
                 mask=True,
             ),
         ),
@@ -99,7 +94,6 @@ def _diagnose_unequal(message: Message) -> Diagnosis:
                 Bilingual("pad the shorter ones, then pack", "짧은 시퀀스를 채운 뒤 묶기"),
                 f"x = pad_sequence(sequences, batch_first=True); {PACK}",
                 LSTM,
-                SEQUENCE,
                 mask=True,
             ),
         ),
@@ -125,14 +119,12 @@ def _diagnose_packed(_: Message) -> Diagnosis:
                 Bilingual("every time step", "모든 시점"),
                 "output, lengths = pad_packed_sequence(output, batch_first=True)",
                 (layer,),
-                SEQUENCE,
                 mask=True,
             ),
             Fix(
                 Bilingual("only the last time step of each", "시퀀스마다 마지막 시점만"),
                 "_, (h, c) = rnn(packed); last = h[-1]",
                 (format_layer("LSTM"),),
-                SEQUENCE,
                 mask=True,
             ),
         ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, expression, one_step, time_steps
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import expression, one_step, time_steps
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -29,7 +29,6 @@ def _diagnose_torch_rank(message: Message) -> Diagnosis:
         Bilingual("time steps of several feature axes", "한 시점의 특성이 여러 축일 때"),
         "x.flatten(2)",
         layer,
-        SEQUENCE,
     )
     return Diagnosis(
         Bilingual(

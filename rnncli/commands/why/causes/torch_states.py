@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer, known_size, pluralize
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.causes._layers import format_layer, known_size, pluralize
+from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -30,13 +30,7 @@ def _diagnose_torch_hidden(message: Message) -> Diagnosis | None:
             f"x is (batch, timesteps, features), batch {given[1]}", f"x가 (batch, ...)이고 배치는 {given[1]}"
         )
         fixes.append(
-            Fix(
-                said,
-                f"nn.{name}(..., batch_first=True)",
-                single,
-                (given[1], batch, "features"),
-                states=True,
-            )
+            Fix(said, f"nn.{name}(..., batch_first=True)", single, (given[1], batch, "features"), states=True)
         )
     return Diagnosis(
         Bilingual(
@@ -65,7 +59,6 @@ def _diagnose_torch_cell_hidden(message: Message) -> Diagnosis:
                 Bilingual(f"states of {pluralize(wanted, 'unit')}", f"유닛 {wanted}개의 상태"),
                 f"h = torch.zeros(batch, {wanted})",
                 (format_layer("LSTM", wanted),),
-                SEQUENCE,
                 states=True,
             ),
         ),

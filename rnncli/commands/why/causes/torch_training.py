@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import SEQUENCE, UNITS, format_layer, name_unknown, pluralize
+from rnncli.commands.why.causes._layers import UNITS, format_layer, name_unknown, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -22,15 +22,9 @@ def _diagnose_second_backward(_: Message) -> Diagnosis:
                 Bilingual("keep the numbers, cut the graph", "값은 두고 그래프는 끊기"),
                 "hx = tuple(state.detach() for state in hx)",
                 LSTM,
-                SEQUENCE,
                 states=True,
             ),
-            Fix(
-                Bilingual("start each batch from zeros", "배치마다 0에서 시작"),
-                "output, _ = rnn(x)",
-                LSTM,
-                SEQUENCE,
-            ),
+            Fix(Bilingual("start each batch from zeros", "배치마다 0에서 시작"), "output, _ = rnn(x)", LSTM),
         ),
     )
 
@@ -47,7 +41,6 @@ def _diagnose_in_place(_: Message) -> Diagnosis:
                 Bilingual("state kept between batches", "배치 사이에 상태를 유지할 때"),
                 "hx = tuple(state.detach() for state in hx)  # without retain_graph=True",
                 LSTM,
-                SEQUENCE,
                 states=True,
             ),
             Fix(
@@ -87,7 +80,6 @@ def _diagnose_to_numpy(_: Message) -> Diagnosis:
                 Bilingual("detach it first", "먼저 그래프에서 떼어 내기"),
                 "output.detach().cpu().numpy()",
                 LSTM,
-                SEQUENCE,
             ),
         ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import SEQUENCE, format_layer
+from rnncli.commands.why.causes._layers import format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -20,7 +20,6 @@ def _diagnose_gradients(_: Message) -> Diagnosis:
                 Bilingual("call the model inside the tape", "테이프 안에서 모델 호출"),
                 "with tf.GradientTape() as tape: loss = loss_fn(y, model(x))",
                 (layer,),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual(
@@ -54,7 +53,6 @@ def _diagnose_symbolic(_: Message) -> Diagnosis:
                 Bilingual("the same function in keras.ops", "keras.ops의 같은 함수"),
                 "keras.ops.mean(x, axis=1)  # not tf.reduce_mean",
                 (layer,),
-                SEQUENCE,
             ),
             Fix(
                 Bilingual("inside a layer of your own", "직접 만든 층 안에서"),
@@ -76,14 +74,12 @@ def _diagnose_unbuilt(_: Message) -> Diagnosis:
                 Bilingual("begin the model with its input", "모델을 입력부터 시작"),
                 f"keras.Sequential([keras.Input((None, features)), layers.{layer}])",
                 (layer,),
-                SEQUENCE,
                 weights=True,
             ),
             Fix(
                 Bilingual("or build it", "또는 build 호출"),
                 "model.build((None, None, features))",
                 (layer,),
-                SEQUENCE,
                 weights=True,
             ),
         ),

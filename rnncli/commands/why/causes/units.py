@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rnncli.commands.why.causes._layers import (
-    SEQUENCE,
-    UNITS,
-    count_gates,
-    expression,
-    format_layer,
-    pluralize,
-)
+from rnncli.commands.why.causes._layers import UNITS, count_gates, expression, format_layer, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -38,7 +31,7 @@ def _guess_units(value: str) -> int:
 def _fix_with_units(message: Message, units: int) -> Fix:
     layer = expression(message, units)
     said = Bilingual(pluralize(units, "unit"), f"유닛 {units}개")
-    return Fix(said, layer, (layer,), SEQUENCE)
+    return Fix.of_layer(said, layer)
 
 
 def _diagnose_float_units(message: Message) -> Diagnosis | None:
@@ -72,7 +65,6 @@ def _diagnose_text_units(message: Message) -> Diagnosis:
                 ),
                 "units = int(units)",
                 (expression(message),),
-                SEQUENCE,
             ),
         ),
     )
@@ -88,14 +80,7 @@ def _diagnose_no_units(message: Message) -> Diagnosis:
             f"The number of units is missing: {message.name('missing')} has no default.",
             f"유닛의 개수가 빠졌습니다. {message.name('missing')}에는 기본값이 없습니다.",
         ),
-        (
-            Fix(
-                Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개"),
-                code,
-                (layer,),
-                SEQUENCE,
-            ),
-        ),
+        (Fix(Bilingual(f"{UNITS} units, for example", f"예를 들어 유닛 {UNITS}개"), code, (layer,)),),
     )
 
 
@@ -106,7 +91,7 @@ def _diagnose_torch_units(_: Message) -> Diagnosis:
             "hidden_size is the number of units, a whole number from 1.",
             "hidden_size는 유닛의 개수이며 1 이상의 정수입니다.",
         ),
-        (Fix(said, f"nn.LSTM(input_size, {UNITS})", (format_layer(DEFAULT),), SEQUENCE),),
+        (Fix(said, f"nn.LSTM(input_size, {UNITS})", (format_layer(DEFAULT),)),),
     )
 
 
