@@ -53,6 +53,34 @@ def cudnn(folder: Path) -> Path:
     return folder / "m.h5"
 
 
+def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
+    """The layers of Keras 3 with the same weights, whose hard_sigmoid is another function."""
+    from oracle import keras as today
+
+    path = earliest(tmp_path)
+    graph = reader.read(Source(path.name, path=path))
+    given = keras.fit_inputs(graph, X)
+    found = keras.run(graph, path, given, compute_numpy)
+    gates = {"recurrent_activation": "hard_sigmoid"}
+    layers = [
+        today.layers.LSTM(3, return_sequences=True, **gates),
+        today.layers.GRU(2, reset_after=False, **gates),
+    ]
+    array, amounts = given["lstm_1_input"], []
+    for layer, part in zip(layers, found.parts, strict=True):
+        layer.build(array.shape)
+        layer.set_weights(list((part.case.weights or {}).values()))
+        array = np.asarray(layer(array))
+        amounts.append(float(np.abs(array - compute_numpy(part.case).outputs[0].values).max()))
+    assert min(amounts) > 1e-3
+    assert found.notes == (
+        f"with the hard_sigmoid of Keras 3, the outputs would differ by up to {amounts[0]:.2g} (lstm_1), "
+        f"{amounts[1]:.2g} (gru_1).",
+    )
+    (alone,) = keras.run(graph, path, given, compute_numpy, layers=["lstm_1"]).notes
+    assert alone.endswith(f"by up to {amounts[0]:.2g} (lstm_1).")
+
+
 @pytest.mark.parametrize("make", [earliest, cudnn])
 def test_old_files_are_run_as_they_were_meant(rnncli: Any, tmp_path: Path, make: Any) -> None:
     words = (json.dumps(X.tolist()), "--model", str(make(tmp_path)), "--check")

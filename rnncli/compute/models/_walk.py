@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Case
 from rnncli.compute import operations
-from rnncli.compute.models import ModelRun, Part
+from rnncli.compute.models import ModelRun, Part, _today
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
 from rnncli.compute.models._graph import (
     INPUT,
@@ -74,9 +75,18 @@ def follow(
     walk = _Walk(graph, inputs, compute, rules_of(graph.origin))
     found = walk.run(wanted, everything)
     notes = [*found.notes, *inside_others(graph)]
+    again = partial(_walk_again, inputs, compute, [part.layer for part in found.parts])
     if walk.old_masks:
-        notes += _differences(graph, inputs, compute, found)
+        notes += _today.mask_differences(graph, found, compute, again)
+    notes += _today.sigmoid_differences(graph, found, compute, again)
     return replace(found, notes=tuple(notes), masks=masking_layers(graph, found.parts), order=names_of(graph))
+
+
+def _walk_again(
+    inputs: Mapping[str, Array], compute: Compute, layers: Sequence[str], graph: Graph, rules: str
+) -> ModelRun:
+    nodes = {node.name: node for node in graph.nodes}
+    return _Walk(graph, inputs, compute, rules).run([nodes[name] for name in layers], everything=False)
 
 
 class _Walk:
@@ -339,42 +349,3 @@ def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerEr
     if free:
         advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"
     return UnknownLayerError(error.layer, what, advice)
-
-
-def _differences(
-    graph: Graph, inputs: Mapping[str, Array], compute: Compute, found: ModelRun
-) -> Iterator[str]:
-    """Yield by how much today's Keras would differ because of other masks."""
-    rules = rules_of(graph.origin)
-    nodes = {node.name: node for node in graph.nodes}
-    try:
-        today = _Walk(graph, inputs, compute, TODAY).run([nodes[part.layer] for part in found.parts], False)
-    except RnncliError:
-        yield f"masks follow {rules}, which saved the model; today's Keras would fail on it."
-        return
-    for mine, theirs in zip(found.parts, today.parts, strict=True):
-        largest = _largest(mine, theirs, compute)
-        if largest:
-            yield (
-                f"{mine.layer}: masks follow {rules}, which saved the model; today's Keras combines them "
-                f"differently, and the outputs would differ by up to {largest:.2g}."
-            )
-
-
-def _largest(mine: Part, theirs: Part, compute: Compute) -> float:
-    """Return the largest difference between two runs of one layer."""
-    import numpy as np
-
-    pairs = [(part.case.inputs, part.case.mask, *(part.case.initial_state or ())) for part in (mine, theirs)]
-    if all(map(_is_equal, *pairs)):
-        return 0.0
-    one, other = (part.result or compute(part.case) for part in (mine, theirs))
-    outputs = zip(one.outputs, other.outputs, strict=True)
-    return max(float(np.nan_to_num(np.abs(a.values - b.values)).max(initial=0)) for a, b in outputs)
-
-
-def _is_equal(one: Any, other: Any) -> bool:
-    """Return whether two arrays are equal, or both are None."""
-    import numpy as np
-
-    return one is other or (one is not None and other is not None and np.array_equal(one, other))

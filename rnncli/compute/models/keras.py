@@ -11,6 +11,7 @@ from rnncli.compute.models._graph import recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs, fit_inputs
 from rnncli.compute.models._walk import follow
 from rnncli.compute.operations import UnknownLayerError
+from rnncli.errors import EngineError
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -104,15 +105,19 @@ def outputs(
     """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 
     A model of Keras 2 is run by tf_keras, as today's Keras may read it otherwise.
-    Raises EngineError where that is not installed, LayerError where Keras cannot run the model.
+    Raises EngineError where that is not installed or cannot run the model.
     """
     from rnncli import compute
     from rnncli.compute.models import _keras_backend, _tf_keras
 
     if model.generation < 3:
         return _tf_keras.outputs(model, path, inputs, cases)
+    try:
+        found = _keras_backend.outputs(model, path, inputs)
+    except _keras_backend.UnrunnableError as error:  # its advice is for a run without a check
+        raise EngineError(f"--check: {error.what}", "Leave --check out.") from None
     named: dict[str, Array] = {}
-    for layer, arrays in _keras_backend.outputs(model, path, inputs).items():
+    for layer, arrays in found.items():
         names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]
         if layer in cases:
             own = cases[layer].model

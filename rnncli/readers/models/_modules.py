@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ _TORCH = re.compile(
     re.IGNORECASE,
 )
 _KERAS = re.compile(r"(?:(?P<path>.*)/)?(?P<role>kernel|recurrent_kernel|bias)(?::\d+)?")
+_DIRECTION = re.compile(r"(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
 
 
 def is_recurrent(name: str) -> bool:
@@ -228,14 +229,29 @@ def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
     for path, roles in cells.items():
         made = keras_cell({role: tensors[name] for role, name in roles.items()})
         if made is not None:
-            above, _, last = path.rpartition("/")
-            layer = above if last in ("forward", "backward") else path
-            layers.setdefault(layer, {})[last == "backward"] = made
+            layer, backward = _split_direction(path, cells)
+            layers.setdefault(layer, {})[backward] = made
             names.setdefault(layer, []).extend(roles.values())
     for layer, both in layers.items():
         if False in both:
             name = layer or BARE[both[False][0]]
             yield names[layer], layer_of_cells(name, *(both[back] for back in sorted(both)))
+
+
+def _split_direction(path: str, paths: Collection[str]) -> tuple[str, bool]:
+    """Return the layer that a cell belongs to, and whether it goes backward.
+
+    Keras calls the cells of a Bidirectional `bi/forward_lstm/lstm_cell` and `bi/backward_lstm/lstm_cell`,
+    rnncli `bi/forward` and `bi/backward`.  One without the other is a layer with such a name.
+    """
+    above, _, last = path.rpartition("/")
+    if last in ("forward", "backward"):
+        return above, last == "backward"
+    if found := _DIRECTION.fullmatch(path):
+        other = "forward" if found["direction"] == "backward" else "backward"
+        if f"{found['layer']}/{other}{found['rest']}" in paths:
+            return found["layer"], found["direction"] == "backward"
+    return path, False
 
 
 def keras_cell(weights: Mapping[str, Any]) -> tuple[str, dict[str, Array]] | None:

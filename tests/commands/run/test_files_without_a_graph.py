@@ -233,13 +233,15 @@ def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) ->
     assert "Leave it out, and give input: (batch, timesteps, 3)" in done.stderr
 
 
-def test_advice_that_names_a_file_works_in_a_shell(tmp_path: Path) -> None:
+def test_advice_that_names_a_file_works_in_a_shell(rnncli: Any, tmp_path: Path) -> None:
     path = saved(nn.ModuleDict({"a": nn.GRU(3, 2), "b": nn.LSTM(4, 2)}), tmp_path / "two modules.pt")
-    with pytest.raises(InputError) as caught:
-        package.run(X, model=path)
-    option, word = shlex.split(caught.value.advice.partition(": ")[2])[:2]
+    done = rnncli("run", json.dumps(X.tolist()), "--model", path)
+    assert done.returncode == 2
+    option, word = shlex.split(done.stderr.partition("that takes it: ")[2])[:2]
     assert (option, word) == ("--model", f"{path}#a")
     assert package.run(X, model=word).keys() == ("a/hidden_states",)
+    with pytest.raises(InputError, match=f"model='{path}#a'"):
+        package.run(X, model=path)
 
 
 def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
@@ -389,6 +391,29 @@ def test_names_of_both_frameworks_in_one_file(rnncli: Any, tmp_path: Path) -> No
     done = rnncli(*words, "-f", "json")
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)["differences"]) == ["a/hidden_states", "b/hidden_states"]
+
+
+@pytest.mark.parametrize("start", ["bi/{}_lstm/lstm_cell", "bi/{}_layer/cell", "bi/{}"])
+def test_the_two_directions_of_keras_are_one_layer(start: str, tmp_path: Path) -> None:
+    """Under the names of Keras 2, of Keras 3 and of rnncli; with one direction alone it is a layer."""
+    both = nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+    own = {name: array.numpy() for name, array in both.state_dict().items()}
+    arrays = {}
+    for direction, end in (("forward", ""), ("backward", "_reverse")):
+        cell = start.format(direction)
+        arrays[f"{cell}/kernel"] = own[f"weight_ih_l0{end}"].T
+        arrays[f"{cell}/recurrent_kernel"] = own[f"weight_hh_l0{end}"].T
+        arrays[f"{cell}/bias"] = own[f"bias_ih_l0{end}"] + own[f"bias_hh_l0{end}"]
+    np.savez(tmp_path / "m.npz", **arrays)
+    result = package.run(X, model=str(tmp_path / "m.npz"))
+    with torch.no_grad():
+        wanted = both(torch.from_numpy(X))[0].numpy()
+    assert list(result.keys()) == ["bi/hidden_states"]
+    np.testing.assert_allclose(result["bi/hidden_states"], wanted, atol=1e-6)
+
+    np.savez(tmp_path / "m.npz", **{name: one for name, one in arrays.items() if "backward" not in name})
+    alone = package.run(X, model=str(tmp_path / "m.npz"))
+    np.testing.assert_allclose(alone[next(iter(alone.keys()))], wanted[..., :4], atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [True, False])

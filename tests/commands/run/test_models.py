@@ -138,6 +138,15 @@ def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     assert set(found["differences"]) == {tensor["name"] for tensor in found["outputs"]}
 
 
+def test_a_model_that_keras_cannot_load_is_run_without_a_check(rnncli: Any, saved: Any) -> None:
+    """Keras does not load its own .h5 file of this model, which has its masks as nodes."""
+    words = ("run", json.dumps(IDS), "--model", str(saved["tagger"][2] / "tagger.h5"))
+    done = rnncli(*words, "--check")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Keras cannot run this model: Unknown layer: 'NotEqual'.\nLeave --check out." in done.stderr
+    assert rnncli(*words).returncode == 0
+
+
 @pytest.mark.parametrize("layer", ["one", "gru"])
 def test_trace_is_checked_against_the_run_of_the_model(rnncli: Any, saved: Any, layer: str) -> None:
     folder = saved["branches"][2]
