@@ -128,11 +128,18 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def rnncli(
-    version: Annotated[
+    context: typer.Context,
+    lang: Annotated[
+        str | None,
+        typer.Option("--lang", metavar="LANG", help="Language of the help and of every command: en or ko."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  its callback has answered
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """See what a recurrent layer returns: every tensor, its shape, its meaning and its numbers."""
+    if lang is not None:
+        context.default_map = {name: {"lang": lang} for name in catalog.names()}
 
 
 def main(args: Sequence[str]) -> int:

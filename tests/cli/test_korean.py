@@ -202,3 +202,13 @@ def test_a_hostile_text_has_few_parts(text: str) -> None:
     korean._translate.cache_clear()
     korean.translate(text[:1500])
     assert korean._translate.cache_info().misses < 1000
+
+
+def test_the_language_may_come_before_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["--lang", "ko", "run", "--seed", "1", "--quiet"]) == 0
+    assert "입력 (1, 4, 5)" in capfd.readouterr().out
+    assert app.main(["--lang", "ko", "run", "--lang", "en", "--seed", "1", "--quiet"]) == 0
+    assert "input (1, 4, 5)" in capfd.readouterr().out
+    assert app.main(["--help", "--lang", "ko"]) == 0
+    assert "사용법" in capfd.readouterr().out
+    assert app.main(["--lang", "xx", "run"]) == 2
