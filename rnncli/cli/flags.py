@@ -227,7 +227,7 @@ class RunFlags(NamedTuple):
     weights: Annotated[
         str | None,
         flag(
-            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors or .weights.h5."
+            WEIGHTS, "--weights", metavar="FILE", help="Weights from JSON, npz, safetensors, .h5 or .keras."
         ),
     ] = None
     initial_state: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -56,6 +57,7 @@ def case(
         *remarks,
         *unanswered,
         *note_missing(stack, run, asked),
+        *_note_saved_model(run.weights),
     )
 
 
@@ -134,6 +136,14 @@ def _make_input(
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
         checks.demand_room(Case(stack, nothing), 1)
     return sources.make_input(input, shape, seed), said
+
+
+def _note_saved_model(weights: str | None) -> Remarks:
+    """Return a remark for a file that may hold a whole model, of which --weights takes the weights alone."""
+    file = (weights or "").partition("#")[0]
+    if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
+        return ()
+    return (f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file",)
 
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
@@ -256,7 +257,6 @@ def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: P
     words = (f"@{folder}/model.keras", f"{folder}/model.h5", f"@{folder}/model.keras#own.1")
     asked: list[tuple[str, ...]] = [("run", "sentence", "-l", word) for word in words]
     asked += [("shape", "-l", words[0]), ("run", "sentence", "--stream", "-l", words[0])]
-    asked += [("run", "sentence", "--weights", f"{folder}/{name}") for name in ("model.keras", "model.h5")]
     asked += [("run", f"{folder}/model.keras")]
     states = model.layers[0](np.array(json.loads(SENTENCE.read_text()), np.float32)).numpy()
     for one in asked:
@@ -269,6 +269,28 @@ def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: P
     refused = rnncli("run", "-l", f"@{folder}/model.weights.h5")
     again = refused.stderr.strip().rpartition(": ")[2]
     assert values(rnncli("run", *shlex.split(again), "-f", "json"))
+
+
+def test_a_whole_model_gives_its_weights_to_a_layer(rnncli: Run, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    layers = [keras.layers.LSTM(3, return_sequences=True, name="first"), keras.layers.LSTM(3, name="second")]
+    model = keras.Sequential([keras.Input((4, 3)), *layers, keras.layers.Dense(1)])
+    inputs = np.arange(12, dtype=np.float32).reshape(1, 4, 3) / 10
+    for name, suffix in itertools.product(("first", "second"), ("keras", "h5")):
+        file = tmp_path / f"model.{suffix}"
+        model.save(file)
+        done = rnncli(
+            "run", json.dumps(inputs.tolist()), "-l", "LSTM(3)", "--weights", f"{file}#{name}", "-f", "json"
+        )
+        layer = keras.layers.LSTM(3)
+        layer.build(inputs.shape)
+        layer.set_weights(model.get_layer(name).get_weights())
+        np.testing.assert_allclose(values(done), layer(inputs).numpy(), rtol=1e-5, atol=1e-6)
+        advice = done.stderr.strip().partition("; ")[2].partition(" runs ")[0]
+        again = rnncli(
+            "run", json.dumps(inputs.tolist()), *shlex.split(advice), "--select", "first/hidden_states"
+        )
+        assert (again.returncode, done.stderr.count("\n")) == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "@model.onnx", "@model.pt#lstm"])

@@ -19,8 +19,8 @@ from rnncli.readers.formats import (
     read,
     read_weights,
 )
-from rnncli.readers.models import _keras_file, weights_only
 from rnncli.readers.models import keras as keras_models
+from rnncli.readers.models import read_arrays_by_layer, weights_only
 
 
 def _models(keras: Any) -> dict[str, Any]:
@@ -127,17 +127,14 @@ class TestKerasModel:
     @pytest.mark.parametrize("name", NAMES)
     def test_weights_are_keras_own(self, models: Any, name: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
-        layers = _keras_file.read_arrays_by_layer(Source(path.name, path=path))
+        layers = read_arrays_by_layer(Source(path.name, path=path))
         found = {f"{name}/{index}": array for name, arrays in layers for index, array in enumerate(arrays)}
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files
             for key in found:
                 np.testing.assert_array_equal(found[key], expected[key])
-        if suffix == ".weights.h5":
-            held = read_layers(Source(path.name, path=path))
-            assert [(one.name, len(one.weights)) for one in held] == [
-                (name, len(own)) for name, own in layers
-            ]
+        held = read_layers(Source(path.name, path=path))
+        assert [(one.name, len(one.weights)) for one in held] == [(name, len(own)) for name, own in layers]
 
     def test_layers_say_what_they_are(self, models: Any) -> None:
         held = read_layers(Source("m", path=models / "functional.weights.h5"))
@@ -149,14 +146,6 @@ class TestKerasModel:
         path = models / "functional.weights.h5#alhpa"
         with pytest.raises(
             InputError, match=r"(?s)^functional\.weights\.h5: there is no layer.*mean alpha\?"
-        ):
-            read_layers(Source(path.name, path=path))
-
-    @pytest.mark.parametrize("suffix", [".keras", ".h5", ".keras#alpha"])
-    def test_a_whole_model_is_run_as_such(self, models: Any, suffix: str) -> None:
-        path = models / f"functional{suffix}"
-        with pytest.raises(
-            InputError, match=r"(?s)it is a whole model.*rnncli run INPUT --model .*functional"
         ):
             read_layers(Source(path.name, path=path))
 

@@ -28,6 +28,7 @@ PARTS = (
     (re.compile(r"\bbackward\b"), "역방향"),
     (re.compile(r"\bbatch (\d+) of (\S+?)(,|$)"), r"배치 \1 (\2)\3"),
     (re.compile(r"\bseed (\d+)"), r"시드 \1"),
+    (re.compile(r"\bengine (\w+)$"), r"엔진 \1"),
 )
 """Of the label of a row, and of the note below the title."""
 TITLES = ((re.compile(" gate$"), " 게이트"), (re.compile(" state$"), " 상태"))

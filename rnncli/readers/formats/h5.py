@@ -1,4 +1,4 @@
-"""Weights that Keras saved without a model: .weights.h5, and .h5 of Keras 1 and 2."""
+"""Weights that Keras saved: .weights.h5 and .h5 without a model, and those of a whole model."""
 
 from __future__ import annotations
 
@@ -21,31 +21,25 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
     """Always raises InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
         raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")
-    raise InputError(f"{source.name}: it is a saved model, not an input.", _run(source))
+    raise InputError(
+        f"{source.name}: it is a saved model, not an input.",
+        f"Run the model as it was saved: rnncli run INPUT --model {_file(source)}",
+    )
 
 
 def load(source: Source) -> tuple[SavedLayer, ...]:
-    """Return every layer that has weights, in the model's order.
+    """Return every layer that has weights, in the model's order.  Raises InputError if there is none."""
+    from rnncli.readers import models
 
-    Raises InputError if there is none, or if the file holds a whole model.
-    """
     data = source.content(ADVICE)
     held = None if data.startswith(b"PK") else hdf5.read(data, source.name, ADVICE)
-    if held is None or held.config is not None:
-        raise InputError(
-            f"{source.name}: it is a whole model, but --weights is for layers that you describe.",
-            _run(source),
-        )
-    found = tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in held.layers())
+    layers = held.layers() if held and held.config is None else models.read_arrays_by_layer(source)
+    found = tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
     if not found:
         raise InputError(
             f"{source.name}: it contains no layer with weights.", "Build the model, and save it again."
         )
     return found
-
-
-def _run(source: Source) -> str:
-    return f"Run the model as it was saved: rnncli run INPUT --model {_file(source)}"
 
 
 def _file(source: Source) -> str:

@@ -14,6 +14,7 @@ from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, save
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rnncli.case import Array
     from rnncli.model import Graph, Modules
     from rnncli.readers.formats import Source
 
@@ -24,6 +25,7 @@ __all__ = [
     "kind_of",
     "layers_in",
     "read",
+    "read_arrays_by_layer",
     "read_graph_or_layers",
     "saved_layers",
 ]
@@ -78,6 +80,16 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
         if kind != "keras":
             raise
         return _without_graph(source, error)
+
+
+def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays of a model that Keras saved, in the model's order.
+
+    The graph is not followed.  Errors: InputError.
+    """
+    from rnncli.readers.models import _keras_file
+
+    return _keras_file.read_arrays_by_layer(source)
 
 
 def _without_graph(source: Source, reason: InputError) -> Modules:

@@ -21,7 +21,7 @@ MASKED = f'{{"inputs": [{SEQUENCE}, {SEQUENCE}], "mask": [[true, true, false], [
 def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
     shown = rnncli("plot", MASKED, *LAYERS, "--terminal", "--lang", "ko").stdout
     for text in (
-        "배치 0 (0..1), 시드 1",
+        "배치 0 (0..1), 시드 1, 엔진 numpy",
         "층 0, 역방향: forget 게이트",
         "층 1: hidden 상태",
         "마스크: 상태 유지",
