@@ -61,7 +61,9 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
             "Only what rnncli run or trace wrote with --format json can be compared.",
         )
     if isinstance(value.get("trace"), list) and value["trace"]:
-        return _trace(value["trace"], where)
+        given = value.get("input")
+        dtype = given.get("dtype") if isinstance(given, Mapping) else None
+        return {name: _restore(array, dtype) for name, array in _trace(value["trace"], where).items()}
     groups = [value, *_items(value, "calls")]
     outputs = [one for group in groups for one in _items(group, "outputs")]
     if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
@@ -69,7 +71,18 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
             f"{where}it is rnncli's own output, without tensors.",
             "Use what rnncli run or trace wrote with --format json.",
         )
-    return {one["name"]: to_numbers(one.get("values"), where, one["name"]) for one in outputs}
+    return {
+        one["name"]: _restore(to_numbers(one.get("values"), where, one["name"]), one.get("dtype"))
+        for one in outputs
+    }
+
+
+def _restore(array: Array, dtype: Any) -> Array:
+    """Return the floats that rnncli wrote in the shortest form that reads back as `dtype`.
+
+    bfloat16, which NumPy lacks, and other dtypes stay as they were read.
+    """
+    return array.astype(dtype) if dtype in ("float16", "float32") and array.dtype.kind == "f" else array
 
 
 def _items(value: Any, key: str) -> list[Any]:

@@ -56,6 +56,14 @@ def test_rnncli_s_own_output() -> None:
     assert found == {"hidden_state": [[1, 2]], "call 1/hidden_state": [[3, 4]]}
 
 
+def test_rnncli_s_own_numbers_have_the_dtype_that_it_names() -> None:
+    third = np.float32(1) / np.float32(3)
+    outputs = [{"name": "hidden_state", "dtype": "float32", "values": [[float(str(third))]]}]
+    found = read(json.dumps({"schema": "rnncli/1", "outputs": outputs}))["hidden_state"]
+    assert found.dtype == np.float32
+    assert found[0, 0] == third
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
