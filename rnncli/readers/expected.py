@@ -166,8 +166,8 @@ def match_names(
             "Store the tensors under these names, as `rnncli run -o expected.npz` does.",
         )
     remarks = [
-        *_note_missing(names, common, f"{file} lacks"),
-        *_note_missing(expected, common, f"only {file} has"),
+        *(f"not compared: {left} ({file} lacks {them})" for left, them in _list_missing(names, common)),
+        *(f"not compared: {left} (only {file} has {them})" for left, them in _list_missing(expected, common)),
     ]
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
@@ -177,8 +177,8 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _note_missing(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
+def _list_missing(names: Iterable[str], common: Mapping[str, Array]) -> Iterable[tuple[str, str]]:
+    """Yield, if there are any, the names that `common` lacks and the pronoun for them."""
     left = [name for name in names if name not in common]
-    return (
-        (f"not compared: {format_names(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
-    )
+    if left:
+        yield format_names(left), "it" if len(left) == 1 else "them"
