@@ -351,3 +351,17 @@ def test_pieces_prove_little_where_the_state_has_no_effect(
     done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1")
     assert done.returncode == 0, done.stderr
     assert ("a lost state would not show" in done.stderr) is not proves
+
+
+@pytest.mark.parametrize(
+    ("args", "korean", "english"),
+    [
+        (("-l", "bigru", "--split", "2", "--seed", "1"), "(한 번 호출), ", "one call"),
+        (("-l", "gru", "--no-reset-after", "--engines", "numpy,torch"), "계산할 수 있는 엔진: ", "can"),
+    ],
+)
+def test_errors_in_korean_are_whole(args: tuple[str, ...], korean: str, english: str, rnncli: Run) -> None:
+    done = rnncli("compare", *args, "--lang", "ko")
+    assert done.returncode > 0
+    assert korean in done.stderr
+    assert english not in done.stderr

@@ -116,6 +116,7 @@ def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_pa
     assert done.returncode == 1
     assert done.stdout.strip() == "no known difference, alone or with another, makes the numbers match"
     assert "The nearest is " in done.stderr
+    assert " and " not in rnncli("port", *files, "--lang", "ko").stderr
     assert not (tmp_path / "o.npz").exists()
     document = json.loads(rnncli("port", *files, "-f", "json").stdout)
     assert (document["found"], document["explanations"]) == (False, [])
