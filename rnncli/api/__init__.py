@@ -67,13 +67,12 @@ def run(
         found, apart = _model.run(inputs, layer, options, everything=all_layers, stats=stats, tolerances=held)
         found = _select_and_check(found, select, apart, fail_on_nan=fail_on_nan)
         return _comparing.demand_expected(found, expect, atol, rtol)
-    asked = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
-    case = _holding.hold_gates(asked.case, hold, options, check=check)
+    case, remarks = _case.build_experiment(inputs, layer, options, all_layers=all_layers, all_calls=all_calls)
+    case = _holding.hold_gates(case, hold, options, check=check)
     computed, apart = _compute(case, options.get("engine") or "auto", held, memory)
     found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
     _comparing.demand_expected(found, expect, atol, rtol)
-    figures = stats_of(found) if stats else {}
-    return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
+    return Result.of(found, stats=stats_of(found) if stats else {}, remarks=remarks, view=view_of(options))
 
 
 def _compute(

@@ -84,6 +84,17 @@ def sample_words(incomplete: str) -> list[str]:
     return _begin(sample_files.names(), incomplete)
 
 
+def input_words(incomplete: str) -> list[str]:
+    """Complete an input: a sample, a file or the layers of a model, `model.keras#lstm`.
+
+    Where no sample fits, the shell completes the file.
+    """
+    if "#" in incomplete:
+        return model_words(incomplete)
+    samples = sample_words(incomplete)
+    return [*samples, *_files(incomplete, ("",))] if samples else []
+
+
 def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a tensor that the layers return."""
     return _begin((info.name for info in _outputs(_stack(ctx))), incomplete)

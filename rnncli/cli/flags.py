@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from rnncli.case import HIGHEST_SEED
+from rnncli.cli.completion import input_words
 from rnncli.cli.flag_groups import INPUT, LAYER, OUTPUT, RUN, WEIGHTS, choice, define_choice, flag
 from rnncli.cli.tolerances import ATOL, RTOL, Tolerance, parse_tolerance
 from rnncli.errors import UsageError
@@ -49,6 +50,7 @@ class InputFlags(NamedTuple):
             help="A file, - for stdin, or JSON itself. Left out: stdin if it is a pipe or a file, "
             "else the sample 'sentence'.",
             show_default=False,
+            autocompletion=input_words,
         ),
     ] = None
     input_shape: Annotated[

@@ -61,7 +61,9 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
             "Only what rnncli run or trace wrote with --format json can be compared.",
         )
     if isinstance(value.get("trace"), list) and value["trace"]:
-        return _trace(value["trace"], where)
+        given = value.get("input")
+        dtype = given.get("dtype") if isinstance(given, Mapping) else None
+        return {name: _restore(array, dtype) for name, array in _trace(value["trace"], where).items()}
     groups = [value, *_items(value, "calls")]
     outputs = [one for group in groups for one in _items(group, "outputs")]
     if not outputs or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in outputs):
@@ -69,7 +71,18 @@ def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
             f"{where}it is rnncli's own output, without tensors.",
             "Use what rnncli run or trace wrote with --format json.",
         )
-    return {one["name"]: to_numbers(one.get("values"), where, one["name"]) for one in outputs}
+    return {
+        one["name"]: _restore(to_numbers(one.get("values"), where, one["name"]), one.get("dtype"))
+        for one in outputs
+    }
+
+
+def _restore(array: Array, dtype: Any) -> Array:
+    """Return the floats that rnncli wrote in the shortest form that reads back as `dtype`.
+
+    bfloat16, which NumPy lacks, and other dtypes stay as they were read.
+    """
+    return array.astype(dtype) if dtype in ("float16", "float32") and array.dtype.kind == "f" else array
 
 
 def _items(value: Any, key: str) -> list[Any]:
@@ -153,8 +166,8 @@ def match_names(
             "Store the tensors under these names, as `rnncli run -o expected.npz` does.",
         )
     remarks = [
-        *_note_missing(names, common, f"{file} lacks"),
-        *_note_missing(expected, common, f"only {file} has"),
+        *(f"not compared: {left} ({file} lacks {them})" for left, them in _list_missing(names, common)),
+        *(f"not compared: {left} (only {file} has {them})" for left, them in _list_missing(expected, common)),
     ]
     for name, array in common.items():
         if (1, *array.shape) == shapes[name]:
@@ -164,8 +177,8 @@ def match_names(
     return common, tuple(remarks)
 
 
-def _note_missing(names: Iterable[str], common: Mapping[str, Array], why: str) -> tuple[str, ...]:
+def _list_missing(names: Iterable[str], common: Mapping[str, Array]) -> Iterable[tuple[str, str]]:
+    """Yield, if there are any, the names that `common` lacks and the pronoun for them."""
     left = [name for name in names if name not in common]
-    return (
-        (f"not compared: {format_names(left)} ({why} {'it' if len(left) == 1 else 'them'})",) if left else ()
-    )
+    if left:
+        yield format_names(left), "it" if len(left) == 1 else "them"

@@ -65,6 +65,9 @@ def completed(folder: Path, *pieces: str) -> list[str]:
         ("explain hidden_states", ["hidden_states[0,0,0]"]),
         ("explain -l gru up", ["update[0,0]"]),
         ("samples sen", ["sentence", "sensors"]),
+        ("run sen", ["sentence", "sensors"]),
+        ("run -l gru ser", ["series"]),
+        ("run no-sample", []),
         ("trace --layer nonsense --hold f", []),
         ("nonsense --l", []),
         ("run --format nonsense --widt", ["--width"]),
@@ -84,6 +87,12 @@ def test_bash_completes_files_with_a_config(tmp_path: Path) -> None:
     assert completed(tmp_path, "rnncli", "run", "--layer", "@", "more/d") == ["more/deep.json"]
 
 
+def test_bash_completes_samples_and_files_as_the_input(tmp_path: Path) -> None:
+    (tmp_path / "sentences.csv").write_text("")
+    (tmp_path / "sent").mkdir()
+    assert completed(tmp_path, "rnncli", "run", "sent") == ["sentence", "sent/", "sentences.csv"]
+
+
 def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     import torch
 
@@ -98,6 +107,7 @@ def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     assert sorted(completed(tmp_path, "rnncli", "run", "--model", "m.pt#")) == ["m.pt#dec", "m.pt#enc"]
     assert completed(tmp_path, "rnncli", "run", "--model", "m.pt#enc,") == ["m.pt#enc,dec"]
     assert completed(tmp_path, "rnncli", "run", "--model", "nothing.pt#") == []
+    assert completed(tmp_path, "rnncli", "weights", "m.pt#e") == ["m.pt#enc"]
 
 
 @pytest.mark.parametrize(

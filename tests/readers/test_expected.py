@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnncli.cli.korean import translate
 from rnncli.errors import InputError, UsageError
 from rnncli.readers.expected import ALONE, match_names, read_expected
 from rnncli.readers.formats import Source
@@ -56,6 +57,14 @@ def test_rnncli_s_own_output() -> None:
     assert found == {"hidden_state": [[1, 2]], "call 1/hidden_state": [[3, 4]]}
 
 
+def test_rnncli_s_own_numbers_have_the_dtype_that_it_names() -> None:
+    third = np.float32(1) / np.float32(3)
+    outputs = [{"name": "hidden_state", "dtype": "float32", "values": [[float(str(third))]]}]
+    found = read(json.dumps({"schema": "rnncli/1", "outputs": outputs}))["hidden_state"]
+    assert found.dtype == np.float32
+    assert found[0, 0] == third
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -85,6 +94,10 @@ def test_names_are_matched_and_the_others_noted() -> None:
     found, remarks = match_names(stored, ["a", "b"], shapes, "e.npz")
     assert list(found) == ["b"]
     assert remarks == ("not compared: a (e.npz lacks it)", "not compared: c (only e.npz has it)")
+    assert list(map(translate, remarks)) == [
+        "비교하지 않은 것: a (e.npz에 없음)",
+        "비교하지 않은 것: c (e.npz에만 있음)",
+    ]
 
 
 def test_a_missing_batch_axis_is_added() -> None:

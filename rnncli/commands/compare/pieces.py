@@ -87,11 +87,12 @@ def _join(pieces: Sequence[tuple[int, NamedTensor]], whole: NamedTensor) -> Arra
 
 
 def _demand_splittable(case: Case, steps: int) -> None:
-    length = case.inputs.shape[1]
+    length, *features = case.inputs.shape[1:]
     if steps >= length:
+        longer = ",".join(map(str, (1, 2 * steps, *features)))
         raise UsageError(
             f"--split {steps}: there is one piece, as the input has {length} time steps.",
-            "Make it smaller, or give a longer input: --input-shape 1,25,4.",
+            f"Make it smaller, or give a longer input: --input-shape {longer}.",
         )
     if case.calls > 1:
         raise UsageError("--split makes the calls itself.", "Leave --calls out.")

@@ -129,7 +129,7 @@ class ExploreApp(PromptApp):
         view = VIEWS[self.view]
         self.query_one(GridPane).show(self._grids(), view.locate(self.computation, self.cursor))
         self._show_step()
-        line = status_lines.title(self.shown, self.view, self.cursor, self.lang)
+        line = status_lines.title(self.shown, self.view, self.cursor, self.lang, self.size.width)
         self.query_one("#title", Static).update(line)
         self.query_one("#expression", Static).update(
             status_lines.one_line(self.shown.expression, self.size.width)

@@ -15,18 +15,17 @@ from rnncli.renderers.wording import say
 COMMAND_LINES = 2
 
 
-def title(experiment: EditableCase, view: str, cursor: Cursor, lang: str) -> Text:
-    """Return the first line: the views with their keys, the input, the seed and the sequence."""
+def title(experiment: EditableCase, view: str, cursor: Cursor, lang: str, width: int) -> Text:
+    """Return the first line: the views with their keys, the input, the sequence and, if it fits, the seed."""
     line = Text()
     for number, name in enumerate(VIEWS, 1):
         line.append(f" {number} {text(name, lang)} ", "reverse" if name == view else "dim")
     shape, seed = experiment.case.inputs.shape, experiment.case.seed
     line.append(f"  {say('input', lang)} {format_shape(shape)}")
-    if seed is not None:
-        line.append(f" · {say('seed', lang)} {seed}")
     if shape[0] > 1:
         line.append(f" · {text('sequence', lang).format(cursor.batch, shape[0] - 1)}")
-    return line
+    seeded = Text("" if seed is None else f" · {say('seed', lang)} {seed}")
+    return line + seeded if line.cell_len + seeded.cell_len <= width else line
 
 
 def command(words: str, width: int) -> Text:

@@ -26,6 +26,8 @@ REFUSED = (
     "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
     "return_sequences", "return_state", "unit_forget_bias",
 )  # fmt: skip
+ROUNDING = 1e-4
+"""The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
 WRITTEN = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
 
 
@@ -99,7 +101,9 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     written = output.output is not None
     answer = PortAnswer(task.run, task.layer, findings, weighed, made, probe or "", written)
     deliver(answer, (*task.remarks, *_about_probe(findings, probe, made)))
-    _demand_explanation(result, findings, proved=not weighed.doubts)
+    _demand_explanation(
+        result, findings, _accepting_atol(task, result, tolerances), proved=not weighed.doubts
+    )
     _demand_one(findings, output.output)
 
 
@@ -116,6 +120,16 @@ def _search(task: "Task", tolerances: "Tolerances") -> "tuple[Task, SearchResult
         name = RESULTS[next(iter(run.expected)).partition(" ")[0]]
         said += (f"--expect has no name; it matches as {name}",)
     return task._replace(run=run, others=(), remarks=said), result._replace(tried=tried)
+
+
+def _accepting_atol(task: "Task", result: "SearchResult", tolerances: "Tolerances") -> float | None:
+    """Return the power of ten that, as --atol, accepts the nearest miss; None if that is not rounding."""
+    near = result.nearest
+    if near is None or near.remaining > ROUNDING:
+        return None
+    atol = 10.0 ** math.ceil(math.log10(near.remaining))
+    _, accepted = _search(task, tolerances._replace(atol=atol))
+    return atol if accepted.findings else None
 
 
 def _demand_one(findings: "tuple[Finding, ...]", place: str | None) -> None:
@@ -209,8 +223,13 @@ def _about_probe(findings: "tuple[Finding, ...]", probe: str | None, made: "Prob
     return (f"{probe} was not written: no input was found that tells the explanations apart",)
 
 
-def _demand_explanation(result: "SearchResult", findings: "tuple[Finding, ...]", *, proved: bool) -> None:
-    """Raise DisagreementError if nothing explains the numbers; it names the nearest miss."""
+def _demand_explanation(
+    result: "SearchResult", findings: "tuple[Finding, ...]", atol: float | None, *, proved: bool
+) -> None:
+    """Raise DisagreementError if nothing explains the numbers; it names the nearest miss.
+
+    atol: the absolute tolerance that accepts this miss, if it may be rounding.
+    """
     if findings:
         return
     if not proved:
@@ -227,5 +246,7 @@ def _demand_explanation(result: "SearchResult", findings: "tuple[Finding, ...]",
     raise DisagreementError(
         f"none of {result.tried:,} combinations explains the numbers. The nearest is {names}: largest "
         f"difference {near.remaining:.1e}.",
-        "Check that input, weights and expected tensors belong to one layer and one run.",
+        "Check that input, weights and expected tensors belong to one layer and one run."
+        if atol is None
+        else f"If this is rounding, which grows over many time steps, add --atol {atol:g}.",
     )

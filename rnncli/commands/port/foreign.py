@@ -81,7 +81,7 @@ def layer_in(
     if len(named) > 1:
         raise InputError(
             f"{where}there are {len(named)} layers in it: {format_names(list(named))}.",
-            f"Choose one with #: FILE#{next(iter(named))}",
+            f"port explains one: choose it with FILE#{next(iter(named))}, and give its own input and output.",
         )
     found = next(iter(named.values())) if named else _assign_by_shape(arrays, where)
     cells = [cell for _, roles in sorted(found.items()) for cell in _directions(roles, where)]

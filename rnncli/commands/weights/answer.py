@@ -25,7 +25,7 @@ from rnncli.renderers.page import (
     marks,
 )
 from rnncli.renderers.parts import configs, expression, head, input_text, note, refuse_tensors, title
-from rnncli.renderers.wording import say
+from rnncli.renderers.wording import Bilingual, say
 
 if TYPE_CHECKING:
     from rnncli.commands.weights.source import Description
@@ -174,7 +174,7 @@ def _layers(found: Contents, view: View) -> Table:
     rows = []
     for layer in found.layers:
         features = str(layer.cells[0].features) if layer.cells else ""
-        returned = [cell(layer.returned)] if graph else []
+        returned = [cell(_returned(layer, view.lang))] if graph else []
         units = " + ".join(str(one.units) for one in layer.cells)
         rows.append(
             (
@@ -187,6 +187,19 @@ def _layers(found: Contents, view: View) -> Table:
             )
         )
     return Table(tuple(columns), tuple(rows))
+
+
+RETURNED = {
+    "sequences": Bilingual("sequences", "시퀀스"),
+    "last": Bilingual("last", "마지막"),
+    "state": Bilingual("state", "상태"),
+}
+
+
+def _returned(layer: LayerSummary, lang: str) -> str:
+    """Return what the layer returns, such as `sequences + state`."""
+    parts = layer.returned.split(" + ") if layer.returned else []
+    return " + ".join(RETURNED[part].in_language(lang) for part in parts)
 
 
 def _class(layer: LayerSummary) -> str:

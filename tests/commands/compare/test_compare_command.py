@@ -11,7 +11,7 @@ import pytest
 from command import HEAVY, Run, loaded_by
 
 import rnncli as package
-from rnncli.errors import DisagreementError, EngineError, LayerError, UsageError
+from rnncli.errors import DisagreementError, EngineError, InputError, LayerError, UsageError
 
 LAYERS = ["SimpleRNN(3, return_sequences=True, return_state=True)", "LSTM(2, return_state=True)"]
 
@@ -97,7 +97,8 @@ def test_run_expects_what_run_wrote(suffix: str, rnncli: Run, tmp_path: Path) ->
     path = str(tmp_path / f"expected.{suffix}")
     assert rnncli("run", "-l", "gru", "--return-sequences", "--seed", "1", "-o", path).returncode == 0
     for command in ("run", "compare"):
-        same = rnncli(command, "-l", "gru", "--return-sequences", "--seed", "1", "--expect", path)
+        words = ("-l", "gru", "--return-sequences", "--seed", "1", "--expect", path)
+        same = rnncli(command, *words, "--atol", "0", "--rtol", "0")
         assert same.returncode == 0, same.stderr
         other = rnncli(command, "-l", "gru", "--return-sequences", "--seed", "2", "--expect", path)
         assert other.returncode == 1
@@ -109,7 +110,7 @@ def test_trace_expects_what_trace_wrote(suffix: str, rnncli: Run, tmp_path: Path
     path = str(tmp_path / f"trace.{suffix}")
     layers = ("-l", "bilstm", "-l", "gru", "--seed", "1", "--units", "2")
     assert rnncli("trace", *layers, "-o", path).returncode == 0
-    same = rnncli("trace", *layers, "--expect", path, "--quiet")
+    same = rnncli("trace", *layers, "--expect", path, "--quiet", "--atol", "0", "--rtol", "0")
     assert (same.returncode, same.stderr) == (0, "")
     other = rnncli(
         "trace", *layers, "--expect", path, "--quiet", "--reset-after", "--kernel-initializer", "ones"
@@ -167,6 +168,7 @@ def test_an_engine_that_was_not_named_may_refuse(rnncli: Run) -> None:
         (["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,2"], 2, "only tensorflow can compute this"),
         (["--split", "2", "--expect", "x.npz"], 2, "not with --expect"),
         (["--split", "4"], 2, "there is one piece"),
+        (["--split", "30", "--input-shape", "1,25,4"], 2, "longer input: --input-shape 1,60,4."),
         (["--split", "2", "-l", "dense", "--input-shape", "1,4,2"], 2, "needs a recurrent layer"),
         (["--split", "2", "--training"], 2, "Leave --training out."),
         (["--split", "2", "--calls", "2"], 2, "Leave --calls out."),
@@ -309,7 +311,7 @@ def test_python_takes_arrays_and_files(stored: Path) -> None:
     assert report.document()["comparisons"][0]["verdict"] == "differs"
     with pytest.raises(UsageError, match="one engine"):
         package.compare(engines="numpy")
-    with pytest.raises(UsageError, match="split is 0"):
+    with pytest.raises(InputError, match="split is 0"):
         package.compare(split=0)
     with pytest.raises((EngineError, LayerError, UsageError)):
         package.compare(layer="RNN(LSTMCell(2))", engines=["numpy", "onnx"])
@@ -349,3 +351,17 @@ def test_pieces_prove_little_where_the_state_has_no_effect(
     done = rnncli("compare", input, "-l", layer, "--split", "2", "--seed", "1")
     assert done.returncode == 0, done.stderr
     assert ("a lost state would not show" in done.stderr) is not proves
+
+
+@pytest.mark.parametrize(
+    ("args", "korean", "english"),
+    [
+        (("-l", "bigru", "--split", "2", "--seed", "1"), "(한 번 호출), ", "one call"),
+        (("-l", "gru", "--no-reset-after", "--engines", "numpy,torch"), "계산할 수 있는 엔진: ", "can"),
+    ],
+)
+def test_errors_in_korean_are_whole(args: tuple[str, ...], korean: str, english: str, rnncli: Run) -> None:
+    done = rnncli("compare", *args, "--lang", "ko")
+    assert done.returncode > 0
+    assert korean in done.stderr
+    assert english not in done.stderr

@@ -480,6 +480,7 @@ def test_time_unit_sequence_and_mask() -> None:
         assert screen.app.cursor.timestep == 0
         await screen.press("b")
         assert screen.app.cursor.batch == 1
+        assert screen.lines()[0].endswith("input (2, 4, 5) · sequence 1 (0-1)")
         await screen.press("B")
         assert screen.app.cursor.batch == 0
         await screen.press("right_square_bracket", "m")

@@ -116,9 +116,27 @@ def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_pa
     assert done.returncode == 1
     assert done.stdout.strip() == "no known difference, alone or with another, makes the numbers match"
     assert "The nearest is " in done.stderr
+    assert " and " not in rnncli("port", *files, "--lang", "ko").stderr
     assert not (tmp_path / "o.npz").exists()
     document = json.loads(rnncli("port", *files, "-f", "json").stdout)
     assert (document["found"], document["explanations"]) == (False, [])
+
+
+def test_the_tolerance_that_is_advised_for_rounding_accepts_it(rnncli: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, plant(Kind("LSTM", steps=40), ("gates=input,forget,output,candidate",)))
+    expected = {name: array + 3e-6 for name, array in np.load(tmp_path / "y.npz").items()}
+    np.savez(tmp_path / "y.npz", **expected)
+    done = rnncli("port", *files)
+    assert done.returncode == 1
+    assert "If this is rounding, which grows over many time steps, add --atol 1e-05." in done.stderr
+    assert rnncli("port", *files, "--atol", "1e-05").returncode == 0
+
+
+def test_a_layer_of_several_is_chosen(rnncli: Run, tmp_path: Path) -> None:
+    done = rnncli("port", *torch_files(tmp_path, "GRU", num_layers=2))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "w.pt: there are 2 layers in it: gru_l0, gru_l1." in done.stderr
+    assert "choose it with FILE#gru_l0, and give its own input and output." in done.stderr
 
 
 def test_no_framework_is_loaded(tmp_path: Path) -> None:
