@@ -236,9 +236,8 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with _name_errors(source):
-        with _replace_advice("A layer file contains a Keras config, which is JSON."):
-            return import_module("rnncli.readers.formats.json").load(source)
+    with _name_errors(source), _replace_advice("A layer file contains a Keras config, which is JSON."):
+        return import_module("rnncli.readers.formats.json").load(source)
 
 
 def _name_errors(source: Source) -> AbstractContextManager[None]:
