@@ -158,11 +158,12 @@ def test_advice_that_is_followed(
 def test_a_file_beside_the_input_is_not_told_of_its_format(flag: str, ask: Any, tmp_path: Path) -> None:
     """--input-format is for the input alone."""
     texts = {"a.foo": b"[]", "a.json": b"", "b.json": b"[1] 2", "c.json": b"[.1]", "d.csv": b"1,2\n\xff,2"}
+    texts |= {"e.csv": b"1,2\n3", "f.csv": b"a,b\n1,x"} if flag in ("--mask", "--initial-state") else {}
     for name, text in texts.items():
         (tmp_path / name).write_bytes(text)
         word = f"{'@' * (flag == '--layer')}{tmp_path / name}"
         said = ask("run", "sentence", flag, word, code=2)[1]
-        assert "--input-format" not in said
+        assert not any(other in said for other in ("--input-format", "--delimiter", "--batch-column"))
         assert "CSV" not in said
         assert name in said
 

@@ -25,6 +25,8 @@ from rnncli.readers.packages import import_package
 
 RENAMED = "Rename the file, or save it in one of these formats."
 OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
+ROWS = "Write rows of equal length with numbers only, separated by commas."
+INPUT_FLAGS = ("--input-format", "--delimiter", "--decimal", "--batch-column")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -247,13 +249,17 @@ def _name_errors(source: Source) -> AbstractContextManager[None]:
 
 @contextmanager
 def _replace_advice(advice: str) -> Iterator[None]:
-    """Replace advice to use --input-format, which applies only to the input."""
+    """Replace advice to use flags that apply only to the input.
+
+    advice: instead of --input-format.
+    """
     try:
         yield
     except InputError as error:
-        if "--input-format" not in error.advice:
+        if not any(flag in error.advice for flag in INPUT_FLAGS):
             raise
-        own = "Save it as UTF-8." if "UTF-8" in error.advice else advice
+        own = advice if "--input-format" in error.advice else ROWS
+        own = "Save it as UTF-8." if "UTF-8" in error.advice else own
         raise InputError(error.detail, own, error.path) from None
 
 
