@@ -162,7 +162,7 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     ("before", "after", "message"),
     [
         ('["a", 0, 0]', '["a", 0, "x"]', "a: the model's config has no output x of it."),
-        ('["a", 0, 0]', '["a", 0, 7]', "a: the model's config has no output 7 of it."),
+        ('["a", 0, 0]', '["a", 0, 7]', "the layer b (GRU) takes an output that no layer has."),
         ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
     ],
 )

@@ -173,8 +173,10 @@ class _Walk:
             kwargs = {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()}
             mask, previous = self._masks(node)
         except IndexError:
-            raise UnknownLayerError(
-                node.name, f"the layer {node.name} ({node.class_name}) takes an output that no layer has."
+            raise InputError(
+                f"{self.graph.file}: the layer {node.name} ({node.class_name}) takes an output that no layer "
+                "has.",
+                "Save the model again with model.save('model.keras').",
             ) from None
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.old_masks = True
