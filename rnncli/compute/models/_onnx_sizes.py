@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 from rnncli.errors import InputError
-from rnncli.readers import room
 from rnncli.specs.memory import format_size
 from rnncli.specs.onnx_nodes import inner_graphs
 
@@ -15,6 +14,8 @@ GROWING = frozenset(
     {"ConstantOfShape", "Expand", "Pad", "RandomNormal", "RandomUniform", "Range", "Resize", "Tile"}
 )
 """Operators whose output may be much larger than their inputs."""
+ALWAYS, RATIO = 2**29, 16
+"""A constant may have ALWAYS bytes, or RATIO times the size of the model if that is more."""
 
 
 def demand_room(file: str, model: Any) -> None:
@@ -25,7 +26,7 @@ def demand_room(file: str, model: Any) -> None:
     nodes = _constant_nodes(model.graph)
     if not any(node.op_type in GROWING for node in nodes):
         return
-    most = room.max_size(model.ByteSize())
+    most = max(ALWAYS, RATIO * model.ByteSize())
     for name, size in _sizes(model, nodes):
         if size > most:
             raise InputError(
