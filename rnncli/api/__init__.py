@@ -56,8 +56,6 @@ def run(
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
     """
-    from rnncli.commands.run.answer import stats_of
-
     _demand_calls(options, all_calls=all_calls)
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
@@ -72,8 +70,14 @@ def run(
     computed, apart = _compute(case, options.get("engine") or "auto", held, memory)
     found = _select_and_check(Result.of(computed), select, apart, fail_on_nan=fail_on_nan)
     _comparing.demand_expected(found, expect, atol, rtol)
-    figures = stats_of(found) if stats else {}
+    figures = _figures(found) if stats else {}
     return Result.of(found, stats=figures, remarks=asked.remarks, view=view_of(options))
+
+
+def _figures(found: Result) -> Any:
+    from rnncli.commands.run.answer import stats_of
+
+    return stats_of(found)
 
 
 def _compute(
