@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
+from typing import TypeVar
 
 ENDING = ("SIGTERM", "SIGHUP")
 """Signals that end the process; not every system has both."""
@@ -14,6 +15,7 @@ ENDING = ("SIGTERM", "SIGHUP")
 PATIENCE = 1.0
 """Seconds in which further signals are ignored, while the first one's cleanup runs."""
 
+Value = TypeVar("Value")
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -53,6 +55,26 @@ def defer_signals() -> Iterator[None]:
     finally:
         for number in came:
             signal.raise_signal(number)
+
+
+def call_in_thread(work: Callable[[], Value]) -> Value:
+    """Return `work()`, called in a thread, so that a signal ends the wait for compiled code.
+
+    Raises what `work` raises.  After a signal the thread goes on, but does not keep the process alive.
+    """
+    from concurrent.futures import Future
+    from threading import Thread
+
+    future: Future[Value] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=call, daemon=True).start()
+    return future.result()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from rnncli import signals
 from rnncli.readers.packages import import_package
-from rnncli.signals import defer_signals, exit_cleanly
+from rnncli.signals import call_in_thread, defer_signals, exit_cleanly
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +134,18 @@ def test_an_interrupt_of_a_command_that_loads_says_nothing(program: str, loading
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"{loading}\n"
+
+
+def test_a_signal_ends_the_wait_for_compiled_code() -> None:
+    """A lock that is never released stands for a library that does not return."""
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt), exit_cleanly():
+        call_in_thread(lock.acquire)
+
+
+def test_a_thread_gives_back_what_the_work_does() -> None:
+    assert call_in_thread(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        call_in_thread(lambda: 1 // 0)

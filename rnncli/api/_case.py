@@ -20,6 +20,8 @@ from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
+
 
 class Experiment(NamedTuple):
     """A Case, and the remarks about its input."""
@@ -61,7 +63,22 @@ def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:
     """Return the layers, first to last.  written: the layers in a case document, used if `layer` is None."""
     texts = [] if layer is None else list(layer) if isinstance(layer, (list, tuple)) else [layer]
     flags = {name: options.get(name) for name in LayerOptions.__annotations__}
-    return specs.from_flags(texts, flags, written)
+    return specs.from_flags([_read_layer(text) for text in texts], flags, written)
+
+
+def _read_layer(layer: Any) -> Any:
+    """Return the configs in the JSON file after an @; anything else as it is.
+
+    Raises UsageError for a saved model.
+    """
+    if not isinstance(layer, str) or not layer.startswith("@"):
+        return layer
+    if Path(layer).suffix.lower() in MODEL_SUFFIXES:
+        raise UsageError(
+            f"layer {layer}: it is a saved model, and layer is for layers that you describe.",
+            f"Run the model as it was saved: model={layer[1:]!r}.",
+        )
+    return formats.read_config(_file(layer[1:], "layer"))
 
 
 def shape_of(options: Options) -> Shape:

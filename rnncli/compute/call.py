@@ -63,7 +63,8 @@ class _PreparedCase:
         for info, array in zip(infos, arrays, strict=True):
             if array.shape != info.shape:
                 raise EngineError(
-                    f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}."
+                    f"{self.engine} returned {info.name} as {array.shape}, not as {info.shape}.",
+                    "This is a mistake in rnncli; please report it.",
                 )
         equal = claims.select_true(self.claims, tensors)
         return Result(

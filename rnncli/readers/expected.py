@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from rnncli.case import Array, format_shape
@@ -30,7 +29,7 @@ def read_expected(source: Source) -> dict[str, Array]:
     where = f"{source.name}: "
     if format not in FORMATS:
         raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)
-    value = import_module(f"{formats.__name__}.{format}").load(source)
+    value = formats.load(source, format)
     if not isinstance(value, Mapping):
         return {ALONE: to_numbers(value, where)}
     if "schema" in value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 
 import rnncli
 from rnncli.api import _phrasing
-from rnncli.errors import RnncliError
+from rnncli.errors import InputError, RnncliError, UsageError
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 
@@ -125,3 +126,16 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
     assert said in caught.value.what
     assert advice in caught.value.advice
     assert str(caught.value) == f"{caught.value.what}\n{caught.value.advice}"
+
+
+def test_a_layer_file(tmp_path: Path) -> None:
+    """`@layer.json` is a Keras config, as on the command line."""
+    file = tmp_path / "layer.json"
+    file.write_text('{"class_name": "GRU", "config": {"units": 2}}')
+    found = rnncli.run("sentence", f"@{file}", seed=1)
+    assert np.array_equal(found["hidden_state"], rnncli.run("sentence", "GRU(2)", seed=1)["hidden_state"])
+    file.write_text("{")
+    with pytest.raises(InputError, match=r"^layer: .*layer\.json: line 1, column 2"):
+        rnncli.run("sentence", f"@{file}")
+    with pytest.raises(UsageError, match=r"Run the model as it was saved: model='m\.keras'"):
+        rnncli.run("sentence", "@m.keras")

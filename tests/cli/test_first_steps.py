@@ -154,15 +154,18 @@ def test_advice_that_is_followed(
     ask("run", "sentence", *right)
 
 
-@pytest.mark.parametrize("flag", ["--mask", "--weights", "--initial-state", "--layer"])
+@pytest.mark.parametrize("flag", ["--mask", "--weights", "--initial-state", "--layer", "--expect", "--model"])
 def test_a_file_beside_the_input_is_not_told_of_its_format(flag: str, ask: Any, tmp_path: Path) -> None:
     """--input-format is for the input alone."""
-    for name, text in (("a.foo", "[]"), ("a.json", ""), ("b.json", "[1] 2"), ("c.json", "[.1]")):
-        (tmp_path / name).write_text(text)
+    texts = {"a.foo": b"[]", "a.json": b"", "b.json": b"[1] 2", "c.json": b"[.1]", "d.csv": b"1,2\n\xff,2"}
+    texts |= {"e.csv": b"1,2\n3", "f.csv": b"a,b\n1,x"} if flag in ("--mask", "--initial-state") else {}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
         word = f"{'@' * (flag == '--layer')}{tmp_path / name}"
         said = ask("run", "sentence", flag, word, code=2)[1]
-        assert "Give the format with" not in said
+        assert not any(other in said for other in ("--input-format", "--delimiter", "--batch-column"))
         assert "CSV" not in said
+        assert name in said
 
 
 def test_help_is_a_word_too(ask: Any) -> None:

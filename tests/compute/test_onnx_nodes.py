@@ -331,3 +331,23 @@ def test_a_quantized_node_is_named() -> None:
     with pytest.raises(InputError) as caught:
         run(made, {"x": np.ones((2, 3), "float32")})
     assert "rnn (com.microsoft DynamicQuantizeLSTM) is recurrent" in str(caught.value.advice)
+
+
+@pytest.mark.parametrize(("operator", "values"), [("ConstantOfShape", [[2**29]]), ("Range", [0, 2**28, 1])])
+def test_a_constant_much_larger_than_the_file_is_refused(operator: str, values: list[Any]) -> None:
+    random = np.random.default_rng(3)
+    constants = onnx_graphs.weights(random, "RNN", 3, 2)
+    sizes = {f"size{place}": np.array(value, "i8") for place, value in enumerate(values)}
+    feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
+    nodes = [
+        helper.make_node(operator, list(sizes), ["huge"]),
+        helper.make_node("Cast", ["huge"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["most"], keepdims=0),
+        helper.make_node("Mul", ["x", "most"], ["X"]),
+        onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
+    ]
+    made = onnx_graphs.model(nodes, feeds, {**constants, **sizes}, ["Y"])
+    with pytest.raises(InputError, match=r"the constant huge would need 2\.0 GiB"):
+        run(made, feeds)
+    small = {name: np.minimum(size, 8) for name, size in sizes.items()}
+    run(onnx_graphs.model(nodes, feeds, {**constants, **small}, ["Y"]), feeds)

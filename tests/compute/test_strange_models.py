@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,31 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     found = {one["name"]: one["values"] for one in json.loads(done.stdout)["outputs"]}
     np.testing.assert_allclose(found["dense/output"], model(np.array(ids)), atol=1e-5)
     assert set(found) == {"e/output", "lstm/hidden_state", "dense/output"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('["a", 0, 0]', '["a", 0, "x"]', "a: the model's config has no output x of it."),
+        ('["a", 0, 0]', '["a", 0, 7]', "the layer b (GRU) takes an output that no layer has."),
+        ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
+    ],
+)
+def test_a_damaged_config_is_refused(
+    before: str, after: str, message: str, rnncli: Run, tmp_path: Path
+) -> None:
+    inputs = keras.Input((5, 4))
+    seen = L.Conv1D(2, 1, name="c")(inputs)
+    model = keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen)))
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    config = parts["config.json"].decode()
+    assert before in config
+    parts["config.json"] = config.replace(before, after).encode()
+    with zipfile.ZipFile(tmp_path / "broken.keras", "w") as broken:
+        for name, data in parts.items():
+            broken.writestr(name, data)
+    found = rnncli("run", NUMBERS, "--model", str(tmp_path / "broken.keras"))
+    assert (found.returncode, found.stdout) == (2, "")
+    assert message in found.stderr

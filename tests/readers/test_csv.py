@@ -197,3 +197,11 @@ class TestCsv:
     )
     def test_a_bad_batch_column(self, text: Any, column: Any, said: Any) -> None:
         assert said in complaint(text, "csv", batch_column=column)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_many_quoted_cells(delimiter: str) -> None:
+    """More quotes than csv.Sniffer is given."""
+    header = delimiter.join(f'"a{place}"' for place in range(40))
+    row = delimiter.join(map(str, range(40)))
+    assert inputs(f"{header}\n{row}\n", "csv").shape == (1, 40)

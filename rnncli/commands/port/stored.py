@@ -60,12 +60,14 @@ def _divide(source: Source) -> tuple[Source, str]:
 
 def _load(source: Source) -> Any:
     """Return all that a file of arrays contains."""
-    reader = import_module(f"{formats.__name__}.{formats.format_name(source)}")
+    path = source.path
+    format = formats.format_of(path, formats.RENAMED) if path else formats.format_name(source)
+    reader = import_module(f"{formats.__name__}.{format}")
     if not hasattr(reader, "load"):
         raise InputError(
             f"{source.name}: this format does not hold named arrays.", "Use npz, safetensors or JSON."
         )
-    return reader.load(source)
+    return formats.load(source, format)
 
 
 def _name_torch_tensors(found: Graph | Modules, where: str) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines import _padding as padding
 from rnncli.compute.engines._loop import TimeLoop, without_step
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.layers import activations, beyond_keras
 from rnncli.signals import defer_signals
 
@@ -275,4 +275,6 @@ def _session(model: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise EngineError(f"ONNX Runtime refused the graph: {error}") from error
+        raise EngineError(
+            f"ONNX Runtime refused the graph: {first_nonblank_line(error)}", "Leave --engine out."
+        ) from error

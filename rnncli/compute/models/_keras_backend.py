@@ -235,9 +235,11 @@ def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Arr
             largest = float(np.nanmax(np.abs(tensor.values - own)))
             same = rules_of(graph.origin) == TODAY or _tf_keras.is_installed()
             because = "" if same else f", which does not know what {graph.origin} meant"
-            raise EngineError(
-                f"{graph.file}: {node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
+            advice = (
+                "This is a mistake in rnncli; please report it." if same else "pip install 'rnncli[keras2]'"
             )
+            what = f"{node.name}/{tensor.name} differs from Keras by up to {largest:.2g}{because}."
+            raise EngineError(f"{graph.file}: {what}", advice)
 
 
 def _other_outputs(graph: Graph, seen: Mapping[str, RecordedCall]) -> Iterator[tuple[str, Array]]:

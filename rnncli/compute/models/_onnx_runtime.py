@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.models import _onnx_graph
+from rnncli.compute.models import _onnx_graph, _onnx_sizes
 from rnncli.errors import EngineError, InputError, first_nonblank_line
-from rnncli.signals import defer_signals
+from rnncli.signals import call_in_thread, defer_signals
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -46,7 +46,9 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
         if name in constants and name not in feeds
     }
     if computed:
-        session = _session(file, _content(file, _onnx_graph.with_outputs(model, computed)))
+        needed = _onnx_graph.with_outputs(model, computed)
+        _onnx_sizes.demand_room(file, needed)
+        session = _session(file, _content(file, needed))
         own = {value.name for value in session.get_inputs()}
         own |= {value.name for value in session.get_overridable_initializers()}
         given = {name: array for name, array in feeds.items() if name in own}
@@ -67,11 +69,13 @@ def _session(file: str, content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(
-            content,
-            options,
-            providers=["CPUExecutionProvider"],
-            enable_fallback=0,  # it prints
+        return call_in_thread(
+            lambda: onnxruntime.InferenceSession(
+                content,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it prints
+            )
         )
     except Exception as error:  # compiled code raises many kinds
         raise _explain_refusal(file, error) from None
@@ -94,7 +98,7 @@ def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
 
 def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
     try:
-        found: list[Any] = session.run(list(names), dict(feeds))
+        found: list[Any] = call_in_thread(lambda: session.run(list(names), dict(feeds)))
     except Exception as error:  # compiled code raises many kinds
         what = f"{file}: ONNX Runtime cannot take these inputs: {_reason(error)}."
         raise InputError(what, "Give inputs of the sizes that the model was made for.") from None

@@ -22,6 +22,8 @@ def case_of(node: Node, call: OperationCall) -> Case:
     if dtype is None:
         raise call.refuse("does not compute in float32 or float64")
     inputs, states = _split_states(call)
+    if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
+        raise call.refuse("takes an argument that is not a tensor")
     if call.kwargs.get("training") and _draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
     if any(call.kwargs.get(name) is not None for name in ("constants",)):

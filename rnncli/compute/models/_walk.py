@@ -139,7 +139,7 @@ class _Walk:
             output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
-        except (ValueError, IndexError, TypeError, AttributeError) as error:
+        except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(
                 f"{self.graph.file}: the layer {node.name} ({node.class_name}) cannot take "
                 f"{_shapes(call.inputs)}: {error}.",
@@ -178,11 +178,16 @@ class _Walk:
 
     def _call(self, node: Node) -> OperationCall:
         """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
-        args, kwargs = (
-            self._resolve_refs(node.args),
-            {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()},
-        )
-        mask, previous = self._masks(node)
+        try:
+            args = self._resolve_refs(node.args)
+            kwargs = {name: self._resolve_refs(arg) for name, arg in node.kwargs.items()}
+            mask, previous = self._masks(node)
+        except IndexError:
+            raise InputError(
+                f"{self.graph.file}: the layer {node.name} ({node.class_name}) takes an output that no layer "
+                "has.",
+                "Save the model again with model.save('model.keras').",
+            ) from None
         if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
             self.old_masks = True
         kwargs.pop("mask", None)

@@ -12,7 +12,8 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import pkgutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,9 @@ from rnncli.errors import InputError, did_you_mean, inside, under
 from rnncli.readers.packages import import_package
 
 RENAMED = "Rename the file, or save it in one of these formats."
+OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
+ROWS = "Write rows of equal length with numbers only, separated by commas."
+INPUT_FLAGS = ("--input-format", "--delimiter", "--decimal", "--batch-column")
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
 
@@ -190,7 +194,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
         with _name_errors(source):
             return _named_arrays.choose_layers(saved, names)
     with _name_errors(source):
-        found = _load(source, format)
+        found = load(source, format)
         if isinstance(found, tuple):
             return _named_arrays.choose_layers(tuple(map(models.in_keras_layout, found)), names)
         arrays = _named_arrays.weights(found)
@@ -221,7 +225,7 @@ def read_tensor(source: Source, format: str | None = None) -> Any:
     from rnncli.readers.formats import _named_arrays
 
     with _name_errors(source):
-        return _named_arrays.tensor(_load(source, format))
+        return _named_arrays.tensor(load(source, format))
 
 
 def read_states(source: Source, format: str | None = None) -> list[Array] | dict[str, Array]:
@@ -229,19 +233,13 @@ def read_states(source: Source, format: str | None = None) -> list[Array] | dict
     from rnncli.readers.formats import _named_arrays
 
     with _name_errors(source):
-        return _named_arrays.states(_load(source, format))
+        return _named_arrays.states(load(source, format))
 
 
 def read_config(source: Source) -> Any:
     """Read a layer's Keras config, or a list of them, from JSON."""
-    with _name_errors(source):
-        try:
-            return import_module("rnncli.readers.formats.json").load(source)
-        except InputError as error:
-            if "--input-format" not in error.advice:  # which is for inputs
-                raise
-            advice = "A layer file contains a Keras config, which is JSON."
-            raise InputError(error.detail, advice, error.path) from None
+    with _name_errors(source), _replace_advice("A layer file contains a Keras config, which is JSON."):
+        return import_module("rnncli.readers.formats.json").load(source)
 
 
 def _name_errors(source: Source) -> AbstractContextManager[None]:
@@ -249,12 +247,33 @@ def _name_errors(source: Source) -> AbstractContextManager[None]:
     return inside(f"{source.name}: ")
 
 
-def _load(source: Source, format: str | None) -> Any:
+@contextmanager
+def _replace_advice(advice: str) -> Iterator[None]:
+    """Replace advice to use flags that apply only to the input.
+
+    advice: instead of --input-format.
+    """
+    try:
+        yield
+    except InputError as error:
+        if not any(flag in error.advice for flag in INPUT_FLAGS):
+            raise
+        own = advice if "--input-format" in error.advice else ROWS
+        own = "Save it as UTF-8." if "UTF-8" in error.advice else own
+        raise InputError(error.detail, own, error.path) from None
+
+
+def load(source: Source, format: str | None) -> Any:
+    """Return all contents of a file other than the input; inputs alone where the format has nothing else.
+
+    Raises InputError if the source cannot be read.
+    """
     named = format_of(source.path, RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
-    if hasattr(reader, "load"):
-        return reader.load(source)
-    return reader.read(source, ReadOptions()).inputs
+    with _name_errors(source), _replace_advice(OTHER_SUFFIX):
+        if hasattr(reader, "load"):
+            return reader.load(source)
+        return reader.read(source, ReadOptions()).inputs
 
 
 def format_name(source: Source, format: str | None = None) -> str:

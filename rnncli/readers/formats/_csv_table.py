@@ -18,6 +18,8 @@ MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
 SAMPLE_LINES = 20
 SAMPLE_SIGNS = 4096
 """Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
+SAMPLE_QUOTES = 32
+"""Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -138,10 +140,17 @@ def _sniff_delimiter(lines: tuple[str, ...], decimal: str | None) -> str:
             return character
     choices = DELIMITERS if decimal != "," else DELIMITERS[1:]
     sample = "\n".join(lines)[:SAMPLE_SIGNS]
-    try:
-        sniffed = csv.Sniffer().sniff(sample, delimiters=choices).delimiter
-    except csv.Error:
-        sniffed = ""
+    sniffed = _sniff(sample, choices)
     if len(sniffed) == 1 and sniffed in choices:
         return sniffed
     return max(choices, key=lambda character: min(line.count(character) for line in lines))
+
+
+def _sniff(sample: str, choices: str) -> str:
+    """Return the delimiter that csv.Sniffer detects; "" if it detects none, or would take too long."""
+    if any(line.count('"') + line.count("'") > SAMPLE_QUOTES for line in sample.split("\n")):
+        return ""
+    try:
+        return csv.Sniffer().sniff(sample, delimiters=choices).delimiter
+    except csv.Error:
+        return ""

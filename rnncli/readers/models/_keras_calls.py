@@ -254,9 +254,10 @@ def resolve(link: Link, outputs: Outputs) -> Ref:
     found = outputs.get((link.layer, link.call))
     if found is None:
         raise InputError(f"{link.layer}: the model's config has no call {link.call} of this layer.", ADVICE)
-    if isinstance(found, Ref):
+    known = type(link.tensor) is int and link.tensor >= 0
+    if known and isinstance(found, Ref):
         return Ref(found.node, link.tensor)
-    if not 0 <= link.tensor < len(found):
+    if not known or isinstance(found, Ref) or link.tensor >= len(found):
         raise InputError(f"{link.layer}: the model's config has no output {link.tensor} of it.", ADVICE)
     return found[link.tensor]
 

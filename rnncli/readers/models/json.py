@@ -20,9 +20,7 @@ def read(source: Source) -> Modules:
 
     Raises InputError, also for a case document, which describes a layer.
     """
-    from rnncli.readers.formats import json
-
-    value = json.load(source)
+    value = formats.load(source, "json")
     if isinstance(value, dict) and "inputs" in value:
         raise InputError(
             f"{source.name}: it is a case document, which describes a layer.",
