@@ -56,6 +56,8 @@ def run(
     memory: limit for processing one chunk of the batch, in bytes or as "256MB".
     hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
     """
+    from rnncli.commands.run.answer import stats_of
+
     _demand_calls(options, all_calls=all_calls)
     held = _tolerances(atol, rtol) if check else None
     if options.get("model") is not None:
