@@ -127,7 +127,8 @@ def test_every_text_of_the_help_has_its_korean(name: str) -> None:
     command = app.load(name)
     paragraphs = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
     helps = [getattr(param, "help", "") for param in command.params if not getattr(param, "hidden", False)]
-    assert [text for text in (*paragraphs, *helps) if untranslated(text)] == []
+    headings = [getattr(param, "rich_help_panel", None) or "Options" for param in command.params]
+    assert [text for text in (*paragraphs, *helps, *headings) if untranslated(text)] == []
 
 
 def test_the_list_of_commands_is_korean(rnncli: Run) -> None:
