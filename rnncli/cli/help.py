@@ -21,6 +21,7 @@ from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
+SAVED_MODEL = re.compile(r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)")
 
 
 class Localized(click.Command):
@@ -154,7 +155,15 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         if not error.message and error.ctx is not None:
             return UsageError(f"{error.param.make_metavar(error.ctx)} is missing.", advice)
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
-    return UsageError(_sentence(error.format_message()), advice)
+    return UsageError(_sentence(error.format_message()), _suggest_model(error) or advice)
+
+
+def _suggest_model(error: click.ClickException) -> str:
+    """Return advice if the argument too many is a saved model, which has its own flag; else ""."""
+    word = error.format_message().rpartition(" ")[2].strip("().")
+    params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
+    known = any("--model" in param.opts for param in params)
+    return f"Name a saved model with --model {word}." if known and SAVED_MODEL.search(word) else ""
 
 
 def _is_flag_of_run(name: str) -> bool:

@@ -12,6 +12,7 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import pkgutil
+import shlex
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
@@ -90,12 +91,19 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
 
     advice: what to do if the suffix is unknown, which raises InputError.
     """
+    from rnncli.readers import models
+
     suffix = path.suffix.lower()
     if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
         return suffix[1:]
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
+    if suffix in models.MODELS:
+        raise InputError(
+            f"{path}: it is a saved model.",
+            f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
+        )
     came = f"the suffix {suffix} is not known" if suffix else "it has no suffix"
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
