@@ -23,6 +23,7 @@ from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, inside, under
 from rnncli.readers.packages import import_package
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
 WHITESPACE = b" \t\r\n\x0b\x0c"
 
@@ -104,6 +105,8 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
             f"{path}: it is a saved model.",
             f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
         )
+    if suffix in SPREADSHEETS:
+        raise InputError(f"{path}: it is a spreadsheet.", "Save it as CSV, and give that file.")
     came = f"the suffix {suffix} is not known" if suffix else "it has no suffix"
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
@@ -258,7 +261,7 @@ def _name_errors(source: Source) -> AbstractContextManager[None]:
 
 
 def _load(source: Source, format: str | None) -> Any:
-    named = format_of(source.path, RENAMED) if format is None and source.path else format
+    named = format_of(source.file(), RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
     if hasattr(reader, "load"):
         return reader.load(source)

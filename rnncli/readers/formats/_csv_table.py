@@ -19,6 +19,7 @@ SAMPLE_LINES = 20
 SAMPLE_SIGNS = 4096
 """Maximum number of characters given to csv.Sniffer, which takes quadratic time."""
 
+THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
