@@ -11,7 +11,7 @@ import pytest
 from command import HEAVY, Run, loaded_by
 
 import rnncli as package
-from rnncli.errors import DisagreementError, EngineError, LayerError, UsageError
+from rnncli.errors import DisagreementError, EngineError, InputError, LayerError, UsageError
 
 LAYERS = ["SimpleRNN(3, return_sequences=True, return_state=True)", "LSTM(2, return_state=True)"]
 
@@ -309,7 +309,7 @@ def test_python_takes_arrays_and_files(stored: Path) -> None:
     assert report.document()["comparisons"][0]["verdict"] == "differs"
     with pytest.raises(UsageError, match="one engine"):
         package.compare(engines="numpy")
-    with pytest.raises(UsageError, match="split is 0"):
+    with pytest.raises(InputError, match="split is 0"):
         package.compare(split=0)
     with pytest.raises((EngineError, LayerError, UsageError)):
         package.compare(layer="RNN(LSTMCell(2))", engines=["numpy", "onnx"])
