@@ -48,12 +48,11 @@ def run(
     """Compute what a layer returns; the result has arrays by name, in Keras's order.
 
     inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.
-    all_calls: with calls=N, return the tensors of every call, `r["call 1/hidden_state"]`.
+    all_calls: with calls=N, return every call, `r["call 1/hidden_state"]`.  stats: compute `r.stats`.
     select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
     check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).
     expect: arrays by name, or their file, to compare with.  atol, rtol: also by name, `{"hidden_state": 1}`.
-    stats: compute `r.stats`.  fail_on_nan: Raises DisagreementError if the output contains NaN.
-    memory: limit for processing one chunk of the batch, in bytes or as "256MB".
+    fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
     hold: what if a gate had this value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without.
     """
     from rnncli.commands.run.answer import stats_of

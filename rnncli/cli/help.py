@@ -21,6 +21,7 @@ from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
+SAVED_MODEL = re.compile(r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)")
 
 
 class Localized(click.Command):
@@ -108,6 +109,15 @@ def _names(param: TyperOption, ctx: click.Context) -> str:
     return names if param.is_flag else f"{names} {param.make_metavar(ctx)}"
 
 
+def refuse_wrong_dashes(word: str, known: set[str]) -> None:
+    """Raise an error for `-units`, and for a dash that a text editor made longer."""
+    flag = "--" + word.lstrip("-\N{EN DASH}\N{EM DASH}")
+    if re.match("[\N{EN DASH}\N{EM DASH}]", word) and flag.partition("=")[0] in known:
+        raise UsageError(f"{word} begins with a long dash.", f"Write two hyphens: {flag}.")
+    if re.match(r"-\w{2}", word) and flag.partition("=")[0] in known:
+        raise UsageError(f"there is no flag {word}.", f"Did you mean {flag}?")
+
+
 def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -> None:
     """Raise an error for `--bias-initializer --return-sequences`, where the first flag has no value."""
     options = [param for param in params if isinstance(param, TyperOption)]
@@ -117,6 +127,7 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
     for word in rest:
         if word == "--":
             return
+        refuse_wrong_dashes(word, known)
         if word not in valued:
             continue
         value = next(rest, None)
@@ -154,7 +165,18 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         if not error.message and error.ctx is not None:
             return UsageError(f"{error.param.make_metavar(error.ctx)} is missing.", advice)
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
-    return UsageError(_sentence(error.format_message()), advice)
+    what = _sentence(error.format_message())
+    if what.startswith("unexpected argument"):
+        advice = _suggest_model(error) or f"Quote an argument that has spaces; {advice}"
+    return UsageError(what, advice)
+
+
+def _suggest_model(error: click.ClickException) -> str:
+    """Return advice if the argument too many is a saved model, which has its own flag; else ""."""
+    word = error.format_message().rpartition(" ")[2].strip("().")
+    params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
+    known = any("--model" in param.opts for param in params)
+    return f"Name a saved model with --model {word}." if known and SAVED_MODEL.search(word) else ""
 
 
 def _is_flag_of_run(name: str) -> bool:

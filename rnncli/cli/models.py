@@ -117,6 +117,11 @@ def demand_alone(input: InputFlags, layer: LayerFlags, run: RunFlags) -> None:
         named.append("calls")
     if named:
         flag = f"--{named[0].replace('_', '-')}"
+        if named[0] in {"input_shape", "fill"}:
+            raise UsageError(
+                f"{flag} cannot be combined with --model: it makes inputs for layers that you describe.",
+                "Give a file, or JSON on the command line.",
+            )
         raise UsageError(
             f"{flag} cannot be combined with --model: a saved model has its own layers, weights and masks.",
             f"Leave out {flag}; or leave out --model, and describe a layer with --layer.",

@@ -25,7 +25,7 @@ def read_expected(source: Source) -> dict[str, Array]:
     JSON may be rnncli's own output, of a run or of a trace, an object of nested lists, or one nested list.
     Raises InputError if the source cannot be read or holds no tensors.
     """
-    format = formats.format_of(source.path, ADVICE) if source.path else formats.sniff(source.content())
+    format = formats.format_of(source.file(), ADVICE) if source.path else formats.sniff(source.content())
     where = f"{source.name}: "
     if format not in FORMATS:
         raise InputError(f"{where}stored tensors are not read from {format}.", ADVICE)

@@ -6,6 +6,7 @@ on them; only the explanations are translated.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from rnncli.result import Label
@@ -40,6 +41,10 @@ WORDS: dict[str, dict[str, str]] = {
         "engine": "engine",
         "mask from": "mask from {}",
         "layer": "layer",
+        "state before": "{} before",
+        "state at start": "{} at start",
+        "state at t": "{} at t={}",
+        "feature": "feature {}",
         "cell": "cell",
         "weight": "weight",
         "parameters": "parameters",
@@ -208,6 +213,10 @@ WORDS: dict[str, dict[str, str]] = {
         "engine": "엔진",
         "mask from": "마스크: {}",
         "layer": "층",
+        "state before": "이전 {}",
+        "state at start": "처음 {}",
+        "state at t": "t={1}의 {0}",
+        "feature": "특성 {}",
         "cell": "셀",
         "weight": "가중치",
         "parameters": "매개변수 수",
@@ -353,6 +362,15 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 
+STATE = r"((?:hidden|cell)(?: \d+)?)"
+FACTORS = (
+    (re.compile(f"{STATE} before"), "state before"),
+    (re.compile(f"{STATE} at start"), "state at start"),
+    (re.compile(f"{STATE} at t=(\\d+)"), "state at t"),
+    (re.compile(r"feature (\d+)"), "feature"),
+)
+"""Names of factors that are words, not names in the layer's code."""
+
 
 def say(key: str, lang: str = "en") -> str:
     """Return the text for `key`; in English if `lang` has none."""
@@ -363,6 +381,14 @@ def meaning(label: Label, lang: str = "en") -> str:
     """Return what a tensor is, `layer 0: hidden state at every time step`; "" if unknown."""
     text = _of_tensor(label, "", lang)
     return text if label.call is None or not text else f"{say('call', lang).format(label.call)}: {text}"
+
+
+def name_factor(name: str, lang: str = "en") -> str:
+    """Return the name of a factor in an equation: `cell before`, `feature 0`, `forget`."""
+    for pattern, key in FACTORS:
+        if found := pattern.fullmatch(name):
+            return say(key, lang).format(*found.groups())
+    return name
 
 
 def brief(label: Label, lang: str = "en") -> str:

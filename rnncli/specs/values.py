@@ -156,6 +156,12 @@ def _window(value: Any) -> str:
     return "" if named or lists else "a name, a list of numbers or None"
 
 
+def _size(value: Any) -> str:
+    if _is_int(value) and value >= 2**31:
+        return "a whole number up to 2147483647"
+    return "" if _is_size(value) else "a whole number above 0"
+
+
 def _make_check(test: Callable[[Any], bool], wanted: str) -> Callable[[Any], str]:
     return lambda value: "" if test(value) else wanted
 
@@ -181,7 +187,7 @@ _WANTED: Mapping[str, Callable[[Any], str]] = {
         lambda value: value is None or (_is_int(value) and 0 <= value < 2**63), "a whole number or None"
     ),
     "signed_seed": _signed_seed,
-    "size": _make_check(_is_size, "a whole number above 0"),
+    "size": _size,
     "sizes": _make_check(_is_sizes, "a whole number above 0, or one for each axis"),
     "window": _window,
 }

@@ -95,6 +95,18 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--units", "many"], "--units: 'many' is not a valid integer.", "rnncli run --help"),
         (["run", "--calls", "0"], "--calls: 0 is less than 1.", "rnncli run --help"),
         (["run", "[[1]]", "[[2]]"], "unexpected argument: [[2]]", "rnncli run --help"),
+        (["run", "[[1]]", "m.keras#gru"], "unexpected argument: m.keras#gru", "with --model m.keras#gru."),
+        (["why", "message", "m.keras"], "unexpected argument: m.keras", "rnncli why --help"),
+        (["run", "m.onnx"], "no such file", "Check"),
+        (["run", "\u2014units", "3"], "begins with a long dash.", "Write two hyphens: --units."),
+        (["run", "--weights", '{"schema": "rnncli/1"}'], "without weights by name", "weights --to keras -o"),
+        (["run", "-units", "3"], "there is no flag -units.", "Did you mean --units?"),
+        (["run", "--return-state", "true"], "no such file", "--return-sequences take no value."),
+        (["run", "'[[1, 2]]'"], "no such file", "JSON on the command line must begin with [ or {."),
+        (["run", '[[["1"]]]'], 'the text "1", not a number', "Write 1 without quotes."),
+        (["run", '[{"a": 1}]'], "[0] is an object", "Write each time step as a list of numbers"),
+        (["run", "--units", "9999999999"], "not a whole number up to 2147483647", "--units 3"),
+        (["run", "--mask", "1,0"], "1,0: there is no such file.", ""),
     ],
 )  # fmt: skip
 def test_a_misspelling_is_told_what_was_meant(

@@ -323,3 +323,16 @@ def test_initial_state_is_a_list_or_an_object(rnncli: Run, tmp_path: Path, state
     other = {"inputs": json.loads(INLINE), "initial_state": [[[0.5, 1]], [[2, 3]]]}
     assert values(rnncli("run", json.dumps(other), *QUICK)) == shown
     assert values(rnncli("run", INLINE, *QUICK)) != shown
+
+
+@pytest.mark.parametrize("name", ["my model.pt", "m.PTH", "m.onnx"])
+@pytest.mark.parametrize("flags", [(), (INLINE, "--weights"), (INLINE, "--expect")])
+def test_a_saved_model_is_no_input(rnncli: Run, tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
+    (tmp_path / name).write_bytes(b"any")
+    done = rnncli("run", *flags, name, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    if flags[1:] != ("--weights",) or name.endswith("onnx"):
+        assert done.stderr.splitlines() == [
+            f"rnncli: {name}: it is a saved model.",
+            f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(name)}",
+        ]

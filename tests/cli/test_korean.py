@@ -127,7 +127,8 @@ def test_every_text_of_the_help_has_its_korean(name: str) -> None:
     command = app.load(name)
     paragraphs = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
     helps = [getattr(param, "help", "") for param in command.params if not getattr(param, "hidden", False)]
-    assert [text for text in (*paragraphs, *helps) if untranslated(text)] == []
+    headings = [getattr(param, "rich_help_panel", None) or "Options" for param in command.params]
+    assert [text for text in (*paragraphs, *helps, *headings) if untranslated(text)] == []
 
 
 def test_the_list_of_commands_is_korean(rnncli: Run) -> None:
@@ -171,6 +172,23 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
     assert rnncli("run", "--lang", "en", env={"LANG": "ko_KR.UTF-8"}).stderr.startswith(
         "rnncli: note: no input"
     )
+
+
+@pytest.mark.parametrize(
+    ("english", "said"),
+    [
+        ("there is no flag --layr.", "그런 플래그가 없습니다: --layr."),
+        ("--unit 9: there are 3 units, 0 to 2.", "--unit 9: 유닛은 3개이고 인덱스는 0부터 2까지입니다."),
+        (
+            "added a batch axis: (4, 5) -> (1, 4, 5); for one feature in (4, 5, 1), "
+            "write --input-shape 4,5,1",
+            "배치 축을 더했습니다: (4, 5) -> (1, 4, 5); "
+            "특성이 하나이면 ((4, 5, 1)) 이렇게 쓰세요: --input-shape 4,5,1",
+        ),
+    ],
+)
+def test_a_sentence_of_several_parts_is_korean_throughout(english: str, said: str) -> None:
+    assert korean.translate(english) == said
 
 
 def test_english_where_korean_cannot_be_shown(rnncli: Run) -> None:

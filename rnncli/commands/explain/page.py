@@ -9,7 +9,8 @@ from rnncli import addresses
 from rnncli.compute.derivation.explanation import Equation, Factor, NumberLocation, Term
 from rnncli.renderers.page import Cell, Column, Line, Page, Span, Table, View, cell, idea, line, marks
 from rnncli.renderers.parts import claim_lines, format_difference, note_of, title
-from rnncli.renderers.wording import meaning, say
+from rnncli.renderers.width import width_of
+from rnncli.renderers.wording import meaning, name_factor, say
 
 if TYPE_CHECKING:
     from rnncli.commands.explain.answer import ExplainAnswer
@@ -79,7 +80,8 @@ def _build_note(name: str, equation: Equation, view: View) -> Table:
     assert note is not None
     said = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
     value = _align_numbers([equation.value], view)[0]
-    names = [f"= {factor.name}" for term in equation.terms for factor in term.factors]
+    factors = [factor for term in equation.terms for factor in term.factors]
+    names = [f"= {name_factor(factor.name, view.lang)}" for factor in factors]
     row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(said, "dim"))
     return Table(tuple(Column("") for _ in row), (row,))
 
@@ -92,10 +94,8 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     rows: list[list[Cell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
         sign, written = "+ " if place else "= ", [next(texts) for _ in term.factors]
-        widths = [
-            max(len(factor.name), len(text)) for factor, text in zip(term.factors, written, strict=True)
-        ]
-        names = [factor.name for factor in term.factors]
+        names = [name_factor(factor.name, view.lang) for factor in term.factors]
+        widths = [max(map(width_of, pair)) for pair in zip(names, written, strict=True)]
         rows[0].append(cell(sign + _times(names, widths, view)))
         rows[1].append(cell(sign + _times(written, widths, view)))
     for place, _ in enumerate(terms):
@@ -111,7 +111,7 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
 
 
 def _times(texts: Sequence[str], widths: Sequence[int], view: View) -> str:
-    padded = [text.ljust(width) for text, width in zip(texts, widths, strict=True)]
+    padded = [text + " " * (width - width_of(text)) for text, width in zip(texts, widths, strict=True)]
     return f" {_dot(view)} ".join(padded).rstrip()
 
 
@@ -152,16 +152,16 @@ def _format_head(name: str, equation: Equation, numbers: tuple[str, str], view: 
 def _row(value: str, term: Term, numbers: Sequence[str], view: View) -> tuple[Cell, ...]:
     dot = f" {_dot(view)} "
     multiplied = cell(f"= {dot.join(numbers)}") if len(numbers) > 1 else ()
-    return cell(value), multiplied, (_names(term.factors, dot),)
+    return cell(value), multiplied, (_names(term.factors, dot, view.lang),)
 
 
-def _names(factors: Sequence[Factor], dot: str) -> Line:
+def _names(factors: Sequence[Factor], dot: str, lang: str) -> Line:
     """Return the names of the factors, weights less prominent."""
     spans: list[Span] = []
     for factor in factors:
         weight = factor.name.startswith(("kernel[", "recurrent_kernel["))
         spans += [Span(dot, "dim")] if spans else []
-        spans.append(Span(factor.name, "dim" if weight else ""))
+        spans.append(Span(name_factor(factor.name, lang), "dim" if weight else ""))
     return tuple(spans)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rnncli.compute.derivation.explanation import Equation, Explanation, Term
-from rnncli.renderers.wording import say
+from rnncli.renderers.wording import name_factor, say
 
 
 def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:
@@ -43,21 +43,24 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
         symbols = f"{equation.function}({' + '.join(equation.symbols)})"
         yield Text.assemble((name, "bold"), f" = {symbols} = {total} = ", (value, "bold"))
         if every_term:
-            yield from map(_term, equation.terms)
+            yield from (_term(term, lang) for term in equation.terms)
     elif len(equation.terms) > len(equation.symbols):
         yield Text.assemble((name, "bold"), f" = {' + '.join(equation.symbols)} = ", (value, "bold"))
         if every_term:
-            yield from map(_term, equation.terms)
+            yield from (_term(term, lang) for term in equation.terms)
     else:
-        sums = " + ".join(" · ".join(factor.name for factor in term.factors) for term in equation.terms)
+        sums = " + ".join(_names(term, lang) for term in equation.terms)
         numbers = " + ".join(_product(term) for term in equation.terms)
         yield Text.assemble((name, "bold"), f" = {sums}")
         yield Text.assemble(" " * len(name), f" = {numbers} = ", (value, "bold"))
 
 
-def _term(term: Term) -> Text:
-    names = " · ".join(factor.name for factor in term.factors)
-    return Text.assemble(f"  {_number(term.value):>10} = {_product(term)}  ", (names, "dim"))
+def _term(term: Term, lang: str) -> Text:
+    return Text.assemble(f"  {_number(term.value):>10} = {_product(term)}  ", (_names(term, lang), "dim"))
+
+
+def _names(term: Term, lang: str) -> str:
+    return " · ".join(name_factor(factor.name, lang) for factor in term.factors)
 
 
 def _product(term: Term) -> str:

@@ -26,7 +26,7 @@ TEXTS: dict[str, Bilingual] = {
     ),
     "held": Bilingual("held", "고정"),
     "no hold": Bilingual("no gate is held; press h to hold one", "고정된 게이트가 없습니다. h로 고정하세요"),
-    "difference": Bilingual("with held gates - without", "고정했을 때 - 고정하지 않았을 때"),
+    "difference": Bilingual("with held gates - without", "고정 있음 - 고정 없음"),
     "file": Bilingual("save as (a new .json file)", "저장할 파일 (새 .json 파일)"),
     "saving": Bilingual("saving...", "저장하는 중..."),
     "saved": Bilingual("saved {}", "{}에 저장함"),

@@ -12,6 +12,7 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import pkgutil
+import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, inside, under
 from rnncli.readers.packages import import_package
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
 OTHER_SUFFIX = "It must be one JSON value; a file in another format needs another suffix."
 ROWS = "Write rows of equal length with numbers only, separated by commas."
@@ -94,12 +96,21 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
 
     advice: what to do if the suffix is unknown, which raises InputError.
     """
+    from rnncli.readers import models
+
     suffix = path.suffix.lower()
     if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
         return suffix[1:]
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
+    if suffix in models.MODELS:
+        raise InputError(
+            f"{path}: it is a saved model.",
+            f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
+        )
+    if suffix in SPREADSHEETS:
+        raise InputError(f"{path}: it is a spreadsheet.", "Save it as CSV, and give that file.")
     came = f"the suffix {suffix} is not known" if suffix else "it has no suffix"
     near = did_you_mean(suffix, by_suffix)
     raise InputError(
@@ -268,7 +279,7 @@ def load(source: Source, format: str | None) -> Any:
 
     Raises InputError if the source cannot be read.
     """
-    named = format_of(source.path, RENAMED) if format is None and source.path else format
+    named = format_of(source.file(), RENAMED) if format is None and source.path else format
     reader = _reader(source, named)
     with _name_errors(source), _replace_advice(OTHER_SUFFIX):
         if hasattr(reader, "load"):

@@ -21,6 +21,7 @@ SAMPLE_SIGNS = 4096
 SAMPLE_QUOTES = 32
 """Maximum number of quotes on a line given to csv.Sniffer: its time grows with their fourth power."""
 
+THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*", re.ASCII)
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 

@@ -53,6 +53,12 @@ def weights(value: Any) -> dict[str, Array]:
             'Write {"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}.',
             (),
         )
+    if value.get("schema") == SCHEMA and "weights" not in value:
+        raise InputError(
+            "is printed output without weights by name.",
+            "Write them with rnncli weights --to keras -o weights.npz",
+            (),
+        )
     if isinstance(value.get("weights"), dict):
         dtypes = value.get("dtypes")
         with under("weights"):

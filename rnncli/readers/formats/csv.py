@@ -11,7 +11,14 @@ from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean, shorten
 from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import _csv_table
-from rnncli.readers.formats._csv_table import DECIMAL_COMMA, DELIMITERS, MISSING, CsvTable, is_number
+from rnncli.readers.formats._csv_table import (
+    DECIMAL_COMMA,
+    DELIMITERS,
+    MISSING,
+    THOUSANDS,
+    CsvTable,
+    is_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,13 +228,15 @@ def _check_widths(table: CsvTable) -> None:
 def _cell_advice(table: CsvTable, cell: str) -> str:
     if not cell.isascii() and any(map(str.isdigit, cell)):
         return "Write its digits as 0 to 9."
+    if THOUSANDS.fullmatch(cell):
+        return "Write digits without commas; if the comma is the decimal sign, write a point."
     if DECIMAL_COMMA.fullmatch(cell):
         return "Write a decimal point, not a comma."
     if cell.strip().casefold() in MISSING:
         return "Write NaN for a missing number."
     if any(character in cell for character in DELIMITERS + " "):
         return f"Rows were split at {table.delimiter!r}; to use another delimiter, add --delimiter."
-    return "Text may only identify sequences: name its column with --batch-column."
+    return "Text may only identify sequences: name its column with --batch-column, or remove the column."
 
 
 def _batch_index(table: CsvTable, batch_column: str) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnncli.readers.formats import Source
 
 __all__ = [
+    "MODELS",
     "STATE_DICTS",
     "NoGraphError",
     "in_keras_layout",
@@ -50,6 +51,8 @@ _KINDS = {
 }
 STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch")
 """Files that only PyTorch writes."""
+MODELS = (".pt", ".pth", ".onnx")
+"""Files that hold a model or its weights, and never an input."""
 
 
 def read(source: Source) -> Graph | Modules:

@@ -17,6 +17,7 @@ from rnncli.compute.derivation import terms as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.errors import UsageError
 from rnncli.renderers.page import View
+from rnncli.renderers.wording import name_factor
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
 MASK = np.array([[True, True, False, False]])
@@ -116,3 +117,20 @@ def test_records_have_a_factor_a_row() -> None:
 def test_there_are_no_tensors() -> None:
     with pytest.raises(UsageError, match="explain returns no tensors"):
         ANSWERS["explain"].tensors()
+
+
+@pytest.mark.parametrize(
+    ("name", "korean"),
+    [
+        ("cell before", "이전 cell"),
+        ("hidden 1 at start", "처음 hidden 1"),
+        ("cell at t=12", "t=12의 cell"),
+        ("feature 0", "특성 0"),
+        ("day before", "day before"),
+        ("feature", "feature"),
+        ("kernel[0, 1]", "kernel[0, 1]"),
+    ],
+)
+def test_words_in_equations_are_translated_and_names_stay(name: str, korean: str) -> None:
+    assert name_factor(name, "ko") == korean
+    assert name_factor(name) == name
