@@ -145,16 +145,13 @@ def trace(
     stats: add statistics to the printed answer.
     """
     from rnncli.commands.trace.answer import TraceAnswer, first_nan, stats_of
-    from rnncli.compute import compare as comparing
     from rnncli.compute import trace as tracing
 
     _demand_steps(options)
-    case, remarks = _case.build_experiment(inputs, layer, options)
+    case, remarks, chosen = _case.case_or_layer(inputs, layer, options)
     wide = tracing.with_all_outputs(_holding.hold_gates(case, hold, options, check=check))
     found = _holding.compare_without(wide, tracing.trace(wide))
-    apart: list[str] = []
-    if check:
-        found, apart = comparing.compare_with_keras(wide, found, *_tolerances(atol, rtol))
+    found, apart = _comparing.check(wide, found, _tolerances(atol, rtol) if check else None, chosen=chosen)
     for name, indices in (("step", step), ("unit", unit), ("batch", batch)):
         for index in _several(indices) if isinstance(indices, (str, list, tuple)) else [indices]:
             _case.demand_whole(name, index, -(2**31), 2**31)

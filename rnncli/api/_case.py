@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
 from rnncli.specs.shapes import parse_shape
 
+if TYPE_CHECKING:
+    from rnncli.cli.models import ChosenLayer
+
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth")
 
 
@@ -33,9 +36,8 @@ class Experiment(NamedTuple):
 def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) -> Experiment:
     """Build the experiment.  more: further fields of the Case."""
     if options.get("model") is not None:
-        from rnncli.api import _model
-
-        return Experiment(*_model.case(inputs, layer, options))
+        case, remarks, _ = case_or_layer(inputs, layer, options)
+        return Experiment(case, remarks)
     if options.get("assume") is not None:
         raise UsageError("assume needs model.", "Name the file: model='model.pt'.")
     for name, lowest, highest in (("seed", 0, HIGHEST_SEED), ("calls", 1, 2**31)):
@@ -57,6 +59,18 @@ def build_experiment(inputs: Any, layer: Any, options: Options, **more: bool) ->
     case, remarks = case_builder.build(document, stack, given)
     unanswered = () if options.get("engine") == "tensorflow" else beyond.note_keras_errors(case)
     return Experiment(case, (*remarks, *unanswered))
+
+
+def case_or_layer(
+    inputs: Any, layer: Any, options: Options
+) -> tuple[Case, tuple[str, ...], ChosenLayer | None]:
+    """Return as `build_experiment`, and the layer of a saved model if one is given."""
+    if options.get("model") is None:
+        return (*build_experiment(inputs, layer, options), None)
+    from rnncli.api import _model
+
+    chosen, remarks = _model.choose_layer(inputs, layer, options)
+    return chosen.case, remarks, chosen
 
 
 def stack_of(layer: Any, options: Options, written: Any = None) -> Stack:

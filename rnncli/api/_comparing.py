@@ -7,7 +7,7 @@ from math import inf
 from numbers import Real
 from os import PathLike
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rnncli.api import _case
 from rnncli.api._options import Options
@@ -20,6 +20,9 @@ from rnncli.errors import UsageError
 from rnncli.readers.expected import ALONE, read_expected
 from rnncli.readers.formats import Source
 from rnncli.result import NamedTensor, Result
+
+if TYPE_CHECKING:
+    from rnncli.cli.models import ChosenLayer
 
 
 @expand_options
@@ -70,10 +73,18 @@ def compare(
 
 
 def check(
-    case: Case, found: Result, held: tuple[Tolerance, Tolerance] | None, budget: int | None
+    case: Case,
+    found: Result,
+    held: tuple[Tolerance, Tolerance] | None,
+    budget: int | None = None,
+    chosen: ChosenLayer | None = None,
 ) -> tuple[Result, list[str]]:
-    """Return `found` with its differences from Keras, and the tensors that differ."""
-    return (found, []) if held is None else compare_with_keras(case, found, *held, budget)
+    """Return `found` with its differences from Keras or the framework of a model, and what differs."""
+    if held is None:
+        return found, []
+    if chosen is not None:
+        return chosen.compare_with_framework(found, *held)
+    return compare_with_keras(case, found, *held, budget)
 
 
 def demand_expected(

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rnncli.api._case import array, demand_no_file_options
 from rnncli.api._options import LayerOptions, Options
 from rnncli.api._shown import RunResult, view_of
-from rnncli.case import Case
 from rnncli.cli import models
 from rnncli.errors import UsageError
 from rnncli.readers.formats import ReadOptions, Source, read_raw
 
 if TYPE_CHECKING:
-    from rnncli.cli.models import Model, Returns
+    from rnncli.cli.models import ChosenLayer, Model, Returns
     from rnncli.compute.compare import Tolerance
 
 OWN = (
@@ -57,11 +56,12 @@ def run(
     ), disagreeing
 
 
-def case(inputs: Any, layer: Any, options: Options) -> tuple[Case, tuple[str, ...]]:
-    """The Case of the one layer that the model is narrowed to, `model.keras#gru`."""
+def choose_layer(inputs: Any, layer: Any, options: Options) -> tuple[ChosenLayer, tuple[str, ...]]:
+    """Return the one layer that the model is narrowed to, `model.keras#gru`, and remarks."""
     model, given, remarks = _open(inputs, layer, options)
-    part, notes = models.single_part(model, given, _returns(options))
-    return part.case, (*remarks, *notes)
+    part, notes = models.single_part(model, given, models.Returns())
+    wanted = _returns(options).of(part.case)
+    return models.ChosenLayer(model, given, part.layer, part.case, wanted), (*remarks, *notes)
 
 
 def _returns(options: Options) -> Returns:

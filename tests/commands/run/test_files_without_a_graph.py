@@ -198,8 +198,9 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     done = rnncli("trace", numbers, "--model", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "gru_l0, gru_l1" in done.stderr
-    trace = package.trace(X, model=f"{path}#gru_l1")
+    trace = package.trace(X, model=f"{path}#gru_l1", check=True)
     np.testing.assert_allclose(trace["hidden"], wanted, atol=1e-5)
+    assert "largest difference from PyTorch" in str(trace)
 
 
 def test_input_axes_names_the_order_of_the_input(rnncli: Any, tmp_path: Path) -> None:
