@@ -38,7 +38,7 @@ def run(
     tolerances: absolute and relative; None to leave out the comparison.
     """
     from rnncli.cli import model_tensors
-    from rnncli.commands.run import model as answers
+    from rnncli.commands.run import saved_model as answers
 
     model, given, remarks = _open(inputs, layer, options)
     engine = options.get("engine") or "auto"

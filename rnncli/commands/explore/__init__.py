@@ -40,9 +40,9 @@ def explore(
     _demand_terminal()
     _demand_textual()
     request.demand_steps(run)
-    from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.computation import compute_experiment
     from rnncli.commands.explore.editable_case import EditableCase, demand_sequences, recurrent_places
+    from rnncli.commands.explore.explore_app import ExploreApp
     from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
 
     run, names = choose_model_layer(run)

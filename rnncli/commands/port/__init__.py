@@ -12,7 +12,7 @@ from rnncli.errors import DisagreementError, UsageError
 
 if TYPE_CHECKING:
     from rnncli.commands.port.experiment import Task
-    from rnncli.commands.port.probe import Probe
+    from rnncli.commands.port.probe_input import Probe
     from rnncli.commands.port.search import Finding, SearchResult, Tolerances
 
 SECTION = "Between frameworks"
@@ -83,7 +83,7 @@ def port(input: InputFlags, layer: LayerFlags, port: PortFlags, output: OutputFl
     from rnncli.cli.output import delivery
     from rnncli.commands.port import evidence, experiment
     from rnncli.commands.port.answer import PortAnswer
-    from rnncli.commands.port.probe import make_probe
+    from rnncli.commands.port.probe_input import make_probe
     from rnncli.commands.port.search import Tolerances
 
     _demand_applicable(input, layer)

@@ -12,7 +12,7 @@ from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.foreign import ForeignLayer
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_reset_after, spec_of, weights_of
-from rnncli.commands.port.probe import Probe
+from rnncli.commands.port.probe_input import Probe
 from rnncli.commands.port.search import Finding
 from rnncli.layouts import default_name
 from rnncli.renderers.measure import wrap

@@ -69,5 +69,11 @@ def run(
         tuple(hold or ()),
     )
     streamed = stream or keep_going
-    name = ("model_stream" if streamed else "model") if run.model else "stream" if streamed else "batch"
+    name = (
+        ("saved_model_stream" if streamed else "saved_model")
+        if run.model
+        else "stream"
+        if streamed
+        else "batch"
+    )
     import_module(f"{__name__}.{name}").answer(wanted)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.models._recurrent import spec_of
+from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.model import Modules, Node

@@ -25,7 +25,7 @@ from rnncli.compute.models._graph import (
     with_modules,
 )
 from rnncli.compute.models._loadable import loadable
-from rnncli.compute.models._recurrent import case_of
+from rnncli.compute.models._recurrent_cases import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
 from rnncli.errors import EngineError, LayerError, first_nonblank_line
 from rnncli.model import Graph, Node

@@ -30,7 +30,7 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
-from rnncli.compute.models._recurrent import case_of, masks_after
+from rnncli.compute.models._recurrent_cases import case_of, masks_after
 from rnncli.compute.operations import (
     KERAS_2,
     TODAY,

@@ -11,7 +11,7 @@ from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
 from rnncli.compute.models._assumptions import assume, assumptions, cell_of
 from rnncli.compute.models._inputs import numbers_of
-from rnncli.compute.models._recurrent import spec_of
+from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
 from rnncli.model import Module, Modules, Node

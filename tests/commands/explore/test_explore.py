@@ -28,7 +28,7 @@ pytest.importorskip("textual")
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.app import KEYS, PALETTE, ExploreApp
+from rnncli.commands.explore.explore_app import KEYS, PALETTE, ExploreApp
 from rnncli.commands.explore.history_app import PATIENCE
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane

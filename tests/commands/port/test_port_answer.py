@@ -11,7 +11,7 @@ from port_runs import TOLERANCES, run_of
 
 from rnncli.commands.port import evidence, foreign
 from rnncli.commands.port.answer import PortAnswer
-from rnncli.commands.port.probe import make_probe
+from rnncli.commands.port.probe_input import make_probe
 from rnncli.commands.port.search import search
 
 

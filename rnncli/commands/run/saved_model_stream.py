@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from rnncli.cli import model_tensors, models, result_checks, sources
 from rnncli.cli.models import Model
-from rnncli.commands.run import model as model_answers
+from rnncli.commands.run import saved_model as model_answers
 from rnncli.commands.run import stream
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.run.lines import Line
-from rnncli.commands.run.model import ModelAnswer
 from rnncli.commands.run.run_request import RunRequest
+from rnncli.commands.run.saved_model import ModelAnswer
 from rnncli.errors import InputError, RnncliError, UsageError
 from rnncli.readers import formats
 from rnncli.readers.formats import Source
