@@ -149,7 +149,8 @@ def test_advice_that_is_followed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     weights = {"kernel": [[1] * 12] * 5, "recurrent_kernel": [[1] * 12] * 3, "bias": [0] * 12}
-    (tmp_path / "w.json").write_text(json.dumps(weights))
+    for name in ("w.json", "w.foo"):
+        (tmp_path / name).write_text(json.dumps(weights))
     assert advice in ask("run", "sentence", *wrong, code=2)[1].splitlines()[-1]
     ask("run", "sentence", *right)
 

@@ -151,9 +151,8 @@ def test_a_near_name_is_offered() -> None:
 
 
 def test_names_need_no_numpy() -> None:
-    code = (
-        "import sys, rnncli.layers._activations as a; a.canonical('tanh'); assert 'numpy' not in sys.modules"
-    )
+    name = "rnncli.layers._activations"
+    code = f"import sys, {name} as a; a.canonical_name('tanh'); assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -233,7 +233,8 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     import h5py
 
     file, out = tmp_path / "m.weights.h5", tmp_path / "out.h5"
-    layers = [keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True)), keras.layers.GRU(2)]
+    inner = keras.layers.LSTM(3, return_sequences=True)
+    layers = [keras.layers.Bidirectional(inner, name="bidirectional"), keras.layers.GRU(2, name="gru")]
     keras.Sequential([keras.Input((4, 3)), *layers]).save_weights(file)
     with h5py.File(file, "r+") as opened:
         cell = opened["layers/bidirectional/forward_layer/cell/vars"]
