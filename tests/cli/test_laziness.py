@@ -78,3 +78,9 @@ program.main()
         text=True, timeout=60, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == (said or SOON)
+
+
+@pytest.mark.parametrize("format", ["table", "json"])
+def test_a_described_layer_needs_no_reader_of_saved_models(format: str) -> None:
+    needed = loaded_by("run", "--seed", "1", "-f", format)
+    assert not [name for name in needed if name.startswith(("rnncli.readers.models", "rnncli.layouts"))]

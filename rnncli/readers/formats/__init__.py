@@ -96,14 +96,14 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
 
     advice: what to do if the suffix is unknown, which raises InputError.
     """
-    from rnncli.readers import models
-
     suffix = path.suffix.lower()
     if suffix[1:] in formats():  # most formats have the name of their suffix; skip loading the others
         return suffix[1:]
     by_suffix = _by_suffix()
     if suffix in by_suffix:
         return by_suffix[suffix]
+    from rnncli.readers import models
+
     if suffix in models.MODELS:
         raise InputError(
             f"{path}: it is a saved model.",
