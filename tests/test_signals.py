@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,13 @@ def test_a_thread_gives_back_what_the_work_does() -> None:
     assert call_in_thread(lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
         call_in_thread(lambda: 1 // 0)
+
+
+def test_orjson_is_loaded_only_while_signals_wait() -> None:
+    """An interrupt in the middle of its loading crashes the process, one time in some hundred."""
+    package = Path(signals.__file__).parent
+    for path in package.rglob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for before, line in pairwise(lines):
+            if line.strip() == "import orjson":
+                assert before.strip().startswith("with defer_signals()"), path

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import orjson
-
 from rnncli import specs
 from rnncli.case import Array, Case, Spec
 from rnncli.cli.flags import LayerFlags
@@ -16,7 +14,11 @@ from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
 from rnncli.renderers.parts import expression
+from rnncli.signals import defer_signals
 from rnncli.specs.build import options_of
+
+with defer_signals():  # orjson crashes the process if its loading is interrupted
+    import orjson
 
 LONGEST = 4000
 """Characters of the longest case document that is written into the command itself."""

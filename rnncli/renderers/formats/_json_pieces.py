@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from rnncli.case import Array
 from rnncli.renderers.page import Later
 from rnncli.renderers.visible import escape_json
+from rnncli.signals import defer_signals
+
+with defer_signals():  # orjson crashes the process if its loading is interrupted
+    import orjson
 
 if TYPE_CHECKING:
     from rnncli.arrays import GrowingArray
