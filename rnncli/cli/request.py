@@ -143,6 +143,10 @@ def _note_saved_model(weights: str | None) -> Remarks:
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
+    from rnncli.cli import models
+
+    if not models.can_open(file):
+        return ()
     return (f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file",)
 
 
