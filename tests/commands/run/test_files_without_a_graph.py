@@ -434,7 +434,7 @@ def test_no_layer_is_left_out_in_silence(rnncli: Any, tmp_path: Path, hidden: bo
 
 def test_an_array_beside_onnx_weights_says_which_gru_it_is(rnncli: Any, tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
-    arrays = {
+    arrays: dict[str, Any] = {
         "W": draw.normal(size=(1, 6, 3)),
         "R": draw.normal(size=(1, 6, 2)),
         "B": draw.normal(size=(1, 12)),

@@ -300,7 +300,7 @@ def test_a_model_in_a_zip_file_is_run_but_not_loaded_by_keras(
     assert "inner.keras" in rnncli("run", numbers, "--model", str(tmp_path / "outer.zip")).stderr
 
 
-class WithoutGraph(keras.Model):
+class WithoutGraph(keras.Model):  # type: ignore[misc]
     """A model of a class of its own, which a file does not describe."""
 
     def __init__(self, **options: Any) -> None:
