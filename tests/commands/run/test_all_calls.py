@@ -154,4 +154,4 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     lines = tmp_path / "lines.ndjson"
     lines.write_text("[[[1, 2]]]\n")
     assert ask("--stream", str(lines), "--stateful")[1] == ""
-    assert "add --stateful" in ask("--stream", str(lines), "--calls", "2")[1]
+    assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]
