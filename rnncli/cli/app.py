@@ -19,6 +19,8 @@ from rnncli.cli.help import Command, Localized, usage_error, write_examples, wri
 from rnncli.cli.language import LANGUAGE, choose_language, localize, widen
 from rnncli.errors import INTERRUPTED, EngineError, RnncliError, UsageError, did_you_mean
 
+NEEDED = ("numpy", "typer", "rich", "orjson", "safetensors", "tensorflow", "keras", "h5py")
+"""The packages that are installed together with rnncli."""
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer 'Bidirectional(GRU(4))' --format json
@@ -220,6 +222,9 @@ def _convert_os_error(error: OSError) -> RnncliError:
 
 
 def _bug(error: Exception) -> RnncliError:
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in NEEDED:
+        return EngineError(f"{package} is not installed; rnncli needs it.", f"pip install {package}")
     what = " ".join(str(error).split()) or type(error).__name__
     return EngineError(
         f"internal error: {type(error).__name__}: {what[:300]}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Case, format_shape
 from rnncli.cli import sources
 from rnncli.compute.models import kind_of
-from rnncli.errors import UsageError
+from rnncli.errors import RnncliError, UsageError
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
 
@@ -74,6 +74,15 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
     options = _parse_assumptions(assume) if isinstance(assume, str) else assume
     written = {name: str(value) for name, value in options.items()}
     return model._replace(saved=model.kind.assume(model.saved, written))
+
+
+def can_open(word: str) -> bool:
+    """Return whether --model takes this word, and finds the layers of the file."""
+    try:
+        open_model(word)
+    except RnncliError:
+        return False
+    return True
 
 
 def _parse_assumptions(text: str) -> dict[str, str]:

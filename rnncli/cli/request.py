@@ -143,6 +143,10 @@ def _note_saved_model(weights: str | None) -> Remarks:
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
+    from rnncli.cli import models
+
+    if not models.can_open(file):
+        return ()
     return (f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file",)
 
 
@@ -150,7 +154,7 @@ def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, strea
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
     stateful = stack.is_stateful
     if stateful and run.calls == 1 and not stream:
-        return ("stateful has no effect in the first call: add --calls 2 to see what the layer keeps",)
+        return ("stateful has no effect in the first call: rnncli run --calls 2 shows what the layer keeps",)
     started = run.initial_state is not None or (case is not None and case.initial_state is not None)
     if stateful and run.calls > 1 and started and not stream:
         return ("every call starts from the given initial state: leave it out to see what the layer keeps",)
@@ -158,7 +162,7 @@ def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, strea
     drawn = training and chunks.draws_in_training(stack)
     if run.calls > 1 and not stateful and not drawn:
         every = "both" if run.calls == 2 else f"all {run.calls}"
-        return (f"{every} calls return the same numbers: add --stateful to keep the state",)
+        return (f"{every} calls return the same numbers: only a stateful layer keeps its state",)
     return ()
 
 

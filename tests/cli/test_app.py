@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,6 +179,23 @@ def test_an_unexpected_error_is_one_line(
     monkeypatch.setenv("RNNCLI_DEBUG", "1")
     assert app.main(["run"]) == 3
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_no_internal_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    monkeypatch.delitem(sys.modules, "rnncli.renderers.formats.safetensors", raising=False)
+    assert app.main(["run", "sentence", "-o", str(tmp_path / "out.safetensors")]) == 3
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err == "rnncli: safetensors is not installed; rnncli needs it.\npip install safetensors\n"
+
+
+def test_the_packages_that_rnncli_needs_are_those_that_it_installs() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    words = [re.match(r"[\w-]+", line) for line in project["project"]["dependencies"]]
+    assert [word and word[0] for word in words] == list(app.NEEDED)
 
 
 @pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])

@@ -88,8 +88,8 @@ IN_PARTS = {
     ),
     "{} no recurrent layer to convert.": "a.npz: there is no recurrent layer to convert.",
     "{}{} is not a result of a recurrent layer.": "a.npz: a is not a result of a recurrent layer.",
-    "{} calls return the same numbers: add --stateful to keep the state": (
-        "all 3 calls return the same numbers: add --stateful to keep the state"
+    "{} calls return the same numbers: only a stateful layer keeps its state": (
+        "all 3 calls return the same numbers: only a stateful layer keeps its state"
     ),
 }
 """Texts that mean something only with certain words in their holes, with such words."""

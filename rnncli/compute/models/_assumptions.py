@@ -79,7 +79,10 @@ _ADVICE = {
     "recurrent_activation": "LSTM and GRU have one.",
     "gates": "Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU.",
     "merge_mode": f"Bidirectional layers saved by Keras have one: {', '.join(MERGES)}.",
-    "reset_after": "A GRU without bias has it, true or false; others say it by the shape of their bias.",
+    "reset_after": (
+        "A GRU without bias has it, true or false; others say it by the shape of their bias, arrays of ONNX "
+        "by an array linear_before_reset beside them."
+    ),
 }
 
 

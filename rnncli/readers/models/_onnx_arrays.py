@@ -67,5 +67,5 @@ def notes(found: Sequence[Module]) -> Iterator[str]:
     if found:
         yield (
             "arrays of ONNX do not say their direction; assumed: forward, or both; "
-            f"{onnx.ATTRIBUTE}=0 where the file does not say it."
+            f"{onnx.ATTRIBUTE}=0 where the file has no array of this name beside W and R."
         )

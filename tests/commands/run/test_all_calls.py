@@ -131,10 +131,10 @@ def test_all_calls_needs_several(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("flags", "note"),
     [
-        (["--stateful"], "stateful has no effect in the first call: add --calls 2"),
-        (["-l", "LSTM(3, stateful=True)"], "stateful has no effect in the first call: add --calls 2"),
-        (["--calls", "2"], "both calls return the same numbers: add --stateful"),
-        (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: add --stateful"),
+        (["--stateful"], "stateful has no effect in the first call: rnncli run --calls 2"),
+        (["-l", "LSTM(3, stateful=True)"], "stateful has no effect in the first call: rnncli run --calls 2"),
+        (["--calls", "2"], "both calls return the same numbers: only a stateful layer"),
+        (["--calls", "2", "--dropout", "0.5"], "both calls return the same numbers: only a stateful layer"),
         (["--calls", "2", "--dropout", "0.5", "--training"], ""),
         (["--calls", "2", "--stateful"], ""),
         (
@@ -154,4 +154,4 @@ def test_a_stream_of_a_stateful_layer_misses_nothing(ask: Any, tmp_path: Path) -
     lines = tmp_path / "lines.ndjson"
     lines.write_text("[[[1, 2]]]\n")
     assert ask("--stream", str(lines), "--stateful")[1] == ""
-    assert "add --stateful" in ask("--stream", str(lines), "--calls", "2")[1]
+    assert "only a stateful layer keeps its state" in ask("--stream", str(lines), "--calls", "2")[1]

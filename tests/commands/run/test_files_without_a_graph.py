@@ -430,3 +430,24 @@ def test_no_layer_is_left_out_in_silence(rnncli: Any, tmp_path: Path, hidden: bo
     assert "odd: it projects its state (weight_hr_l0)" in done.stderr
     assert done.stderr.strip().endswith(f"--model {path}#plain")
     assert rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#plain").returncode == 0
+
+
+def test_an_array_beside_onnx_weights_says_which_gru_it_is(rnncli: Any, tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    arrays: dict[str, Any] = {
+        "W": draw.normal(size=(1, 6, 3)),
+        "R": draw.normal(size=(1, 6, 2)),
+        "B": draw.normal(size=(1, 12)),
+    }
+    path = tmp_path / "gru.npz"
+    np.savez(path, **arrays)
+    words = ("run", json.dumps(X.tolist()), "--model", str(path))
+    refused = rnncli(*words, "--assume", "reset_after=true")
+    assert refused.returncode == 2
+    assert "arrays of ONNX by an array linear_before_reset beside them" in refused.stderr
+    before = rnncli(*words, "-f", "json")
+    np.savez(path, **arrays, linear_before_reset=np.array(1))
+    after = rnncli(*words, "-f", "json")
+    assert "linear_before_reset=0 where the file has no array of this name beside W and R" in before.stderr
+    values = [json.loads(done.stdout)["outputs"][0]["values"] for done in (before, after)]
+    assert not np.allclose(*values)
