@@ -26,6 +26,7 @@ VERBS = {
     "does",
     "shows",
     "supports",
+    "needs",
     "looks",
     "computes",
     "cannot",
