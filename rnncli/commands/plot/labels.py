@@ -30,7 +30,7 @@ PARTS = (
     (re.compile(r"\bseed (\d+)"), r"시드 \1"),
     (re.compile(r"\bengine (\w+)$"), r"엔진 \1"),
 )
-"""Of the label of a row, and of the note below the title."""
+"""Patterns of row labels and of the note below the title, with their Korean."""
 TITLES = ((re.compile(" gate$"), " 게이트"), (re.compile(" state$"), " 상태"))
 
 

@@ -271,15 +271,21 @@ def test_every_key_and_entry_has_a_text_and_an_action() -> None:
         assert all(signs.get(key, key) in words for key in KEYS if key != "question_mark")
 
 
-def test_numbers_that_come_while_a_dialog_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    go = threading.Event()
+def wait_for(go: threading.Event) -> Callable[[EditableCase], Computation]:
+    """Return what computes an experiment as soon as `go` is set."""
 
-    def slow(experiment: EditableCase) -> Computation:
+    def compute(experiment: EditableCase) -> Computation:
         assert go.wait(60)
         return compute_experiment(experiment)
 
+    return compute
+
+
+def test_numbers_that_come_while_a_dialog_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
     async def script(screen: Screen) -> None:
-        monkeypatch.setattr(computation, "compute_experiment", slow)
+        monkeypatch.setattr(computation, "compute_experiment", wait_for(go))
         await screen.option_without_waiting("units", "right")
         await screen.pilot.press("question_mark")
         go.set()
@@ -383,12 +389,8 @@ def test_keys_pressed_faster_than_results_come_all_count() -> None:
 def test_a_long_computation_is_announced_and_holds_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
 
-    def slow(experiment: EditableCase) -> Computation:
-        assert go.wait(60)
-        return compute_experiment(experiment)
-
     async def script(screen: Screen) -> None:
-        monkeypatch.setattr(computation, "compute_experiment", slow)
+        monkeypatch.setattr(computation, "compute_experiment", wait_for(go))
         screen.app.query_one(OptionPane).place = 1
         await screen.pilot.press("right")
         await screen.pilot.pause(2 * PATIENCE)
