@@ -10,11 +10,11 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from time import monotonic
 from typing import BinaryIO, NoReturn
 
 from rnncli import signals
+from rnncli.specs.memory import address_space
 
 Work = Callable[[BinaryIO], None]
 
@@ -102,7 +102,7 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
             os.dup2(nowhere, descriptor)
         with open(writing, "wb") as file:
             with suppress(OSError, ValueError):
-                _memory_at_start.append(_used_memory())
+                _memory_at_start.append(address_space())
             limit_memory(memory)
             for resource, most in (("CORE", 0), ("CPU", math.ceil(seconds) + 1), ("NOFILE", 0)):
                 _limit(f"RLIMIT_{resource}", most)
@@ -122,8 +122,3 @@ def _limit(name: str, most: int) -> None:
         _, hard = resource.getrlimit(number)
         within = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(number, (within, hard))
-
-
-def _used_memory() -> int:
-    """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rnncli.errors import InputError, UsageError
 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = " KMGT"
+ROOM, PER_BYTE = 2**30, 256
+"""What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -35,6 +39,36 @@ def total() -> int:
         except (OSError, ValueError):
             continue
     return min(found)
+
+
+@contextmanager
+def limit_growth(given: int) -> Iterator[None]:
+    """Let allocations of more than ROOM bytes, and PER_BYTE for each byte that is `given`, fail in the block.
+
+    So a model file of a few bytes cannot fill the memory.  Only Linux limits it; elsewhere this does nothing.
+    """
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        already = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_DATA, (min([_statm(5) + ROOM + PER_BYTE * given, *already]), hard))
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def address_space() -> int:
+    """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
+    return _statm(0)
+
+
+def _statm(place: int) -> int:
+    return int(Path("/proc/self/statm").read_text().split()[place]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def default_budget() -> int:

@@ -43,12 +43,14 @@ def templates(node: ast.expr) -> list[str]:
 
 
 def texts(file: Path) -> Iterator[str]:
-    """Yield the texts of a module that are neither docstrings nor in two languages."""
+    """Yield the texts of a module that are neither docstrings nor patterns nor in two languages."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.add(node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
+            skipped |= set(ast.walk(node))
         elif (isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BILINGUAL) or (
             isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES"
         ):

@@ -334,7 +334,7 @@ def test_a_quantized_node_is_named() -> None:
 
 
 @pytest.mark.parametrize(("operator", "values"), [("ConstantOfShape", [[2**29]]), ("Range", [0, 2**28, 1])])
-def test_a_constant_much_larger_than_the_file_is_refused(operator: str, values: list[Any]) -> None:
+def test_a_constant_much_larger_than_the_file_is_rejected(operator: str, values: list[Any]) -> None:
     random = np.random.default_rng(3)
     constants = onnx_graphs.weights(random, "RNN", 3, 2)
     sizes = {f"size{place}": np.array(value, "i8") for place, value in enumerate(values)}
@@ -347,7 +347,26 @@ def test_a_constant_much_larger_than_the_file_is_refused(operator: str, values: 
         onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
     ]
     made = onnx_graphs.model(nodes, feeds, {**constants, **sizes}, ["Y"])
-    with pytest.raises(InputError, match=r"the constant huge would need 2\.0 GiB"):
+    with pytest.raises(InputError, match=r"the model needs a tensor of 2\.0 GiB"):
         run(made, feeds)
     small = {name: np.minimum(size, 8) for name, size in sizes.items()}
     run(onnx_graphs.model(nodes, feeds, {**constants, **small}, ["Y"]), feeds)
+
+
+def test_a_tensor_much_larger_than_the_inputs_is_rejected() -> None:
+    """Its size depends on the input, so that nothing but the allocation can tell."""
+    random = np.random.default_rng(3)
+    feeds = {"x": random.normal(size=(4, 1, 3)).astype("f4")}
+    constants = {**onnx_graphs.weights(random, "RNN", 3, 2), "more": np.array([0, 0, 0, 0, 2**27, 0], "i8")}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Sub", ["shape", "shape"], ["nothing"]),
+        helper.make_node("Concat", ["nothing", "nothing"], ["zeros"], axis=0),
+        helper.make_node("Add", ["zeros", "more"], ["padding"]),
+        helper.make_node("Pad", ["x", "padding"], ["huge"]),
+        helper.make_node("ReduceMax", ["huge"], ["most"], keepdims=1),
+        helper.make_node("Mul", ["x", "most"], ["X"]),
+        onnx_graphs.node("RNN", {**constants, "X": feeds["x"]}),
+    ]
+    with pytest.raises(InputError, match=r"the model needs a tensor of 6\.0 GiB"):
+        run(onnx_graphs.model(nodes, feeds, constants, ["Y"]), feeds)

@@ -184,3 +184,13 @@ def test_a_damaged_config_is_refused(
     found = rnncli("run", NUMBERS, "--model", str(tmp_path / "broken.keras"))
     assert (found.returncode, found.stdout) == (2, "")
     assert message in found.stderr
+
+
+def test_a_layer_that_fills_the_memory_is_rejected(tmp_path: Path, rnncli: Run) -> None:
+    given = keras.Input((3,))
+    pooled = L.GlobalAveragePooling1D()(L.RepeatVector(2**28)(given))
+    path = tmp_path / "m.keras"
+    keras.Model(given, L.LSTM(2)(L.Reshape((1, 3))(pooled))).save(path)
+    done = rnncli("run", "--model", str(path), "[[1, 2, 3]]")
+    assert done.returncode == 2
+    assert "(RepeatVector) needs too much memory for (1, 3): Unable to allocate 3.00 GiB" in done.stderr

@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from limits import processor_time
 
 from rnncli.errors import InputError
-from rnncli.readers import child_process, room
 from rnncli.readers import hdf5 as _hdf5
+from rnncli.readers import room
 from rnncli.readers.formats import Source, _npy_headers, read, read_states, read_tensor, read_weights
 from rnncli.readers.models import keras as keras_models
 from rnncli.readers.models import weights_only
+from rnncli.specs.memory import address_space
 
 CORPUS = Path(__file__).parent / "corpus" / "binary"
 """What broke a reader once; the suffix says which."""
@@ -39,7 +40,7 @@ KERAS: tuple[Callable[[Source], Any], ...] = (read_weights, keras_models.read, w
 def bounded() -> Iterator[None]:
     """What takes more processor time fails, and what takes more memory finds none."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (child_process._used_memory() + MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY, before[1]))
     try:
         with processor_time(SECONDS):
             yield

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.models import _onnx_graph, _onnx_sizes
+from rnncli.compute.models import _onnx_graph
 from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals
+from rnncli.specs.memory import format_size, limit_growth
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -47,12 +48,10 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     }
     if computed:
         needed = _onnx_graph.with_outputs(model, computed)
-        _onnx_sizes.demand_room(file, needed)
-        session = _session(file, _content(file, needed))
-        own = {value.name for value in session.get_inputs()}
-        own |= {value.name for value in session.get_overridable_initializers()}
-        given = {name: array for name, array in feeds.items() if name in own}
-        found |= zip(computed, _run(file, session, computed, given), strict=True)
+        content = _content(file, needed)
+        with limit_growth(len(content) + sum(array.nbytes for array in feeds.values())):
+            arrays = _run(file, _session(file, content), computed, feeds)
+        found |= zip(computed, arrays, strict=True)
     return found
 
 
@@ -89,7 +88,19 @@ def _content(file: str, model: Any) -> bytes:
     return content
 
 
+def _refuse_growth(file: str, error: Exception) -> None:
+    """Raise InputError if the error says that memory ran out."""
+    size = re.search(r"requested buffer of size (\d+)", str(error))
+    if size or "bad_alloc" in str(error):
+        what = f"a tensor of {format_size(int(size[1]))}" if size else "too much memory"
+        raise InputError(
+            f"{file}: the model needs {what}, far more than its file and the inputs take.",
+            "Give smaller inputs, or export the model without that tensor.",
+        ) from None
+
+
 def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
+    _refuse_growth(file, error)
     what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
     advice = "Check it with onnx.checker.check_model(path, full_check=True)."
     lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
@@ -97,9 +108,13 @@ def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
 
 
 def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Any]:
+    own = {value.name for value in session.get_inputs()}
+    own |= {value.name for value in session.get_overridable_initializers()}
+    given = {name: array for name, array in feeds.items() if name in own}
     try:
-        found: list[Any] = call_in_thread(lambda: session.run(list(names), dict(feeds)))
+        found: list[Any] = call_in_thread(lambda: session.run(list(names), given))
     except Exception as error:  # compiled code raises many kinds
+        _refuse_growth(file, error)
         what = f"{file}: ONNX Runtime cannot take these inputs: {_reason(error)}."
         raise InputError(what, "Give inputs of the sizes that the model was made for.") from None
     return found

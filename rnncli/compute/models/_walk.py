@@ -42,6 +42,7 @@ from rnncli.compute.operations import (
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
 from rnncli.result import NamedTensor, Result
+from rnncli.specs.memory import limit_growth
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -136,7 +137,8 @@ class _Walk:
         try:
             if node.inner is not None:
                 return self._run_distributed(with_modules(node.inner), call)
-            output, mask = operations.compute(call, node.module)
+            with limit_growth(_count_bytes(call)):
+                output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise call.refuse(f"has no {error} in its config or among its weights") from None
         except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
@@ -144,6 +146,12 @@ class _Walk:
                 f"{self.graph.file}: the layer {node.name} ({node.class_name}) cannot take "
                 f"{_shapes(call.inputs)}: {error}.",
                 "Use inputs of the size that the model was trained on.",
+            ) from None
+        except MemoryError as error:
+            raise InputError(
+                f"{self.graph.file}: the layer {node.name} ({node.class_name}) needs too much memory for "
+                f"{_shapes(call.inputs)}: {error}.",
+                "Give fewer sequences or steps at once.",
             ) from None
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
@@ -339,6 +347,11 @@ def demand_dtype(node: Node) -> None:
 def _autocast(arg: Any, dtype: str) -> Any:
     """Convert floats to the layer's dtype; integers stay, as in Keras."""
     return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
+
+
+def _count_bytes(call: OperationCall) -> int:
+    arrays = [*flat(call.inputs), *call.weights.values()]
+    return sum(getattr(array, "nbytes", 0) for array in arrays)
 
 
 def _shapes(inputs: Any) -> str:
