@@ -49,10 +49,10 @@ def texts(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.add(node.value)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."):
-            skipped |= set(ast.walk(node))
-        elif (isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BILINGUAL) or (
-            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES"
+        elif (
+            (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re."))
+            or (isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in BILINGUAL)
+            or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLES")
         ):
             skipped |= set(ast.walk(node))
         elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
