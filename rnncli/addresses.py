@@ -10,13 +10,14 @@ from typing import NamedTuple
 from rnncli.errors import UsageError, did_you_mean, format_names
 from rnncli.result import Label, TensorInfo
 
-_TEXT = re.compile(r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*")
-_NAME = re.compile(
+# Text: most commands parse no address, and compiling takes time.
+_TEXT = r"\s*(?P<name>(?:call \d+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*"
+_NAME = (
     r"(?:call (?P<call>\d{1,9})/)?(?:(?P<layer>\d{1,9})/)?(?:(?P<direction>forward|backward)[_/])?"
     r"(?:cell_(?P<cell>\d{1,9})/)?(?P<base>\w+)"
 )
-_STATE = re.compile(r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?")
-_NUMBER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
+_STATE = r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?"
+_NUMBER = r"[+-]?[0-9]{1,300}"
 
 
 class Address(NamedTuple):
@@ -32,7 +33,7 @@ def parse(text: str) -> Address:
 
     Raises ValueError if the text does not have that form.
     """
-    found = _TEXT.fullmatch(text)
+    found = re.fullmatch(_TEXT, text)
     if found is None:
         raise ValueError(f"{text!r} is not a tensor with an index")
     inside = (found["index"] or "").strip()
@@ -41,11 +42,11 @@ def parse(text: str) -> Address:
 
 def label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
-    found = _NAME.fullmatch(name)
+    found = re.fullmatch(_NAME, name)
     if found is None:
         return Label(name, traced=True)
     layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
-    state = _STATE.fullmatch(found["base"])
+    state = re.fullmatch(_STATE, found["base"])
     label = Label(
         state["part"] if state else found["base"],
         bool(state and state["all"]),
@@ -103,7 +104,7 @@ def parse_part(text: str) -> int | slice:
 
 def parse_number(text: str) -> int:
     """Parse an integer such as `-1`.  Raises ValueError for anything else."""
-    if not _NUMBER.fullmatch(text.strip()):
+    if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 

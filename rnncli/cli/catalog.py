@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "commands"
 FIRST = "run"
 """The first command in the help; the others follow in alphabetical order."""
 
-_CONSTANT = re.compile(r'^(SECTION|SUMMARY) = "(.*)"$', re.MULTILINE)
+_CONSTANT = r'(?m)^(SECTION|SUMMARY) = "(.*)"$'
 
 
 @cache
@@ -37,6 +37,6 @@ def sections() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in names():
         file, folder = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
-        constants = dict(_CONSTANT.findall((file if file.exists() else folder).read_text(encoding="utf-8")))
+        constants = dict(re.findall(_CONSTANT, (file if file.exists() else folder).read_text(encoding="utf-8")))
         found.setdefault(constants["SECTION"], {})[name] = constants["SUMMARY"]
     return dict(sorted(found.items()))

@@ -21,7 +21,7 @@ from rnncli.errors import UsageError
 
 SECTIONS = ("Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
-SAVED_MODEL = re.compile(r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)")
+SAVED_MODEL = r"\.(keras|h5|hdf5|onnx|pt|pth)(#|$)"
 
 
 class Localized(click.Command):
@@ -176,7 +176,7 @@ def _suggest_model(error: click.ClickException) -> str:
     word = error.format_message().rpartition(" ")[2].strip("().")
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
-    return f"Name a saved model with --model {word}." if known and SAVED_MODEL.search(word) else ""
+    return f"Name a saved model with --model {word}." if known and re.search(SAVED_MODEL, word) else ""
 
 
 def _is_flag_of_run(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -143,6 +142,8 @@ def _note_saved_model(weights: str | None) -> Remarks:
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
+    import shlex
+
     from rnncli.cli import models
 
     if not models.can_open(file):

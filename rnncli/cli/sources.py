@@ -24,8 +24,8 @@ from rnncli.specs.shapes import parse_shape
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
 SAMPLE_REMARK = f"no input given: using the built-in sample '{SAMPLE}' {SAMPLE_SHAPE}"
-_LIST = re.compile(r".*[\[{].*[\]}]\W*", re.DOTALL)
-_LAYER_LIKE = re.compile(r"[^\W\d][\w-]*|[^\W\d][\w.]*\(.*", re.DOTALL)
+_LIST = r"(?s).*[\[{].*[\]}]\W*"
+_LAYER_LIKE = r"(?s)[^\W\d][\w-]*|[^\W\d][\w.]*\(.*"
 
 
 def read(flags: InputFlags) -> tuple[Document, str]:
@@ -285,9 +285,9 @@ def _demand_existing(source: Source) -> None:
     try:
         source.file()
     except InputError as error:
-        if error.advice == "Check the path." and _LIST.fullmatch(source.name) and not _is_layer(source.name):
+        if error.advice == "Check the path." and re.fullmatch(_LIST, source.name) and not _is_layer(source.name):
             raise InputError(error.what, "JSON on the command line must begin with [ or {.") from None
-        if not _LAYER_LIKE.fullmatch(source.name):
+        if not re.fullmatch(_LAYER_LIKE, source.name):
             raise
         if source.name.casefold() in {"true", "false"}:
             raise InputError(error.what, "Flags such as --return-sequences take no value.") from None

@@ -17,7 +17,7 @@ from rnncli.renderers.width import width_of
 KEPT = 100
 """Characters to keep at either end of a much longer word, such as a path or mistyped input."""
 
-LONG = re.compile(rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})")
+LONG = rf"(\S{{{KEPT}}})\S{{{KEPT},}}(\S{{{KEPT}}})"
 """Matches such a long word."""
 
 MOST = 1500
@@ -40,8 +40,8 @@ def remark(remarks: Iterable[str], quiet: bool) -> None:
 
 def _visible(text: str) -> str:
     """Make control characters visible and shorten long text; names and values may hold anything."""
-    shown = visible(_shorten(LONG.sub(r"\1…\2", text), 3 * MOST), keep="\n")
-    lines = _shorten(LONG.sub(r"\1…\2", shown), MOST).split("\n")
+    shown = visible(_shorten(re.sub(LONG, r"\1…\2", text), 3 * MOST), keep="\n")
+    lines = _shorten(re.sub(LONG, r"\1…\2", shown), MOST).split("\n")
     if len(lines) > LINES:
         lines = [*lines[: LINES - 4], "…", *lines[-3:]]
     return "\n".join(lines)
