@@ -167,20 +167,20 @@ def _report(error: Exception) -> int:
         terminal.silence_stdout()
         return 0
     if isinstance(error, RnncliError):
-        said = error
+        failure = error
     elif isinstance(error, OSError):
         terminal.silence_stdout()
-        said = _convert_os_error(error)
+        failure = _convert_os_error(error)
     elif isinstance(error, MemoryError):
-        said = UsageError("there is not enough memory for this.", "Make the input smaller.")
+        failure = UsageError("there is not enough memory for this.", "Make the input smaller.")
     elif isinstance(error, RecursionError):
-        said = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
+        failure = UsageError("this is nested too deeply.", "Use fewer levels of lists, objects or calls.")
     else:
         if os.environ.get("RNNCLI_DEBUG"):
             traceback.print_exception(error)
-        said = _bug(error)
-    terminal.complain(said)
-    return said.exit_code
+        failure = _bug(error)
+    terminal.complain(failure)
+    return failure.exit_code
 
 
 def _answer(args: list[str]) -> int:

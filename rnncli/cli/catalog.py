@@ -37,6 +37,8 @@ def sections() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in names():
         file, folder = FOLDER / f"{name}.py", FOLDER / name / "__init__.py"
-        constants = dict(re.findall(_CONSTANT, (file if file.exists() else folder).read_text(encoding="utf-8")))
+        constants = dict(
+            re.findall(_CONSTANT, (file if file.exists() else folder).read_text(encoding="utf-8"))
+        )
         found.setdefault(constants["SECTION"], {})[name] = constants["SUMMARY"]
     return dict(sorted(found.items()))

@@ -323,8 +323,8 @@ def single_part(model: Model, inputs: Mapping[str, Array], returns: Returns) -> 
     # The engine of the flags is for this layer alone; what comes before it has its own.
     found = run_model(model._replace(names=names), inputs, "auto")
     part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
-    said = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
-    return part._replace(case=returns.of(part.case)), (*model.notes_on(found), said)
+    note = f"{file}: this is the layer {part.layer}, with the inputs and weights that it has in the model"
+    return part._replace(case=returns.of(part.case)), (*model.notes_on(found), note)
 
 
 def addressed_case(

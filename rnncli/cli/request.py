@@ -38,11 +38,11 @@ def case(
 
         return models.case(input, layer, run)
     seed = case_builder.draw_seed() if run.seed is None else run.seed
-    said: Remarks = ()
+    notes: Remarks = ()
     if input.input_shape is None:
         document, name = sources.read(input)
     else:
-        (document, name), said = _make_input(input, stack_of(layer, Document()), run, seed)
+        (document, name), notes = _make_input(input, stack_of(layer, Document()), run, seed)
     stack = stack_of(layer, document, name)
     given = collect_options(
         input, run, stack, seed, where=f"{name}: ", all_layers=all_layers, all_calls=all_calls
@@ -52,7 +52,7 @@ def case(
     asked, remarks = case_builder.build(document, stack, given)
     unanswered = () if run.engine == "tensorflow" else beyond.note_keras_errors(asked)
     return asked, (
-        *said,
+        *notes,
         *remarks,
         *unanswered,
         *note_missing(stack, run, asked),
@@ -128,13 +128,13 @@ def _make_input(
     """
     import numpy as np
 
-    shape, said = _with_batch(sources.shape_of(input), stack.input_rank)
+    shape, notes = _with_batch(sources.shape_of(input), stack.input_rank)
     sizes = tuple(size for size in shape if isinstance(size, int))
     if run.weights is None and len(sizes) == len(shape) and math.prod(sizes) < 2**40:
         wide = stack.dtype == "float64"
         nothing = np.broadcast_to(np.zeros((), np.float64 if wide else np.float32), sizes)
         checks.demand_room(Case(stack, nothing), 1)
-    return sources.make_input(input, shape, seed), said
+    return sources.make_input(input, shape, seed), notes
 
 
 def _note_saved_model(weights: str | None) -> Remarks:
@@ -257,13 +257,13 @@ def _with_batch(shape: Shape, rank: int) -> tuple[Shape, Remarks]:
     if len(shape) == rank - 1:
         new = (1, *shape)
         old = f"{format_shape(shape)} -> {format_shape(new)}"
-        said = f"added a batch axis: {old}"
+        note = f"added a batch axis: {old}"
         if rank == 3 and 1 not in shape[1:]:
             one = (*shape, 1)
-            said += (
+            note += (
                 f"; for one feature in {format_shape(one)}, write --input-shape {_format_shape_option(one)}"
             )
-        return new, (said,)
+        return new, (note,)
     axes = "1 axis" if len(shape) == 1 else f"{len(shape)} axes"
     raise UsageError(
         f"--input-shape {format_shape(shape)} has {axes}, but this layer needs {rank}.", _remedy(shape, rank)

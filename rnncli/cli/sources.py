@@ -285,7 +285,11 @@ def _demand_existing(source: Source) -> None:
     try:
         source.file()
     except InputError as error:
-        if error.advice == "Check the path." and re.fullmatch(_LIST, source.name) and not _is_layer(source.name):
+        if (
+            error.advice == "Check the path."
+            and re.fullmatch(_LIST, source.name)
+            and not _is_layer(source.name)
+        ):
             raise InputError(error.what, "JSON on the command line must begin with [ or {.") from None
         if not re.fullmatch(_LAYER_LIKE, source.name):
             raise
