@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 from rnncli.errors import InputError, UsageError
 
@@ -14,6 +15,8 @@ _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?", re.
 _UNITS = " KMGT"
 ROOM, PER_BYTE = 2**30, 256
 """What a model may allocate: bytes in all, and bytes for each byte of its file and inputs."""
+_growth = RLock()
+"""Held while the limit of the process is changed: another thread would put the changed limit back."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -47,19 +50,21 @@ def limit_growth(given: int) -> Iterator[None]:
 
     So a model file of a few bytes cannot fill the memory.  Only Linux limits it; elsewhere this does nothing.
     """
-    try:
-        import resource
+    with _growth:
+        try:
+            import resource
 
-        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        already = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-        resource.setrlimit(resource.RLIMIT_DATA, (min([_statm(5) + ROOM + PER_BYTE * given, *already]), hard))
-    except (ImportError, OSError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+            soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
+            limits.append(_statm(5) + ROOM + PER_BYTE * given)
+            resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+        except (ImportError, OSError, ValueError):
+            yield
+            return
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def address_space() -> int:
