@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -30,14 +29,9 @@ def load(source: Source) -> dict[str, Array]:
     data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            zips.demand_room(archive, len(data))
-            return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
-    except RefusedError as error:
-        raise InputError(f"{error}.", ADVICE) from None
-    except Exception:  # zipfile and zlib raise many types of exception for broken files
-        raise InputError("it is damaged or truncated.", ADVICE) from None
+    with zips.open_archive(data, "", "it is damaged or truncated", ADVICE) as archive:
+        zips.require_room(archive, len(data))
+        return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

@@ -85,14 +85,14 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
         return _without_graph(source, error)
 
 
-def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays of a model that Keras saved, in the model's order.
+def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays of a file of Keras, in the model's order.
 
-    The graph is not followed.  Errors: InputError.
+    The graph is not followed.  advice: what to do if the file cannot be read.  Errors: InputError.
     """
     from rnncli.readers.models import _keras_file
 
-    return _keras_file.read_arrays_by_layer(source)
+    return _keras_file.read_arrays_by_layer(source, advice)
 
 
 def _without_graph(source: Source, reason: InputError) -> Modules:

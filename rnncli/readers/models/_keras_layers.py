@@ -12,7 +12,7 @@ from rnncli.readers.models._keras_config import MODELS, RECURRENT, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_file import Group, KerasFile
+    from rnncli.readers.hdf5 import FileContents, Group
 
     Found = list[tuple[str, Array]]
     Entry = Mapping[str, Any]
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 
 
-def weights_by_path(model: Mapping[str, Any], stored: KerasFile) -> dict[str, dict[str, Array]]:
+def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str, dict[str, Array]]:
     """Return the weights of each layer, by path `inside/deep`, under today's names.
 
     model: the config of the whole model, its entries as today's.

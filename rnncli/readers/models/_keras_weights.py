@@ -10,12 +10,12 @@ import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.layouts import cudnn, default_name
-from rnncli.readers import hdf5
+from rnncli.readers._hdf5_walk import SEEDS
 from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_file import Group
+    from rnncli.readers.hdf5 import Group
 
 ADVICE = "Save the model again in the Keras that it comes from."
 
@@ -220,7 +220,7 @@ def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Arra
     for number, (_, array) in enumerate(group.arrays):
         yield f"{prefix}{number}", array
     for name, below in group.groups.items():
-        if name not in hdf5.SEEDS:
+        if name not in SEEDS:
             yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 

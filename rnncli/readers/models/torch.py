@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import EngineError, InputError
 from rnncli.readers import zips
 from rnncli.readers.models import _modules, _stand_ins
-from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.model import Modules
@@ -36,14 +33,9 @@ def _refuse_others(data: bytes, name: str) -> None:
     """Raise InputError for TorchScript, and for a zip file that unpacks to too much."""
     if not data.startswith(b"PK"):
         return
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            zips.demand_room(archive, len(data))
-            files = archive.namelist()
-    except RefusedError as error:
-        raise InputError(f"{name}: {error}.", ADVICE) from None
-    except Exception:  # zipfile raises many kinds for broken files
-        raise InputError(f"{name}: it is a broken or truncated zip file.", ADVICE) from None
+    with zips.open_archive(data, f"{name}: ", "it is a broken or truncated zip file", ADVICE) as archive:
+        zips.require_room(archive, len(data))
+        files = archive.namelist()
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
         raise InputError(f"{name}: it is a TorchScript program, which is not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnncli.model import Module, Modules, Node
-from rnncli.readers.hdf5 import PARTS, SEEDS
 from rnncli.readers.models import _keras_file, _modules
 from rnncli.readers.models._keras_config import Origin, origin_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.readers.formats import Source
-    from rnncli.readers.models._keras_file import Group, KerasFile
+    from rnncli.readers.hdf5 import FileContents
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
@@ -74,10 +73,13 @@ def read(source: Source) -> Modules:
     return Modules(source.name, text, tuple(found), others)
 
 
-def _layers(stored: KerasFile) -> Iterator[SavedWeights]:
+def _layers(stored: FileContents) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
-        yield from _groups(stored.root, "")
+        for name, groups in stored.root.layers():
+            if name and groups:
+                unnamed = {path: [("", array) for array in arrays] for path, arrays in groups.items()}
+                yield SavedWeights(name, unnamed)
         return
     for name, arrays in stored.layers.items():
         first = _cells_of_keras_1(arrays)
@@ -108,25 +110,6 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
                 whole = np.concatenate([gates[gate] for gate in order], axis=-1)
                 cells.setdefault(owner, []).append((name, whole))
     return cells
-
-
-def _groups(group: Group, name: str) -> Iterator[SavedWeights]:
-    """Yield the layers in the groups of Keras 3; a group with more than the parts of a layer is a model."""
-    inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
-    if not inside and name:
-        cells = dict(_cells(group, ""))
-        if cells:
-            yield SavedWeights(group.name or name, cells)
-    for key, child in inside.items():
-        yield from _groups(child, key)
-
-
-def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array]]]]:
-    if group.arrays:
-        yield path, [("", array) for _, array in group.arrays]
-    for name in sorted(group.groups, key="backward_layer".__eq__):
-        if name not in SEEDS:
-            yield from _cells(group.groups[name], f"{path}/{name}".lstrip("/"))
 
 
 def _module(saved: SavedWeights) -> Module | None:
