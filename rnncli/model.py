@@ -7,7 +7,7 @@ need them to mean what was meant when the model was saved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -81,6 +81,29 @@ class Node:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     inner: Graph | None = None
+
+    @property
+    def core_class(self) -> str:
+        """The class of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return str(self._core["class_name"])
+
+    @property
+    def core_config(self) -> Mapping[str, Any]:
+        """The config of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return self._core.get("config") or {}
+
+    @property
+    def _core(self) -> Mapping[str, Any]:
+        layer = self.config.get("layer")
+        plain = {"class_name": self.class_name, "config": self.config}
+        return layer if isinstance(layer, Mapping) and "class_name" in layer else plain
+
+    def with_core_options(self, **options: Any) -> Node:
+        """Return the node with these options in its `core_config`."""
+        core, config = self._core, {**self.core_config, **options}
+        if core is self.config.get("layer"):
+            config = {**self.config, "layer": {**core, "config": config}}
+        return replace(self, config=config)
 
 
 @dataclass(frozen=True)

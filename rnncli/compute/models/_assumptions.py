@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
@@ -25,20 +25,6 @@ OWN = {"LSTM": "ifgo", "GRU": "zrn"}
 OTHER_LETTERS = str.maketrans("cuh", "gzn")
 MERGES = ("concat", "sum", "ave", "mul")
 SWITCHES = {"true": True, "false": False}
-
-
-def class_of(node: Node) -> str:
-    """Return the class of a layer; for a Bidirectional, that of the layer inside."""
-    return str(cell_of(node)["class_name"])
-
-
-def cell_of(node: Node) -> Mapping[str, Any]:
-    """Return the class and the config of a layer; for a Bidirectional, those of the layer inside."""
-    inner: Mapping[str, Any] = node.config.get("layer") or {
-        "class_name": node.class_name,
-        "config": node.config,
-    }
-    return inner
 
 
 def assume(model: Modules, options: Mapping[str, str]) -> Modules:
@@ -99,21 +85,12 @@ def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> Non
         raise UsageError(f"{model.file}: cannot assume {text}: {error.what}", error.advice) from None
 
 
-def _with(node: Node, **options: Any) -> Node:
-    """Return the node with these options of its cell."""
-    cell = cell_of(node)
-    config = {**cell["config"], **options}
-    if node.class_name != "Bidirectional":
-        return replace(node, config=config)
-    return replace(node, config={**node.config, "layer": {**cell, "config": config}})
-
-
 def _with_activation(node: Node, value: str) -> Node:
-    return _with(node, activation=value)
+    return node.with_core_options(activation=value)
 
 
 def _with_recurrent_activation(node: Node, value: str) -> Node | None:
-    return _with(node, recurrent_activation=value) if class_of(node) in OWN else None
+    return node.with_core_options(recurrent_activation=value) if node.core_class in OWN else None
 
 
 def _with_merge_mode(node: Node, value: str) -> Node | None:
@@ -124,20 +101,20 @@ def _with_merge_mode(node: Node, value: str) -> Node | None:
 
 def _with_reset_after(node: Node, value: str) -> Node | None:
     biased = any(name.rpartition("/")[2] == "bias" for name in node.weights)
-    if class_of(node) != "GRU" or biased or value.lower() not in SWITCHES:
+    if node.core_class != "GRU" or biased or value.lower() not in SWITCHES:
         return None
-    return _with(node, reset_after=SWITCHES[value.lower()])
+    return node.with_core_options(reset_after=SWITCHES[value.lower()])
 
 
 def _with_gates(node: Node, value: str) -> Node | None:
     """Return the node with its weights in Keras's order.  value: the order of the gates in the file."""
-    own = OWN.get(class_of(node), "")
+    own = OWN.get(node.core_class, "")
     if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
         raise UsageError(f"gates={value} is not an order of gates.", _ADVICE["gates"])
     order = next((one for one in gate_orders(value) if sorted(one) == sorted(own)), None)
     if order is None:
         return None
-    before = ORDERS[node.module][class_of(node)]
+    before = ORDERS[node.module][node.core_class]
     places = [own.index(before[order.index(gate)]) for gate in own]
     weights = {name: _reorder(array, places) for name, array in node.weights.items()}
     return replace(node, weights=weights)
@@ -160,10 +137,10 @@ def _reorder(array: Array, places: Iterable[int]) -> Array:
 def assumptions(model: Modules) -> str:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
     nodes = list(_nodes(model))
-    gated = [node for node in nodes if class_of(node) in OWN]
+    gated = [node for node in nodes if node.core_class in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
-    unbiased = [node for node in gated if class_of(node) == "GRU" and not cell_of(node)["config"]["use_bias"]]
+    unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     words = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
         *_by_layer(
@@ -184,7 +161,7 @@ def assumptions(model: Modules) -> str:
 
 
 def _option(node: Node, name: str, default: str) -> str:
-    return str(cell_of(node)["config"].get(name, default))
+    return str(node.core_config.get(name, default))
 
 
 def _gate_activation(model: Modules, node: Node) -> str:
@@ -197,11 +174,11 @@ def _gate_activation(model: Modules, node: Node) -> str:
 
 def order_of_gates(model: Modules, node: Node) -> str:
     """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
-    own = OWN.get(class_of(node), "")
+    own = OWN.get(node.core_class, "")
     if not own:
         return ""
     chosen = gate_orders(model.assumed.get("gates", ""))
-    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][class_of(node)])
+    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][node.core_class])
 
 
 def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:

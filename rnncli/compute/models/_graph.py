@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rnncli.compute import operations
 from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
+from rnncli.specs import trees
 
 if TYPE_CHECKING:
     from rnncli.compute.models import Part
@@ -34,8 +35,7 @@ def is_recurrent(node: Node) -> bool:
         class_name, module, config = inner.get("class_name"), inner.get("module"), inner.get("config") or {}
     if not class_name or not operations.from_keras(module):
         return False
-    known = layers.find_name(class_name)
-    return known == class_name and layers.class_of(known).recurrent
+    return _is_recurrent_class(class_name)
 
 
 def layer_inside(node: Node) -> dict[str, Any]:
@@ -54,18 +54,18 @@ def inside_others(graph: Graph) -> tuple[str, ...]:
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
         for node in graph.nodes
-        if not is_recurrent(node) and _holds_recurrent(node.config)
+        if not is_recurrent(node) and any(map(_is_recurrent_entry, trees.mappings(node.config)))
     )
 
 
-def _holds_recurrent(config: Any) -> bool:
-    if isinstance(config, Mapping):
-        name = config.get("class_name")
-        known = layers.find_name(name) if isinstance(name, str) and "config" in config else None
-        if known == name and known and layers.class_of(known).recurrent:
-            return True
-        return any(map(_holds_recurrent, config.values()))
-    return any(map(_holds_recurrent, config)) if isinstance(config, (list, tuple)) else False
+def _is_recurrent_entry(entry: Mapping[str, Any]) -> bool:
+    """Return whether this is the class and the config of a recurrent layer."""
+    name = entry.get("class_name")
+    return isinstance(name, str) and "config" in entry and _is_recurrent_class(name)
+
+
+def _is_recurrent_class(name: str) -> bool:
+    return layers.find_name(name) == name and layers.class_of(name).recurrent
 
 
 def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
@@ -107,23 +107,9 @@ def rules_of(origin: str) -> str:
     return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
 
 
-def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:
-    """Return the same nested lists with `function` applied to each item."""
-    if isinstance(nested, (list, tuple)):
-        return type(nested)(map_nested(function, item) for item in nested)
-    return function(nested)
-
-
-def iterate_refs(nested: Any) -> Iterator[Ref]:
+def iterate_refs(tree: Any) -> Iterator[Ref]:
     """Yield every Ref in nested lists and mappings."""
-    if isinstance(nested, Ref):
-        yield nested
-    elif isinstance(nested, Mapping):
-        for item in nested.values():
-            yield from iterate_refs(item)
-    elif isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from iterate_refs(item)
+    return (leaf for leaf in trees.leaves(tree) if isinstance(leaf, Ref))
 
 
 def with_modules(graph: Graph) -> Graph:
@@ -152,15 +138,6 @@ def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
             found.add(node.name)
             found.update(ref.node for ref in iterate_refs(arguments(node)))
     return found
-
-
-def flat(nested: Any) -> Iterator[Any]:
-    """Yield the items of nested lists."""
-    if isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from flat(item)
-    else:
-        yield nested
 
 
 def names_of(graph: Graph) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Case, Spec
-from rnncli.compute.models._graph import flat
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.model import Node
+from rnncli.specs import trees
 
 
 def case_of(node: Node, call: OperationCall) -> Case:
@@ -26,7 +26,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
         raise call.refuse("takes an argument that is not a tensor")
     if call.kwargs.get("training") and _draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
-    if any(call.kwargs.get(name) is not None for name in ("constants",)):
+    if call.kwargs.get("constants") is not None:
         raise call.refuse("is called with constants")
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
     if (
@@ -78,7 +78,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     """Return the sequence and the initial states; Keras 2 also takes both in one list."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
-    states = first[1:] + list(flat(given))
+    states = first[1:] + list(trees.leaves(given))
     if any(state is None for state in states):
         states = [state for state in states if state is not None]
         if states:
@@ -88,12 +88,8 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
 
 def _draws(config: Any) -> bool:
     """Return whether any part of the layer applies dropout in training."""
-    if isinstance(config, Mapping):
-        return any(
-            (name in ("dropout", "recurrent_dropout") and bool(value)) or _draws(value)
-            for name, value in config.items()
-        )
-    return any(map(_draws, config)) if isinstance(config, (list, tuple)) else False
+    rates = ("dropout", "recurrent_dropout")
+    return any(part.get(rate) for part in trees.mappings(config) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:

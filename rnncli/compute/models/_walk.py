@@ -19,17 +19,16 @@ from rnncli.compute.models._graph import (
     arguments,
     choose_nodes,
     find_dependencies,
-    flat,
     inside_others,
     is_recurrent,
     iterate_refs,
     layer_inside,
-    map_nested,
     masking_layers,
     names_of,
     rules_of,
     with_modules,
 )
+from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._recurrent_cases import case_of, masks_after
 from rnncli.compute.operations import (
     KERAS_2,
@@ -43,6 +42,7 @@ from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
 from rnncli.result import NamedTensor, Result
 from rnncli.specs.memory import limit_growth
+from rnncli.specs.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -207,10 +207,10 @@ class _Walk:
         return OperationCall(
             config=node.config,
             weights=node.weights,
-            inputs=map_nested(cast, args[0]),
+            inputs=map_leaves(cast, args[0]),
             mask=mask,
             previous=previous,
-            args=tuple(map_nested(cast, arg) for arg in args[1:]),
+            args=tuple(map_leaves(cast, arg) for arg in args[1:]),
             kwargs=kwargs,
             rules=self.rules,
             class_name=node.class_name,
@@ -227,7 +227,7 @@ class _Walk:
         if given is not None:
             explicit = self._resolve_refs(given)
             return explicit, explicit
-        first = map_nested(self._mask, node.args[0]) if node.args else None
+        first = map_leaves(self._mask, node.args[0]) if node.args else None
         first = list(first) if isinstance(first, tuple) else first
         arguments = [arg for arg in (*node.args, *node.kwargs.values()) if any(iterate_refs(arg))]
         if self.rules == KERAS_2 and isinstance(first, list) and all(mask is None for mask in first):
@@ -242,7 +242,7 @@ class _Walk:
 
     def _resolve_refs(self, arg: Any) -> Any:
         """Replace Refs by arrays."""
-        return map_nested(
+        return map_leaves(
             lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
         )
 
@@ -298,8 +298,7 @@ class _Walk:
         for node in self.graph.nodes:
             if node.name in self.values and node.name not in hidden and not is_recurrent(node):
                 tensors = self.values[node.name].tensors
-                for index, tensor in enumerate(tensors):
-                    yield f"{node.name}/output{f'_{index}' if len(tensors) > 1 else ''}", tensor
+                yield from zip(name_outputs(node.name, len(tensors)), tensors, strict=True)
 
     def _hidden(self) -> set[str]:
         """Return inputs, and operations that are used only for masks and by other hidden nodes."""
@@ -350,12 +349,12 @@ def _autocast(arg: Any, dtype: str) -> Any:
 
 
 def _count_bytes(call: OperationCall) -> int:
-    arrays = [*flat(call.inputs), *call.weights.values()]
+    arrays = [*leaves(call.inputs), *call.weights.values()]
     return sum(getattr(array, "nbytes", 0) for array in arrays)
 
 
 def _shapes(inputs: Any) -> str:
-    return " and ".join(str(getattr(item, "shape", item)) for item in flat(inputs))
+    return " and ".join(str(getattr(item, "shape", item)) for item in leaves(inputs))
 
 
 def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph
 from rnncli.compute.models._graph import recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs, fit_inputs
+from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._walk import follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
@@ -83,15 +84,8 @@ def stateful_layers(model: Graph) -> tuple[str, ...]:
     return tuple(
         node.name
         for node in recurrent_nodes(_graph.with_modules(model))
-        if any(config.get("stateful") for config in (node.config, _inner_config(node.config)))
+        if node.config.get("stateful") or node.core_config.get("stateful")
     )
-
-
-def _inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the config of the layer inside Bidirectional or TimeDistributed."""
-    layer = config.get("layer")
-    inner = layer.get("config") if isinstance(layer, Mapping) else None
-    return inner if isinstance(inner, Mapping) else {}
 
 
 def framework(model: Graph) -> str:
@@ -113,19 +107,15 @@ def outputs(
     if model.generation < 3:
         return _tf_keras.outputs(model, path, inputs, cases)
     try:
-        found = _keras_backend.outputs(model, path, inputs)
+        calls = _keras_backend.record(_graph.with_modules(model), path, inputs)
     except _keras_backend.UnrunnableError as error:  # its advice is for a run without a check
         raise EngineError(f"--check: {error.what}", "Leave --check out.") from None
     named: dict[str, Array] = {}
-    for layer, arrays in found.items():
-        names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]
-        if layer in cases:
-            own = cases[layer].model
-            names = [info.name for info in own.stack.outputs(own.inputs.shape)]
-        named |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}
+    for layer, call in calls.items():
+        names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
+        named |= zip(names, call.outputs, strict=True)
     for layer, (_, shown) in cases.items():
-        names = [f"{layer}/{info.name}" for info in shown.stack.outputs(shown.inputs.shape)]
-        if any(name not in named for name in names):
+        if not named.keys() >= set(name_outputs(layer, 0, shown)):
             more = compute.run(shown, "tensorflow").outputs
             named = {f"{layer}/{tensor.name}": tensor.values for tensor in more} | named
     return named

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Case, format_shape
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._assumptions import assume, assumptions, cell_of
+from rnncli.compute.models._assumptions import assume, assumptions
 from rnncli.compute.models._inputs import numbers_of
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
@@ -197,7 +197,7 @@ def _features(node: Node) -> int:
 
 
 def _dtype(node: Node) -> str:
-    return str(cell_of(node)["config"]["dtype"])
+    return str(node.core_config["dtype"])
 
 
 def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:

@@ -19,6 +19,7 @@ from rnncli.compute.models import (
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
+from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
@@ -187,8 +188,7 @@ class PreparedModel(NamedTuple):
             if node.name not in self.names or is_recurrent(node) or node.op_type == "Constant":
                 continue
             made = [name for name in node.output if name]
-            for place, name in enumerate(made):
-                named[f"{node.name}/output{f'_{place}' if len(made) > 1 else ''}"] = name
+            named |= zip(name_outputs(node.name, len(made)), made, strict=True)
         found = _onnx_runtime.values(self.file, self.model, self.feeds, list(named.values()))
         numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from rnncli.errors import InputError
 from rnncli.model import Ref
 from rnncli.readers.models._keras_config import MODELS, OPERATIONS
+from rnncli.specs.trees import leaves, map_leaves
 
 ADVICE = "Save the model again with model.save('model.keras')."
 
@@ -20,7 +22,8 @@ Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
 _CONSTANT = "_CONSTANT_VALUE"
 
 
-class Link(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Link:
     """One output of one call of a layer, as configs name it; `call` counts from 0."""
 
     layer: str
@@ -155,7 +158,8 @@ class Plan:
                 continue
             if not 0 <= index < len(self.calls[name]):
                 raise InputError(f"{name}: the model's config has no call {index} of this layer.", ADVICE)
-            needed = [(link.layer, link.call) for link in _links(self.calls[name][index])]
+            parts = leaves(tuple(self.calls[name][index]))
+            needed = [(link.layer, link.call) for link in parts if isinstance(link, Link)]
             missing = [call for call in needed if call not in done]
             if not missing:
                 done.add((name, index))
@@ -186,7 +190,6 @@ def flat(structure: Any) -> list[Any]:
 def _is_link(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
-        and not isinstance(value, Link)
         and len(value) in (3, 4)
         and isinstance(value[0], str)
         and all(type(number) is int for number in value[1 : 2 if value[0] == _CONSTANT else 3])
@@ -212,41 +215,13 @@ def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
             yield from _links_in(item, names)
 
 
-def iterate_leaves(value: Any) -> Iterator[Any]:
-    """Yield every item in nested lists and objects; those of an object by sorted keys."""
-    if isinstance(value, (Ref, Link)):
-        yield value
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from iterate_leaves(value[key])
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from iterate_leaves(item)
-    else:
-        yield value
-
-
-def _links(call: CallArguments) -> Iterator[Link]:
-    for item in iterate_leaves([*call.args, call.kwargs]):
-        if isinstance(item, Link):
-            yield item
-
-
 def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
     """Return the call with Refs in place of links."""
 
-    def fill_refs(value: Any) -> Any:
-        if isinstance(value, Link):
-            return resolve(value, outputs)
-        if isinstance(value, Mapping):
-            return {key: fill_refs(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(fill_refs(item) for item in value)
-        return value
+    def to_ref(leaf: Any) -> Any:
+        return resolve(leaf, outputs) if isinstance(leaf, Link) else leaf
 
-    return CallArguments(
-        tuple(map(fill_refs, call.args)), {key: fill_refs(item) for key, item in call.kwargs.items()}
-    )
+    return CallArguments(*map_leaves(to_ref, tuple(call)))
 
 
 def resolve(link: Link, outputs: Outputs) -> Ref:

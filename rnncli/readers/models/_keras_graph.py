@@ -12,11 +12,11 @@ from rnncli.readers.models._keras_calls import (
     CallArguments,
     Plan,
     flat,
-    iterate_leaves,
     resolve,
     resolve_call,
 )
 from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
+from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -114,7 +114,7 @@ class Flattener:
 
         A mask that Keras computed for the input comes with it; any other gets a layer of its own.
         """
-        masks = list(iterate_leaves(mask))
+        masks = list(leaves(mask))
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
@@ -230,7 +230,7 @@ def _order_inputs(given: Any, entry: Entry) -> list[Any]:
         order = [item[0] for item in flat(wanted)]
         if set(order) == set(given):
             return [given[name] for name in order]
-    return list(iterate_leaves(given))
+    return list(leaves(given))
 
 
 def _dimension(size: Any) -> int | None:

@@ -66,6 +66,5 @@ def _layers(found: Modules) -> Iterator[SavedLayer]:
 
 def _title(node: Node) -> str:
     """Return `Bidirectional(LSTM(3))`."""
-    inner = node.config.get("layer") or {"class_name": node.class_name, "config": node.config}
-    text = f"{inner['class_name']}({inner['config']['units']})"
-    return text if inner["class_name"] == node.class_name else f"{node.class_name}({text})"
+    core = f"{node.core_class}({node.core_config['units']})"
+    return core if node.core_class == node.class_name else f"{node.class_name}({core})"

@@ -10,7 +10,6 @@ from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_calls import iterate_leaves
 from rnncli.readers.models._keras_config import (
     MODELS,
     Origin,
@@ -21,6 +20,7 @@ from rnncli.readers.models._keras_config import (
     origin_of,
 )
 from rnncli.readers.models._keras_graph import Flattener
+from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -137,7 +137,7 @@ def _infer_reset_after(node: Node, translator: Translator) -> Node:
     Raises InputError where the states of a layer are in an order that Keras 3 does not have.
     """
     bias = node.weights.get("bias")
-    states = _returns_state(node.config) or "initial_state" in node.kwargs
+    states = bool(node.core_config.get("return_state")) or "initial_state" in node.kwargs
     if node.layer in translator.backwards and states:
         raise InputError(
             f"{node.name}: {translator.origin.text} orders the states of several cells from the last cell "
@@ -167,20 +167,12 @@ def _with_model(node: Node) -> Node:
     return replace(node, inner=graph_of(config, weights, "Keras 3.15.1", node.name))
 
 
-def _returns_state(config: Mapping[str, Any]) -> bool:
-    inner = config.get("layer")
-    return bool((inner["config"] if isinstance(inner, Mapping) else config).get("return_state"))
-
-
 def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
     """Return the port as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
-        if any(
-            isinstance(item, Ref) and item == Ref(port.name)
-            for item in iterate_leaves([*node.args, node.kwargs])
-        )
+        if any(isinstance(leaf, Ref) and leaf == Ref(port.name) for leaf in leaves([node.args, node.kwargs]))
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
     ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
@@ -210,14 +202,13 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
     if translator.cudnn:
         yield f"{format_names(translator.cudnn)}: the weights are converted from cuDNN's layout."
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
-    both = [node.name for node in nodes if node.class_name == "Bidirectional" and _sequences(node)]
+    both = [
+        node.name
+        for node in nodes
+        if node.class_name == "Bidirectional" and node.core_config.get("return_sequences")
+    ]
     if translator.origin.own_package and translator.origin.version and masked and both:
         yield (
             f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
             "the output before them."
         )
-
-
-def _sequences(node: Node) -> bool:
-    layer = node.config.get("layer")
-    return isinstance(layer, Mapping) and bool(layer["config"].get("return_sequences"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def read(source: Source) -> Modules:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):
-            module = replace(module, nodes=tuple(map(_hard, module.nodes)))
+            module = replace(module, nodes=tuple(map(_with_hard_gates, module.nodes)))
         if module is not None:
             found.append(module)
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
@@ -166,14 +166,8 @@ def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)
     converted = bias is not None and len(weights) in (3, 6) and weights[2].shape != bias.shape
     two_biases = bias is not None and bias.ndim == 2  # CuDNNGRU's; GRU had no reset_after by default
-    inner = node.config.get("layer") or {"class_name": node.class_name}
-    return inner["class_name"] in ("LSTM", "GRU") and not converted and not two_biases
+    return node.core_class in ("LSTM", "GRU") and not converted and not two_biases
 
 
-def _hard(node: Node) -> Node:
-    gates = {"recurrent_activation": "hard_sigmoid_keras2"}
-    if node.class_name != "Bidirectional":
-        return replace(node, config={**node.config, **gates})
-    layer: dict[str, Any] = node.config["layer"]
-    layer = {**layer, "config": {**layer["config"], **gates}}
-    return replace(node, config={**node.config, "layer": layer})
+def _with_hard_gates(node: Node) -> Node:
+    return node.with_core_options(recurrent_activation="hard_sigmoid_keras2")
