@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from rnncli.case import Array, Shape
 
 
 class SavedModel(Protocol):
@@ -42,13 +42,16 @@ class SavedModel(Protocol):
 class Port:
     """One input of a model.
 
-    shape: with the batch axis in front; None where any size goes.
-    dtype: Keras's name of it, `float32`, `int32`, `string`.
+    shape: with the batch axis in front; an axis that takes any size is None, or has a name such as `batch`.
+        None if any number of axes is accepted.
+    dtype: Keras's name of it, `float32`, `int32`, `string`; "" for an ONNX type that is not numbers.
+    optional: whether the file has a value for it.
     """
 
     name: str
-    shape: tuple[int | None, ...]
+    shape: Shape | None
     dtype: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     assert list(both.weights)[-1] == "backward/bias"
     assert isinstance(both.kwargs["mask"], Ref)
     assert last.config["reset_after"] is True
-    assert graph.inputs == (Port("ids", (None, None), "int32"),)
+    assert graph.inputs == (Port("ids", ("batch", None), "int32"),)
     assert graph.outputs == (Ref("out"),)
     assert graph.origin.startswith("Keras 3")
     assert graph.notes == ()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
-from rnncli.compute.models import _graph
+from rnncli.compute.models import _graph, _inputs
 from rnncli.compute.models._graph import recurrent_nodes
-from rnncli.compute.models._inputs import describe_inputs, fit_inputs
+from rnncli.compute.models._inputs import describe_inputs
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._walk import follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
-from rnncli.model import Graph
+from rnncli.model import Graph, Ref
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,18 @@ def layer_names(model: Graph) -> tuple[str, ...]:
 def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
     """Return the uses of these layers; all without names.  Raises UsageError; InputError if there is none."""
     return tuple(node.name for node in _graph.choose_nodes(_graph.with_modules(model), names))
+
+
+def fit_inputs(model: Graph, given: Any) -> dict[str, Array]:
+    """Return every input by name, in the dtype of the model.  Raises InputError where one does not fit."""
+    inputs = {node.name: node.layer for node in model.nodes if node.class_name == _graph.INPUT}
+    tables: dict[str, dict[str, Array]] = {}
+    for node in model.nodes:
+        if node.class_name == "Embedding" and "embeddings" in node.weights:
+            for arg in node.args:
+                if isinstance(arg, Ref) and arg.node in inputs:
+                    tables.setdefault(inputs[arg.node], {})[node.name] = node.weights["embeddings"]
+    return _inputs.fit_inputs(model, given, tables=tables)
 
 
 def run(

@@ -12,17 +12,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.compute.models import (
     ModelRun,
     Part,
+    _inputs,
     _onnx_agreement,
     _onnx_graph,
-    _onnx_inputs,
     _onnx_refusals,
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
+from rnncli.compute.models._inputs import describe_inputs
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
+
+__all__ = [
+    "choose",
+    "describe_inputs",
+    "fit_inputs",
+    "framework",
+    "layer_names",
+    "outputs",
+    "run",
+    "stateful_layers",
+]
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,17 +71,10 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if not names or name in names)
 
 
-def describe_inputs(model: Program) -> str:
-    """Return `x: (batch, 5, 3), float32` and so on, for every input."""
-    graph = _onnx_runtime.parse(model.content).graph
-    return "; ".join(map(str, _onnx_inputs.values_of(graph).values()))
-
-
 def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
     """Return every given input in the dtype that the model expects; initial states are optional."""
     graph = _onnx_runtime.parse(model.content).graph
-    states = _onnx_graph.states_of(graph)
-    return _onnx_inputs.fit(model.file, _onnx_inputs.values_of(graph), states, given)
+    return _inputs.fit_inputs(model, given, optional=_onnx_graph.states_of(graph))
 
 
 def run(
@@ -198,7 +203,7 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
     _onnx_graph.time_first(parsed.graph)
-    feeds, notes = _with_states(model.file, parsed, inputs)
+    feeds, notes = _with_states(model, parsed.graph, inputs)
     while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
         condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
@@ -211,22 +216,23 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
 
-def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+def _with_states(
+    model: Program, graph: Any, inputs: Mapping[str, Array]
+) -> tuple[dict[str, Array], list[str]]:
     """Return the inputs, with zeros for missing initial states, and a note on these."""
-    wanted = _onnx_inputs.values_of(model.graph)
+    states = _onnx_graph.states_of(graph)
+    required = {port.name: port for port in model.inputs if port.name in states and not port.optional}
+    missing = [name for name in required if name not in inputs]
     feeds = dict(inputs)
-    filled = []
-    for name in _onnx_graph.states_of(model.graph):
-        if name in feeds or not wanted[name].needed:
-            continue
-        zeros = _onnx_inputs.zeros_for(wanted[name], wanted, inputs)
+    for name in missing:
+        zeros = _inputs.zeros_for(required[name], model.inputs, inputs)
         if zeros is None:
-            what = f"{file}: missing input: {name}; the sizes of a state of zeros are not in the file."
-            raise InputError(what, f"The model expects {wanted[name]}.")
+            what = f"missing input: {name}; the sizes of a state of zeros are not in the file."
+            advice = f"The model expects {name}: {_inputs.describe(required[name])}."
+            raise InputError(f"{model.file}: {what}", advice)
         feeds[name] = zeros
-        filled.append(name)
-    note = f"initial states that were not given are zeros: {', '.join(filled)}."
-    return feeds, [note] if filled else []
+    note = f"initial states that were not given are zeros: {', '.join(missing)}."
+    return feeds, [note] if missing else []
 
 
 def _demand_computable(model: Program, wanted: Sequence[str]) -> None:

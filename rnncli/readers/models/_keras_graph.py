@@ -79,7 +79,8 @@ class Flattener:
         name = prefix + name_of(entry)
         if config.get("ragged"):
             raise InputError(f"{name}: ragged inputs are not supported.", "Only dense inputs can be read.")
-        shape = tuple(_dimension(size) for size in config.get("batch_shape") or (None,))
+        first, *sizes = map(_dimension, config.get("batch_shape") or (None,))
+        shape = ("batch" if first is None else first, *sizes)
         self.ports.append(Port(name, shape, str(config.get("dtype") or "float32")))
         module = str(entry.get("module", "keras.layers"))
         self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))

@@ -13,6 +13,7 @@ from rnncli.readers.models._onnx_constants import Constants
 from rnncli.specs import onnx_nodes, recurrence, to_config
 
 if TYPE_CHECKING:
+    from rnncli.case import Dimension
     from rnncli.readers.formats import Source
 
 SUFFIXES = (".onnx",)
@@ -120,17 +121,17 @@ def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
 
 
 def _ports(graph: Any) -> Iterator[Port]:
-    """Yield the required inputs; those that have a value in the file are optional."""
+    """Yield the inputs."""
     from onnx import helper
 
-    given = {tensor.name for tensor in graph.initializer}
+    constants = {tensor.name for tensor in graph.initializer}
     for value in graph.input:
-        if value.name in given:
-            continue
-        kind = value.type.tensor_type
-        dtype = str(helper.tensor_dtype_to_np_dtype(kind.elem_type)) if kind.elem_type else ""
-        yield Port(value.name, tuple(_sizes(kind)), dtype)
+        tensor = value.type.tensor_type
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
+        name = str(dtype) if dtype is not None and dtype.kind in "iufb" else ""
+        shape = tuple(map(_dimension, tensor.shape.dim)) if tensor.HasField("shape") else None
+        yield Port(value.name, shape, name, optional=value.name in constants)
 
 
-def _sizes(kind: Any) -> Iterator[int | None]:
-    return (axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)
+def _dimension(axis: Any) -> Dimension:
+    return axis.dim_value if axis.HasField("dim_value") else (axis.dim_param or None)
