@@ -114,7 +114,7 @@ def iterate_refs(tree: Any) -> Iterator[Ref]:
 
 def with_modules(graph: Graph) -> Graph:
     """Return the graph with the modules of operations, which `.h5` files do not save."""
-    from rnncli.compute.operations.operation import NAMES
+    from rnncli.compute.operations.ops import NAMES
 
     nodes = tuple(
         replace(node, module="keras.src.ops")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.compute import operations
-from rnncli.compute.operations import lambda_op
+from rnncli.compute.operations import tensorflow_ops
 from rnncli.model import Graph
 from rnncli.specs import trees
 
@@ -28,7 +28,7 @@ def _is_harmful(entry: Mapping[str, Any]) -> bool:
     if "class_name" not in entry:
         return False
     name, config = str(entry["class_name"]), entry.get("config")
-    if name in lambda_op.NAMES:
-        return not (isinstance(config, Mapping) and lambda_op.is_known(str(config.get("function"))))
+    if name in tensorflow_ops.NAMES:
+        return not (isinstance(config, Mapping) and tensorflow_ops.is_known(str(config.get("function"))))
     module = entry.get("module")
     return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))

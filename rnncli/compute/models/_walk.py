@@ -36,7 +36,7 @@ from rnncli.compute.operations import (
     OperationCall,
     UnknownLayerError,
     dtype_of,
-    time_distributed,
+    wrapper,
 )
 from rnncli.errors import InputError, RnncliError
 from rnncli.model import Graph, Node, Ref
@@ -161,17 +161,17 @@ class _Walk:
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
         port, ref = inner.inputs[0], inner.outputs[0]
-        given = time_distributed.entries(call.inputs).astype(port.dtype)
+        given = wrapper.entries(call.inputs).astype(port.dtype)
         walk = _Walk(inner, {port.name: given}, self.compute, self.rules)
         walk.input_mask = self._entry_mask(call)
         value = walk.value_of(ref.node)
-        mask = time_distributed.mask_after(call, value.masks[ref.tensor])
-        return Value((time_distributed.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
+        mask = wrapper.mask_after(call, value.masks[ref.tensor])
+        return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
     @staticmethod
     def _entry_mask(call: OperationCall) -> Any:
         """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
-        mask = time_distributed.entries(call.mask)
+        mask = wrapper.entries(call.mask)
         if mask is not None and mask.ndim < 2:
             raise call.refuse(f"gets a mask of {call.mask.shape}")
         return mask
@@ -271,17 +271,17 @@ class _Walk:
         whole = case_of(node, call) if wanted else None
         mask = self._entry_mask(call)
         entry = call._replace(
-            inputs=time_distributed.entries(call.inputs),
+            inputs=wrapper.entries(call.inputs),
             mask=mask,
             previous=mask,
             class_name=inner.class_name,
         )
         case = case_of(inner, entry)
         result = self._compute_node(node, case)
-        output = time_distributed.steps(result.outputs[0].values, call.inputs)
+        output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             self.parts[node.name] = Part(node.name, whole, _of_all_steps(whole, result, output))
-        after = time_distributed.mask_after(call, masks_after(case, entry, 1)[0])
+        after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 
     def _compute_node(self, node: Node, case: Case) -> Result:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph, _inputs
-from rnncli.compute.models._graph import recurrent_nodes
-from rnncli.compute.models._inputs import describe_inputs
+from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
+from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_outputs
-from rnncli.compute.models._walk import follow
+from rnncli.compute.models._walk import follow as follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
 from rnncli.model import Graph, Ref
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
 
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute, ModelRun
-
-__all__ = [
-    "choose",
-    "describe_inputs",
-    "fit_inputs",
-    "follow",
-    "framework",
-    "layer_names",
-    "outputs",
-    "recurrent_nodes",
-    "run",
-    "stateful_layers",
-]
-
 
 MASKS = True
 """A graph makes its own masks, so that sequences can be padded."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Case, format_shape
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._assumptions import assume, assumptions
+from rnncli.compute.models._assumptions import assume as assume
+from rnncli.compute.models._assumptions import assumptions as assumptions
 from rnncli.compute.models._inputs import require_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
@@ -21,19 +22,6 @@ if TYPE_CHECKING:
 
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute
-
-__all__ = [
-    "assume",
-    "assumptions",
-    "choose",
-    "describe_inputs",
-    "fit_inputs",
-    "framework",
-    "layer_names",
-    "outputs",
-    "run",
-    "stateful_layers",
-]
 
 
 def layer_names(model: Modules) -> tuple[str, ...]:

@@ -19,22 +19,11 @@ from rnncli.compute.models import (
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._inputs import describe_inputs
+from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
-
-__all__ = [
-    "choose",
-    "describe_inputs",
-    "fit_inputs",
-    "framework",
-    "layer_names",
-    "outputs",
-    "run",
-    "stateful_layers",
-]
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from rnncli.layers import activations
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.compute.operations._operation import OperationCall
+    from rnncli.compute.operations._call import OperationCall
 
 
 def activate(call: OperationCall, x: Array, activation: Any) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
-from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, axes_of
+from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
 
 if TYPE_CHECKING:

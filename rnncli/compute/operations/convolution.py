@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
+from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
 from rnncli.compute.operations._windows import compute_padding, pad, windows
 
 if TYPE_CHECKING:

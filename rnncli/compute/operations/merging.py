@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import (
+from rnncli.compute.operations._call import (
     KERAS_2,
     KERAS_3_0,
     TODAY,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, axes_of, axis_of
+from rnncli.compute.operations._call import OperationCall, OperationOutput, axes_of, axis_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rnncli.model import Modules
     from rnncli.readers.formats import Source
 
-SUFFIXES = (".json",)
-
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, Mapping[str, Array]]
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."
 
 

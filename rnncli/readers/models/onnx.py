@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rnncli.case import Dimension
     from rnncli.readers.formats import Source
 
-SUFFIXES = (".onnx",)
 LOOPS = ("Loop", "Scan", "SequenceMap")
 OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 """Recurrent operators of ONNX Runtime that are not ONNX's own."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rnncli.model import Modules
     from rnncli.readers.formats import Source
 
-SUFFIXES = (".pt", ".pth")
 ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
 OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"
 DEPTH = 16

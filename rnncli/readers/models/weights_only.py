@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
-SUFFIXES = (".weights.h5",)
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)

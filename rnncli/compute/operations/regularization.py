@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 
 NAMES = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, dtype_of
+from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

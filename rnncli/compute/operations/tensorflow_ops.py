@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 
 NAMES = ("TFOpLambda", "SlicingOpLambda")
 
@@ -39,7 +39,7 @@ def is_known(function: str) -> bool:
 
 def compute(call: OperationCall) -> OperationOutput:
     """The same operation of Keras 3, called with the same arguments; without a mask."""
-    from rnncli.compute.operations import operation
+    from rnncli.compute.operations import ops
 
     function = str(call.config.get("function"))
     name = _OPERATIONS.get(function)
@@ -53,4 +53,4 @@ def compute(call: OperationCall) -> OperationOutput:
     inner = call._replace(
         class_name=name, config=options, kwargs={}, args=(*call.args, *second), layer=call.layer
     )
-    return operation.compute(inner)
+    return ops.compute(inner)
