@@ -54,10 +54,9 @@ def is_known(class_name: str, module: str) -> bool:
 @cache
 def _find_file(class_name: str, module: str) -> Any:
     """Return the module here that computes the class; None if there is none."""
+    stems = _layer_files() if from_keras(module) else ()
     if is_operation(module):
-        stems = [OPS]
-    else:
-        stems = list(_layer_files()) if from_keras(module) else []
+        stems = (OPS,)
     files = (importlib.import_module(f"{__name__}.{stem}") for stem in stems)
     return next((file for file in files if class_name in file.NAMES), None)
 

@@ -101,7 +101,7 @@ def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
 
 def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
-    leaves = list(_iterate_leaves(model, ""))
+    leaves = list(plain_layers(model))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
@@ -121,12 +121,12 @@ def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) ->
     return made
 
 
-def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
-    """Yield every layer that is not a model, by its path."""
+def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Entry]]:
+    """Yield every layer that is not a model, with its path `inside/deep`."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
-            yield from _iterate_leaves(entry["config"], f"{path}/")
+            yield from plain_layers(entry["config"], f"{path}/")
         else:
             yield path, entry
 
@@ -136,7 +136,7 @@ def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, En
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
-    leaves = list(_iterate_leaves(entry["config"], f"{path}/"))
+    leaves = list(plain_layers(entry["config"], f"{path}/"))
     shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(

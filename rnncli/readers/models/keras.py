@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
-from rnncli.readers.models import NoGraphError
+from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models import _keras_weights as names
 from rnncli.readers.models._keras_config import (
     MODELS,
@@ -16,7 +16,6 @@ from rnncli.readers.models._keras_config import (
     Translator,
     class_of,
     is_operation,
-    name_of,
     origin_of,
 )
 from rnncli.readers.models._keras_graph import Flattener
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, Mapping[str, Array]]
 
-ADVICE = "Save the whole model with model.save('model.keras')."
-
 
 def read(source: Source) -> Graph:
     """Read the model in a file, whatever its suffix.
@@ -37,8 +34,6 @@ def read(source: Source) -> Graph:
     Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
-    from rnncli.readers.models import _keras_file, _keras_layers
-
     found = _keras_file.read_stored(source)
     if found.config is None:
         raise NoGraphError(
@@ -58,7 +53,7 @@ def read(source: Source) -> Graph:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__} {error}".strip()[:80]
         raise InputError(
-            f"{source.name}: its config does not describe a Keras model ({reason}).", ADVICE
+            f"{source.name}: its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
         ) from None
     if found.backend == "theano":
         note = "Theano stored the kernels of convolutions reversed; they are reversed back."
@@ -80,7 +75,11 @@ def graph_of(
     """
 
     def weights(model: Mapping[str, Any]) -> Weights:
-        return {path: own(path, entry) for path, entry in _layers(model, "") if path in weights_by_layer}
+        return {
+            path: own(path, entry)
+            for path, entry in _keras_layers.plain_layers(model)
+            if path in weights_by_layer
+        }
 
     def own(path: str, entry: Mapping[str, Any]) -> Mapping[str, Array]:
         given = weights_by_layer[path]
@@ -113,21 +112,12 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
 def _check(config: Any, origin: Origin) -> None:
     """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
-        raise InputError("its config does not describe a Keras model.", ADVICE)
+        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
     if origin.version and origin.version < (2,):
         raise InputError(
             f"it was saved by {origin.text}; files are read from Keras 2.0 on.",
             "Load it in Keras 2.3 and save it again.",
         )
-
-
-def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for entry in model["layers"]:
-        path = prefix + name_of(entry)
-        if entry["class_name"] in MODELS:
-            yield from _layers(entry["config"], f"{path}/")
-        elif not is_operation(entry):
-            yield path, entry
 
 
 def _infer_reset_after(node: Node, translator: Translator) -> Node:
