@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, UsageError, format_names, inside, under
 from rnncli.readers import formats
-from rnncli.readers.formats import Source
+from rnncli.readers.source import Source
 from rnncli.result import STATUSES
 from rnncli.specs import nested
 

@@ -54,7 +54,7 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
             )
         nodes |= {key: node for key, node in changed.items() if node is not None}
     for node in nodes.values():
-        _demand_known(model, node, options)
+        _require_known(model, node, options)
     modules = tuple(
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
@@ -76,7 +76,7 @@ def _nodes(model: Modules) -> Iterator[Node]:
     return (node for module in model.modules for node in module.nodes)
 
 
-def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
+def _require_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
     """Raise UsageError for an activation that does not exist."""
     try:
         spec_of(node)

@@ -125,9 +125,9 @@ def with_modules(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def arguments(node: Node) -> list[Any]:
-    """Return everything that the node is called with; `iterate_refs` finds its dependencies in it."""
-    return [node.args, dict(node.kwargs)]
+def refs_of(node: Node) -> Iterator[Ref]:
+    """Yield every Ref in the arguments of a node: what it depends on."""
+    return iterate_refs([node.args, node.kwargs])
 
 
 def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
@@ -136,7 +136,7 @@ def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
     for node in reversed(graph.nodes):
         if node.name in names or node.name in found:
             found.add(node.name)
-            found.update(ref.node for ref in iterate_refs(arguments(node)))
+            found.update(ref.node for ref in refs_of(node))
     return found
 
 

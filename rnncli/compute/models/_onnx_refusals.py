@@ -15,7 +15,7 @@ HALF = {10: "float16", 16: "bfloat16"}
 """By ONNX's numbers of types."""
 
 
-def demand(file: str, model: Any, nodes: Iterable[Any]) -> None:
+def require_known(file: str, model: Any, nodes: Iterable[Any]) -> None:
     """Raise LayerError for a custom operator, and for a recurrent node in half precision.
 
     nodes: those that are needed.

@@ -81,7 +81,7 @@ def run(
     parts: list[Part] = []
     chosen = list(_choose_modules(model, layers))
     for module, wanted in chosen:
-        _demand(model, module, array)
+        _require(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} Change the values with --assume."]
@@ -156,7 +156,7 @@ def _names(module: Module) -> list[str]:
     return [node.name for node in module.nodes]
 
 
-def _demand(modules: Modules, module: Module, array: Array) -> None:
+def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refused]
     if module.refused:

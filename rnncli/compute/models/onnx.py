@@ -88,8 +88,8 @@ def run(
     shown = [name for name in wanted if name in present]
     if not shown or (layers and len(shown) < len(wanted)):
         _refuse_branch(model, [name for name in wanted if name not in present], shown)
-    _demand_computable(model, shown)
-    _onnx_refusals.demand(model.file, prepared.model, prepared.find_needed(shown))
+    _require_computable(model, shown)
+    _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(shown))
     parts = []
     for name, given in prepared.node_calls(shown).items():
         case = case_of(model.file, given)
@@ -224,7 +224,7 @@ def _with_states(
     return feeds, [note] if missing else []
 
 
-def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
+def _require_computable(model: Program, wanted: Sequence[str]) -> None:
     """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
     refused = next((name for name in wanted if name in model.refused), None)
     if refused is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +31,7 @@ def _permute(call: OperationCall, x: Array) -> Array:
 def _flatten(call: OperationCall, x: Array) -> Array:
     if channels_first(call.config) and x.ndim > 1:
         x = x.transpose(0, *range(2, x.ndim), 1)
-    size = 1
-    for length in x.shape[1:]:
-        size *= length
-    return x.reshape(len(x), size)
+    return x.reshape(len(x), prod(x.shape[1:]))
 
 
 def _repeat_vector(call: OperationCall, x: Array) -> Array:

@@ -59,7 +59,7 @@ def start_table(
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
-    _demand_short(lines, numbers)
+    _require_short(lines, numbers)
     decimal = _parse_decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
     found = _parse_delimiter(delimiter) if delimiter is not None else _sniff_delimiter(sample, decimal)
@@ -93,7 +93,7 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 def check_lines(table: CsvTable) -> None:
     """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
-    _demand_short(table.lines, table.numbers)
+    _require_short(table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
             raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
@@ -106,7 +106,7 @@ def _is_closed(line: str, delimiter: str) -> bool:
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
-def _demand_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
+def _require_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
     """Raises InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:

@@ -60,11 +60,11 @@ def _layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
         advice = 'Write an expression, "LSTM(3)", or a Keras config.'
         raise InputError(f"is {nested.describe(value)}.", advice, ())
-    _demand_shallow(value, 0)
+    _require_shallow(value, 0)
     return value
 
 
-def _demand_shallow(value: Any, depth: int) -> None:
+def _require_shallow(value: Any, depth: int) -> None:
     """Raises InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
     if depth > nested.MAX_DEPTH:
         raise InputError(
@@ -72,7 +72,7 @@ def _demand_shallow(value: Any, depth: int) -> None:
         )
     if isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
-            _demand_shallow(item, depth + 1)
+            _require_shallow(item, depth + 1)
 
 
 def _seed(value: Any) -> int:

@@ -41,6 +41,25 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
         return Document(inputs=numeric(arrays[name]), mask=arrays.get("mask"))
 
 
+def model_inputs(value: Any) -> Any:
+    """Return the inputs of a saved model: an array, or arrays by name; a tuple if lengths differ.
+
+    value: nested lists, or an object of them, which may be under `inputs`; an input may be one number.
+    """
+    path: tuple[str, ...] = ()
+    if isinstance(value, dict) and value.keys() == {"inputs"}:
+        value, path = value["inputs"], ("inputs",)
+    if not isinstance(value, dict):
+        with under(*path):
+            return nested.to_sequences(value, (2, 3))
+    arrays = {}
+    for name, item in value.items():
+        with under(name):
+            is_number = type(item) in nested.INPUTS.types
+            arrays[name] = np.asarray(item) if is_number else nested.to_sequences(item, (2, 3))
+    return arrays
+
+
 def weights(value: Any) -> dict[str, Array]:
     """Return the weights by path.
 

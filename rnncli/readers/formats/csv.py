@@ -23,7 +23,8 @@ from rnncli.readers.formats._csv_table import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")
 

@@ -10,7 +10,8 @@ from rnncli.errors import InputError
 from rnncli.layouts import class_of
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 ADVICE = "Write it with model.save_weights."

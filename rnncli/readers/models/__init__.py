@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rnncli.case import Array
     from rnncli.model import Graph, Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 __all__ = [
     "MODELS",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, format_names
 from rnncli.readers import hdf5, zips
-from rnncli.readers.formats import Source
 from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import Source
 from rnncli.specs import nested
 
 if TYPE_CHECKING:

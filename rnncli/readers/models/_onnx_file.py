@@ -9,8 +9,8 @@ from typing import Any
 from rnncli.errors import InputError
 from rnncli.readers import child_process
 from rnncli.readers.child_process import BrokenOffError
-from rnncli.readers.formats import Source
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import Source
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."

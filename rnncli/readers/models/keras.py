@@ -23,7 +23,7 @@ from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
     Weights = Mapping[str, Mapping[str, Array]]
 

@@ -14,7 +14,7 @@ from rnncli.specs import onnx_nodes, recurrence, to_config
 
 if TYPE_CHECKING:
     from rnncli.case import Dimension
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 LOOPS = ("Loop", "Scan", "SequenceMap")
 OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rnncli.model import Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
 DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}

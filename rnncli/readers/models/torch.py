@@ -11,7 +11,7 @@ from rnncli.readers.models import _modules, _stand_ins
 
 if TYPE_CHECKING:
     from rnncli.model import Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
 OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"

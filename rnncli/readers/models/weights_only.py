@@ -15,8 +15,8 @@ from rnncli.readers.models._keras_config import Origin, origin_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.formats import Source
     from rnncli.readers.hdf5 import FileContents
+    from rnncli.readers.source import Source
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
