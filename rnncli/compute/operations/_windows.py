@@ -1,4 +1,4 @@
-"""Windows over the axes of space, as convolutions and poolings see them."""
+"""Windows over the spatial axes, for convolution and pooling."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def compute_padding(
     shape: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
 ) -> list[tuple[int, int]]:
-    """What TensorFlow puts before and after each axis of space: `valid`, `same` or `causal`."""
+    """Return the padding before and after each spatial axis for `valid`, `same` or `causal`, as in TensorFlow."""
     found = []
     for length, size, stride, dilation in zip(shape, sizes, strides, dilations, strict=True):
         covered = (size - 1) * dilation + 1
@@ -29,14 +29,14 @@ def compute_padding(
 
 
 def pad(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
-    """`x` of (batch, *space, channels) with `fill` around its axes of space."""
+    """Return `x`, (batch, *space, channels), with `fill` around its spatial axes."""
     if not any(map(any, pads)):
         return x
     return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
 
 
 def windows(x: Array, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
-    """A view of (batch, *places, channels, *sizes)."""
+    """Return a view of shape (batch, *places, channels, *sizes)."""
     axes = tuple(range(1, 1 + len(sizes)))
     covered = [(size - 1) * dilation + 1 for size, dilation in zip(sizes, dilations, strict=True)]
     found = np.lib.stride_tricks.sliding_window_view(x, covered, axis=axes)

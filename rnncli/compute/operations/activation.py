@@ -1,4 +1,4 @@
-"""Layers that are an activation: Activation, and those with options of their own."""
+"""Keras's activation layers: Activation, and those with options of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """Return the function of the inputs, and their mask."""
+    """Apply the function to the inputs; the mask is passed on."""
     with np.errstate(all="ignore"):
         return _LAYERS[call.class_name](call, call.floats()), call.previous
 
@@ -26,7 +26,7 @@ def _activation(call: OperationCall, x: Array) -> Array:
 
 
 def _relu(call: OperationCall, x: Array) -> Array:
-    """Keras's order of work: the threshold, the ceiling, then the slope of what is below."""
+    """Compute in Keras's order: the threshold, the maximum, then the slope below the threshold."""
     number, config = x.dtype.type, call.config
     slope, threshold = config.get("negative_slope") or 0.0, number(config.get("threshold") or 0.0)
     highest = config.get("max_value")
@@ -61,7 +61,7 @@ def _prelu(call: OperationCall, x: Array) -> Array:
 
 
 def _softmax(call: OperationCall, x: Array) -> Array:
-    """Over one axis or several; what the mask leaves out is 0."""
+    """Compute softmax over one axis or several; masked entries are 0."""
     axes = axes_of(call.config)
     if call.mask is None:
         if axes in ((-1,), (x.ndim - 1,)):

@@ -16,9 +16,9 @@ NAMES = ("Attention", "AdditiveAttention")
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """[query, value, key] -> (batch, query steps, dim); the query's mask is passed on.
+    """Attend: [query, value, key] -> (batch, query steps, dim); the mask of the query is passed on.
 
-    With return_attention_scores the scores, (batch, query steps, value steps), are a second output.
+    With return_attention_scores the scores are a second output, (batch, query steps, value steps).
     """
     if call.kwargs.get("training") and call.config.get("dropout"):
         raise call.refuse("is called with training=True, which draws random numbers")
@@ -51,7 +51,7 @@ def _scores(call: OperationCall, query: Array, key: Array) -> Array:
 
 
 def _counts(call: OperationCall, scores: Array, mask: Any) -> Any:
-    """Which values each query may look at: (batch or 1, query steps or 1, value steps)."""
+    """Return which values each query may use, (batch or 1, query steps or 1, value steps); None for all."""
     counts = None if mask is None else mask[:, None, :]
     if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
         causal = np.tri(*scores.shape[-2:])[None] > 0

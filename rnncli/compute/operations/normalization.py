@@ -1,4 +1,4 @@
-"""Normalizations, by statistics that the layer learned or by those of what it gets."""
+"""Normalization layers, with statistics learned in training or computed from the inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EPSILON = 1e-7
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """Normalize the inputs; their mask is passed on where Keras does so."""
+    """Normalize the inputs; the mask is passed on if Keras does so."""
     x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
     with np.errstate(all="ignore"):
         output = _LAYERS[call.class_name](call, x)
@@ -39,7 +39,7 @@ def _batch(call: OperationCall, x: Array) -> Array:
 
 
 def _layer(call: OperationCall, x: Array) -> Array:
-    """Over one axis or several of each sequence."""
+    """Normalize each sequence over one axis or several."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     gamma, beta = call.weights.get("gamma"), call.weights.get("beta")
@@ -67,7 +67,7 @@ def _rms(call: OperationCall, x: Array) -> Array:
 
 
 def _standardize(call: OperationCall, x: Array) -> Array:
-    """Normalization: by the mean and variance that were learned, or that stand in the config."""
+    """Normalize with the mean and variance that were learned, or that the config has."""
     config, axis = call.config, call.config.get("axis", -1)
     kept = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
     shape = [size if axis in kept else 1 for axis, size in enumerate(x.shape)]

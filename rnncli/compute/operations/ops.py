@@ -1,4 +1,4 @@
-"""Keras 3's operations, which are not layers: `x[:, -1]`, `a + b` and masks in a saved graph."""
+"""Keras 3's operations, `keras.ops`, which are not layers: `x[:, -1]`, `a + b` and masks in a saved graph."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The result, without a mask.
+    """Compute the operation; the output has no mask.
 
-    Keras keeps what an operation was made with in its config, what it was called with in the arguments.
+    Keras saves the arguments of the operation itself in its config, those of the call in `args` and `kwargs`.
     """
     options = {name: value for name, value in {**call.config, **call.kwargs}.items() if name != "name"}
     args = (call.inputs, *call.args)
@@ -30,13 +30,13 @@ def compute(call: OperationCall) -> OperationOutput:
             found = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise call.refuse(f"is called with arguments that are not supported ({error})") from None
-    return _single(found, args), None
+    return _cast_as_keras(found, args), None
 
 
-def _single(found: Any, args: tuple[Any, ...]) -> Any:
-    """Numbers in Keras's dtype: NumPy makes more of whole numbers, Keras float32 or int32."""
+def _cast_as_keras(found: Any, args: tuple[Any, ...]) -> Any:
+    """Return the result in Keras's dtype, float32 or int32 where NumPy makes float64 or int64."""
     if isinstance(found, tuple):
-        return tuple(_single(part, args) for part in found)
+        return tuple(_cast_as_keras(part, args) for part in found)
     arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
     found = np.asarray(found)
     if found.dtype == np.float64 and not any(array.dtype == np.float64 for array in arrays):
@@ -77,15 +77,15 @@ def _like(value: int) -> Formula:
     return lambda args, options: np.full(args[0].shape, value, options.get("dtype") or args[0].dtype)
 
 
-def _item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _get_item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
     key = args[1] if len(args) > 1 else options["key"]
     several = isinstance(key, (list, tuple))
-    item: Array = args[0][tuple(map(_place, key)) if several else _place(key)]
+    item: Array = args[0][tuple(map(_parse_index, key)) if several else _parse_index(key)]
     return item
 
 
-def _place(key: Any) -> Any:
-    """A part of an index, as Keras writes it down, or as Python has it."""
+def _parse_index(key: Any) -> Any:
+    """Return one part of an index, which may be written as a config."""
     if isinstance(key, Mapping):
         config = key.get("config", key)
         if key.get("class_name") == "__ellipsis__":
@@ -170,7 +170,7 @@ _FORMULAS: Mapping[str, Formula] = {
     },
     "ZerosLike": _like(0),
     "OnesLike": _like(1),
-    "GetItem": _item,
+    "GetItem": _get_item,
     "Softmax": _softmax,
     "Clip": _clip,
     "Take": _take,

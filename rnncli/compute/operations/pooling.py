@@ -1,4 +1,4 @@
-"""Poolings over time or space; only the global average looks at a mask."""
+"""Pooling over time or space; only the global average uses a mask."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = tuple(
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """(batch, *space, channels) -> (batch, *places, channels), or of a global one (batch, channels)."""
+    """Pool: (batch, *space, channels) -> (batch, *places, channels); globally -> (batch, channels)."""
     x = np.moveaxis(call.floats(), 1, -1) if channels_first(call.config) else call.floats()
     if call.class_name.startswith("Global"):
         return _over_all(call, x), None
@@ -45,7 +45,7 @@ def _over_all(call: OperationCall, x: Array) -> Array:
 
 
 def _pool(call: OperationCall, x: Array) -> Array:
-    """Padding counts neither for the largest nor for the average."""
+    """Pool windows; padding counts neither for the maximum nor for the average."""
     rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)
     strides = sizes_of(config.get("strides") or sizes, rank)

@@ -1,4 +1,4 @@
-"""Layers that move numbers and change none; Keras lets no mask through them."""
+"""Layers that move numbers without changing them; their output has no mask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The numbers in their new places, without a mask."""
+    """Move the numbers; the output has no mask."""
     return _LAYERS[call.class_name](call, call.inputs), None
 
 
@@ -60,7 +60,10 @@ def _up_sampling(call: OperationCall, x: Array) -> Array:
 
 
 def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
-    """How much is added or taken before and after each axis: `2`, `(1, 2)`, or of more axes one each."""
+    """Return the sizes to add or remove before and after each axis.
+
+    The option is `2`, or `(1, 2)` for one axis, or has one of these for each axis.
+    """
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
     pairs = [_two(own) for own in each]

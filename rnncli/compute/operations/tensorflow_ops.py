@@ -1,4 +1,4 @@
-"""What Keras 2 wrote of TensorFlow's functions between layers: TFOpLambda and SlicingOpLambda."""
+"""TensorFlow's functions between layers, which Keras 2 saves as TFOpLambda and SlicingOpLambda."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _OPERATIONS: Mapping[str, str] = {
 }  # fmt: skip
 
 _NAMES: Mapping[str, str] = {"perm": "axes", "shape": "newshape", "slice_spec": "key", "multiples": "repeats"}
-"""TensorFlow's names of arguments, where Keras 3 has another."""
+"""Keras 3's names of arguments by TensorFlow's, where they differ."""
 
 _SECOND = ("y", "x2")
 
 
 def is_known(function: str) -> bool:
-    """Whether TensorFlow's function of this name is one of those that are computed here."""
+    """Return whether TensorFlow's function of this name is computed here."""
     return function in _OPERATIONS
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The same operation of Keras 3, called with the same arguments; without a mask."""
+    """Compute the same operation of Keras 3 with the same arguments; the output has no mask."""
     from rnncli.compute.operations import ops
 
     function = str(call.config.get("function"))

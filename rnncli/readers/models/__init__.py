@@ -5,6 +5,7 @@ Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from rnncli.errors import InputError
 from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rnncli.case import Array
     from rnncli.model import Graph, Modules
     from rnncli.readers.source import Source
@@ -108,23 +107,22 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
 
 def kind_of(source: Source) -> str:
     """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
-    if source.path is not None and (source.path / "saved_model.pb").is_file():
+    path = source.path
+    if path is not None and (path / "saved_model.pb").is_file():
         return "keras"  # which refuses TensorFlow's folders
-    start = _start(source)
+    if path is not None and "!" in str(path) and not path.exists():
+        return "keras"  # a file inside a zip file
+    start, suffix = _read_start(source), path.suffix.lower() if path else ""
     if start.startswith(b"\x89HDF"):
         return "keras"
     if start.startswith(b"PK"):
-        return _kind_of_zip(source)
-    if _is_onnx(start, source):
+        return _kind_of_zip(source, suffix)
+    if _is_onnx(start, suffix):
         return "onnx"
     if start[8:9] == b"{" and start[:1] not in b"{[":
         return "safetensors"
-    if source.path is None and start.lstrip()[:1] in (b"{", b"["):
+    if path is None and start.lstrip()[:1] in (b"{", b"["):
         return "json"
-    path: Path | None = source.path
-    suffix = path.suffix.lower() if path else ""
-    if not start and "!" in str(path or ""):
-        return "keras"
     if suffix in _KINDS:
         return _KINDS[suffix]
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
@@ -135,11 +133,9 @@ def kind_of(source: Source) -> str:
     )
 
 
-def _start(source: Source) -> bytes:
+def _read_start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    if source.path is not None and "!" in str(source.path) and not source.path.exists():
-        return b""  # a place in a zip file
     try:
         with source.file().open("rb") as file:
             return file.read(16)
@@ -147,30 +143,27 @@ def _start(source: Source) -> bytes:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
-def _is_onnx(start: bytes, source: Source) -> bool:
+def _is_onnx(start: bytes, suffix: str) -> bool:
     """Return whether the bytes begin as ONNX does: the version of the format, then another field."""
-    suffix = source.path.suffix.lower() if source.path else ""
     if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
         return False
     return suffix == ".onnx" or (suffix not in _KINDS and start[2:3] in (b"\x12", b"\x1a", b"\x3a", b"B"))
 
 
-def _kind_of_zip(source: Source) -> str:
+def _kind_of_zip(source: Source, suffix: str) -> str:
     import io
     import zipfile
 
-    try:
-        held: Any = source.path if source.data is None else io.BytesIO(source.data)
-        with zipfile.ZipFile(held) as archive:
-            names = archive.namelist()
-    except Exception:  # zipfile raises many kinds for broken files; the reader reports it
-        names = []
+    data = source.path if source.data is None else io.BytesIO(source.data)
+    names: list[str] = []
+    # zipfile raises many types of exception for broken files; the reader reports it
+    with suppress(Exception), zipfile.ZipFile(data) as archive:  # type: ignore[arg-type]
+        names = archive.namelist()
+    if not names:
+        return _KINDS.get(suffix, "keras")
     if any(name.endswith("data.pkl") or "/code/" in f"/{name}" for name in names):
         return "torch"
-    if names and all(name.endswith(".npy") for name in names):
-        return "npz"
-    suffix = source.path.suffix.lower() if source.path else ""
-    return _KINDS.get(suffix, "keras") if not names else "keras"
+    return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 
 def _reader(kind: str) -> Any:
