@@ -85,7 +85,7 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
 
 
 def limit_memory(memory: int) -> None:
-    """In the child: limit its address space to `memory` bytes more than it started with."""
+    """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start."""
     if _memory_at_start:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory)
 

@@ -158,7 +158,7 @@ def _require_room(sizes: Iterable[int], packed: int) -> None:
 
 
 def _answer(data: bytes, out: BinaryIO, skip_others: bool) -> None:
-    """What the child does: write the header, then the numbers of each array in it."""
+    """Write, in the child, the header and then the numbers of each array in it."""
     h5py = import_package("h5py", "Keras's files")
     with ExitStack() as stack:
         datasets: list[Any] = []

@@ -25,7 +25,7 @@ def find_if(graph: Any, names: Iterable[str]) -> Any:
     return None
 
 
-def follow(graph: Any, node: Any, *, taken: bool) -> None:
+def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
     """Replace an If by the nodes of the branch that is taken.
 
     What has a name in the branch gets the If's in front, as the branches of two Ifs may use the same ones.
@@ -108,8 +108,8 @@ def _find_transposes(node: Any) -> Iterator[Any]:
     yield from after
 
 
-def name_outputs(node: Any) -> tuple[str, ...]:
-    """Return the names of Y, Y_h and, for an LSTM, Y_c; outputs that the node omits get names."""
+def complete_outputs(node: Any) -> tuple[str, ...]:
+    """Give names to the outputs that the node omits; return all: Y, Y_h and, for an LSTM, Y_c."""
     count = 3 if node.op_type == "LSTM" else 2
     names = [*node.output, *[""] * (count - len(node.output))]
     names = [name or f"{node.name}/Y{place}" for place, name in enumerate(names)]
@@ -120,12 +120,12 @@ def name_outputs(node: Any) -> tuple[str, ...]:
 
 def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
     """Return the nodes that these tensors depend on, in order."""
-    wanted, kept = set(names), []
+    wanted, needed = set(names), []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
-            kept.append(node)
+            needed.append(node)
             wanted.update(_list_inputs(node))
-    return kept[::-1]
+    return needed[::-1]
 
 
 def _list_inputs(node: Any) -> Iterator[str]:

@@ -38,7 +38,7 @@ def require_known(file: str, model: Any, nodes: Iterable[Any]) -> None:
             )
 
 
-def dependent(model: Any) -> dict[str, str]:
+def find_dependents(model: Any) -> dict[str, str]:
     """Return the nodes that depend on a custom operator, each with the name of the operator."""
     own = _functions(model)
     causes: dict[str, str] = {}

@@ -26,15 +26,15 @@ def other_outputs(graph: Graph, values: Mapping[str, Value]) -> Iterator[tuple[s
 
 def _hidden_nodes(graph: Graph) -> set[str]:
     """Return inputs, and operations that are used only for masks and by other hidden nodes."""
-    shown = {ref.node for ref in graph.outputs}
+    visible = {ref.node for ref in graph.outputs}
     hidden: set[str] = set()
     for node in reversed(graph.nodes):
         operation = operations.is_operation(node.module) or node.class_name.endswith("OpLambda")
-        if node.class_name == INPUT or (operation and node.name not in shown):
+        if node.class_name == INPUT or (operation and node.name not in visible):
             hidden.add(node.name)
             continue
         if node.class_name == "Identity" and "trainable" not in node.config:
             hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
         kwargs = {name: arg for name, arg in node.kwargs.items() if name != "mask"}
-        shown.update(ref.node for ref in iterate_refs([node.args, kwargs]))
+        visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
     return hidden

@@ -50,28 +50,28 @@ def spec_of(node: Node) -> Spec:
 
     own = dict(node.config)
     if node.class_name.startswith("ConvLSTM"):
-        own.pop("unroll", None)  # is written, and changes no number
-    written = {"class_name": node.class_name, "config": own}
+        own.pop("unroll", None)  # saved, but changes no number
+    layer = {"class_name": node.class_name, "config": own}
     try:
         try:
-            return build(written)
+            return build(layer)
         except LayerError:
-            return build(_strip_training(written))
+            return build(_strip_training(layer))
     except LayerError as error:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
         ) from None
 
 
-def _strip_training(written: Any) -> Any:
+def _strip_training(config: Any) -> Any:
     """Return the config without initializers and other options that matter only for training."""
-    if isinstance(written, Mapping):
+    if isinstance(config, Mapping):
         return {
             name: _strip_training(value)
-            for name, value in written.items()
+            for name, value in config.items()
             if not name.endswith(("_initializer", "_regularizer", "_constraint"))
         }
-    return [_strip_training(item) for item in written] if isinstance(written, (list, tuple)) else written
+    return [_strip_training(item) for item in config] if isinstance(config, (list, tuple)) else config
 
 
 def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:

@@ -94,7 +94,7 @@ class _Walk:
         self.input_mask: Any = None
 
     def run(self, wanted: Sequence[Node], everything: bool) -> ModelRun:
-        """See `follow`."""
+        """Return the parts of the wanted nodes; see `follow`."""
         names = {node.name for node in wanted}
         needed = set(self.nodes) if everything else find_dependencies(self.graph, names)
         taken = {ref.node for name in needed for ref in refs_of(self.nodes[name])}
@@ -103,7 +103,7 @@ class _Walk:
                 self._visit(node, node.name in names, node.name in taken)
         parts = tuple(self.parts[node.name] for node in wanted)
         others = dict(other_outputs(self.graph, self.values)) if everything else {}
-        return ModelRun(parts, others, tuple(self._left_out()) if everything else ())
+        return ModelRun(parts, others, tuple(self._list_omissions()) if everything else ())
 
     def _visit(self, node: Node, wanted: bool, taken: bool) -> None:
         """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
@@ -148,7 +148,7 @@ class _Walk:
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
     def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
-        """A model inside TimeDistributed: every time step of every sequence is one entry of its batch."""
+        """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
         port, ref = inner.inputs[0], inner.outputs[0]
@@ -193,7 +193,7 @@ class _Walk:
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
 
     def _recur_inside(self, node: Node, call: OperationCall, wanted: bool) -> None:
-        """A recurrent layer inside TimeDistributed: what follows gets what it returns for every entry."""
+        """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = replace(node, **layer_inside(node))
         if not is_recurrent(inner) or inner.class_name == "TimeDistributed":
             raise call.refuse(f"holds a {inner.class_name}")
@@ -221,7 +221,7 @@ class _Walk:
             where = f"{self.graph.file}: {node.name}: "
             raise type(error)(f"{where}{error.what}", error.advice) from None
 
-    def _left_out(self) -> Iterator[str]:
+    def _list_omissions(self) -> Iterator[str]:
         """Yield one note for each unknown layer, with the layers that depend on it."""
         by_error: dict[str, list[str]] = {}
         for name, error in self.failed.items():
@@ -231,7 +231,7 @@ class _Walk:
 
 
 def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
-    """What TimeDistributed returns, from what the layer in it returned for each entry of its batch."""
+    """Return the result of TimeDistributed from that of the layer inside it for all entries."""
     info = case.stack.outputs(case.inputs.shape)[0]
     tensor = NamedTensor(info.label, info.axes, output)
     return replace(

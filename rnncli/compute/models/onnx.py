@@ -85,18 +85,18 @@ def run(
     wanted = choose(model, layers)
     prepared = _prepare(model, inputs, wanted)
     present = _onnx_graph.recurrent_in(prepared.model.graph)
-    shown = [name for name in wanted if name in present]
-    if not shown or (layers and len(shown) < len(wanted)):
-        _refuse_branch(model, [name for name in wanted if name not in present], shown)
-    _require_computable(model, shown)
-    _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(shown))
+    names = [name for name in wanted if name in present]
+    if not names or (layers and len(names) < len(wanted)):
+        _refuse_branch(model, [name for name in wanted if name not in present], names)
+    _require_computable(model, names)
+    _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(names))
     parts = []
-    for name, given in prepared.node_calls(shown).items():
+    for name, given in prepared.node_calls(names).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
     others = prepared.others() if everything else {}
-    notes = (*prepared.notes, *(prepared.left_out() if everything else ()))
+    notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
         dict.fromkeys(
@@ -165,9 +165,9 @@ class PreparedModel(NamedTuple):
             for name in names
         }
 
-    def left_out(self) -> Iterator[str]:
+    def list_omissions(self) -> Iterator[str]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
-        unknown = _onnx_refusals.dependent(self.model)
+        unknown = _onnx_refusals.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
             yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
@@ -175,7 +175,7 @@ class PreparedModel(NamedTuple):
     def others(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
-        unknown = _onnx_refusals.dependent(self.model)
+        unknown = _onnx_refusals.find_dependents(self.model)
         for node in self.model.graph.node:
             if node.name in unknown:
                 continue
@@ -197,10 +197,10 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
         condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
-        _onnx_graph.follow(parsed.graph, node, taken=taken)
+        _onnx_graph.inline_branch(parsed.graph, node, taken=taken)
     recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
-    made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
+    made = {node.name: _onnx_graph.complete_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
     return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
@@ -236,7 +236,7 @@ def _require_computable(model: Program, wanted: Sequence[str]) -> None:
     )
 
 
-def _refuse_branch(model: Program, missing: Sequence[str], shown: Sequence[str]) -> None:
+def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
     what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
-    advice = f"It has {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
+    advice = f"It has {', '.join(present)}." if present else "Give another input, or choose other nodes."
     raise InputError(f"{what}.", advice)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
 from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import compute_padding, pad, windows
+from rnncli.compute.operations._windows import windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -51,8 +51,7 @@ def _windows_of(call: OperationCall, x: Array) -> Array:
     sizes, strides, dilations = (
         sizes_of(call.config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
     )
-    pads = compute_padding(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
-    return windows(pad(x, pads), sizes, strides, dilations)
+    return windows(x, sizes, strides, dilations, call.config.get("padding", "valid"))
 
 
 def _convolve(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:

@@ -52,8 +52,8 @@ def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
         for array, mask in zip(arrays, masks, strict=True)
     ]
     if name == "Multiply":
-        kept = [x if mask is None else np.where(mask, x, 1) for x, mask in zip(arrays, wide, strict=True)]
-        product: Array = reduce(np.multiply, kept).astype(arrays[0].dtype)
+        factors = [x if mask is None else np.where(mask, x, 1) for x, mask in zip(arrays, wide, strict=True)]
+        product: Array = reduce(np.multiply, factors).astype(arrays[0].dtype)
         return product if any(mask is None for mask in wide) else product * reduce(np.logical_or, wide)
     output, before = arrays[0], wide[0]
     for x, mask in zip(arrays[1:], wide[1:], strict=True):

@@ -69,8 +69,8 @@ def _rms(call: OperationCall, x: Array) -> Array:
 def _standardize(call: OperationCall, x: Array) -> Array:
     """Normalize with the mean and variance that were learned, or that the config has."""
     config, axis = call.config, call.config.get("axis", -1)
-    kept = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
-    shape = [size if axis in kept else 1 for axis, size in enumerate(x.shape)]
+    axes = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
+    shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     own = config.get("mean") is None
     mean, variance = (
         np.asarray(call.weights[name] if own else config[name], x.dtype) for name in ("mean", "variance")

@@ -125,10 +125,10 @@ def _parse_delimiter(delimiter: str) -> str:
     return found
 
 
-def _parse_decimal(said: str | None) -> str | None:
-    found = None if said is None else {"comma": ",", "point": "."}.get(said.casefold(), said)
+def _parse_decimal(decimal: str | None) -> str | None:
+    found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
     if found not in (None, ".", ","):
-        raise UsageError(f"--decimal {said!r} is not a decimal sign.", "It is . or ,")
+        raise UsageError(f"--decimal {decimal!r} is not a decimal sign.", "It is . or ,")
     return found
 
 

@@ -175,20 +175,20 @@ def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
     """Raise InputError for the first row of another width, or else the first cell that is not a number."""
     _check_widths(table)
     for place, cell in _places(table, columns):
-        text = cell.replace(",", ".") if table.decimal == "," else cell
-        shown = shorten(cell.strip())
+        number = cell.replace(",", ".") if table.decimal == "," else cell
+        text = shorten(cell.strip())
         if table.decimal == "," and "." in cell:
             raise InputError(
-                f"{place}: {shown!r} has a point, but the decimal sign is the comma.",
+                f"{place}: {text!r} has a point, but the decimal sign is the comma.",
                 "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
             )
-        if not is_number(text):
+        if not is_number(number):
             advice = _cell_advice(table, cell)
             if not table.header and f"line {table.first}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
-            raise InputError(f"{place}: {shown!r} is not a number.", advice)
-        if any(map(str.isdigit, cell)) and abs(float(text)) == np.inf:  # the word inf is allowed
-            raise InputError(f"{place}: {shown} is too large a number.", "Write inf for infinity.")
+            raise InputError(f"{place}: {text!r} is not a number.", advice)
+        if any(map(str.isdigit, cell)) and abs(float(number)) == np.inf:  # the word inf is allowed
+            raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
 
 
 def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, str]]:

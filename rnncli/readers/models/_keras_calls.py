@@ -172,8 +172,8 @@ class Plan:
 
 
 def _begins_with_input(entry: Entry) -> bool:
-    held = entry["config"].get("layers") or [{}]
-    return bool(entry["class_name"] == "Functional" or held[0].get("class_name") == "InputLayer")
+    layers = entry["config"].get("layers") or [{}]
+    return bool(entry["class_name"] == "Functional" or layers[0].get("class_name") == "InputLayer")
 
 
 def flat(structure: Any) -> list[Any]:
@@ -225,7 +225,7 @@ def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
 
 
 def resolve(link: Link, outputs: Outputs) -> Ref:
-    """A model's outputs are known one by one; a layer's only as those of its node."""
+    """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
     found = outputs.get((link.layer, link.call))
     if found is None:
         raise InputError(f"{link.layer}: the model's config has no call {link.call} of this layer.", ADVICE)

@@ -82,7 +82,7 @@ class Origin(NamedTuple):
 
     @property
     def old(self) -> bool:
-        """Whether its configs mean what they mean in Keras 2."""
+        """Whether its configs are those of Keras 2."""
         return self.version < (3,)
 
 
@@ -180,29 +180,29 @@ class Translator:
 
     def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return the layers and cells inside a layer."""
-        made: dict[str, Any] = {}
+        inner: dict[str, Any] = {}
         for key in ("layer", "backward_layer", "cell"):
             if _is_entry(config.get(key)):
-                made[key] = self.entry(config[key], path)
+                inner[key] = self.entry(config[key], path)
         if isinstance(config.get("cells"), (list, tuple)):
-            made["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
+            inner["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
         if isinstance(config.get("layers"), (list, tuple)):
-            held = [item for item in config["layers"] if _is_entry(item)]
-            made["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in held]
-        return made
+            entries = [item for item in config["layers"] if _is_entry(item)]
+            inner["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in entries]
+        return inner
 
     def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return a layer inside another: its class, module and config, and how a model calls it."""
         if isinstance(entry["config"], list):  # a Sequential before 2.2.3
             entry = {**entry, "config": {"layers": entry["config"]}}
-        kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
-        class_name, written = class_of(entry, self.origin), str(entry["class_name"])
-        if class_name != written:
-            kept["written"] = written
+        fields = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        class_name, saved_class = class_of(entry, self.origin), str(entry["class_name"])
+        if class_name != saved_class:
+            fields["saved_class"] = saved_class
         config = self.layer(entry, path)
         if class_name == "Sequential":
             config["build_input_shape"] = input_shape(entry)
-        return {**kept, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
+        return {**fields, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
 
     def _activation(self, value: Any, path: str) -> Any:
         if isinstance(value, Mapping) and value.get("class_name") == "function":
@@ -225,9 +225,9 @@ class Translator:
                 "Save the model with time_major=False.",
             )
 
-    def _complete(self, written: str, class_name: str, config: dict[str, Any], path: str) -> None:
+    def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
         """Add what the class or the version implied."""
-        if written.startswith("CuDNN"):
+        if saved_class.startswith("CuDNN"):
             if path not in self.cudnn:
                 self.cudnn.append(path)
             config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
@@ -268,8 +268,8 @@ def input_shape(entry: Mapping[str, Any]) -> Any:
             return config[key]
     if isinstance(built, Mapping) and built.get("input_shape") is not None:
         return built["input_shape"]
-    held = config.get("layers")
-    return input_shape(held[0]) if isinstance(held, list) and held else None
+    layers = config.get("layers")
+    return input_shape(layers[0]) if isinstance(layers, list) and layers else None
 
 
 def _is_entry(value: Any) -> bool:
@@ -277,9 +277,9 @@ def _is_entry(value: Any) -> bool:
 
 
 def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    kept = _KEPT.get(class_name)
-    if kept is not None:
-        found = {key: config[key] for key in kept if key in config}
+    names = _KEPT.get(class_name)
+    if names is not None:
+        found = {key: config[key] for key in names if key in config}
         return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}
     return {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
 

@@ -48,7 +48,10 @@ class Flattener:
     def _model(
         self, entry: Entry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
     ) -> tuple[Ref, ...]:
-        """One use of a model: `given` are its inputs, None where they are the inputs of the whole."""
+        """Add one use of a model; return its outputs.
+
+        given: its inputs; None for the whole model.  passed: arguments that its layers inherit: `training`.
+        """
         config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
         layers = _group_by_name(config["layers"])
         plan = Plan(layers)
@@ -65,8 +68,8 @@ class Flattener:
                 raise InputError(
                     f"{link.layer}: the model's input is the output of this layer, not an Input.", ADVICE
                 )
-            made = self._input(layers[link.layer], prefix) if given is None else given[index]
-            outputs[link.layer, 0] = (made,)
+            ref = self._input(layers[link.layer], prefix) if given is None else given[index]
+            outputs[link.layer, 0] = (ref,)
         for name, index in plan.order(outputs):
             call = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
@@ -121,7 +124,7 @@ class Flattener:
         if len(masks) != len(inputs):
             raise InputError(f"{path}: it has {len(inputs)} inputs and gets {len(masks)} masks.", ADVICE)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
-        made: list[Any] = []
+        refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
             if own is not None and not self._comes_with(item, own):
                 below = f"{path}/{name}"
@@ -131,8 +134,8 @@ class Flattener:
                     Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": own})
                 )
                 item = Ref(called)
-            made.append(item)
-        return made
+            refs.append(item)
+        return refs
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
         """Return whether the layer that made the input passes on this mask, or has made it."""
@@ -161,12 +164,12 @@ def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix
                 raise InputError(f"{name_of(entry)}: the config of this model has no {key}.", ADVICE)
         return config
     layers: list[dict[str, Any]] = []
-    held = [dict(layer) for layer in config["layers"]]
-    if not held:
+    entries = [dict(layer) for layer in config["layers"]]
+    if not entries:
         raise InputError(f"{name_of(entry)}: there is no layer in this model.", ADVICE)
-    if held[0]["class_name"] != "InputLayer":
-        held.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
-    for layer in held:
+    if entries[0]["class_name"] != "InputLayer":
+        entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
+    for layer in entries:
         history = [name_of(layers[-1]), 0, 0] if layers else None
         tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": history}}
         nodes = [{"args": [tensor], "kwargs": {}}] if layers else []

@@ -27,17 +27,17 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
     """
     if stored.layers is None:
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)
-    made: dict[str, dict[str, Array]] = {}
+    weights_of: dict[str, dict[str, Array]] = {}
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
         for path, leaf, own in _split_list(entry, name_of(entry), found):
             weights = _check_units(
                 path, leaf, names.name_weights(path, leaf["class_name"], leaf["config"], own)
             )
-            made[path] = (
+            weights_of[path] = (
                 names.flip_kernels(leaf["class_name"], weights) if stored.backend == "theano" else weights
             )
-    return made
+    return weights_of
 
 
 def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
@@ -99,26 +99,28 @@ def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
     return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
-def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+def _share_twins(
+    weights: dict[str, dict[str, Array]], model: Mapping[str, Any]
+) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
     leaves = list(plain_layers(model))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
-        if path in made or not names.variables(entry["class_name"], entry["config"]):
+        if path in weights or not names.variables(entry["class_name"], entry["config"]):
             continue
         twins = {
-            id(made[other]): other
-            for other, held in alike[name_of(entry)]
-            if other in made and held["config"] == entry["config"]
+            id(weights[other]): other
+            for other, twin in alike[name_of(entry)]
+            if other in weights and twin["config"] == entry["config"]
         }
         if len(twins) == 1:
-            made[path] = made[next(iter(twins.values()))]
+            weights[path] = weights[next(iter(twins.values()))]
         elif entry["class_name"] in RECURRENT:
             what = f"the file has no weights for this {entry['class_name']}"
             raise InputError(f"{path}: {what}.", names.ADVICE)
-    return made
+    return weights
 
 
 def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Entry]]:
@@ -143,7 +145,7 @@ def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, En
             f"{path}: the {len(found)} weights of this model in the file do not fit its layers.",
             names.ADVICE,
         )
-    yield from ((leaf, held, shared[leaf]) for leaf, held in leaves)
+    yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 
 
 def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:

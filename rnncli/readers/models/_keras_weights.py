@@ -68,7 +68,7 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
 
 
 def _is_set(option: str, config: Mapping[str, Any]) -> bool:
-    """Whether the config sets `use_bias`, or `score_mode` to `concat`; an option left out counts as set."""
+    """Return whether the config sets `use_bias`, or `score_mode` to `concat`; missing options count as set."""
     name, _, value = option.partition("=")
     if value:
         return bool(config.get(name) == value)
@@ -95,11 +95,11 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
     if class_name in ("Sequential", "Functional"):
-        held = layers_of(config)
-        names = make_unique(group_name(entry) for entry in held)
+        entries = layers_of(config)
+        names = make_unique(group_name(entry) for entry in entries)
         return [
             Sublayer(f"{name_of(entry)}/", ("layers", name), entry)
-            for name, entry in zip(names, held, strict=True)
+            for name, entry in zip(names, entries, strict=True)
         ]
     return []
 
@@ -142,7 +142,7 @@ def name_weights(
     if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
         return {name: own[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
-        return as_found(found)
+        return name_by_path(found)
     wanted = f"{class_name} has {len(names)} weights ({', '.join(names)})"
     raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
 
@@ -173,7 +173,7 @@ def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tupl
             yield part.prefix + prefix, name
 
 
-def as_found(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
+def name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
     paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
     for length in range(1, max(map(len, paths), default=1) + 1):
@@ -231,17 +231,17 @@ def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def group_name(entry: Mapping[str, Any]) -> str:
     """Return the name of a layer's group in a .keras file, without a number."""
-    return default_name(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
+    return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
 
 
 def make_unique(names: Iterable[str]) -> list[str]:
     """Number repeated names: the second `lstm` becomes `lstm_1`."""
     counts: dict[str, int] = {}
-    made: list[str] = []
+    unique: list[str] = []
     for name in names:
         counts[name] = counts.get(name, -1) + 1
-        made.append(f"{name}_{counts[name]}" if counts[name] else name)
-    return made
+        unique.append(f"{name}_{counts[name]}" if counts[name] else name)
+    return unique
 
 
 def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:

@@ -41,7 +41,7 @@ def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
     tensors: by their names: arrays, and whatever else has a shape.
     """
     tensors, notes = _drops.restore_dropped(tensors)
-    tensors, more = _weight_norm.combined(tensors)
+    tensors, more = _weight_norm.restore_normalized(tensors)
     numbers = {name: _numbers(one) for name, one in tensors.items() if is_recurrent(name)}
     known = {name: array for name, array in numbers.items() if array is not None}
     found = [*_torch_modules(known), *_keras_modules(known), *_onnx_arrays.modules(known, tensors)]
@@ -103,11 +103,11 @@ def _torch_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
     for path, layers in paths.items():
         names = [name for cells in layers.values() for roles in cells.values() for name in roles.values()]
         numbers = sorted(layers, key=lambda number: -1 if number is None else number)
-        held = [
+        cells_of_layers = [
             {back: {role: tensors[name] for role, name in roles.items()} for back, roles in own.items()}
             for own in map(layers.__getitem__, numbers)
         ]
-        module = _torch_module(path, numbers, held)
+        module = _torch_module(path, numbers, cells_of_layers)
         if module is not None and path in loose and not module.refused:
             module = replace(module, refused=_explain_ambiguous_axes(module))
         if module is not None:
@@ -166,19 +166,19 @@ def _refusal(
     converted: Sequence[Mapping[bool, tuple[str, dict[str, Array]] | None]],
 ) -> str:
     """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
-    for number, cells, made in zip(numbers, layers, converted, strict=True):
+    for number, cells, made_cells in zip(numbers, layers, converted, strict=True):
         suffix = "" if number is None else f"_l{number}"
         if any("weight_hr" in roles for roles in cells.values()):
             return f"it projects its state (weight_hr{suffix}), which is not supported"
-        if any(cell is None for cell in made.values()) or False not in cells:
+        if any(cell is None for cell in made_cells.values()) or False not in cells:
             return f"the weights of layer {suffix.lstrip('_') or '0'} are incomplete or do not fit together"
     if len(numbers) > 1 and list(numbers) != list(range(len(numbers))):
         return f"its layers are {', '.join(f'_l{number}' for number in numbers)}: some are missing"
-    if len({cell[0] for made in converted for cell in made.values() if cell}) > 1:
+    if len({cell[0] for made_cells in converted for cell in made_cells.values() if cell}) > 1:
         return "its layers are of different classes"
     if len({len(cells) for cells in layers}) > 1:
         return "only some of its layers have two directions"
-    return _misfit([{back: cell[1] for back, cell in made.items() if cell} for made in converted])
+    return _misfit([{back: cell[1] for back, cell in made_cells.items() if cell} for made_cells in converted])
 
 
 def _misfit(layers: Sequence[Mapping[bool, Mapping[str, Array]]]) -> str:
@@ -227,10 +227,10 @@ def _keras_modules(tensors: Mapping[str, Any]) -> Iterator[tuple[list[str], Modu
     layers: dict[str, dict[bool, Any]] = {}
     names: dict[str, list[str]] = {}
     for path, roles in cells.items():
-        made = keras_cell({role: tensors[name] for role, name in roles.items()})
-        if made is not None:
+        cell = keras_cell({role: tensors[name] for role, name in roles.items()})
+        if cell is not None:
             layer, backward = _split_direction(path, cells)
-            layers.setdefault(layer, {})[backward] = made
+            layers.setdefault(layer, {})[backward] = cell
             names.setdefault(layer, []).extend(roles.values())
     for layer, both in layers.items():
         if False in both:

@@ -135,18 +135,18 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 def _external(tensor: Any, source: Source) -> bytes:
     """Return the bytes of one tensor in another file."""
-    said = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
     if source.path is None:
         raise InputError(
             f"{where} is in another file, and the model has no folder.", "Give the model as a file."
         )
     folder = source.path.resolve().parent
-    path = (folder / said.get("location", "")).resolve()
-    if not said.get("location") or folder not in path.parents:
+    path = (folder / entries.get("location", "")).resolve()
+    if not entries.get("location") or folder not in path.parents:
         advice = "Keep external data beside the model, and save it again."
         raise InputError(f"{where} is in a file outside of the model's folder.", advice)
-    start, size = _number(said, "offset", 0), _number(said, "length", -1)
+    start, size = _number(entries, "offset", 0), _number(entries, "length", -1)
     try:
         return _part(path, start, size, where)
     except OSError as error:
@@ -165,8 +165,8 @@ def _part(path: Path, start: int, size: int, where: str) -> bytes:
         return file.read(size)
 
 
-def _number(said: dict[str, str], key: str, default: int) -> int:
-    text = said.get(key, "")
+def _number(entries: dict[str, str], key: str, default: int) -> int:
+    text = entries.get(key, "")
     return int(text) if text.isascii() and text.isdigit() else default
 
 

@@ -68,7 +68,7 @@ def _load(data: bytes, name: str) -> Any:
 
 def _tensors(found: Any, name: str) -> dict[str, Any]:
     """Return every tensor by name; containers become a prefix if several hold recurrent layers."""
-    held: dict[str, dict[str, Any]] = {}
+    by_path: dict[str, dict[str, Any]] = {}
     if isinstance(found, _stand_ins.StandIn):
         raise InputError(f"{name}: {OBJECTS}.", ADVICE)
     for path, key, tensor in _walk(found, "", 0):
@@ -79,13 +79,13 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
                 f"{name}: {key} has a shape and no numbers: its device is meta.",
                 "Load the weights, then save.",
             )
-        held.setdefault(path, {})[key] = tensor
-    if not held:
+        by_path.setdefault(path, {})[key] = tensor
+    if not by_path:
         what = f"it contains {type(found).__name__}, and no state dict"
         raise InputError(f"{name}: {what}.", ADVICE)
-    recurrent = [path for path, own in held.items() if any(map(_modules.is_recurrent, own))]
+    recurrent = [path for path, own in by_path.items() if any(map(_modules.is_recurrent, own))]
     named: dict[str, Any] = {}
-    for path, own in held.items():
+    for path, own in by_path.items():
         prefix = f"{path}." if path and [path] != recurrent else ""
         for key, tensor in own.items():
             named[prefix + key] = _array(tensor) if _modules.is_recurrent(key) else tensor

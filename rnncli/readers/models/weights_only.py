@@ -113,14 +113,14 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
 
 def _module(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights are not those of a recurrent layer."""
-    made = {path: _cell(own) for path, own in saved.cells.items()}
-    known = {path: cell for path, cell in made.items() if cell is not None}
+    cells = {path: _cell(own) for path, own in saved.cells.items()}
+    known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
         return None
     paths = list(known)
-    if len(known) == len(made) == 1 and not _is_distributed(paths[0]):
+    if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
         return _modules.layer_of_cells(saved.name, known[paths[0]])
-    if len(known) == len(made) == 2 and _is_pair(paths):
+    if len(known) == len(cells) == 2 and _is_pair(paths):
         return _modules.layer_of_cells(saved.name, *known.values())
     return Module(saved.name, (), _explain_unclear(paths))
 
