@@ -116,7 +116,7 @@ class WeightWalk:
     def _children(self, group: Any, depth: int) -> dict[str, Any]:
         """Return the groups in a group by name.
 
-        h5py sorts names; sorted by address, groups are in the order in which they were written, the model's.
+        h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
         """
         if depth > DEPTH:
             raise RefusedError(f"its groups are nested more than {DEPTH} deep")

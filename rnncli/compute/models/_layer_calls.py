@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.specs.trees import leaves, map_leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Case
+    from rnncli.compute.models import Cases
 
 
 class LayerCall(NamedTuple):
@@ -100,3 +101,24 @@ def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     if case is not None:
         return [f"{layer}/{info.name}" for info in case.stack.outputs(case.inputs.shape)]
     return [f"{layer}/output" if count == 1 else f"{layer}/output_{index}" for index in range(count)]
+
+
+def name_tensors(
+    calls: Mapping[str, LayerCall],
+    cases: Mapping[str, Cases],
+    call_again: Callable[[str, Case], Sequence[Any]],
+) -> dict[str, Any]:
+    """Return every output of every call by its name.
+
+    cases: of the recurrent layers.
+    call_again: returns the outputs of a layer that is shown with more of them than the model takes.
+    """
+    tensors: dict[str, Any] = {}
+    for layer, call in calls.items():
+        names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
+        tensors |= zip(names, call.outputs, strict=True)
+    for layer, (_, shown) in cases.items():
+        names = name_outputs(layer, 0, shown)
+        if not tensors.keys() >= set(names):
+            tensors = dict(zip(names, call_again(layer, shown), strict=True)) | tensors
+    return tensors

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._framework_errors import convert_errors
 from rnncli.compute.models._harmless import harm_in
-from rnncli.compute.models._layer_calls import LayerCall, name_outputs, record_calls
+from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.model import Graph
@@ -33,14 +33,7 @@ def outputs(
     Raises EngineError where tf_keras is not installed or cannot run the model.
     """
     with convert_errors(partial(_explain_error, graph)), record(graph, path, inputs) as calls:
-        tensors: dict[str, Any] = {}
-        for name, call in calls.items():
-            names = name_outputs(name, len(call.outputs), cases[name].model if name in cases else None)
-            tensors |= zip(names, call.outputs, strict=True)
-        for name, (_, shown) in cases.items():
-            names = name_outputs(name, 0, shown)
-            if not tensors.keys() >= set(names):
-                tensors = dict(zip(names, _call_copy(calls[name], shown), strict=True)) | tensors
+        tensors = name_tensors(calls, cases, lambda layer, shown: _call_copy(calls[layer], shown))
         return {name: value.numpy() for name, value in tensors.items() if hasattr(value, "numpy")}
 
 

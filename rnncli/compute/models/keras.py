@@ -9,7 +9,7 @@ from rnncli.compute import operations
 from rnncli.compute.models import _graph, _inputs
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
-from rnncli.compute.models._layer_calls import name_outputs
+from rnncli.compute.models._layer_calls import name_tensors
 from rnncli.compute.models._walk import follow as follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
@@ -108,12 +108,6 @@ def outputs(
         calls = _keras_backend.record(_graph.with_modules(model), path, inputs)
     except _keras_backend.UnrunnableError as error:  # its advice is for a run without a check
         raise EngineError(f"--check: {error.what}", "Leave --check out.") from None
-    named: dict[str, Array] = {}
-    for layer, call in calls.items():
-        names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
-        named |= zip(names, call.outputs, strict=True)
-    for layer, (_, shown) in cases.items():
-        if not named.keys() >= set(name_outputs(layer, 0, shown)):
-            more = compute.run(shown, "tensorflow").outputs
-            named = {f"{layer}/{tensor.name}": tensor.values for tensor in more} | named
-    return named
+    return name_tensors(
+        calls, cases, lambda _, shown: [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
+    )

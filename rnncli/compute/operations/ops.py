@@ -77,11 +77,10 @@ def _like(value: int) -> Formula:
     return lambda args, options: np.full(args[0].shape, value, options.get("dtype") or args[0].dtype)
 
 
-def _get_item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _get_item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     key = args[1] if len(args) > 1 else options["key"]
     several = isinstance(key, (list, tuple))
-    item: Array = args[0][tuple(map(_parse_index, key)) if several else _parse_index(key)]
-    return item
+    return args[0][tuple(map(_parse_index, key)) if several else _parse_index(key)]
 
 
 def _parse_index(key: Any) -> Any:
@@ -98,29 +97,16 @@ def _parse_index(key: Any) -> Any:
     raise ValueError(f"the index {key!r}")
 
 
-def _softmax(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _softmax(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     axis = options.get("axis", -1)
-    moved: Array = np.moveaxis(activations.get("softmax")(np.moveaxis(args[0], axis, -1)), -1, axis)
-    return moved
+    return np.moveaxis(activations.get("softmax")(np.moveaxis(args[0], axis, -1)), -1, axis)
 
 
-def _clip(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
-    clipped: Array = np.clip(args[0], options["x_min"], options["x_max"])
-    return clipped
-
-
-def _take(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
-    indices = args[1] if len(args) > 1 else options["indices"]
-    taken: Array = np.take(args[0], np.asarray(indices), axis=options.get("axis"))
-    return taken
-
-
-def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     dtype = options["dtype"]
     if dtype not in ("float32", "float64", "int32", "int64", "bool", "uint8", "int8", "int16"):
         raise ValueError(f"dtype {dtype}")
-    cast: Array = args[0].astype(dtype)
-    return cast
+    return args[0].astype(dtype)
 
 
 def _convert(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -131,11 +117,10 @@ def _split(args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Array, ..
     return tuple(np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0)))
 
 
-def _pad(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _pad(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     if options.get("mode", "constant") != "constant":
         raise ValueError(f"mode {options['mode']}")
-    padded: Array = np.pad(args[0], options["pad_width"], constant_values=options.get("constant_values") or 0)
-    return padded
+    return np.pad(args[0], options["pad_width"], constant_values=options.get("constant_values") or 0)
 
 
 _FORMULAS: Mapping[str, Formula] = {
@@ -172,12 +157,14 @@ _FORMULAS: Mapping[str, Formula] = {
     "OnesLike": _like(1),
     "GetItem": _get_item,
     "Softmax": _softmax,
-    "Clip": _clip,
-    "Take": _take,
     "Cast": _cast,
     "ConvertToTensor": _convert,
     "Split": _split,
     "Pad": _pad,
+    "Clip": lambda args, options: np.clip(args[0], options["x_min"], options["x_max"]),
+    "Take": lambda args, options: np.take(
+        args[0], np.asarray(args[1] if len(args) > 1 else options["indices"]), axis=options.get("axis")
+    ),
     "ExpandDims": lambda args, options: np.expand_dims(args[0], _axes(options["axis"])),
     "Squeeze": lambda args, options: np.squeeze(args[0], _axes(options.get("axis"))),
     "Reshape": lambda args, options: args[0].reshape(

@@ -1,4 +1,4 @@
-"""How the layers of one model call each other: Keras 2's lists and Keras 3's arguments, as links."""
+"""The calls of the layers of one model: parses the lists of Keras 2 and the arguments of Keras 3."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADVICE = "Save the model again with model.save('model.keras')."
 
 Entry = Mapping[str, Any]
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
-"""What every call puts out: of a layer its first tensor, of a model each one."""
+"""The outputs of every call: the first tensor of a layer, every tensor of a model."""
 
 _CONSTANT = "_CONSTANT_VALUE"
 
@@ -32,7 +32,7 @@ class Link:
 
 
 class CallArguments(NamedTuple):
-    """What one call of a layer gets: Links, maybe nested, and constants."""
+    """The arguments of one call of a layer: Links, which may be nested, and constants."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -58,7 +58,7 @@ class Plan:
         return Link(layer, call - self.shift.get(layer, 0), tensor)
 
     def _shifts(self) -> dict[str, int]:
-        """Return how much higher the calls of models are counted, where the config is a list."""
+        """Return, for each model, the number from which Keras counts its calls."""
         models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
         used: dict[str, set[int]] = {name: set() for name in models}
         for nodes in self.raw.values():

@@ -1,4 +1,4 @@
-"""Configs of every version of Keras as today's Keras would need them to mean what was meant when saved."""
+"""Translate the configs of every version of Keras to configs of today's Keras with the same meaning."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RENAMED = {
 _GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
 
 _LATER = frozenset({"LayerNormalization", "Attention", "AdditiveAttention", "MultiHeadAttention"})
-"""What the Keras of its own package did not have before 2.4: there it is another class of that name."""
+"""Layers that standalone Keras did not have before 2.4; in its files these are custom classes."""
 
 _COMMON = ("name", "trainable", "dtype")
 _RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
@@ -60,7 +60,7 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
     "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
     "InputLayer": ("name", "batch_shape", "dtype", "sparse", "ragged", "optional"),
 }
-"""The arguments that count, where the others are retired or say how weights were made and trained."""
+"""The arguments to keep; others are retired, or matter only for initializing and training weights."""
 
 _NOISE = re.compile(r"(initializer|regularizer|constraint)$")
 _RETIRED = frozenset(
@@ -70,10 +70,10 @@ _ACTIVATIONS = ("activation", "recurrent_activation")
 
 
 class Origin(NamedTuple):
-    """What saved a model: `Keras 2.2.4-tf`.
+    """The version of Keras that saved a model: `Keras 2.2.4-tf`.
 
-    version: as numbers; () where the file does not say it.
-    own_package: Keras as a package of its own, before 2.4, rather than the one in TensorFlow.
+    version: as numbers; () if the file does not say.
+    own_package: whether it is standalone Keras before 2.4, rather than tf.keras.
     """
 
     text: str
@@ -87,7 +87,7 @@ class Origin(NamedTuple):
 
 
 def origin_of(text: str) -> Origin:
-    """Return what saved the model: `Keras 2.2.4-tf`."""
+    """Parse the version of Keras that saved a model: `Keras 2.2.4-tf`."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     version = tuple(int(part) for part in found.groups() if part) if found else ()
     own = version < (2, 4) and "tf" not in text.partition(".")[2]
@@ -95,7 +95,7 @@ def origin_of(text: str) -> Origin:
 
 
 def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
-    """Return today's class in Keras; `Custom>` and the name for a class that Keras does not have."""
+    """Return the class in today's Keras; `Custom>` and the name for a class that Keras does not have."""
     name = str(entry.get("class_name"))
     module = str(entry.get("module") or "keras.layers")
     registered = entry.get("registered_name")
@@ -114,8 +114,8 @@ def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
 def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
     """Return the module of the class.
 
-    Files before 2.12 do not say it, and no HDF5 file does: Keras 3's operations show there by a config
-    without what every layer has.
+    Files before 2.12 and HDF5 files do not have it; there, operations of Keras 3 are recognized by a config
+    without the options that every layer has.
     """
     module = entry.get("module")
     if module is None and not origin.old and _is_bare(entry):
@@ -143,12 +143,12 @@ def name_of(entry: Mapping[str, Any]) -> str:
 
 
 class Translator:
-    """Turns configs of one file into today's, and keeps what is to be noted.
+    """Translates the configs of one file, and records what the notes mention.
 
-    hard: the layers with the old hard_sigmoid.
-    no_reset: the GRUs whose config does not know reset_after; reset: those whose bias says it.
+    hard: the layers with the hard_sigmoid of Keras 2.
+    no_reset: the GRUs whose config has no reset_after; reset: those whose bias implies it.
     cudnn: the layers of cuDNN's classes.
-    backwards: the layers of cells whose states stand last cell first.
+    backwards: the layers of several cells whose states begin with the last cell.
     """
 
     def __init__(self, origin: Origin) -> None:
@@ -192,7 +192,7 @@ class Translator:
         return inner
 
     def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Return a layer inside another: its class, module and config, and how a model calls it."""
+        """Return the entry of a layer inside another: class, module and config, and its calls in a model."""
         if isinstance(entry["config"], list):  # a Sequential before 2.2.3
             entry = {**entry, "config": {"layers": entry["config"]}}
         fields = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
@@ -285,11 +285,11 @@ def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 _NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})
-"""Where None says something; elsewhere it is the default."""
+"""Arguments for which None differs from the default."""
 
 
 def _dtype(value: Any) -> Any:
-    """Return the dtype of a policy's config or of a name; None if there is none (`infer` in TF 1)."""
+    """Return the dtype in a policy's config or a name; None if there is none (`infer` in TF 1)."""
     if isinstance(value, Mapping):
         inner = value.get("config")
         value = inner.get("name") if isinstance(inner, Mapping) else None

@@ -27,7 +27,7 @@ OTHERS = {
     ".npy": "it is an .npz file, which holds weights and no graph",
     "saved_model.pb": "it is a zip file with a TensorFlow SavedModel in it",
 }
-"""What a zip file is, by the end of the name of a file in it."""
+"""Other kinds of zip files, by a suffix of the files in them."""
 MOST_NESTED = 400
 """Models in models nest deeper than layers do; still far below Python's recursion limit."""
 

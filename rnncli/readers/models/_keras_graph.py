@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _MOST = 50_000
 
 _PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "LayerNormalization"})
-"""Layers that hand the mask of their input on, and are not called with it themselves."""
+"""Layers that pass on the mask of their input without using it."""
 
 
 class Flattener:
     """Turns the config of a model into nodes.
 
     weights: by the layer's path.
-    nodes, ports: what came out, in order.
+    nodes, ports: of the graph, in order.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Array]]) -> None:
@@ -114,9 +114,9 @@ class Flattener:
         return Ref(name)
 
     def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
-        """Return the inputs of a model with the masks that it is called with.
+        """Return the inputs of a model, each with the mask that the model is called with.
 
-        A mask that Keras computed for the input comes with it; any other gets a layer of its own.
+        A mask that its input already carries needs nothing; for any other, an Identity layer is added.
         """
         masks = list(leaves(mask))
         if mask is None:
@@ -138,7 +138,7 @@ class Flattener:
         return refs
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
-        """Return whether the layer that made the input passes on this mask, or has made it."""
+        """Return whether the input already carries this mask."""
         nodes = {node.name: node for node in self.nodes}
         maker = nodes.get(item.node) if isinstance(item, Ref) else None
         while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
@@ -209,7 +209,7 @@ def _split_states(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return a recurrent layer's call as (inputs,), with `initial_state` and others by name.
 
-    Keras 2 puts the states, and the constants of a cell, behind the inputs in one list.
+    Keras 2 has one list of the inputs, the states and the constants of a cell.
     """
     names = ("initial_state", "mask", "training")
     kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
@@ -228,7 +228,7 @@ def _split_states(
 
 
 def _order_inputs(given: Any, entry: Entry) -> list[Any]:
-    """Return what a model is called with, in the order of its inputs."""
+    """Return the arguments of a call of a model, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
         order = [item[0] for item in flat(wanted)]

@@ -1,4 +1,4 @@
-"""The weights of every layer of a model, by the layer's path: out of groups, or out of legacy lists."""
+"""The weights of every layer of a model by the layer's path, from the groups or lists of its file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_tracka
 
 
 def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str, dict[str, Array]]:
-    """Return the weights of each layer, by path `inside/deep`, under today's names.
+    """Return the weights of each layer, by path `inside/deep`, under the names of today's Keras.
 
-    model: the config of the whole model, its entries as today's.
+    model: the translated config of the whole model.
     """
     if stored.layers is None:
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)

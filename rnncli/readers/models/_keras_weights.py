@@ -1,4 +1,4 @@
-"""Weights of one layer by the names of its variables, out of Keras's order or out of a file's groups."""
+"""The weights of one layer by the names of its variables, from their order or a file's groups."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "Attention": ("scale?use_scale", "concat_score_weight?score_mode=concat"),
     "AdditiveAttention": ("scale?use_scale",),
 }
-"""Variables in Keras's order, behind `?` the option, or its value, with which the layer has one."""
+"""Variables in Keras's order; after `?` the option, or its value, that gives the layer this variable."""
 
 _FROZEN = frozenset({"moving_mean", "moving_variance"})
 _WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
@@ -68,7 +68,7 @@ def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
 
 
 def _is_set(option: str, config: Mapping[str, Any]) -> bool:
-    """Return whether the config sets `use_bias`, or `score_mode` to `concat`; missing options count as set."""
+    """Return whether the config sets `use_bias`, or `score_mode` to `concat`; a missing option is set."""
     name, _, value = option.partition("=")
     if value:
         return bool(config.get(name) == value)
@@ -128,8 +128,8 @@ def name_weights(
 ) -> dict[str, Array]:
     """Return the arrays under the names of today's variables.
 
-    found: each with its name in the file, in the order of `layer.get_weights()`; grouped: in that of
-        the groups of a .keras file, where those that training does not change stand with the others.
+    found: each with its name in the file, in the order of `layer.get_weights()`.
+    grouped: they are in the order of a .keras file, which does not list frozen variables last.
     """
     names = variables(class_name, config)
     if not grouped:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 FRAMEWORKS = {"torch.nn": "PyTorch", "keras.layers": "Keras", "onnx": "ONNX"}
-"""What saved a layer, by the package that its node names."""
+"""The framework that saved a layer, by the module of its node."""
 
 _TORCH = re.compile(
     r"(?:(?P<path>.*)\.)?(?P<role>weight|bias|w|b)_(?P<which>ih|hh|hr)(?:_l(?P<layer>\d{1,6}))?(?P<back>_reverse)?",
@@ -36,9 +36,9 @@ def is_recurrent(name: str) -> bool:
 
 
 def modules(file: str, tensors: Mapping[str, Any]) -> Modules:
-    """Return everything that is known of a file.
+    """Return the recurrent layers of a file, and the shapes of its other tensors.
 
-    tensors: by their names: arrays, and whatever else has a shape.
+    tensors: by name; arrays, or other objects with a shape.
     """
     tensors, notes = _drops.restore_dropped(tensors)
     tensors, more = _weight_norm.restore_normalized(tensors)
