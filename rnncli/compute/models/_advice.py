@@ -1,4 +1,4 @@
-"""What to do about a model that cannot be followed whole: the layers of it that can."""
+"""Advice for a model that cannot be computed: the layers of it that can."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a layer in a graph is called with: arrays, and the masks that they carry.
-
-Follows Keras's `Layer.__call__`.
-"""
+"""The arguments of the layers in a graph: arrays, and their masks, as in Keras's `Layer.__call__`."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class Arguments:
     """Resolves the arguments of nodes.
 
     values: the outputs of the nodes so far.
-    rules: whose rules about masks hold, as in `OperationCall`.
+    rules: about masks, as in `OperationCall`.
     differs_today: whether today's Keras may have passed on another mask to any of the nodes.
     """
 

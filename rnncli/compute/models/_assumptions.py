@@ -1,4 +1,4 @@
-"""What a file without a graph does not say: the defaults of its framework, or what the user says instead."""
+"""Assumptions about a file without a graph: the defaults of its framework, or what the user says instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDERS = {
     "keras.layers": {"LSTM": "ifgo", "GRU": "zrn"},
     "onnx": {"LSTM": "iofg", "GRU": "zrn"},
 }
-"""The order of the gates that the reader took for granted."""
+"""The order of the gates that the reader assumed."""
 OWN = {"LSTM": "ifgo", "GRU": "zrn"}
 """The order in a Node, which is Keras's: g and n are the candidates, which Keras calls c and h."""
 OTHER_LETTERS = str.maketrans("cuh", "gzn")

@@ -50,7 +50,7 @@ def layer_inside(node: Node) -> dict[str, Any]:
 
 
 def inside_others(graph: Graph) -> tuple[str, ...]:
-    """Return one note for each layer that contains recurrent layers which the graph does not show."""
+    """Return one note for each layer that contains recurrent layers without being one."""
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
         for node in graph.nodes
@@ -97,7 +97,7 @@ def _strip_call_number(name: str) -> str:
 
 
 def rules_of(origin: str) -> str:
-    """Return whose rules about masks hold in a model saved by `origin`, such as `Keras 2.4.0`."""
+    """Return the rules about masks for a model saved by `origin`, such as `Keras 2.4.0`."""
     version = re.search(r"(\d+)(?:\.(\d+))?", origin)
     if not version:
         return KERAS_2  # as the reader assumes, and says

@@ -1,4 +1,4 @@
-"""Models whose file names code of its own: a Lambda's bytecode, or a function to look up and call."""
+"""Refuses models with code of their own in the file: bytecode of a Lambda, or names of functions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
+"""Runs a Keras model in Keras itself, for layers that NumPy does not know; loads TensorFlow.
 
-Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent
-layer gets there becomes its Case, and what it returned there is what `compute` has to return for that Case.
+Keras, or tf_keras for a model of Keras 2, runs the model in the file.  The arguments of each recurrent layer
+become its Case, and `compute` has to return the same outputs for that Case.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
 MIXED = "mixed_"
-"""How Keras's policies begin that compute in another dtype than they keep weights in."""
+"""Prefix of Keras's policies that compute in another dtype than that of the weights."""
 
 NEAR = 1e-4
-"""How far our steps may be from what Keras computed, for numbers of order one."""
+"""Tolerance for outputs of order one."""
 
 
 class UnrunnableError(LayerError):
@@ -116,7 +116,7 @@ def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict
 
 
 def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
-    """Return the error of Keras, which knows no custom layers and runs no Lambda from a file, as ours."""
+    """Return our error for one of Keras, which refuses custom layers and the Lambdas of a file."""
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(

@@ -1,4 +1,4 @@
-"""Edits of an ONNX graph: branches of an If, the order of axes, and what it puts out."""
+"""Edits of an ONNX graph: branches of an If, the order of axes, and the outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.specs.onnx_nodes import inner_graphs, inputs_of, is_recurrent, nodes_in
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""How the axes of layout 1 come from those of layout 0; of X and the states also the way back."""
+"""Permutations of axes from layout 0 to layout 1; those of X and the states are their own inverses."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def find_if(graph: Any, names: Iterable[str]) -> Any:
 def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
     """Replace an If by the nodes of the branch that is taken.
 
-    What has a name in the branch gets the If's in front, as the branches of two Ifs may use the same ones.
+    Names in the branch get the name of the If as a prefix, since two branches may use the same names.
     """
     from onnx import helper
 
@@ -160,7 +160,7 @@ SHAPED = (
     "Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
     "Unsqueeze",
 )  # fmt: skip
-"""What only moves the numbers of a state on their way to a node."""
+"""Operators that only move the numbers of a state on their way to a node."""
 
 
 def states_of(graph: Any) -> dict[str, str]:

@@ -92,7 +92,7 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 
 def check_lines(table: CsvTable) -> None:
-    """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
+    """Raise InputError if a line has an unclosed quote, or a cell too long for csv to read."""
     _require_short(table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
@@ -107,7 +107,7 @@ def _is_closed(line: str, delimiter: str) -> bool:
 
 
 def _require_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
-    """Raises InputError if a cell is too long for csv to read."""
+    """Raise InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
             raise InputError(

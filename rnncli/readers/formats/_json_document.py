@@ -65,7 +65,7 @@ def _layer(value: Any) -> Any:
 
 
 def _require_shallow(value: Any, depth: int) -> None:
-    """Raises InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
+    """Raise InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
     if depth > nested.MAX_DEPTH:
         raise InputError(
             f"is nested more than {nested.MAX_DEPTH} deep.", "Use fewer levels of lists and objects.", ()

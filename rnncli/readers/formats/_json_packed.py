@@ -38,7 +38,7 @@ _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
 def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """Return the JSON text with long lists of numbers replaced by names, and the lists by name.
 
-    Each list is a Packed, or a list of Packed if sequences differ in length.
+    Each list is a PackedLists, or a list of PackedLists if sequences differ in length.
     """
     word, at = f"packed {os.urandom(8).hex()} ", 0
     parts: list[bytes] = []
@@ -99,7 +99,7 @@ class _Lists:
     """One value that consists of nested lists of numbers.
 
     end: position after its last bracket; 0 if there is no such value.
-    value: Packed, or a list of Packed.
+    value: PackedLists, or a list of PackedLists.
     """
 
     def __init__(self, data: bytes, start: int, stop: int) -> None:

@@ -199,7 +199,7 @@ def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, s
 
 
 def _check_widths(table: CsvTable) -> None:
-    """Raises InputError if a row is not as wide as the header, or as the rows before it."""
+    """Raise InputError if a row is not as wide as the header, or as the rows before it."""
     width = table.width or len(table.header)
     before = "the lines before have" if table.width or not table.header else "the header has"
     for number, cells in table.cells():

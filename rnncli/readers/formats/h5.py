@@ -18,7 +18,7 @@ ADVICE = "Write it with model.save_weights."
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
-    """Always raises InputError, since neither a saved model nor its weights are inputs."""
+    """Raise InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
         raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")
     raise InputError(
