@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.model import Ref
-from rnncli.readers.models._keras_config import MODELS, OPERATIONS
+from rnncli.readers.models._keras_classes import MODELS, OPERATIONS
 from rnncli.specs.trees import leaves, map_leaves
 
 ADVICE = "Save the model again with model.save('model.keras')."

@@ -15,7 +15,7 @@ from rnncli.readers.models._keras_calls import (
     resolve,
     resolve_call,
 )
-from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
+from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, name_of
 from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:

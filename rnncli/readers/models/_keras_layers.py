@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_config import MODELS, RECURRENT, name_of
+from rnncli.readers.models._keras_classes import MODELS, RECURRENT, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.errors import InputError
 from rnncli.layouts import cudnn, default_name
 from rnncli.readers._hdf5_walk import SEEDS
-from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
+from rnncli.readers.models._keras_classes import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.model import Graph, Modules, Node
-from rnncli.readers.models import _modules
+from rnncli.readers.models import _keras_arrays, _modules
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -52,7 +52,7 @@ def layers_in(
 
 def in_keras_layout(saved: SavedLayer) -> SavedLayer:
     """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
-    module = _modules.layer_of(saved.name, saved.weights)
+    module = _keras_arrays.layer_of(saved.name, saved.weights)
     return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 

@@ -10,14 +10,8 @@ from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_config import (
-    MODELS,
-    Origin,
-    Translator,
-    class_of,
-    is_operation,
-    origin_of,
-)
+from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
+from rnncli.readers.models._keras_config import Translator
 from rnncli.readers.models._keras_graph import Flattener
 from rnncli.specs.trees import leaves
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli.model import Module, Modules, Node
-from rnncli.readers.models import _keras_file, _modules
-from rnncli.readers.models._keras_config import Origin, origin_of
+from rnncli.readers.models import _keras_arrays, _keras_file
+from rnncli.readers.models._keras_classes import Origin, origin_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -119,9 +119,9 @@ def _module(saved: SavedWeights) -> Module | None:
         return None
     paths = list(known)
     if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
-        return _modules.layer_of_cells(saved.name, known[paths[0]])
+        return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
     if len(known) == len(cells) == 2 and _is_pair(paths):
-        return _modules.layer_of_cells(saved.name, *known.values())
+        return _keras_arrays.layer_of_cells(saved.name, *known.values())
     return Module(saved.name, (), _explain_unclear(paths))
 
 
@@ -131,7 +131,7 @@ def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | No
         return None
     names = [name for name, _ in own]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
-    return _modules.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+    return _keras_arrays.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
 
 
 def _is_pair(paths: Sequence[str]) -> bool:
