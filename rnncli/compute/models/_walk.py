@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Case
 from rnncli.compute import operations
 from rnncli.compute.models import ModelRun, Part, _today
-from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
+from rnncli.compute.models._advice import name_cause
 from rnncli.compute.models._arguments import Arguments, Value
 from rnncli.compute.models._graph import (
     INPUT,
@@ -118,7 +118,7 @@ class _Walk:
         except UnknownLayerError as error:
             self.failed[node.name] = error
             if wanted:
-                raise _blame(self.graph, node, error) from None
+                raise name_cause(self.graph, node, error) from None
 
     def _value(self, node: Node) -> Value:
         if node.class_name == INPUT and not node.args:
@@ -256,14 +256,3 @@ def _count_bytes(call: OperationCall) -> int:
 
 def _shapes(inputs: Any) -> str:
     return " and ".join(str(getattr(item, "shape", item)) for item in leaves(inputs))
-
-
-def _blame(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
-    """Return the error, with the layers that depend on the unknown one and those that do not."""
-    needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
-    what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
-    free = independent_layers(graph, {error.layer})
-    advice = error.advice or REBUILD
-    if free:
-        advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"
-    return UnknownLayerError(error.layer, what, advice)

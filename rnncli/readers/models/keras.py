@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
 from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
-from rnncli.readers.models import _keras_weights as names
 from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
 from rnncli.readers.models._keras_config import Translator
 from rnncli.readers.models._keras_graph import Flattener
@@ -55,34 +54,12 @@ def read(source: Source) -> Graph:
     return graph
 
 
-def graph_of(
-    config: Mapping[str, Any],
-    weights_by_layer: Mapping[str, Mapping[str, Array] | Sequence[Array]],
-    origin: str,
-    file: str = "",
-) -> Graph:
+def graph_of(config: Mapping[str, Any], weights: Weights, origin: str, file: str = "") -> Graph:
     """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
 
-    weights_by_layer: by the layer's path, `inside/deep`: the arrays of `layer.get_weights()`, or these
-        by today's names.
-    origin: `Keras 2.4.0`.
+    weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
     """
-
-    def weights(model: Mapping[str, Any]) -> Weights:
-        return {
-            path: own(path, entry)
-            for path, entry in _keras_layers.plain_layers(model)
-            if path in weights_by_layer
-        }
-
-    def own(path: str, entry: Mapping[str, Any]) -> Mapping[str, Array]:
-        given = weights_by_layer[path]
-        if isinstance(given, Mapping):
-            return given
-        arrays = [(str(number), array) for number, array in enumerate(given)]
-        return names.name_weights(path, entry["class_name"], entry["config"], arrays)
-
-    return _graph(config, weights, origin_of(origin), file)
+    return _graph(config, lambda _: weights, origin_of(origin), file)
 
 
 def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str) -> Graph:
@@ -97,6 +74,8 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     found = weights(model["config"])
     flattener = Flattener(found)
     outputs = flattener.whole(model)
+    for node in flattener.nodes:
+        _require_state_order(node, translator)
     nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
     ports = tuple(_infer_dtype(port, nodes) for port in flattener.ports)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
@@ -114,25 +93,26 @@ def _check(config: Any, origin: Origin) -> None:
         )
 
 
-def _infer_reset_after(node: Node, translator: Translator) -> Node:
-    """Return the node; the bias of a GRU tells reset_after if its config does not.
-
-    Raises InputError where the states of a layer are in an order that Keras 3 does not have.
-    """
-    bias = node.weights.get("bias")
-    states = bool(node.core_config.get("return_state")) or "initial_state" in node.kwargs
-    if node.layer in translator.backwards and states:
+def _require_state_order(node: Node, translator: Translator) -> None:
+    """Raise InputError if the states of a layer are in an order that Keras 3 does not have."""
+    has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
+    if node.layer in translator.backwards and has_states:
         raise InputError(
             f"{node.name}: {translator.origin.text} orders the states of several cells from the last cell "
             "to the first, and Keras 3 does not.",
             "Save the model with one layer for each cell.",
         )
-    if node.class_name == "GRU" and node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
+
+
+def _infer_reset_after(node: Node, translator: Translator) -> Node:
+    """Return the node; the bias of a GRU tells reset_after if its config does not."""
+    if node.class_name != "GRU":
+        return node
+    bias = node.weights.get("bias")
+    if node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
         translator.no_reset.remove(node.layer)
         translator.reset.append(node.layer)
-    if node.class_name == "GRU" and node.layer in translator.reset:
-        return replace(node, config={**node.config, "reset_after": True})
-    return node
+    return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
 
 
 def _with_model(node: Node) -> Node:
