@@ -36,7 +36,7 @@ def _embedding(call: OperationCall) -> OperationOutput:
         index = tuple(map(int, np.argwhere(outside)[0]))
         raise InputError(
             f"the layer {call.layer} (Embedding) takes token ids 0 to {len(table) - 1}; the id at "
-            f"{list(index)} is {ids[index]}.",
+            f"[{', '.join(map(str, index))}] is {ids[index]}.",
             "Use the vocabulary that the model was trained with.",
         )
     return table[whole], (ids != 0 if call.config.get("mask_zero") else None)
