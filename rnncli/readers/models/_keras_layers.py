@@ -27,21 +27,20 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
     """
     if stored.layers is None:
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)
-    weights_of: dict[str, dict[str, Array]] = {}
+    by_path: dict[str, dict[str, Array]] = {}
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
-        for path, leaf, own in _split_list(entry, name_of(entry), found):
-            weights = _check_units(
-                path, leaf, names.name_weights(path, leaf["class_name"], leaf["config"], own)
-            )
-            weights_of[path] = (
-                names.flip_kernels(leaf["class_name"], weights) if stored.backend == "theano" else weights
-            )
-    return weights_of
+        for path, layer, own in _split_list(entry, name_of(entry), found):
+            weights = names.name_weights(path, layer, own)
+            _require_units(path, layer, weights)
+            if stored.backend == "theano":
+                weights = names.flip_kernels(layer["class_name"], weights)
+            by_path[path] = weights
+    return by_path
 
 
-def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
-    """Return the weights.  Raises InputError if a recurrent layer has other units than its config says."""
+def _require_units(path: str, entry: Entry, weights: Mapping[str, Array]) -> None:
+    """Raise InputError if a recurrent layer has other units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
@@ -49,7 +48,6 @@ def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str
             f"{path}: its config says {units} units, but its recurrent_kernel is {recurrent.shape}.",
             names.ADVICE,
         )
-    return weights
 
 
 def _read_groups(
@@ -65,13 +63,11 @@ def _read_groups(
         if entry["class_name"] in MODELS:
             yield from _read_groups(entry["config"], own, f"{path}/")
             continue
-        class_name, config = entry["class_name"], entry["config"]
-        found = names.read_group(path, class_name, config, own)
-        if found or not names.variables(class_name, config):
-            yield (
-                path,
-                _check_units(path, entry, names.name_weights(path, class_name, config, found, grouped=True)),
-            )
+        found = names.read_group(entry, own)
+        if found or not names.variables(entry):
+            weights = names.name_weights(path, entry, found, grouped=True)
+            _require_units(path, entry, weights)
+            yield path, weights
 
 
 def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
@@ -108,7 +104,7 @@ def _share_twins(
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
-        if path in weights or not names.variables(entry["class_name"], entry["config"]):
+        if path in weights or not names.variables(entry):
             continue
         twins = {
             id(weights[other]): other
@@ -160,9 +156,9 @@ def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[s
             return None
         shared[own[layer]].append((name, array))
     fit = all(
-        len(shared[path]) == len(names.variables(entry["class_name"], entry["config"]))
+        len(shared[path]) == len(names.variables(entry))
         for path, entry in leaves
-        if names.own_names(entry["class_name"], entry["config"]) is not None
+        if names.own_names(entry) is not None
     )
     return shared if fit else None
 
@@ -172,7 +168,7 @@ def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[
     slots = [
         (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
-        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.is_frozen)
+        for name in sorted(names.variables(entry), key=names.is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
     if len(slots) != len(found):
