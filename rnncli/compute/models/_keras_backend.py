@@ -135,11 +135,17 @@ def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
     mask = kwargs.pop("mask", None)
-    inputs = call.args[0] if call.args else None
-    given = OperationCall(
-        node.config, node.weights, inputs, mask, mask, (), kwargs, TODAY, node.class_name, node.name
+    operation_call = OperationCall(
+        config=node.config,
+        weights=node.weights,
+        inputs=call.args[0] if call.args else None,
+        mask=mask,
+        previous=mask,
+        kwargs=kwargs,
+        class_name=node.class_name,
+        layer=node.name,
     )
-    case = case_of(node, given)
+    case = case_of(node, operation_call)
     result = compute(case)
     _require_equal(graph, node, result, call.outputs)
     return Part(node.name, case, result)

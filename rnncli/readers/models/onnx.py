@@ -106,20 +106,16 @@ def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping
 def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
-    recurrence_of_node = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
-        spec = recurrence.layer_of(recurrence_of_node)
-        if (
-            kernel is not None
-            and recurrent is not None
-            and (bias is not None or not recurrence_of_node.biased)
-        ):
-            weights = recurrence.weights_of(recurrence_of_node, kernel, recurrent, bias)
+        spec = recurrence.layer_of(loop)
+        if kernel is not None and recurrent is not None and (bias is not None or not loop.biased):
+            weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
     written = to_config(spec)
-    reason = f"it uses {' and '.join(recurrence_of_node.beyond)}" if recurrence_of_node.beyond else ""
+    reason = f"it uses {' and '.join(loop.beyond)}" if loop.beyond else ""
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 
