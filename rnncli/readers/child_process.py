@@ -57,11 +57,9 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
 
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot
     open files.
-
-    Args:
-        work: called with the file to write to; an exception in it ends the child.
-        seconds: time limit of the child.
-        memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
+    work: called with the file to write to; an exception in it ends the child.
+    seconds: time limit of the child.
+    memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     """
     import resource  # noqa: F401 - imported here for the child
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,8 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
-    changes = {
-        "activation": _with_activation,
+    changes: dict[str, Callable[[Node, str], Node | None]] = {
+        "activation": lambda node, value: node.with_core_options(activation=value),
         "recurrent_activation": _with_recurrent_activation,
         "gates": _with_gates,
         "merge_mode": _with_merge_mode,
@@ -83,10 +83,6 @@ def _require_known(model: Modules, node: Node, options: Mapping[str, str]) -> No
     except UnknownLayerError as error:
         text = ", ".join(f"{name}={value}" for name, value in options.items())
         raise UsageError(f"{model.file}: cannot assume {text}: {error.what}", error.advice) from None
-
-
-def _with_activation(node: Node, value: str) -> Node:
-    return node.with_core_options(activation=value)
 
 
 def _with_recurrent_activation(node: Node, value: str) -> Node | None:

@@ -124,7 +124,7 @@ class _Walk:
         if node.class_name == INPUT and not node.args:
             return Value((self.inputs[node.layer],), (self.input_mask,))
         call = self.arguments.call(node)
-        require_dtype(node)
+        _require_dtype(node)
         try:
             if node.inner is not None:
                 return self._run_distributed(with_modules(node.inner), call)
@@ -239,7 +239,7 @@ def _of_all_steps(case: Case, entries: Result, output: Array) -> Result:
     )
 
 
-def require_dtype(node: Node) -> None:
+def _require_dtype(node: Node) -> None:
     """Raise UnknownLayerError if the layer computes in another dtype than NumPy does here."""
     if operations.is_operation(node.module) or node.class_name == INPUT:
         return

@@ -11,8 +11,6 @@ from rnncli.compute.operations._call import OperationCall, OperationOutput
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
-
     Formula = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 
 
@@ -109,14 +107,6 @@ def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     return args[0].astype(dtype)
 
 
-def _convert(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    return args[0] if options.get("dtype") is None else _cast(args, options)
-
-
-def _split(args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Array, ...]:
-    return tuple(np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0)))
-
-
 def _pad(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     if options.get("mode", "constant") != "constant":
         raise ValueError(f"mode {options['mode']}")
@@ -158,12 +148,14 @@ _FORMULAS: Mapping[str, Formula] = {
     "GetItem": _get_item,
     "Softmax": _softmax,
     "Cast": _cast,
-    "ConvertToTensor": _convert,
-    "Split": _split,
     "Pad": _pad,
     "Clip": lambda args, options: np.clip(args[0], options["x_min"], options["x_max"]),
     "Take": lambda args, options: np.take(
         args[0], np.asarray(args[1] if len(args) > 1 else options["indices"]), axis=options.get("axis")
+    ),
+    "ConvertToTensor": lambda args, options: args[0] if options.get("dtype") is None else _cast(args, options),
+    "Split": lambda args, options: tuple(
+        np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0))
     ),
     "ExpandDims": lambda args, options: np.expand_dims(args[0], _axes(options["axis"])),
     "Squeeze": lambda args, options: np.squeeze(args[0], _axes(options.get("axis"))),

@@ -53,9 +53,13 @@ class Plan:
     def link(self, item: Any) -> Link:
         """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
         layer, call, tensor = item[0], item[1], item[2]
-        if layer not in self.layers:
-            raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
+        self._require_layer(layer)
         return Link(layer, call - self.shift.get(layer, 0), tensor)
+
+    def _require_layer(self, name: str) -> None:
+        """Raise InputError if the config has no layer with this name."""
+        if name not in self.layers:
+            raise InputError(f"the model's config names a layer {name!r} that is not in it.", ADVICE)
 
     def _shifts(self) -> dict[str, int]:
         """Return, for each model, the number from which Keras counts its calls."""
@@ -67,9 +71,8 @@ class Plan:
         shift: dict[str, int] = {}
         for name, entry in models.items():
             count = len(self.raw[name])
-            if _is_grouped(
-                next(iter(self.raw[name]), None)
-            ):  # Keras 3: only the outputs of the model count so
+            first = next(iter(self.raw[name]), None)
+            if _is_grouped(first):  # Keras 3 counts so only in the outputs of the model
                 shift[name] = int(entry["class_name"] == "Functional")
             elif 0 in used[name]:
                 shift[name] = 0
@@ -125,10 +128,9 @@ class Plan:
             return value
         kind, config = value.get("class_name"), value.get("config")
         if kind == "__keras_tensor__" and isinstance(config, Mapping):
-            layer, call, tensor = config["keras_history"]
-            if layer not in self.layers:
-                raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
-            return Link(layer, call, tensor)
+            link = Link(*config["keras_history"])
+            self._require_layer(link.layer)
+            return link
         if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
             return np.asarray(config["value"], config.get("dtype"))
         if kind == "__slice__" and isinstance(config, Mapping):

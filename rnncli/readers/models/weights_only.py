@@ -65,7 +65,8 @@ def read(source: Source) -> Modules:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):
-            module = replace(module, nodes=tuple(map(_with_hard_gates, module.nodes)))
+            hard = {"recurrent_activation": "hard_sigmoid_keras2"}
+            module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
         if module is not None:
             found.append(module)
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
@@ -166,7 +167,3 @@ def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     converted = bias is not None and len(weights) in (3, 6) and weights[2].shape != bias.shape
     two_biases = bias is not None and bias.ndim == 2  # CuDNNGRU's; GRU had no reset_after by default
     return node.core_class in ("LSTM", "GRU") and not converted and not two_biases
-
-
-def _with_hard_gates(node: Node) -> Node:
-    return node.with_core_options(recurrent_activation="hard_sigmoid_keras2")
