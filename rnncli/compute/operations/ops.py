@@ -153,7 +153,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "Take": lambda args, options: np.take(
         args[0], np.asarray(args[1] if len(args) > 1 else options["indices"]), axis=options.get("axis")
     ),
-    "ConvertToTensor": lambda args, options: args[0] if options.get("dtype") is None else _cast(args, options),
+    "ConvertToTensor": lambda args, options: _cast(args, options) if options.get("dtype") else args[0],
     "Split": lambda args, options: tuple(
         np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0))
     ),
