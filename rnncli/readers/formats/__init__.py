@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
 from rnncli.readers.source import Source as Source
 
@@ -66,7 +67,7 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         return by_suffix[suffix]
     from rnncli.readers import models
 
-    if suffix in models.MODELS:
+    if suffix in models.MODEL_ONLY_SUFFIXES:
         raise InputError(
             f"{path}: it is a saved model.",
             f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
@@ -87,7 +88,7 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
     Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
     is one JSON value.
     """
-    text = data.removeprefix(b"\xef\xbb\xbf").lstrip(WHITESPACE)
+    text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
         return "json"
     if text[:1] not in b'"-0123456789tfn':
@@ -142,7 +143,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers.formats import _named_arrays
 
     source, names = _split_names(source)
-    if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
+    if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source))
         with _name_errors(source):
             return _named_arrays.choose_layers(saved, names)

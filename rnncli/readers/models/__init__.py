@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rnncli.readers.source import Source
 
 __all__ = [
-    "MODELS",
-    "STATE_DICTS",
+    "MODEL_ONLY_SUFFIXES",
+    "TORCH_SUFFIXES",
     "NoGraphError",
     "in_keras_layout",
     "kind_of",
@@ -35,23 +35,18 @@ class NoGraphError(InputError):
     """A file of Keras that holds weights and no model."""
 
 
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+"""Files that only PyTorch writes."""
+MODEL_ONLY_SUFFIXES = (".pt", ".pth", ".onnx")
+"""Files that hold a model or its weights, and never an input."""
 _KINDS = {
-    ".keras": "keras",
-    ".h5": "keras",
-    ".hdf5": "keras",
-    ".pt": "torch",
-    ".pth": "torch",
-    ".bin": "torch",
-    ".ckpt": "torch",
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), "keras"),
+    **dict.fromkeys(TORCH_SUFFIXES, "torch"),
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".onnx": "onnx",
     ".json": "json",
 }
-STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch")
-"""Files that only PyTorch writes."""
-MODELS = (".pt", ".pth", ".onnx")
-"""Files that hold a model or its weights, and never an input."""
 
 
 def read(source: Source) -> Graph | Modules:
