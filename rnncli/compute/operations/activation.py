@@ -49,6 +49,7 @@ def _thresholded_relu(call: OperationCall, x: Array) -> Array:
 
 
 def _elu(call: OperationCall, x: Array) -> Array:
+    """x if positive, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
     alpha = call.config.get("alpha", 1.0)
     if call.config.get("is_gated"):
         raise call.refuse("is gated")
@@ -56,6 +57,7 @@ def _elu(call: OperationCall, x: Array) -> Array:
 
 
 def _prelu(call: OperationCall, x: Array) -> Array:
+    """x if positive, else alpha x with a learned alpha (He et al., 2015)."""
     found: Array = np.maximum(x, 0) - call.weights["alpha"] * np.maximum(-x, 0)
     return found
 

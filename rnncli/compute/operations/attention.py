@@ -38,6 +38,10 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _scores(call: OperationCall, query: Array, key: Array) -> Array:
+    """Return how well each query fits each key, (batch, query steps, value steps).
+
+    Luong et al. (2015): query . key.  Bahdanau et al. (2014): scale . tanh(query + key).
+    """
     scale: Any = call.weights["scale"] if call.config.get("use_scale") else None
     if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
         scores: Array = query @ np.swapaxes(key, -2, -1)

@@ -25,7 +25,10 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _batch(call: OperationCall, x: Array) -> Array:
-    """Normalize with the moving statistics, as outside training."""
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy, 2015).
+
+    The statistics are the moving ones, as outside of training.
+    """
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which takes the statistics of the batch")
     axis, weights = axis_of(call.config), call.weights
@@ -39,7 +42,7 @@ def _batch(call: OperationCall, x: Array) -> Array:
 
 
 def _layer(call: OperationCall, x: Array) -> Array:
-    """Normalize each sequence over one axis or several."""
+    """The same with the statistics of each sequence, over one axis or several (Ba et al., 2016)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     gamma, beta = call.weights.get("gamma"), call.weights.get("beta")
@@ -54,11 +57,13 @@ def _layer(call: OperationCall, x: Array) -> Array:
 
 
 def _unit(call: OperationCall, x: Array) -> Array:
+    """x / ||x||."""
     squares = np.square(x).sum(axis=axes_of(call.config), keepdims=True)
     return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e12)), x.dtype)
 
 
 def _rms(call: OperationCall, x: Array) -> Array:
+    """x / sqrt(mean(x^2) + epsilon) scale (Zhang and Sennrich, 2019)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     squares = np.square(x).mean(axis=axes, keepdims=True)

@@ -43,7 +43,7 @@ def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], t
 
 
 def _weight(length: Any, direction: Any) -> Any:
-    """Return the weight; None if these are not its two parts."""
+    """Return g v / ||v|| (Salimans and Kingma, 2016); None if these are not the two parts of a weight."""
     if not isinstance(length, np.ndarray) or not isinstance(direction, np.ndarray):
         return None
     axes = tuple(range(direction.ndim))
