@@ -7,11 +7,11 @@ need them to mean what was meant when the model was saved.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from rnncli.case import Array, Shape
 
 
 class SavedModel(Protocol):
@@ -42,13 +42,16 @@ class SavedModel(Protocol):
 class Port:
     """One input of a model.
 
-    shape: with the batch axis in front; None where any size goes.
-    dtype: Keras's name of it, `float32`, `int32`, `string`.
+    shape: with the batch axis in front; an axis that takes any size is None, or has a name such as `batch`.
+        None if any number of axes is accepted.
+    dtype: Keras's name of it, `float32`, `int32`, `string`; "" for an ONNX type that is not numbers.
+    optional: whether the file has a value for it.
     """
 
     name: str
-    shape: tuple[int | None, ...]
+    shape: Shape | None
     dtype: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,29 @@ class Node:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     inner: Graph | None = None
+
+    @property
+    def core_class(self) -> str:
+        """The class of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return str(self._core["class_name"])
+
+    @property
+    def core_config(self) -> Mapping[str, Any]:
+        """The config of the layer, or of the layer inside a wrapper such as Bidirectional."""
+        return self._core.get("config") or {}
+
+    @property
+    def _core(self) -> Mapping[str, Any]:
+        layer = self.config.get("layer")
+        plain = {"class_name": self.class_name, "config": self.config}
+        return layer if isinstance(layer, Mapping) and "class_name" in layer else plain
+
+    def with_core_options(self, **options: Any) -> Node:
+        """Return the node with these options in its `core_config`."""
+        core, config = self._core, {**self.core_config, **options}
+        if core is self.config.get("layer"):
+            config = {**self.config, "layer": {**core, "config": config}}
+        return replace(self, config=config)
 
 
 @dataclass(frozen=True)

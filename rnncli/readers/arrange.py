@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import prod
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, UsageError, did_you_mean, inside, under
-from rnncli.specs import memory, nested
+from rnncli.readers._masks import mask_values, parse_mask
+from rnncli.specs import memory
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {
@@ -67,27 +69,24 @@ class Arrangement(NamedTuple):
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrangement:
     """Pad, reorder the axes, cast, and combine the masks; a step counts only if it is True in all masks.
 
-    A mask requested by the options replaces the document's mask.
+    A mask requested by the options, also by padding, replaces the document's mask.
     """
     options = options or ArrangeOptions()
+    masks: list[Array] = []
     with inside(options.where):
         inputs, padding, remarks = _prepare(document, options)
-    given: Array | None = None
     if options.mask is not None:
         with inside(options.mask_where), under("mask"):
-            given = _check_mask(options.mask, inputs)
-    elif document.mask is not None and not _has_flag_mask(document, options):
+            masks.append(parse_mask(options.mask, inputs))
+    elif document.mask is not None and options.mask_value is None and padding is None:
         with inside(options.where), under("mask"):
-            given = _check_mask(document.mask, inputs)
-    mask = _combine_masks(padding, given, _value_mask(inputs, options.mask_value))
+            masks.append(parse_mask(document.mask, inputs))
+    if options.mask_value is not None:
+        masks.append(mask_values(inputs, options.mask_value))
+    if padding is not None:
+        masks.append(padding)
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arrangement(inputs, mask, tuple(remarks), names)
-
-
-def _has_flag_mask(document: Document, options: ArrangeOptions) -> bool:
-    """Whether the options request a mask, by value or by padding; it replaces the document's mask."""
-    padded = options.pad is not None and isinstance(document.inputs, tuple)
-    return options.mask_value is not None or padded
+    return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
 
 
 def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array | None, list[str]]:
@@ -95,12 +94,11 @@ def _prepare(document: Document, options: ArrangeOptions) -> tuple[Array, Array 
     if document.inputs is None:
         raise InputError("there are no inputs.", "Give a file, or --input-shape 2,10,8.")
     padding: Array | None = None
-    remarks: list[str] = list(document.remarks)
-    if isinstance(document.inputs, tuple):
-        array, padding = _pad(document.inputs, options)
-    else:
-        array = document.inputs
-    if options.axes is not None and not isinstance(document.inputs, tuple):
+    remarks = list(document.remarks)
+    array = document.inputs
+    if isinstance(array, tuple):
+        array, padding = _pad(array, options)
+    elif options.axes is not None:
         array = _transpose(array, _parse_axes(options.axes), options.ndim)
     array = _add_batch(array, options.ndim, remarks)
     return _cast(array, options.dtype, remarks), padding, remarks
@@ -117,9 +115,7 @@ def make_input(shape: tuple[int, ...], fill: str = "normal", seed: int = 0, dtyp
 
     if fill not in FILLS:
         raise UsageError(f"there is no fill {fill!r}.", did_you_mean(fill, FILLS))
-    size = 1
-    for length in shape:
-        size *= length
+    size = prod(shape)
     if size > 2**31:
         raise UsageError(f"an input of {format_shape(shape)} is {size} numbers.", "Make it smaller.")
     memory.refuse_beyond(size * (8 + 8 * (fill != "zeros")), f"an input of {format_shape(shape)}")
@@ -186,12 +182,12 @@ def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
     import numpy as np
 
     axes = _parse_axes(names)
-    _demand_named(array, axes)
+    _require_named(array, axes)
     moved: Array = np.transpose(array, [axes.index(axis) for axis in AXES if axis in axes])
     return moved
 
 
-def _demand_named(array: Array, axes: tuple[str, ...]) -> None:
+def _require_named(array: Array, axes: tuple[str, ...]) -> None:
     """Raise InputError if the axes are not as many as those of the array."""
     if array.ndim != len(axes):
         raise InputError(
@@ -209,7 +205,7 @@ def _transpose(array: Array, axes: tuple[str, ...], ndim: int) -> Array:
 
     if ndim != len(AXES):
         raise UsageError(f"--input-axes names three axes, but this layer takes {ndim}.", "Leave it out.")
-    _demand_named(array, axes)
+    _require_named(array, axes)
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = [place for place, axis in enumerate(AXES) if axis not in axes]
     moved: Array = arrays.change_view(array, lambda view: np.expand_dims(np.transpose(view, order), missing))
@@ -262,46 +258,3 @@ def _cast(array: Array, dtype: str, remarks: list[str]) -> Array:
         numbers = "1 number is" if lost == 1 else f"{lost} numbers are"
         remarks.append(f"{numbers} too large for {target}: stored as infinity")
     return inputs  # type: ignore[no-any-return]
-
-
-def _check_mask(raw: Any, inputs: Array) -> Array:
-    """Return the mask as a bool array (batch, timesteps).
-
-    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.
-    """
-    import numpy as np
-
-    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
-    wanted = inputs.shape[:2]
-    if mask.dtype.kind not in "bfiu":
-        raise InputError(f"the mask is of dtype {mask.dtype}.", "Write true or false for every time step.")
-    if mask.shape not in (wanted, wanted[1:], (1, wanted[1])):
-        raise InputError(
-            f"the mask is {format_shape(mask.shape)}, but the input is {format_shape(inputs.shape)}.",
-            f"A mask is (batch, timesteps), here {format_shape(wanted)}.",
-        )
-    bad = np.argwhere((mask != 0) & (mask != 1))
-    if len(bad):
-        place = tuple(int(index) for index in bad[0])
-        raise InputError(
-            f"is {mask[place]:g}.", "Write true or 1 for a step to process, else false or 0.", place
-        )
-    return np.array(np.broadcast_to(mask.astype(bool), wanted))
-
-
-def _value_mask(inputs: Array, value: float | None) -> Array | None:
-    """Like Keras's Masking layer: a step counts if any feature differs from `value`."""
-    import numpy as np
-
-    if value is None:
-        return None
-    from rnncli import arrays
-
-    with np.errstate(over="ignore"):
-        masked, axes = inputs.dtype.type(value), tuple(range(2, inputs.ndim))
-    return np.concatenate([np.any(block != masked, axis=axes) for block in arrays.blocks(inputs)])
-
-
-def _combine_masks(*masks: Array | None) -> Array | None:
-    found = [mask for mask in masks if mask is not None]
-    return reduce(and_, found) if found else None

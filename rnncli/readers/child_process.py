@@ -57,11 +57,9 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
 
     The child is forked.  Everything that `work` needs must already be imported, because the child cannot
     open files.
-
-    Args:
-        work: called with the file to write to; an exception in it ends the child.
-        seconds: time limit of the child.
-        memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
+    work: called with the file to write to; an exception in it ends the child.
+    seconds: time limit of the child.
+    memory: bytes that the child may allocate beyond what this process already has; see `limit_memory`.
     """
     import resource  # noqa: F401 - imported here for the child
 
@@ -85,7 +83,7 @@ def run_in_child(work: Work, seconds: float, memory: int) -> Iterator[ChildOutpu
 
 
 def limit_memory(memory: int) -> None:
-    """In the child: limit its address space to `memory` bytes more than it started with."""
+    """Limit the address space of the child, in which this runs, to `memory` bytes more than at its start."""
     if _memory_at_start:
         _limit("RLIMIT_AS", _memory_at_start[0] + memory)
 

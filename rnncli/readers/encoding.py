@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from rnncli.errors import InputError
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -27,7 +27,7 @@ def utf8(source: Source, *advice: str) -> bytes:
     Raises InputError if they are UTF-16, UTF-32 or not text.
     """
     data = source.content(*advice)
-    _demand_utf8(data)
+    _require_utf8(data)
     return data.removeprefix(UTF8_MARK)
 
 
@@ -42,7 +42,7 @@ def pieces(source: Source) -> Iterator[tuple[int, str]]:
         while data := file.read(AT_ONCE):
             data += file.readline()
             if first == 1:
-                _demand_utf8(data)
+                _require_utf8(data)
                 data = data.removeprefix(UTF8_MARK)
             yield first, _decode(data, first)
             first += data.count(b"\n")
@@ -56,7 +56,7 @@ def _open(source: Source) -> IO[bytes]:
     return io.BytesIO(source.content())
 
 
-def _demand_utf8(data: bytes) -> None:
+def _require_utf8(data: bytes) -> None:
     if data[:2] in UTF16_MARKS or b"\0" in data[:4]:
         raise InputError("it is UTF-16 or UTF-32.", "Save it as UTF-8.")
 

@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, UsageError, format_names, inside, under
 from rnncli.readers import formats
-from rnncli.readers.formats import Source
+from rnncli.readers.source import Source
 from rnncli.result import STATUSES
 from rnncli.specs import nested
 
@@ -53,7 +53,7 @@ def to_numbers(value: Any, where: str, *path: str) -> Array:
 
 
 def _own_output(value: Mapping[str, Any], where: str) -> dict[str, Array]:
-    """Return the tensors in what rnncli wrote with --format json."""
+    """Return the tensors in rnncli's own output of --format json."""
     if value["schema"] != SCHEMA:
         raise InputError(
             f"{where}its schema is {nested.describe(value['schema'])}, not {SCHEMA}.",
@@ -117,7 +117,7 @@ def _trace(steps: Any, where: str) -> dict[str, Array]:
 
 
 def _parts(step: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return what one step has of every part, as numbers.
+    """Return the numbers of every part in one step.
 
     `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
     """

@@ -10,9 +10,9 @@ from __future__ import annotations
 import codecs
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import count, takewhile
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,6 +21,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import InputError
 from rnncli.readers import child_process, room
+from rnncli.readers._hdf5_walk import PARTS, SEEDS, WeightWalk, model_config
 from rnncli.readers.packages import import_package
 from rnncli.readers.refusal import RefusedError
 from rnncli.specs.memory import format_size
@@ -30,85 +31,80 @@ SECONDS = 8.0
 SPEED = 2**24
 SPACE = 2**28
 """Bytes that the library may allocate, besides the largest dataset and its copies."""
-
-DEPTH = 64
-"""Maximum nesting of groups; Keras writes one or two levels per nested model."""
 TEXT = 2**28
-PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
-"""Names of the groups inside one layer's group."""
-
-SEEDS = frozenset({"seed_generator", "generator"})
+"""Maximum length of the config and the names together, in bytes."""
 
 
-class Weight(NamedTuple):
-    """One weight array.
+@dataclass
+class Group:
+    """One group of a file of Keras 3: what one layer, or a part of it, stores.
 
-    place: index of its group; always 0 in older files.
-    layer: name of its group; in older files this may be a nested model.
-    path: path below that group; empty except in older files.
+    name: the layer's own name, if the file has it (Keras 3.6 and later).
+    arrays: each with its number in the group.
+    groups: by name, in the order in which they were written.
     """
 
-    place: int
-    layer: str
-    path: str
-    array: Array
+    name: str | None = None
+    arrays: list[tuple[str, Array]] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
 
-    def owner(self, known: Collection[str]) -> str:
-        """Return the layer it belongs to: its group, or the known layer inside it if that is a model."""
-        if self.layer in known:
-            return self.layer
-        return next((part for part in self.path.split("/") if part in known), self.layer)
+    def at(self, path: str) -> Group:
+        """Return the group at `path`, which is created if it is missing."""
+        group = self
+        for name in filter(None, path.split("/")):
+            group = group.groups.setdefault(name, Group())
+        return group
+
+    def layers(self, name: str = "") -> Iterator[tuple[str, dict[str, list[Array]]]]:
+        """Yield the name of each layer and its arrays by the path of their group: ``, `cell`.
+
+        name: of this group.  A group that contains anything but PARTS and SEEDS is a model.
+        """
+        groups = {"layers": self.groups["layers"]} if "layers" in self.groups else self.groups
+        inside = {name: group for name, group in groups.items() if name not in PARTS | SEEDS}
+        if not inside:
+            yield self.name or name, dict(self.cells())
+        for name, group in inside.items():
+            yield from group.layers(name)
+
+    def cells(self, path: str = "") -> Iterator[tuple[str, list[Array]]]:
+        """Yield the path and the arrays of this group, then of its parts, the backward layer last."""
+        if self.arrays:
+            yield path, [array for _, array in self.arrays]
+        for name in sorted(self.groups, key="backward_layer".__eq__):
+            if name not in SEEDS:
+                yield from self.groups[name].cells(f"{path}/{name}".lstrip("/"))
 
 
 class FileContents(NamedTuple):
     """What is in the file.
 
-    config: None where there is none.
-    notes: of `read_all` alone: `version` and `backend` of Keras, "" where the file does not say them;
-        `legacy`, whether it is of the older form; `names`, what groups say that their layers are called.
+    config: of the model, as JSON text (parsed by `rnncli.readers.models`); None if there is none.
+    version, backend: of Keras; "" if the file does not say.
+    root: the groups; without any in an older file.
+    layers: in an older file, the arrays of each layer by path, such as `lstm/lstm_cell/kernel:0`, in the
+        order of Keras; a layer may be a nested model.  None in a file of Keras 3.
     """
 
-    config: str | None
-    weights: tuple[Weight, ...]
-    notes: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
-
-    def layers(self, known: Collection[str] = ()) -> list[tuple[str, tuple[Array, ...]]]:
-        """Return each layer's name and arrays.  known: names of layers, to find those in nested models."""
-        found: dict[tuple[int, str], list[Array]] = {}
-        for weight in self.weights:
-            found.setdefault((weight.place, weight.owner(known)), []).append(weight.array)
-        return [(name, tuple(arrays)) for (_, name), arrays in found.items()]
+    config: Any
+    version: str
+    backend: str
+    root: Group
+    layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-class Found(NamedTuple):
-    """A dataset to read; for the other fields see Weight."""
+def read(data: bytes, name: str, advice: str, *, skip_others: bool = False) -> FileContents:
+    """Return what is in the file.  Raises InputError.
 
-    place: int
-    layer: str
-    path: str
-    dataset: Any
-
-
-def read(data: bytes, name: str, advice: str) -> FileContents:
-    """Return what is in the file.  Raises InputError; name: of the file in messages."""
-    return _read(data, name, advice, _WeightWalk.found)
-
-
-def read_all(data: bytes, name: str, advice: str) -> FileContents:
-    """Return the same with `notes`, and each array with the path of its group and its number there.
-
-    The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
+    name: of the file in messages.
+    skip_others: skip datasets that are not numbers, such as a vocabulary; otherwise they are refused.
     """
-    return _read(data, name, advice, _WeightWalk.read_arrays)
-
-
-def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> FileContents:
     import_package("h5py", "Keras's files")
     import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
 
     def work(file: BinaryIO) -> None:
-        _answer(data, file, walk)
+        _answer(data, file, skip_others)
 
     try:
         if not hasattr(os, "fork"):  # without fork, read in this process, without limits
@@ -140,229 +136,60 @@ def _read_child(fill: Callable[[memoryview], None], packed: int) -> FileContents
     head = orjson.loads(text)
     if head["refused"] is not None:
         raise RefusedError(head["refused"])
-    _demand_room((np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"]), packed)
-    weights = []
-    for place, layer, path, dtype, shape in head["arrays"]:
+    _require_room((np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"]), packed)
+    root = Group()
+    layers: dict[str, list[tuple[str, Array]]] | None = {} if head["names"] is None else None
+    for path, name in (head["names"] or {}).items():
+        root.at(path).name = name
+    for group, name, dtype, shape in head["arrays"]:
         array: Array = np.empty(shape, dtype)
         if array.size:
             fill(array.reshape(-1).view(np.uint8).data)
-        weights.append(Weight(place, layer, path, array))
-    return FileContents(head["config"], tuple(weights), head["notes"])
+        arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
+        arrays.append((name, array))
+    return FileContents(head["config"], head["version"], head["backend"], root, layers)
 
 
-def _demand_room(sizes: Iterable[int], packed: int) -> None:
-    """Raises RefusedError if the file declares more bytes than it may expand to."""
+def _require_room(sizes: Iterable[int], packed: int) -> None:
+    """Raise RefusedError if the file declares more bytes than it may expand to."""
     size = sum(sizes)
     if size > room.max_size(packed):
         raise RefusedError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 
-def _answer(data: bytes, out: BinaryIO, walk: Callable[[_WeightWalk], list[Found]]) -> None:
-    """What the child does."""
+def _answer(data: bytes, out: BinaryIO, skip_others: bool) -> None:
+    """Write, in the child, the header and then the numbers of each array in it."""
     h5py = import_package("h5py", "Keras's files")
     with ExitStack() as stack:
-        found: list[Any] = []
-        head: dict[str, Any] = {"refused": None, "config": None, "arrays": [], "notes": {}}
+        datasets: list[Any] = []
         try:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
-            head["config"] = _config(file)
-            walked = _WeightWalk(h5py, file)
-            found = walk(walked)
-            head["notes"] = walked.notes
-            head["arrays"] = [(*one[:-1], *_describe(h5py, one)) for one in found]
-            _demand_room((one.dataset.nbytes for one in found), len(data))
+            head, datasets = _header(h5py, file, skip_others)
+            _require_room((dataset.nbytes for dataset in datasets), len(data))
         except RefusedError as error:
-            found, head["refused"] = [], str(error)
+            datasets, head = [], {"refused": str(error)}
         except Exception:  # h5py raises many types of exception for broken files
-            found, head["refused"] = [], "it is not a Keras file, or it is damaged"
-        _write_head(out, head)
-        child_process.limit_memory(SPACE + 2 * max((one.dataset.nbytes for one in found), default=0))
-        for one in found:
-            _write(out, one.dataset)
+            datasets, head = [], {"refused": "it is not a Keras file, or it is damaged"}
+        text = import_package("orjson", "JSON").dumps(head)
+        out.write(len(text).to_bytes(8, "little") + text)
+        child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for dataset in datasets), default=0))
+        for dataset in datasets:
+            array = np.ascontiguousarray(dataset[()])
+            if array.size:
+                out.write(array.reshape(-1).view(np.uint8).data)
 
 
-def _write_head(out: BinaryIO, head: dict[str, Any]) -> None:
-    orjson = import_package("orjson", "JSON")
-    text = orjson.dumps(head)
-    out.write(len(text).to_bytes(8, "little") + text)
-
-
-def _write(out: BinaryIO, dataset: Any) -> None:
-    array = np.ascontiguousarray(dataset[()])
-    if array.size:
-        out.write(array.reshape(-1).view(np.uint8).data)
-
-
-def _config(file: Any) -> str | None:
-    text = file.attrs.get("model_config")
-    if text is None:
-        return None
-    if not isinstance(text, (str, bytes)):
-        raise RefusedError("its model_config is not text")
-    return _text(text)
-
-
-def _describe(h5py: Any, found: Found) -> tuple[str, list[int]]:
-    """Return the dtype and shape of a dataset.
-
-    Raises RefusedError if it does not hold real numbers, or stores them in another file.
-    """
-    dataset, where = found.dataset, "/".join(filter(None, found[1:3]))
-    if not isinstance(dataset, h5py.Dataset):
-        raise RefusedError(f"{where} is not a dataset")
-    properties = dataset.id.get_create_plist()
-    if properties.get_layout() == h5py.h5d.VIRTUAL or properties.get_external_count():
-        raise RefusedError(f"the numbers of {dataset.name} are in another file")
-    dtype = dataset.dtype
-    if dtype.kind not in "fiu" or h5py.check_dtype(enum=dtype):
-        raise RefusedError(f"{dataset.name} is of dtype {str(dtype)[:40]}, not real numbers")
-    if dataset.shape is None:
-        raise RefusedError(f"{dataset.name} is empty")
-    return dtype.str, list(dataset.shape)
-
-
-class _WeightWalk:
-    """Finds the weights of every layer, in the model's order."""
-
-    def __init__(self, h5py: Any, file: Any) -> None:
-        self.h5py, self.file = h5py, file
-        self.parents: dict[int, int] = {self.address(file): -1}
-        self.notes: dict[str, Any] = {}
-
-    def found(self) -> list[Found]:
-        legacy = self.legacy_root()
-        return list(self.current() if legacy is None else self.legacy(legacy))
-
-    def legacy_root(self) -> Any:
-        """The group of the older form; None where the file is of another."""
-        root = self.at(self.file, "model_weights" if self.has(self.file, "model_weights") else "")
-        return root if {"layer_names", "layer_names0"} & set(root.attrs) else None
-
-    def read_arrays(self) -> list[Found]:
-        """All arrays of numbers but the optimizer's; fills `notes`."""
-        legacy = self.legacy_root()
-        for note, attribute in (("version", "keras_version"), ("backend", "backend")):
-            values = [group.attrs.get(attribute) for group in (self.file, legacy) if group is not None]
-            self.notes[note] = next((_text(value) for value in values if isinstance(value, (str, bytes))), "")
-        self.notes.update(legacy=legacy is not None, names={})
-        found = self.groups(self.file, "", 0) if legacy is None else self.legacy(legacy)
-        return [one for one in found if not self.is_beside(one.dataset)]
-
-    def is_beside(self, dataset: Any) -> bool:
-        """Whether it holds something other than numbers, which no known layer has for weights."""
-        return isinstance(dataset, self.h5py.Dataset) and dataset.dtype.kind not in "fiu"
-
-    def groups(self, group: Any, path: str, depth: int) -> Iterator[Found]:
-        """Every group's arrays, `layers/lstm/cell` and their numbers."""
-        for name, child in self.children(group, depth).items():
-            below = f"{path}/{name}".replace("\\", "/").strip("/")  # Keras 2.12 on Windows
-            if name == "optimizer":
-                continue
-            if below.rpartition("/")[2] != "vars":
-                yield from self.groups(child, below, depth + 1)
-                continue
-            owner = below.rpartition("/")[0]
-            said = child.attrs.get("name")
-            self.notes["names"][owner] = _text(said) if isinstance(said, (str, bytes)) else None
-            for number in sorted(filter(str.isdigit, child), key=int):
-                yield Found(0, owner, number, self.at(child, number))
-
-    def address(self, group: Any) -> int:
-        return int(self.h5py.h5o.get_info(group.id).addr)
-
-    def has(self, group: Any, name: str) -> bool:
-        """Whether the group has a link with this name; the target of the link is not checked."""
-        return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
-
-    def at(self, group: Any, path: str) -> Any:
-        """Return the object at `path` below `group`.
-
-        Raises RefusedError if it does not exist, or if a link on the path points elsewhere.
-        """
-        for name in filter(None, path.split("/")):
-            if not self.has(group, name):
-                raise RefusedError(f"there is no {path} in it, which it lists")
-            if not isinstance(group.get(name, getlink=True), self.h5py.HardLink):
-                raise RefusedError(f"{group.name.rstrip('/')}/{name} is a link to another place or file")
-            group = group[name]
-        return group
-
-    def legacy(self, root: Any) -> Iterator[Found]:
-        """Older HDF5 layout: `lstm/lstm/lstm_cell/kernel:0`; an attribute lists the layers in order."""
-        for layer in _names(root, "layer_names"):
-            group = self.at(root, layer)
-            for path in _names(group, "weight_names"):
-                if not SEEDS & set(path.split("/")):
-                    yield Found(0, layer, path, self.at(group, path))
-
-    def current(self) -> Iterator[Found]:
-        """Keras 3 layout: `layers/lstm/cell/vars/0`; names are sorted, addresses are in the model's order."""
-        for place, group in enumerate(self.layer_groups(self.file, 0)):
-            name = self.shown_name(group)
-            for dataset in self.arrays(group, 0):
-                yield Found(place, name, "", dataset)
-
-    def layer_groups(self, group: Any, depth: int) -> Iterator[Any]:
-        """Yield the group of each layer; a group that contains anything but PARTS and SEEDS is a model."""
-        children = self.children(group, depth)
-        if "layers" in children:
-            children = {"layers": children["layers"]}
-        inside = [name for name in children if name not in PARTS | SEEDS | {"optimizer"}]
-        if not inside:
-            yield group
-        for name in inside:
-            yield from self.layer_groups(children[name], depth + 1)
-
-    def arrays(self, group: Any, depth: int) -> Iterator[Any]:
-        """Yield the weights in Keras's order: the layer's own, then those of its parts, backward last."""
-        children = self.children(group, depth)
-        own = children.pop("vars", None)
-        yield from (self.at(own, number) for number in sorted(own or (), key=int))
-        for name in sorted(children, key="backward_layer".__eq__):
-            if name not in SEEDS:
-                yield from self.arrays(children[name], depth + 1)
-
-    def children(self, group: Any, depth: int) -> dict[str, Any]:
-        """Return the groups in a group by name, in the order in which they were written."""
-        if depth > DEPTH:
-            raise RefusedError(f"its groups are nested more than {DEPTH} deep")
-        found = {name: self.at(group, name) for name in group}
-        places = {
-            name: self.address(child) for name, child in found.items() if isinstance(child, self.h5py.Group)
-        }
-        self._demand_tree(self.address(group), list(places.values()))
-        return {name: found[name] for name in sorted(places, key=places.__getitem__)}
-
-    def _demand_tree(self, parent: int, children: list[int]) -> None:
-        """Raises RefusedError if a group is linked from several places, since the walk might never end."""
-        known = [self.parents.setdefault(child, parent) for child in children]
-        if len(set(children)) < len(children) or any(one != parent for one in known):
-            raise RefusedError("a group in it is in several places")
-
-    def shown_name(self, group: Any) -> str:
-        """Return the layer name from the user's script; older files store only the class, as in `lstm_1`."""
-        own = self.at(group, "vars") if self.has(group, "vars") else None
-        name = None if own is None else own.attrs.get("name")
-        return _text(name) if isinstance(name, (str, bytes)) else str(group.name).rpartition("/")[2]
-
-
-def _names(group: Any, attribute: str) -> list[str]:
-    """A list of texts; Keras cuts a long one into `layer_names0`, `layer_names1`, ..."""
-    pieces = takewhile(group.attrs.__contains__, (f"{attribute}{number}" for number in count()))
-    keys = [attribute] if attribute in group.attrs else list(pieces)
-    names = [name for key in keys or [attribute] for name in _texts(group, key)]
-    return [_text(name) for name in names]
-
-
-def _texts(group: Any, attribute: str) -> list[str | bytes]:
-    names = group.attrs.get(attribute)
-    empty = isinstance(names, np.ndarray) and not names.size
-    if empty or (
-        isinstance(names, np.ndarray) and all(isinstance(name, (str, bytes)) for name in names.flat)
-    ):
-        return list(names.flat)
-    raise RefusedError(f"its {attribute} is not a list of names")
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _header(h5py: Any, file: Any, skip_others: bool) -> tuple[dict[str, Any], list[Any]]:
+    """Return what `_read_child` needs to know, and the datasets to send."""
+    config = model_config(file)
+    walk = WeightWalk(h5py, file)
+    weights = walk.weights(skip_others=skip_others)
+    head = {
+        "refused": None,
+        "config": config,
+        "version": walk.attribute("keras_version"),
+        "backend": walk.attribute("backend"),
+        "names": None if walk.older else walk.names,
+        "arrays": [(weight.group, weight.name, *walk.dtype_and_shape(weight)) for weight in weights],
+    }
+    return head, [weight.dataset for weight in weights]

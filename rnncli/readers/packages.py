@@ -10,9 +10,10 @@ from rnncli.errors import EngineError
 from rnncli.signals import defer_signals
 
 
-def import_package(package: str, what: str) -> Any:
-    """Return the module `package`, which is needed to read `what`.  Raises EngineError if not installed.
+def import_package(package: str, what: str, install: str = "") -> Any:
+    """Return the module `package`, which is needed to read `what`.
 
+    install: what pip installs, other than the package itself.  Raises EngineError if it is not installed.
     A signal waits until the module is loaded: orjson crashes the process if its loading is interrupted.
     """
     if (loaded := sys.modules.get(package)) is not None:
@@ -23,5 +24,5 @@ def import_package(package: str, what: str) -> Any:
     except ImportError:
         name = package.partition(".")[0]
         raise EngineError(
-            f"{name} is not installed; it is needed to read {what}.", f"pip install {name}"
+            f"{name} is not installed; it is needed to read {what}.", f"pip install {install or name}"
         ) from None

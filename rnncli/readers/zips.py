@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from rnncli.errors import InputError
 from rnncli.readers import room
 from rnncli.readers.refusal import RefusedError
 from rnncli.specs.memory import format_size
@@ -13,8 +16,25 @@ PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The compression methods that NumPy and Keras write; zipfile may expand others by gigabytes at once."""
 
 
-def demand_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:
-    """Raises RefusedError if entries use another compression method than PLAIN or would expand too much.
+@contextmanager
+def open_archive(data: bytes, where: str, broken: str, advice: str) -> Iterator[zipfile.ZipFile]:
+    """Yield the archive; everything that zipfile and zlib raise in the block becomes an InputError.
+
+    where: prefix of messages.  broken: the message for a broken file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield archive
+    except InputError:
+        raise
+    except RefusedError as error:
+        raise InputError(f"{where}{error}.", advice) from None
+    except Exception:  # zipfile and zlib raise many types of exception for broken files
+        raise InputError(f"{where}{broken}.", advice) from None
+
+
+def require_room(archive: zipfile.ZipFile, packed: int, names: Iterable[str] | None = None) -> None:
+    """Raise RefusedError if entries use another compression method than PLAIN or would expand too much.
 
     packed: size of the file in bytes.
     names: entries to check; None for all.

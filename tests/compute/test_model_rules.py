@@ -344,9 +344,9 @@ def embedding_graph() -> Graph:
         Node("table", "table", "Embedding", "keras.layers", {}, weights, (Ref("ids"),), {}),
     )
     ports = (
-        Port("ids", (None, 4), "float32"),
+        Port("ids", ("batch", 4), "float32"),
         Port("x", (2, None, 3), "float32"),
-        Port("flag", (None, 1), "bool"),
+        Port("flag", ("batch", 1), "bool"),
     )
     return Graph("m.keras", "Keras 3.15.1", nodes, ports, (Ref("table"),), ())
 
@@ -359,14 +359,14 @@ def test_inputs_that_fit() -> None:
     assert {name: (array.shape, str(array.dtype)) for name, array in fitted.items()} == {
         "ids": ((1, 4), "float32"), "x": ((2, 5, 3), "float32"), "flag": ((2, 1), "bool"),
     }  # fmt: skip
-    one = replace(embedding_graph(), inputs=(Port("ids", (None, 4), "int64"),))
+    one = replace(embedding_graph(), inputs=(Port("ids", ("batch", 4), "int64"),))
     assert models.fit_inputs(one, IDS.astype(float))["ids"].dtype == "int64"
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ids": IDS}, r"missing input: x, flag"),
+        ({"ids": IDS}, r"missing inputs: x, flag"),
         ({**FINE, "idz": IDS}, r"no input 'idz'. Did you mean ids"),
         (IDS, r"the model has 3 inputs.*\n.*ids: \(batch, 4\), float32"),
         (
@@ -418,7 +418,7 @@ def test_functions_between_layers_of_keras_2() -> None:
              slice_spec=(slice(None), slice(1, None))),
         replace(node("rnn", "SimpleRNN", (Ref("x"),), units, mask=Ref("any")), weights=weights),
     )  # fmt: skip
-    graph = Graph("m.h5", "Keras 2.11.0", nodes, (Port("x", (None, 3, 3), "float32"),), (Ref("rnn"),), ())
+    graph = Graph("m.h5", "Keras 2.11.0", nodes, (Port("x", ("batch", 3, 3), "float32"),), (Ref("rnn"),), ())
     x = np.array([[[1, 0, 2], [0, 0, 0], [3, 1, 1]]], "float32")
     found = models.follow(graph, {"x": x}, compute_numpy, everything=True)
     np.testing.assert_array_equal(found.parts[0].case.mask, [[True, False, True]])

@@ -211,7 +211,7 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     assert list(both.weights)[-1] == "backward/bias"
     assert isinstance(both.kwargs["mask"], Ref)
     assert last.config["reset_after"] is True
-    assert graph.inputs == (Port("ids", (None, None), "int32"),)
+    assert graph.inputs == (Port("ids", ("batch", None), "int32"),)
     assert graph.outputs == (Ref("out"),)
     assert graph.origin.startswith("Keras 3")
     assert graph.notes == ()
@@ -220,9 +220,13 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
 def test_a_live_model_is_a_graph_too(whole: Any) -> None:
     model, folder = whole
     entry = json.loads(model.to_json())
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    graph = reader.graph_of(entry, weights, "Keras 3.15.1")
     stored = read(folder / "m.keras")
+    weights = {
+        node.layer: dict(zip(node.weights, model.get_layer(node.layer).get_weights(), strict=True))
+        for node in stored.nodes
+        if node.weights
+    }
+    graph = reader.graph_of(entry, weights, "Keras 3.15.1")
     assert [node.name for node in graph.nodes] == [node.name for node in stored.nodes]
     assert [node.args for node in graph.nodes] == [node.args for node in stored.nodes]
     assert [list(node.weights) for node in graph.nodes] == [list(node.weights) for node in stored.nodes]

@@ -49,7 +49,7 @@ def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path: Pa
     graph = read(tmp_path / "m.h5")
     assert graph.origin == "Keras 2.1.3"
     assert [node.name for node in graph.nodes] == ["lstm_1_input", "lstm_1", "gru_1", "dense_1"]
-    assert graph.inputs[0].shape == (None, 5, 2)
+    assert graph.inputs[0].shape == ("batch", 5, 2)
     by_name = {node.name: node for node in graph.nodes}
     assert by_name["lstm_1"].config["recurrent_activation"] == "hard_sigmoid_keras2"
     assert not {"implementation", "input_dim", "batch_input_shape", "kernel_initializer"} & set(
@@ -229,7 +229,7 @@ def test_cudnn_in_bidirectional_and_between_plain_layers(tmp_path: Path) -> None
     for ours, plain in zip(node.weights.values(), sides[0] + sides[1], strict=True):
         np.testing.assert_array_equal(ours, plain)
     assert node.config["layer"]["class_name"] == "LSTM"
-    assert graph.inputs[0].shape == (None, None, 3)
+    assert graph.inputs[0].shape == ("batch", None, 3)
 
 
 def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def read_weights(source: Source) -> dict[str, Array]:
     source, name = _divide(source)
     where = f"{source.name}: "
     suffix = source.path.suffix.casefold() if source.path else ""
-    if suffix in models.STATE_DICTS:
+    if suffix in models.TORCH_SUFFIXES:
         arrays = _name_torch_tensors(models.read_graph_or_layers(source), where)
     elif suffix == ".onnx":
         raise InputError(

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """One use of a recurrent layer, with all that the model gives it.
+    """One use of a recurrent layer in a model.
 
-    layer: its name in the model.  result: what `compute` gave, where something behind it needed that.
+    layer: its name in the model.  result: None if no other layer needs it.
     before: the layer in the same stack whose sequence is its input; "" for any other input.
     """
 
@@ -47,11 +47,11 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelRun:
-    """The recurrent layers of a model in its order, and what else was asked for.
+    """The recurrent layers of a model in its order, and other outputs if they were requested.
 
-    others: what the other layers put out, by `dense/output`.
+    others: the outputs of the other layers, by `dense/output`.
     masks: the layers that make the masks of the recurrent ones.
-    order: the names of all layers, first to last, in which parts and others are shown together.
+    order: the names of all layers, in the order in which parts and others are shown.
     """
 
     parts: tuple[Part, ...]
@@ -62,7 +62,7 @@ class ModelRun:
 
 
 class Cases(NamedTuple):
-    """One use of a layer: as the model calls it, and as it is shown, which may return more."""
+    """The Cases of one use of a layer: as the model calls it, and as it is shown, with more outputs."""
 
     model: Case
     shown: Case

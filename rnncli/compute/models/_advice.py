@@ -1,4 +1,4 @@
-"""What to do about a model that cannot be followed whole: the layers of it that can."""
+"""Advice for a model that cannot be computed: the layers of it that can."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
 from rnncli.compute.models._graph import INPUT, find_dependencies, is_recurrent, recurrent_nodes
+from rnncli.compute.operations import UnknownLayerError
 
 if TYPE_CHECKING:
-    from rnncli.model import Graph
+    from rnncli.model import Graph, Node
 
 REBUILD = "Rebuild the model without it, copy the weights, and save it again."
 
@@ -30,3 +31,14 @@ def model_option(file: str, names: Sequence[str]) -> str:
     text = f"{file}#{','.join(names)}"
     bare = text.replace("#", "")
     return f"--model {text if shlex.quote(bare) == bare else shlex.quote(text)}"
+
+
+def name_cause(graph: Graph, node: Node, error: UnknownLayerError) -> UnknownLayerError:
+    """Return the error about an unknown layer as one about a node, with the layers that can still be run."""
+    needs = f"{node.name} ({node.class_name}) depends on a layer that rnncli cannot compute: "
+    what = f"{graph.file}: {'' if error.layer == node.name else needs}{error.what}"
+    free = independent_layers(graph, {error.layer})
+    advice = error.advice or REBUILD
+    if free:
+        advice = f"To run the layers that do not depend on it: {model_option(graph.file, free)}"
+    return UnknownLayerError(error.layer, what, advice)

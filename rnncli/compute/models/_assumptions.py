@@ -1,10 +1,10 @@
-"""What a file without a graph does not say: the defaults of its framework, or what the user says instead."""
+"""Assumptions about a file without a graph: the defaults of its framework, or what the user says instead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.compute.operations import UnknownLayerError
@@ -19,26 +19,12 @@ ORDERS = {
     "keras.layers": {"LSTM": "ifgo", "GRU": "zrn"},
     "onnx": {"LSTM": "iofg", "GRU": "zrn"},
 }
-"""The order of the gates that the reader took for granted."""
+"""The order of the gates that the reader assumed."""
 OWN = {"LSTM": "ifgo", "GRU": "zrn"}
 """The order in a Node, which is Keras's: g and n are the candidates, which Keras calls c and h."""
 OTHER_LETTERS = str.maketrans("cuh", "gzn")
 MERGES = ("concat", "sum", "ave", "mul")
 SWITCHES = {"true": True, "false": False}
-
-
-def class_of(node: Node) -> str:
-    """Return the class of a layer; for a Bidirectional, that of the layer inside."""
-    return str(cell_of(node)["class_name"])
-
-
-def cell_of(node: Node) -> Mapping[str, Any]:
-    """Return the class and the config of a layer; for a Bidirectional, those of the layer inside."""
-    inner: Mapping[str, Any] = node.config.get("layer") or {
-        "class_name": node.class_name,
-        "config": node.config,
-    }
-    return inner
 
 
 def assume(model: Modules, options: Mapping[str, str]) -> Modules:
@@ -50,8 +36,8 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
-    changes = {
-        "activation": _with_activation,
+    changes: dict[str, Callable[[Node, str], Node | None]] = {
+        "activation": lambda node, value: node.with_core_options(activation=value),
         "recurrent_activation": _with_recurrent_activation,
         "gates": _with_gates,
         "merge_mode": _with_merge_mode,
@@ -68,7 +54,7 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
             )
         nodes |= {key: node for key, node in changed.items() if node is not None}
     for node in nodes.values():
-        _demand_known(model, node, options)
+        _require_known(model, node, options)
     modules = tuple(
         replace(module, nodes=tuple(nodes[node.name] for node in module.nodes)) for module in model.modules
     )
@@ -90,7 +76,7 @@ def _nodes(model: Modules) -> Iterator[Node]:
     return (node for module in model.modules for node in module.nodes)
 
 
-def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
+def _require_known(model: Modules, node: Node, options: Mapping[str, str]) -> None:
     """Raise UsageError for an activation that does not exist."""
     try:
         spec_of(node)
@@ -99,21 +85,8 @@ def _demand_known(model: Modules, node: Node, options: Mapping[str, str]) -> Non
         raise UsageError(f"{model.file}: cannot assume {text}: {error.what}", error.advice) from None
 
 
-def _with(node: Node, **options: Any) -> Node:
-    """Return the node with these options of its cell."""
-    cell = cell_of(node)
-    config = {**cell["config"], **options}
-    if node.class_name != "Bidirectional":
-        return replace(node, config=config)
-    return replace(node, config={**node.config, "layer": {**cell, "config": config}})
-
-
-def _with_activation(node: Node, value: str) -> Node:
-    return _with(node, activation=value)
-
-
 def _with_recurrent_activation(node: Node, value: str) -> Node | None:
-    return _with(node, recurrent_activation=value) if class_of(node) in OWN else None
+    return node.with_core_options(recurrent_activation=value) if node.core_class in OWN else None
 
 
 def _with_merge_mode(node: Node, value: str) -> Node | None:
@@ -124,20 +97,20 @@ def _with_merge_mode(node: Node, value: str) -> Node | None:
 
 def _with_reset_after(node: Node, value: str) -> Node | None:
     biased = any(name.rpartition("/")[2] == "bias" for name in node.weights)
-    if class_of(node) != "GRU" or biased or value.lower() not in SWITCHES:
+    if node.core_class != "GRU" or biased or value.lower() not in SWITCHES:
         return None
-    return _with(node, reset_after=SWITCHES[value.lower()])
+    return node.with_core_options(reset_after=SWITCHES[value.lower()])
 
 
 def _with_gates(node: Node, value: str) -> Node | None:
     """Return the node with its weights in Keras's order.  value: the order of the gates in the file."""
-    own = OWN.get(class_of(node), "")
+    own = OWN.get(node.core_class, "")
     if any(sorted(one) not in map(sorted, OWN.values()) for one in gate_orders(value)):
         raise UsageError(f"gates={value} is not an order of gates.", _ADVICE["gates"])
     order = next((one for one in gate_orders(value) if sorted(one) == sorted(own)), None)
     if order is None:
         return None
-    before = ORDERS[node.module][class_of(node)]
+    before = ORDERS[node.module][node.core_class]
     places = [own.index(before[order.index(gate)]) for gate in own]
     weights = {name: _reorder(array, places) for name, array in node.weights.items()}
     return replace(node, weights=weights)
@@ -160,10 +133,10 @@ def _reorder(array: Array, places: Iterable[int]) -> Array:
 def assumptions(model: Modules) -> str:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
     nodes = list(_nodes(model))
-    gated = [node for node in nodes if class_of(node) in OWN]
+    gated = [node for node in nodes if node.core_class in OWN]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     own = [node for node in both if node.module != "torch.nn"]  # PyTorch always concatenates
-    unbiased = [node for node in gated if class_of(node) == "GRU" and not cell_of(node)["config"]["use_bias"]]
+    unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     words = [
         *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
         *_by_layer(
@@ -184,7 +157,7 @@ def assumptions(model: Modules) -> str:
 
 
 def _option(node: Node, name: str, default: str) -> str:
-    return str(cell_of(node)["config"].get(name, default))
+    return str(node.core_config.get(name, default))
 
 
 def _gate_activation(model: Modules, node: Node) -> str:
@@ -197,11 +170,11 @@ def _gate_activation(model: Modules, node: Node) -> str:
 
 def order_of_gates(model: Modules, node: Node) -> str:
     """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
-    own = OWN.get(class_of(node), "")
+    own = OWN.get(node.core_class, "")
     if not own:
         return ""
     chosen = gate_orders(model.assumed.get("gates", ""))
-    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][class_of(node)])
+    return next((one for one in chosen if sorted(one) == sorted(own)), ORDERS[node.module][node.core_class])
 
 
 def _by_layer(name: str, values: Mapping[str, str]) -> Iterator[str]:

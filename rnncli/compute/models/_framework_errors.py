@@ -10,7 +10,7 @@ from rnncli.errors import RnncliError
 
 @contextmanager
 def convert_errors(convert: Callable[[Exception], RnncliError]) -> Iterator[None]:
-    """Raise `convert(error)` for an error of the block, of which frameworks raise many kinds.
+    """Raise `convert(error)` for any error in the block, since frameworks raise many types.
 
     Errors of rnncli stay as they are.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rnncli.compute import operations
 from rnncli.compute.operations import KERAS_2, KERAS_3_0, TODAY
 from rnncli.errors import InputError, UsageError, did_you_mean
 from rnncli.model import Graph, Node, Ref
+from rnncli.specs import trees
 
 if TYPE_CHECKING:
     from rnncli.compute.models import Part
@@ -34,8 +35,7 @@ def is_recurrent(node: Node) -> bool:
         class_name, module, config = inner.get("class_name"), inner.get("module"), inner.get("config") or {}
     if not class_name or not operations.from_keras(module):
         return False
-    known = layers.find_name(class_name)
-    return known == class_name and layers.class_of(known).recurrent
+    return _is_recurrent_class(class_name)
 
 
 def layer_inside(node: Node) -> dict[str, Any]:
@@ -50,22 +50,22 @@ def layer_inside(node: Node) -> dict[str, Any]:
 
 
 def inside_others(graph: Graph) -> tuple[str, ...]:
-    """Return one note for each layer that contains recurrent layers which the graph does not show."""
+    """Return one note for each layer that contains recurrent layers without being one."""
     return tuple(
         f"{node.name} ({node.class_name}) contains recurrent layers that are not shown."
         for node in graph.nodes
-        if not is_recurrent(node) and _holds_recurrent(node.config)
+        if not is_recurrent(node) and any(map(_is_recurrent_entry, trees.mappings(node.config)))
     )
 
 
-def _holds_recurrent(config: Any) -> bool:
-    if isinstance(config, Mapping):
-        name = config.get("class_name")
-        known = layers.find_name(name) if isinstance(name, str) and "config" in config else None
-        if known == name and known and layers.class_of(known).recurrent:
-            return True
-        return any(map(_holds_recurrent, config.values()))
-    return any(map(_holds_recurrent, config)) if isinstance(config, (list, tuple)) else False
+def _is_recurrent_entry(entry: Mapping[str, Any]) -> bool:
+    """Return whether this is the class and the config of a recurrent layer."""
+    name = entry.get("class_name")
+    return isinstance(name, str) and "config" in entry and _is_recurrent_class(name)
+
+
+def _is_recurrent_class(name: str) -> bool:
+    return layers.find_name(name) == name and layers.class_of(name).recurrent
 
 
 def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
@@ -97,7 +97,7 @@ def _strip_call_number(name: str) -> str:
 
 
 def rules_of(origin: str) -> str:
-    """Return whose rules about masks hold in a model saved by `origin`, such as `Keras 2.4.0`."""
+    """Return the rules about masks for a model saved by `origin`, such as `Keras 2.4.0`."""
     version = re.search(r"(\d+)(?:\.(\d+))?", origin)
     if not version:
         return KERAS_2  # as the reader assumes, and says
@@ -107,28 +107,14 @@ def rules_of(origin: str) -> str:
     return KERAS_3_0 if (major, minor) < (3, 4) else TODAY
 
 
-def map_nested(function: Callable[[Any], Any], nested: Any) -> Any:
-    """Return the same nested lists with `function` applied to each item."""
-    if isinstance(nested, (list, tuple)):
-        return type(nested)(map_nested(function, item) for item in nested)
-    return function(nested)
-
-
-def iterate_refs(nested: Any) -> Iterator[Ref]:
+def iterate_refs(tree: Any) -> Iterator[Ref]:
     """Yield every Ref in nested lists and mappings."""
-    if isinstance(nested, Ref):
-        yield nested
-    elif isinstance(nested, Mapping):
-        for item in nested.values():
-            yield from iterate_refs(item)
-    elif isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from iterate_refs(item)
+    return (leaf for leaf in trees.leaves(tree) if isinstance(leaf, Ref))
 
 
 def with_modules(graph: Graph) -> Graph:
     """Return the graph with the modules of operations, which `.h5` files do not save."""
-    from rnncli.compute.operations.operation import NAMES
+    from rnncli.compute.operations.ops import NAMES
 
     nodes = tuple(
         replace(node, module="keras.src.ops")
@@ -139,9 +125,9 @@ def with_modules(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def arguments(node: Node) -> list[Any]:
-    """Return everything that the node is called with; `iterate_refs` finds its dependencies in it."""
-    return [node.args, dict(node.kwargs)]
+def refs_of(node: Node) -> Iterator[Ref]:
+    """Yield every Ref in the arguments of a node: what it depends on."""
+    return iterate_refs([node.args, node.kwargs])
 
 
 def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
@@ -150,17 +136,8 @@ def find_dependencies(graph: Graph, names: set[str]) -> set[str]:
     for node in reversed(graph.nodes):
         if node.name in names or node.name in found:
             found.add(node.name)
-            found.update(ref.node for ref in iterate_refs(arguments(node)))
+            found.update(ref.node for ref in refs_of(node))
     return found
-
-
-def flat(nested: Any) -> Iterator[Any]:
-    """Yield the items of nested lists."""
-    if isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from flat(item)
-    else:
-        yield nested
 
 
 def names_of(graph: Graph) -> tuple[str, ...]:

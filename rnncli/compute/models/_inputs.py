@@ -2,88 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import format_shape
 from rnncli.errors import InputError, did_you_mean
-from rnncli.model import Graph, Node, Port, Ref
+from rnncli.model import Graph, Port
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from rnncli.case import Array, Dimension
+
+BATCH = ("batch", "n", "b")
+"""Names of the batch axis begin with the first of these, or are one of the others."""
+NUMBERS = "iufb"
+"""The kinds of NumPy's dtypes that are numbers."""
 
 
-def fit_inputs(graph: Graph, given: Any) -> dict[str, Array]:
-    """Return every input of the model by name, in the dtype that the model expects.
+def fit_inputs(
+    graph: Graph,
+    given: Any,
+    optional: Collection[str] = (),
+    tables: Mapping[str, Mapping[str, Array]] | None = None,
+) -> dict[str, Array]:
+    """Return the inputs of the model by name, in the dtype that the model expects.
 
     given: an array for the only input, or arrays by the inputs' names.
+    optional: inputs that may be missing, besides those for which the file has a value.
+    tables: for each input of token ids, the tables of the Embedding layers that take it, by layer.
     Adds a batch axis of 1 where exactly that is missing.
     Raises InputError, which says what an input expects and what was given.
     """
-    ports = {port.name: port for port in graph.inputs}
-    named = _by_name(graph, ports, given)
-    return {name: _fit_one(graph, port, named[name]) for name, port in ports.items()}
+    arrays = _name_inputs(graph, given, optional)
+    return {
+        port.name: _fit_input(port, arrays[port.name], (tables or {}).get(port.name, {}))
+        for port in graph.inputs
+        if port.name in arrays
+    }
 
 
 def describe_inputs(graph: Graph) -> str:
     """Return `ids: (batch, 12), int32` and so on, for every input."""
-    return "; ".join(f"{port.name}: {_describe(port)}" for port in graph.inputs)
+    return "; ".join(f"{port.name}: {describe(port)}" for port in graph.inputs)
 
 
-def _describe(port: Port) -> str:
+def describe(port: Port) -> str:
     """Return `(batch, 12), int32`."""
-    names = ["batch" if port.shape[0] is None else port.shape[0]] if port.shape else []
-    return f"{format_shape([*names, *port.shape[1:]])}, {port.dtype}"
+    shape = "any shape" if port.shape is None else format_shape(port.shape)
+    return f"{shape}, {port.dtype or 'not numbers'}"
 
 
-def _by_name(graph: Graph, ports: Mapping[str, Port], given: Any) -> Mapping[str, Any]:
-    """Return the inputs by name.  Raises InputError if one is missing or unknown."""
-    all_wanted = describe_inputs(graph)
+def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
+    """Return the given inputs by name.  Raises InputError if one is missing or unknown."""
+    expected = describe_inputs(graph)
+    required = [port.name for port in graph.inputs if not port.optional and port.name not in optional]
     if not isinstance(given, Mapping):
-        if len(ports) != 1:
+        if len(required) != 1:
             raise InputError(
-                f"{graph.file}: the model has {len(ports)} inputs; got one without a name.",
-                f'Give them by name, {{"inputs": {{"NAME": ...}}}}: {all_wanted}.',
+                f"{graph.file}: the model has {len(required)} inputs; got one without a name.",
+                f'Give them by name, {{"inputs": {{"NAME": ...}}}}: {expected}.',
             )
-        return dict.fromkeys(ports, given)
+        return {required[0]: given}
+    names = [port.name for port in graph.inputs]
     for name in given:
-        if name not in ports:
-            raise InputError(
-                f"{graph.file}: the model has no input {name!r}. {did_you_mean(name, ports)}",
-                f"Its inputs are {all_wanted}.",
-            )
-    missing = [name for name in ports if name not in given]
+        if name not in names:
+            what = f"{graph.file}: the model has no input {name!r}. {did_you_mean(name, names)}"
+            raise InputError(what, f"Its inputs are {expected}.")
+    missing = [name for name in required if name not in given]
     if missing:
-        raise InputError(
-            f"{graph.file}: missing input: {', '.join(missing)}.", f"The model expects {all_wanted}."
-        )
+        what = f"{graph.file}: missing input{'s' if len(missing) > 1 else ''}: {', '.join(missing)}."
+        raise InputError(what, f"The model expects {expected}.")
     return given
 
 
-def _fit_one(graph: Graph, port: Port, given: Any) -> Array:
+def _fit_input(port: Port, given: Any, tables: Mapping[str, Array]) -> Array:
     import numpy as np
 
-    array = numbers_of(port.name, _describe(port), given)
-    if array.ndim + 1 == len(port.shape) and _fits(array.shape, port.shape[1:]):
-        array = array[None]
-    if array.ndim != len(port.shape) or not _fits(array.shape, port.shape):
+    array = require_numbers(port.name, describe(port), given)
+    if port.shape is not None:
+        array = _fit_shape(port, port.shape, array)
+    if not _is_numeric(port.dtype):
+        kind = port.dtype or "values that are not numbers"
         raise InputError(
-            f"{port.name}: the model expects {_describe(port)}; got shape {format_shape(array.shape)}.",
-            _how_to_fit(port, array),
-        )
-    if not _numeric(port):
-        raise InputError(
-            f"{port.name}: the model expects {port.dtype}, which rnncli does not support.",
+            f"{port.name}: the model expects {kind}, which rnncli does not support.",
             "Save the model with an input of numbers.",
         )
-    for embedding in _embeddings(graph, port):
-        _demand_ids(port, embedding, array)
-    if np.dtype(port.dtype).kind in "iub":
-        demand_whole(port, array)
+    for layer, table in tables.items():
+        what = f"token ids for the layer {layer}, whole numbers from 0 to {len(table) - 1}"
+        _require_whole(port, array, 0, len(table) - 1, what)
+    if port.dtype == "bool":
+        _require_whole(port, array, 0, 1, "whole numbers (bool)")
+    elif np.dtype(port.dtype).kind in "iu":
+        limits = np.iinfo(port.dtype)
+        _require_whole(port, array, limits.min, limits.max, f"whole numbers ({port.dtype})")
     return array.astype(port.dtype)
 
 
-def numbers_of(name: str, wanted: str, given: Any) -> Array:
+def require_numbers(name: str, expected: str, given: Any) -> Array:
     """Return the value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 
@@ -91,56 +105,61 @@ def numbers_of(name: str, wanted: str, given: Any) -> Array:
         array = np.asarray(given)
     except ValueError:
         array = np.asarray(None)
-    if array.dtype.kind not in "iufb":
+    if array.dtype.kind not in NUMBERS:
         raise InputError(
-            f"{name}: the model expects {wanted}; got something other than an array of numbers.",
+            f"{name}: the model expects {expected}; got something other than an array of numbers.",
             "Give numbers only, in sequences of the same length.",
         )
     return array
 
 
-def _numeric(port: Port) -> bool:
+def _is_numeric(dtype: str) -> bool:
     import numpy as np
 
     try:
-        return np.dtype(port.dtype).kind in "iufb"
+        return bool(dtype) and np.dtype(dtype).kind in NUMBERS
     except TypeError:
         return False
 
 
-def _fits(shape: tuple[int, ...], wanted_shape: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted_shape) and all(
-        want in (None, size) for size, want in zip(shape, wanted_shape, strict=True)
+def _fit_shape(port: Port, shape: Sequence[Dimension], array: Array) -> Array:
+    """Return the array, with a batch axis of 1 if only that is missing.  Raises InputError if unfit."""
+    has_batch = bool(shape) and _is_batch(shape[0])
+    if has_batch and _fits(array.shape, shape[1:]):
+        array = array[None]
+    if _fits(array.shape, shape):
+        return array
+    if array.ndim == len(shape):
+        axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
+        what = "sequences in a batch" if axis == 0 else f"entries on axis {axis}"
+        advice = f"Give {shape[axis]} {what}, not {array.shape[axis]}."
+    elif has_batch:
+        advice = f"Give an array of {len(shape)} axes; the batch axis alone may be left out."
+    else:
+        advice = f"Give an array of {len(shape)} axes with these sizes; a named axis takes any size."
+    raise InputError(
+        f"{port.name}: the model expects {describe(port)}; got shape {format_shape(array.shape)}.", advice
     )
 
 
-def _how_to_fit(port: Port, array: Array) -> str:
-    """Return advice about the first difference."""
-    if array.ndim != len(port.shape):
-        return f"Give an array of {len(port.shape)} axes; the batch axis alone may be left out."
-    axis = next(i for i, want in enumerate(port.shape) if want not in (None, array.shape[i]))
-    what = "sequences in a batch" if axis == 0 else f"entries on axis {axis}"
-    return f"Give {port.shape[axis]} {what}, not {array.shape[axis]}."
+def _fits(shape: Sequence[int], expected: Sequence[Dimension]) -> bool:
+    return len(shape) == len(expected) and all(
+        not isinstance(size, int) or size == given for given, size in zip(shape, expected, strict=True)
+    )
 
 
-def demand_whole(port: Port, array: Array) -> None:
-    """Raise InputError for a number that is not an integer, or does not fit the dtype."""
+def _is_batch(size: Dimension) -> bool:
+    """Return whether a first axis is the batch: it is called so, or has size 1."""
+    name = size.casefold() if isinstance(size, str) else ""
+    return size == 1 or name.startswith(BATCH[0]) or name in BATCH
+
+
+def _require_whole(port: Port, array: Array, low: int, high: int, what: str) -> None:
+    """Raise InputError for a number that is not an integer from `low` to `high`."""
     import numpy as np
 
-    low, high = (0, 1) if port.dtype == "bool" else (np.iinfo(port.dtype).min, np.iinfo(port.dtype).max)
-    _demand(port, array, _whole(array) & (array >= low) & (array <= high), f"whole numbers ({port.dtype})")
-
-
-def _demand_ids(port: Port, embedding: Node, array: Array) -> None:
-    """Raise InputError for an id outside the table of the Embedding."""
-    size = len(embedding.weights["embeddings"])
-    what = f"token ids for the layer {embedding.name}, whole numbers from 0 to {size - 1}"
-    _demand(port, array, _whole(array) & (array >= 0) & (array < size), what)
-
-
-def _demand(port: Port, array: Array, fine: Array, what: str) -> None:
-    import numpy as np
-
+    with np.errstate(all="ignore"):
+        fine = (np.floor(array) == array) & (array >= low) & (array <= high)
     if not fine.all():
         index = tuple(map(int, np.argwhere(~fine)[0]))
         place = f"{port.name}{list(index) if index else ''}"
@@ -150,21 +169,16 @@ def _demand(port: Port, array: Array, fine: Array, what: str) -> None:
         )
 
 
-def _whole(array: Array) -> Array:
+def zeros_for(port: Port, ports: Iterable[Port], inputs: Mapping[str, Array]) -> Array | None:
+    """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
     import numpy as np
 
-    with np.errstate(all="ignore"):
-        whole: Array = np.isfinite(array) & (np.floor(array) == array)
-    return whole if array.dtype.kind == "f" else np.ones(array.shape, bool)
-
-
-def _embeddings(graph: Graph, port: Port) -> list[Node]:
-    """Return the Embedding layers that take the input as it is."""
-    names = {node.name for node in graph.nodes if node.class_name == "InputLayer" and node.layer == port.name}
-    return [
-        node
-        for node in graph.nodes
-        if node.class_name == "Embedding"
-        and "embeddings" in node.weights
-        and any(isinstance(arg, Ref) and arg.node in names for arg in node.args)
-    ]
+    lengths: dict[Dimension, int] = {
+        axis: length
+        for other in ports
+        if other.name in inputs
+        for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
+        if isinstance(axis, str)
+    }
+    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in port.shape or (None,)]
+    return None if None in shape else np.zeros([length or 0 for length in shape], port.dtype)

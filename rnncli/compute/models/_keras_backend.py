@@ -1,7 +1,7 @@
-"""A Keras model run by Keras itself, for layers that NumPy does not know; loads TensorFlow.
+"""Runs a Keras model in Keras itself, for layers that NumPy does not know; loads TensorFlow.
 
-Keras, or tf_keras for a model of Keras 2, runs the model as it stands in the file.  What each recurrent
-layer gets there becomes its Case, and what it returned there is what `compute` has to return for that Case.
+Keras, or tf_keras for a model of Keras 2, runs the model in the file.  The arguments of each recurrent layer
+become its Case, and `compute` has to return the same outputs for that Case.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
@@ -24,6 +24,7 @@ from rnncli.compute.models._graph import (
     rules_of,
     with_modules,
 )
+from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
@@ -36,23 +37,14 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
 MIXED = "mixed_"
-"""How Keras's policies begin that compute in another dtype than they keep weights in."""
+"""Prefix of Keras's policies that compute in another dtype than that of the weights."""
 
 NEAR = 1e-4
-"""How far our steps may be from what Keras computed, for numbers of order one."""
+"""Tolerance for outputs of order one."""
 
 
 class UnrunnableError(LayerError):
     """Keras cannot load or run the model."""
-
-
-class RecordedCall(NamedTuple):
-    """One call of a layer while Keras ran the model."""
-
-    name: str
-    inputs: Any
-    kwargs: Mapping[str, Any]
-    outputs: tuple[Any, ...]
 
 
 def run(
@@ -73,9 +65,9 @@ def run(
     graph = with_modules(graph)
     wanted = {node.name: node for node in choose_nodes(graph, layers)}
     for node in wanted.values():
-        _demand_one_dtype(graph, node)
-    calls = _record_in_keras_2 if graph.generation < 3 else _record_today
-    seen = {call.name: call for call in calls(graph, path, inputs)}
+        _require_one_dtype(graph, node)
+    record = _record_in_keras_2 if graph.generation < 3 else _record_today
+    seen = record(graph, path, inputs)
     missing = [name for name in wanted if name not in seen]
     if missing:
         raise LayerError(f"{graph.file}: Keras did not call {', '.join(missing)} when it ran the model.")
@@ -84,39 +76,11 @@ def run(
     return ModelRun(parts, others, inside_others(graph), masking_layers(graph, parts), names_of(graph))
 
 
-def outputs(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, tuple[Array, ...]]:
-    """Return what Keras returns for every use of a layer, by our name of the use.  Raises as `run`."""
-    return {call.name: call.outputs for call in _record_run(with_modules(graph), path, inputs)}
+def record(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Return every call of every layer in arrays, by our name of the use, in Keras's order.
 
-
-def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
-    """Return the same from tf_keras; without it, from today's Keras if that computes the same model."""
-    if not _tf_keras.is_installed():
-        try:
-            return _record_today(graph, path, inputs)
-        except UnrunnableError as error:
-            what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
-            raise EngineError(what, "pip install 'rnncli[keras2]'") from None
-    with convert_errors(partial(_explain_error, graph)):
-        calls = _tf_keras.calls(graph, path, inputs)
-    return [_recorded_call(name, call) for name, call in calls.items()]
-
-
-def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
-    """Return the same from today's Keras.  Raises UnrunnableError if that would pass on other masks."""
-    _demand_same_rules(graph)
-    return _record_run(graph, path, inputs)
-
-
-def _recorded_call(name: str, call: _tf_keras.LayerCall) -> RecordedCall:
-    named = dict(zip(("mask",), call.args[1:], strict=False))
-    return RecordedCall(
-        name, call.args[0] if call.args else None, {**named, **call.kwargs}, tuple(call.outputs)
-    )
-
-
-def _record_run(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[RecordedCall]:
-    """Return every call of every layer, in the order in which Keras makes them."""
+    Raises UnrunnableError where Keras cannot load or run the model.
+    """
     import importlib
 
     tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
@@ -127,16 +91,32 @@ def _record_run(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> list[R
     ):
         keras = tensorflow._keras()
         model = keras.saving.load_model(file, compile=False)
-        names = list(_name_calls(model, "", 0))
-        calls: list[RecordedCall] = []
-        _record(keras, model, calls)
         tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
-        model(keras.tree.pack_sequence_as(_functional(model)._inputs_struct, tensors))
-    return [call._replace(name=name) for name, call in zip(names, calls, strict=True)]
+        packed = keras.tree.pack_sequence_as(graph_of(model).input, tensors)
+        calls = record_calls(model, lambda: model(packed))
+        return {name: call.in_arrays() for name, call in calls.items()}
+
+
+def _record_in_keras_2(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Return the calls in tf_keras; without it, in today's Keras if that computes the same model."""
+    if not _tf_keras.is_installed():
+        try:
+            return _record_today(graph, path, inputs)
+        except UnrunnableError as error:
+            what = f"{error.what} tf_keras runs models of Keras 2, and is not installed."
+            raise EngineError(what, "pip install 'rnncli[keras2]'") from None
+    with convert_errors(partial(_explain_error, graph)), _tf_keras.record(graph, path, inputs) as calls:
+        return {name: call.in_arrays() for name, call in calls.items()}
+
+
+def _record_today(graph: Graph, path: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
+    """Return the calls in today's Keras.  Raises UnrunnableError if that would pass on other masks."""
+    _require_same_rules(graph)
+    return record(graph, path, inputs)
 
 
 def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
-    """Return the error of Keras, which knows no custom layers and runs no Lambda from a file, as ours."""
+    """Return our error for one of Keras, which refuses custom layers and the Lambdas of a file."""
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
@@ -150,82 +130,28 @@ def _sentence(line: str) -> str:
     return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
-def _functional(model: Any) -> Any:
-    """Return the graph inside a Sequential; any other model itself."""
-    return getattr(model, "_functional", None) or model
-
-
-def _nodes(model: Any) -> Iterator[tuple[Any, int, int]]:
-    """Yield the nodes of a model in the order in which Keras runs them, with index and count per layer."""
-    from keras.src.ops.function import make_node_key
-
-    graph = _functional(model)
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if not node.is_input:
-                every = enumerate(node.operation._inbound_nodes)
-                own = [one for i, one in every if make_node_key(node.operation, i) in graph._nodes]
-                yield node, own.index(node), len(own)
-
-
-def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Yield our name of every call, in the order in which Keras makes them."""
-    for node, index, count in _nodes(model):
-        number = use * count + index
-        if hasattr(_functional(node.operation), "_nodes_by_depth"):
-            yield from _name_calls(node.operation, f"{prefix}{node.operation.name}/", number)
-        else:
-            yield f"{prefix}{node.operation.name}" + (f"@{number}" if number else "")
-
-
-def _record(keras: Any, model: Any, calls: list[RecordedCall]) -> None:
-    """Let every layer of the model, and of models inside it, record its calls."""
-    graph = _functional(model)
-    for operation in graph._operations:
-        if hasattr(_functional(operation), "_nodes_by_depth"):
-            _record(keras, operation, calls)
-        elif type(operation).__name__ != "InputLayer" and not hasattr(operation, "_rnncli_seen"):
-            operation._rnncli_seen = True
-            operation.call = _record_call(keras, operation.call, calls)
-            if getattr(operation, "quantization_mode", None):  # Keras calls this one instead
-                operation.quantized_call = _record_call(keras, operation.quantized_call, calls)
-
-
-def _record_call(keras: Any, call: Any, calls: list[RecordedCall]) -> Any:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        place = len(calls)
-        calls.append(RecordedCall("", None, {}, ()))
-        outputs = call(*args, **kwargs)
-        named = dict(zip(("initial_state", "mask"), args[1:], strict=False))
-        numbers = {name: _numbers(keras, value) for name, value in {**named, **kwargs}.items()}
-        flat = tuple(_numbers(keras, tensor) for tensor in keras.tree.flatten(outputs))
-        calls[place] = RecordedCall("", _numbers(keras, args[0]) if args else None, numbers, flat)
-        return outputs
-
-    return wrapper
-
-
-def _numbers(keras: Any, value: Any) -> Any:
-    """Convert tensors to arrays, also in nested lists."""
-    if isinstance(value, (list, tuple)):
-        return [_numbers(keras, item) for item in value]
-    return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
-
-
-def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Part:
+def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
     """Return the Case of the layer, computed and compared with Keras."""
-    kwargs = {name: value for name, value in call.kwargs.items() if name != "mask"}
-    mask = call.kwargs.get("mask")
-    given = OperationCall(
-        node.config, node.weights, call.inputs, mask, mask, (), kwargs, TODAY, node.class_name, node.name
+    positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
+    kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
+    mask = kwargs.pop("mask", None)
+    operation_call = OperationCall(
+        config=node.config,
+        weights=node.weights,
+        inputs=call.args[0] if call.args else None,
+        mask=mask,
+        previous=mask,
+        kwargs=kwargs,
+        class_name=node.class_name,
+        layer=node.name,
     )
-    case = case_of(node, given)
+    case = case_of(node, operation_call)
     result = compute(case)
-    _demand_equal(graph, node, result, call.outputs)
+    _require_equal(graph, node, result, call.outputs)
     return Part(node.name, case, result)
 
 
-def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
+def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
     """Raise EngineError if our numbers differ from Keras's."""
     import numpy as np
 
@@ -242,16 +168,15 @@ def _demand_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Arr
             raise EngineError(f"{graph.file}: {what}", advice)
 
 
-def _other_outputs(graph: Graph, seen: Mapping[str, RecordedCall]) -> Iterator[tuple[str, Array]]:
+def _other_outputs(graph: Graph, seen: Mapping[str, LayerCall]) -> Iterator[tuple[str, Array]]:
     """Yield the outputs of the layers that are not recurrent; operations are not shown."""
     for node in graph.nodes:
         if node.name in seen and not is_recurrent(node) and not is_operation(node.module):
             outputs = seen[node.name].outputs
-            for index, output in enumerate(outputs):
-                yield f"{node.name}/output{f'_{index}' if len(outputs) > 1 else ''}", output
+            yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
 
 
-def _demand_same_rules(graph: Graph) -> None:
+def _require_same_rules(graph: Graph) -> None:
     """Raise UnrunnableError if today's Keras would pass on other masks than the Keras of the model."""
     rules = rules_of(graph.origin)
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in graph.nodes)
@@ -270,10 +195,9 @@ def _demand_same_rules(graph: Graph) -> None:
         )
 
 
-def _demand_one_dtype(graph: Graph, node: Node) -> None:
+def _require_one_dtype(graph: Graph, node: Node) -> None:
     """Raise LayerError for a recurrent layer that computes in another dtype than that of its weights."""
-    inner = node.config.get("layer")
-    for config in (node.config, inner["config"] if isinstance(inner, Mapping) else {}):
+    for config in (node.config, node.core_config):
         dtype = str(config.get("dtype") or "")
         if dtype.startswith(MIXED):
             raise LayerError(

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from rnncli.result import Result
 
 NEAR = 1e-5
-"""How far two float32 computations of one number may be apart, absolute and relative."""
+"""Tolerance between two float32 computations, absolute and relative."""
 TIMES = 16
-"""Over many steps the rounding grows; allowed is this multiple of what it does to the computation here."""
+"""Rounding grows with the steps; this multiple of the rounding error of our own computation is allowed."""
 
 
 def compute_alike(file: str, given: NodeCall, case: Case, compute: Compute) -> Result | None:
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
-    Compares all that the node can return, whether the model takes it or not.
+    Compares everything that the node can return, also what the model does not use.
     Raises EngineError where the numbers differ by more than rounding explains.
     """
     full = replace(case, stack=case.stack.with_returns(return_sequences=True, return_state=True))
@@ -71,7 +71,7 @@ def _apart(ours: Array, theirs: Array) -> float:
 def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
     """Return the rounding error of float32 for each number: the difference from float64, times TIMES.
 
-    Of a sequence the largest of all steps, as rounding is not the same everywhere in two programs.
+    For a sequence it is the largest of all steps, since two programs do not round alike at each step.
     """
     import numpy as np
 

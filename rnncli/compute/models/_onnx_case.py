@@ -39,10 +39,10 @@ def case_of(file: str, given: NodeCall) -> Case:
     lengths = given.inputs[4]
     steps = len(sequence)
     masked = lengths is not None and bool((lengths < steps).any())
-    said = recurrence_of(given.node, recurrent.shape[-1])
+    loop = recurrence_of(given.node, recurrent.shape[-1])
     try:
-        spec = recurrence.layer_of(said, masked=masked)
-        weights = recurrence.weights_of(said, kernel, recurrent, bias)
+        spec = recurrence.layer_of(loop, masked=masked)
+        weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         raise LayerError(f"{file}: {given.node.name}: {error.what}.", error.advice) from None
     return Case(

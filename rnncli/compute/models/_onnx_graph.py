@@ -1,4 +1,4 @@
-"""Edits of an ONNX graph: branches of an If, the order of axes, and what it puts out."""
+"""Edits of an ONNX graph: branches of an If, the order of axes, and the outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.specs.onnx_nodes import inner_graphs, inputs_of, is_recurrent, nodes_in
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""How the axes of layout 1 come from those of layout 0; of X and the states also the way back."""
+"""Permutations of axes from layout 0 to layout 1; those of X and the states are their own inverses."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
@@ -25,10 +25,10 @@ def find_if(graph: Any, names: Iterable[str]) -> Any:
     return None
 
 
-def follow(graph: Any, node: Any, *, taken: bool) -> None:
+def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
     """Replace an If by the nodes of the branch that is taken.
 
-    What has a name in the branch gets the If's in front, as the branches of two Ifs may use the same ones.
+    Names in the branch get the name of the If as a prefix, since two branches may use the same names.
     """
     from onnx import helper
 
@@ -108,8 +108,8 @@ def _find_transposes(node: Any) -> Iterator[Any]:
     yield from after
 
 
-def name_outputs(node: Any) -> tuple[str, ...]:
-    """Return the names of Y, Y_h and, for an LSTM, Y_c; outputs that the node omits get names."""
+def complete_outputs(node: Any) -> tuple[str, ...]:
+    """Give names to the outputs that the node omits; return all: Y, Y_h and, for an LSTM, Y_c."""
     count = 3 if node.op_type == "LSTM" else 2
     names = [*node.output, *[""] * (count - len(node.output))]
     names = [name or f"{node.name}/Y{place}" for place, name in enumerate(names)]
@@ -120,12 +120,12 @@ def name_outputs(node: Any) -> tuple[str, ...]:
 
 def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
     """Return the nodes that these tensors depend on, in order."""
-    wanted, kept = set(names), []
+    wanted, needed = set(names), []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):
-            kept.append(node)
+            needed.append(node)
             wanted.update(_list_inputs(node))
-    return kept[::-1]
+    return needed[::-1]
 
 
 def _list_inputs(node: Any) -> Iterator[str]:
@@ -160,7 +160,7 @@ SHAPED = (
     "Cast", "Concat", "Expand", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
     "Unsqueeze",
 )  # fmt: skip
-"""What only moves the numbers of a state on their way to a node."""
+"""Operators that only move the numbers of a state on their way to a node."""
 
 
 def states_of(graph: Any) -> dict[str, str]:

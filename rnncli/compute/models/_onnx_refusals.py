@@ -1,4 +1,4 @@
-"""What ONNX Runtime does not know, or computes otherwise than in float32 and float64: refused by name."""
+"""Refuse operators that ONNX Runtime does not know, and recurrent nodes in half precision."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OURS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.traini
 """Domains of ONNX itself; those of ONNX Runtime begin with MICROSOFT."""
 MICROSOFT = "com.microsoft"
 HALF = {10: "float16", 16: "bfloat16"}
-"""By ONNX's numbers of types."""
+"""Names of dtypes by their numbers in ONNX."""
 
 
-def demand(file: str, model: Any, nodes: Iterable[Any]) -> None:
+def require_known(file: str, model: Any, nodes: Iterable[Any]) -> None:
     """Raise LayerError for a custom operator, and for a recurrent node in half precision.
 
     nodes: those that are needed.
@@ -38,7 +38,7 @@ def demand(file: str, model: Any, nodes: Iterable[Any]) -> None:
             )
 
 
-def dependent(model: Any) -> dict[str, str]:
+def find_dependents(model: Any) -> dict[str, str]:
     """Return the nodes that depend on a custom operator, each with the name of the operator."""
     own = _functions(model)
     causes: dict[str, str] = {}

@@ -37,9 +37,9 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
     """
     from onnx import numpy_helper
 
-    made = {output for node in model.graph.node for output in node.output}
+    outputs = {output for node in model.graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    computed = [name for name in dict.fromkeys(names) if name in made]
+    computed = [name for name in dict.fromkeys(names) if name in outputs]
     found = {name: feeds[name] for name in names if name in feeds}
     found |= {
         name: numpy_helper.to_array(constants[name])
@@ -57,7 +57,7 @@ def values(file: str, model: Any, feeds: Mapping[str, Array], names: Sequence[st
 
 @lru_cache(maxsize=3)
 def _session(file: str, content: bytes) -> Any:
-    """The session of a model; the lines of a stream share those of the tensors that each of them needs."""
+    """Return the session of a model; the lines of a stream, which need the same tensors, share it."""
     try:
         with defer_signals():
             import onnxruntime

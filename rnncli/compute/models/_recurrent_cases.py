@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Case, Spec
-from rnncli.compute.models._graph import flat
 from rnncli.compute.operations import OperationCall, UnknownLayerError, dtype_of
 from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 from rnncli.model import Node
+from rnncli.specs import trees
 
 
 def case_of(node: Node, call: OperationCall) -> Case:
@@ -26,7 +26,7 @@ def case_of(node: Node, call: OperationCall) -> Case:
         raise call.refuse("takes an argument that is not a tensor")
     if call.kwargs.get("training") and _draws(node.config):
         raise call.refuse("is called with training=True, which draws random numbers")
-    if any(call.kwargs.get(name) is not None for name in ("constants",)):
+    if call.kwargs.get("constants") is not None:
         raise call.refuse("is called with constants")
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
     if (
@@ -50,35 +50,35 @@ def spec_of(node: Node) -> Spec:
 
     own = dict(node.config)
     if node.class_name.startswith("ConvLSTM"):
-        own.pop("unroll", None)  # is written, and changes no number
-    written = {"class_name": node.class_name, "config": own}
+        own.pop("unroll", None)  # saved, but changes no number
+    layer = {"class_name": node.class_name, "config": own}
     try:
         try:
-            return build(written)
+            return build(layer)
         except LayerError:
-            return build(_strip_training(written))
+            return build(_strip_training(layer))
     except LayerError as error:
         raise UnknownLayerError(
             node.name, f"the layer {node.name} ({node.class_name}): {error.what}", error.advice
         ) from None
 
 
-def _strip_training(written: Any) -> Any:
+def _strip_training(config: Any) -> Any:
     """Return the config without initializers and other options that matter only for training."""
-    if isinstance(written, Mapping):
+    if isinstance(config, Mapping):
         return {
             name: _strip_training(value)
-            for name, value in written.items()
+            for name, value in config.items()
             if not name.endswith(("_initializer", "_regularizer", "_constraint"))
         }
-    return [_strip_training(item) for item in written] if isinstance(written, (list, tuple)) else written
+    return [_strip_training(item) for item in config] if isinstance(config, (list, tuple)) else config
 
 
 def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     """Return the sequence and the initial states; Keras 2 also takes both in one list."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
-    states = first[1:] + list(flat(given))
+    states = first[1:] + list(trees.leaves(given))
     if any(state is None for state in states):
         states = [state for state in states if state is not None]
         if states:
@@ -88,12 +88,8 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
 
 def _draws(config: Any) -> bool:
     """Return whether any part of the layer applies dropout in training."""
-    if isinstance(config, Mapping):
-        return any(
-            (name in ("dropout", "recurrent_dropout") and bool(value)) or _draws(value)
-            for name, value in config.items()
-        )
-    return any(map(_draws, config)) if isinstance(config, (list, tuple)) else False
+    rates = ("dropout", "recurrent_dropout")
+    return any(part.get(rate) for part in trees.mappings(config) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models._graph import rules_of
 from rnncli.compute.operations import TODAY
 from rnncli.errors import RnncliError
+from rnncli.specs.trees import map_leaves
 
 if TYPE_CHECKING:
     from rnncli.compute.models import Compute, ModelRun, Part
@@ -64,18 +65,13 @@ def _with_sigmoid_of_today(graph: Graph) -> Graph:
 
 
 def _node_of_today(node: Node) -> Node:
-    config = _replace_names(node.config)
+    config = map_leaves(_name_of_today, node.config)
     inner = node.inner and _with_sigmoid_of_today(node.inner)
     same = config == node.config and inner is node.inner
     return node if same else replace(node, config=config, inner=inner)
 
 
-def _replace_names(value: Any) -> Any:
-    """Replace the names of functions in a config, also in configs inside it."""
-    if isinstance(value, Mapping):
-        return {key: _replace_names(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_replace_names, value))
+def _name_of_today(value: Any) -> Any:
     return SIGMOIDS.get(value, value) if isinstance(value, str) else value
 
 

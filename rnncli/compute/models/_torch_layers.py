@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.models._assumptions import ORDERS, OWN, cell_of, class_of, order_of_gates
+from rnncli.compute.models._assumptions import ORDERS, OWN, order_of_gates
 from rnncli.errors import EngineError, UsageError
 from rnncli.model import Modules, Node
 from rnncli.result import Label
@@ -63,7 +63,7 @@ def _call_layer(
 
 def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
     """Return one layer of torch.nn, without its weights."""
-    config, class_name = cell_of(node)["config"], class_of(node)
+    config, class_name = node.core_config, node.core_class
     activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
     plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
     if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
@@ -89,7 +89,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     import numpy as np
 
     order = order_of_gates(model, node)
-    own = ORDERS["torch.nn"].get(class_of(node), "")
+    own = ORDERS["torch.nn"].get(node.core_class, "")
     found: dict[str, Array] = {}
     for name, array in stored.items():
         parts = np.split(array, len(own) or 1)

@@ -6,33 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
-from rnncli.compute.models import _graph
-from rnncli.compute.models._graph import recurrent_nodes
-from rnncli.compute.models._inputs import describe_inputs, fit_inputs
-from rnncli.compute.models._walk import follow
+from rnncli.compute.models import _graph, _inputs
+from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
+from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
+from rnncli.compute.models._layer_calls import name_tensors
+from rnncli.compute.models._walk import follow as follow
 from rnncli.compute.operations import UnknownLayerError
 from rnncli.errors import EngineError
-from rnncli.model import Graph
+from rnncli.model import Graph, Ref
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute, ModelRun
-
-__all__ = [
-    "choose",
-    "describe_inputs",
-    "fit_inputs",
-    "follow",
-    "framework",
-    "layer_names",
-    "outputs",
-    "recurrent_nodes",
-    "run",
-    "stateful_layers",
-]
-
 
 MASKS = True
 """A graph makes its own masks, so that sequences can be padded."""
@@ -46,6 +33,18 @@ def layer_names(model: Graph) -> tuple[str, ...]:
 def choose(model: Graph, names: Sequence[str]) -> tuple[str, ...]:
     """Return the uses of these layers; all without names.  Raises UsageError; InputError if there is none."""
     return tuple(node.name for node in _graph.choose_nodes(_graph.with_modules(model), names))
+
+
+def fit_inputs(model: Graph, given: Any) -> dict[str, Array]:
+    """Return every input by name, in the dtype of the model.  Raises InputError where one does not fit."""
+    inputs = {node.name: node.layer for node in model.nodes if node.class_name == _graph.INPUT}
+    tables: dict[str, dict[str, Array]] = {}
+    for node in model.nodes:
+        if node.class_name == "Embedding" and "embeddings" in node.weights:
+            for arg in node.args:
+                if isinstance(arg, Ref) and arg.node in inputs:
+                    tables.setdefault(inputs[arg.node], {})[node.name] = node.weights["embeddings"]
+    return _inputs.fit_inputs(model, given, tables=tables)
 
 
 def run(
@@ -83,15 +82,8 @@ def stateful_layers(model: Graph) -> tuple[str, ...]:
     return tuple(
         node.name
         for node in recurrent_nodes(_graph.with_modules(model))
-        if any(config.get("stateful") for config in (node.config, _inner_config(node.config)))
+        if node.config.get("stateful") or node.core_config.get("stateful")
     )
-
-
-def _inner_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the config of the layer inside Bidirectional or TimeDistributed."""
-    layer = config.get("layer")
-    inner = layer.get("config") if isinstance(layer, Mapping) else None
-    return inner if isinstance(inner, Mapping) else {}
 
 
 def framework(model: Graph) -> str:
@@ -113,19 +105,9 @@ def outputs(
     if model.generation < 3:
         return _tf_keras.outputs(model, path, inputs, cases)
     try:
-        found = _keras_backend.outputs(model, path, inputs)
+        calls = _keras_backend.record(_graph.with_modules(model), path, inputs)
     except _keras_backend.UnrunnableError as error:  # its advice is for a run without a check
         raise EngineError(f"--check: {error.what}", "Leave --check out.") from None
-    named: dict[str, Array] = {}
-    for layer, arrays in found.items():
-        names = [f"output{f'_{index}' if len(arrays) > 1 else ''}" for index in range(len(arrays))]
-        if layer in cases:
-            own = cases[layer].model
-            names = [info.name for info in own.stack.outputs(own.inputs.shape)]
-        named |= {f"{layer}/{name}": array for name, array in zip(names, arrays, strict=True)}
-    for layer, (_, shown) in cases.items():
-        names = [f"{layer}/{info.name}" for info in shown.stack.outputs(shown.inputs.shape)]
-        if any(name not in named for name in names):
-            more = compute.run(shown, "tensorflow").outputs
-            named = {f"{layer}/{tensor.name}": tensor.values for tensor in more} | named
-    return named
+    return name_tensors(
+        calls, cases, lambda _, shown: [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
+    )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Case, format_shape
 from rnncli.compute.models import ModelRun, Part
 from rnncli.compute.models._advice import model_option
-from rnncli.compute.models._assumptions import assume, assumptions, cell_of
-from rnncli.compute.models._inputs import numbers_of
+from rnncli.compute.models._assumptions import assume as assume
+from rnncli.compute.models._assumptions import assumptions as assumptions
+from rnncli.compute.models._inputs import require_numbers
 from rnncli.compute.models._recurrent_cases import spec_of
 from rnncli.errors import InputError, LayerError, UsageError, did_you_mean, format_names
 from rnncli.layers.stack import Stack
@@ -21,19 +22,6 @@ if TYPE_CHECKING:
 
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute
-
-__all__ = [
-    "assume",
-    "assumptions",
-    "choose",
-    "describe_inputs",
-    "fit_inputs",
-    "framework",
-    "layer_names",
-    "outputs",
-    "run",
-    "stateful_layers",
-]
 
 
 def layer_names(model: Modules) -> tuple[str, ...]:
@@ -67,7 +55,7 @@ def fit_inputs(model: Modules, given: Any) -> dict[str, Array]:
         what = f"{model.file}: it has no graph and takes one input, but got {len(given)}"
         raise InputError(f"{what}.", "Give one array, (batch, timesteps, features).")
     name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-    array = _add_batch_axis(model, numbers_of(name, describe_inputs(model), array))
+    array = _add_batch_axis(model, require_numbers(name, describe_inputs(model), array))
     dtypes = {_dtype(node) for module in model.modules for node in module.nodes}
     return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
 
@@ -93,7 +81,7 @@ def run(
     parts: list[Part] = []
     chosen = list(_choose_modules(model, layers))
     for module, wanted in chosen:
-        _demand(model, module, array)
+        _require(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     used = replace(model, modules=tuple(module for module, _ in chosen))
     notes = [f"{assumptions(used)} Change the values with --assume."]
@@ -168,7 +156,7 @@ def _names(module: Module) -> list[str]:
     return [node.name for node in module.nodes]
 
 
-def _demand(modules: Modules, module: Module, array: Array) -> None:
+def _require(modules: Modules, module: Module, array: Array) -> None:
     """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
     others = [one.name for one in modules.modules if not one.refused]
     if module.refused:
@@ -197,7 +185,7 @@ def _features(node: Node) -> int:
 
 
 def _dtype(node: Node) -> str:
-    return str(cell_of(node)["config"]["dtype"])
+    return str(node.core_config["dtype"])
 
 
 def _parts(module: Module, array: Array, compute: Compute) -> Iterator[Part]:

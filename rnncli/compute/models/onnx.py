@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.compute.models import (
     ModelRun,
     Part,
+    _inputs,
     _onnx_agreement,
     _onnx_graph,
-    _onnx_inputs,
     _onnx_refusals,
     _onnx_runtime,
 )
 from rnncli.compute.models._advice import model_option
+from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
+from rnncli.compute.models._layer_calls import name_outputs
 from rnncli.compute.models._onnx_case import NodeCall, case_of, list_returns
 from rnncli.errors import EngineError, InputError, LayerError, UsageError, did_you_mean
 from rnncli.specs.onnx_nodes import inputs_of, is_recurrent
@@ -58,17 +60,10 @@ def choose(model: Program, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in known if not names or name in names)
 
 
-def describe_inputs(model: Program) -> str:
-    """Return `x: (batch, 5, 3), float32` and so on, for every input."""
-    graph = _onnx_runtime.parse(model.content).graph
-    return "; ".join(map(str, _onnx_inputs.values_of(graph).values()))
-
-
 def fit_inputs(model: Program, given: Any) -> dict[str, Array]:
     """Return every given input in the dtype that the model expects; initial states are optional."""
     graph = _onnx_runtime.parse(model.content).graph
-    states = _onnx_graph.states_of(graph)
-    return _onnx_inputs.fit(model.file, _onnx_inputs.values_of(graph), states, given)
+    return _inputs.fit_inputs(model, given, optional=_onnx_graph.states_of(graph))
 
 
 def run(
@@ -90,18 +85,18 @@ def run(
     wanted = choose(model, layers)
     prepared = _prepare(model, inputs, wanted)
     present = _onnx_graph.recurrent_in(prepared.model.graph)
-    shown = [name for name in wanted if name in present]
-    if not shown or (layers and len(shown) < len(wanted)):
-        _refuse_branch(model, [name for name in wanted if name not in present], shown)
-    _demand_computable(model, shown)
-    _onnx_refusals.demand(model.file, prepared.model, prepared.find_needed(shown))
+    names = [name for name in wanted if name in present]
+    if not names or (layers and len(names) < len(wanted)):
+        _refuse_branch(model, [name for name in wanted if name not in present], names)
+    _require_computable(model, names)
+    _onnx_refusals.require_known(model.file, prepared.model, prepared.find_needed(names))
     parts = []
-    for name, given in prepared.node_calls(shown).items():
+    for name, given in prepared.node_calls(names).items():
         case = case_of(model.file, given)
         result = _onnx_agreement.compute_alike(model.file, given, case, compute)
         parts.append(Part(name, case, result))
     others = prepared.others() if everything else {}
-    notes = (*prepared.notes, *(prepared.left_out() if everything else ()))
+    notes = (*prepared.notes, *(prepared.list_omissions() if everything else ()))
     order = tuple(node.name for node in model.nodes)
     masks = tuple(
         dict.fromkeys(
@@ -170,9 +165,9 @@ class PreparedModel(NamedTuple):
             for name in names
         }
 
-    def left_out(self) -> Iterator[str]:
+    def list_omissions(self) -> Iterator[str]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
-        unknown = _onnx_refusals.dependent(self.model)
+        unknown = _onnx_refusals.find_dependents(self.model)
         for cause in dict.fromkeys(unknown.values()):
             names = [name for name, own in unknown.items() if own == cause]
             yield f"left out: {', '.join(names)}; ONNX Runtime does not know the operator {cause}."
@@ -180,15 +175,14 @@ class PreparedModel(NamedTuple):
     def others(self) -> dict[str, Array]:
         """Return the output of every node that is not recurrent, by `NODE/output`."""
         named: dict[str, str] = {}
-        unknown = _onnx_refusals.dependent(self.model)
+        unknown = _onnx_refusals.find_dependents(self.model)
         for node in self.model.graph.node:
             if node.name in unknown:
                 continue
             if node.name not in self.names or is_recurrent(node) or node.op_type == "Constant":
                 continue
             made = [name for name in node.output if name]
-            for place, name in enumerate(made):
-                named[f"{node.name}/output{f'_{place}' if len(made) > 1 else ''}"] = name
+            named |= zip(name_outputs(node.name, len(made)), made, strict=True)
         found = _onnx_runtime.values(self.file, self.model, self.feeds, list(named.values()))
         numeric = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
         return {name: array for name, array in numeric.items() if array.dtype.kind in "iufb"}
@@ -198,38 +192,39 @@ def _prepare(model: Program, inputs: Mapping[str, Array], wanted: Sequence[str])
     """Return the model with zeros for missing states, and with every If replaced by the branch taken."""
     parsed = _onnx_runtime.parse(model.content)
     _onnx_graph.time_first(parsed.graph)
-    feeds, notes = _with_states(model.file, parsed, inputs)
+    feeds, notes = _with_states(model, parsed.graph, inputs)
     while (node := _onnx_graph.find_if(parsed.graph, wanted)) is not None:
         condition = _onnx_runtime.values(model.file, parsed, feeds, [node.input[0]])[node.input[0]]
         taken = bool(condition.ravel()[0])
         notes.append(f"{node.name} (If): the input takes the {'then' if taken else 'else'} branch.")
-        _onnx_graph.follow(parsed.graph, node, taken=taken)
+        _onnx_graph.inline_branch(parsed.graph, node, taken=taken)
     recurrent = [node for node in parsed.graph.node if is_recurrent(node)]
     nodes = {node.name: type(node).FromString(node.SerializeToString()) for node in recurrent}
-    made = {node.name: _onnx_graph.name_outputs(node) for node in recurrent}
+    made = {node.name: _onnx_graph.complete_outputs(node) for node in recurrent}
     names = frozenset(node.name for node in model.nodes)
     return PreparedModel(model.file, parsed, feeds, nodes, made, names, tuple(notes))
 
 
-def _with_states(file: str, model: Any, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+def _with_states(
+    model: Program, graph: Any, inputs: Mapping[str, Array]
+) -> tuple[dict[str, Array], list[str]]:
     """Return the inputs, with zeros for missing initial states, and a note on these."""
-    wanted = _onnx_inputs.values_of(model.graph)
+    states = _onnx_graph.states_of(graph)
+    required = {port.name: port for port in model.inputs if port.name in states and not port.optional}
+    missing = [name for name in required if name not in inputs]
     feeds = dict(inputs)
-    filled = []
-    for name in _onnx_graph.states_of(model.graph):
-        if name in feeds or not wanted[name].needed:
-            continue
-        zeros = _onnx_inputs.zeros_for(wanted[name], wanted, inputs)
+    for name in missing:
+        zeros = _inputs.zeros_for(required[name], model.inputs, inputs)
         if zeros is None:
-            what = f"{file}: missing input: {name}; the sizes of a state of zeros are not in the file."
-            raise InputError(what, f"The model expects {wanted[name]}.")
+            what = f"missing input: {name}; the sizes of a state of zeros are not in the file."
+            advice = f"The model expects {name}: {_inputs.describe(required[name])}."
+            raise InputError(f"{model.file}: {what}", advice)
         feeds[name] = zeros
-        filled.append(name)
-    note = f"initial states that were not given are zeros: {', '.join(filled)}."
-    return feeds, [note] if filled else []
+    note = f"initial states that were not given are zeros: {', '.join(missing)}."
+    return feeds, [note] if missing else []
 
 
-def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
+def _require_computable(model: Program, wanted: Sequence[str]) -> None:
     """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
     refused = next((name for name in wanted if name in model.refused), None)
     if refused is None:
@@ -241,7 +236,7 @@ def _demand_computable(model: Program, wanted: Sequence[str]) -> None:
     )
 
 
-def _refuse_branch(model: Program, missing: Sequence[str], shown: Sequence[str]) -> None:
+def _refuse_branch(model: Program, missing: Sequence[str], present: Sequence[str]) -> None:
     what = f"{model.file}: the branch that this input takes does not have {', '.join(missing)}"
-    advice = f"It has {', '.join(shown)}." if shown else "Give another input, or choose other nodes."
+    advice = f"It has {', '.join(present)}." if present else "Give another input, or choose other nodes."
     raise InputError(f"{what}.", advice)

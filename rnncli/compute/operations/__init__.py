@@ -1,18 +1,17 @@
 """The layers that are not recurrent, in NumPy as Keras computes them; one file for each family.
 
-A file says in `NAMES` which classes of Keras it holds, and `compute(call)` gives the output and the mask
-of one call.  A class with a file of its own is found by the file's stem, the others by `NAMES`.
+A file says in `NAMES` which classes of Keras it holds, and its `compute(call)` gives the output and the mask
+of one call.  The families are those of Keras's documentation.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
-from rnncli.compute.operations._operation import (
+from rnncli.compute.operations._call import (
     KERAS_2,
     KERAS_3_0,
     TODAY,
@@ -21,9 +20,6 @@ from rnncli.compute.operations._operation import (
     UnknownLayerError,
     dtype_of,
 )
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = [
     "KERAS_2",
@@ -35,67 +31,54 @@ __all__ = [
     "compute",
     "dtype_of",
     "is_known",
-    "names",
 ]
 
-OPERATIONS = "operation"
+OPS = "ops"
 """The file of Keras 3's operations, which are not layers: `keras.ops.add`."""
 
 
 def compute(call: OperationCall, module: str = "") -> OperationOutput:
-    """The output and the mask.  Raises UnknownLayerError where the layer, or its config, is not known."""
-    found = _find(call.class_name, module)
-    if found is None:
+    """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
+    file = _find_file(call.class_name, module)
+    if file is None:
         raise call.refuse("is not supported")
-    returned: OperationOutput = found.compute(call)
-    return (returned[0], None) if module.startswith("keras.src.activations") else returned
+    output: OperationOutput = file.compute(call)
+    return (output[0], None) if module.startswith("keras.src.activations") else output
 
 
 def is_known(class_name: str, module: str) -> bool:
-    """Whether a layer of this class is computed here; its config may still ask for what is not."""
-    return _find(class_name, module) is not None
+    """Return whether a layer of this class is computed here; an option of it may still not be."""
+    return _find_file(class_name, module) is not None
 
 
 @cache
-def names() -> tuple[str, ...]:
-    """Every class of Keras that is computed here, operations left out."""
-    return tuple(name for stem in _stems() if stem != OPERATIONS for name in _module(stem).NAMES)
-
-
-@cache
-def _find(class_name: str, module: str) -> ModuleType | None:
+def _find_file(class_name: str, module: str) -> Any:
+    """Return the module here that computes the class; None if there is none."""
+    stems = _layer_files() if from_keras(module) else ()
     if is_operation(module):
-        found = _module(OPERATIONS)
-        return found if class_name in found.NAMES else None
-    if not from_keras(module):
-        return None
-    own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).casefold()
-    for stem in sorted(_stems(), key=lambda stem: stem != own):
-        if stem != OPERATIONS and class_name in _module(stem).NAMES:
-            return _module(stem)
-    return None
+        stems = (OPS,)
+    files = (importlib.import_module(f"{__name__}.{stem}") for stem in stems)
+    return next((file for file in files if class_name in file.NAMES), None)
+
+
+@cache
+def _layer_files() -> tuple[str, ...]:
+    """Return the files of layers; first core, as most models need no other, and others need not be loaded."""
+    stems = (file.name for file in pkgutil.iter_modules(__path__))
+    return tuple(sorted((stem for stem in stems if stem[0] != "_" and stem != OPS), key="core".__ne__))
 
 
 def is_operation(module: str) -> bool:
-    """Whether a class of this module is one of Keras 3's operations, not a layer."""
+    """Return whether a class of this module is one of Keras 3's operations, not a layer."""
     return module.startswith(("keras.src.ops", "keras.ops"))
 
 
 def from_keras(module: str | None) -> bool:
-    """Whether a class of this module is Keras's own; a config may leave the module out."""
+    """Return whether a class of this module is Keras's own; a config may leave the module out."""
     return not module or module.split(".")[0] in ("keras", "tf_keras", "tensorflow", "builtins")
 
 
 def keras_may_know(class_name: str, module: str | None) -> bool:
-    """Whether Keras could compute a layer that is not known here: neither a custom one nor a function."""
+    """Return whether Keras could compute a layer that is not known here: not a custom one, nor a function."""
     own = class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
     return from_keras(module) and not own and ">" not in class_name
-
-
-@cache
-def _stems() -> tuple[str, ...]:
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
-
-
-def _module(stem: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{stem}")

@@ -1,4 +1,4 @@
-"""What stands in a config as `activation`: a name, a config of a function, or one of a layer."""
+"""The option `activation` of a config: a name, the config of a function, or the config of a layer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rnncli.layers import activations
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.compute.operations._operation import OperationCall
+    from rnncli.compute.operations._call import OperationCall
 
 
 def activate(call: OperationCall, x: Array, activation: Any) -> Array:
-    """The activation of `x`.  Raises UnknownLayerError where the function is not Keras's."""
+    """Apply the activation of a config to `x`.  Raises UnknownLayerError if it is not one of Keras's."""
     if isinstance(activation, Mapping) and activation.get("class_name") != "function":
         from rnncli.compute.operations import compute
 

@@ -1,4 +1,4 @@
-"""Windows over the axes of space, as convolutions and poolings see them."""
+"""Windows over the spatial axes, for convolution and pooling."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 
-def compute_padding(
-    shape: Sequence[int], sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int], padding: str
-) -> list[tuple[int, int]]:
-    """What TensorFlow puts before and after each axis of space: `valid`, `same` or `causal`."""
-    found = []
-    for length, size, stride, dilation in zip(shape, sizes, strides, dilations, strict=True):
-        covered = (size - 1) * dilation + 1
-        if padding == "causal":
-            found.append((covered - 1, 0))
-        elif padding == "same":
-            total = max((-(-length // stride) - 1) * stride + covered - length, 0)
-            found.append((total // 2, total - total // 2))
-        else:
-            found.append((0, 0))
-    return found
+def windows(
+    x: Array,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    padding: str = "valid",
+    fill: Any = 0,
+) -> Array:
+    """Return a view of `x`, (batch, *space, channels), as (batch, *places, channels, *sizes).
 
-
-def pad(x: Array, pads: Sequence[tuple[int, int]], fill: Any = 0) -> Array:
-    """`x` of (batch, *space, channels) with `fill` around its axes of space."""
-    if not any(map(any, pads)):
-        return x
-    return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
-
-
-def windows(x: Array, sizes: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
-    """A view of (batch, *places, channels, *sizes)."""
-    axes = tuple(range(1, 1 + len(sizes)))
+    padding: `valid`, `same` or `causal`, as in TensorFlow; padded with `fill`.
+    """
     covered = [(size - 1) * dilation + 1 for size, dilation in zip(sizes, dilations, strict=True)]
+    pads = [
+        _pad_sizes(length, size, stride, padding)
+        for length, size, stride in zip(x.shape[1:-1], covered, strides, strict=True)
+    ]
+    if any(map(any, pads)):
+        x = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
+    axes = tuple(range(1, 1 + len(sizes)))
     found = np.lib.stride_tricks.sliding_window_view(x, covered, axis=axes)
     every = [slice(None, None, stride) for stride in strides]
     inside = [slice(None, None, dilation) for dilation in dilations]
     view: Array = found[(slice(None), *every, slice(None), *inside)]
     return view
+
+
+def _pad_sizes(length: int, size: int, stride: int, padding: str) -> tuple[int, int]:
+    """Return the sizes to pad before and after one axis.  size: of a window, dilation included."""
+    if padding == "causal":
+        return size - 1, 0
+    if padding == "same":
+        total = max((-(-length // stride) - 1) * stride + size - length, 0)
+        return total // 2, total - total // 2
+    return 0, 0

@@ -1,4 +1,4 @@
-"""Layers that are an activation: Activation, and those with options of their own."""
+"""Keras's activation layers: Activation, and those with options of their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
-from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, axes_of
+from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, axes_of
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """Return the function of the inputs, and their mask."""
+    """Apply the function to the inputs; the mask is passed on."""
     with np.errstate(all="ignore"):
         return _LAYERS[call.class_name](call, call.floats()), call.previous
 
@@ -26,7 +26,7 @@ def _activation(call: OperationCall, x: Array) -> Array:
 
 
 def _relu(call: OperationCall, x: Array) -> Array:
-    """Keras's order of work: the threshold, the ceiling, then the slope of what is below."""
+    """Compute in Keras's order: the threshold, the maximum, then the slope below the threshold."""
     number, config = x.dtype.type, call.config
     slope, threshold = config.get("negative_slope") or 0.0, number(config.get("threshold") or 0.0)
     highest = config.get("max_value")
@@ -49,6 +49,7 @@ def _thresholded_relu(call: OperationCall, x: Array) -> Array:
 
 
 def _elu(call: OperationCall, x: Array) -> Array:
+    """x if positive, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
     alpha = call.config.get("alpha", 1.0)
     if call.config.get("is_gated"):
         raise call.refuse("is gated")
@@ -56,12 +57,13 @@ def _elu(call: OperationCall, x: Array) -> Array:
 
 
 def _prelu(call: OperationCall, x: Array) -> Array:
+    """x if positive, else alpha x with a learned alpha (He et al., 2015)."""
     found: Array = np.maximum(x, 0) - call.weights["alpha"] * np.maximum(-x, 0)
     return found
 
 
 def _softmax(call: OperationCall, x: Array) -> Array:
-    """Over one axis or several; what the mask leaves out is 0."""
+    """Compute softmax over one axis or several; masked entries are 0."""
     axes = axes_of(call.config)
     if call.mask is None:
         if axes in ((-1,), (x.ndim - 1,)):

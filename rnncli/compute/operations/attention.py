@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ NAMES = ("Attention", "AdditiveAttention")
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """[query, value, key] -> (batch, query steps, dim); the query's mask is passed on.
+    """Attend: [query, value, key] -> (batch, query steps, dim); the mask of the query is passed on.
 
-    With return_attention_scores the scores, (batch, query steps, value steps), are a second output.
+    With return_attention_scores the scores are a second output, (batch, query steps, value steps).
     """
     if call.kwargs.get("training") and call.config.get("dropout"):
         raise call.refuse("is called with training=True, which draws random numbers")
@@ -38,6 +38,10 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _scores(call: OperationCall, query: Array, key: Array) -> Array:
+    """Return how well each query fits each key, (batch, query steps, value steps).
+
+    Luong et al. (2015): query . key.  Bahdanau et al. (2014): scale . tanh(query + key).
+    """
     scale: Any = call.weights["scale"] if call.config.get("use_scale") else None
     if call.class_name == "Attention" and call.config.get("score_mode", "dot") == "dot":
         scores: Array = query @ np.swapaxes(key, -2, -1)
@@ -51,7 +55,7 @@ def _scores(call: OperationCall, query: Array, key: Array) -> Array:
 
 
 def _counts(call: OperationCall, scores: Array, mask: Any) -> Any:
-    """Which values each query may look at: (batch or 1, query steps or 1, value steps)."""
+    """Return which values each query may use, (batch or 1, query steps or 1, value steps); None for all."""
     counts = None if mask is None else mask[:, None, :]
     if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
         causal = np.tri(*scores.shape[-2:])[None] > 0

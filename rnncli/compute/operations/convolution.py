@@ -1,4 +1,4 @@
-"""Convolutions over one to three axes of space; Keras lets no mask through them."""
+"""Convolutions over one to three spatial axes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.compute.operations._activation_config import activate
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import compute_padding, pad, windows
+from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
+from rnncli.compute.operations._windows import windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -25,7 +25,7 @@ NAMES = (
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """(batch, *space, channels) -> (batch, *places, filters)."""
+    """Convolve: (batch, *space, channels) -> (batch, *places, filters); the output has no mask."""
     x, config, weights = call.floats(), call.config, call.weights
     x = np.moveaxis(x, 1, -1) if channels_first(config) else x
     if call.class_name.startswith("Conv"):
@@ -45,19 +45,18 @@ def compute(call: OperationCall) -> OperationOutput:
     return activate(call, found, config.get("activation")), None
 
 
-def _seen(call: OperationCall, x: Array) -> Array:
-    """The windows that the kernel sees, (batch, *places, channels, *sizes)."""
+def _windows_of(call: OperationCall, x: Array) -> Array:
+    """Return the windows under the kernel, (batch, *places, channels, *sizes)."""
     rank = x.ndim - 2
     sizes, strides, dilations = (
         sizes_of(call.config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
     )
-    pads = compute_padding(x.shape[1:-1], sizes, strides, dilations, call.config.get("padding", "valid"))
-    return windows(pad(x, pads), sizes, strides, dilations)
+    return windows(x, sizes, strides, dilations, call.config.get("padding", "valid"))
 
 
 def _convolve(call: OperationCall, x: Array, kernel: Array, groups: int) -> Array:
     rank = x.ndim - 2
-    seen = _seen(call, x)
+    seen = _windows_of(call, x)
     parts = zip(np.split(seen, groups, axis=1 + rank), np.split(kernel, groups, axis=-1), strict=True)
     space = list(range(2 + rank, 2 + 2 * rank))
     found = [np.tensordot(part, own, axes=([1 + rank, *space], [rank, *range(rank)])) for part, own in parts]
@@ -65,8 +64,8 @@ def _convolve(call: OperationCall, x: Array, kernel: Array, groups: int) -> Arra
 
 
 def _depthwise(call: OperationCall, x: Array, kernel: Array) -> Array:
-    """Each channel by its own kernels; kernel: (*sizes, channels, multiplier)."""
-    seen = _seen(call, x)
+    """Convolve each channel with its own kernels, (*sizes, channels, multiplier)."""
+    seen = _windows_of(call, x)
     space = "xyz"[: x.ndim - 2]
     found = np.einsum(f"...c{space},{space}cm->...cm", seen, kernel)
     return np.asarray(found.reshape(*found.shape[:-2], -1))

@@ -1,14 +1,14 @@
-"""Layers that join several inputs, and their masks by the rules of the Keras that saved them."""
+"""Keras's merging layers; masks are combined by the rules of the version that saved the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import (
+from rnncli.compute.operations._call import (
     KERAS_2,
     KERAS_3_0,
     TODAY,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """One array of several, and the mask that they have together."""
+    """Merge several arrays into one, and their masks into its mask."""
     arrays = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     masks = list(call.previous) if isinstance(call.previous, (list, tuple)) else [call.previous] * len(arrays)
     if call.rules == KERAS_3_0:
@@ -32,26 +32,29 @@ def compute(call: OperationCall) -> OperationOutput:
     if call.class_name == "Dot":
         return _dot(call, arrays), None
     if call.class_name == "Concatenate":
-        return _concatenate(call, arrays), _side_by_side(call, arrays, masks)
-    joined = _merge_masked if call.rules == TODAY and call.class_name in _MASKED else _join
-    return joined(call.class_name, _one_rank(arrays), _keep_masks(arrays, masks)), _together(call, masks)
-
-
-def _join(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:  # noqa: ARG001 - as _merge_masked
-    return _JOINS[name](arrays)  # type: ignore[no-any-return]
+        axis = axis_of(call.config)
+        return np.concatenate(arrays, axis=axis), _concatenate_masks(call, arrays, masks, axis)
+    rank = max(array.ndim for array in arrays)
+    wide = [array.reshape(len(array), *[1] * (rank - array.ndim), *array.shape[1:]) for array in arrays]
+    if call.rules == TODAY and call.class_name in _MASKED:
+        kept = [mask if array.ndim == rank else None for array, mask in zip(arrays, masks, strict=True)]
+        return _merge_masked(call.class_name, wide, kept), _combine_masks(call, masks)
+    return _JOINS[call.class_name](wide), _combine_masks(call, masks)
 
 
 def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
-    """Where a mask leaves a step out, today's Keras takes the numbers of the others alone."""
-    wide = [
+    """Merge as today's Keras does: where a mask leaves a step out, only the other arrays count.
+
+    masks: those that are still on the arrays after reshaping, which drops a mask.
+    """
+    wide: list[Any] = [
         None if mask is None else np.broadcast_to(mask[..., None], array.shape)
         for array, mask in zip(arrays, masks, strict=True)
     ]
     if name == "Multiply":
-        kept = [x if mask is None else np.where(mask, x, 1) for x, mask in zip(arrays, wide, strict=True)]
-        product: Array = reduce(np.multiply, kept).astype(arrays[0].dtype)
-        held = [mask for mask in wide if mask is not None]
-        return product * reduce(np.logical_or, held) if len(held) == len(wide) else product
+        factors = [x if mask is None else np.where(mask, x, 1) for x, mask in zip(arrays, wide, strict=True)]
+        product: Array = reduce(np.multiply, factors).astype(arrays[0].dtype)
+        return product if any(mask is None for mask in wide) else product * reduce(np.logical_or, wide)
     output, before = arrays[0], wide[0]
     for x, mask in zip(arrays[1:], wide[1:], strict=True):
         x = x if mask is None else np.where(mask, x, output)
@@ -61,48 +64,32 @@ def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     return output
 
 
-def _keep_masks(arrays: Arrays, masks: Sequence[Any]) -> list[Any]:
-    """The masks that Keras still finds on the arrays after giving all of them one rank."""
-    rank = max(array.ndim for array in arrays)
-    return [mask if array.ndim == rank else None for array, mask in zip(arrays, masks, strict=True)]
+def _combine_masks(call: OperationCall, masks: Sequence[Any]) -> Any:
+    """Return the mask of the output.
 
-
-def _one_rank(arrays: Arrays) -> Arrays:
-    """Axes of 1 behind the batch where an array has fewer axes than another."""
-    rank = max(array.ndim for array in arrays)
-    return [array.reshape(len(array), *[1] * (rank - array.ndim), *array.shape[1:]) for array in arrays]
-
-
-def _together(call: OperationCall, masks: Sequence[Any]) -> Any:
-    """Keras 3: where any counts, and no mask unless all have one.  Before: where all that have one count."""
-    held = [mask for mask in masks if mask is not None]
+    In Keras 3 a step counts if any mask has it, and there is no mask unless all arrays have one; in Keras 2 a
+    step counts if all masks have it.
+    """
+    known = [mask for mask in masks if mask is not None]
     if call.rules == KERAS_2:
-        return reduce(np.logical_and, held) if held else None
-    return reduce(np.logical_or, held) if len(held) == len(masks) else None
+        return reduce(np.logical_and, known) if known else None
+    return reduce(np.logical_or, known) if len(known) == len(masks) else None
 
 
-def _side_by_side(call: OperationCall, arrays: Arrays, masks: Sequence[Any]) -> Any:
-    """Joined as the arrays are; then a step counts in Keras 3 where any feature does, before where all do."""
+def _concatenate_masks(call: OperationCall, arrays: Arrays, masks: Sequence[Any], axis: int) -> Any:
+    """Concatenate masks as wide as the arrays; a step counts if any feature does, in Keras 2 if all do."""
     if all(mask is None for mask in masks):
         return None
-    wide = [
-        np.ones(array.shape, bool)
-        if mask is None
-        else np.broadcast_to(mask[..., None], array.shape)
-        if mask.ndim < array.ndim
-        else mask
-        for array, mask in zip(arrays, masks, strict=True)
-    ]
-    joined = np.concatenate(wide, axis=axis_of(call.config))
-    return joined.any(axis=-1) if call.rules != KERAS_2 else joined.all(axis=-1)
-
-
-def _concatenate(call: OperationCall, arrays: Arrays) -> Array:
-    return np.concatenate(arrays, axis=axis_of(call.config))
+    wide = []
+    for array, mask in zip(arrays, masks, strict=True):
+        mask = np.ones(array.shape, bool) if mask is None else mask
+        wide.append(np.broadcast_to(mask[..., None], array.shape) if mask.ndim < array.ndim else mask)
+    features = np.concatenate(wide, axis=axis)
+    return features.all(axis=-1) if call.rules == KERAS_2 else features.any(axis=-1)
 
 
 def _dot(call: OperationCall, arrays: Arrays) -> Array:
-    """Summed along one axis of each: (batch, ..., n) and (batch, n, ...) -> (batch, ..., ...)."""
+    """Sum the products along one axis of each: (batch, ..., n) and (batch, n, ...) -> (batch, ..., ...)."""
     first, second = arrays
     axes = call.config["axes"]
     one, other = (axes, axes) if isinstance(axes, int) else axes
@@ -129,24 +116,17 @@ def _subtract(arrays: Arrays) -> Array:
 
 
 def _average(arrays: Arrays) -> Array:
-    total: Array = reduce(lambda one, other: one + other, arrays)
+    total: Array = reduce(np.add, arrays)
     return np.asarray(total / len(arrays), total.dtype if total.dtype.kind == "f" else np.float32)
 
 
-def _extreme(name: str) -> Callable[[Any], Any]:
-    def join(arrays: Arrays) -> Array:
-        return reduce(getattr(np, name), arrays)
-
-    return join
-
-
 _JOINS: Mapping[str, Callable[[Any], Any]] = {
-    "Add": lambda arrays: reduce(lambda one, other: one + other, arrays),
+    "Add": partial(reduce, np.add),
     "Subtract": _subtract,
-    "Multiply": lambda arrays: reduce(lambda one, other: one * other, arrays),
+    "Multiply": partial(reduce, np.multiply),
     "Average": _average,
-    "Maximum": _extreme("maximum"),
-    "Minimum": _extreme("minimum"),
+    "Maximum": partial(reduce, np.maximum),
+    "Minimum": partial(reduce, np.minimum),
 }
 
 _MASKED = ("Multiply", "Maximum", "Minimum")

@@ -1,4 +1,4 @@
-"""Normalizations, by statistics that the layer learned or by those of what it gets."""
+"""Normalization layers, with statistics learned in training or computed from the inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, axes_of, axis_of
+from rnncli.compute.operations._call import OperationCall, OperationOutput, axes_of, axis_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -17,7 +17,7 @@ EPSILON = 1e-7
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """Normalize the inputs; their mask is passed on where Keras does so."""
+    """Normalize the inputs; the mask is passed on if Keras does so."""
     x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
     with np.errstate(all="ignore"):
         output = _LAYERS[call.class_name](call, x)
@@ -25,7 +25,10 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _batch(call: OperationCall, x: Array) -> Array:
-    """Normalize with the moving statistics, as outside training."""
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy, 2015).
+
+    The statistics are the moving ones, as outside of training.
+    """
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which takes the statistics of the batch")
     axis, weights = axis_of(call.config), call.weights
@@ -39,7 +42,7 @@ def _batch(call: OperationCall, x: Array) -> Array:
 
 
 def _layer(call: OperationCall, x: Array) -> Array:
-    """Over one axis or several of each sequence."""
+    """The same with the statistics of each sequence, over one axis or several (Ba et al., 2016)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     gamma, beta = call.weights.get("gamma"), call.weights.get("beta")
@@ -54,11 +57,13 @@ def _layer(call: OperationCall, x: Array) -> Array:
 
 
 def _unit(call: OperationCall, x: Array) -> Array:
+    """x / ||x||."""
     squares = np.square(x).sum(axis=axes_of(call.config), keepdims=True)
     return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e12)), x.dtype)
 
 
 def _rms(call: OperationCall, x: Array) -> Array:
+    """x / sqrt(mean(x^2) + epsilon) scale (Zhang and Sennrich, 2019)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     squares = np.square(x).mean(axis=axes, keepdims=True)
@@ -67,10 +72,10 @@ def _rms(call: OperationCall, x: Array) -> Array:
 
 
 def _standardize(call: OperationCall, x: Array) -> Array:
-    """Normalization: by the mean and variance that were learned, or that stand in the config."""
+    """Normalize with the mean and variance that were learned, or that the config has."""
     config, axis = call.config, call.config.get("axis", -1)
-    kept = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
-    shape = [size if axis in kept else 1 for axis, size in enumerate(x.shape)]
+    axes = () if axis is None else tuple(one % x.ndim for one in axes_of(config))
+    shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     own = config.get("mean") is None
     mean, variance = (
         np.asarray(call.weights[name] if own else config[name], x.dtype) for name in ("mean", "variance")

@@ -1,4 +1,4 @@
-"""Poolings over time or space; only the global average looks at a mask."""
+"""Pooling over time or space; only the global average uses a mask."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
-from rnncli.compute.operations._windows import compute_padding, pad, windows
+from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
+from rnncli.compute.operations._windows import windows
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -22,7 +22,7 @@ NAMES = tuple(
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """(batch, *space, channels) -> (batch, *places, channels), or of a global one (batch, channels)."""
+    """Pool: (batch, *space, channels) -> (batch, *places, channels); globally -> (batch, channels)."""
     x = np.moveaxis(call.floats(), 1, -1) if channels_first(call.config) else call.floats()
     if call.class_name.startswith("Global"):
         return _over_all(call, x), None
@@ -31,29 +31,28 @@ def compute(call: OperationCall) -> OperationOutput:
 
 
 def _over_all(call: OperationCall, x: Array) -> Array:
-    space, kept = tuple(range(1, x.ndim - 1)), bool(call.config.get("keepdims"))
+    space, keepdims = tuple(range(1, x.ndim - 1)), bool(call.config.get("keepdims"))
     if "Max" in call.class_name:
-        found = x.max(axis=space, keepdims=kept)
+        found = x.max(axis=space, keepdims=keepdims)
     elif call.class_name.endswith("1D") and call.mask is not None:
         counts = np.asarray(call.mask, bool)[..., None]
         with np.errstate(all="ignore"):
-            total = np.where(counts, x, 0).sum(axis=1, keepdims=kept)
-            found = np.asarray(total / counts.sum(axis=1, keepdims=kept), x.dtype)
+            total = np.where(counts, x, 0).sum(axis=1, keepdims=keepdims)
+            found = np.asarray(total / counts.sum(axis=1, keepdims=keepdims), x.dtype)
     else:
-        found = x.mean(axis=space, keepdims=kept)
-    return np.moveaxis(found, -1, 1) if kept and channels_first(call.config) else found
+        found = x.mean(axis=space, keepdims=keepdims)
+    return np.moveaxis(found, -1, 1) if keepdims and channels_first(call.config) else found
 
 
 def _pool(call: OperationCall, x: Array) -> Array:
-    """Padding counts neither for the largest nor for the average."""
+    """Pool windows; padding counts neither for the maximum nor for the average."""
     rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)
     strides = sizes_of(config.get("strides") or sizes, rank)
     ones = (1,) * rank
-    pads = compute_padding(x.shape[1:-1], sizes, strides, ones, config.get("padding", "valid"))
-    inside = tuple(range(-rank, 0))
+    padding, inside = config.get("padding", "valid"), tuple(range(-rank, 0))
     if "Max" in call.class_name:
-        return np.asarray(windows(pad(x, pads, -np.inf), sizes, strides, ones).max(axis=inside))
-    total = windows(pad(x, pads), sizes, strides, ones).sum(axis=inside)
-    counts = windows(pad(np.ones_like(x[:1]), pads), sizes, strides, ones).sum(axis=inside)
+        return np.asarray(windows(x, sizes, strides, ones, padding, -np.inf).max(axis=inside))
+    total = windows(x, sizes, strides, ones, padding).sum(axis=inside)
+    counts = windows(np.ones_like(x[:1]), sizes, strides, ones, padding).sum(axis=inside)
     return np.asarray(total / counts, x.dtype)

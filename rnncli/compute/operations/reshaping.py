@@ -1,20 +1,21 @@
-"""Layers that move numbers and change none; Keras lets no mask through them."""
+"""Layers that move numbers without changing them; their output has no mask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput, channels_first, sizes_of
+from rnncli.compute.operations._call import OperationCall, OperationOutput, channels_first, sizes_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The numbers in their new places, without a mask."""
+    """Move the numbers; the output has no mask."""
     return _LAYERS[call.class_name](call, call.inputs), None
 
 
@@ -30,10 +31,7 @@ def _permute(call: OperationCall, x: Array) -> Array:
 def _flatten(call: OperationCall, x: Array) -> Array:
     if channels_first(call.config) and x.ndim > 1:
         x = x.transpose(0, *range(2, x.ndim), 1)
-    size = 1
-    for length in x.shape[1:]:
-        size *= length
-    return x.reshape(len(x), size)
+    return x.reshape(len(x), prod(x.shape[1:]))
 
 
 def _repeat_vector(call: OperationCall, x: Array) -> Array:
@@ -62,7 +60,10 @@ def _up_sampling(call: OperationCall, x: Array) -> Array:
 
 
 def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
-    """How much is added or taken before and after each axis: `2`, `(1, 2)`, or of more axes one each."""
+    """Return the sizes to add or remove before and after each axis.
+
+    The option is `2`, or `(1, 2)` for one axis, or has one of these for each axis.
+    """
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
     pairs = [_two(own) for own in each]

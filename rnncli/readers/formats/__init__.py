@@ -1,4 +1,4 @@
-"""Readers: bytes of one format -> Document.  Each format has its own file; the format's name is the stem.
+"""Readers of formats: bytes -> Document.  Each format has its own file; the format's name is the stem.
 
 A reader file has
     SUFFIXES: tuple[str, ...]                              the file suffixes, with the dot
@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import Array, Document, SavedLayer
-from rnncli.errors import InputError, did_you_mean, inside, under
+from rnncli.errors import InputError, did_you_mean, inside
+from rnncli.readers.encoding import UTF8_MARK
 from rnncli.readers.packages import import_package
+from rnncli.readers.source import Source as Source
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 RENAMED = "Rename the file, or save it in one of these formats."
@@ -30,45 +32,6 @@ OTHER_SUFFIX = "It must be one JSON value; a file in another format needs anothe
 ROWS = "Write rows of equal length with numbers only, separated by commas."
 INPUT_FLAGS = ("--input-format", "--delimiter", "--decimal", "--batch-column")
 WHITESPACE = b" \t\r\n\x0b\x0c"
-
-
-class Source(NamedTuple):
-    """A source of bytes: either `data`, or the file at `path`.
-
-    name: its name in errors, such as `notes.json`, `standard input` or `the command line`.
-    """
-
-    name: str
-    data: bytes | None = None
-    path: Path | None = None
-
-    def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
-        """Return all bytes.
-
-        advice: second sentence of the error for an empty source; it says what to provide.
-        Raises InputError if the source cannot be read or is empty.
-        """
-        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
-        if not found or found.isspace():
-            raise InputError(f"{self.name}: it is empty.", advice)
-        return found
-
-    def file(self) -> Path:
-        """Return the path.  Raises InputError if it is not an existing file."""
-        if self.path is None:
-            raise InputError(f"{self.name}: there is nothing to read.", "Name a file.")
-        try:
-            found, folder = self.path.exists(), self.path.is_dir()
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "that is not a file name"
-            raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
-        if not found and self.path.is_symlink():
-            raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
-        if not found:
-            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
-        if folder:
-            raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
-        return self.path
 
 
 class ReadOptions(NamedTuple):
@@ -104,7 +67,7 @@ def format_of(path: Path, advice: str = "Give the format with --input-format.") 
         return by_suffix[suffix]
     from rnncli.readers import models
 
-    if suffix in models.MODELS:
+    if suffix in models.MODEL_ONLY_SUFFIXES:
         raise InputError(
             f"{path}: it is a saved model.",
             f"Run the model as it was saved: rnncli run INPUT --model {shlex.quote(str(path))}",
@@ -125,7 +88,7 @@ def sniff(data: bytes) -> Literal["json", "csv"]:
     Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
     is one JSON value.
     """
-    text = data.removeprefix(b"\xef\xbb\xbf").lstrip(WHITESPACE)
+    text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
         return "json"
     if text[:1] not in b'"-0123456789tfn':
@@ -154,39 +117,19 @@ def read(source: Source, format: str | None = None, options: ReadOptions | None 
 def read_raw(
     source: Source, format: str | None = None, options: ReadOptions | None = None
 ) -> tuple[Any, tuple[str, ...]]:
-    """What a model's inputs are given, and remarks: an array, or arrays by name.
+    """Read the inputs of a saved model: an array, or arrays by name; and remarks.
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     """
-    from rnncli.specs import nested
-
     reader = _reader(source, format)
     with _name_errors(source):
-        found = reader.load(source) if hasattr(reader, "load") else None
-        if not isinstance(found, (dict, list)) or (isinstance(found, dict) and "schema" in found):
-            document = reader.read(source, options or ReadOptions())
-            return document.inputs, document.remarks
-        steps = ("inputs",) if isinstance(found, dict) and set(found) == {"inputs"} else ()
-        given = found["inputs"] if isinstance(found, dict) and steps else found
-        if not isinstance(given, dict):
-            with under(*steps):
-                return nested.to_sequences(given, (2, 3)), ()
-        arrays = {}
-        for name, item in given.items():
-            with under(name):
-                arrays[name] = _parse_named_input(item)
-        return arrays, ()
+        contents = reader.load(source) if hasattr(reader, "load") else None
+        if isinstance(contents, (dict, list)) and not (isinstance(contents, dict) and "schema" in contents):
+            from rnncli.readers.formats import _named_arrays
 
-
-def _parse_named_input(value: Any) -> Any:
-    """One input of a model, which may be a number alone."""
-    from rnncli.specs import nested
-
-    if type(value) in nested.INPUTS.types:
-        import numpy as np
-
-        return np.asarray(value)
-    return nested.to_sequences(value, (2, 3))
+            return _named_arrays.model_inputs(contents), ()
+        document = reader.read(source, options or ReadOptions())
+    return document.inputs, document.remarks
 
 
 def read_weights(source: Source, format: str | None = None) -> dict[str, Array] | tuple[SavedLayer, ...]:
@@ -200,7 +143,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
     from rnncli.readers.formats import _named_arrays
 
     source, names = _split_names(source)
-    if format is None and source.path is not None and source.path.suffix.lower() in models.STATE_DICTS:
+    if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
         saved = models.saved_layers(models.read_graph_or_layers(source))
         with _name_errors(source):
             return _named_arrays.choose_layers(saved, names)
@@ -311,32 +254,3 @@ def _reader(source: Source, format: str | None) -> Any:
 def _by_suffix() -> dict[str, str]:
     readers = {name: import_module(f"{__name__}.{name}") for name in formats()}
     return {suffix: name for name, reader in readers.items() for suffix in reader.SUFFIXES}
-
-
-def _read_bytes(path: Path, name: str) -> bytes:
-    from rnncli.specs import memory
-
-    try:
-        if path.stat().st_size > memory.total():
-            raise MemoryError
-        return path.read_bytes()
-    except MemoryError:
-        raise InputError(
-            f"{name}: it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
-        ) from None
-    except PermissionError:
-        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
-    except OSError as error:
-        raise InputError(
-            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
-        ) from None
-
-
-def _suggest_file(path: Path) -> str:
-    """Return advice that suggests a file in the same folder with a similar name."""
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    except OSError:
-        return f"There is no folder {path.parent} either."
-    hint = did_you_mean(path.name, names)
-    return hint if hint.startswith("Did") else "Check the path."

@@ -59,7 +59,7 @@ def start_table(
 
     Raises UsageError if `delimiter` or `decimal` is invalid, or if both are the comma.
     """
-    _demand_short(lines, numbers)
+    _require_short(lines, numbers)
     decimal = _parse_decimal(decimal)
     sample = tuple(lines[:SAMPLE_LINES])
     found = _parse_delimiter(delimiter) if delimiter is not None else _sniff_delimiter(sample, decimal)
@@ -92,8 +92,8 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 
 def check_lines(table: CsvTable) -> None:
-    """Raises InputError if a line has an unclosed quote, or a cell too long for csv to read."""
-    _demand_short(table.lines, table.numbers)
+    """Raise InputError if a line has an unclosed quote, or a cell too long for csv to read."""
+    _require_short(table.lines, table.numbers)
     for number, line in zip(table.numbers, table.lines, strict=True):
         if '"' in line and not _is_closed(line, table.delimiter):
             raise InputError(f"line {number} has a quote that is not closed.", "Each row must be one line.")
@@ -106,8 +106,8 @@ def _is_closed(line: str, delimiter: str) -> bool:
     return len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
-def _demand_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
-    """Raises InputError if a cell is too long for csv to read."""
+def _require_short(lines: Sequence[str], numbers: Sequence[int]) -> None:
+    """Raise InputError if a cell is too long for csv to read."""
     for number, line in zip(numbers, lines, strict=True):
         if len(line) > csv.field_size_limit() and len(max(re.split(r"[,;\t|]", line), key=len)) > 1000:
             raise InputError(
@@ -125,10 +125,10 @@ def _parse_delimiter(delimiter: str) -> str:
     return found
 
 
-def _parse_decimal(said: str | None) -> str | None:
-    found = None if said is None else {"comma": ",", "point": "."}.get(said.casefold(), said)
+def _parse_decimal(decimal: str | None) -> str | None:
+    found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
     if found not in (None, ".", ","):
-        raise UsageError(f"--decimal {said!r} is not a decimal sign.", "It is . or ,")
+        raise UsageError(f"--decimal {decimal!r} is not a decimal sign.", "It is . or ,")
     return found
 
 

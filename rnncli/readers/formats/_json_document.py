@@ -60,19 +60,11 @@ def _layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
         advice = 'Write an expression, "LSTM(3)", or a Keras config.'
         raise InputError(f"is {nested.describe(value)}.", advice, ())
-    _demand_shallow(value, 0)
-    return value
-
-
-def _demand_shallow(value: Any, depth: int) -> None:
-    """Raises InputError if the layer is nested deeper than an array can be, as its readers are recursive."""
-    if depth > nested.MAX_DEPTH:
+    if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
         raise InputError(
             f"is nested more than {nested.MAX_DEPTH} deep.", "Use fewer levels of lists and objects.", ()
         )
-    if isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            _demand_shallow(item, depth + 1)
+    return value
 
 
 def _seed(value: Any) -> int:

@@ -38,7 +38,7 @@ _STEPS[ord("[")], _STEPS[ord("]")] = 1, -1
 def pack_lists(data: bytes) -> tuple[bytes, dict[str, Any]]:
     """Return the JSON text with long lists of numbers replaced by names, and the lists by name.
 
-    Each list is a Packed, or a list of Packed if sequences differ in length.
+    Each list is a PackedLists, or a list of PackedLists if sequences differ in length.
     """
     word, at = f"packed {os.urandom(8).hex()} ", 0
     parts: list[bytes] = []
@@ -99,7 +99,7 @@ class _Lists:
     """One value that consists of nested lists of numbers.
 
     end: position after its last bracket; 0 if there is no such value.
-    value: Packed, or a list of Packed.
+    value: PackedLists, or a list of PackedLists.
     """
 
     def __init__(self, data: bytes, start: int, stop: int) -> None:
@@ -137,7 +137,7 @@ class _Lists:
 
     def _pieces(self, data: bytes, start: int, stop: int) -> Iterator[tuple[bytes, int]]:
         """Yield pieces of text that start at a bracket, each with the number of lists open before it."""
-        at, depth, opened = start, 0, 0
+        at, depth, open_lists = start, 0, 0
         for position in range(start, stop, AT_ONCE):
             steps = _STEPS[np.frombuffer(data, np.uint8, min(AT_ONCE, stop - position), position)]
             places = np.flatnonzero(steps)
@@ -146,25 +146,27 @@ class _Lists:
             ended = np.flatnonzero(depths == 0)
             if len(ended):
                 self.end = position + int(places[ended[0]]) + 1
-                yield data[at : self.end], opened
+                yield data[at : self.end], open_lists
                 return
             depth = int(depths[-1]) if len(depths) else depth
             heads = np.flatnonzero((steps[1:] > 0) & (steps[:-1] < 0)) + 1  # a list that follows another
             if not len(heads):
                 continue
             here = position + int(places[heads[-1]])
-            yield _without_comma(data[at:here]), opened
-            at, opened = here, int(depths[heads[-1]]) - 1
+            yield _without_comma(data[at:here]), open_lists
+            at, open_lists = here, int(depths[heads[-1]]) - 1
         raise ValueError
 
-    def _take(self, text: bytes, opened: int) -> None:
+    def _take(self, text: bytes, open_lists: int) -> None:
         """Add the rows of one piece.  Raises ValueError if they do not fit the earlier rows."""
-        closing = opened + text.count(b"[") - text.count(b"]")
-        level: list[Any] = [import_package("orjson", "JSON").loads(b"[" * opened + text + b"]" * closing)]
+        closing = open_lists + text.count(b"[") - text.count(b"]")
+        level: list[Any] = [import_package("orjson", "JSON").loads(b"[" * open_lists + text + b"]" * closing)]
         for axis, lengths in enumerate(self._lengths):
             sizes = _lengths_of(level)
-            if axis < opened:
-                lengths[-1] += sizes.pop(0) - (axis + 1 < opened)  # the first list may have started earlier
+            if axis < open_lists:
+                lengths[-1] += sizes.pop(0) - (
+                    axis + 1 < open_lists
+                )  # the first list may have started earlier
             lengths += sizes
             level = list(chain.from_iterable(level))
         self._width = self._width or len(level[0])

@@ -29,7 +29,7 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
 
     data: UTF-8 without a byte order mark.
     line: line number in the file, if `data` is one line rather than the whole file.
-    Long lists of numbers in a large text become Packed arrays.
+    Long lists of numbers in a large text become PackedLists.
     Raises InputError if the text is invalid, is nested too deeply or repeats a key.
     """
     if len(data) >= LARGE:
@@ -83,7 +83,7 @@ def _keys(value: Any) -> int:
 
 
 def _refuse_duplicates(data: bytes, place: str) -> None:
-    """Raises InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
+    """Raise InputError if an object repeats a key; orjson silently keeps the last.  Slow but exact."""
     from json import loads
 
     def once(pairs: list[tuple[str, Any]]) -> None:

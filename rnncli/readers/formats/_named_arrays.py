@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,25 @@ def inputs_of(arrays: dict[str, Array]) -> Document:
         return Document(inputs=numeric(arrays[name]), mask=arrays.get("mask"))
 
 
+def model_inputs(value: Any) -> Any:
+    """Return the inputs of a saved model: an array, or arrays by name; a tuple if lengths differ.
+
+    value: nested lists, or an object of them, which may be under `inputs`; an input may be one number.
+    """
+    path: tuple[str, ...] = ()
+    if isinstance(value, dict) and value.keys() == {"inputs"}:
+        value, path = value["inputs"], ("inputs",)
+    if not isinstance(value, dict):
+        with under(*path):
+            return nested.to_sequences(value, (2, 3))
+    arrays = {}
+    for name, item in value.items():
+        with under(name):
+            is_number = type(item) in nested.INPUTS.types
+            arrays[name] = np.asarray(item) if is_number else nested.to_sequences(item, (2, 3))
+    return arrays
+
+
 def weights(value: Any) -> dict[str, Array]:
     """Return the weights by path.
 
@@ -62,9 +82,9 @@ def weights(value: Any) -> dict[str, Array]:
     if isinstance(value.get("weights"), dict):
         dtypes = value.get("dtypes")
         with under("weights"):
-            found = dict(_flatten(value["weights"], ""))
+            found = dict(_flatten(value["weights"]))
         return _convert_dtypes(found, dtypes) if isinstance(dtypes, dict) else found
-    return dict(_flatten(value, ""))
+    return dict(_flatten(value))
 
 
 def _convert_dtypes(arrays: dict[str, Array], dtypes: dict[str, Any]) -> dict[str, Array]:
@@ -150,19 +170,18 @@ def numeric(array: Array) -> Array:
     return array
 
 
-def _flatten(value: dict[str, Any], prefix: str) -> list[tuple[str, Array]]:
-    found: list[tuple[str, Array]] = []
+def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
+    """Yield every array in nested objects by its path."""
     for name, item in value.items():
         path = f"{prefix}{name}"
         if not isinstance(item, dict):
-            found.append((path, _array(item, path)))
+            yield path, _array(item, path)
         elif path.count("/") > nested.MAX_DEPTH:
             raise InputError(
                 "is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
             )
         else:
-            found += _flatten(item, f"{path}/")
-    return found
+            yield from _flatten(item, f"{path}/")
 
 
 def _array(item: Any, step: str | int) -> Array:

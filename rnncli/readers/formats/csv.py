@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from rnncli.readers.formats._csv_table import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".csv", ".tsv")
 
@@ -128,37 +130,34 @@ class _Rows:
 def _numbers(table: CsvTable, columns: list[int] | None) -> tuple[Array, str | None]:
     """Return the array (rows, columns) and the decimal sign, or None if no cell shows which it is.
 
-    NumPy parses the rows; the slow search for a bad cell starts only if NumPy rejects them.
+    NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
     """
-    decimal = table.decimal
-    try:
-        array = _convert(table, columns, decimal)
-    except ValueError:
-        if decimal is not None or not _has_commas(table, columns):
-            _raise_first_fault(table, columns)
-        table, decimal = replace(table, decimal=","), ","
-        try:
-            array = _convert(table, columns, decimal)
-        except ValueError:
-            _raise_first_fault(table, columns)
+    array = _convert(table, columns)
+    if array is None and table.decimal is None and _has_commas(table, columns):
+        table = replace(table, decimal=",")
+        array = _convert(table, columns)
     width = table.width or len(table.header)
-    if width and columns is None and array.shape[1] != width:
-        _raise_first_fault(table, columns)
-    if decimal == "," and any("." in line for line in table.lines):
-        _refuse_points(table, columns)
-    if np.isinf(array).any():
-        _refuse_too_large(table, columns)
-    if decimal is None and any("." in line for line in table.lines):
-        decimal = "."
-    return array, decimal
+    points = any("." in line for line in table.lines)
+    if (
+        array is None
+        or (width and columns is None and array.shape[1] != width)
+        or (points and table.decimal == ",")
+        or np.isinf(array).any()
+    ):
+        _check_cells(table, columns)
+    if array is None:
+        raise InputError("a cell in it is not a number.", "Give rows of numbers.")
+    return array, "." if points and table.decimal is None else table.decimal
 
 
-def _convert(table: CsvTable, columns: list[int] | None, decimal: str | None) -> Array:
-    lines = [line.replace(",", ".") for line in table.lines] if decimal == "," else table.lines
-    array: Array = np.loadtxt(
-        lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
-    )
-    return array
+def _convert(table: CsvTable, columns: list[int] | None) -> Array | None:
+    """Return the array (rows, columns); None if NumPy finds something other than numbers."""
+    lines = [line.replace(",", ".") for line in table.lines] if table.decimal == "," else table.lines
+    with suppress(ValueError):
+        return np.loadtxt(
+            lines, delimiter=table.delimiter, comments=None, quotechar='"', ndmin=2, usecols=columns
+        )
+    return None
 
 
 def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
@@ -172,35 +171,24 @@ def _has_commas(table: CsvTable, columns: list[int] | None) -> bool:
     return found
 
 
-def _raise_first_fault(table: CsvTable, columns: list[int] | None) -> NoReturn:
+def _check_cells(table: CsvTable, columns: list[int] | None) -> None:
+    """Raise InputError for the first row of another width, or else the first cell that is not a number."""
     _check_widths(table)
     for place, cell in _places(table, columns):
-        if not is_number(cell, table.decimal or "."):
+        number = cell.replace(",", ".") if table.decimal == "," else cell
+        text = shorten(cell.strip())
+        if table.decimal == "," and "." in cell:
+            raise InputError(
+                f"{place}: {text!r} has a point, but the decimal sign is the comma.",
+                "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
+            )
+        if not is_number(number):
             advice = _cell_advice(table, cell)
             if not table.header and f"line {table.first}, " in place:
                 advice = f"{advice} A first row with a number in it is data, not names."
-            raise InputError(f"{place}: {shorten(cell.strip())!r} is not a number.", advice)
-    raise InputError("a cell in it is not a number.", "Give rows of numbers.")
-
-
-def _refuse_points(table: CsvTable, columns: list[int] | None) -> None:
-    """Raises InputError if a cell has a point although the decimal sign is the comma."""
-    for place, cell in _places(table, columns):
-        if "." in cell:
-            raise InputError(
-                f"{place}: {shorten(cell.strip())!r} has a point, but the decimal sign is the comma.",
-                "Write all numbers with the same sign; --decimal . or --decimal , says which one it is.",
-            )
-
-
-def _refuse_too_large(table: CsvTable, columns: list[int] | None) -> None:
-    """Raises InputError if a number is too large for a float; the word `inf` is allowed."""
-    for place, cell in _places(table, columns):
-        text = cell.replace(",", ".") if table.decimal == "," else cell
-        if any(map(str.isdigit, cell)) and is_number(text) and abs(float(text)) == np.inf:
-            raise InputError(
-                f"{place}: {shorten(cell.strip())} is too large a number.", "Write inf for infinity."
-            )
+            raise InputError(f"{place}: {text!r} is not a number.", advice)
+        if any(map(str.isdigit, cell)) and abs(float(number)) == np.inf:  # the word inf is allowed
+            raise InputError(f"{place}: {text} is too large a number.", "Write inf for infinity.")
 
 
 def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, str]]:
@@ -211,7 +199,7 @@ def _places(table: CsvTable, columns: list[int] | None) -> Iterator[tuple[str, s
 
 
 def _check_widths(table: CsvTable) -> None:
-    """Raises InputError if a row is not as wide as the header, or as the rows before it."""
+    """Raise InputError if a row is not as wide as the header, or as the rows before it."""
     width = table.width or len(table.header)
     before = "the lines before have" if table.width or not table.header else "the header has"
     for number, cells in table.cells():

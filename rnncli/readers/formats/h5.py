@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError
 from rnncli.layouts import class_of
-from rnncli.readers import hdf5
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 ADVICE = "Write it with model.save_weights."
 
 
 def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - all readers take options
-    """Always raises InputError, since neither a saved model nor its weights are inputs."""
+    """Raise InputError, since neither a saved model nor its weights are inputs."""
     if source.name.lower().endswith(".weights.h5"):
         raise InputError(f"{source.name}: it contains weights, not inputs.", f"Use --weights {_file(source)}")
     raise InputError(
@@ -31,15 +31,12 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
     """Return every layer that has weights, in the model's order.  Raises InputError if there is none."""
     from rnncli.readers import models
 
-    data = source.content(ADVICE)
-    held = None if data.startswith(b"PK") else hdf5.read(data, source.name, ADVICE)
-    layers = held.layers() if held and held.config is None else models.read_arrays_by_layer(source)
-    found = tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
-    if not found:
+    layers = models.read_arrays_by_layer(source, ADVICE)
+    if not layers:
         raise InputError(
             f"{source.name}: it contains no layer with weights.", "Build the model, and save it again."
         )
-    return found
+    return tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
 
 
 def _file(source: Source) -> str:

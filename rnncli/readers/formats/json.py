@@ -10,7 +10,8 @@ from rnncli.readers.formats._json_document import document
 from rnncli.readers.formats._json_text import parse
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".json",)
 

@@ -15,7 +15,8 @@ from rnncli.readers.formats._json_text import parse
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".ndjson", ".jsonl")
 
@@ -36,7 +37,7 @@ def read(source: Source, options: ReadOptions) -> Document:  # noqa: ARG001 - al
             if isinstance(value, dict):
                 return document(value)
             sequences += _sequences(value)
-    _demand_same_features(sequences)
+    _require_same_features(sequences)
     if len({array.shape for array in sequences}) == 1:
         return Document(inputs=np.stack(sequences))
     return Document(inputs=tuple(sequences))
@@ -82,7 +83,7 @@ def _sequences(value: Any) -> list[Array]:
     )
 
 
-def _demand_same_features(sequences: list[Array]) -> None:
+def _require_same_features(sequences: list[Array]) -> None:
     first = sequences[0].shape[1]
     for index, array in enumerate(sequences):
         if array.shape[1] != first:

@@ -13,7 +13,8 @@ from rnncli.readers.formats._named_arrays import numeric
 from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".npy",)
 MAPPED_FROM = 2**24

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,8 @@ from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".npz",)
 ADVICE = "Write it again, uncompressed, with numpy.savez."
@@ -30,14 +30,9 @@ def load(source: Source) -> dict[str, Array]:
     data = source.content("Write one with numpy.savez.")
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            zips.demand_room(archive, len(data))
-            return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
-    except RefusedError as error:
-        raise InputError(f"{error}.", ADVICE) from None
-    except Exception:  # zipfile and zlib raise many types of exception for broken files
-        raise InputError("it is damaged or truncated.", ADVICE) from None
+    with zips.open_archive(data, "", "it is damaged or truncated", ADVICE) as archive:
+        zips.require_room(archive, len(data))
+        return {_name(entry): _array(archive, entry) for entry in archive.infolist()}
 
 
 def _name(entry: zipfile.ZipInfo) -> str:

@@ -10,7 +10,8 @@ from rnncli.readers.formats._named_arrays import inputs_of
 from rnncli.readers.packages import import_package
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import ReadOptions, Source
+    from rnncli.readers.formats import ReadOptions
+    from rnncli.readers.source import Source
 
 SUFFIXES = (".safetensors",)
 ADVICE = "Write it with safetensors.numpy.save_file."

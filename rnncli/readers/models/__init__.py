@@ -5,6 +5,7 @@ Each has `read(source) -> Graph`, or `-> Modules` where files of its kind have n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,13 @@ from rnncli.errors import InputError
 from rnncli.readers.models._saved_layers import in_keras_layout, layers_in, saved_layers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rnncli.case import Array
     from rnncli.model import Graph, Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
 __all__ = [
-    "MODELS",
-    "STATE_DICTS",
+    "MODEL_ONLY_SUFFIXES",
+    "TORCH_SUFFIXES",
     "NoGraphError",
     "in_keras_layout",
     "kind_of",
@@ -36,23 +35,18 @@ class NoGraphError(InputError):
     """A file of Keras that holds weights and no model."""
 
 
+TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+"""Files that only PyTorch writes."""
+MODEL_ONLY_SUFFIXES = (".pt", ".pth", ".onnx")
+"""Files that hold a model or its weights, and never an input."""
 _KINDS = {
-    ".keras": "keras",
-    ".h5": "keras",
-    ".hdf5": "keras",
-    ".pt": "torch",
-    ".pth": "torch",
-    ".bin": "torch",
-    ".ckpt": "torch",
+    **dict.fromkeys((".keras", ".h5", ".hdf5"), "keras"),
+    **dict.fromkeys(TORCH_SUFFIXES, "torch"),
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".onnx": "onnx",
     ".json": "json",
 }
-STATE_DICTS = tuple(suffix for suffix, kind in _KINDS.items() if kind == "torch")
-"""Files that only PyTorch writes."""
-MODELS = (".pt", ".pth", ".onnx")
-"""Files that hold a model or its weights, and never an input."""
 
 
 def read(source: Source) -> Graph | Modules:
@@ -85,14 +79,14 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
         return _without_graph(source, error)
 
 
-def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays of a model that Keras saved, in the model's order.
+def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays of a file of Keras, in the model's order.
 
-    The graph is not followed.  Errors: InputError.
+    The graph is not followed.  advice: what to do if the file cannot be read.  Errors: InputError.
     """
     from rnncli.readers.models import _keras_file
 
-    return _keras_file.read_arrays_by_layer(source)
+    return _keras_file.read_arrays_by_layer(source, advice)
 
 
 def _without_graph(source: Source, reason: InputError) -> Modules:
@@ -108,23 +102,22 @@ def _without_graph(source: Source, reason: InputError) -> Modules:
 
 def kind_of(source: Source) -> str:
     """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
-    if source.path is not None and (source.path / "saved_model.pb").is_file():
+    path = source.path
+    if path is not None and (path / "saved_model.pb").is_file():
         return "keras"  # which refuses TensorFlow's folders
-    start = _start(source)
+    if path is not None and "!" in str(path) and not path.exists():
+        return "keras"  # a file inside a zip file
+    start, suffix = _read_start(source), path.suffix.lower() if path else ""
     if start.startswith(b"\x89HDF"):
         return "keras"
     if start.startswith(b"PK"):
-        return _kind_of_zip(source)
-    if _is_onnx(start, source):
+        return _kind_of_zip(source, suffix)
+    if _is_onnx(start, suffix):
         return "onnx"
     if start[8:9] == b"{" and start[:1] not in b"{[":
         return "safetensors"
-    if source.path is None and start.lstrip()[:1] in (b"{", b"["):
+    if path is None and start.lstrip()[:1] in (b"{", b"["):
         return "json"
-    path: Path | None = source.path
-    suffix = path.suffix.lower() if path else ""
-    if not start and "!" in str(path or ""):
-        return "keras"
     if suffix in _KINDS:
         return _KINDS[suffix]
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
@@ -135,11 +128,9 @@ def kind_of(source: Source) -> str:
     )
 
 
-def _start(source: Source) -> bytes:
+def _read_start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    if source.path is not None and "!" in str(source.path) and not source.path.exists():
-        return b""  # a place in a zip file
     try:
         with source.file().open("rb") as file:
             return file.read(16)
@@ -147,30 +138,27 @@ def _start(source: Source) -> bytes:
         raise InputError(f"{source.name}: it cannot be read: {error.strerror}.", "Check the path.") from None
 
 
-def _is_onnx(start: bytes, source: Source) -> bool:
+def _is_onnx(start: bytes, suffix: str) -> bool:
     """Return whether the bytes begin as ONNX does: the version of the format, then another field."""
-    suffix = source.path.suffix.lower() if source.path else ""
     if start[:1] != b"\x08" or not 0 < int.from_bytes(start[1:2], "big") < 32:
         return False
     return suffix == ".onnx" or (suffix not in _KINDS and start[2:3] in (b"\x12", b"\x1a", b"\x3a", b"B"))
 
 
-def _kind_of_zip(source: Source) -> str:
+def _kind_of_zip(source: Source, suffix: str) -> str:
     import io
     import zipfile
 
-    try:
-        held: Any = source.path if source.data is None else io.BytesIO(source.data)
-        with zipfile.ZipFile(held) as archive:
-            names = archive.namelist()
-    except Exception:  # zipfile raises many kinds for broken files; the reader reports it
-        names = []
+    data = source.path if source.data is None else io.BytesIO(source.data)
+    names: list[str] = []
+    # zipfile raises many types of exception for broken files; the reader reports it
+    with suppress(Exception), zipfile.ZipFile(data) as archive:  # type: ignore[arg-type]
+        names = archive.namelist()
+    if not names:
+        return _KINDS.get(suffix, "keras")
     if any(name.endswith("data.pkl") or "/code/" in f"/{name}" for name in names):
         return "torch"
-    if names and all(name.endswith(".npy") for name in names):
-        return "npz"
-    suffix = source.path.suffix.lower() if source.path else ""
-    return _KINDS.get(suffix, "keras") if not names else "keras"
+    return "npz" if all(name.endswith(".npy") for name in names) else "keras"
 
 
 def _reader(kind: str) -> Any:

@@ -1,26 +1,29 @@
-"""How the layers of one model call each other: Keras 2's lists and Keras 3's arguments, as links."""
+"""The calls of the layers of one model: parses the lists of Keras 2 and the arguments of Keras 3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.model import Ref
-from rnncli.readers.models._keras_config import MODELS, OPERATIONS
+from rnncli.readers.models._keras_classes import MODELS, OPERATIONS
+from rnncli.specs.trees import leaves, map_leaves
 
 ADVICE = "Save the model again with model.save('model.keras')."
 
 Entry = Mapping[str, Any]
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
-"""What every call puts out: of a layer its first tensor, of a model each one."""
+"""The outputs of every call: the first tensor of a layer, every tensor of a model."""
 
 _CONSTANT = "_CONSTANT_VALUE"
 
 
-class Link(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Link:
     """One output of one call of a layer, as configs name it; `call` counts from 0."""
 
     layer: str
@@ -29,7 +32,7 @@ class Link(NamedTuple):
 
 
 class CallArguments(NamedTuple):
-    """What one call of a layer gets: Links, maybe nested, and constants."""
+    """The arguments of one call of a layer: Links, which may be nested, and constants."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -50,12 +53,16 @@ class Plan:
     def link(self, item: Any) -> Link:
         """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
         layer, call, tensor = item[0], item[1], item[2]
-        if layer not in self.layers:
-            raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
+        self._require_layer(layer)
         return Link(layer, call - self.shift.get(layer, 0), tensor)
 
+    def _require_layer(self, name: str) -> None:
+        """Raise InputError if the config has no layer with this name."""
+        if name not in self.layers:
+            raise InputError(f"the model's config names a layer {name!r} that is not in it.", ADVICE)
+
     def _shifts(self) -> dict[str, int]:
-        """Return how much higher the calls of models are counted, where the config is a list."""
+        """Return, for each model, the number from which Keras counts its calls."""
         models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
         used: dict[str, set[int]] = {name: set() for name in models}
         for nodes in self.raw.values():
@@ -64,9 +71,8 @@ class Plan:
         shift: dict[str, int] = {}
         for name, entry in models.items():
             count = len(self.raw[name])
-            if _is_grouped(
-                next(iter(self.raw[name]), None)
-            ):  # Keras 3: only the outputs of the model count so
+            first = next(iter(self.raw[name]), None)
+            if _is_grouped(first):  # Keras 3 counts so only in the outputs of the model
                 shift[name] = int(entry["class_name"] == "Functional")
             elif 0 in used[name]:
                 shift[name] = 0
@@ -122,10 +128,9 @@ class Plan:
             return value
         kind, config = value.get("class_name"), value.get("config")
         if kind == "__keras_tensor__" and isinstance(config, Mapping):
-            layer, call, tensor = config["keras_history"]
-            if layer not in self.layers:
-                raise InputError(f"the model's config names a layer {layer!r} that is not in it.", ADVICE)
-            return Link(layer, call, tensor)
+            link = Link(*config["keras_history"])
+            self._require_layer(link.layer)
+            return link
         if kind in ("__tensor__", "__numpy__") and isinstance(config, Mapping):
             return np.asarray(config["value"], config.get("dtype"))
         if kind == "__slice__" and isinstance(config, Mapping):
@@ -155,7 +160,8 @@ class Plan:
                 continue
             if not 0 <= index < len(self.calls[name]):
                 raise InputError(f"{name}: the model's config has no call {index} of this layer.", ADVICE)
-            needed = [(link.layer, link.call) for link in _links(self.calls[name][index])]
+            parts = leaves(tuple(self.calls[name][index]))
+            needed = [(link.layer, link.call) for link in parts if isinstance(link, Link)]
             missing = [call for call in needed if call not in done]
             if not missing:
                 done.add((name, index))
@@ -168,8 +174,8 @@ class Plan:
 
 
 def _begins_with_input(entry: Entry) -> bool:
-    held = entry["config"].get("layers") or [{}]
-    return bool(entry["class_name"] == "Functional" or held[0].get("class_name") == "InputLayer")
+    layers = entry["config"].get("layers") or [{}]
+    return bool(entry["class_name"] == "Functional" or layers[0].get("class_name") == "InputLayer")
 
 
 def flat(structure: Any) -> list[Any]:
@@ -186,7 +192,6 @@ def flat(structure: Any) -> list[Any]:
 def _is_link(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
-        and not isinstance(value, Link)
         and len(value) in (3, 4)
         and isinstance(value[0], str)
         and all(type(number) is int for number in value[1 : 2 if value[0] == _CONSTANT else 3])
@@ -212,45 +217,17 @@ def _links_in(value: Any, names: Mapping[str, Any]) -> Iterator[Any]:
             yield from _links_in(item, names)
 
 
-def iterate_leaves(value: Any) -> Iterator[Any]:
-    """Yield every item in nested lists and objects; those of an object by sorted keys."""
-    if isinstance(value, (Ref, Link)):
-        yield value
-    elif isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from iterate_leaves(value[key])
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from iterate_leaves(item)
-    else:
-        yield value
-
-
-def _links(call: CallArguments) -> Iterator[Link]:
-    for item in iterate_leaves([*call.args, call.kwargs]):
-        if isinstance(item, Link):
-            yield item
-
-
 def resolve_call(call: CallArguments, outputs: Outputs) -> CallArguments:
     """Return the call with Refs in place of links."""
 
-    def fill_refs(value: Any) -> Any:
-        if isinstance(value, Link):
-            return resolve(value, outputs)
-        if isinstance(value, Mapping):
-            return {key: fill_refs(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(fill_refs(item) for item in value)
-        return value
+    def to_ref(leaf: Any) -> Any:
+        return resolve(leaf, outputs) if isinstance(leaf, Link) else leaf
 
-    return CallArguments(
-        tuple(map(fill_refs, call.args)), {key: fill_refs(item) for key, item in call.kwargs.items()}
-    )
+    return CallArguments(*map_leaves(to_ref, tuple(call)))
 
 
 def resolve(link: Link, outputs: Outputs) -> Ref:
-    """A model's outputs are known one by one; a layer's only as those of its node."""
+    """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
     found = outputs.get((link.layer, link.call))
     if found is None:
         raise InputError(f"{link.layer}: the model's config has no call {link.call} of this layer.", ADVICE)

@@ -1,40 +1,23 @@
-"""Configs of every version of Keras as today's Keras would need them to mean what was meant when saved."""
+"""Translate the configs of every version of Keras to configs of today's Keras with the same meaning."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rnncli.errors import InputError
-
-CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
-CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
-PLAIN = frozenset({"SimpleRNN", "LSTM", "GRU"})
-LOOPS = PLAIN | CONVOLVED | {"RNN"}
-RECURRENT = LOOPS | {"Bidirectional"}
-MODELS = frozenset({"Sequential", "Functional"})
-OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"})
-
-_RENAMED = {
-    "CuDNNLSTM": "LSTM",
-    "CuDNNGRU": "GRU",
-    "UnifiedLSTM": "LSTM",
-    "UnifiedGRU": "GRU",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "Model": "Functional",
-    "Network": "Functional",
-    "Container": "Functional",
-}
+from rnncli.readers.models._keras_classes import (
+    CONVOLVED,
+    OPERATIONS,
+    Origin,
+    class_of,
+    is_operation,
+    module_of,
+    name_of,
+)
 
 _GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
-
-_LATER = frozenset({"LayerNormalization", "Attention", "AdditiveAttention", "MultiHeadAttention"})
-"""What the Keras of its own package did not have before 2.4: there it is another class of that name."""
 
 _COMMON = ("name", "trainable", "dtype")
 _RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
@@ -60,7 +43,7 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
     "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
     "InputLayer": ("name", "batch_shape", "dtype", "sparse", "ragged", "optional"),
 }
-"""The arguments that count, where the others are retired or say how weights were made and trained."""
+"""The arguments to keep; others are retired, or matter only for initializing and training weights."""
 
 _NOISE = re.compile(r"(initializer|regularizer|constraint)$")
 _RETIRED = frozenset(
@@ -69,86 +52,13 @@ _RETIRED = frozenset(
 _ACTIVATIONS = ("activation", "recurrent_activation")
 
 
-class Origin(NamedTuple):
-    """What saved a model: `Keras 2.2.4-tf`.
-
-    version: as numbers; () where the file does not say it.
-    own_package: Keras as a package of its own, before 2.4, rather than the one in TensorFlow.
-    """
-
-    text: str
-    version: tuple[int, ...] = ()
-    own_package: bool = False
-
-    @property
-    def old(self) -> bool:
-        """Whether its configs mean what they mean in Keras 2."""
-        return self.version < (3,)
-
-
-def origin_of(text: str) -> Origin:
-    """Return what saved the model: `Keras 2.2.4-tf`."""
-    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
-    version = tuple(int(part) for part in found.groups() if part) if found else ()
-    own = version < (2, 4) and "tf" not in text.partition(".")[2]
-    return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own)
-
-
-def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
-    """Return today's class in Keras; `Custom>` and the name for a class that Keras does not have."""
-    name = str(entry.get("class_name"))
-    module = str(entry.get("module") or "keras.layers")
-    registered = entry.get("registered_name")
-    inner = entry.get("config")
-    if isinstance(inner, Mapping) and {"layers", "input_layers", "output_layers"} <= inner.keys():
-        return "Functional"  # of whatever class: models with methods of their own are subclasses
-    if ">" in name:
-        return name
-    if not re.match(r"(tf_)?keras\b|tensorflow\.(python\.)?keras\b", module):
-        return registered if isinstance(registered, str) and ">" in registered else f"Custom>{name}"
-    if origin.own_package and name in _LATER:
-        return f"Custom>{name}"
-    return _RENAMED.get(name, name)
-
-
-def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
-    """Return the module of the class.
-
-    Files before 2.12 do not say it, and no HDF5 file does: Keras 3's operations show there by a config
-    without what every layer has.
-    """
-    module = entry.get("module")
-    if module is None and not origin.old and _is_bare(entry):
-        return "keras.src.ops.numpy"
-    return str(module or "keras.layers")
-
-
-def _is_bare(entry: Mapping[str, Any]) -> bool:
-    name, config = str(entry.get("class_name")), entry.get("config")
-    if not isinstance(config, Mapping) or name == "InputLayer" or name.startswith("SpatialDropout"):
-        return False
-    return not {"trainable", "layers"} & config.keys()
-
-
-def is_operation(entry: Mapping[str, Any]) -> bool:
-    """Return whether it is an operation of Keras 3 rather than a layer: `Any` in `keras.src.ops.numpy`."""
-    return ".ops." in f"{entry.get('module')}."
-
-
-def name_of(entry: Mapping[str, Any]) -> str:
-    """Return the layer's own name."""
-    inner = entry.get("config")
-    name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
-    return str(name)
-
-
 class Translator:
-    """Turns configs of one file into today's, and keeps what is to be noted.
+    """Translates the configs of one file, and records what the notes mention.
 
-    hard: the layers with the old hard_sigmoid.
-    no_reset: the GRUs whose config does not know reset_after; reset: those whose bias says it.
+    hard: the layers with the hard_sigmoid of Keras 2.
+    no_reset: the GRUs whose config has no reset_after; reset: those whose bias implies it.
     cudnn: the layers of cuDNN's classes.
-    backwards: the layers of cells whose states stand last cell first.
+    backwards: the layers of several cells whose states begin with the last cell.
     """
 
     def __init__(self, origin: Origin) -> None:
@@ -180,29 +90,29 @@ class Translator:
 
     def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return the layers and cells inside a layer."""
-        made: dict[str, Any] = {}
+        inner: dict[str, Any] = {}
         for key in ("layer", "backward_layer", "cell"):
             if _is_entry(config.get(key)):
-                made[key] = self.entry(config[key], path)
+                inner[key] = self.entry(config[key], path)
         if isinstance(config.get("cells"), (list, tuple)):
-            made["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
+            inner["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
         if isinstance(config.get("layers"), (list, tuple)):
-            held = [item for item in config["layers"] if _is_entry(item)]
-            made["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in held]
-        return made
+            entries = [item for item in config["layers"] if _is_entry(item)]
+            inner["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in entries]
+        return inner
 
     def entry(self, entry: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Return a layer inside another: its class, module and config, and how a model calls it."""
+        """Return the entry of a layer inside another: class, module and config, and its calls in a model."""
         if isinstance(entry["config"], list):  # a Sequential before 2.2.3
             entry = {**entry, "config": {"layers": entry["config"]}}
-        kept = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
-        class_name, written = class_of(entry, self.origin), str(entry["class_name"])
-        if class_name != written:
-            kept["written"] = written
+        fields = {key: entry[key] for key in ("name", "inbound_nodes") if key in entry}
+        class_name, saved_class = class_of(entry, self.origin), str(entry["class_name"])
+        if class_name != saved_class:
+            fields["saved_class"] = saved_class
         config = self.layer(entry, path)
         if class_name == "Sequential":
             config["build_input_shape"] = input_shape(entry)
-        return {**kept, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
+        return {**fields, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
 
     def _activation(self, value: Any, path: str) -> Any:
         if isinstance(value, Mapping) and value.get("class_name") == "function":
@@ -225,9 +135,9 @@ class Translator:
                 "Save the model with time_major=False.",
             )
 
-    def _complete(self, written: str, class_name: str, config: dict[str, Any], path: str) -> None:
+    def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
         """Add what the class or the version implied."""
-        if written.startswith("CuDNN"):
+        if saved_class.startswith("CuDNN"):
             if path not in self.cudnn:
                 self.cudnn.append(path)
             config.update(activation="tanh", recurrent_activation="sigmoid", use_bias=True)
@@ -268,8 +178,8 @@ def input_shape(entry: Mapping[str, Any]) -> Any:
             return config[key]
     if isinstance(built, Mapping) and built.get("input_shape") is not None:
         return built["input_shape"]
-    held = config.get("layers")
-    return input_shape(held[0]) if isinstance(held, list) and held else None
+    layers = config.get("layers")
+    return input_shape(layers[0]) if isinstance(layers, list) and layers else None
 
 
 def _is_entry(value: Any) -> bool:
@@ -277,19 +187,19 @@ def _is_entry(value: Any) -> bool:
 
 
 def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    kept = _KEPT.get(class_name)
-    if kept is not None:
-        found = {key: config[key] for key in kept if key in config}
+    names = _KEPT.get(class_name)
+    if names is not None:
+        found = {key: config[key] for key in names if key in config}
         return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}
     return {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
 
 
 _NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})
-"""Where None says something; elsewhere it is the default."""
+"""Arguments for which None differs from the default."""
 
 
 def _dtype(value: Any) -> Any:
-    """Return the dtype of a policy's config or of a name; None if there is none (`infer` in TF 1)."""
+    """Return the dtype in a policy's config or a name; None if there is none (`infer` in TF 1)."""
     if isinstance(value, Mapping):
         inner = value.get("config")
         value = inner.get("name") if isinstance(inner, Mapping) else None

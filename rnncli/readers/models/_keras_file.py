@@ -1,18 +1,18 @@
-"""What stands in a .keras or an HDF5 file: the model's config, its version, and its arrays."""
+"""The contents of a .keras or an HDF5 file: the model's config, its version, and its arrays."""
 
 from __future__ import annotations
 
-import io
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, format_names
 from rnncli.readers import hdf5, zips
-from rnncli.readers.formats import Source
+from rnncli.readers.hdf5 import FileContents
 from rnncli.readers.packages import import_package
-from rnncli.readers.refusal import RefusedError
+from rnncli.readers.source import Source
 from rnncli.specs import nested
 
 if TYPE_CHECKING:
@@ -20,77 +20,63 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 ADVICE = "Save the whole model with model.save('model.keras')."
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+"""The files in a .keras file."""
+OTHERS = {
+    "data.pkl": "it is a PyTorch file",
+    ".npy": "it is an .npz file, which holds weights and no graph",
+    "saved_model.pb": "it is a zip file with a TensorFlow SavedModel in it",
+}
+"""Other kinds of zip files, by a suffix of the files in them."""
 MOST_NESTED = 400
 """Models in models nest deeper than layers do; still far below Python's recursion limit."""
 
 
-@dataclass
-class Group:
-    """One group of a .keras file: what one layer, or a part of it, keeps.
+def read_stored(source: Source) -> FileContents:
+    """Return everything in the file, the config parsed.  Raises InputError."""
+    return _read(source, ADVICE, skip_others=True)
 
-    name: the layer's own name, where the file says it (Keras 3.6 and later).
-    arrays: by their numbers.
+
+def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays in the model's order; the graph is not followed.
+
+    advice: what to do if the file cannot be read.  Raises InputError, also for weights that are not numbers.
     """
-
-    name: str | None = None
-    arrays: list[tuple[str, Array]] = field(default_factory=list)
-    groups: dict[str, Group] = field(default_factory=dict)
-
-
-class KerasFile(NamedTuple):
-    """All that a reader needs of a file.
-
-    config: of the model; None where the file holds only weights.
-    version, backend: of Keras as the file says it; "" where it does not.
-    root: the groups of a .keras file.
-    layers: by the names of layers, and in the order of Keras, in a legacy HDF5 file; else None.
-    """
-
-    config: Any
-    version: str
-    backend: str
-    root: Group
-    layers: Mapping[str, list[tuple[str, Array]]] | None
+    stored = _read(source, advice, skip_others=False)
+    if stored.layers is None:
+        cells_by_layer = ((name, cells) for name, cells in stored.root.layers() if cells)
+        return [(name, tuple(chain.from_iterable(cells.values()))) for name, cells in cells_by_layer]
+    names = set(_layer_names(stored.config))
+    found: dict[str, list[Array]] = {}
+    for group, arrays in stored.layers.items():
+        for path, array in arrays:
+            parts = (part for part in path.split("/") if part in names)
+            found.setdefault(group if group in names else next(parts, group), []).append(array)
+    return [(name, tuple(arrays)) for name, arrays in found.items()]
 
 
-def read_stored(source: Source) -> KerasFile:
-    """Read everything in the file.  Raises InputError."""
-    data, text, version = _content(source), None, ""
+def _read(source: Source, advice: str, *, skip_others: bool) -> FileContents:
+    data, text, version = _content(source, advice), None, ""
     if data.startswith(b"PK"):
-        version = _metadata(source, data)
-        text, data = _unpack(data, source.name)
-    held = hdf5.read_all(data, source.name, ADVICE)
-    config = _parse_config(source, held.config if text is None else text)
-    version, backend = held.notes["version"] or version, held.notes["backend"]
-    if not held.notes["legacy"]:
-        return KerasFile(config, version, backend, _tree(held), None)
-    layers: dict[str, list[tuple[str, Array]]] = {}
-    for weight in held.weights:
-        layers.setdefault(weight.layer, []).append((weight.path, weight.array))
-    return KerasFile(config, version, backend, Group(), layers)
+        text, version, data = _unpack(source.name, data)
+        advice = ADVICE
+    stored = hdf5.read(data, source.name, advice, skip_others=skip_others)
+    config = _parse_config(source.name, stored.config if text is None else text)
+    return stored._replace(config=config, version=stored.version or version)
 
 
-def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError."""
-    data, text = _content(source), None
-    if data.startswith(b"PK"):
-        text, data = _unpack(data, source.name)
-    held = hdf5.read(data, source.name, ADVICE)
-    return held.layers(set(_names(_parse_config(source, held.config if text is None else text))))
-
-
-def _names(config: Any) -> Iterator[str]:
+def _layer_names(config: Any) -> Iterator[str]:
     """Yield the names of all layers that are not models themselves."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else inner
     if isinstance(layers, list):
         for layer in layers:
-            yield from _names(layer)
+            yield from _layer_names(layer)
     elif isinstance(inner, dict):
         yield str(inner.get("name"))
 
 
-def _parse_config(source: Source, text: str | bytes | None) -> Any:
+def _parse_config(file: str, text: str | bytes | None) -> Any:
     """Parse the config; Keras writes NaN and Infinity, which JSON does not have, for such arguments."""
     if text is None:
         return None
@@ -108,97 +94,61 @@ def _parse_config(source: Source, text: str | bytes | None) -> Any:
     except RecursionError:
         fault = "nested too deeply"
     if fault:
-        raise InputError(f"{source.name}: its config is {fault}.", "Save the model again.")
+        raise InputError(f"{file}: its config is {fault}.", "Save the model again.")
     return config
 
 
-def _unpack(data: bytes, name: str) -> tuple[bytes, bytes]:
-    """Return config.json and the HDF5 file of a .keras file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            zips.demand_room(archive, len(data), ("config.json", "model.weights.h5"))
-            return archive.read("config.json"), archive.read("model.weights.h5")
-    except RefusedError as error:
-        raise InputError(f"{name}: {error}.", ADVICE) from None
-    except KeyError:
-        raise InputError(f"{name}: it is a zip file, but not a Keras model.", ADVICE) from None
-    except Exception:  # zipfile and zlib raise many kinds for broken files
-        raise InputError(f"{name}: it is not a Keras file, or it is damaged.", ADVICE) from None
+def _unpack(file: str, data: bytes) -> tuple[bytes, str, bytes]:
+    """Return config.json, the version of Keras and the HDF5 file in a .keras file."""
+    with zips.open_archive(data, f"{file}: ", "it is not a Keras file, or it is damaged", ADVICE) as archive:
+        names = archive.namelist()
+        if not {CONFIG, WEIGHTS} <= set(names):
+            raise InputError(f"{file}: {_describe_other(names)}.", _advise_inner(file, names) or ADVICE)
+        zips.require_room(archive, len(data), (CONFIG, WEIGHTS))
+        return archive.read(CONFIG), _version(archive), archive.read(WEIGHTS)
 
 
-def _tree(held: hdf5.FileContents) -> Group:
-    """Return the nested groups."""
-    root = Group()
-    for path, name in held.notes["names"].items():
-        _at(root, path).name = name
-    for weight in held.weights:
-        _at(root, weight.layer).arrays.append((weight.path, weight.array))
-    return root
+def _version(archive: zipfile.ZipFile) -> str:
+    """Return the version of Keras in metadata.json; "" if it is not there."""
+    with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
+        zips.require_room(archive, 0, ["metadata.json"])
+        metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
+        return str(metadata.get("keras_version") or "")
+    return ""
 
 
-def _at(root: Group, path: str) -> Group:
-    for name in filter(None, path.split("/")):
-        root = root.groups.setdefault(name, Group())
-    return root
-
-
-def _content(source: Source) -> bytes:
+def _content(source: Source, advice: str) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
         raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
     if source.data is not None or path is None or path.exists() or "!" not in str(path):
-        return source.content(ADVICE)
+        return source.content(advice)
     outer, _, inner = str(path).partition("!")
-    held = Source(outer, path=type(path)(outer)).content(ADVICE)
-    try:
-        with zipfile.ZipFile(io.BytesIO(held)) as archive:
-            zips.demand_room(archive, len(held), [inner])
-            return archive.read(inner)
-    except RefusedError as error:
-        raise InputError(f"{outer}: {error}.", ADVICE) from None
-    except KeyError:
-        raise InputError(f"{outer}: there is no file {inner} in it.", _inside(outer, held)) from None
-    except Exception:  # zipfile and zlib raise many kinds for broken files
-        raise InputError(f"{outer}: it is not a zip file, or damaged.", ADVICE) from None
+    data = Source(outer, path=type(path)(outer)).content(ADVICE)
+    with zips.open_archive(data, f"{outer}: ", "it is not a zip file, or damaged", ADVICE) as archive:
+        names = archive.namelist()
+        if inner not in names:
+            raise InputError(f"{outer}: there is no file {inner} in it.", _advise_inner(outer, names))
+        zips.require_room(archive, len(data), [inner])
+        return archive.read(inner)
 
 
-def _metadata(source: Source, data: bytes) -> str:
-    """Return the version that saved a .keras file.  Raises InputError for another zip file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            if "config.json" not in names or "model.weights.h5" not in names:
-                _raise_other(source, data, names)
-            zips.demand_room(archive, 0, ["metadata.json"])
-            found = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
-    except InputError:
-        raise
-    except Exception:  # zipfile and zlib raise many kinds for broken files
-        return ""
-    return str(found.get("keras_version") or "") if isinstance(found, dict) else ""
+def _describe_other(names: list[str]) -> str:
+    """Say what a zip file is that does not have the files of a Keras model."""
+    for suffix, description in OTHERS.items():
+        if any(name.endswith(suffix) for name in names):
+            return description
+    return "it is a zip file, but not a Keras model"
 
 
-def _raise_other(source: Source, data: bytes, names: list[str]) -> NoReturn:
-    if any(name.endswith("data.pkl") for name in names):
-        what = "it is a PyTorch file"
-    elif any(name.endswith((".npy",)) for name in names):
-        what = "it is an .npz file, which holds weights and no graph"
-    elif any(name.endswith("saved_model.pb") for name in names):
-        what = "it is a zip file with a TensorFlow SavedModel in it"
-    else:
-        what = "it is a zip file, but not a Keras model"
-    raise InputError(f"{source.name}: {what}.", _inside(source.name, data) or ADVICE)
-
-
-def _inside(name: str, data: bytes) -> str:
-    """Return advice on how to name the models in a zip file."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        found = [item for item in archive.namelist() if item.endswith(SUFFIXES)]
-    folders = {item.rpartition("/")[0] for item in found if item.endswith("model.weights.h5")}
-    found = [item for item in found if not item.endswith(".weights.h5")]
-    if found:
-        return f"It holds {format_names(found)}; give --model '{name}!{found[0]}', or unpack it."
-    if folders:
-        return f"{sorted(folders)[0]} in it is an unpacked .keras file; zip what is in that folder."
+def _advise_inner(file: str, names: list[str]) -> str:
+    """Return advice on how to name the models in a zip file; "" if there are none."""
+    weights = [name for name in names if name.endswith(WEIGHTS)]
+    models = [name for name in names if name.endswith(SUFFIXES) and not name.endswith(".weights.h5")]
+    if models:
+        return f"It holds {format_names(models)}; give --model '{file}!{models[0]}', or unpack it."
+    if weights:
+        folder = min(name.rpartition("/")[0] for name in weights)
+        return f"{folder} in it is an unpacked .keras file; zip what is in that folder."
     return ""

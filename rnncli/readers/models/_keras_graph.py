@@ -12,11 +12,11 @@ from rnncli.readers.models._keras_calls import (
     CallArguments,
     Plan,
     flat,
-    iterate_leaves,
     resolve,
     resolve_call,
 )
-from rnncli.readers.models._keras_config import MODELS, PLAIN, RECURRENT, name_of
+from rnncli.readers.models._keras_classes import MODELS, PLAIN, RECURRENT, name_of
+from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _MOST = 50_000
 
 _PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "LayerNormalization"})
-"""Layers that hand the mask of their input on, and are not called with it themselves."""
+"""Layers that pass on the mask of their input without using it."""
 
 
 class Flattener:
     """Turns the config of a model into nodes.
 
     weights: by the layer's path.
-    nodes, ports: what came out, in order.
+    nodes, ports: of the graph, in order.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Array]]) -> None:
@@ -48,7 +48,10 @@ class Flattener:
     def _model(
         self, entry: Entry, prefix: str, use: int, given: list[Any] | None, passed: Mapping[str, Any]
     ) -> tuple[Ref, ...]:
-        """One use of a model: `given` are its inputs, None where they are the inputs of the whole."""
+        """Add one use of a model; return its outputs.
+
+        given: its inputs; None for the whole model.  passed: arguments that its layers inherit: `training`.
+        """
         config: Mapping[str, Any] = _functional(entry, self.weights, prefix)
         layers = _group_by_name(config["layers"])
         plan = Plan(layers)
@@ -65,8 +68,8 @@ class Flattener:
                 raise InputError(
                     f"{link.layer}: the model's input is the output of this layer, not an Input.", ADVICE
                 )
-            made = self._input(layers[link.layer], prefix) if given is None else given[index]
-            outputs[link.layer, 0] = (made,)
+            ref = self._input(layers[link.layer], prefix) if given is None else given[index]
+            outputs[link.layer, 0] = (ref,)
         for name, index in plan.order(outputs):
             call = plan.calls[name][index]
             number = use * len(plan.calls[name]) + index
@@ -79,7 +82,8 @@ class Flattener:
         name = prefix + name_of(entry)
         if config.get("ragged"):
             raise InputError(f"{name}: ragged inputs are not supported.", "Only dense inputs can be read.")
-        shape = tuple(_dimension(size) for size in config.get("batch_shape") or (None,))
+        first, *sizes = map(_dimension, config.get("batch_shape") or (None,))
+        shape = ("batch" if first is None else first, *sizes)
         self.ports.append(Port(name, shape, str(config.get("dtype") or "float32")))
         module = str(entry.get("module", "keras.layers"))
         self.nodes.append(Node(name, name, "InputLayer", module, dict(config), {}, (), {}))
@@ -110,17 +114,17 @@ class Flattener:
         return Ref(name)
 
     def _add_masks(self, inputs: list[Any], mask: Any, entry: Entry, path: str, number: int) -> list[Any]:
-        """Return the inputs of a model with the masks that it is called with.
+        """Return the inputs of a model, each with the mask that the model is called with.
 
-        A mask that Keras computed for the input comes with it; any other gets a layer of its own.
+        A mask that its input already carries needs nothing; for any other, an Identity layer is added.
         """
-        masks = list(iterate_leaves(mask))
+        masks = list(leaves(mask))
         if mask is None:
             return inputs
         if len(masks) != len(inputs):
             raise InputError(f"{path}: it has {len(inputs)} inputs and gets {len(masks)} masks.", ADVICE)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
-        made: list[Any] = []
+        refs: list[Any] = []
         for item, own, name in zip(inputs, masks, named, strict=True):
             if own is not None and not self._comes_with(item, own):
                 below = f"{path}/{name}"
@@ -130,11 +134,11 @@ class Flattener:
                     Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": own})
                 )
                 item = Ref(called)
-            made.append(item)
-        return made
+            refs.append(item)
+        return refs
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
-        """Return whether the layer that made the input passes on this mask, or has made it."""
+        """Return whether the input already carries this mask."""
         nodes = {node.name: node for node in self.nodes}
         maker = nodes.get(item.node) if isinstance(item, Ref) else None
         while maker is not None and maker.class_name in _PASSING and isinstance(maker.args[0], Ref):
@@ -160,12 +164,12 @@ def _functional(entry: Entry, weights: Mapping[str, Mapping[str, Array]], prefix
                 raise InputError(f"{name_of(entry)}: the config of this model has no {key}.", ADVICE)
         return config
     layers: list[dict[str, Any]] = []
-    held = [dict(layer) for layer in config["layers"]]
-    if not held:
+    entries = [dict(layer) for layer in config["layers"]]
+    if not entries:
         raise InputError(f"{name_of(entry)}: there is no layer in this model.", ADVICE)
-    if held[0]["class_name"] != "InputLayer":
-        held.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
-    for layer in held:
+    if entries[0]["class_name"] != "InputLayer":
+        entries.insert(0, {"class_name": "InputLayer", "config": _first_input(entry, weights, prefix)})
+    for layer in entries:
         history = [name_of(layers[-1]), 0, 0] if layers else None
         tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": history}}
         nodes = [{"args": [tensor], "kwargs": {}}] if layers else []
@@ -205,7 +209,7 @@ def _split_states(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return a recurrent layer's call as (inputs,), with `initial_state` and others by name.
 
-    Keras 2 puts the states, and the constants of a cell, behind the inputs in one list.
+    Keras 2 has one list of the inputs, the states and the constants of a cell.
     """
     names = ("initial_state", "mask", "training")
     kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
@@ -224,13 +228,13 @@ def _split_states(
 
 
 def _order_inputs(given: Any, entry: Entry) -> list[Any]:
-    """Return what a model is called with, in the order of its inputs."""
+    """Return the arguments of a call of a model, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
         order = [item[0] for item in flat(wanted)]
         if set(order) == set(given):
             return [given[name] for name in order]
-    return list(iterate_leaves(given))
+    return list(leaves(given))
 
 
 def _dimension(size: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""The weights of every layer of a model, by the layer's path: out of groups, or out of legacy lists."""
+"""The weights of every layer of a model by the layer's path, from the groups or lists of its file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError
 from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_config import MODELS, RECURRENT, name_of
+from rnncli.readers.models._keras_classes import MODELS, RECURRENT, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_file import Group, KerasFile
+    from rnncli.readers.hdf5 import FileContents, Group
 
     Found = list[tuple[str, Array]]
     Entry = Mapping[str, Any]
@@ -20,28 +20,27 @@ if TYPE_CHECKING:
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
 
 
-def weights_by_path(model: Mapping[str, Any], stored: KerasFile) -> dict[str, dict[str, Array]]:
-    """Return the weights of each layer, by path `inside/deep`, under today's names.
+def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str, dict[str, Array]]:
+    """Return the weights of each layer, by path `inside/deep`, under the names of today's Keras.
 
-    model: the config of the whole model, its entries as today's.
+    model: the translated config of the whole model.
     """
     if stored.layers is None:
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)
-    made: dict[str, dict[str, Array]] = {}
+    by_path: dict[str, dict[str, Array]] = {}
     for entry in names.layers_of(model):
         found = stored.layers.get(name_of(entry), [])
-        for path, leaf, own in _split_list(entry, name_of(entry), found):
-            weights = _check_units(
-                path, leaf, names.name_weights(path, leaf["class_name"], leaf["config"], own)
-            )
-            made[path] = (
-                names.flip_kernels(leaf["class_name"], weights) if stored.backend == "theano" else weights
-            )
-    return made
+        for path, layer, own in _split_list(entry, name_of(entry), found):
+            weights = names.name_weights(path, layer, own)
+            _require_units(path, layer, weights)
+            if stored.backend == "theano":
+                weights = names.flip_kernels(layer["class_name"], weights)
+            by_path[path] = weights
+    return by_path
 
 
-def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
-    """Return the weights.  Raises InputError if a recurrent layer has other units than its config says."""
+def _require_units(path: str, entry: Entry, weights: Mapping[str, Array]) -> None:
+    """Raise InputError if a recurrent layer has other units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
@@ -49,7 +48,6 @@ def _check_units(path: str, entry: Entry, weights: dict[str, Array]) -> dict[str
             f"{path}: its config says {units} units, but its recurrent_kernel is {recurrent.shape}.",
             names.ADVICE,
         )
-    return weights
 
 
 def _read_groups(
@@ -65,13 +63,11 @@ def _read_groups(
         if entry["class_name"] in MODELS:
             yield from _read_groups(entry["config"], own, f"{path}/")
             continue
-        class_name, config = entry["class_name"], entry["config"]
-        found = names.read_group(path, class_name, config, own)
-        if found or not names.variables(class_name, config):
-            yield (
-                path,
-                _check_units(path, entry, names.name_weights(path, class_name, config, found, grouped=True)),
-            )
+        found = names.read_group(entry, own)
+        if found or not names.variables(entry):
+            weights = names.name_weights(path, entry, found, grouped=True)
+            _require_units(path, entry, weights)
+            yield path, weights
 
 
 def _match_groups(entries: Sequence[Entry], container: Group | None) -> list[Group | None]:
@@ -99,34 +95,36 @@ def _order_numbered(kind: str, groups: Mapping[str, Group]) -> list[str]:
     return [name for _, name in sorted((int(match[1] or 0), name) for match, name in found if match)]
 
 
-def _share_twins(made: dict[str, dict[str, Array]], model: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
+def _share_twins(
+    weights: dict[str, dict[str, Array]], model: Mapping[str, Any]
+) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
-    leaves = list(_iterate_leaves(model, ""))
+    leaves = list(plain_layers(model))
     alike: dict[str, list[tuple[str, Entry]]] = {}
     for path, entry in leaves:
         alike.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
-        if path in made or not names.variables(entry["class_name"], entry["config"]):
+        if path in weights or not names.variables(entry):
             continue
         twins = {
-            id(made[other]): other
-            for other, held in alike[name_of(entry)]
-            if other in made and held["config"] == entry["config"]
+            id(weights[other]): other
+            for other, twin in alike[name_of(entry)]
+            if other in weights and twin["config"] == entry["config"]
         }
         if len(twins) == 1:
-            made[path] = made[next(iter(twins.values()))]
+            weights[path] = weights[next(iter(twins.values()))]
         elif entry["class_name"] in RECURRENT:
             what = f"the file has no weights for this {entry['class_name']}"
             raise InputError(f"{path}: {what}.", names.ADVICE)
-    return made
+    return weights
 
 
-def _iterate_leaves(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
-    """Yield every layer that is not a model, by its path."""
+def plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Entry]]:
+    """Yield every layer that is not a model, with its path `inside/deep`."""
     for entry in names.layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
-            yield from _iterate_leaves(entry["config"], f"{path}/")
+            yield from plain_layers(entry["config"], f"{path}/")
         else:
             yield path, entry
 
@@ -136,14 +134,14 @@ def _split_list(entry: Entry, path: str, found: Found) -> Iterator[tuple[str, En
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
-    leaves = list(_iterate_leaves(entry["config"], f"{path}/"))
+    leaves = list(plain_layers(entry["config"], f"{path}/"))
     shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
     if shared is None:
         raise InputError(
             f"{path}: the {len(found)} weights of this model in the file do not fit its layers.",
             names.ADVICE,
         )
-    yield from ((leaf, held, shared[leaf]) for leaf, held in leaves)
+    yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 
 
 def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[str, Found] | None:
@@ -158,9 +156,9 @@ def _assign_by_name(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[s
             return None
         shared[own[layer]].append((name, array))
     fit = all(
-        len(shared[path]) == len(names.variables(entry["class_name"], entry["config"]))
+        len(shared[path]) == len(names.variables(entry))
         for path, entry in leaves
-        if names.own_names(entry["class_name"], entry["config"]) is not None
+        if names.own_names(entry) is not None
     )
     return shared if fit else None
 
@@ -170,7 +168,7 @@ def _assign_by_order(leaves: Sequence[tuple[str, Entry]], found: Found) -> dict[
     slots = [
         (path, name, names.is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
-        for name in sorted(names.variables(entry["class_name"], entry["config"]), key=names.is_frozen)
+        for name in sorted(names.variables(entry), key=names.is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
     if len(slots) != len(found):

@@ -1,4 +1,4 @@
-"""Weights of one layer by the names of its variables, out of Keras's order or out of a file's groups."""
+"""The weights of one layer by the names of its variables, from their order or a file's groups."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ import numpy as np
 
 from rnncli.errors import InputError
 from rnncli.layouts import cudnn, default_name
-from rnncli.readers import hdf5
-from rnncli.readers.models._keras_config import CELLS, CONVOLVED, PLAIN, RECURRENT, is_operation, name_of
+from rnncli.readers._hdf5_walk import SEEDS
+from rnncli.readers.models._keras_classes import (
+    CELLS,
+    CONVOLVED,
+    MODELS,
+    PLAIN,
+    RECURRENT,
+    is_operation,
+    name_of,
+)
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.models._keras_file import Group
+    from rnncli.readers.hdf5 import Group
+
+    Entry = Mapping[str, Any]
 
 ADVICE = "Save the model again in the Keras that it comes from."
 
@@ -24,15 +34,13 @@ _CELL = ("kernel", "recurrent_kernel", "bias?use_bias")
 _SCALED = ("gamma?scale", "beta?center")
 _OWN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(CELLS | CONVOLVED | PLAIN, _CELL),
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _KERNEL),
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), _KERNEL),
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _KERNEL),
+    **{f"Conv{rank}D{kind}": _KERNEL for rank in (1, 2, 3) for kind in ("", "Transpose")},
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "Dense"), _KERNEL),
     **dict.fromkeys(
         ("SeparableConv1D", "SeparableConv2D"), ("depthwise_kernel", "pointwise_kernel", "bias?use_bias")
     ),
     **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _SCALED),
     "BatchNormalization": (*_SCALED, "moving_mean", "moving_variance"),
-    "Dense": _KERNEL,
     "EinsumDense": ("kernel", "bias?bias_axes"),
     "Embedding": ("embeddings",),
     "PReLU": ("alpha",),
@@ -41,7 +49,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "Attention": ("scale?use_scale", "concat_score_weight?score_mode=concat"),
     "AdditiveAttention": ("scale?use_scale",),
 }
-"""Variables in Keras's order, behind `?` the option, or its value, with which the layer has one."""
+"""Variables in Keras's order; after `?` the option, or its value, that gives the layer this variable."""
 
 _FROZEN = frozenset({"moving_mean", "moving_variance"})
 _WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
@@ -56,32 +64,32 @@ class Sublayer(NamedTuple):
 
     prefix: str
     groups: tuple[str, ...]
-    entry: Mapping[str, Any]
+    entry: Entry
 
 
-def own_names(class_name: str, config: Mapping[str, Any]) -> list[str] | None:
+def own_names(entry: Entry) -> list[str] | None:
     """Return the names of a layer's own variables in Keras's order; None for an unknown class."""
-    if class_name not in _OWN:
+    if entry["class_name"] not in _OWN:
         return None
-    pairs = (name.partition("?")[::2] for name in _OWN[class_name])
-    return [name for name, option in pairs if not option or _is_set(option, config)]
+    pairs = (name.partition("?")[::2] for name in _OWN[entry["class_name"]])
+    return [name for name, option in pairs if not option or _is_set(option, entry["config"])]
 
 
 def _is_set(option: str, config: Mapping[str, Any]) -> bool:
-    """Whether the config sets `use_bias`, or `score_mode` to `concat`; an option left out counts as set."""
+    """Return whether the config sets `use_bias`, or `score_mode` to `concat`; a missing option is set."""
     name, _, value = option.partition("=")
     if value:
         return bool(config.get(name) == value)
     return bool(config.get(name, name != "bias_axes"))
 
 
-def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
+def parts(entry: Entry) -> list[Sublayer]:
     """Return the inner layers that hold its variables, in the order of `layer.weights`."""
+    class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
-        layer = config["layer"]
-        backward = config.get("backward_layer") or layer
+        backward = config.get("backward_layer") or config["layer"]
         return [
-            Sublayer("forward/", ("forward_layer",), layer),
+            Sublayer("forward/", ("forward_layer",), config["layer"]),
             Sublayer("backward/", ("backward_layer",), backward),
         ]
     if class_name in _WRAPPERS:
@@ -89,27 +97,26 @@ def parts(class_name: str, config: Mapping[str, Any]) -> list[Sublayer]:
     if class_name == "RNN":
         return [Sublayer("", ("cell",), config["cell"])]
     if class_name == "StackedRNNCells":
-        names = make_unique(group_name(cell) for cell in config["cells"])
+        names = make_unique(map(group_name, config["cells"]))
         return [
             Sublayer(f"{number}/", ("cells", name), cell)
             for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
         ]
-    if class_name in ("Sequential", "Functional"):
-        held = layers_of(config)
-        names = make_unique(group_name(entry) for entry in held)
+    if class_name in MODELS:
+        entries = layers_of(config)
+        names = make_unique(map(group_name, entries))
         return [
-            Sublayer(f"{name_of(entry)}/", ("layers", name), entry)
-            for name, entry in zip(names, held, strict=True)
+            Sublayer(f"{name_of(inner)}/", ("layers", name), inner)
+            for name, inner in zip(names, entries, strict=True)
         ]
     return []
 
 
-def variables(class_name: str, config: Mapping[str, Any]) -> list[str]:
+def variables(entry: Entry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
-    names = list(own_names(class_name, config) or ())
-    for part in parts(class_name, config):
-        below = variables(part.entry["class_name"], part.entry["config"])
-        names += [part.prefix + name for name in below]
+    names = list(own_names(entry) or ())
+    for part in parts(entry):
+        names += [part.prefix + name for name in variables(part.entry)]
     return names
 
 
@@ -119,43 +126,35 @@ def is_frozen(name: str) -> bool:
 
 
 def name_weights(
-    path: str,
-    class_name: str,
-    config: Mapping[str, Any],
-    found: Sequence[tuple[str, Array]],
-    *,
-    grouped: bool = False,
+    path: str, entry: Entry, found: Sequence[tuple[str, Array]], *, grouped: bool = False
 ) -> dict[str, Array]:
     """Return the arrays under the names of today's variables.
 
-    found: each with its name in the file, in the order of `layer.get_weights()`; grouped: in that of
-        the groups of a .keras file, where those that training does not change stand with the others.
+    found: each with its name in the file, in the order of `layer.get_weights()`.
+    grouped: they are in the order of a .keras file, which does not list frozen variables last.
     """
-    names = variables(class_name, config)
+    names, class_name = variables(entry), entry["class_name"]
     if not grouped:
         names.sort(key=is_frozen)
     if len(names) == len(found):
         arrays = dict(zip(names, (array for _, array in found), strict=True))
-        ordered = {name: arrays[name] for name in variables(class_name, config)}
-        return to_plain_layout(class_name, config, ordered)
+        return _to_plain_layout(entry, {name: arrays[name] for name in variables(entry)})
     own = {_base(name): array for name, array in found}
     if len(own) == len(found) and names and set(names) <= own.keys():  # renorm's, beside what counts
         return {name: own[name] for name in names}
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
-        return as_found(found)
+        return name_by_path(found)
     wanted = f"{class_name} has {len(names)} weights ({', '.join(names)})"
     raise InputError(f"{path}: {wanted}, but the file has {len(found)}.", ADVICE)
 
 
-def to_plain_layout(
-    class_name: str, config: Mapping[str, Any], weights: dict[str, Array]
-) -> dict[str, Array]:
+def _to_plain_layout(entry: Entry, weights: dict[str, Array]) -> dict[str, Array]:
     """Return the weights with each recurrent layer in Keras's plain layout."""
     changed = dict(weights)
-    for prefix, entry in _iterate_leaves(class_name, config):
+    for prefix, class_name in _iterate_leaves(entry):
         own = {name: weights[prefix + name] for name in _CELL_NAMES if prefix + name in weights}
-        if cudnn.is_cudnn(entry, own):
-            converted = cudnn.to_keras(entry, own)
+        if cudnn.is_cudnn(class_name, own):
+            converted = cudnn.to_keras(class_name, own)
             changed.update({prefix + name: array for name, array in converted.items()})
     return changed
 
@@ -163,17 +162,17 @@ def to_plain_layout(
 _CELL_NAMES = ("kernel", "recurrent_kernel", "bias")
 
 
-def _iterate_leaves(class_name: str, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _iterate_leaves(entry: Entry) -> Iterator[tuple[str, str]]:
     """Yield the prefix and the class of every layer that has no parts."""
-    inside = parts(class_name, config)
+    inside = parts(entry)
     if not inside:
-        yield "", class_name
+        yield "", entry["class_name"]
     for part in inside:
-        for prefix, name in _iterate_leaves(part.entry["class_name"], part.entry["config"]):
-            yield part.prefix + prefix, name
+        for prefix, class_name in _iterate_leaves(part.entry):
+            yield part.prefix + prefix, class_name
 
 
-def as_found(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
+def name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
     paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
     for length in range(1, max(map(len, paths), default=1) + 1):
@@ -189,30 +188,24 @@ def _base(name: str) -> str:
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2])
 
 
-def read_group(
-    path: str, class_name: str, config: Mapping[str, Any], group: Group
-) -> list[tuple[str, Array]]:
+def read_group(entry: Entry, group: Group) -> list[tuple[str, Array]]:
     """Return a layer's arrays in Keras's order, from its group in a .keras file."""
-    if own_names(class_name, config) is None and not parts(class_name, config):
+    inside = parts(entry)
+    if own_names(entry) is None and not inside:
         return list(_read_all_arrays(group))
     found = list(group.arrays)
-    if "cell" in group.groups and class_name in PLAIN | CONVOLVED:
+    if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:
         found += group.groups["cell"].arrays
-    for part in parts(class_name, config):
+    for part in inside:
         inner = _descend(group, part.groups)
         if inner is not None:
-            found += read_group(
-                f"{path}/{part.prefix}", part.entry["class_name"], part.entry["config"], inner
-            )
+            found += read_group(part.entry, inner)
     return found
 
 
-def _descend(group: Group, names: Sequence[str]) -> Group | None:
+def _descend(group: Group | None, names: Sequence[str]) -> Group | None:
     for name in names:
-        below = group.groups.get(name)
-        if below is None:
-            return None
-        group = below
+        group = group and group.groups.get(name)
     return group
 
 
@@ -220,28 +213,28 @@ def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Arra
     for number, (_, array) in enumerate(group.arrays):
         yield f"{prefix}{number}", array
     for name, below in group.groups.items():
-        if name not in hdf5.SEEDS:
+        if name not in SEEDS:
             yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
-def layers_of(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def layers_of(config: Mapping[str, Any]) -> list[Entry]:
     """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
 
 
-def group_name(entry: Mapping[str, Any]) -> str:
+def group_name(entry: Entry) -> str:
     """Return the name of a layer's group in a .keras file, without a number."""
-    return default_name(str(entry.get("written", entry["class_name"])).rpartition(">")[2])
+    return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
 
 
 def make_unique(names: Iterable[str]) -> list[str]:
     """Number repeated names: the second `lstm` becomes `lstm_1`."""
     counts: dict[str, int] = {}
-    made: list[str] = []
+    unique: list[str] = []
     for name in names:
         counts[name] = counts.get(name, -1) + 1
-        made.append(f"{name}_{counts[name]}" if counts[name] else name)
-    return made
+        unique.append(f"{name}_{counts[name]}" if counts[name] else name)
+    return unique
 
 
 def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
 
 BARE = {"SimpleRNN": "rnn", "GRU": "gru", "LSTM": "lstm"}
-"""What a layer is called whose weights have no path."""
+"""Names of layers whose weights have no path."""
 
 
 def node_of(name: str, cells: Mapping[bool, Any], module: str, **options: Any) -> Node:

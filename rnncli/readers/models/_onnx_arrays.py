@@ -63,7 +63,7 @@ def _directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
 
 
 def notes(found: Sequence[Module]) -> Iterator[str]:
-    """Yield what the arrays do not say, and is assumed."""
+    """Yield a note on what is assumed, because the arrays do not say it."""
     if found:
         yield (
             "arrays of ONNX do not say their direction; assumed: forward, or both; "

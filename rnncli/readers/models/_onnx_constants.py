@@ -14,9 +14,9 @@ EVALUATED = (
     "Cast", "Concat", "DequantizeLinear", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
     "Transpose", "Unsqueeze",
 )  # fmt: skip
-"""What exporters make weights of; the package onnx itself evaluates these."""
+"""Operators with which exporters prepare weights; the package onnx evaluates them."""
 SIZE = 2**26
-"""Numbers of the largest tensor that is evaluated further."""
+"""Maximum size of a tensor that an evaluated node takes."""
 STEPS = 64
 
 

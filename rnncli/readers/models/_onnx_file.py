@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import EngineError, InputError
+from rnncli.errors import InputError
 from rnncli.readers import child_process
 from rnncli.readers.child_process import BrokenOffError
-from rnncli.readers.formats import Source
+from rnncli.readers.packages import import_package
+from rnncli.readers.source import Source
 from rnncli.specs.onnx_nodes import inner_graphs, is_recurrent, nodes_in
 
 ADVICE = "Write it again with onnx.save(model, 'model.onnx')."
@@ -21,25 +22,14 @@ SECONDS, MEMORY, LARGE = 10.0, 2**30, 2**20
 """Files of more than LARGE bytes are first parsed in a child process with this much time and memory."""
 
 
-def package() -> Any:
-    """Return the module onnx.  Raises EngineError if it is not installed."""
-    try:
-        import onnx
-    except ImportError:
-        raise EngineError(
-            "onnx is not installed; it is needed to read ONNX models.", "pip install 'rnncli[onnx]'"
-        ) from None
-    return onnx
-
-
 def load(source: Source) -> Any:
     """Return the model, a ModelProto, without references to other files.
 
     Raises InputError where it is none, is too large, or refers to files outside of its folder.
     """
-    onnx = package()
+    onnx = import_package("onnx", "ONNX models", "'rnncli[onnx]'")
     data = source.content(ADVICE)
-    _demand_parsable(onnx, data, source.name)
+    _require_parsable(onnx, data, source.name)
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -47,11 +37,11 @@ def load(source: Source) -> Any:
         raise _broken(source.name) from error
     if not model.graph.node or not model.opset_import:
         raise _broken(source.name)
-    _demand_bounded(model, source.name)
+    _require_bounded(model, source.name)
     if not all(isinstance(text, str) for text in _texts(model)):
         raise _broken(source.name)
     _include_data(onnx, model, source)
-    model = _with_functions(model, source.name)
+    model = _inline_functions(model, source.name)
     _name_nodes(model)
     return model
 
@@ -60,7 +50,7 @@ def _broken(name: str) -> InputError:
     return InputError(f"{name}: it is not an ONNX model, or it is broken.", ADVICE)
 
 
-def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
+def _require_parsable(onnx: Any, data: bytes, name: str) -> None:
     """Raise InputError for a small file that takes too much memory or time to parse."""
     if len(data) <= LARGE:
         return
@@ -76,33 +66,36 @@ def _demand_parsable(onnx: Any, data: bytes, name: str) -> None:
         raise _broken(name) from None
 
 
-def _demand_bounded(model: Any, name: str) -> None:
-    """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
-    graphs = [(model.graph, 0)]
-    count = 0
+def _graphs(graph: Any, depth: int = 0) -> Iterator[tuple[Any, int]]:
+    """Yield the graph and those inside its nodes, each with how deep it is nested.  Does not recurse."""
+    graphs = [(graph, depth)]
     while graphs:
         graph, depth = graphs.pop()
+        yield graph, depth
+        graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
+
+
+def _require_bounded(model: Any, name: str) -> None:
+    """Raise InputError for more nodes, or deeper nested graphs, than any model has."""
+    count = 0
+    for graph, depth in _graphs(model.graph):
         count += len(graph.node)
         if count > NODES or depth > DEPTH:
             raise InputError(f"{name}: its graph is too large ({count} nodes, {depth} deep).", ADVICE)
-        graphs += [(inner, depth + 1) for node in graph.node for inner in inner_graphs(node)]
 
 
 def _texts(model: Any) -> Iterator[Any]:
     """Yield every name; bytes where it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
-    graphs = [model.graph]
-    while graphs:
-        graph = graphs.pop()
-        yield from (one.name for one in (*graph.initializer, *graph.input, *graph.output))
-        yield from (axis.dim_param for one in graph.input for axis in one.type.tensor_type.shape.dim)
+    for graph, _ in _graphs(model.graph):
+        yield from (value.name for value in (*graph.initializer, *graph.input, *graph.output))
+        yield from (axis.dim_param for value in graph.input for axis in value.type.tensor_type.shape.dim)
         for node in graph.node:
             yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
             yield from (attribute.name for attribute in node.attribute)
-            graphs += inner_graphs(node)
 
 
-def _with_functions(model: Any, name: str) -> Any:
+def _inline_functions(model: Any, name: str) -> Any:
     """Return the model with its functions inlined, where they contain recurrent nodes."""
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
@@ -130,17 +123,11 @@ def _include_data(onnx: Any, model: Any, source: Source) -> None:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    graphs = [model.graph]
-    nodes = [node for function in model.functions for node in function.node]
-    while graphs or nodes:
-        if not nodes:
-            graph = graphs.pop()
-            yield from graph.initializer
-            nodes += graph.node
-            continue
-        node = nodes.pop()
-        graphs += inner_graphs(node)
-        for attribute in node.attribute:
+    """Yield every tensor in the model and in its functions."""
+    roots = [model.graph, *model.functions]
+    for graph, _ in (found for root in roots for found in _graphs(root)):
+        yield from getattr(graph, "initializer", ())  # functions have none
+        for attribute in (attribute for node in graph.node for attribute in node.attribute):
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
@@ -148,18 +135,18 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 def _external(tensor: Any, source: Source) -> bytes:
     """Return the bytes of one tensor in another file."""
-    said = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {entry.key: entry.value for entry in tensor.external_data}
     where = f"{source.name}: {tensor.name}"
     if source.path is None:
         raise InputError(
             f"{where} is in another file, and the model has no folder.", "Give the model as a file."
         )
     folder = source.path.resolve().parent
-    path = (folder / said.get("location", "")).resolve()
-    if not said.get("location") or folder not in path.parents:
+    path = (folder / entries.get("location", "")).resolve()
+    if not entries.get("location") or folder not in path.parents:
         advice = "Keep external data beside the model, and save it again."
         raise InputError(f"{where} is in a file outside of the model's folder.", advice)
-    start, size = _number(said, "offset", 0), _number(said, "length", -1)
+    start, size = _number(entries, "offset", 0), _number(entries, "length", -1)
     try:
         return _part(path, start, size, where)
     except OSError as error:
@@ -178,8 +165,8 @@ def _part(path: Path, start: int, size: int, where: str) -> bytes:
         return file.read(size)
 
 
-def _number(said: dict[str, str], key: str, default: int) -> int:
-    text = said.get(key, "")
+def _number(entries: dict[str, str], key: str, default: int) -> int:
+    text = entries.get(key, "")
     return int(text) if text.isascii() and text.isdigit() else default
 
 

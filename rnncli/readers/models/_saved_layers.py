@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError, did_you_mean, format_names
 from rnncli.model import Graph, Modules, Node
-from rnncli.readers.models import _modules
+from rnncli.readers.models import _keras_arrays, _modules
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -52,7 +52,7 @@ def layers_in(
 
 def in_keras_layout(saved: SavedLayer) -> SavedLayer:
     """Return a layer of Keras with its weights converted from cuDNN's layout, if they are in it."""
-    module = _modules.layer_of(saved.name, saved.weights)
+    module = _keras_arrays.layer_of(saved.name, saved.weights)
     return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 
@@ -66,6 +66,5 @@ def _layers(found: Modules) -> Iterator[SavedLayer]:
 
 def _title(node: Node) -> str:
     """Return `Bidirectional(LSTM(3))`."""
-    inner = node.config.get("layer") or {"class_name": node.class_name, "config": node.config}
-    text = f"{inner['class_name']}({inner['config']['units']})"
-    return text if inner["class_name"] == node.class_name else f"{node.class_name}({text})"
+    core = f"{node.core_class}({node.core_config['units']})"
+    return core if node.core_class == node.class_name else f"{node.class_name}({core})"

@@ -33,6 +33,6 @@ def load(data: bytes) -> Any:
     except (AttributeError, ValueError):  # an earlier PyTorch, or a file in its first format
         names = []
     others = [name for name in names if name.partition(".")[0] not in TENSORS]
-    made: list[Any] = [(type("StandIn", (StandIn,), {}), name) for name in others]
-    with torch.serialization.safe_globals(made) if made else torch.no_grad():
+    stand_ins: list[Any] = [(type("StandIn", (StandIn,), {}), name) for name in others]
+    with torch.serialization.safe_globals(stand_ins) if stand_ins else torch.no_grad():
         return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

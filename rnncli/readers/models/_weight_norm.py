@@ -15,15 +15,15 @@ _PARTS = re.compile(
 
 
 def base_name(name: str) -> str:
-    """`rnn.weight_hh_l0` for the two parts that it is saved as; any other name as it is."""
+    """Return `rnn.weight_hh_l0` for the names of its two parts; any other name unchanged."""
     found = _PARTS.fullmatch(name)
     if found is None:
         return name
     return str(found["old"] or f"{found['path']}{found['leaf']}")
 
 
-def combined(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The tensors with whole weights instead of their two parts, and a note on them."""
+def restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return the tensors with whole weights instead of their two parts, and a note on them."""
     pairs: dict[str, dict[bool, str]] = {}
     for name in tensors:
         if found := _PARTS.fullmatch(name):
@@ -43,7 +43,7 @@ def combined(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, 
 
 
 def _weight(length: Any, direction: Any) -> Any:
-    """The weight; None where these are not the two parts of one."""
+    """Return g v / ||v|| (Salimans and Kingma, 2016); None if these are not the two parts of a weight."""
     if not isinstance(length, np.ndarray) or not isinstance(direction, np.ndarray):
         return None
     axes = tuple(range(direction.ndim))

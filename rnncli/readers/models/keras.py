@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, format_names
 from rnncli.model import Graph, Node, Port, Ref
-from rnncli.readers.models import NoGraphError
-from rnncli.readers.models import _keras_weights as names
-from rnncli.readers.models._keras_calls import iterate_leaves
-from rnncli.readers.models._keras_config import (
-    MODELS,
-    Origin,
-    Translator,
-    class_of,
-    is_operation,
-    name_of,
-    origin_of,
-)
+from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
+from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
+from rnncli.readers.models._keras_config import Translator
 from rnncli.readers.models._keras_graph import Flattener
+from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
     Weights = Mapping[str, Mapping[str, Array]]
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
-ADVICE = "Save the whole model with model.save('model.keras')."
 
 
 def read(source: Source) -> Graph:
@@ -38,8 +27,6 @@ def read(source: Source) -> Graph:
     Errors: InputError where it holds no Keras model, only weights, or a model whose graph is not in
     the file.
     """
-    from rnncli.readers.models import _keras_file, _keras_layers
-
     found = _keras_file.read_stored(source)
     if found.config is None:
         raise NoGraphError(
@@ -59,7 +46,7 @@ def read(source: Source) -> Graph:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__} {error}".strip()[:80]
         raise InputError(
-            f"{source.name}: its config does not describe a Keras model ({reason}).", ADVICE
+            f"{source.name}: its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
         ) from None
     if found.backend == "theano":
         note = "Theano stored the kernels of convolutions reversed; they are reversed back."
@@ -67,30 +54,12 @@ def read(source: Source) -> Graph:
     return graph
 
 
-def graph_of(
-    config: Mapping[str, Any],
-    weights_by_layer: Mapping[str, Mapping[str, Array] | Sequence[Array]],
-    origin: str,
-    file: str = "",
-) -> Graph:
+def graph_of(config: Mapping[str, Any], weights: Weights, origin: str, file: str = "") -> Graph:
     """Return the graph of a model's config, `{"class_name": "Functional", "config": {...}}`.
 
-    weights_by_layer: by the layer's path, `inside/deep`: the arrays of `layer.get_weights()`, or these
-        by today's names.
-    origin: `Keras 2.4.0`.
+    weights: by the layer's path, `inside/deep`, under the names of today's Keras.  origin: `Keras 2.4.0`.
     """
-
-    def weights(model: Mapping[str, Any]) -> Weights:
-        return {path: own(path, entry) for path, entry in _layers(model, "") if path in weights_by_layer}
-
-    def own(path: str, entry: Mapping[str, Any]) -> Mapping[str, Array]:
-        given = weights_by_layer[path]
-        if isinstance(given, Mapping):
-            return given
-        arrays = [(str(number), array) for number, array in enumerate(given)]
-        return names.name_weights(path, entry["class_name"], entry["config"], arrays)
-
-    return _graph(config, weights, origin_of(origin), file)
+    return _graph(config, lambda _: weights, origin_of(origin), file)
 
 
 def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: str) -> Graph:
@@ -105,6 +74,8 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
     found = weights(model["config"])
     flattener = Flattener(found)
     outputs = flattener.whole(model)
+    for node in flattener.nodes:
+        _require_state_order(node, translator)
     nodes = tuple(_with_model(_infer_reset_after(node, translator)) for node in flattener.nodes)
     ports = tuple(_infer_dtype(port, nodes) for port in flattener.ports)
     notes = tuple(_notes(translator, nodes, str(config["class_name"])))
@@ -114,7 +85,7 @@ def _graph(config: Any, weights: Callable[[Mapping[str, Any]], Weights], origin:
 def _check(config: Any, origin: Origin) -> None:
     """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
-        raise InputError("its config does not describe a Keras model.", ADVICE)
+        raise InputError("its config does not describe a Keras model.", _keras_file.ADVICE)
     if origin.version and origin.version < (2,):
         raise InputError(
             f"it was saved by {origin.text}; files are read from Keras 2.0 on.",
@@ -122,34 +93,26 @@ def _check(config: Any, origin: Origin) -> None:
         )
 
 
-def _layers(model: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for entry in model["layers"]:
-        path = prefix + name_of(entry)
-        if entry["class_name"] in MODELS:
-            yield from _layers(entry["config"], f"{path}/")
-        elif not is_operation(entry):
-            yield path, entry
-
-
-def _infer_reset_after(node: Node, translator: Translator) -> Node:
-    """Return the node; the bias of a GRU tells reset_after if its config does not.
-
-    Raises InputError where the states of a layer are in an order that Keras 3 does not have.
-    """
-    bias = node.weights.get("bias")
-    states = _returns_state(node.config) or "initial_state" in node.kwargs
-    if node.layer in translator.backwards and states:
+def _require_state_order(node: Node, translator: Translator) -> None:
+    """Raise InputError if the states of a layer are in an order that Keras 3 does not have."""
+    has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
+    if node.layer in translator.backwards and has_states:
         raise InputError(
             f"{node.name}: {translator.origin.text} orders the states of several cells from the last cell "
             "to the first, and Keras 3 does not.",
             "Save the model with one layer for each cell.",
         )
-    if node.class_name == "GRU" and node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
+
+
+def _infer_reset_after(node: Node, translator: Translator) -> Node:
+    """Return the node; the bias of a GRU tells reset_after if its config does not."""
+    if node.class_name != "GRU":
+        return node
+    bias = node.weights.get("bias")
+    if node.layer in translator.no_reset and bias is not None and bias.ndim == 2:
         translator.no_reset.remove(node.layer)
         translator.reset.append(node.layer)
-    if node.class_name == "GRU" and node.layer in translator.reset:
-        return replace(node, config={**node.config, "reset_after": True})
-    return node
+    return node.with_core_options(reset_after=True) if node.layer in translator.reset else node
 
 
 def _with_model(node: Node) -> Node:
@@ -167,20 +130,12 @@ def _with_model(node: Node) -> Node:
     return replace(node, inner=graph_of(config, weights, "Keras 3.15.1", node.name))
 
 
-def _returns_state(config: Mapping[str, Any]) -> bool:
-    inner = config.get("layer")
-    return bool((inner["config"] if isinstance(inner, Mapping) else config).get("return_state"))
-
-
 def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
     """Return the port as int32 if an Embedding uses it: Keras 2 and Sequential call such ids float32."""
     users = [
         node.class_name
         for node in nodes
-        if any(
-            isinstance(item, Ref) and item == Ref(port.name)
-            for item in iterate_leaves([*node.args, node.kwargs])
-        )
+        if any(isinstance(leaf, Ref) and leaf == Ref(port.name) for leaf in leaves([node.args, node.kwargs]))
         and not (node.class_name == "NotEqual" and is_operation({"module": node.module}))  # their mask
     ]
     ids = port.dtype.startswith("float") and users and set(users) == {"Embedding"}
@@ -210,14 +165,13 @@ def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> It
     if translator.cudnn:
         yield f"{format_names(translator.cudnn)}: the weights are converted from cuDNN's layout."
     masked = any(node.class_name == "Masking" or node.config.get("mask_zero") for node in nodes)
-    both = [node.name for node in nodes if node.class_name == "Bidirectional" and _sequences(node)]
+    both = [
+        node.name
+        for node in nodes
+        if node.class_name == "Bidirectional" and node.core_config.get("return_sequences")
+    ]
     if translator.origin.own_package and translator.origin.version and masked and both:
         yield (
             f"{format_names(both)}: outputs at masked steps are zeros, as in today's Keras; {text} repeated "
             "the output before them."
         )
-
-
-def _sequences(node: Node) -> bool:
-    layer = node.config.get("layer")
-    return isinstance(layer, Mapping) and bool(layer["config"].get("return_sequences"))

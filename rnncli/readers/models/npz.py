@@ -10,9 +10,7 @@ from rnncli.readers.models import _modules
 
 if TYPE_CHECKING:
     from rnncli.model import Modules
-    from rnncli.readers.formats import Source
-
-SUFFIXES = (".npz",)
+    from rnncli.readers.source import Source
 
 
 def read(source: Source) -> Modules:

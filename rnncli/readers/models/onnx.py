@@ -13,9 +13,9 @@ from rnncli.readers.models._onnx_constants import Constants
 from rnncli.specs import onnx_nodes, recurrence, to_config
 
 if TYPE_CHECKING:
-    from rnncli.readers.formats import Source
+    from rnncli.case import Dimension
+    from rnncli.readers.source import Source
 
-SUFFIXES = (".onnx",)
 LOOPS = ("Loop", "Scan", "SequenceMap")
 OTHERS = ("DynamicQuantizeLSTM", "AttnLSTM", "QLinearLSTM")
 """Recurrent operators of ONNX Runtime that are not ONNX's own."""
@@ -77,8 +77,8 @@ def _nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, str]]:
         if not onnx_nodes.is_recurrent(node):
             nodes.append(_other(node, constants))
             continue
-        made, reason = _recurrent(node, constants)
-        nodes.append(made)
+        recurrent, reason = _recurrent(node, constants)
+        nodes.append(recurrent)
         if loop or reason:
             refused[node.name] = f"it is inside {loop}, which runs it repeatedly" if loop else reason
     return tuple(nodes), refused
@@ -106,31 +106,31 @@ def _node(node: Any, class_name: str, module: str, config: Any, weights: Mapping
 def _recurrent(node: Any, constants: Constants) -> tuple[Node, str]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
-    said = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
+    loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
-        spec = recurrence.layer_of(said)
-        if kernel is not None and recurrent is not None and (bias is not None or not said.biased):
-            weights = recurrence.weights_of(said, kernel, recurrent, bias)
+        spec = recurrence.layer_of(loop)
+        if kernel is not None and recurrent is not None and (bias is not None or not loop.biased):
+            weights = recurrence.weights_of(loop, kernel, recurrent, bias)
     except LayerError as error:
         return _node(node, recurrence.CLASSES[node.op_type], "keras.layers", {}, weights), error.what
     written = to_config(spec)
-    reason = f"it uses {' and '.join(said.beyond)}" if said.beyond else ""
+    reason = f"it uses {' and '.join(loop.beyond)}" if loop.beyond else ""
     return _node(node, spec.class_name, "keras.layers", written["config"], weights), reason
 
 
 def _ports(graph: Any) -> Iterator[Port]:
-    """Yield the required inputs; those that have a value in the file are optional."""
+    """Yield the inputs."""
     from onnx import helper
 
-    given = {tensor.name for tensor in graph.initializer}
+    constants = {tensor.name for tensor in graph.initializer}
     for value in graph.input:
-        if value.name in given:
-            continue
-        kind = value.type.tensor_type
-        dtype = str(helper.tensor_dtype_to_np_dtype(kind.elem_type)) if kind.elem_type else ""
-        yield Port(value.name, tuple(_sizes(kind)), dtype)
+        tensor = value.type.tensor_type
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type) if tensor.elem_type else None
+        name = str(dtype) if dtype is not None and dtype.kind in "iufb" else ""
+        shape = tuple(map(_dimension, tensor.shape.dim)) if tensor.HasField("shape") else None
+        yield Port(value.name, shape, name, optional=value.name in constants)
 
 
-def _sizes(kind: Any) -> Iterator[int | None]:
-    return (axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)
+def _dimension(axis: Any) -> Dimension:
+    return axis.dim_value if axis.HasField("dim_value") else (axis.dim_param or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rnncli.model import Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
-SUFFIXES = (".safetensors",)
 ADVICE = "Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
 DTYPES = {"I64": "<i8", "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -31,12 +31,8 @@ def read(source: Source) -> Modules:
     except Exception as error:  # of the library's own kind
         reason = str(error).rstrip(".")[:200] or "broken"
         raise InputError(f"{source.name}: it is not a valid safetensors file ({reason}).", ADVICE) from None
-    return _modules.modules(source.name, {name: _tensor(name, one) for name, one in sorted(found, key=_name)})
-
-
-def _name(found: tuple[str, Any]) -> str:
-    """Return the name of a tensor, as a key for sorting; the library gives them in no order."""
-    return found[0]
+    in_order = sorted(found, key=itemgetter(0))  # the library gives them in no order
+    return _modules.modules(source.name, {name: _tensor(name, tensor) for name, tensor in in_order})
 
 
 def _tensor(name: str, one: Mapping[str, Any]) -> Any:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import EngineError, InputError
 from rnncli.readers import zips
 from rnncli.readers.models import _modules, _stand_ins
-from rnncli.readers.refusal import RefusedError
 
 if TYPE_CHECKING:
     from rnncli.model import Modules
-    from rnncli.readers.formats import Source
+    from rnncli.readers.source import Source
 
-SUFFIXES = (".pt", ".pth")
 ADVICE = "Where the model is known, write its weights alone: torch.save(model.state_dict(), 'model.pt')"
 OBJECTS = "it contains Python objects, such as a whole model, and only tensors are loaded"
 DEPTH = 16
@@ -36,14 +32,9 @@ def _refuse_others(data: bytes, name: str) -> None:
     """Raise InputError for TorchScript, and for a zip file that unpacks to too much."""
     if not data.startswith(b"PK"):
         return
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            zips.demand_room(archive, len(data))
-            files = archive.namelist()
-    except RefusedError as error:
-        raise InputError(f"{name}: {error}.", ADVICE) from None
-    except Exception:  # zipfile raises many kinds for broken files
-        raise InputError(f"{name}: it is a broken or truncated zip file.", ADVICE) from None
+    with zips.open_archive(data, f"{name}: ", "it is a broken or truncated zip file", ADVICE) as archive:
+        zips.require_room(archive, len(data))
+        files = archive.namelist()
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
         raise InputError(f"{name}: it is a TorchScript program, which is not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):
@@ -77,7 +68,7 @@ def _load(data: bytes, name: str) -> Any:
 
 def _tensors(found: Any, name: str) -> dict[str, Any]:
     """Return every tensor by name; containers become a prefix if several hold recurrent layers."""
-    held: dict[str, dict[str, Any]] = {}
+    by_path: dict[str, dict[str, Any]] = {}
     if isinstance(found, _stand_ins.StandIn):
         raise InputError(f"{name}: {OBJECTS}.", ADVICE)
     for path, key, tensor in _walk(found, "", 0):
@@ -88,13 +79,13 @@ def _tensors(found: Any, name: str) -> dict[str, Any]:
                 f"{name}: {key} has a shape and no numbers: its device is meta.",
                 "Load the weights, then save.",
             )
-        held.setdefault(path, {})[key] = tensor
-    if not held:
+        by_path.setdefault(path, {})[key] = tensor
+    if not by_path:
         what = f"it contains {type(found).__name__}, and no state dict"
         raise InputError(f"{name}: {what}.", ADVICE)
-    recurrent = [path for path, own in held.items() if any(map(_modules.is_recurrent, own))]
+    recurrent = [path for path, own in by_path.items() if any(map(_modules.is_recurrent, own))]
     named: dict[str, Any] = {}
-    for path, own in held.items():
+    for path, own in by_path.items():
         prefix = f"{path}." if path and [path] != recurrent else ""
         for key, tensor in own.items():
             named[prefix + key] = _array(tensor) if _modules.is_recurrent(key) else tensor

@@ -5,23 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rnncli.model import Module, Modules, Node
-from rnncli.readers.hdf5 import PARTS, SEEDS
-from rnncli.readers.models import _keras_file, _modules
-from rnncli.readers.models._keras_config import Origin, origin_of
+from rnncli.readers.models import _keras_arrays, _keras_file
+from rnncli.readers.models._keras_classes import Origin, origin_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
-    from rnncli.readers.formats import Source
-    from rnncli.readers.models._keras_file import Group, KerasFile
+    from rnncli.readers.hdf5 import FileContents
+    from rnncli.readers.source import Source
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 
-SUFFIXES = (".weights.h5",)
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
@@ -67,17 +65,21 @@ def read(source: Source) -> Modules:
             shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):
-            module = replace(module, nodes=tuple(map(_hard, module.nodes)))
+            hard = {"recurrent_activation": "hard_sigmoid_keras2"}
+            module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
         if module is not None:
             found.append(module)
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
     return Modules(source.name, text, tuple(found), others)
 
 
-def _layers(stored: KerasFile) -> Iterator[SavedWeights]:
+def _layers(stored: FileContents) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
-        yield from _groups(stored.root, "")
+        for name, groups in stored.root.layers():
+            if name and groups:
+                unnamed = {path: [("", array) for array in arrays] for path, arrays in groups.items()}
+                yield SavedWeights(name, unnamed)
         return
     for name, arrays in stored.layers.items():
         first = _cells_of_keras_1(arrays)
@@ -110,36 +112,17 @@ def _cells_of_keras_1(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tup
     return cells
 
 
-def _groups(group: Group, name: str) -> Iterator[SavedWeights]:
-    """Yield the layers in the groups of Keras 3; a group with more than the parts of a layer is a model."""
-    inside = {key: child for key, child in group.groups.items() if key not in PARTS | SEEDS}
-    if not inside and name:
-        cells = dict(_cells(group, ""))
-        if cells:
-            yield SavedWeights(group.name or name, cells)
-    for key, child in inside.items():
-        yield from _groups(child, key)
-
-
-def _cells(group: Group, path: str) -> Iterator[tuple[str, list[tuple[str, Array]]]]:
-    if group.arrays:
-        yield path, [("", array) for _, array in group.arrays]
-    for name in sorted(group.groups, key="backward_layer".__eq__):
-        if name not in SEEDS:
-            yield from _cells(group.groups[name], f"{path}/{name}".lstrip("/"))
-
-
 def _module(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights are not those of a recurrent layer."""
-    made = {path: _cell(own) for path, own in saved.cells.items()}
-    known = {path: cell for path, cell in made.items() if cell is not None}
+    cells = {path: _cell(own) for path, own in saved.cells.items()}
+    known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
         return None
     paths = list(known)
-    if len(known) == len(made) == 1 and not _is_distributed(paths[0]):
-        return _modules.layer_of_cells(saved.name, known[paths[0]])
-    if len(known) == len(made) == 2 and _is_pair(paths):
-        return _modules.layer_of_cells(saved.name, *known.values())
+    if len(known) == len(cells) == 1 and not _is_distributed(paths[0]):
+        return _keras_arrays.layer_of_cells(saved.name, known[paths[0]])
+    if len(known) == len(cells) == 2 and _is_pair(paths):
+        return _keras_arrays.layer_of_cells(saved.name, *known.values())
     return Module(saved.name, (), _explain_unclear(paths))
 
 
@@ -149,7 +132,7 @@ def _cell(own: Sequence[tuple[str, Array]]) -> tuple[str, dict[str, Array]] | No
         return None
     names = [name for name, _ in own]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
-    return _modules.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
+    return _keras_arrays.keras_cell({role: array for role, (_, array) in zip(roles, own, strict=False)})
 
 
 def _is_pair(paths: Sequence[str]) -> bool:
@@ -183,14 +166,4 @@ def _is_hard(origin: Origin, saved: SavedWeights, node: Node) -> bool:
     bias = next((array for name, array in node.weights.items() if name.endswith("bias")), None)
     converted = bias is not None and len(weights) in (3, 6) and weights[2].shape != bias.shape
     two_biases = bias is not None and bias.ndim == 2  # CuDNNGRU's; GRU had no reset_after by default
-    inner = node.config.get("layer") or {"class_name": node.class_name}
-    return inner["class_name"] in ("LSTM", "GRU") and not converted and not two_biases
-
-
-def _hard(node: Node) -> Node:
-    gates = {"recurrent_activation": "hard_sigmoid_keras2"}
-    if node.class_name != "Bidirectional":
-        return replace(node, config={**node.config, **gates})
-    layer: dict[str, Any] = node.config["layer"]
-    layer = {**layer, "config": {**layer["config"], **gates}}
-    return replace(node, config={**node.config, "layer": layer})
+    return node.core_class in ("LSTM", "GRU") and not converted and not two_biases

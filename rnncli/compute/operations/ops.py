@@ -1,4 +1,4 @@
-"""Keras 3's operations, which are not layers: `x[:, -1]`, `a + b` and masks in a saved graph."""
+"""Keras 3's operations, `keras.ops`, which are not layers: `x[:, -1]`, `a + b` and masks in a saved graph."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 from rnncli.layers import activations
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
-
     Formula = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The result, without a mask.
+    """Compute the operation; the output has no mask.
 
-    Keras keeps what an operation was made with in its config, what it was called with in the arguments.
+    Keras saves the arguments of the operation itself in its config, those of the call in `args` and `kwargs`.
     """
     options = {name: value for name, value in {**call.config, **call.kwargs}.items() if name != "name"}
     args = (call.inputs, *call.args)
@@ -30,13 +28,13 @@ def compute(call: OperationCall) -> OperationOutput:
             found = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise call.refuse(f"is called with arguments that are not supported ({error})") from None
-    return _single(found, args), None
+    return _cast_as_keras(found, args), None
 
 
-def _single(found: Any, args: tuple[Any, ...]) -> Any:
-    """Numbers in Keras's dtype: NumPy makes more of whole numbers, Keras float32 or int32."""
+def _cast_as_keras(found: Any, args: tuple[Any, ...]) -> Any:
+    """Return the result in Keras's dtype, float32 or int32 where NumPy makes float64 or int64."""
     if isinstance(found, tuple):
-        return tuple(_single(part, args) for part in found)
+        return tuple(_cast_as_keras(part, args) for part in found)
     arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
     found = np.asarray(found)
     if found.dtype == np.float64 and not any(array.dtype == np.float64 for array in arrays):
@@ -77,15 +75,14 @@ def _like(value: int) -> Formula:
     return lambda args, options: np.full(args[0].shape, value, options.get("dtype") or args[0].dtype)
 
 
-def _item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _get_item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     key = args[1] if len(args) > 1 else options["key"]
     several = isinstance(key, (list, tuple))
-    item: Array = args[0][tuple(map(_place, key)) if several else _place(key)]
-    return item
+    return args[0][tuple(map(_parse_index, key)) if several else _parse_index(key)]
 
 
-def _place(key: Any) -> Any:
-    """A part of an index, as Keras writes it down, or as Python has it."""
+def _parse_index(key: Any) -> Any:
+    """Return one part of an index, which may be written as a config."""
     if isinstance(key, Mapping):
         config = key.get("config", key)
         if key.get("class_name") == "__ellipsis__":
@@ -98,44 +95,22 @@ def _place(key: Any) -> Any:
     raise ValueError(f"the index {key!r}")
 
 
-def _softmax(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _softmax(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     axis = options.get("axis", -1)
-    moved: Array = np.moveaxis(activations.get("softmax")(np.moveaxis(args[0], axis, -1)), -1, axis)
-    return moved
+    return np.moveaxis(activations.get("softmax")(np.moveaxis(args[0], axis, -1)), -1, axis)
 
 
-def _clip(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
-    clipped: Array = np.clip(args[0], options["x_min"], options["x_max"])
-    return clipped
-
-
-def _take(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
-    indices = args[1] if len(args) > 1 else options["indices"]
-    taken: Array = np.take(args[0], np.asarray(indices), axis=options.get("axis"))
-    return taken
-
-
-def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _cast(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     dtype = options["dtype"]
     if dtype not in ("float32", "float64", "int32", "int64", "bool", "uint8", "int8", "int16"):
         raise ValueError(f"dtype {dtype}")
-    cast: Array = args[0].astype(dtype)
-    return cast
+    return args[0].astype(dtype)
 
 
-def _convert(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    return args[0] if options.get("dtype") is None else _cast(args, options)
-
-
-def _split(args: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Array, ...]:
-    return tuple(np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0)))
-
-
-def _pad(args: tuple[Any, ...], options: Mapping[str, Any]) -> Array:
+def _pad(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     if options.get("mode", "constant") != "constant":
         raise ValueError(f"mode {options['mode']}")
-    padded: Array = np.pad(args[0], options["pad_width"], constant_values=options.get("constant_values") or 0)
-    return padded
+    return np.pad(args[0], options["pad_width"], constant_values=options.get("constant_values") or 0)
 
 
 _FORMULAS: Mapping[str, Formula] = {
@@ -170,14 +145,18 @@ _FORMULAS: Mapping[str, Formula] = {
     },
     "ZerosLike": _like(0),
     "OnesLike": _like(1),
-    "GetItem": _item,
+    "GetItem": _get_item,
     "Softmax": _softmax,
-    "Clip": _clip,
-    "Take": _take,
     "Cast": _cast,
-    "ConvertToTensor": _convert,
-    "Split": _split,
     "Pad": _pad,
+    "Clip": lambda args, options: np.clip(args[0], options["x_min"], options["x_max"]),
+    "Take": lambda args, options: np.take(
+        args[0], np.asarray(args[1] if len(args) > 1 else options["indices"]), axis=options.get("axis")
+    ),
+    "ConvertToTensor": lambda args, options: _cast(args, options) if options.get("dtype") else args[0],
+    "Split": lambda args, options: tuple(
+        np.split(args[0], options["indices_or_sections"], axis=options.get("axis", 0))
+    ),
     "ExpandDims": lambda args, options: np.expand_dims(args[0], _axes(options["axis"])),
     "Squeeze": lambda args, options: np.squeeze(args[0], _axes(options.get("axis"))),
     "Reshape": lambda args, options: args[0].reshape(

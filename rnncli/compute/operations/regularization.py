@@ -1,8 +1,8 @@
-"""Layers that change nothing unless they train: the dropouts, the noises, and Identity."""
+"""Layers that change nothing outside of training: dropout, noise and penalties; also Identity."""
 
 from __future__ import annotations
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 
 NAMES = (
     "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
@@ -11,7 +11,7 @@ NAMES = (
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The inputs and their mask."""
+    """Return the inputs and their mask."""
     if call.kwargs.get("training"):
         raise call.refuse("is called with training=True, which draws random numbers")
     return call.inputs, call.previous

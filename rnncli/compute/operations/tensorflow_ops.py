@@ -1,11 +1,11 @@
-"""What Keras 2 wrote of TensorFlow's functions between layers: TFOpLambda and SlicingOpLambda."""
+"""TensorFlow's functions between layers, which Keras 2 saves as TFOpLambda and SlicingOpLambda."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.compute.operations._operation import OperationCall, OperationOutput
+from rnncli.compute.operations._call import OperationCall, OperationOutput
 
 NAMES = ("TFOpLambda", "SlicingOpLambda")
 
@@ -27,19 +27,19 @@ _OPERATIONS: Mapping[str, str] = {
 }  # fmt: skip
 
 _NAMES: Mapping[str, str] = {"perm": "axes", "shape": "newshape", "slice_spec": "key", "multiples": "repeats"}
-"""TensorFlow's names of arguments, where Keras 3 has another."""
+"""Keras 3's names of arguments by TensorFlow's, where they differ."""
 
 _SECOND = ("y", "x2")
 
 
 def is_known(function: str) -> bool:
-    """Whether TensorFlow's function of this name is one of those that are computed here."""
+    """Return whether TensorFlow's function of this name is computed here."""
     return function in _OPERATIONS
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """The same operation of Keras 3, called with the same arguments; without a mask."""
-    from rnncli.compute.operations import operation
+    """Compute the same operation of Keras 3 with the same arguments; the output has no mask."""
+    from rnncli.compute.operations import ops
 
     function = str(call.config.get("function"))
     name = _OPERATIONS.get(function)
@@ -53,4 +53,4 @@ def compute(call: OperationCall) -> OperationOutput:
     inner = call._replace(
         class_name=name, config=options, kwargs={}, args=(*call.args, *second), layer=call.layer
     )
-    return operation.compute(inner)
+    return ops.compute(inner)

@@ -1,4 +1,4 @@
-"""The contract of an operation: what a layer gets and returns, and how it refuses."""
+"""A call of a layer: its arguments, its output, and the error for what is not supported."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 FLOATS = ("float32", "float64")
 
 KERAS_2 = "Keras 2"
-"""Layers that join let a step count where all that have a mask say so."""
+"""In merging layers, a step counts if all arrays with a mask have it."""
 KERAS_3_0 = "Keras 3.0 to 3.3"
-"""Layers that join drop masks: github.com/keras-team/keras/pull/19685."""
+"""Merging layers drop masks: github.com/keras-team/keras/pull/19685."""
 TODAY = "today's Keras"
-"""Layers that join let a step count where any says so, and drop the mask where one has none."""
+"""In merging layers, a step counts if any array has it; there is no mask unless all arrays have one."""
 
 
 class UnknownLayerError(LayerError):
@@ -32,14 +32,14 @@ class UnknownLayerError(LayerError):
 
 
 class OperationCall(NamedTuple):
-    """What a layer gets when it is called.
+    """One call of a layer.
 
     config, weights: as in model.Node; class_name, layer: for messages.
-    inputs: the first argument: an array, or a list of arrays for the layers that join.
-    mask: what the layer's own `call` gets: an array, a list of them, or None.
-    previous: what its `compute_mask` gets.
+    inputs: the first argument: an array, or a list of arrays for merging layers.
+    mask: argument of the layer's own `call`: an array, a list of them, or None.
+    previous: argument of its `compute_mask`.
     args, kwargs: the other arguments, without the mask.
-    rules: whose rules about masks hold: KERAS_2, KERAS_3_0 or TODAY.
+    rules: the version of Keras whose rules about masks apply: KERAS_2, KERAS_3_0 or TODAY.
     """
 
     config: Mapping[str, Any]
@@ -54,13 +54,13 @@ class OperationCall(NamedTuple):
     layer: str = ""
 
     def floats(self) -> Any:
-        """The only input, which has to be of floats, as Keras wants it too."""
+        """Return the only input.  Raises UnknownLayerError if it is not of floats."""
         if getattr(self.inputs, "dtype", None) is None or self.inputs.dtype.kind != "f":
             raise self.refuse("gets integers, and supports only floats")
         return self.inputs
 
     def refuse(self, what: str) -> UnknownLayerError:
-        """The error that says which layer does what is not computed here: `uses groups`."""
+        """Return the error for an unsupported option.  what: completes a sentence, `uses groups`."""
         return UnknownLayerError(self.layer, f"the layer {self.layer} ({self.class_name}) {what}.")
 
 
@@ -69,35 +69,38 @@ OperationOutput = tuple[Any, Any]
 
 
 def axis_of(config: Mapping[str, Any]) -> int:
-    """The one axis that a config names, as a number or in a list of one; Keras 2 writes lists."""
+    """Return the only axis in a config, which Keras 2 writes as a list of one number."""
     axis = config.get("axis", -1)
     return int(axis[0]) if isinstance(axis, (list, tuple)) and len(axis) == 1 else int(axis)
 
 
 def axes_of(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """All axes that a config names."""
+    """Return all axes in a config."""
     axis = config.get("axis", -1)
     return tuple(map(int, axis)) if isinstance(axis, (list, tuple)) else (int(axis),)
 
 
 def sizes_of(value: Any, rank: int) -> tuple[int, ...]:
-    """`3` or `[3, 2]` as one number for each axis of space."""
+    """Return one number for each spatial axis: `3` or `[3, 2]`."""
     if isinstance(value, (list, tuple)):
         return tuple(map(int, value)) * (rank if len(value) == 1 else 1)
     return (int(value),) * rank
 
 
 def channels_first(config: Mapping[str, Any]) -> bool:
-    """Whether the channels stand before the axes of space."""
+    """Return whether the channels are before the spatial axes."""
     return bool(config.get("data_format") == "channels_first")
 
 
-def dtype_of(call_dtype: Any) -> str | None:
-    """The dtype that a layer's config asks for, where it is computed here; None where it is not."""
-    if isinstance(call_dtype, Mapping):
-        if call_dtype.get("class_name") not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+def dtype_of(dtype: Any) -> str | None:
+    """Return the dtype of a layer's config; None if it is not one that is computed here.
+
+    dtype: a name, or the config of a policy; None for the default.
+    """
+    if isinstance(dtype, Mapping):
+        if dtype.get("class_name") not in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
             return None
-        call_dtype = (call_dtype.get("config") or {}).get("name")
-    if call_dtype is None:
+        dtype = (dtype.get("config") or {}).get("name")
+    if dtype is None:
         return "float32"
-    return call_dtype if call_dtype in FLOATS else None
+    return dtype if dtype in FLOATS else None

@@ -1,34 +1,34 @@
-"""TimeDistributed: the same layer at every time step, each step on its own."""
+"""TimeDistributed: applies the same layer to each time step separately."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.operations._operation import KERAS_2, OperationCall, OperationOutput, dtype_of
+from rnncli.compute.operations._call import KERAS_2, OperationCall, OperationOutput, dtype_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
 
 NAMES = ("TimeDistributed",)
 
-_ON_ITS_OWN = ("Masking", "Embedding")
-"""Layers that make a mask: Keras 2 joined these masks, Keras 3 drops them."""
+_MASK_MAKERS = ("Masking", "Embedding")
+"""Layers that make a mask: Keras 2 concatenated these masks, Keras 3 drops them."""
 
-_LOOKS_AT_MASKS = ("Softmax", "GlobalAveragePooling1D", "TimeDistributed", "Attention", "AdditiveAttention")
+_MASK_USERS = ("Softmax", "GlobalAveragePooling1D", "TimeDistributed", "Attention", "AdditiveAttention")
 
 
 def compute(call: OperationCall) -> OperationOutput:
-    """(batch, timesteps, ...) -> (batch, timesteps, ...); for the mask see `mask_after`."""
-    from rnncli.compute.operations import compute as computed
+    """Apply the layer: (batch, timesteps, ...) -> (batch, timesteps, ...); for the mask see `mask_after`."""
+    from rnncli.compute.operations import compute as compute_inner
 
     inner = call.config["layer"]
-    if call.rules == KERAS_2 and inner.get("class_name") in _ON_ITS_OWN:
+    if call.rules == KERAS_2 and inner.get("class_name") in _MASK_MAKERS:
         raise call.refuse(f"holds {inner.get('class_name')}, whose masks Keras 2 joined")
     if dtype_of(_config(inner).get("dtype")) is None:
         raise call.refuse("holds a layer of another dtype")
     mask = entries(call.mask)
-    if mask is not None and mask.ndim < 2 and inner.get("class_name") in _LOOKS_AT_MASKS:
+    if mask is not None and mask.ndim < 2 and inner.get("class_name") in _MASK_USERS:
         raise call.refuse(f"gives a mask of {call.mask.shape} to {inner.get('class_name')}")
     one = OperationCall(
         config=_config(inner),
@@ -41,24 +41,25 @@ def compute(call: OperationCall) -> OperationOutput:
         class_name=str(inner.get("class_name")),
         layer=call.layer,
     )
-    output, after = computed(one, str(inner.get("module") or ""))
+    output, after = compute_inner(one, str(inner.get("module") or ""))
     return steps(output, call.inputs), mask_after(call, after)
 
 
 def entries(array: Any) -> Any:
-    """(batch, timesteps, ...) as (batch * timesteps, ...): each step of each sequence on its own."""
+    """Return (batch, timesteps, ...) as (batch * timesteps, ...): each step as its own entry of a batch."""
     return None if array is None else array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
 
 
 def steps(output: Array, inputs: Array) -> Array:
-    """The other way round, with the batch and the timesteps of `inputs`."""
+    """Return (batch * timesteps, ...) as (batch, timesteps, ...), with the sizes of `inputs`."""
     return output.reshape(*inputs.shape[:2], *output.shape[1:])
 
 
 def mask_after(call: OperationCall, after: Any) -> Any:
-    """Keras 3 hands its own mask on.  Keras 2 takes that behind the inner layer, or what counts at all.
+    """Return the mask of the output: in Keras 3 that of the input, in Keras 2 that of the inner layer.
 
-    after: the mask behind the inner layer, of all entries.
+    after: the mask of the inner layer's output, for all entries; if it is None, Keras 2 keeps a step in which
+        anything counts.
     """
     if call.rules != KERAS_2:
         return call.previous

@@ -1,0 +1,106 @@
+"""The classes of layers in every version of Keras, and the version that saved a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
+CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+PLAIN = frozenset({"SimpleRNN", "LSTM", "GRU"})
+LOOPS = PLAIN | CONVOLVED | {"RNN"}
+RECURRENT = LOOPS | {"Bidirectional"}
+MODELS = frozenset({"Sequential", "Functional"})
+OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty"})
+
+_RENAMED = {
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Model": "Functional",
+    "Network": "Functional",
+    "Container": "Functional",
+}
+
+_LATER = frozenset({"LayerNormalization", "Attention", "AdditiveAttention", "MultiHeadAttention"})
+"""Layers that standalone Keras did not have before 2.4; in its files these are custom classes."""
+
+
+class Origin(NamedTuple):
+    """The version of Keras that saved a model: `Keras 2.2.4-tf`.
+
+    version: as numbers; () if the file does not say.
+    own_package: whether it is standalone Keras before 2.4, rather than tf.keras.
+    """
+
+    text: str
+    version: tuple[int, ...] = ()
+    own_package: bool = False
+
+    @property
+    def old(self) -> bool:
+        """Whether its configs are those of Keras 2."""
+        return self.version < (3,)
+
+
+def origin_of(text: str) -> Origin:
+    """Parse the version of Keras that saved a model: `Keras 2.2.4-tf`."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    version = tuple(int(part) for part in found.groups() if part) if found else ()
+    own = version < (2, 4) and "tf" not in text.partition(".")[2]
+    return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own)
+
+
+def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
+    """Return the class in today's Keras; `Custom>` and the name for a class that Keras does not have."""
+    name = str(entry.get("class_name"))
+    module = str(entry.get("module") or "keras.layers")
+    registered = entry.get("registered_name")
+    inner = entry.get("config")
+    if isinstance(inner, Mapping) and {"layers", "input_layers", "output_layers"} <= inner.keys():
+        return "Functional"  # of whatever class: models with methods of their own are subclasses
+    if ">" in name:
+        return name
+    if not re.match(r"(tf_)?keras\b|tensorflow\.(python\.)?keras\b", module):
+        return registered if isinstance(registered, str) and ">" in registered else f"Custom>{name}"
+    if origin.own_package and name in _LATER:
+        return f"Custom>{name}"
+    return _RENAMED.get(name, name)
+
+
+def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
+    """Return the module of the class.
+
+    Files before 2.12 and HDF5 files do not have it; there, operations of Keras 3 are recognized by a config
+    without the options that every layer has.
+    """
+    module = entry.get("module")
+    if module is None and not origin.old and _is_bare(entry):
+        return "keras.src.ops.numpy"
+    return str(module or "keras.layers")
+
+
+def _is_bare(entry: Mapping[str, Any]) -> bool:
+    name, config = str(entry.get("class_name")), entry.get("config")
+    if not isinstance(config, Mapping) or name == "InputLayer" or name.startswith("SpatialDropout"):
+        return False
+    return not {"trainable", "layers"} & config.keys()
+
+
+def is_operation(entry: Mapping[str, Any]) -> bool:
+    """Return whether it is an operation of Keras 3 rather than a layer: `Any` in `keras.src.ops.numpy`."""
+    return ".ops." in f"{entry.get('module')}."
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """Return the layer's own name."""
+    inner = entry.get("config")
+    name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
+    return str(name)

@@ -1,0 +1,76 @@
+"""Where bytes come from: a file, standard input or the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from rnncli.errors import InputError, did_you_mean
+
+
+class Source(NamedTuple):
+    """A source of bytes: either `data`, or the file at `path`.
+
+    name: its name in errors, such as `notes.json`, `standard input` or `the command line`.
+    """
+
+    name: str
+    data: bytes | None = None
+    path: Path | None = None
+
+    def content(self, advice: str = "Give nested lists as JSON, or rows as CSV.") -> bytes:
+        """Return all bytes.
+
+        advice: second sentence of the error for an empty source; it says what to provide.
+        Raises InputError if the source cannot be read or is empty.
+        """
+        found = _read_bytes(self.file(), self.name) if self.data is None else self.data
+        if not found or found.isspace():
+            raise InputError(f"{self.name}: it is empty.", advice)
+        return found
+
+    def file(self) -> Path:
+        """Return the path.  Raises InputError if it is not an existing file."""
+        if self.path is None:
+            raise InputError(f"{self.name}: there is nothing to read.", "Name a file.")
+        try:
+            found, folder = self.path.exists(), self.path.is_dir()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "that is not a file name"
+            raise InputError(f"{self.name}: it cannot be read: {why}.", "Check the path.") from None
+        if not found and self.path.is_symlink():
+            raise InputError(f"{self.name}: this link points to no file.", "Check its target.")
+        if not found:
+            raise InputError(f"{self.name}: there is no such file.", _suggest_file(self.path))
+        if folder:
+            raise InputError(f"{self.name}: it is a folder.", "Name a file in it.")
+        return self.path
+
+
+def _read_bytes(path: Path, name: str) -> bytes:
+    from rnncli.specs import memory
+
+    try:
+        if path.stat().st_size > memory.total():
+            raise MemoryError
+        return path.read_bytes()
+    except MemoryError:
+        raise InputError(
+            f"{name}: it does not fit in memory.", "Give a smaller file; a .npy input may have any size."
+        ) from None
+    except PermissionError:
+        raise InputError(f"{name}: permission denied.", "Check its permissions.") from None
+    except OSError as error:
+        raise InputError(
+            f"{name}: it cannot be read: {error.strerror or error}.", "Check the file."
+        ) from None
+
+
+def _suggest_file(path: Path) -> str:
+    """Return advice that suggests a file in the same folder with a similar name."""
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
+    except OSError:
+        return f"There is no folder {path.parent} either."
+    hint = did_you_mean(path.name, names)
+    return hint if hint.startswith("Did") else "Check the path."
