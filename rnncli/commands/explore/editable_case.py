@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,11 @@ class EditableCase:
         return now.inputs is not then.inputs or now.weights is not then.weights or now.mask is not then.mask
 
     @property
+    def is_input_generated(self) -> bool:
+        """Whether the input is drawn from the seed, for --input-shape."""
+        return self.origin.input.input_shape is not None
+
+    @property
     def expression(self) -> str:
         """The layers as a Keras script writes them; a stack as a list."""
         texts = [specs.describe(spec) for spec in self.case.layers]
@@ -79,7 +84,7 @@ class EditableCase:
         if not 0 <= seed <= HIGHEST_SEED:
             raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
         made = replace(self, case=replace(self.case, seed=seed, weights=None))
-        return made if self.origin.input.input_shape is None else made.with_input_again()
+        return made.with_input_again() if self.is_input_generated else made
 
     def with_input_again(self) -> EditableCase:
         """Return the experiment with the input as its layers and its seed read it; an edited one is kept."""
@@ -180,6 +185,9 @@ class EditableCase:
             raise UsageError(
                 f"{name} is fixed in a saved model.", "return_sequences and return_state can change."
             )
+
+
+Change = Callable[[EditableCase], EditableCase]
 
 
 def class_names() -> tuple[str, ...]:
