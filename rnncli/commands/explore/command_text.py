@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from rnncli import specs
 from rnncli.case import Array, Case, Spec
+from rnncli.cli import files
 from rnncli.cli.flags import LayerFlags
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.errors import RnncliError, UsageError
@@ -140,12 +140,17 @@ def _least_length(case: Case) -> int:
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
-def demand_new(path: Path) -> None:
-    """Raise UsageError for a file that exists, or that would not be read as JSON."""
+def save(name: str, experiment: EditableCase) -> None:
+    """Write a new case document.
+
+    Raises UsageError for a file that exists, or that would not be read as JSON.
+    """
+    path = files.expand_user(name)
     if path.suffix.lower() != ".json":
         raise UsageError(f"{path} does not end in .json.", "A case document is a .json file.")
     if path.exists():
         raise UsageError(f"{path} exists already.", "Choose another name.")
+    files.write(name, document(experiment) + b"\n")
 
 
 def _nest(array: Array) -> Any:

@@ -1,42 +1,13 @@
-"""Where the number of one step comes from, as lines of text."""
+"""The equations of one step as lines of text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from rich.text import Text
 
-from rnncli.commands.explore.computation import Computation
-from rnncli.commands.explore.cursor import Cursor
-from rnncli.commands.explore.texts import text
 from rnncli.compute.derivation.explanation import Equation, Explanation, Term
 from rnncli.renderers.wording import name_factor, say
-
-
-class StepText(NamedTuple):
-    """The name of a number, and the lines of its equations."""
-
-    title: str
-    lines: list[Text]
-
-
-def describe_step(
-    computation: Computation, view: str, cursor: Cursor, lang: str, *, every_term: bool
-) -> StepText:
-    """Describe where the number at the cursor's step comes from; without lines if no sequence is returned.
-
-    every_term: list the terms of each gate too; those of a single gate are always listed.
-    """
-    place = (cursor.batch, cursor.timestep, cursor.unit)
-    if view == "gates":
-        found = computation.explain_part(computation.parts[cursor.part], *place)
-    elif (tensor := computation.sequence(cursor.tensor)) is not None:
-        found = computation.explain_unit(tensor, *place)
-    else:
-        return StepText(text("no steps", lang), [])
-    title = f"{found.target.name} · {say('unit', lang)} {found.target.indices[-1]}"
-    return StepText(title, write(found, lang, every_term=every_term or bool(found.equations[0].function)))
 
 
 def write(found: Explanation, lang: str, *, every_term: bool = False) -> list[Text]:

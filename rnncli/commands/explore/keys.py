@@ -22,8 +22,8 @@ KEYS = {
     "u": "undo(-1)",
     "U": "undo(1)",
     "s": "save",
-    "c": "copy",
-    "k": "copy_expression",
+    "c": "copy(False)",
+    "k": "copy(True)",
     "question_mark": "help",
 }
 """The action of each key."""
@@ -38,8 +38,8 @@ PALETTE = {
     "undo": "undo(-1)",
     "redo": "undo(1)",
     "save": "save",
-    "copy": "copy",
-    "copy expression": "copy_expression",
+    "copy": "copy(False)",
+    "copy expression": "copy(True)",
     "theme": "change_theme",
     "keys and colours": "help",
     "quit": "quit",

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from rnncli.case import Hold
 from rnncli.commands.explore import option_rows
-from rnncli.commands.explore.computation import Computation
-from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import Change, EditableCase
 from rnncli.commands.explore.option_rows import OptionRow
+from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import text
-from rnncli.commands.explore.views import GridView
 from rnncli.renderers.numerals import format_exactly
 
 
@@ -35,26 +33,26 @@ def ask_option(row: OptionRow, batch: int, lang: str) -> Question:
     return Question(question, value, lambda typed: option_rows.apply_text(row, typed, batch))
 
 
-def ask_number(view: GridView, computation: Computation, cursor: Cursor, lang: str) -> Question | None:
+def ask_number(scene: Scene) -> Question | None:
     """Ask for the number under the cursor; None if it is computed."""
-    edit = view.edit
+    edit = scene.grid_view.edit
     if edit is None:
         return None
-    grids = view.grids(computation, cursor, lang)
-    number, row, column = view.locate(grids, cursor)
-    name = f"{grids[number].title}[{row}, {column}]"
-    value = format_exactly(grids[number].values[row, column])[0]
+    place, row, column = scene.cell
+    grid = scene.grids[place]
+    name, value = f"{grid.title}[{row}, {column}]", format_exactly(grid.values[row, column])[0]
 
     def change(typed: str) -> Change:
         number = float(typed)
-        return lambda now: edit(now, computation, cursor, number)
+        return lambda now: edit(now, scene.computation, scene.cursor, number)
 
-    return Question(text("new value", lang).format(name), value, change)
+    return Question(text("new value", scene.lang).format(name), value, change)
 
 
-def ask_hold(experiment: EditableCase, computation: Computation, cursor: Cursor, lang: str) -> Question:
+def ask_hold(scene: Scene, experiment: EditableCase) -> Question:
     """Ask for the value at which to hold the gate under the cursor, from this time step on."""
-    gate = computation.parts[cursor.part].gate
+    cursor = scene.cursor
+    gate = scene.computation.parts[cursor.part].gate
     old = next((hold.text for hold in experiment.case.hold if _is_at(hold, gate, cursor.unit)), None)
     new = f"{gate}[:, {cursor.unit}]=1@{cursor.timestep}:"
 
@@ -64,7 +62,7 @@ def ask_hold(experiment: EditableCase, computation: Computation, cursor: Cursor,
             [*(hold.text for hold in now.case.hold if hold.text != old), *texts]
         )
 
-    return Question(text("hold", lang), old or new, change)
+    return Question(text("hold", scene.lang), old or new, change)
 
 
 def _is_at(hold: Hold, gate: str, unit: int) -> bool:
