@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated
 
 from rnncli.case import HIGHEST_SEED
+from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
@@ -20,29 +19,35 @@ rnncli tour --exercise 1 --seed 3
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
 
+PANEL = "Options"
 WIDTH = 80
 """Width of the lesson, in a narrower terminal that of the terminal: long lines are hard to read."""
 
 
-def _flag(name: str, metavar: str | None, help: str, **more: Any) -> Any:
-    return typer.Option(
-        name, metavar=metavar, help=help, rich_help_panel="Options", show_default=False, **more
-    )
-
-
 def tour(
     output: OutputFlags,
-    step: Annotated[int | None, _flag("--step", "N", "Show only this step, with its answer.")] = None,
-    plain: Annotated[bool, _flag("--plain", None, "Print every step, with its answer.")] = False,
-    exercise: Annotated[int | None, _flag("--exercise", "N", "Show an exercise instead.")] = None,
+    step: Annotated[
+        int | None, flag(PANEL, "--step", metavar="N", help="Show only this step, with its answer.")
+    ] = None,
+    plain: Annotated[bool, flag(PANEL, "--plain", help="Print every step, with its answer.")] = False,
+    exercise: Annotated[
+        int | None, flag(PANEL, "--exercise", metavar="N", help="Show an exercise instead.")
+    ] = None,
     seed: Annotated[
         int | None,
-        _flag("--seed", "N", "--exercise: its numbers (default: random, printed).", min=0, max=HIGHEST_SEED),
+        flag(
+            PANEL, "--seed", metavar="N", min=0, max=HIGHEST_SEED,
+            help="--exercise: its numbers (default: random, printed).",
+        ),
     ] = None,
     answer: Annotated[
-        str | None, _flag("--answer", "TEXT", "--exercise: check this answer; exit 1 if it is wrong.")
+        str | None,
+        flag(
+            PANEL, "--answer", metavar="TEXT",
+            help="--exercise: check this answer; exit 1 if it is wrong.",
+        ),
     ] = None,
-) -> None:
+) -> None:  # fmt: skip
     """The lesson: what recurrent layers return, step by step.
 
     In a terminal, one step at a time: Enter goes on, ? shows the answer, b goes back, q quits.
