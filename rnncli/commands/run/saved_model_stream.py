@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rnncli.cli import model_tensors, models, result_checks, sources
@@ -31,16 +30,12 @@ def answer(wanted: RunRequest) -> None:
 
 
 class ModelLines:
-    """The answer to each line.
-
-    remarks: those on the lines since the last time they were taken; each is made once.
-    """
+    """The answer to each line."""
 
     def __init__(self, model: Model, wanted: RunRequest) -> None:
         self.model, self.wanted = model, wanted
         self.returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
-        self.remarks: list[str] = []
-        self._remarked: set[str] = set()
+        self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[Line]) -> Iterator[RunAnswer | RnncliError]:
         """One answer for each line; an error that is not the line's own is raised."""
@@ -60,18 +55,10 @@ class ModelLines:
         inputs, notes = models.fit_inputs(self.model, raw)
         engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
         found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
-        self._remark((*remarks, *notes, *found.notes))
+        self.remarks.add((*remarks, *notes, *found.notes))
         result = result_checks.select_tensors(found.result, self.wanted.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
-
-    def _remark(self, remarks: Sequence[str]) -> None:
-        """Keep those that no earlier line has, whatever the numbers in them."""
-        for text in remarks:
-            kind = re.sub(r"\d+", "", text)
-            if kind not in self._remarked:
-                self.remarks.append(text)
-                self._remarked.add(kind)
 
 
 def demand_stateless(model: Model) -> None:

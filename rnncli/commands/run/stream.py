@@ -56,14 +56,35 @@ def answer(wanted: RunRequest) -> None:
     relay(answers, records.remarks, wanted)
 
 
+class NewRemarks:
+    """Remarks on the lines since the last time they were taken; each is made once, whatever its numbers."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._texts = list(texts)
+        self._known: set[str] = set()
+
+    def add(self, texts: Sequence[str], where: str = "") -> None:
+        """Add the remarks that no earlier line had, with `where` in front."""
+        for text in texts:
+            kind = re.sub(r"\d+", "", text)
+            if kind not in self._known:
+                self._known.add(kind)
+                self._texts.append(f"{where}{text}")
+
+    def take(self) -> list[str]:
+        """Return the remarks and forget them."""
+        texts, self._texts = self._texts, []
+        return texts
+
+
 def relay(
     answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
-    remarks: list[str],
+    remarks: NewRemarks,
     wanted: RunRequest,
 ) -> None:
     """Read the lines of the input, and show the answer to each as it arrives.
 
-    answers: one for each line, in order.  remarks: those since the last answer; they are shown and removed.
+    answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
     file, where = sources.open_lines(wanted.input)
@@ -72,8 +93,7 @@ def relay(
             for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
-                    terminal.remark(remarks, wanted.output.quiet)
-                    remarks.clear()
+                    terminal.remark(remarks.take(), wanted.output.quiet)
                     show(answer)
                 elif wanted.keep_going:
                     terminal.complain(answer)
@@ -121,7 +141,6 @@ class Records:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
     If the flags are wrong, no line can be answered.
-    remarks: remarks on the lines that arrived since the last time they were taken.
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
@@ -131,8 +150,7 @@ class Records:
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = list(request.note_missing(self.stack, run, stream=True))
-        self._remarked: set[str] = set()
+        self.remarks = NewRemarks(request.note_missing(self.stack, run, stream=True))
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
@@ -148,11 +166,12 @@ class Records:
         if self.first is None:
             self._demand_fit(arranged.inputs)
             self.first = case_builder.case_of(arranged, self.stack, self.given)
-        self._remark(arranged.remarks, line)
+        said = where if line.number > 1 else ""
+        self.remarks.add(arranged.remarks, said)
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
             self._compared.add(case.mask is not None)
-            self._remark(beyond.note_keras_errors(case), line)
+            self.remarks.add(beyond.note_keras_errors(case), said)
         return case
 
     def _demand_fit(self, inputs: Array) -> None:
@@ -171,14 +190,6 @@ class Records:
             if any(_accepts(fit, size) for size in sizes[1:]):
                 raise
             raise UsageError(error.what, error.advice) from None
-
-    def _remark(self, remarks: Sequence[str], line: Line) -> None:
-        """Keep remarks not made on an earlier line, ignoring the numbers in them."""
-        for text in remarks:
-            kind = re.sub(r"\d+", "", text)
-            if kind not in self._remarked:
-                self.remarks.append(f"{line.name}: {text}" if line.number > 1 else text)
-                self._remarked.add(kind)
 
 
 def _accepts(fit: Callable[[int], object], size: int) -> bool:
