@@ -209,7 +209,7 @@ def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, room: float) -> 
         axes.tick_params(labelleft=False)
         return
     names = [row.label, panel.axis] if row.label and not alone else [panel.axis]
-    fitting = FONT * room / (LETTER * max(map(width_of, names)))
+    fitting = FONT * room / (LETTER * (max(map(width_of, names)) + 1))
     axes.set_ylabel("\n".join(names), fontsize=min(FONT, fitting))
 
 
