@@ -15,7 +15,7 @@ from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
-from rnncli.result import Index, TensorInfo
+from rnncli.result import Claim, Index, TensorInfo
 
 VANISHED, EXPLODED = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
@@ -211,14 +211,8 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     batch = index[0] if isinstance(index[0], int) else 0
     shape = tuple(int(str(size)) for size in info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
-    shown = [_format_index(part) for part in index] + [":"] * (len(info.axes) - len(index))
-    return GradientTarget(position, info.name, batch, f"{info.name}[{', '.join(shown)}]", entries)
-
-
-def _format_index(part: int | slice) -> str:
-    if isinstance(part, int):
-        return str(part)
-    return ":".join("" if side is None else str(side) for side in (part.start, part.stop))
+    whole = (slice(None),) * (len(info.axes) - len(index))
+    return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
 
 
 def gradients(case: Case, asked: str | None = None) -> Gradients:
