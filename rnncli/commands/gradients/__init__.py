@@ -82,8 +82,8 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
         raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
     if not names:
         return [layer]
-    asked = [layer] if layer.layer else []
-    return asked + [
+    first = [layer] if layer.layer else []
+    return first + [
         layer._replace(layer=[name]) if _is_name(name) else LayerFlags(layer=[name]) for name in names
     ]
 

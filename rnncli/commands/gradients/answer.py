@@ -70,13 +70,13 @@ class GradientsAnswer:
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
         first, curves = self.found[0], self._name_curves()
-        asked = line(say("norms of", view.lang).format(of=first.target.text))
+        heading = line(say("norms of", view.lang).format(of=first.target.text))
         steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
         parts: list[Forms | Line] = [Forms(_draw_variants(curves, steps, scale, view)), ()]
         parts += [*_notes(curves, steps, scale, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
-        return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
+        return Page(self._title(view), (note_of(first, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
@@ -193,8 +193,8 @@ def _choose_steps(count: int, view: View) -> list[int]:
     """Return all steps, or evenly spaced ones and the last."""
     if view.full or count <= MOST_ROWS:
         return list(range(count))
-    apart = -(-count // MOST_ROWS)
-    steps = list(range(0, count, apart))
+    spacing = -(-count // MOST_ROWS)
+    steps = list(range(0, count, spacing))
     return steps if steps[-1] == count - 1 else [*steps, count - 1]
 
 
@@ -233,11 +233,11 @@ def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    said = say(kind, view.lang).format(
+    sentence = say(kind, view.lang).format(
         t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
     )
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
-    for place, text in enumerate(wrap(f"{name}: {said}", view)):
+    for place, text in enumerate(wrap(f"{name}: {sentence}", view)):
         if place or not text.startswith(name):
             yield line(text, style)
         else:

@@ -215,8 +215,8 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
 
 
-def gradients(case: Case, asked: str | None = None) -> Gradients:
-    """Compute how much the numbers `asked` depend on every state and input; default: the last output.
+def gradients(case: Case, of: str | None = None) -> Gradients:
+    """Compute how much the numbers `of` depend on every state and input; default: the last output.
 
     Always uses Keras, even if another engine could compute the case.  States are those of the last
     recurrent layer; the last layer's states are accepted whether it returns them or not.
@@ -225,13 +225,13 @@ def gradients(case: Case, asked: str | None = None) -> Gradients:
     from rnncli.commands.gradients import tape
 
     checks.refuse_impossible(case)
-    said = calling.conditions(case)
+    conditions = calling.conditions(case)
     case = replace(case, initial_state=calling.initial_state(case))
     calling.demand_able(case, "tensorflow")
     wide = replace(case, stack=case.stack.with_returns(return_state=True))
-    numbers = target_of(asked, wide.stack.outputs(case.inputs.shape))
+    numbers = target_of(of, wide.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
     found = build_curves(case, numbers, norms.states, norms.inputs, norms.skipped)
-    return replace(found, conditions=said)
+    return replace(found, conditions=conditions)

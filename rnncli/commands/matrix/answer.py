@@ -73,11 +73,13 @@ class MatrixAnswer:
                 for sequences in CHOICES
             ),
         )
-        said = tuple(self._compare_combinations(view))
+        comparison = tuple(self._compare_combinations(view))
         scheme = same_numbers.draw(same_numbers.build_scheme(self.matrix.results), view)
         notes = (note_of(self.default_result, view),)
         return Page(
-            title(self.default_result.stack, view), notes, (grid, scheme, *(((), *said) if said else ()))
+            title(self.default_result.stack, view),
+            notes,
+            (grid, scheme, *(((), *comparison) if comparison else ())),
         )
 
     def records(self, view: View) -> Records:

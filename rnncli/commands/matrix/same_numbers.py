@@ -104,11 +104,11 @@ def draw(scheme: Scheme, view: View) -> Forms:
 def _draw_variants(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
-    said = line(say("letters", view.lang).format(dot=dot), "dim")
+    legend = line(say("letters", view.lang).format(dot=dot), "dim")
     most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), said
+            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), legend
     sets = (" = ".join(entries) for entries in scheme.identities())
     yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
 

@@ -127,7 +127,7 @@ def plot(
         terminal.remark([*remarks, *missing], plot.quiet)
 
 
-def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
+def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet":
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import call
@@ -138,13 +138,13 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     traceable = through_time and call.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
-        return sheet.draw_result(case, compute.run(case, engine), wanted)
+        return sheet.draw_result(case, compute.run(case, engine), selection)
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
             "Leave --engine out, or take --what result.",
         )
-    return sheet.draw_trace(case, tracing.trace(case), wanted)
+    return sheet.draw_trace(case, tracing.trace(case), selection)
 
 
 def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:

@@ -152,7 +152,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    apart = min(box.height / rows, box.width / columns) > APART
+    has_edges = min(box.height / rows, box.width / columns) > APART
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -160,8 +160,8 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         cmap=_map(scale, style),
         vmin=scale.low,
         vmax=scale.high,
-        edgecolors=style.paper if apart else "none",
-        linewidth=0.5 if apart else 0,
+        edgecolors=style.paper if has_edges else "none",
+        linewidth=0.5 if has_edges else 0,
         rasterized=rows * columns > CRISP,
     )
     axes.invert_yaxis()
@@ -225,8 +225,8 @@ def _ticks(count: int, most: int) -> list[int]:
     """Return at most `most` tick places, spaced at a round number."""
     most = max(most, 1)
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
-    apart = next(step for step in steps if step * most >= count)
-    return list(range(0, count, apart))
+    spacing = next(step for step in steps if step * most >= count)
+    return list(range(0, count, spacing))
 
 
 def _readable(panel: Panel, box: Box) -> bool:

@@ -61,7 +61,7 @@ def run(
     """
     shown.demand_calls(run)
     run.demand_model()
-    wanted = RunRequest(
+    flags = RunRequest(
         input,
         layer,
         run,
@@ -77,4 +77,4 @@ def run(
         tuple(hold or ()),
     )
     name = MODULES[bool(run.model), stream or keep_going]
-    import_module(f"{__name__}.{name}").answer(wanted)
+    import_module(f"{__name__}.{name}").answer(flags)

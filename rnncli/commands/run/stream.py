@@ -27,33 +27,33 @@ LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
 
-def demand(wanted: RunRequest) -> None:
+def demand(flags: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
-    if not wanted.stream:
+    if not flags.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
-    if wanted.needs_whole_result:
-        refused = "--hold" if wanted.hold else "--check, --expect, --stats and --fail-on-nan"
+    if flags.needs_whole_result:
+        refused = "--hold" if flags.hold else "--check, --expect, --stats and --fail-on-nan"
         raise UsageError("--stream answers line by line.", f"Leave {refused} out.")
-    if wanted.memory is not None:
+    if flags.memory is not None:
         raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
 
 
-def answer(wanted: RunRequest) -> None:
+def answer(flags: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    demand(wanted)
-    sources.demand_one_reader(*wanted.file_flags)
-    demand_lines(wanted.input)
-    records = Records(*wanted.file_flags, wanted.shown)
-    stream = Stream(records, wanted.run.engine)
+    demand(flags)
+    sources.demand_one_reader(*flags.file_flags)
+    demand_lines(flags.input)
+    records = Records(*flags.file_flags, flags.shown)
+    stream = Stream(records, flags.run.engine)
 
     def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
         for line, result in zip(lines, stream.answers(lines), strict=True):
             if isinstance(result, RnncliError):
                 yield result
             else:
-                yield RunAnswer(result_checks.select_tensors(result, wanted.select), line=line.number)
+                yield RunAnswer(result_checks.select_tensors(result, flags.select), line=line.number)
 
-    relay(answers, records.remarks, wanted)
+    relay(answers, records.remarks, flags)
 
 
 class NewRemarks:
@@ -80,22 +80,22 @@ class NewRemarks:
 def relay(
     answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
     remarks: NewRemarks,
-    wanted: RunRequest,
+    flags: RunRequest,
 ) -> None:
     """Read the lines of the input, and show the answer to each as it arrives.
 
     answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
-    file, where = sources.open_lines(wanted.input)
-    with file, stream_answers(wanted.output, *wanted.file_flags) as show:
+    file, where = sources.open_lines(flags.input)
+    with file, stream_answers(flags.output, *flags.file_flags) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
-                    terminal.remark(remarks.take(), wanted.output.quiet)
+                    terminal.remark(remarks.take(), flags.output.quiet)
                     show(answer)
-                elif wanted.keep_going:
+                elif flags.keep_going:
                     terminal.complain(answer)
                     bad += 1
                 else:
@@ -166,12 +166,12 @@ class Records:
         if self.first is None:
             self._demand_fit(arranged.inputs)
             self.first = case_builder.case_of(arranged, self.stack, self.given)
-        said = where if line.number > 1 else ""
-        self.remarks.add(arranged.remarks, said)
+        prefix = where if line.number > 1 else ""
+        self.remarks.add(arranged.remarks, prefix)
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
             self._compared.add(case.mask is not None)
-            self.remarks.add(beyond.note_keras_errors(case), said)
+            self.remarks.add(beyond.note_keras_errors(case), prefix)
         return case
 
     def _demand_fit(self, inputs: Array) -> None:
