@@ -120,6 +120,12 @@ def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
     return Table(columns, tuple(tuple(map(cell, row, styles)) for row in rows))
 
 
+def draw_rows(name: str, rows: Array, view: View, label: str) -> Table:
+    """Return one line per row of numbers.  label: of each, with {} for its number."""
+    texts = format_rows(rows, view)
+    return draw_grid(("", name), [(label.format(row), text) for row, text in enumerate(texts)])
+
+
 def format_rows(rows: Iterable[Array], view: View) -> list[str]:
     """Return each row of numbers as one text, all with the same decimals and column width."""
     import numpy as np

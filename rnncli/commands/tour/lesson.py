@@ -28,6 +28,9 @@ class Text(Bilingual):
         return text.format_map(facts) if facts is not None else text
 
 
+ROW = Text("row {}", "{}행")
+
+
 class Observation(NamedTuple):
     """What came of the commands of a step.
 
