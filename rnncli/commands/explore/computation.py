@@ -51,7 +51,7 @@ class TracePart(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Computation:
-    """What came of an experiment.
+    """The results of an experiment.
 
     result: what the layers return.  case, trace: the same with every sequence and state.
     without_hold: the same experiment with every gate computed; None if no gate is held.

@@ -1,4 +1,4 @@
-"""tour: the steps of the lesson, with what came of them."""
+"""tour: the steps of the lesson, with their results."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _document(one: NumberedStep, view: View) -> dict[str, Any]:
 
 
 def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Forms | Line]:
-    """Yield what is asked, what came, what to notice, and the question."""
+    """Yield the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
         yield from _draw_question(one, seen, view)

@@ -25,7 +25,7 @@ def measure_norms(line: str) -> Array:
 
 
 def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
-    """Return the same for a case with one layer and one sequence.
+    """Return these norms for a case with one layer and one sequence, (timesteps,) of float64.
 
     The Jacobian of every single step is measured in float64 by central differences; multiplying them keeps
     the relative precision of norms that vanish.
