@@ -57,7 +57,10 @@ def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) ->
 def draw_table(
     outputs: Sequence[NamedTensor], view: View, remarks: Mapping[str, str] = {}, units: int | None = None
 ) -> tuple[Forms | Line, ...]:
-    """Return the table of tensors of one sequence, and the line on its marks.  units: where the backward half of the output begins."""
+    """Return the table of tensors of one sequence, and the line on its marks.
+
+    units: where the backward half of the output begins.
+    """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
     texts = iter(format_rows([row.values for row in rows if row.values is not None], view))
