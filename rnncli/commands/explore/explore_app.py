@@ -131,13 +131,13 @@ class ExploreApp(App[None]):
 
         self.push_screen(Prompt(question.text, question.value), answer)
 
-    def on_option_pane_step(self, event: OptionPane.Step) -> None:
+    def on_option_pane_next_value(self, event: OptionPane.NextValue) -> None:
         """Go to the next or the previous value of an option."""
         name, by, batch = event.row.name, event.by, self.scene.cursor.batch
         reads = option_rows.reads_input(self.current, name)
         self.change(lambda now: option_rows.step(now, name, by, batch), reads=reads)
 
-    def on_option_pane_typing(self, event: OptionPane.Typing) -> None:
+    def on_option_pane_typed_value(self, event: OptionPane.TypedValue) -> None:
         """Ask for the value of an option."""
         reads = option_rows.reads_input(self.current, event.row.name)
         self.ask(questions.ask_option(event.row, self.scene.cursor.batch, self.lang), reads=reads)

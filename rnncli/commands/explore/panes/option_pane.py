@@ -28,14 +28,14 @@ class OptionPane(Widget, can_focus=True):
         Binding("space,enter", "change", show=False),
     ]
 
-    class Step(Message):
+    class NextValue(Message):
         """Asks for the next (1) or the previous (-1) value of an option."""
 
         def __init__(self, row: OptionRow, by: int) -> None:
             super().__init__()
             self.row, self.by = row, by
 
-    class Typing(Message):
+    class TypedValue(Message):
         """Asks for a value that the user types."""
 
         def __init__(self, row: OptionRow) -> None:
@@ -93,12 +93,12 @@ class OptionPane(Widget, can_focus=True):
         """Ask for the next or the previous value, if there is one."""
         row = self.rows[self.place]
         if row.next(by) is not None:
-            self.post_message(self.Step(row, by))
+            self.post_message(self.NextValue(row, by))
 
     def action_change(self) -> None:
         """Toggle a flag, go to the next choice, or ask the user to type a value."""
         row = self.rows[self.place]
-        self.post_message(self.Step(row, 1) if row.choices else self.Typing(row))
+        self.post_message(self.NextValue(row, 1) if row.choices else self.TypedValue(row))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the option under the mouse."""
