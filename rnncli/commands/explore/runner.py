@@ -31,7 +31,7 @@ class Runner:
 
     def __init__(self, first: EditableCase, computation: Computation, announce: Callable[[], None]) -> None:
         self.history = History(first)
-        self.shown, self.computation = self._before = first, computation
+        self.shown, self.computation = self._before = first, computation  # undo finds the last one made
         self._announce = announce
         self._unread: list[Change] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from rich.text import Text
@@ -44,7 +45,7 @@ class Scene:
         """The functions of the view."""
         return VIEWS[self.view]
 
-    @property
+    @cached_property
     def grids(self) -> list[NumberGrid]:
         """The tables of the view; their differences from the run without held gates if asked."""
         grids = self.grid_view.grids(self.computation, self.cursor, self.lang)

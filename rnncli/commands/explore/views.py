@@ -73,11 +73,6 @@ class GridView(NamedTuple):
         return replace(cursor, **changes)
 
 
-def show_results(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-    """Return one table per returned tensor, units downwards and time to the right; a state is one row."""
-    return [_tensor_grid(tensor, cursor.batch, lang) for tensor in computation.result.outputs]
-
-
 def show_weights(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
     """Return one table per weight, a vector in one row.
 
@@ -103,19 +98,19 @@ def edit_weight(
     return experiment.with_weight(weights, path, place, value)
 
 
-def show_gates(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-    """Return one table per gate and state, units downwards and time to the right, as processed."""
-    return [_part_grid(part, cursor.batch, lang) for part in computation.parts]
-
-
 VIEWS = {
-    "results": GridView(show_results, "tensor"),
+    "results": GridView(
+        lambda found, at, lang: [_tensor_grid(one, at.batch, lang) for one in found.result.outputs],
+        field="tensor",
+    ),
     "input": GridView(
-        lambda computation, cursor, _: [_input_grid(computation.case, cursor.batch)],
+        lambda found, at, _: [_input_grid(found.case, at.batch)],
         edit=lambda now, _, at, value: now.with_input((at.batch, at.timestep, at.feature), value),
     ),
     "weights": GridView(show_weights, "weight", edit_weight),
-    "gates": GridView(show_gates, "part"),
+    "gates": GridView(
+        lambda found, at, lang: [_part_grid(one, at.batch, lang) for one in found.parts], field="part"
+    ),
 }
 """By the key of its name."""
 
@@ -146,6 +141,7 @@ def _input_grid(case: Case, batch: int) -> NumberGrid:
 
 
 def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
+    """Return a gate or state of one sequence; units downwards and time to the right, as processed."""
     held = None if part.held is None else part.held.T
     note = "" if held is None else f"* {text('held', lang)}"
     times = part.loop.times.tolist()
@@ -153,6 +149,7 @@ def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
 
 
 def _tensor_grid(tensor: NamedTensor, batch: int, lang: str) -> NumberGrid:
+    """Return one sequence of a tensor, units downwards and time to the right; a state in one row."""
     values = tensor.values[batch]
     note = f"= {tensor.equals[0]}" if tensor.equals else brief(tensor.label, lang)
     title = f"{tensor.name} {format_shape(tensor.values.shape)}"

@@ -104,10 +104,8 @@ class LoopTables:
         keys = dict.fromkeys(filter(None, self.statuses))
         words = ((say(f"short {key}", self.view.lang), say(key, self.view.lang)) for key in keys)
         below = (line(f"{word} = {meaning}", "dim") for word, meaning in words)
-        yield Forms((
-            (self._table(last, head, ""),),
-            (self._table(last, head, "short "), *below),
-        ))  # fmt: skip
+        wide, narrow = self._table(last, head, ""), self._table(last, head, "short ")
+        yield Forms(((wide,), (narrow, *below)))
 
     def _table(self, shown: Columns, head: Line, prefix: str | None) -> Table:
         """prefix: of the key in wording of a status; None for a table without a status."""
