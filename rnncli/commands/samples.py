@@ -57,13 +57,13 @@ def _demand_its_format(sample: Sample, output: OutputFlags) -> None:
     demand_place(output.output)
     own = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
-    for flag, said, asked in (
+    for flag, text, format in (
         ("--format", output.format, output.format),
         ("--output", output.output, suffix),
     ):
-        if asked not in (None, "", "txt", own):
+        if format not in (None, "", "txt", own):
             raise UsageError(
-                f"{flag} {said}: the sample {sample.name} is {own}, and it is printed unchanged.",
+                f"{flag} {text}: the sample {sample.name} is {own}, and it is printed unchanged.",
                 f"Write it as it is: rnncli samples {sample.name} -o {sample.file}",
             )
 

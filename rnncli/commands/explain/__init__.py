@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from rnncli.cli.completion import number_words
-from rnncli.cli.flag_groups import OUTPUT
+from rnncli.cli.flag_groups import OUTPUT, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.cli.hold_flag import HoldFlag, hold_gates
 from rnncli.errors import UsageError
@@ -21,75 +21,62 @@ rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
 """
 
 
-class ExplainRequest(NamedTuple):
-    """The flags of one call of `rnncli explain`."""
-
-    input: InputFlags
-    layer: LayerFlags
-    run: RunFlags
-    output: OutputFlags
-    tensor: str | None
-    depth: int
-    terms: int | None
-    hold: list[str] | None
+Number = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TENSOR",
+        help="A tensor and an index: 'last_cell_state[0,1]'.",
+        show_default=False,
+        autocompletion=number_words,
+    ),
+]
+Depth = Annotated[
+    int,
+    flag(
+        OUTPUT, "--depth", metavar="N", min=1,
+        help="Follow the states N - 1 steps back, or N - 1 layers down (default 1).",
+    ),
+]  # fmt: skip
+Terms = Annotated[
+    int,
+    flag(
+        OUTPUT, "--terms", metavar="N", min=1,
+        help="List the N largest terms of a sum (default 10; --full lists all).",
+    ),
+]  # fmt: skip
 
 
 def explain(
     *,
-    tensor: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TENSOR",
-            help="A tensor and an index: 'last_cell_state[0,1]'.",
-            show_default=False,
-            autocompletion=number_words,
-        ),
-    ] = None,
+    tensor: Number = None,
     input: InputFlags,
     layer: LayerFlags,
     run: RunFlags,
     output: OutputFlags,
-    depth: Annotated[
-        int,
-        typer.Option(
-            "--depth", metavar="N", min=1, rich_help_panel=OUTPUT, show_default=False,
-            help="Follow the states N - 1 steps back, or N - 1 layers down (default 1).",
-        ),
-    ] = 1,
-    terms: Annotated[
-        int,
-        typer.Option(
-            "--terms", metavar="N", min=1, rich_help_panel=OUTPUT, show_default=False,
-            help="List the N largest terms of a sum (default 10; --full lists all).",
-        ),
-    ] = 10,
+    depth: Depth = 1,
+    terms: Terms = 10,
     hold: HoldFlag = None,
-) -> None:  # fmt: skip
+) -> None:
     """Where does this number come from?
 
     The equation of the layer with its numbers in it, term by term, down to the inputs and the states
     before; the terms add up to the number, apart from the rounding that is shown.
     """
-    _answer(ExplainRequest(input, layer, run, output, tensor, depth, None if output.full else terms, hold))
-
-
-def _answer(wanted: ExplainRequest) -> None:
     from rnncli.case import Document
     from rnncli.cli import request
     from rnncli.cli.output import delivery
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute.derivation import terms as explaining
 
-    input, layer, run, tensor = wanted.input, wanted.layer, wanted.run, wanted.tensor
     if tensor is None or not tensor.strip():
         example = explaining.example(request.stack_of(layer, Document()))
         raise UsageError("no tensor was named.", f"For example: rnncli explain '{example}'")
-    deliver = delivery(wanted.output, input, layer, run)
+    deliver = delivery(output, input, layer, run)
     request.demand_steps(run)
     if run.model is None:
         case, remarks = request.case(input, layer, run)
     else:
         case, remarks, tensor = request.case_of_address(input, layer, run, tensor)
-    case = hold_gates(case, wanted.hold, run)
-    explained = explaining.explain(case, tensor, wanted.depth, wanted.terms)
+    case = hold_gates(case, hold, run)
+    explained = explaining.explain(case, tensor, depth, None if output.full else terms)
     deliver(ExplainAnswer(*explained), remarks)

@@ -23,9 +23,9 @@ def page(answer: ExplainAnswer, view: View) -> Page:
     style = f"strong {idea(label)}".strip()
     value = _align_numbers([found.value], view)[0]
     head = (Span(found.target.text, style), Span(f" = {value}", "strong"))
-    said = [meaning(label, view.lang), *_place(root.place, answer, view)]
+    sentence = [meaning(label, view.lang), *_place(root.place, answer, view)]
     notes = [
-        line(marks(view).dot.join(filter(None, said)), "dim"),
+        line(marks(view).dot.join(filter(None, sentence)), "dim"),
         *claim_lines(found.equals),
         (*(Span(span.text, "dim") for span in title(answer.result.stack, view)),),
         note_of(answer.result, view),
@@ -65,8 +65,8 @@ def _table(equation: Equation, answer: ExplainAnswer, view: View) -> Table:
     name = equation.name if "[" not in equation.name else answer.explanation.target.name
     name = {"returned": "output"}.get(name, name).replace("candidate.", "")
     if equation.held:
-        said = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])
-        return Table((Column(""), Column("")), ((cell(name, "strong"), cell(said)),))
+        sentence = say("held at", view.lang).format(value=_align_numbers([equation.value], view)[0])
+        return Table((Column(""), Column("")), ((cell(name, "strong"), cell(sentence)),))
     if equation.note is not None:
         return _build_note(name, equation, view)
     if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
@@ -78,11 +78,11 @@ def _build_note(name: str, equation: Equation, view: View) -> Table:
     """Return `cell = cell at t=2 = 0.1234   masked at t=3, so this is the number of t=2`."""
     note, place = equation.note, equation.place
     assert note is not None
-    said = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
+    sentence = say(f"masked {note.kind}", view.lang).format(t=place.timestep, before=note.timestep)
     value = _align_numbers([equation.value], view)[0]
     factors = [factor for term in equation.terms for factor in term.factors]
     names = [f"= {name_factor(factor.name, view.lang)}" for factor in factors]
-    row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(said, "dim"))
+    row = (cell(name, "strong"), *map(cell, names), cell(f"= {value}"), cell(sentence, "dim"))
     return Table(tuple(Column("") for _ in row), (row,))
 
 
@@ -93,11 +93,11 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     texts = iter(_align_numbers([*numbers, *(term.value for term in terms), equation.value], view))
     rows: list[list[Cell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
-        sign, written = "+ " if place else "= ", [next(texts) for _ in term.factors]
+        sign, digits = "+ " if place else "= ", [next(texts) for _ in term.factors]
         names = [name_factor(factor.name, view.lang) for factor in term.factors]
-        widths = [max(map(width_of, pair)) for pair in zip(names, written, strict=True)]
+        widths = [max(map(width_of, pair)) for pair in zip(names, digits, strict=True)]
         rows[0].append(cell(sign + _times(names, widths, view)))
-        rows[1].append(cell(sign + _times(written, widths, view)))
+        rows[1].append(cell(sign + _times(digits, widths, view)))
     for place, _ in enumerate(terms):
         rows[2].append(cell(("+ " if place else "= ") + next(texts)))
     several = any(len(term.factors) > 1 for term in terms) and len(terms) > 1

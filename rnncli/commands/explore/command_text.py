@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from rnncli import specs
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Case
+from rnncli.cli import files
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.commands.explore.editable_case import EditableCase, inner_of
 from rnncli.errors import RnncliError, UsageError
 from rnncli.renderers import numerals
 from rnncli.renderers.parts import expression
@@ -51,7 +51,7 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
         yield from _layer_words(experiment)
         run = run._replace(seed=experiment.case.seed)
     else:
-        now, then = (_inner_config(case.layers[-1]) for case in (experiment.case, experiment.origin.case))
+        now, then = (inner_of(case.layers[-1]).config for case in (experiment.case, experiment.origin.case))
         for name in ("return_sequences", "return_state"):
             if now.get(name) or now.get(name) != then.get(name):
                 yield f"--{'' if now[name] else 'no-'}{name.replace('_', '-')}"
@@ -59,12 +59,6 @@ def _words_of_flags(experiment: EditableCase) -> Iterator[str]:
     changed = training != experiment.origin.case.training
     run = run._replace(training=training if training or changed else run.training)
     yield from words_of(run._replace(calls=experiment.case.calls))
-
-
-def _inner_config(spec: Spec) -> Mapping[str, Any]:
-    """Return the options of a layer; of Bidirectional, those of its forward layer."""
-    inner: Spec = spec.config.get("layer", spec)
-    return inner.config
 
 
 def _layer_words(experiment: EditableCase) -> Iterator[str]:
@@ -140,12 +134,17 @@ def _least_length(case: Case) -> int:
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
-def demand_new(path: Path) -> None:
-    """Raise UsageError for a file that exists, or that would not be read as JSON."""
+def save(name: str, experiment: EditableCase) -> None:
+    """Write a new case document.
+
+    Raises UsageError for a file that exists, or that would not be read as JSON.
+    """
+    path = files.expand_user(name)
     if path.suffix.lower() != ".json":
         raise UsageError(f"{path} does not end in .json.", "A case document is a .json file.")
     if path.exists():
         raise UsageError(f"{path} exists already.", "Choose another name.")
+    files.write(name, document(experiment) + b"\n")
 
 
 def _nest(array: Array) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Thread
+from typing import NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
@@ -17,9 +15,43 @@ from rnncli.compute.derivation.terms import explain_number
 from rnncli.result import LoopTrace, NamedTensor, Result
 
 
+class TracePart(NamedTuple):
+    """A gate after its activation, or a state, of one loop.  key: its name in loop.parts."""
+
+    loop: LoopTrace
+    key: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the trace, `forward/forget`."""
+        return self.loop.path + self._gate
+
+    @property
+    def _gate(self) -> str:
+        return self.key.removesuffix(".activation")
+
+    @property
+    def values(self) -> Array:
+        """Its numbers, (batch, steps, units)."""
+        return self.loop.parts[self.key]
+
+    @property
+    def held(self) -> Array | None:
+        """Which entries of a gate are held, (steps, units), bool; None if none is."""
+        return self.loop.held.get(self._gate)
+
+    @property
+    def gate(self) -> str:
+        """The name of this gate for --hold; of a state, that of a gate of its loop."""
+        if self.key.endswith(".activation"):
+            return self.name
+        gates = list(self.loop.gates)
+        return self.loop.path + next((gate for gate in gates if gate.endswith("forget")), gates[0])
+
+
 @dataclass(frozen=True, eq=False)
 class Computation:
-    """What came of an experiment.
+    """The results of an experiment.
 
     result: what the layers return.  case, trace: the same with every sequence and state.
     without_hold: the same experiment with every gate computed; None if no gate is held.
@@ -31,9 +63,9 @@ class Computation:
     without_hold: Computation | None = None
 
     @property
-    def parts(self) -> list[tuple[LoopTrace, str]]:
-        """The gates and states over time, each with its loop and its name there."""
-        return [(loop, name) for loop in self.trace.trace for name in loop.parts if _is_shown(name)]
+    def parts(self) -> list[TracePart]:
+        """The gates and states over time."""
+        return [TracePart(loop, key) for loop in self.trace.trace for key in loop.parts if _is_shown(key)]
 
     def sequence(self, index: int) -> NamedTensor | None:
         """Return the sequence of the last layer that has the direction of the returned tensor `index`."""
@@ -51,11 +83,9 @@ class Computation:
         unit = min(unit, tensor.values.shape[-1] - 1)
         return self._explain(Target(tensor.name, (batch, row, unit)))
 
-    def explain_part(self, part: int, batch: int, timestep: int, unit: int) -> Explanation:
-        """Return where one number of a gate or state comes from.  part: index in `parts`."""
-        loop, name = self.parts[part]
-        unit = min(unit, loop.parts[name].shape[-1] - 1)
-        return self._explain(Target(self.part_name(part), (batch, timestep, unit)))
+    def explain_part(self, part: TracePart, batch: int, timestep: int, unit: int) -> Explanation:
+        """Return where one number of a gate or state comes from."""
+        return self._explain(Target(part.name, (batch, timestep, min(unit, part.values.shape[-1] - 1))))
 
     def _explain(self, target: Target) -> Explanation:
         found = explain_number(self.case, self.trace, target)
@@ -63,11 +93,6 @@ class Computation:
             return found
         free = explain_number(self.without_hold.case, self.without_hold.trace, target)
         return dataclasses.replace(found, without_hold=free.value)
-
-    def held(self, part: int) -> Array | None:
-        """Return which entries of a gate are held, shape (steps, units), bool; None if none is."""
-        loop, name = self.parts[part]
-        return loop.held.get(name.removesuffix(".activation"))
 
     def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
         """Return the gate and the unit that a column of a weight belongs to.
@@ -82,20 +107,6 @@ class Computation:
                 units = loop.parts[f"{gates[0]}.activation"].shape[-1]
                 return gates[column // units], column % units
         return None
-
-    def gate_name(self, part: int) -> str:
-        """Return the name of this gate for --hold; of a state, the name of a gate of its loop."""
-        loop, name = self.parts[part]
-        if name.endswith(".activation"):
-            return self.part_name(part)
-        gates = list(loop.gates)
-        gate = next((gate for gate in gates if gate.endswith("forget")), gates[0])
-        return f"{loop.path}{gate}"
-
-    def part_name(self, part: int) -> str:
-        """Return the name of a gate or state, `forward/forget`.  part: index in `parts`."""
-        loop, name = self.parts[part]
-        return f"{loop.path}{name.removesuffix('.activation')}"
 
 
 def compute_experiment(experiment: EditableCase) -> Computation:
@@ -116,24 +127,6 @@ def _compute(case: Case) -> Computation:
         wide = dataclasses.replace(wide, stack=wide.stack.with_returns(return_sequences=True))
     trace = tracing.trace(wide)  # first: it says what is wrong with the case
     return Computation(compute.run(case, trace.engine), wide, trace)
-
-
-def start_computation(experiment: EditableCase) -> asyncio.Future[Computation]:
-    """Compute an experiment in a thread of its own, which does not keep the program from ending.
-
-    The future raises what `compute_experiment` raises.
-    """
-    done: Future[Computation] = Future()
-    done.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            done.set_result(compute_experiment(experiment))
-        except BaseException as error:
-            done.set_exception(error)
-
-    Thread(target=work, daemon=True).start()
-    return asyncio.wrap_future(done)
 
 
 def _is_shown(part: str) -> bool:

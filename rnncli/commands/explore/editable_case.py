@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,14 +34,18 @@ class EditableCase:
     @property
     def inner(self) -> Spec:
         """The same layer; inside Bidirectional, the forward one."""
-        found: Spec = self.spec.config.get("layer", self.spec)
-        return found
+        return inner_of(self.spec)
 
     @property
     def is_edited(self) -> bool:
         """Whether numbers were changed, so that flags no longer describe the experiment."""
         now, then = self.case, self.origin.case
         return now.inputs is not then.inputs or now.weights is not then.weights or now.mask is not then.mask
+
+    @property
+    def is_input_generated(self) -> bool:
+        """Whether the input is drawn from the seed, for --input-shape."""
+        return self.origin.input.input_shape is not None
 
     @property
     def expression(self) -> str:
@@ -78,8 +82,8 @@ class EditableCase:
             raise UsageError("a saved model has its own weights.", "Change single weights instead.")
         if not 0 <= seed <= HIGHEST_SEED:
             raise UsageError(f"seed is {seed}.", f"Seeds go from 0 to {HIGHEST_SEED}.")
-        made = replace(self, case=replace(self.case, seed=seed, weights=None))
-        return made if self.origin.input.input_shape is None else made.with_input_again()
+        made = self._with(seed=seed, weights=None)
+        return made.with_input_again() if self.is_input_generated else made
 
     def with_input_again(self) -> EditableCase:
         """Return the experiment with the input as its layers and its seed read it; an edited one is kept."""
@@ -96,13 +100,13 @@ class EditableCase:
 
     def with_training(self, training: bool) -> EditableCase:
         """Return the experiment with the layers called in training mode, or not."""
-        return replace(self, case=replace(self.case, training=training))
+        return self._with(training=training)
 
     def with_calls(self, calls: int) -> EditableCase:
         """Return the experiment with the layers called this often; the result is that of the last call."""
         if calls < 1:
             raise UsageError(f"calls is {calls}.", "The layers are called at least once.")
-        return replace(self, case=replace(self.case, calls=calls))
+        return self._with(calls=calls)
 
     def with_holds(self, texts: Sequence[str]) -> EditableCase:
         """Return the experiment with exactly these gates held, each `forget[:, 1]=1@2:`."""
@@ -110,7 +114,7 @@ class EditableCase:
 
     def with_input(self, place: tuple[int, ...], value: float) -> EditableCase:
         """Return the experiment with another number at `place` of the input."""
-        return replace(self, case=replace(self.case, inputs=_replace_number(self.case.inputs, place, value)))
+        return self._with(inputs=_replace_number(self.case.inputs, place, value))
 
     def with_weight(
         self, weights: Mapping[str, Array], path: str, place: tuple[int, ...], value: float
@@ -119,26 +123,20 @@ class EditableCase:
 
         weights: all of them, as they were used.
         """
-        made = {**weights, path: _replace_number(weights[path], place, value)}
-        return replace(self, case=replace(self.case, weights=made))
+        return self._with(weights={**weights, path: _replace_number(weights[path], place, value)})
 
     def with_masked(self, batch: int, timestep: int) -> EditableCase:
         """Return the experiment with one time step masked, or no longer masked."""
-        import numpy as np
-
-        shape = self.case.inputs.shape[:2]
-        mask = np.ones(shape, bool) if self.case.mask is None else self.case.mask.copy()
+        mask = self._copy_mask()
         mask[batch, timestep] = not mask[batch, timestep]
-        return replace(self, case=replace(self.case, mask=None if mask.all() else mask))
+        return self._with(mask=None if mask.all() else mask)
 
     def with_masked_steps(self, batch: int, text: str) -> EditableCase:
         """Return the experiment with exactly these steps of one sequence masked, `1, 3:`; none if empty.
 
         Raises UsageError for a text that is not a list of time steps, or a step that does not exist.
         """
-        import numpy as np
-
-        mask = np.ones(self.case.inputs.shape[:2], bool) if self.case.mask is None else self.case.mask.copy()
+        mask = self._copy_mask()
         mask[batch] = True
         for part in filter(str.strip, text.split(",")):
             try:
@@ -152,7 +150,7 @@ class EditableCase:
                     f"Write steps from 0 to {mask.shape[1] - 1}, such as 1 or 2:.",
                 )
             steps[:] = False
-        return replace(self, case=replace(self.case, mask=None if mask.all() else mask))
+        return self._with(mask=None if mask.all() else mask)
 
     def masked_steps(self, batch: int) -> str:
         """Return the masked steps of one sequence as they are typed, `1, 3:5`; "" if there are none."""
@@ -167,6 +165,16 @@ class EditableCase:
                 runs.append([step])
         return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
 
+    def _copy_mask(self) -> Array:
+        """Return a mask that can be changed, (batch, timesteps) of bool, True for steps that count."""
+        import numpy as np
+
+        mask = self.case.mask
+        return np.ones(self.case.inputs.shape[:2], bool) if mask is None else mask.copy()
+
+    def _with(self, **changes: Any) -> EditableCase:
+        return replace(self, case=replace(self.case, **changes))
+
     def _with_spec(self, spec: Spec) -> EditableCase:
         made = [*self.case.layers]
         made[self.layer] = spec
@@ -180,6 +188,15 @@ class EditableCase:
             raise UsageError(
                 f"{name} is fixed in a saved model.", "return_sequences and return_state can change."
             )
+
+
+Change = Callable[[EditableCase], EditableCase]
+
+
+def inner_of(spec: Spec) -> Spec:
+    """Return the forward layer of Bidirectional; of any other layer, the layer itself."""
+    inner: Spec = spec.config.get("layer", spec)
+    return inner
 
 
 def class_names() -> tuple[str, ...]:

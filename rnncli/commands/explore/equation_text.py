@@ -1,4 +1,4 @@
-"""Write the equations of one step as lines of text."""
+"""The equations of one step as lines of text."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _equation(equation: Equation, lang: str, *, every_term: bool) -> Iterator[Te
     value = _number(equation.value)
     if equation.note is not None:
         note = say(f"masked {equation.note.kind}", lang)
-        said = note.format(t=equation.place.timestep, before=equation.note.timestep)
-        yield Text.assemble((name, "bold"), f" = {value}   ", (said, "dim"))
+        sentence = note.format(t=equation.place.timestep, before=equation.note.timestep)
+        yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
     elif equation.held:
         yield Text.assemble((name, "bold"), " = ", say("held at", lang).format(value=value))
     elif equation.function:

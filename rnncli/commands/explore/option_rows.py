@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Case, Spec
 from rnncli.cli.flags import LayerFlags
-from rnncli.commands.explore.editable_case import EditableCase, class_names, recurrent_places
+from rnncli.commands.explore.editable_case import Change, EditableCase, class_names, recurrent_places
 from rnncli.layers import activations
 from rnncli.specs.build import options_of
 
@@ -109,6 +109,17 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
         yield OptionRow(name, value, choices)
 
 
+def step(experiment: EditableCase, name: str, by: int, batch: int) -> EditableCase:
+    """Return the experiment with the next (1) or the previous (-1) value of that row, if it has the row."""
+    row = next((row for row in rows(experiment, batch) if row.name == name), None)
+    return experiment if row is None else apply(experiment, name, row.next(by), batch)
+
+
+def reads_input(experiment: EditableCase, name: str) -> bool:
+    """Whether a new value of that row reads a file or generates the input again, which takes time."""
+    return name in (MODEL_LAYER, "dtype") or (name == "seed" and experiment.is_input_generated)
+
+
 def apply(experiment: EditableCase, name: str, value: Any, batch: int = 0) -> EditableCase:
     """Return the experiment with a new value of that row.
 
@@ -131,7 +142,7 @@ def apply(experiment: EditableCase, name: str, value: Any, batch: int = 0) -> Ed
     return change(value)
 
 
-def apply_text(row: OptionRow, text: str, batch: int = 0) -> Callable[[EditableCase], EditableCase]:
+def apply_text(row: OptionRow, text: str, batch: int = 0) -> Change:
     """Return the change to typed text.  Raises ValueError if it is not a number but should be."""
     kind = type(row.value)
     value = kind(text) if kind in (int, float) else text.strip()

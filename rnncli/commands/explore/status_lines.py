@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rnncli.case import format_shape
-from rnncli.commands.explore.cursor import Cursor
-from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.commands.explore.scene import Scene
 from rnncli.commands.explore.texts import text
 from rnncli.commands.explore.views import VIEWS
 from rnncli.renderers.wording import say
@@ -15,15 +14,15 @@ from rnncli.renderers.wording import say
 COMMAND_LINES = 2
 
 
-def title(experiment: EditableCase, view: str, cursor: Cursor, lang: str, width: int) -> Text:
+def title(scene: Scene, width: int) -> Text:
     """Return the first line: the views with their keys, the input, the sequence and, if it fits, the seed."""
-    line = Text()
+    line, lang = Text(), scene.lang
     for number, name in enumerate(VIEWS, 1):
-        line.append(f" {number} {text(name, lang)} ", "reverse" if name == view else "dim")
-    shape, seed = experiment.case.inputs.shape, experiment.case.seed
+        line.append(f" {number} {text(name, lang)} ", "reverse" if name == scene.view else "dim")
+    shape, seed = scene.experiment.case.inputs.shape, scene.experiment.case.seed
     line.append(f"  {say('input', lang)} {format_shape(shape)}")
     if shape[0] > 1:
-        line.append(f" · {text('sequence', lang).format(cursor.batch, shape[0] - 1)}")
+        line.append(f" · {text('sequence', lang).format(scene.cursor.batch, shape[0] - 1)}")
     seeded = Text("" if seed is None else f" · {say('seed', lang)} {seed}")
     return line + seeded if line.cell_len + seeded.cell_len <= width else line
 

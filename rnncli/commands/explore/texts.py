@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rnncli.cli.language import localize
+from rnncli.errors import RnncliError
 from rnncli.renderers.wording import Bilingual
 
 TEXTS: dict[str, Bilingual] = {
@@ -103,3 +105,8 @@ q                종료
 def text(key: str, lang: str) -> str:
     """Return a text of the explorer."""
     return TEXTS[key].in_language(lang)
+
+
+def describe_error(error: RnncliError, lang: str) -> str:
+    """Return what is wrong, and what to do."""
+    return localize(f"{error.what} {error.advice}", lang)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rnncli.case import Array, format_shape
-from rnncli.commands.explore.computation import Computation
+from rnncli.case import Array, Case, format_shape
+from rnncli.commands.explore.computation import Computation, TracePart
 from rnncli.commands.explore.cursor import Cursor
 from rnncli.commands.explore.editable_case import EditableCase
 from rnncli.commands.explore.texts import text
@@ -27,6 +26,7 @@ class GridCell(NamedTuple):
 class NumberGrid(NamedTuple):
     """A table of numbers, shape (rows, columns).
 
+    down, across: the fields of the cursor that choose a row and a column; "" for the only row of a state.
     rows: labels; an empty sequence labels by index.  times: the input's index of each column.
     held: the entries that are held at a value, shape (rows, columns), bool; None if none can be.
     """
@@ -34,143 +34,83 @@ class NumberGrid(NamedTuple):
     title: str
     note: str
     values: Array
+    down: str
+    across: str
     rows: Sequence[str] = ()
     row_prefix: str = ""
     times: Sequence[int] | None = None
     held: Array | None = None
 
 
-class GridView(ABC):
-    """What is shown, and how a cell and the cursor correspond.  editable: whether its numbers can change."""
+Edit = Callable[[EditableCase, Computation, Cursor, float], EditableCase]
 
-    editable = False
 
-    @abstractmethod
-    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return the tables, top to bottom."""
+class GridView(NamedTuple):
+    """What is shown.
 
-    @abstractmethod
-    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
+    grids: returns the tables, top to bottom.  field: of the cursor, chooses a table; "" if there is one.
+    edit: returns the experiment with another number under the cursor; None if the numbers are computed.
+    """
+
+    grids: Callable[[Computation, Cursor, str], list[NumberGrid]]
+    field: str = ""
+    edit: Edit | None = None
+
+    def locate(self, grids: Sequence[NumberGrid], cursor: Cursor) -> GridCell:
         """Return the cell under the cursor."""
+        number = getattr(cursor, self.field) if self.field else 0
+        grid = grids[number]
+        row = min(getattr(cursor, grid.down), len(grid.values) - 1) if grid.down else 0
+        column = getattr(cursor, grid.across)
+        return GridCell(number, row, column if grid.times is None else grid.times.index(column))
 
-    @abstractmethod
-    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
+    def move_to(self, grids: Sequence[NumberGrid], cursor: Cursor, cell: GridCell) -> Cursor:
         """Return the cursor on another cell."""
-
-    def edit(
-        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
-    ) -> EditableCase:
-        """Return the experiment with another number under the cursor; unchanged if it is computed."""
-        return experiment
-
-
-class ResultsView(GridView):
-    """Every returned tensor of one sequence; units downwards and time to the right."""
-
-    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table per tensor; a state is one row."""
-        return [_tensor_grid(tensor, cursor.batch, lang) for tensor in computation.result.outputs]
-
-    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
-        """Return the cell of the unit, and of the time step if the tensor has one."""
-        tensor = computation.result.outputs[cursor.tensor]
-        if "timesteps" not in tensor.axes:
-            return GridCell(cursor.tensor, 0, cursor.unit)
-        return GridCell(cursor.tensor, cursor.unit, _times(tensor).index(cursor.timestep))
-
-    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
-        """Return the cursor on that unit and time step."""
-        tensor = computation.result.outputs[place.grid]
-        if "timesteps" not in tensor.axes:
-            return replace(cursor, tensor=place.grid, unit=place.column)
-        return replace(cursor, tensor=place.grid, unit=place.row, timestep=_times(tensor)[place.column])
+        grid = grids[cell.grid]
+        column = cell.column if grid.times is None else grid.times[cell.column]
+        changes: dict[str, Any] = {self.field: cell.grid, grid.down: cell.row, grid.across: column}
+        changes.pop("", None)
+        return replace(cursor, **changes)
 
 
-class InputView(GridView):
-    """One sequence of the input; features downwards and time to the right."""
+def show_weights(computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
+    """Return one table per weight, a vector in one row.
 
-    editable = True
-
-    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table."""
-        case = computation.case
-        values = case.inputs[cursor.batch].T
-        times = range(values.shape[1])
-        return [NumberGrid("input", format_shape(case.inputs.shape), values, case.feature_names, "x", times)]
-
-    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
-        """Return the cell of the feature and the time step."""
-        return GridCell(0, cursor.feature, cursor.timestep)
-
-    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
-        """Return the cursor on that feature and time step."""
-        return replace(cursor, feature=place.row, timestep=place.column)
-
-    def edit(
-        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
-    ) -> EditableCase:
-        """Return the experiment with another input."""
-        return experiment.with_input((cursor.batch, cursor.timestep, cursor.feature), value)
+    The one under the cursor says what its column belongs to.
+    """
+    found = []
+    for index, (path, values) in enumerate(computation.trace.weights.items()):
+        note = format_shape(values.shape)
+        place = computation.column_place(path, cursor.column) if index == cursor.weight else None
+        if place is not None:
+            note += f" · {place[0]} · {say('unit', lang)} {place[1]}"
+        found.append(NumberGrid(path, note, values.reshape(-1, values.shape[-1]), "row", "column"))
+    return found
 
 
-class WeightsView(GridView):
-    """Every weight; a vector is one row."""
-
-    editable = True
-
-    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table per weight; the one under the cursor says what its column belongs to."""
-        found = []
-        for index, (path, values) in enumerate(computation.trace.weights.items()):
-            note = format_shape(values.shape)
-            place = computation.column_place(path, cursor.column) if index == cursor.weight else None
-            if place is not None:
-                note += f" · {place[0]} · {say('unit', lang)} {place[1]}"
-            found.append(NumberGrid(path, note, values.reshape(-1, values.shape[-1])))
-        return found
-
-    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
-        """Return the cell of the row and column."""
-        return GridCell(cursor.weight, cursor.row, cursor.column)
-
-    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
-        """Return the cursor on that weight."""
-        return replace(cursor, weight=place.grid, row=place.row, column=place.column)
-
-    def edit(
-        self, experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
-    ) -> EditableCase:
-        """Return the experiment with another weight."""
-        weights = computation.trace.weights
-        path = list(weights)[cursor.weight]
-        place = (cursor.row, cursor.column)[-weights[path].ndim :]
-        return experiment.with_weight(weights, path, place, value)
+def edit_weight(
+    experiment: EditableCase, computation: Computation, cursor: Cursor, value: float
+) -> EditableCase:
+    """Return the experiment with another weight."""
+    weights = computation.trace.weights
+    path = list(weights)[cursor.weight]
+    place = (cursor.row, cursor.column)[-weights[path].ndim :]
+    return experiment.with_weight(weights, path, place, value)
 
 
-class GatesView(GridView):
-    """Every gate and state at every time step, in the order of processing."""
-
-    def grids(self, computation: Computation, cursor: Cursor, lang: str) -> list[NumberGrid]:
-        """Return one table per gate and state; units downwards and time to the right."""
-        return [_part_grid(computation, part, cursor.batch, lang) for part in range(len(computation.parts))]
-
-    def locate(self, computation: Computation, cursor: Cursor) -> GridCell:
-        """Return the cell of the unit and the time step."""
-        loop, name = computation.parts[cursor.part]
-        unit = min(cursor.unit, loop.parts[name].shape[-1] - 1)
-        return GridCell(cursor.part, unit, loop.times.tolist().index(cursor.timestep))
-
-    def move_to(self, computation: Computation, cursor: Cursor, place: GridCell) -> Cursor:
-        """Return the cursor on that unit and time step."""
-        loop, _ = computation.parts[place.grid]
-        return replace(cursor, part=place.grid, unit=place.row, timestep=int(loop.times[place.column]))
-
-
-VIEWS: dict[str, GridView] = {
-    "results": ResultsView(),
-    "input": InputView(),
-    "weights": WeightsView(),
-    "gates": GatesView(),
+VIEWS = {
+    "results": GridView(
+        lambda found, at, lang: [_tensor_grid(one, at.batch, lang) for one in found.result.outputs],
+        field="tensor",
+    ),
+    "input": GridView(
+        lambda found, at, _: [_input_grid(found.case, at.batch)],
+        edit=lambda now, _, at, value: now.with_input((at.batch, at.timestep, at.feature), value),
+    ),
+    "weights": GridView(show_weights, "weight", edit_weight),
+    "gates": GridView(
+        lambda found, at, lang: [_part_grid(one, at.batch, lang) for one in found.parts], field="part"
+    ),
 }
 """By the key of its name."""
 
@@ -193,24 +133,27 @@ def _difference(values: Array, others: Array) -> Array:
         return np.where(same, 0, values - others)
 
 
-def _part_grid(computation: Computation, part: int, batch: int, lang: str) -> NumberGrid:
-    """Return the table of one gate or state; units downwards and time to the right."""
-    loop, name = computation.parts[part]
-    held = computation.held(part)
-    marks = None if held is None else held.T
-    note = "" if marks is None else f"* {text('held', lang)}"
-    times = loop.times.tolist()
-    return NumberGrid(computation.part_name(part), note, loop.parts[name][batch].T, (), "u", times, marks)
+def _input_grid(case: Case, batch: int) -> NumberGrid:
+    """Return one sequence of the input; features downwards and time to the right."""
+    values, shape = case.inputs[batch].T, format_shape(case.inputs.shape)
+    times = range(values.shape[1])
+    return NumberGrid("input", shape, values, "feature", "timestep", case.feature_names, "x", times)
 
 
-def _times(tensor: NamedTensor) -> Sequence[int]:
-    return tensor.time or range(tensor.values.shape[1])
+def _part_grid(part: TracePart, batch: int, lang: str) -> NumberGrid:
+    """Return a gate or state of one sequence; units downwards and time to the right, as processed."""
+    held = None if part.held is None else part.held.T
+    note = "" if held is None else f"* {text('held', lang)}"
+    times = part.loop.times.tolist()
+    return NumberGrid(part.name, note, part.values[batch].T, "unit", "timestep", (), "u", times, held)
 
 
 def _tensor_grid(tensor: NamedTensor, batch: int, lang: str) -> NumberGrid:
+    """Return one sequence of a tensor, units downwards and time to the right; a state in one row."""
     values = tensor.values[batch]
     note = f"= {tensor.equals[0]}" if tensor.equals else brief(tensor.label, lang)
     title = f"{tensor.name} {format_shape(tensor.values.shape)}"
     if "timesteps" not in tensor.axes:
-        return NumberGrid(title, note, values[None])
-    return NumberGrid(title, note, values.T, (), "u", _times(tensor))
+        return NumberGrid(title, note, values[None], "", "unit")
+    times = tensor.time or range(len(values))
+    return NumberGrid(title, note, values.T, "unit", "timestep", (), "u", times)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated
 
 from rnncli.case import Case
-from rnncli.cli.flag_groups import RUN
+from rnncli.cli.flag_groups import RUN, flag
 from rnncli.cli.flags import InputFlags, LayerFlags, OutputFlags, RunFlags
 from rnncli.errors import UsageError
 
@@ -22,10 +20,6 @@ rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 """
 
 
-def _flag(name: str, metavar: str, help: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=RUN, show_default=False)
-
-
 def gradients(
     input: InputFlags,
     layer: LayerFlags,
@@ -33,13 +27,21 @@ def gradients(
     output: OutputFlags,
     of: Annotated[
         str | None,
-        _flag(
-            "--of", "TENSOR", "The numbers to differentiate, hidden_states[0,3,1] (default: the last output)."
+        flag(
+            RUN,
+            "--of",
+            metavar="TENSOR",
+            help="The numbers to differentiate, hidden_states[0,3,1] (default: the last output).",
         ),
     ] = None,
     against: Annotated[
         list[str] | None,
-        _flag("--against", "LAYERS", "Compare with these layers, with the same units: simple_rnn,lstm,gru."),
+        flag(
+            RUN,
+            "--against",
+            metavar="LAYERS",
+            help="Compare with these layers, with the same units: simple_rnn,lstm,gru.",
+        ),
     ] = None,
 ) -> None:
     """How far back does the output depend on the input?
@@ -80,10 +82,9 @@ def _layers(layer: LayerFlags, against: list[str] | None) -> list[LayerFlags]:
         raise UsageError("--against does not name a layer.", "For example --against simple_rnn,lstm,gru.")
     if not names:
         return [layer]
-    asked = [layer] if layer.layer else []
-    return asked + [
-        layer._replace(layer=[name]) if name.replace("-", "_").isidentifier() else LayerFlags(layer=[name])
-        for name in names
+    first = [layer] if layer.layer else []
+    return first + [
+        layer._replace(layer=[name]) if _is_name(name) else LayerFlags(layer=[name]) for name in names
     ]
 
 
@@ -105,9 +106,13 @@ def _others(case: Case, flags: list[LayerFlags]) -> list[Case]:
             "Leave out weights and initial states.",
         )
     units = units_of(case)
-    sized = [one if one.units or not _is_name(one) else one._replace(units=units) for one in flags]
+    sized = [
+        one._replace(units=units) if not one.units and all(map(_is_name, one.layer or ())) else one
+        for one in flags
+    ]
     return [replace(case, stack=request.stack_of(one, Document())) for one in sized]
 
 
-def _is_name(flags: LayerFlags) -> bool:
-    return all(text.replace("-", "_").isidentifier() for text in flags.layer or ())
+def _is_name(text: str) -> bool:
+    """Return whether `text` names a layer, rather than being an expression."""
+    return text.replace("-", "_").isidentifier()

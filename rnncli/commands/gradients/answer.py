@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite, log10
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import EXPLODED, VANISHED, Curve, Gradients
-from rnncli.renderers.measure import Space, wrap
-from rnncli.renderers.page import Cell, Column, Line, Page, Records, Span, Table, View, cell, line
+from rnncli.renderers.measure import wrap
+from rnncli.renderers.page import Cell, Column, Forms, Line, Page, Records, Span, Table, View, cell, line
 from rnncli.renderers.parts import configs, expression, head_of, note_of, title
 from rnncli.renderers.width import longest
 from rnncli.renderers.wording import say
 
 MOST_ROWS = 24
 """If there are more steps, evenly spaced ones are shown, unless View.full is set."""
-LONGEST_BAR = 14
+LONGEST_BAR, SHORTEST_BAR = 14, 3
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 NUMBER = 8
 DECADES = 30
 """Bars span at most this many powers of ten."""
+
+NamedCurve = tuple[str, Curve]
+"""A heading and its curve."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,14 @@ class GradientsAnswer:
 
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve, and the rule."""
-        first = self.found[0]
-        asked = line(say("norms of", view.lang).format(of=first.target.text))
-        curves = self._name_curves()
-        parts: list[Table | Line] = [*_tables(curves, view), (), *_notes(curves, view), ()]
+        first, curves = self.found[0], self._name_curves()
+        heading = line(say("norms of", view.lang).format(of=first.target.text))
+        steps, scale = _choose_steps(len(first.curves[0].norms), view), BarScale.of(curves)
+        parts: list[Forms | Line] = [Forms(_draw_variants(curves, steps, scale, view)), ()]
+        parts += [*_notes(curves, steps, scale, view), ()]
         parts += [verdict for name, curve in curves for verdict in _verdict(name, curve, view)]
         parts += [line(text, "dim") for text in wrap(say("rule", view.lang), view)]
-        return Page(self._title(view), (note_of(first, view), asked), tuple(parts))
+        return Page(self._title(view), (note_of(first, view), heading), tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row."""
@@ -103,7 +107,7 @@ class GradientsAnswer:
         counts = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
         return [kind if count == 1 else f"{kind} {count}" for kind, count in zip(kinds, counts, strict=True)]
 
-    def _name_curves(self) -> list[tuple[str, Curve]]:
+    def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
         both = {curve.direction for found in self.found for curve in found.curves} > {"forward"}
         named = []
@@ -134,65 +138,72 @@ def _curve(curve: Curve) -> dict[str, Any]:
     }
 
 
-def _tables(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Table]:
-    """Yield as many tables as the width requires, each with a time column first."""
-    low, high = _find_bar_range(curves)
-    steps = _choose_steps(len(curves[0][1].norms), view)
-    masked = say("masked", view.lang)
-    times = [cell(f"{step}") for step in steps]
-    marked = any(curve.skipped.any() for _, curve in curves)
-    ahead = [len(str(steps[-1])), *([longest([masked])] if marked else [])]
-    for group, length in _groups(curves, Space.beside(ahead, view)):
-        columns = [Column("t", right=True)]
-        columns += [Column("")] if marked else []
-        columns += [Column(name) for name, _ in group]
-        rows = []
-        for step, time in zip(steps, times, strict=True):
-            skipped = bool(group[0][1].skipped[step])
-            status = [cell(masked if skipped else "", "dim")] if marked else []
-            norms = [_norm(float(curve.norms[step]), curve, low, high, length, view) for _, curve in group]
-            rows.append((time, *status, *norms))
-        yield Table(tuple(columns), tuple(rows))
+class BarScale(NamedTuple):
+    """The range of the bars of all curves, in powers of ten."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, curves: Sequence[NamedCurve]) -> BarScale:
+        """Return the range of all norms, at least one power of ten and at most DECADES."""
+        norms = [float(norm) for _, curve in curves for norm in curve.norms]
+        logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]
+        high = max(logs)
+        return cls(max(min(min(logs), high - 1), high - DECADES), high)
+
+    def share(self, norm: float) -> float:
+        """Return the part of the longest bar that shows this norm; 0 for NaN."""
+        if not norm > 0:
+            return 0.0
+        share = (log10(norm) - self.low) / (self.high - self.low) if isfinite(norm) else 1.0
+        return min(max(share, 0.0), 1.0)
+
+
+def _draw_variants(
+    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View
+) -> Iterator[tuple[Table, ...]]:
+    """Yield all curves in one table, its bars ever shorter, then in two tables, and so on."""
+    count = len(curves)
+    headed = longest(name for name, _ in curves) - NUMBER - 1  # room for a bar below the longest heading
+    shortest = min(max(headed, SHORTEST_BAR), LONGEST_BAR)
+    for abreast in sorted({-(-count // tables) for tables in range(1, count + 1)}, reverse=True):
+        for length in range(LONGEST_BAR, (shortest if abreast > 1 else 0) - 1, -1):
+            groups = (curves[start : start + abreast] for start in range(0, count, abreast))
+            yield tuple(_table(group, steps, scale, length, view) for group in groups)
+
+
+def _table(
+    curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, length: int, view: View
+) -> Table:
+    """Return one row per time step.  length: of the longest bar."""
+    skipped = curves[0][1].skipped
+    marked = skipped.any()
+    columns = [Column("t", right=True), *([Column("")] if marked else [])]
+    columns += [Column(name) for name, _ in curves]
+    rows = []
+    for step in steps:
+        status = [cell(say("masked", view.lang) if skipped[step] else "", "dim")] if marked else []
+        norms = [_norm(float(curve.norms[step]), curve.part, scale, length, view) for _, curve in curves]
+        rows.append((cell(f"{step}"), *status, *norms))
+    return Table(tuple(columns), tuple(rows))
 
 
 def _choose_steps(count: int, view: View) -> list[int]:
     """Return all steps, or evenly spaced ones and the last."""
     if view.full or count <= MOST_ROWS:
         return list(range(count))
-    apart = -(-count // MOST_ROWS)
-    steps = list(range(0, count, apart))
+    spacing = -(-count // MOST_ROWS)
+    steps = list(range(0, count, spacing))
     return steps if steps[-1] == count - 1 else [*steps, count - 1]
 
 
-def _groups(
-    curves: Sequence[tuple[str, Curve]], space: Space
-) -> Iterator[tuple[list[tuple[str, Curve]], int]]:
-    """Yield curves that fit side by side, and the length of their bars."""
-    tables = -(-len(curves) // space.count(max(NUMBER + 4, longest(name for name, _ in curves)), len(curves)))
-    abreast = -(-len(curves) // tables)
-    beside_bar = NUMBER + 1
-    length = space.share(abreast, beside_bar, beside_bar + LONGEST_BAR) - beside_bar
-    for start in range(0, len(curves), abreast):
-        yield list(curves[start : start + abreast]), length
-
-
-def _find_bar_range(curves: Sequence[tuple[str, Curve]]) -> tuple[float, float]:
-    """Return the range of the bars of all curves, in powers of ten."""
-    norms = [float(norm) for _, curve in curves for norm in curve.norms]
-    logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]
-    high = max(logs)
-    return max(min(min(logs), high - 1), high - DECADES), high
-
-
-def _norm(norm: float, curve: Curve, low: float, high: float, length: int, view: View) -> Cell:
+def _norm(norm: float, part: str, scale: BarScale, length: int, view: View) -> Cell:
     """Return `███▌      0.0312`."""
-    share = 0.0
-    if norm > 0:
-        share = (log10(norm) - low) / (high - low) if isfinite(norm) else 1.0
-    style = "" if curve.part == "input" else curve.part.rpartition("/")[2]
+    style = "" if part == "input" else part.rpartition("/")[2]
     digits = 3 if view.precision is None else max(view.precision, 1)
-    bar = _bar(min(max(share, 0.0), 1.0), length, norm > 0, view)
     number = f"{norm:#.{digits}g}".rstrip(".") if norm else "0"
+    bar = _bar(scale.share(norm), length, norm > 0, view)
     return ((Span(bar, style), Span(" " if length else ""), Span(f"{number:>{NUMBER}}")),)
 
 
@@ -204,16 +215,15 @@ def _bar(share: float, length: int, some: bool, view: View) -> str:
     return (EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8]).strip().ljust(length)[:length]
 
 
-def _notes(curves: Sequence[tuple[str, Curve]], view: View) -> Iterator[Line]:
+def _notes(curves: Sequence[NamedCurve], steps: Sequence[int], scale: BarScale, view: View) -> Iterator[Line]:
     """Yield notes on how to read the table."""
-    low, high = _find_bar_range(curves)
-    texts = [say("log bars", view.lang).format(low=f"{10**low:.1g}", high=f"{10**high:.1g}")]
+    low, high = (f"{10**end:.1g}" for end in scale)
+    texts = [say("log bars", view.lang).format(low=low, high=high)]
     if any(curve.part.rpartition("/")[2] == "cell" for _, curve in curves):
         texts.append(say("cell read", view.lang))
     count = len(curves[0][1].norms)
-    shown = len(_choose_steps(count, view))
-    if shown < count:
-        texts.append(say("some steps", view.lang).format(shown=shown, count=count))
+    if len(steps) < count:
+        texts.append(say("some steps", view.lang).format(shown=len(steps), count=count))
     for text in texts:
         yield from (line(part, "dim") for part in wrap(text, view))
 
@@ -223,11 +233,11 @@ def _verdict(name: str, curve: Curve, view: View) -> Iterator[Line]:
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    said = say(kind, view.lang).format(
+    sentence = say(kind, view.lang).format(
         t=timestep, ratio=f"{0.0 if ratio is None else ratio:.2g}", reference=reference
     )
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
-    for place, text in enumerate(wrap(f"{name}: {said}", view)):
+    for place, text in enumerate(wrap(f"{name}: {sentence}", view)):
         if place or not text.startswith(name):
             yield line(text, style)
         else:

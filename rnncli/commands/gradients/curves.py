@@ -15,7 +15,7 @@ from rnncli.compute import call as calling
 from rnncli.compute import checks
 from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
-from rnncli.result import Index, TensorInfo
+from rnncli.result import Claim, Index, TensorInfo
 
 VANISHED, EXPLODED = 1e-3, 1e3
 """Thresholds relative to the norm at the last processed step that the output depends on."""
@@ -211,18 +211,12 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     batch = index[0] if isinstance(index[0], int) else 0
     shape = tuple(int(str(size)) for size in info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
-    shown = [_format_index(part) for part in index] + [":"] * (len(info.axes) - len(index))
-    return GradientTarget(position, info.name, batch, f"{info.name}[{', '.join(shown)}]", entries)
+    whole = (slice(None),) * (len(info.axes) - len(index))
+    return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
 
 
-def _format_index(part: int | slice) -> str:
-    if isinstance(part, int):
-        return str(part)
-    return ":".join("" if side is None else str(side) for side in (part.start, part.stop))
-
-
-def gradients(case: Case, asked: str | None = None) -> Gradients:
-    """Compute how much the numbers `asked` depend on every state and input; default: the last output.
+def gradients(case: Case, of: str | None = None) -> Gradients:
+    """Compute how much the numbers `of` depend on every state and input; default: the last output.
 
     Always uses Keras, even if another engine could compute the case.  States are those of the last
     recurrent layer; the last layer's states are accepted whether it returns them or not.
@@ -231,13 +225,13 @@ def gradients(case: Case, asked: str | None = None) -> Gradients:
     from rnncli.commands.gradients import tape
 
     checks.refuse_impossible(case)
-    said = calling.conditions(case)
+    conditions = calling.conditions(case)
     case = replace(case, initial_state=calling.initial_state(case))
     calling.demand_able(case, "tensorflow")
     wide = replace(case, stack=case.stack.with_returns(return_state=True))
-    numbers = target_of(asked, wide.stack.outputs(case.inputs.shape))
+    numbers = target_of(of, wide.stack.outputs(case.inputs.shape))
     weights, _ = calling.weights_and_seeds(case, "tensorflow")
     place = layer_of(case)
     norms = tape.norms(wide, weights, place, numbers.batch, numbers.position, numbers.entries)
     found = build_curves(case, numbers, norms.states, norms.inputs, norms.skipped)
-    return replace(found, conditions=said)
+    return replace(found, conditions=conditions)

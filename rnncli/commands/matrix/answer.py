@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from rnncli import addresses, compute
@@ -57,7 +58,7 @@ class MatrixAnswer:
                     "return_state": state,
                     "outputs": [tensor_document(tensor, view.lang) for tensor in result.outputs],
                 }
-                for (sequences, state), result in self._results()
+                for (sequences, state), result in self.matrix.results.items()
             ],
             "identities": same_numbers.build_scheme(self.matrix.results).identities(),
         }
@@ -72,20 +73,22 @@ class MatrixAnswer:
                 for sequences in CHOICES
             ),
         )
-        said = tuple(self._compare_combinations(view))
-        scheme = same_numbers.parts(same_numbers.build_scheme(self.matrix.results), view)
+        comparison = tuple(self._compare_combinations(view))
+        scheme = same_numbers.draw(same_numbers.build_scheme(self.matrix.results), view)
         notes = (note_of(self.default_result, view),)
         return Page(
-            title(self.default_result.stack, view), notes, (grid, *scheme, *(((), *said) if said else ()))
+            title(self.default_result.stack, view),
+            notes,
+            (grid, scheme, *(((), *comparison) if comparison else ())),
         )
 
     def records(self, view: View) -> Records:
         """Same as in `run`, with columns for the two options first."""
-        columns = axes_of(tensor for _, result in self._results() for tensor in result.outputs)
+        columns = axes_of(tensor for _, result in self.matrix.results.items() for tensor in result.outputs)
         header = ("return_sequences", "return_state", *records_header(columns))
         rows = (
             (sequences, state, *row)
-            for (sequences, state), result in self._results()
+            for (sequences, state), result in self.matrix.results.items()
             for tensor in result.outputs
             for row in rows_of(tensor, columns, view)
         )
@@ -95,7 +98,7 @@ class MatrixAnswer:
         """Return tensors by options and name: `return_sequences=True,return_state=False/hidden_states`."""
         return {
             f"return_sequences={sequences},return_state={state}/{tensor.name}": tensor.values
-            for (sequences, state), result in self._results()
+            for (sequences, state), result in self.matrix.results.items()
             for tensor in result.outputs
         }
 
@@ -104,14 +107,9 @@ class MatrixAnswer:
         """The result without sequences or state."""
         return self.matrix.results[False, False]
 
-    def _results(self) -> Iterator[tuple[tuple[bool, bool], Result]]:
-        for sequences in CHOICES:
-            for state in CHOICES:
-                yield (sequences, state), self.matrix.results[sequences, state]
-
     def _compare_combinations(self, view: View) -> Iterator[Line]:
         found: dict[str, list[Array]] = {}
-        for _, result in self._results():
+        for _, result in self.matrix.results.items():
             for tensor in result.outputs:
                 found.setdefault(tensor.name, []).append(tensor.values)
         equal = [name for name, values in found.items() if _all_equal(values)]
@@ -157,13 +155,9 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
             f"{last.spec.class_name} has neither return_sequences nor return_state.",
             "matrix needs a recurrent layer last, such as lstm.",
         )
-    return Matrix(
-        {
-            (sequences, state): compute.run(
-                replace(case, stack=case.stack.with_returns(return_sequences=sequences, return_state=state)),
-                engine,
-            )
-            for sequences in (False, True)
-            for state in (False, True)
-        }
-    )
+    varied = product(CHOICES, repeat=2)
+    stacks = {
+        (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
+        for sequences, state in varied
+    }
+    return Matrix({key: compute.run(replace(case, stack=stack), engine) for key, stack in stacks.items()})

@@ -96,19 +96,19 @@ def _letter(number: int) -> str:
     return LETTERS[place] + (str(round_) if round_ else "")
 
 
-def parts(scheme: Scheme, view: View) -> tuple[Forms, ...]:
+def draw(scheme: Scheme, view: View) -> Forms:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
-    return (Forms(_draw_variants(scheme, view)),)
+    return Forms(_draw_variants(scheme, view))
 
 
 def _draw_variants(scheme: Scheme, view: View) -> Iterator[tuple[Table | Line, ...]]:
     """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
     dot = marks(view).dot.strip().replace(",", ".")
-    said = line(say("letters", view.lang).format(dot=dot), "dim")
+    legend = line(say("letters", view.lang).format(dot=dot), "dim")
     most = min(scheme.steps, MOST_COLUMNS)
     for halves in (True, False):
         for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), said
+            yield _table(scheme, _choose_steps(scheme.steps, columns), halves, view), legend
     sets = (" = ".join(entries) for entries in scheme.identities())
     yield (), line(say("scheme", view.lang), "dim"), *(line(text) for text in sets)
 
@@ -127,7 +127,7 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
     columns = [Column(say("tensor", view.lang)), *([Column("")] if halves else []), *map(Column, times)]
     rows = []
     for number, row in enumerate(scheme.rows):
-        half = (cell(_half(row, view), "dim"),) if halves else ()
+        half = (cell(say(row.half, view.lang) if row.half else "", "dim"),) if halves else ()
         cells = (_entry(scheme, number, place, view) for place in shown)
         name = _name(
             row if scheme.time[0] == 0 else row._replace(subscript=row.subscript.replace("t", "-1-t"))
@@ -138,10 +138,6 @@ def _table(scheme: Scheme, shown: Sequence[int], halves: bool, view: View) -> Ta
 
 def _name(row: SchemeRow) -> Line:
     return (Span(str(row.label), f"strong {idea(row.label)}".strip()), Span(row.subscript, "dim"))
-
-
-def _half(row: SchemeRow, view: View) -> str:
-    return say(row.half, view.lang) if row.half else ""
 
 
 def _entry(scheme: Scheme, number: int, place: int, view: View) -> Cell:

@@ -127,7 +127,7 @@ def plot(
         terminal.remark([*remarks, *missing], plot.quiet)
 
 
-def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
+def _sheet(case: "Case", engine: str, plot: PlotFlags, selection: Any) -> "Sheet":
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import call
@@ -138,32 +138,32 @@ def _sheet(case: "Case", engine: str, plot: PlotFlags, wanted: Any) -> "Sheet":
     traceable = through_time and call.choose(case) == "numpy"
     what = plot.what or ("trace" if traceable else "result")
     if what == "result":
-        return sheet.draw_result(case, compute.run(case, engine), wanted)
+        return sheet.draw_result(case, compute.run(case, engine), selection)
     if engine not in ("auto", "numpy"):
         raise UsageError(
             f"--engine {engine}: this engine does not record steps.",
             "Leave --engine out, or take --what result.",
         )
-    return sheet.draw_trace(case, tracing.trace(case), wanted)
+    return sheet.draw_trace(case, tracing.trace(case), selection)
 
 
 def _draw_file(sheet: "Sheet", plot: PlotFlags, format: str, size: tuple[float, float] | None) -> list[str]:
     """Draw the file; return remarks on characters that no font has."""
     from rnncli.cli import files, terminal
-    from rnncli.commands.plot import figure
+    from rnncli.commands.plot import figure, fonts
     from rnncli.commands.plot.labels import translate_labels
     from rnncli.commands.plot.palette import STYLES
 
     remarks: list[str] = []
     if terminal.spoken_language(plot.lang) == "ko":
         korean = translate_labels(sheet)
-        if figure.draws_labels(korean):
+        if fonts.draws_labels(korean):
             sheet = korean
         else:
             remarks.append("no installed font has Korean letters: the labels are in English")
     data = figure.render(sheet, format, STYLES[plot.colours], size)
     files.write(plot.output or "", data)
-    letters = figure.undrawable(sheet)
+    letters = fonts.undrawable(sheet)
     if letters:
         shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
         remarks.append(

@@ -1,4 +1,4 @@
-"""Draw a Sheet as a figure: png, svg or pdf with matplotlib, which only this module imports.
+"""Draw a Sheet as a figure: png, svg or pdf with matplotlib.
 
 Resets everything that a user's matplotlibrc could change, and writes no date into the file, so
 that the same sheet gives the same bytes.
@@ -7,22 +7,22 @@ that the same sheet gives the same bytes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator
-from dataclasses import replace
-from functools import cache
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import groupby
 from typing import Any
 
-from rnncli.commands.plot.labels import labels_of
+from rnncli.commands.plot.fonts import choose_fonts, replace_names
 from rnncli.commands.plot.layout import (
     DPI,
     EDGE,
+    LETTER,
     Box,
     Layout,
     arrange,
     is_lowest,
     label_ends,
+    pitch,
     shorten_exponent,
     shown_name,
     shows_ticks,
@@ -30,6 +30,7 @@ from rnncli.commands.plot.layout import (
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import MapRow, Panel, Scale, Sheet
 from rnncli.errors import EngineError
+from rnncli.renderers.width import width_of
 
 APART = 0.06
 """Minimum cell size, in inches, for edges between cells."""
@@ -47,17 +48,14 @@ UNDATED = {
     "pdf": {"CreationDate": None, "Creator": "rnncli", "Producer": None},
     "png": {"Software": "rnncli"},
 }
-FONTS = ("DejaVu Sans",)
-BEYOND_LATIN = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic")
-"""Fonts to try first for feature names; matplotlib's own font lacks these characters."""
-BOXES = "Last Resort"
-"""Fonts that show every character as a box."""
+FONT = 8
+"""Size of most letters, in points; LETTER is the width of one."""
 SETTINGS = {
     "text.parse_math": False,
-    "font.size": 8,
+    "font.size": FONT,
     "axes.titlesize": 8.5,
     "axes.titlepad": 4,
-    "axes.labelsize": 8,
+    "axes.labelsize": FONT,
     "axes.linewidth": 0.6,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
@@ -78,16 +76,14 @@ def render(sheet: Sheet, format: str, style: Style, size: tuple[float, float] | 
     Raises EngineError if matplotlib is missing.
     """
     matplotlib = _matplotlib()
-    fonts, missing = _found_fonts(_letters(sheet) | _beyond_ascii("".join(labels_of(sheet))))
-    if missing:
-        sheet = _replace_names(sheet, missing)
+    fonts = choose_fonts(sheet)
+    sheet = replace_names(sheet, fonts.missing)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": fonts})
-        held = BytesIO()
-        drawing = figure(sheet, style, size)
-        drawing.savefig(held, format=format, dpi=DPI, metadata=UNDATED[format])
-    return held.getvalue()
+        matplotlib.rcParams.update({**SETTINGS, **_colours(style), "font.family": fonts.names})
+        file = BytesIO()
+        figure(sheet, style, size).savefig(file, format=format, dpi=DPI, metadata=UNDATED[format])
+    return file.getvalue()
 
 
 def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
@@ -102,7 +98,7 @@ def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) 
         for across, (panel, box) in enumerate(zip(row.panels, boxes, strict=True)):
             axes = place.axes(box)
             mesh = _heat_map(axes, panel, sheet.scale(panel), style, box)
-            _label_rows(axes, panel, row, box, first=across == 0)
+            _label_rows(axes, panel, row, box, pitch(sheet, down, box) if across == 0 else 0)
             named = sheet.time_axis if is_lowest(sheet, down, across) else ""
             _label_time(axes, panel, box, named, ticks=shows_ticks(sheet, down))
             if _readable(panel, box):
@@ -139,69 +135,6 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
-def undrawable(sheet: Sheet) -> list[str]:
-    """Return the characters of names that no installed font has; `render` uses `feature 0` for such names."""
-    return sorted(_found_fonts(_letters(sheet))[1])
-
-
-def draws_labels(sheet: Sheet) -> bool:
-    """Return whether the installed fonts have every character of the labels."""
-    return not _found_fonts(_beyond_ascii("".join(labels_of(sheet))))[1]
-
-
-def _letters(sheet: Sheet) -> frozenset[str]:
-    names = (shown_name(name) for row in sheet.rows for panel in row.panels for name in panel.names)
-    return _beyond_ascii("".join(names))
-
-
-def _beyond_ascii(text: str) -> frozenset[str]:
-    return frozenset(char for char in text if not char.isascii())
-
-
-@cache
-def _found_fonts(wanted: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """Return as few fonts as cover these characters, and the characters that no font has."""
-    fonts, missing = list(FONTS), wanted
-    if not missing:
-        return fonts, missing
-    from matplotlib import font_manager
-
-    listed = reversed(font_manager.fontManager.ttflist)
-    by_name = {entry.name: entry.fname for entry in listed if not entry.name.startswith(BOXES)}
-    first = [name for name in (*FONTS, *BEYOND_LATIN) if name in by_name]
-    for name in dict.fromkeys((*first, *sorted(by_name))):
-        held = {char for char in missing if ord(char) in _glyphs(by_name[name])}
-        if held:
-            missing -= held
-            fonts += [] if name in fonts else [name]
-        if not missing:
-            break
-    return fonts, missing
-
-
-def _glyphs(path: str) -> Container[int]:
-    from matplotlib.font_manager import get_font
-
-    try:
-        charmap: Container[int] = get_font(path).get_charmap()
-    except (OSError, RuntimeError):  # the font was removed since matplotlib listed it, or is broken
-        return ()
-    return charmap
-
-
-def _replace_names(sheet: Sheet, missing: frozenset[str]) -> Sheet:
-    """Return the sheet with `feature 0` for names that cannot be drawn."""
-
-    def panel(one: Panel) -> Panel:
-        names = tuple(
-            f"{one.axis} {place}" if missing & set(name) else name for place, name in enumerate(one.names)
-        )
-        return replace(one, names=names)
-
-    rows = tuple(replace(row, panels=tuple(map(panel, row.panels))) for row in sheet.rows)
-    return replace(sheet, rows=rows)
-
-
 def _colours(style: Style) -> dict[str, str]:
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
     faint = ("axes.edgecolor", "xtick.color", "ytick.color")
@@ -219,7 +152,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
     rows, columns = values.shape
-    apart = min(box.height / rows, box.width / columns) > APART
+    has_edges = min(box.height / rows, box.width / columns) > APART
     mesh = axes.pcolormesh(
         np.arange(columns + 1) - 0.5,
         np.arange(rows + 1) - 0.5,
@@ -227,8 +160,8 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style, box: Box) -> 
         cmap=_map(scale, style),
         vmin=scale.low,
         vmax=scale.high,
-        edgecolors=style.paper if apart else "none",
-        linewidth=0.5 if apart else 0,
+        edgecolors=style.paper if has_edges else "none",
+        linewidth=0.5 if has_edges else 0,
         rasterized=rows * columns > CRISP,
     )
     axes.invert_yaxis()
@@ -262,19 +195,22 @@ def _runs(skipped: tuple[bool, ...]) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, *, first: bool) -> None:
-    """Draw the title and, on the first heat map of a row, the row labels."""
+def _label_rows(axes: Any, panel: Panel, row: MapRow, box: Box, room: float) -> None:
+    """Draw the title and, on the first heat map of a row, the row labels.
+
+    room: inches for the names beside the row, which get smaller letters if they are longer; 0 for none.
+    """
     alone = len(row.panels) == 1 and row.label
     axes.set_title(f"{row.label}: {panel.title}" if alone else panel.title, loc="left")
     count = len(panel.values)
     places = _ticks(count, int(box.height / TICK_HIGH))
     axes.set_yticks(places, [shown_name(panel.names[i]) if panel.names else str(i) for i in places])
-    if not first:
+    if not room:
         axes.tick_params(labelleft=False)
-    elif row.label and not alone:
-        axes.set_ylabel(f"{row.label}\n{panel.axis}")
-    else:
-        axes.set_ylabel(panel.axis)
+        return
+    names = [row.label, panel.axis] if row.label and not alone else [panel.axis]
+    fitting = FONT * room / (LETTER * (max(map(width_of, names)) + 1))
+    axes.set_ylabel("\n".join(names), fontsize=min(FONT, fitting))
 
 
 def _label_time(axes: Any, panel: Panel, box: Box, named: str, *, ticks: bool) -> None:
@@ -289,8 +225,8 @@ def _ticks(count: int, most: int) -> list[int]:
     """Return at most `most` tick places, spaced at a round number."""
     most = max(most, 1)
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
-    apart = next(step for step in steps if step * most >= count)
-    return list(range(0, count, apart))
+    spacing = next(step for step in steps if step * most >= count)
+    return list(range(0, count, spacing))
 
 
 def _readable(panel: Panel, box: Box) -> bool:

@@ -51,19 +51,19 @@ def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterato
     """Place blocks of lines side by side, as many as fit, with an empty line above."""
     rest = list(blocks)
     while rest:
-        taken, used = 0, 0
-        while taken < len(rest) and (not taken or used + _width_of(rest[taken]) <= width):
-            used += _width_of(rest[taken]) + BETWEEN
-            taken += 1
+        count, used = 0, 0
+        while count < len(rest) and (not count or used + _width_of(rest[count]) <= width):
+            used += _width_of(rest[count]) + BETWEEN
+            count += 1
         yield Text()
-        for parts in zip_longest(*rest[:taken], fillvalue=Text()):
+        for parts in zip_longest(*rest[:count], fillvalue=Text()):
             line = Text()
-            for part, block in zip(parts, rest[:taken], strict=True):
+            for part, block in zip(parts, rest[:count], strict=True):
                 line.append_text(part)
                 line.append(" " * (_width_of(block) + BETWEEN - part.cell_len))
             line.rstrip()
             yield line
-        rest = rest[taken:]
+        rest = rest[count:]
 
 
 def _width_of(block: Sequence[Text]) -> int:
@@ -90,10 +90,10 @@ class _Drawing:
         together = -(-steps // room)
         width = min(max(room // steps, 1), WIDEST_CELL)
         values, skipped = _average_steps(panel, together)
-        joined = _units_per_row(panel)
-        values = _means(values.T, joined).T
+        units_per_row = _units_per_row(panel)
+        values = _means(values.T, units_per_row).T
         for first in range(0, len(values), 2 if self.halves else 1):
-            name = panel.names[first * joined] if panel.names else str(first * joined)
+            name = panel.names[first * units_per_row] if panel.names else str(first * units_per_row)
             name = set_cell_size(name, min(cell_len(name), margin))
             line = Text(" " * (margin - cell_len(name)) + f"{name} ")
             for column in range(values.shape[1]):

@@ -29,20 +29,23 @@ PARTS = (
     (re.compile(r"\bbatch (\d+) of (\S+?)(,|$)"), r"배치 \1 (\2)\3"),
     (re.compile(r"\bseed (\d+)"), r"시드 \1"),
     (re.compile(r"\bengine (\w+)$"), r"엔진 \1"),
+    (re.compile(r" gate$"), " 게이트"),
+    (re.compile(r" state$"), " 상태"),
 )
-"""Patterns of row labels and of the note below the title, with their Korean."""
-TITLES = ((re.compile(" gate$"), " 게이트"), (re.compile(" state$"), " 상태"))
+"""Patterns inside titles, labels of rows and the note below the title, with their Korean."""
 
 
 def translate_labels(sheet: Sheet) -> Sheet:
     """Return the sheet with Korean labels."""
     return replace(
         sheet,
-        note=_parts(sheet.note),
-        rows=tuple(MapRow(_parts(row.label), tuple(map(_translate_panel, row.panels))) for row in sheet.rows),
-        scales=tuple(replace(scale, label=KOREAN[scale.label]) for scale in sheet.scales),
-        masked=sheet.masked and KOREAN[sheet.masked],
-        time_axis=KOREAN[sheet.time_axis],
+        note=_translate(sheet.note),
+        rows=tuple(
+            MapRow(_translate(row.label), tuple(map(_translate_panel, row.panels))) for row in sheet.rows
+        ),
+        scales=tuple(replace(scale, label=_translate(scale.label)) for scale in sheet.scales),
+        masked=_translate(sheet.masked),
+        time_axis=_translate(sheet.time_axis),
     )
 
 
@@ -56,13 +59,13 @@ def labels_of(sheet: Sheet) -> Iterator[str]:
 
 
 def _translate_panel(panel: Panel) -> Panel:
-    title = KOREAN[panel.title] if panel.kind == "input" else panel.title
-    for pattern, said in TITLES:
-        title = pattern.sub(said, title)
-    return replace(panel, title=title, axis=KOREAN[panel.axis])
+    return replace(panel, title=_translate(panel.title), axis=_translate(panel.axis))
 
 
-def _parts(label: str) -> str:
-    for pattern, said in PARTS:
-        label = pattern.sub(said, label)
+def _translate(label: str) -> str:
+    """Return a label in Korean; names of tensors stay."""
+    if label in KOREAN:
+        return KOREAN[label]
+    for pattern, korean in PARTS:
+        label = pattern.sub(korean, label)
     return label

@@ -97,61 +97,61 @@ class Sheet:
         return next(scale for scale in self.scales if panel.kind in scale.kinds)
 
 
-def draw_trace(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
+def draw_trace(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every gate, candidate and state of one sequence: one row per layer and direction."""
-    wanted = _entry(case, wanted)
+    selection = _entry(case, selection)
     if not result.trace:
         raise UsageError("there is no trace: no layer steps through time.", "Take --what result.")
-    _demand(wanted.gates, result.trace)
+    _demand(selection.gates, result.trace)
     rows, skipped = [], set()
     for loop in result.trace:
-        places = _places(case, loop, wanted)
-        rows.append(MapRow(_label(case, loop), tuple(_draw_loop(loop, places, wanted))))
-        skipped.update(loop.status[wanted.batch, places].tolist())
+        places = _places(case, loop, selection)
+        rows.append(MapRow(_label(case, loop), tuple(_draw_loop(loop, places, selection))))
+        skipped.update(loop.status[selection.batch, places].tolist())
     masked = " or ".join(sorted(STATUSES[status] for status in skipped if status))
     loop = result.trace[0]
-    first = _find_skipped(loop, _places(case, loop, wanted), wanted)
-    return _sheet(case, result, wanted, rows, first, masked and f"masked, {masked}")
+    first = _find_skipped(loop, _places(case, loop, selection), selection)
+    return _sheet(case, result, selection, rows, first, masked and f"masked, {masked}")
 
 
-def draw_result(case: Case, result: Result, wanted: SheetSelection) -> Sheet:
+def draw_result(case: Case, result: Result, selection: SheetSelection) -> Sheet:
     """Return every returned tensor of one sequence: one row per layer."""
-    wanted = _entry(case, wanted)
-    if wanted.gates:
+    selection = _entry(case, selection)
+    if selection.gates:
         raise UsageError("--gate applies only to a trace.", "Leave out --gate, or take --what trace.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
-        panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), wanted)
+        panel = _draw_tensor(case, tensor, str(tensor.label.in_layer), selection)
         tensors.setdefault(tensor.label.layer, []).append(panel)
     rows = [
         MapRow("" if layer is None else f"layer {layer}", tuple(panels)) for layer, panels in tensors.items()
     ]
-    times = _times(case, wanted)
-    mask = () if case.mask is None else tuple(not case.mask[wanted.batch, time] for time in times)
-    return _sheet(case, result, wanted, rows, mask, "masked" if any(mask) else "")
+    times = _times(case, selection)
+    mask = () if case.mask is None else tuple(not case.mask[selection.batch, time] for time in times)
+    return _sheet(case, result, selection, rows, mask, "masked" if any(mask) else "")
 
 
-def _entry(case: Case, wanted: SheetSelection) -> SheetSelection:
-    """Return `wanted` with a non-negative batch index."""
+def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
+    """Return `selection` with a non-negative batch index."""
     count = len(case.inputs)
-    if not -count <= wanted.batch < count:
+    if not -count <= selection.batch < count:
         raise UsageError(
-            f"--batch {wanted.batch}: there is no such sequence.",
+            f"--batch {selection.batch}: there is no such sequence.",
             f"The sequences are 0 to {count - 1}; -1 is the last.",
         )
-    if not _times(case, wanted):
+    if not _times(case, selection):
         steps = case.inputs.shape[1]
         raise UsageError("--steps: no time step is selected.", f"The time steps are 0 to {steps - 1}.")
-    return wanted._replace(batch=wanted.batch % count)
+    return selection._replace(batch=selection.batch % count)
 
 
-def _times(case: Case, wanted: SheetSelection) -> range:
-    return range(case.inputs.shape[1])[wanted.steps]
+def _times(case: Case, selection: SheetSelection) -> range:
+    return range(case.inputs.shape[1])[selection.steps]
 
 
-def _places(case: Case, loop: LoopTrace, wanted: SheetSelection) -> list[int]:
-    """Return the loop indices of the wanted steps, in the order of the input's time."""
-    times = _times(case, wanted)
+def _places(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]:
+    """Return the loop indices of the selection steps, in the order of the input's time."""
+    times = _times(case, selection)
     return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
 
 
@@ -169,15 +169,15 @@ def _label(case: Case, loop: LoopTrace) -> str:
     return ", ".join(filter(None, (layer, loop.direction if directed else "")))
 
 
-def _draw_loop(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> Iterator[Panel]:
+def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop, for the steps at `places`."""
     times = tuple(loop.times[places].tolist())
-    skipped = _find_skipped(loop, places, wanted)
+    skipped = _find_skipped(loop, places, selection)
 
     def panel(title: str, kind: str, part: str) -> Panel:
-        return Panel(title, kind, loop.parts[part][wanted.batch, places].T, times=times, skipped=skipped)
+        return Panel(title, kind, loop.parts[part][selection.batch, places].T, times=times, skipped=skipped)
 
-    names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, wanted)]
+    names = [name for name in (*loop.gates, *reversed(loop.states)) if _is_selected(name, selection)]
     for name in sorted(names, key=cell_number):  # cell by cell
         if name in loop.states:
             yield panel(f"{name} state", OF_STATE[name.rpartition("/")[2]], name)
@@ -185,47 +185,47 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -
             yield panel(name, "state", f"{name}.activation")
         else:
             yield panel(f"{name} gate", "gate", f"{name}.activation")
-    if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not wanted.gates:
+    if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", "output")
 
 
-def _is_selected(name: str, wanted: SheetSelection) -> bool:
-    return not wanted.gates or name in wanted.gates
+def _is_selected(name: str, selection: SheetSelection) -> bool:
+    return not selection.gates or name in selection.gates
 
 
-def _find_skipped(loop: LoopTrace, places: Sequence[int], wanted: SheetSelection) -> tuple[bool, ...]:
-    return tuple((loop.status[wanted.batch, places] != 0).tolist())
+def _find_skipped(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
+    return tuple((loop.status[selection.batch, places] != 0).tolist())
 
 
-def _draw_tensor(case: Case, tensor: NamedTensor, name: str, wanted: SheetSelection) -> Panel:
+def _draw_tensor(case: Case, tensor: NamedTensor, name: str, selection: SheetSelection) -> Panel:
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner" in str(tensor.axes):
         raise UsageError(
             f"{tensor.name} has the axes {', '.join(tensor.axes)}, but a heat map has two.",
             "plot draws tensors of (batch, timesteps, units) or (batch, units).",
         )
-    values = tensor.values[wanted.batch]
+    values = tensor.values[selection.batch]
     kind = "cell" if tensor.label.part == "cell" else "state"
     if values.ndim == 1:
         return Panel(name, kind, values[:, None])
     times = tensor.time or range(len(values))
-    kept = [place for place, time in enumerate(times) if time in _times(case, wanted)]
+    kept = [place for place, time in enumerate(times) if time in _times(case, selection)]
     mask = case.mask
-    skipped = () if mask is None else tuple(not mask[wanted.batch, times[place]] for place in kept)
+    skipped = () if mask is None else tuple(not mask[selection.batch, times[place]] for place in kept)
     return Panel(name, kind, values[kept].T, times=tuple(times[place] for place in kept), skipped=skipped)
 
 
 def _sheet(
     case: Case,
     result: Result,
-    wanted: SheetSelection,
+    selection: SheetSelection,
     rows: list[MapRow],
     skipped: tuple[bool, ...],
     masked: str,
 ) -> Sheet:
     if case.inputs.ndim == 3:
-        times = tuple(_times(case, wanted))
-        values = case.inputs[wanted.batch, list(times)].T
+        times = tuple(_times(case, selection))
+        values = case.inputs[selection.batch, list(times)].T
         names = tuple(map(visible, case.feature_names))
         rows = [
             MapRow("", (Panel("input", "input", values, "feature", names, times, skipped),)),
@@ -235,15 +235,15 @@ def _sheet(
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     return Sheet(
         title=visible(" → ".join(describe(spec) for spec in case.layers)),
-        note=_note(case, result, wanted),
+        note=_note(case, result, selection),
         rows=tuple(rows),
-        scales=_scales([panel for row in rows for panel in row.panels], wanted.scale == "auto"),
+        scales=_scales([panel for row in rows for panel in row.panels], selection.scale == "auto"),
         masked=masked,
     )
 
 
-def _note(case: Case, result: Result, wanted: SheetSelection) -> str:
-    pieces = [f"batch {wanted.batch} of 0..{len(case.inputs) - 1}"] if len(case.inputs) > 1 else []
+def _note(case: Case, result: Result, selection: SheetSelection) -> str:
+    pieces = [f"batch {selection.batch} of 0..{len(case.inputs) - 1}"] if len(case.inputs) > 1 else []
     if case.weights is None and result.seed is not None:
         pieces.append(f"seed {result.seed}")
     pieces.append(f"engine {result.engine}")

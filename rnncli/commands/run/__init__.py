@@ -31,6 +31,14 @@ rnncli run --return-sequences -f json | rnncli run --layer gru
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
+MODULES = {
+    (False, False): "batch",
+    (False, True): "stream",
+    (True, False): "saved_model",
+    (True, True): "saved_model_stream",
+}
+"""What answers, by whether there is a saved model and whether lines are read as they arrive."""
+
 
 def run(
     input: InputFlags,
@@ -53,7 +61,7 @@ def run(
     """
     shown.demand_calls(run)
     run.demand_model()
-    wanted = RunRequest(
+    flags = RunRequest(
         input,
         layer,
         run,
@@ -68,12 +76,5 @@ def run(
         memory,
         tuple(hold or ()),
     )
-    streamed = stream or keep_going
-    name = (
-        ("saved_model_stream" if streamed else "saved_model")
-        if run.model
-        else "stream"
-        if streamed
-        else "batch"
-    )
-    import_module(f"{__name__}.{name}").answer(wanted)
+    name = MODULES[bool(run.model), stream or keep_going]
+    import_module(f"{__name__}.{name}").answer(flags)

@@ -19,65 +19,65 @@ if TYPE_CHECKING:
     from rnncli.commands.run.run_request import RunRequest
 
 
-def answer(wanted: RunRequest) -> None:
+def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
-    deliver = delivery(wanted.output, *wanted.file_flags)
-    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
-    shown = wanted.shown
-    case, remarks = request.case(*wanted.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
-    case = hold_gates(case, wanted.hold, wanted.run, check=wanted.check.check)
-    plan = compute.plan(case, wanted.budget)
-    if len(plan) > 1 and _can_grow(wanted):
-        _run_in_chunks(wanted, case, plan, deliver, remarks)
+    deliver = delivery(flags.output, *flags.file_flags)
+    expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
+    shown = flags.shown
+    case, remarks = request.case(*flags.file_flags, all_layers=shown.all_layers, all_calls=shown.all_calls)
+    case = hold_gates(case, flags.hold, flags.run, check=flags.check.check)
+    plan = compute.plan(case, flags.budget)
+    if len(plan) > 1 and _can_grow(flags):
+        _run_in_chunks(flags, case, plan, deliver, remarks)
     else:
-        _run_whole(wanted, case, plan, deliver, remarks, expected)
+        _run_whole(flags, case, plan, deliver, remarks, expected)
 
 
-def _can_grow(wanted: RunRequest) -> bool:
+def _can_grow(flags: RunRequest) -> bool:
     """Whether the answer can be written before the last chunk is computed."""
-    whole = wanted.needs_whole_result or wanted.shown.all_calls
-    return not whole and formats.get(format_of(wanted.output)).TRAITS.incremental
+    whole = flags.needs_whole_result or flags.shown.all_calls
+    return not whole and formats.get(format_of(flags.output)).TRAITS.incremental
 
 
 def _run_in_chunks(
-    wanted: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
+    flags: RunRequest, case: Case, plan: tuple[slice, ...], deliver: Delivery, remarks: Remarks
 ) -> None:
     from rnncli.compute.growing import GrowingResult
 
     batch = len(case.inputs)
-    among_numbers = is_stdout(wanted.output.output) and terminal.stdout_is_terminal()
-    with progress.bar(batch, wanted=not wanted.output.quiet and not among_numbers) as watch:
-        results = watch(compute.parts(case, wanted.run.engine, plan))
-        kept = (result_checks.select_tensors(each, wanted.select) for each in results)
+    among_numbers = is_stdout(flags.output.output) and terminal.stdout_is_terminal()
+    with progress.bar(batch, wanted=not flags.output.quiet and not among_numbers) as watch:
+        results = watch(compute.parts(case, flags.run.engine, plan))
+        kept = (result_checks.select_tensors(each, flags.select) for each in results)
         deliver(GrowingRunAnswer(GrowingResult(kept, batch)), remarks)
 
 
 def _run_whole(
-    wanted: RunRequest,
+    flags: RunRequest,
     case: Case,
     plan: tuple[slice, ...],
     deliver: Delivery,
     remarks: Remarks,
     expected: Expectation | None,
 ) -> None:
-    batch, check = len(case.inputs), wanted.check
-    with progress.bar(batch, wanted=len(plan) > 1 and not wanted.output.quiet) as watch:
-        result = chunks.join_results(watch(compute.parts(case, wanted.run.engine, plan)), batch)
-    apart: list[str] = []
+    batch, check = len(case.inputs), flags.check
+    with progress.bar(batch, wanted=len(plan) > 1 and not flags.output.quiet) as watch:
+        result = chunks.join_results(watch(compute.parts(case, flags.run.engine, plan)), batch)
+    disagreeing: list[str] = []
     if case.hold:
         from rnncli.compute import holds
 
-        result = holds.compare_without(case, result, wanted.budget)
+        result = holds.compare_without(case, result, flags.budget)
     if check.check:
         from rnncli.compute import beyond, compare
 
-        result, apart = compare.compare_with_keras(case, result, *check.tolerances, wanted.budget)
+        result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances, flags.budget)
         remarks += beyond.denormals(case, result)
-    result = result_checks.select_tensors(result, wanted.select)
-    remarks += result_checks.note_hidden_differences(result, format_of(wanted.output))
+    result = result_checks.select_tensors(result, flags.select)
+    remarks += result_checks.note_hidden_differences(result, format_of(flags.output))
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
-    deliver(RunAnswer(result, stats_of(result) if wanted.stats else {}), remarks)
-    result_checks.demand_agreement(apart, result, check)
+    deliver(RunAnswer(result, stats_of(result) if flags.stats else {}), remarks)
+    result_checks.demand_agreement(disagreeing, result, check)
     expectation.demand_same(stored)
-    result_checks.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
+    result_checks.demand_numbers(first_nan(result) if flags.fail_on_nan else None)

@@ -42,16 +42,16 @@ def whole_lines(read: Callable[[], bytes], where: str = "") -> Iterator[list[Lin
     read: returns the bytes that have arrived, waiting if there are none; b"" at the end.
     where: see Line.
     """
-    number, begun = 0, [b""]
+    number, pending = 0, [b""]
     while chunk := read():
         *ended, rest = chunk.split(b"\n")
         if ended:
-            ended[0] = b"".join((*begun, ended[0]))
-            begun = []
+            ended[0] = b"".join((*pending, ended[0]))
+            pending = []
             yield list(_number_lines(ended, number, where))
             number += len(ended)
-        begun.append(rest)
-    yield list(_number_lines([b"".join(begun)], number, where))
+        pending.append(rest)
+    yield list(_number_lines([b"".join(pending)], number, where))
 
 
 def _number_lines(texts: list[bytes], before: int, where: str) -> Iterator[Line]:

@@ -81,14 +81,14 @@ class ModelAnswer(RunAnswer):
         return Page(title, (), (table_of(self.result, view), *statistics.parts(self.stats, view)))
 
 
-def demand(wanted: RunRequest) -> None:
+def demand(flags: RunRequest) -> None:
     """Raise UsageError for a flag that does not apply to --model."""
-    models.demand_alone(*wanted.file_flags)
-    sources.demand_one_reader(*wanted.file_flags)
+    models.demand_alone(*flags.file_flags)
+    sources.demand_one_reader(*flags.file_flags)
     named = {
-        "--memory": wanted.memory is not None,
-        "--all-calls": wanted.shown.all_calls,
-        "--hold": bool(wanted.hold),
+        "--memory": flags.memory is not None,
+        "--all-calls": flags.shown.all_calls,
+        "--hold": bool(flags.hold),
     }
     for flag, given in named.items():
         if given:
@@ -97,37 +97,37 @@ def demand(wanted: RunRequest) -> None:
             )
 
 
-def answer(wanted: RunRequest) -> None:
+def answer(flags: RunRequest) -> None:
     """Compute and show the answer."""
-    demand(wanted)
-    deliver = delivery(wanted.output, *wanted.file_flags)
-    expected = expectation.read_expectation(wanted.check.expect, wanted.input, wanted.output.output)
-    model = models.open_model(wanted.run.model or "", wanted.run.assume)
-    inputs, remarks = models.read_inputs(model, wanted.input)
-    returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
-    everything, check = wanted.shown.all_layers, wanted.check
-    found = model_tensors.compute_tensors(model, inputs, returns, wanted.run.engine, everything=everything)
+    demand(flags)
+    deliver = delivery(flags.output, *flags.file_flags)
+    expected = expectation.read_expectation(flags.check.expect, flags.input, flags.output.output)
+    model = models.open_model(flags.run.model or "", flags.run.assume)
+    inputs, remarks = models.read_inputs(model, flags.input)
+    returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
+    everything, check = flags.shown.all_layers, flags.check
+    found = model_tensors.compute_tensors(model, inputs, returns, flags.run.engine, everything=everything)
     result = found.result
     disagreeing: list[str] = []
     if check.check:
         result, disagreeing = models.compare_with_framework(
             model, inputs, found.cases, result, *check.tolerances
         )
-    result = result_checks.select_tensors(result, wanted.select)
+    result = result_checks.select_tensors(result, flags.select)
     kept = {tensor.name for tensor in result.outputs}
-    figures = stats_by_tensor(found) if wanted.stats else {}
+    figures = stats_by_tensor(found) if flags.stats else {}
     stats = {name: one for name, one in figures.items() if name in kept}
     remarks = (
         *remarks,
         *found.notes,
-        *result_checks.note_hidden_differences(result, format_of(wanted.output)),
+        *result_checks.note_hidden_differences(result, format_of(flags.output)),
     )
     stored, left = expectation.compare(expected, result.outputs, result.engine, check.tolerances)
     remarks += left
     deliver(ModelAnswer(result, stats, None, model.saved, inputs, found.specs, found.masks), remarks)
     result_checks.demand_agreement(disagreeing, result, check)
     expectation.demand_same(stored)
-    result_checks.demand_numbers(first_nan(result) if wanted.fail_on_nan else None)
+    result_checks.demand_numbers(first_nan(result) if flags.fail_on_nan else None)
 
 
 def stats_by_tensor(found: ModelTensors) -> dict[str, Stats]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rnncli.cli import model_tensors, models, result_checks, sources
@@ -18,29 +17,25 @@ from rnncli.readers import formats
 from rnncli.readers.formats import Source
 
 
-def answer(wanted: RunRequest) -> None:
+def answer(flags: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    stream.demand(wanted)
-    model_answers.demand(wanted)
-    stream.demand_lines(wanted.input)
-    model = models.open_model(wanted.run.model or "", wanted.run.assume)
-    models.demand_paddable(model, wanted.input)
+    stream.demand(flags)
+    model_answers.demand(flags)
+    stream.demand_lines(flags.input)
+    model = models.open_model(flags.run.model or "", flags.run.assume)
+    models.demand_paddable(model, flags.input)
     demand_stateless(model)
-    answers = ModelLines(model, wanted)
-    stream.relay(answers, answers.remarks, wanted)
+    answers = ModelLines(model, flags)
+    stream.relay(answers, answers.remarks, flags)
 
 
 class ModelLines:
-    """The answer to each line.
+    """The answer to each line."""
 
-    remarks: those on the lines since the last time they were taken; each is made once.
-    """
-
-    def __init__(self, model: Model, wanted: RunRequest) -> None:
-        self.model, self.wanted = model, wanted
-        self.returns = models.Returns(wanted.layer.return_sequences, wanted.layer.return_state)
-        self.remarks: list[str] = []
-        self._remarked: set[str] = set()
+    def __init__(self, model: Model, flags: RunRequest) -> None:
+        self.model, self.flags = model, flags
+        self.returns = models.Returns(flags.layer.return_sequences, flags.layer.return_state)
+        self.remarks = stream.NewRemarks()
 
     def __call__(self, lines: Sequence[Line]) -> Iterator[RunAnswer | RnncliError]:
         """One answer for each line; an error that is not the line's own is raised."""
@@ -55,23 +50,15 @@ class ModelLines:
     def _answer(self, line: Line) -> ModelAnswer:
         stream.demand_whole_value(line)
         raw, remarks = formats.read_raw(Source(line.name, data=line.text), "json")
-        raw = sources.pad_sequences(raw, self.wanted.input, line.name)
-        raw = models.reorder_axes(self.model, raw, self.wanted.input.input_axes)
+        raw = sources.pad_sequences(raw, self.flags.input, line.name)
+        raw = models.reorder_axes(self.model, raw, self.flags.input.input_axes)
         inputs, notes = models.fit_inputs(self.model, raw)
-        engine, everything = self.wanted.run.engine, self.wanted.shown.all_layers
+        engine, everything = self.flags.run.engine, self.flags.shown.all_layers
         found = model_tensors.compute_tensors(self.model, inputs, self.returns, engine, everything=everything)
-        self._remark((*remarks, *notes, *found.notes))
-        result = result_checks.select_tensors(found.result, self.wanted.select)
+        self.remarks.add((*remarks, *notes, *found.notes))
+        result = result_checks.select_tensors(found.result, self.flags.select)
         saved = self.model.saved
         return ModelAnswer(result, {}, line.number, saved, inputs, found.specs, found.masks)
-
-    def _remark(self, remarks: Sequence[str]) -> None:
-        """Keep those that no earlier line has, whatever the numbers in them."""
-        for text in remarks:
-            kind = re.sub(r"\d+", "", text)
-            if kind not in self._remarked:
-                self.remarks.append(text)
-                self._remarked.add(kind)
 
 
 def demand_stateless(model: Model) -> None:

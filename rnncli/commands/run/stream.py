@@ -27,55 +27,75 @@ LINES = ("ndjson", "json")
 """The formats a line can be in."""
 
 
-def demand(wanted: RunRequest) -> None:
+def demand(flags: RunRequest) -> None:
     """Raise UsageError if the flags cannot be combined with --stream."""
-    if not wanted.stream:
+    if not flags.stream:
         raise UsageError("--keep-going needs --stream.", "Add --stream, or leave it out.")
-    if wanted.needs_whole_result:
-        refused = "--hold" if wanted.hold else "--check, --expect, --stats and --fail-on-nan"
+    if flags.needs_whole_result:
+        refused = "--hold" if flags.hold else "--check, --expect, --stats and --fail-on-nan"
         raise UsageError("--stream answers line by line.", f"Leave {refused} out.")
-    if wanted.memory is not None:
+    if flags.memory is not None:
         raise UsageError("--memory applies to a batch, but --stream answers line by line.", "Leave it out.")
 
 
-def answer(wanted: RunRequest) -> None:
+def answer(flags: RunRequest) -> None:
     """Read, answer, show; without keep_going, stop at the first bad line, after showing earlier answers."""
-    demand(wanted)
-    sources.demand_one_reader(*wanted.file_flags)
-    demand_lines(wanted.input)
-    records = Records(*wanted.file_flags, wanted.shown)
-    stream = Stream(records, wanted.run.engine)
+    demand(flags)
+    sources.demand_one_reader(*flags.file_flags)
+    demand_lines(flags.input)
+    records = Records(*flags.file_flags, flags.shown)
+    stream = Stream(records, flags.run.engine)
 
     def answers(lines: list[Line]) -> Iterator[RunAnswer | RnncliError]:
         for line, result in zip(lines, stream.answers(lines), strict=True):
             if isinstance(result, RnncliError):
                 yield result
             else:
-                yield RunAnswer(result_checks.select_tensors(result, wanted.select), line=line.number)
+                yield RunAnswer(result_checks.select_tensors(result, flags.select), line=line.number)
 
-    relay(answers, records.remarks, wanted)
+    relay(answers, records.remarks, flags)
+
+
+class NewRemarks:
+    """Remarks on the lines since the last time they were taken; each is made once, whatever its numbers."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._texts = list(texts)
+        self._known: set[str] = set()
+
+    def add(self, texts: Sequence[str], where: str = "") -> None:
+        """Add the remarks that no earlier line had, with `where` in front."""
+        for text in texts:
+            kind = re.sub(r"\d+", "", text)
+            if kind not in self._known:
+                self._known.add(kind)
+                self._texts.append(f"{where}{text}")
+
+    def take(self) -> list[str]:
+        """Return the remarks and forget them."""
+        texts, self._texts = self._texts, []
+        return texts
 
 
 def relay(
     answers: Callable[[list[Line]], Iterator[RunAnswer | RnncliError]],
-    remarks: list[str],
-    wanted: RunRequest,
+    remarks: NewRemarks,
+    flags: RunRequest,
 ) -> None:
     """Read the lines of the input, and show the answer to each as it arrives.
 
-    answers: one for each line, in order.  remarks: those since the last answer; they are shown and removed.
+    answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
-    file, where = sources.open_lines(wanted.input)
-    with file, stream_answers(wanted.output, *wanted.file_flags) as show:
+    file, where = sources.open_lines(flags.input)
+    with file, stream_answers(flags.output, *flags.file_flags) as show:
         for lines in whole_lines(lambda: file.read(AT_ONCE), where):
             for answer in answers(lines):
                 empty = False
                 if not isinstance(answer, RnncliError):
-                    terminal.remark(remarks, wanted.output.quiet)
-                    remarks.clear()
+                    terminal.remark(remarks.take(), flags.output.quiet)
                     show(answer)
-                elif wanted.keep_going:
+                elif flags.keep_going:
                     terminal.complain(answer)
                     bad += 1
                 else:
@@ -121,7 +141,6 @@ class Records:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
     If the flags are wrong, no line can be answered.
-    remarks: remarks on the lines that arrived since the last time they were taken.
     """
 
     def __init__(self, input: InputFlags, layer: LayerFlags, run: RunFlags, shown: ShowFlags) -> None:
@@ -131,8 +150,7 @@ class Records:
         weights = self.given.weights.value is not None
         request.demand_something_to_fill(layer, run, weights=weights)
         self.first: Case | None = None
-        self.remarks = list(request.note_missing(self.stack, run, stream=True))
-        self._remarked: set[str] = set()
+        self.remarks = NewRemarks(request.note_missing(self.stack, run, stream=True))
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._compared: set[bool] = {False, True} if run.engine == "tensorflow" else set()
 
@@ -148,11 +166,12 @@ class Records:
         if self.first is None:
             self._demand_fit(arranged.inputs)
             self.first = case_builder.case_of(arranged, self.stack, self.given)
-        self._remark(arranged.remarks, line)
+        prefix = where if line.number > 1 else ""
+        self.remarks.add(arranged.remarks, prefix)
         case = dataclasses.replace(self.first, inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._compared:
             self._compared.add(case.mask is not None)
-            self._remark(beyond.note_keras_errors(case), line)
+            self.remarks.add(beyond.note_keras_errors(case), prefix)
         return case
 
     def _demand_fit(self, inputs: Array) -> None:
@@ -171,14 +190,6 @@ class Records:
             if any(_accepts(fit, size) for size in sizes[1:]):
                 raise
             raise UsageError(error.what, error.advice) from None
-
-    def _remark(self, remarks: Sequence[str], line: Line) -> None:
-        """Keep remarks not made on an earlier line, ignoring the numbers in them."""
-        for text in remarks:
-            kind = re.sub(r"\d+", "", text)
-            if kind not in self._remarked:
-                self.remarks.append(f"{line.name}: {text}" if line.number > 1 else text)
-                self._remarked.add(kind)
 
 
 def _accepts(fit: Callable[[int], object], size: int) -> bool:

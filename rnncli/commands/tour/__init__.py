@@ -1,12 +1,11 @@
 """`rnncli tour`: the lesson, page by page in a terminal, or printed; and its exercises."""
 
-from __future__ import annotations
+# Annotations must be objects at run time, as in cli/flags.py, whose groups this adds to.
 
-from typing import Annotated, Any
-
-import typer
+from typing import Annotated, NamedTuple
 
 from rnncli.case import HIGHEST_SEED
+from rnncli.cli.flag_groups import flag
 from rnncli.cli.flags import OutputFlags
 from rnncli.errors import UsageError
 
@@ -20,28 +19,62 @@ rnncli tour --exercise 1 --seed 3
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 """
 
+PANEL = "Options"
 WIDTH = 80
 """Width of the lesson, in a narrower terminal that of the terminal: long lines are hard to read."""
 
 
-def _flag(name: str, metavar: str | None, help: str, **more: Any) -> Any:
-    return typer.Option(
-        name, metavar=metavar, help=help, rich_help_panel="Options", show_default=False, **more
-    )
+class TourFlags(NamedTuple):
+    """Which part of the lesson, or which exercise."""
+
+    step: Annotated[
+        int | None, flag(PANEL, "--step", metavar="N", help="Show only this step, with its answer.")
+    ] = None
+    plain: Annotated[bool, flag(PANEL, "--plain", help="Print every step, with its answer.")] = False
+    exercise: Annotated[
+        int | None, flag(PANEL, "--exercise", metavar="N", help="Show an exercise instead.")
+    ] = None
+    seed: Annotated[
+        int | None,
+        flag(
+            PANEL,
+            "--seed",
+            metavar="N",
+            min=0,
+            max=HIGHEST_SEED,
+            help="--exercise: its numbers (default: random, printed).",
+        ),
+    ] = None
+    answer: Annotated[
+        str | None,
+        flag(
+            PANEL,
+            "--answer",
+            metavar="TEXT",
+            help="--exercise: check this answer; exit 1 if it is wrong.",
+        ),
+    ] = None
+
+    def demand_sense(self) -> None:
+        """Raise UsageError for flags that do not go together."""
+        if self.exercise is not None and (self.step is not None or self.plain):
+            other = "--plain" if self.step is None else f"--step {self.step}"
+            raise UsageError(
+                f"{other} and --exercise {self.exercise} ask for different things.", "Leave one out."
+            )
+        for name, value in (("--seed", self.seed), ("--answer", self.answer)):
+            if value is not None and self.exercise is None:
+                raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
+        if self.answer is not None and self.seed is None:
+            raise UsageError(
+                "--answer needs --seed: each seed gives the exercise its own numbers.",
+                f"Take the seed that rnncli tour --exercise {self.exercise} printed.",
+            )
 
 
 def tour(
     output: OutputFlags,
-    step: Annotated[int | None, _flag("--step", "N", "Show only this step, with its answer.")] = None,
-    plain: Annotated[bool, _flag("--plain", None, "Print every step, with its answer.")] = False,
-    exercise: Annotated[int | None, _flag("--exercise", "N", "Show an exercise instead.")] = None,
-    seed: Annotated[
-        int | None,
-        _flag("--seed", "N", "--exercise: its numbers (default: random, printed).", min=0, max=HIGHEST_SEED),
-    ] = None,
-    answer: Annotated[
-        str | None, _flag("--answer", "TEXT", "--exercise: check this answer; exit 1 if it is wrong.")
-    ] = None,
+    part: TourFlags,
 ) -> None:
     """The lesson: what recurrent layers return, step by step.
 
@@ -52,36 +85,18 @@ def tour(
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import TourAnswer
 
-    _demand_sense(step, plain=plain, exercise=exercise, seed=seed, answer=answer)
     table = format_of(output) == "table"
     deliver = delivery(_limit_width(output) if table else output)
-    if exercise is not None:
+    if part.exercise is not None:
         from rnncli.commands.tour import exam
 
-        deliver(exam.examine(exercise, seed, answer, _lang(output)))
-    elif step is not None:
-        deliver(TourAnswer((lesson.load_step(step),)))
-    elif table and not plain and is_stdout(output.output) and reader.is_possible():
+        deliver(exam.examine(part.exercise, part.seed, part.answer, _lang(output)))
+    elif part.step is not None:
+        deliver(TourAnswer((lesson.load_step(part.step),)))
+    elif table and not part.plain and is_stdout(output.output) and reader.is_possible():
         _read(output)
     else:
         deliver(TourAnswer(lesson.load_steps()))
-
-
-def _demand_sense(
-    step: int | None, *, plain: bool, exercise: int | None, seed: int | None, answer: str | None
-) -> None:
-    """Raise UsageError for flags that do not go together."""
-    if exercise is not None and (step is not None or plain):
-        other = "--plain" if step is None else f"--step {step}"
-        raise UsageError(f"{other} and --exercise {exercise} ask for different things.", "Leave one out.")
-    for name, value in (("--seed", seed), ("--answer", answer)):
-        if value is not None and exercise is None:
-            raise UsageError(f"{name} needs --exercise.", "Add --exercise 1.")
-    if answer is not None and seed is None:
-        raise UsageError(
-            "--answer needs --seed: each seed gives the exercise its own numbers.",
-            f"Take the seed that rnncli tour --exercise {exercise} printed.",
-        )
 
 
 def _limit_width(output: OutputFlags) -> OutputFlags:

@@ -1,4 +1,4 @@
-"""tour: the steps of the lesson, with what came of them."""
+"""tour: the steps of the lesson, with their results."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from rnncli.renderers.measure import wrap_command
 from rnncli.renderers.page import Forms, Line, Page, Records, Span, Table, View, line, marks
 from rnncli.renderers.parts import axes_of, head, records_header, rows_of, tensor_document
 from rnncli.renderers.wording import say
-from rnncli.result import NamedTensor
-
-Named = tuple[str, NamedTensor]
-
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
@@ -45,12 +41,16 @@ class TourAnswer:
 
     def records(self, view: View) -> Records:
         """Return one row per number, with columns for the step and its command first."""
-        found = [(one.number, outputs) for one in self.steps for outputs in _outputs(one, view)]
-        columns = axes_of(tensor for _, outputs in found for _, tensor in outputs)
+        found = [
+            (one.number, command, tensor)
+            for one in self.steps
+            for command, tensors in zip(one.step.commands, one.step.observe(view).outputs, strict=True)
+            for tensor in tensors
+        ]
+        columns = axes_of(tensor for *_, tensor in found)
         rows = (
             (number, command, *row)
-            for number, outputs in found
-            for command, tensor in outputs
+            for number, command, tensor in found
             for row in rows_of(tensor, columns, view)
         )
         return ("step", "command", *records_header(columns)), rows
@@ -84,14 +84,8 @@ def _document(one: NumberedStep, view: View) -> dict[str, Any]:
     }
 
 
-def _outputs(one: NumberedStep, view: View) -> Iterator[list[Named]]:
-    seen = one.step.observe(view)
-    for command, tensors in zip(one.step.commands, seen.outputs, strict=True):
-        yield [(command, tensor) for tensor in tensors]
-
-
 def _parts(one: NumberedStep, view: View, shown: str) -> Iterator[Table | Forms | Line]:
-    """Yield what is asked, what came, what to notice, and the question."""
+    """Yield the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, one.step.observe(view)
     if shown != ANSWER:
         yield from _draw_question(one, seen, view)

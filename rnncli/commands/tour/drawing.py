@@ -57,7 +57,10 @@ def draw_tensors(result: Result, view: View, remarks: Mapping[str, str] = {}) ->
 def draw_table(
     outputs: Sequence[NamedTensor], view: View, remarks: Mapping[str, str] = {}, units: int | None = None
 ) -> tuple[Forms | Line, ...]:
-    """Return the same for tensors of one sequence.  units: where the backward half of the output begins."""
+    """Return the table of tensors of one sequence, and the line on its marks.
+
+    units: where the backward half of the output begins.
+    """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
     texts = iter(format_rows([row.values for row in rows if row.values is not None], view))
@@ -118,6 +121,12 @@ def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
     columns = tuple(Column(heading, right=right and place > 0) for place, heading in enumerate(headings))
     styles = ("", *["number"] * (len(headings) - 1))
     return Table(columns, tuple(tuple(map(cell, row, styles)) for row in rows))
+
+
+def draw_rows(name: str, rows: Array, view: View, label: str) -> Table:
+    """Return one line per row of numbers.  label: of each, with {} for its number."""
+    texts = format_rows(rows, view)
+    return draw_grid(("", name), [(label.format(row), text) for row, text in enumerate(texts)])
 
 
 def format_rows(rows: Iterable[Array], view: View) -> list[str]:

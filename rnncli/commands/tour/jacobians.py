@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from rnncli.case import Array, Case
@@ -24,7 +25,7 @@ def measure_norms(line: str) -> Array:
 
 
 def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
-    """Return the same for a case with one layer and one sequence.
+    """Return these norms for a case with one layer and one sequence, (timesteps,) of float64.
 
     The Jacobian of every single step is measured in float64 by central differences; multiplying them keeps
     the relative precision of norms that vanish.
@@ -35,14 +36,15 @@ def chain_norms(case: Case, weights: Mapping[str, Array]) -> Array:
     wide = {name: values.astype(np.float64) for name, values in weights.items()}
     inputs = case.inputs[0].astype(np.float64)
     states = [_flat(layer.cell.start(1, np.float64))]
+    step = partial(_step_states, layer.cell, wide)
     with np.errstate(all="ignore"):
         for x in inputs:
-            states.append(_step_states(layer.cell, wide, x[None], states[-1]))
+            states.append(step(x[None], states[-1]))
         found = []
         row = np.eye(layer.cell.units, states[0].shape[-1])  # hidden comes first in a state
         for x, state in zip(inputs[::-1], states[-2::-1], strict=True):
-            found.append(np.linalg.norm(row @ _jacobian(_as_function_of_input(layer.cell, wide, state), x)))
-            row = row @ _jacobian(_as_function_of_state(layer.cell, wide, x), state[0])
+            found.append(np.linalg.norm(row @ _jacobian(partial(step, states=state), x)))
+            row = row @ _jacobian(partial(step, x[None]), state[0])
     return np.array(found[::-1])
 
 
@@ -54,21 +56,18 @@ def _flat(state: Any) -> Array:
 
 
 def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states: Array) -> Array:
-    """Return the states after one step.  inputs: (batch, features).  states: (batch, all units)."""
+    """Return the states after one step, (batch, all units).
+
+    inputs: (batch, features).  states: (batch, all units).  Either batch may be 1, which is broadcast.
+    """
     import numpy as np
 
+    batch = max(len(inputs), len(states))
+    inputs, states = (np.broadcast_to(one, (batch, one.shape[-1])) for one in (inputs, states))
     parts = np.split(states, states.shape[-1] // cell.units, axis=-1)
     projected = cell.project(inputs, weights, cell.no_dropout())
     state, _ = cell.step(projected, cell.pack(tuple(parts)), weights, cell.no_dropout())
     return _flat(state)
-
-
-def _as_function_of_input(cell: Any, weights: Mapping[str, Array], state: Array) -> Callable[[Array], Array]:
-    return lambda inputs: _step_states(cell, weights, inputs, state.repeat(len(inputs), axis=0))
-
-
-def _as_function_of_state(cell: Any, weights: Mapping[str, Array], x: Array) -> Callable[[Array], Array]:
-    return lambda states: _step_states(cell, weights, x[None].repeat(len(states), axis=0), states)
 
 
 def _jacobian(function: Callable[[Array], Array], point: Array) -> Array:

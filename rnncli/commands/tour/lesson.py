@@ -1,4 +1,4 @@
-"""What a step of the lesson is: its texts in English and Korean, its commands, and what came of them.
+"""What a step of the lesson is: its texts in English and Korean, its commands and their results.
 
 A step is a file in `steps/` with a constant STEP; its name begins with its number.  Every number that
 a step shows is computed when it is shown.
@@ -28,8 +28,11 @@ class Text(Bilingual):
         return text.format_map(facts) if facts is not None else text
 
 
+ROW = Text("row {}", "{}행")
+
+
 class Observation(NamedTuple):
-    """What came of the commands of a step.
+    """The results of the commands of a step.
 
     parts: what to draw.  outputs: the tensors of each command.  facts: numbers for the texts, by name.
     """

@@ -81,18 +81,18 @@ def trace(
     expected = expectation.read_expectation(check.expect, input, output.output, named=True)
     case, remarks, chosen = request.case_or_layer(input, layer, run)
     case = hold_gates(case, hold, run, check=check.check)
-    case, asked = tracing.with_all_outputs(case), case.stack
-    result, apart, more = _verify(case, tracing.trace(case), chosen, check)
+    case, stack = tracing.with_all_outputs(case), case.stack
+    result, disagreeing, more = _verify(case, tracing.trace(case), chosen, check)
     remarks += more
     loops = tracing.loops(result)
     wanted = steps.indices(narrow.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, narrow.unit, narrow.batch, narrow.gate))
     remarks += result_checks.note_hidden_differences(result, format_of(output), elsewhere=("ndjson",))
-    answer = TraceAnswer(replace(result, stack=asked), kept, stats_of(kept) if stats else {})
+    answer = TraceAnswer(replace(result, stack=stack), kept, stats_of(kept) if stats else {})
     tensors = answer.named_tensors() if expected else result.outputs
     stored, left = expectation.compare(expected, tensors, result.engine, check.tolerances)
     deliver(answer, (*remarks, *left))
-    result_checks.demand_agreement(apart, result, check)
+    result_checks.demand_agreement(disagreeing, result, check)
     expectation.demand_same(stored)
     result_checks.demand_numbers(first_nan(kept) if fail_on_nan else None)
 
@@ -112,5 +112,5 @@ def _verify(
         return result, [], ()
     if chosen is not None:
         return *chosen.compare_with_framework(result, *check.tolerances), ()
-    result, apart = compare.compare_with_keras(case, result, *check.tolerances)
-    return result, apart, beyond.denormals(case, result)
+    result, disagreeing = compare.compare_with_keras(case, result, *check.tolerances)
+    return result, disagreeing, beyond.denormals(case, result)

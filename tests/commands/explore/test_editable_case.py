@@ -58,7 +58,7 @@ HOLDS: dict[str, Change] = {
 
 
 def gate(now: EditableCase) -> str:
-    return compute_experiment(now).gate_name(1)
+    return compute_experiment(now).parts[1].gate
 
 
 def experiment(text: str) -> EditableCase:
@@ -167,7 +167,7 @@ def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
     assert not changed[0, :2].any()
     assert changed[0, 2].tolist() == [False, True, False]
     assert changed[0, 3].all()
-    held = [found.held(part) for part in range(len(found.parts)) if found.part_name(part) == "forget"]
+    held = [part.held for part in found.parts if part.name == "forget"]
     assert held[0] is not None
     assert held[0].tolist() == [[False] * 3] * 2 + [[False, True, False]] * 2
     explained = found.explain_unit(found.result.outputs[0], 0, 2, 1)
@@ -182,7 +182,8 @@ def test_a_held_gate_is_compared_with_the_run_without_it() -> None:
 def test_a_column_of_a_weight_belongs_to_the_gate_that_multiplies_it(layer: str) -> None:
     found = compute_experiment(experiment(f"rnncli run -l {layer} --return-sequences --seed 42"))
     checked = set()
-    for part, (loop, name) in enumerate(found.parts):
+    for part in found.parts:
+        loop, name = part
         if not name.endswith(".activation"):
             continue
         for unit in range(loop.parts[name].shape[-1]):

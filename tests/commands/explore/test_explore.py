@@ -22,18 +22,20 @@ from rnncli.commands.explore.computation import Computation, compute_experiment
 from rnncli.commands.explore.editable_case import EditableCase, recurrent_places
 from rnncli.commands.explore.texts import text
 from rnncli.commands.explore.typed_flags import TypedFlags, choose_model_layer
+from rnncli.errors import InputError
 
 pytest.importorskip("textual")
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from rnncli.commands.explore.explore_app import KEYS, PALETTE, ExploreApp
-from rnncli.commands.explore.history_app import PATIENCE
+from rnncli.commands.explore.explore_app import ExploreApp
+from rnncli.commands.explore.keys import KEYS, PALETTE
 from rnncli.commands.explore.panes.dialogs import HelpPage, Prompt
 from rnncli.commands.explore.panes.grid_pane import GridPane
 from rnncli.commands.explore.panes.option_pane import OptionPane
 from rnncli.commands.explore.panes.step_pane import StepPane
+from rnncli.commands.explore.runner import PATIENCE
 
 SEEDED = "rnncli run -l lstm --return-sequences --return-state --seed 42"
 
@@ -67,7 +69,7 @@ class Screen:
         await self.pilot.press(key)
 
     def value(self, name: str) -> Any:
-        return next(row.value for row in option_rows.rows(self.app.history.current) if row.name == name)
+        return next(row.value for row in option_rows.rows(self.app.current) if row.name == name)
 
     def message(self) -> str:
         return self.text_of("#message")
@@ -208,9 +210,9 @@ def test_the_rows_mask_calls_and_dtype() -> None:
         assert screen.app.command is not None
         assert screen.app.command.endswith("--calls 2")
         await screen.option("dtype", "right")
-        assert screen.app.computation.result.outputs[0].values.dtype == "float64"
+        assert screen.app.runner.computation.result.outputs[0].values.dtype == "float64"
         await screen.press("u", "u", "u", "u")
-        assert screen.app.history.current.case.mask is None
+        assert screen.app.current.case.mask is None
 
     explored(script)
 
@@ -230,7 +232,7 @@ def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.M
         for key in ("right", "right", "right", "u"):
             await screen.pilot.press(key)
         assert screen.value("units") == 6
-        assert screen.app.shown.inner.config["units"] == 4
+        assert screen.app.runner.shown.inner.config["units"] == 4
         assert "hidden_states (1, 4, 4)" in "".join(screen.lines())
         await screen.pilot.press("u", "u", "u")
         assert screen.value("units") == 3
@@ -240,7 +242,7 @@ def test_undo_takes_back_the_change_that_is_still_computed(monkeypatch: pytest.M
         go.set()
         await screen.settle()
         assert screen.value("units") == 4
-        assert screen.app.shown is screen.app.history.current
+        assert screen.app.runner.shown is screen.app.current
         assert len(count) == 1  # nothing that was taken back is computed
         await screen.press("U", "U", "U")
         assert screen.value("units") == 7
@@ -255,7 +257,7 @@ def test_a_change_that_cannot_be_computed_is_taken_back() -> None:
         assert screen.value("units") == 3
         assert "weights: " in screen.message()
         await screen.press("u")
-        assert not screen.app.history.current.is_edited
+        assert not screen.app.current.is_edited
 
     explored(script)
 
@@ -337,13 +339,13 @@ def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: 
         await screen.option("in model", "right")
         assert screen.value("units") == 4
         assert "m.npz#dec" in screen.command()
-        assert not screen.app.history.current.is_edited
+        assert not screen.app.current.is_edited
         await screen.option("units", "right")
         assert "fixed in a saved model" in screen.message()
         await screen.press("h", "enter")
         assert screen.command().startswith("rnncli trace ")
         await screen.press("u", "u")
-        assert screen.app.history.current.is_edited
+        assert screen.app.current.is_edited
 
     explored(script, "rnncli run '[[1, 2], [3, 4]]' --model m.npz")
 
@@ -351,7 +353,7 @@ def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("layer", ["gru", "bilstm", "simple_rnn"])
 def test_every_row_changes_by_keys_and_undo_takes_it_back(layer: str) -> None:
     async def script(screen: Screen) -> None:
-        for row in option_rows.rows(screen.app.history.current):
+        for row in option_rows.rows(screen.app.current):
             if row.next(1) is None or (row.name, layer) == ("go_backwards", "bilstm"):
                 continue
             before = screen.lines()[:-1]
@@ -396,7 +398,7 @@ def test_a_long_computation_is_announced_and_holds_edits(monkeypatch: pytest.Mon
         await screen.pilot.pause(2 * PATIENCE)
         assert screen.message() == "computing..."
         screen.app.query_one(GridPane).focus()
-        screen.app.view = "weights"
+        screen.app.show(view="weights")
         await screen.pilot.press("enter")
         assert not isinstance(screen.app.screen, Prompt)
         go.set()
@@ -409,15 +411,60 @@ def test_a_long_computation_is_announced_and_holds_edits(monkeypatch: pytest.Mon
     explored(script)
 
 
+def test_a_change_that_reads_a_file_leaves_the_screen_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    read = TypedFlags.read_again
+
+    def slow(flags: TypedFlags, *wanted: Any) -> TypedFlags:
+        assert go.wait(60)
+        return read(flags, *wanted)
+
+    async def script(screen: Screen) -> None:
+        monkeypatch.setattr(TypedFlags, "read_again", slow)
+        await screen.option_without_waiting("dtype", "right")
+        await screen.option_without_waiting("units", "right")  # follows when the input is read
+        await screen.option_without_waiting("units", "right")
+        await screen.pilot.press("2", "u")  # takes back the last one
+        assert any("input (1, 4, 5)" in line for line in screen.lines()[1:])
+        assert (screen.value("dtype"), screen.value("units")) == ("float32", 3)
+        go.set()
+        await screen.settle()
+        assert (screen.value("dtype"), screen.value("units")) == ("float64", 4)
+        assert screen.app.current is screen.app.runner.shown
+        await screen.press("u", "u")
+        assert (screen.value("dtype"), screen.value("units")) == ("float32", 3)
+
+    explored(script)
+
+
+def test_a_change_undone_while_it_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def fails(*_: Any) -> TypedFlags:
+        assert go.wait(60)
+        raise InputError("data.csv: it is gone.", "Look.")
+
+    async def script(screen: Screen) -> None:
+        monkeypatch.setattr(TypedFlags, "read_again", fails)
+        await screen.option_without_waiting("dtype", "right")
+        await screen.pilot.press("u")
+        go.set()
+        await screen.settle()
+        assert screen.value("dtype") == "float32"
+        await screen.option("dtype", "right")
+        assert screen.message() == "data.csv: it is gone. Look."
+        assert screen.value("dtype") == "float32"
+
+    explored(script)
+
+
 def test_the_program_ends_while_it_computes() -> None:
     code = """
 import asyncio, time
-from rnncli.commands.explore import computation
-
-computation.compute_experiment = lambda experiment: time.sleep(600)
+from rnncli.commands.explore import runner
 
 async def start():
-    computation.start_computation(None)
+    runner.start(lambda: time.sleep(600))
 
 asyncio.run(start())
 """
@@ -452,21 +499,21 @@ def test_typed_values() -> None:
 def test_an_input_and_a_weight_can_be_edited() -> None:
     async def script(screen: Screen) -> None:
         await screen.press("2", "down", "right", "enter", "9", "enter")
-        assert screen.app.history.current.case.inputs[0, 1, 1] == 9
+        assert screen.app.current.case.inputs[0, 1, 1] == 9
         assert screen.command().startswith("rnncli run '{")
         await screen.press("3", "down", "right", "enter", "minus", "1", "enter")
-        weights = screen.app.history.current.case.weights
+        weights = screen.app.current.case.weights
         assert weights is not None
         assert weights["kernel"][1, 1] == -1
         await screen.press("1", "enter")
         assert "cannot be edited" in screen.message()
         await screen.press("u", "u")
-        assert not screen.app.history.current.is_edited
+        assert not screen.app.current.is_edited
         await screen.press("u")
         assert screen.message() == "nothing to undo"
         await screen.press("U", "U", "U")
         assert screen.message() == "nothing to redo"
-        assert screen.app.history.current.is_edited
+        assert screen.app.current.is_edited
 
     explored(script)
 
@@ -476,23 +523,23 @@ def test_time_unit_sequence_and_mask() -> None:
         pane = screen.app.query_one(GridPane)
         pane.focus()
         await screen.press("right", "down", "right_square_bracket")
-        assert (screen.app.cursor.timestep, screen.app.cursor.unit) == (2, 1)
+        assert (screen.app.scene.cursor.timestep, screen.app.scene.cursor.unit) == (2, 1)
         await screen.press("left_square_bracket", "end")
-        assert screen.app.cursor.timestep == 3
+        assert screen.app.scene.cursor.timestep == 3
         await screen.press("home")
-        assert screen.app.cursor.timestep == 0
+        assert screen.app.scene.cursor.timestep == 0
         await screen.press("b")
-        assert screen.app.cursor.batch == 1
+        assert screen.app.scene.cursor.batch == 1
         assert screen.lines()[0].endswith("input (2, 4, 5) · sequence 1 (0-1)")
         await screen.press("B")
-        assert screen.app.cursor.batch == 0
+        assert screen.app.scene.cursor.batch == 0
         await screen.press("right_square_bracket", "m")
-        mask = screen.app.history.current.case.mask
+        mask = screen.app.current.case.mask
         assert mask is not None
         assert mask.tolist() == [[True, False, True, True], [True] * 4]
         assert any("masked at t=1: carried over from t=0" in line for line in screen.lines())
         await screen.press("m")
-        assert screen.app.history.current.case.mask is None
+        assert screen.app.current.case.mask is None
 
     explored(script, "rnncli run --input-shape 2,4,5 --fill arange -l gru --return-sequences --seed 42")
 
@@ -502,7 +549,7 @@ def test_the_steps_of_the_slider_and_its_equations_scroll() -> None:
         pane = screen.app.query_one(StepPane)
         pane.focus()
         await screen.press("right", "right", "left")
-        assert screen.app.cursor.timestep == 1
+        assert screen.app.scene.cursor.timestep == 1
         await screen.press("e", "down", "down")
         assert pane.top == 2
         await screen.press("up")
@@ -519,10 +566,10 @@ def test_the_mouse() -> None:
         await screen.press("u")
         await screen.pilot.click(GridPane, offset=(8 + 25, 3))
         await screen.settle()
-        assert (screen.app.cursor.timestep, screen.app.cursor.unit) == (2, 1)
+        assert (screen.app.scene.cursor.timestep, screen.app.scene.cursor.unit) == (2, 1)
         await screen.pilot.click(StepPane, offset=(22, 1))
         await screen.settle()
-        assert screen.app.cursor.timestep == 0
+        assert screen.app.scene.cursor.timestep == 0
 
     explored(script)
 
@@ -543,15 +590,13 @@ def test_the_gates_of_every_layer_are_explained() -> None:
         await screen.press("4")
         names = [grid.title for grid in screen.app.query_one(GridPane).grids]
         for _ in range(sum(len(grid.values) for grid in screen.app.query_one(GridPane).grids)):
-            part = names[screen.app.cursor.part]
-            assert screen.app.query_one(StepPane).title == f"{part} · unit {screen.app.cursor.unit}"
+            part = names[screen.app.scene.cursor.part]
+            assert screen.app.query_one(StepPane).title == f"{part} · unit {screen.app.scene.cursor.unit}"
             await screen.press("down")
-        assert screen.app.cursor.part == len(names) - 1
+        assert screen.app.scene.cursor.part == len(names) - 1
         await screen.option("in stack", "right")
         await screen.option("units", "right")
-        assert (
-            screen.app.history.current.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
-        )
+        assert screen.app.current.expression == "[LSTM(3, return_sequences=True), Bidirectional(GRU(2))]"
 
     explored(script, "rnncli run -l 'LSTM(2, return_sequences=True)' -l 'Bidirectional(GRU(2))' --seed 42")
 
@@ -593,7 +638,7 @@ def test_help_closes_with_any_key() -> None:
 def test_a_long_input_scrolls() -> None:
     async def script(screen: Screen) -> None:
         await screen.press("2", "end")
-        assert screen.app.cursor.timestep == 4999
+        assert screen.app.scene.cursor.timestep == 4999
         assert any("t=4999" in line for line in screen.lines())
         assert not any("t=0 " in line for line in screen.lines()[:12])
         await screen.press("enter", "9", "enter")

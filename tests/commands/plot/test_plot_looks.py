@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from sheets import case, sheet
 
-from rnncli.commands.plot import PlotFlags, figure, half_blocks
+from rnncli.commands.plot import PlotFlags, figure, fonts, half_blocks
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale
 from rnncli.errors import UsageError
@@ -53,17 +53,17 @@ def test_style_and_theme_that_differ_are_refused() -> None:
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figure, "_glyphs", lambda path: {ord("é")})
-    figure._found_fonts.cache_clear()
+    monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("é")})
+    fonts.find_fonts.cache_clear()
     named = sheet(case("lstm", names=("온", "é")))
-    assert figure.undrawable(named) == ["온"]
+    assert fonts.undrawable(named) == ["온"]
     drawn = figure.render(named, "svg", STYLES["light"], None).decode()
     assert "feature 0" in drawn
-    figure._found_fonts.cache_clear()
+    fonts.find_fonts.cache_clear()
 
 
 def test_letters_that_a_font_has_are_drawn() -> None:
-    assert figure.undrawable(sheet(case("lstm", names=("á", "é")))) == []
+    assert fonts.undrawable(sheet(case("lstm", names=("á", "é")))) == []
 
 
 def test_wide_names_keep_the_columns_of_a_terminal() -> None:

@@ -291,6 +291,19 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, si
         assert box.y1 <= whole.y1 + 1
 
 
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [(["bilstm"], (1, 30, 4)), (["lstm", "gru"], (1, 30, 4)), (["bilstm", "bigru"], (1, 4, 4))],
+)
+@pytest.mark.parametrize("size", [None, (9, 6)])
+def test_the_names_of_rows_stay_apart(layers: Any, shape: Any, size: Any) -> None:
+    drawing = drawn(sheet(case(*layers, shape=shape, units=8)), size)
+    drawing.draw_without_rendering()
+    names = [each.yaxis.label.get_window_extent() for each in heat_maps(drawing) if each.get_ylabel()]
+    for above, below in pairwise(names):
+        assert (above.y0 - below.y1) / drawing.dpi > 0.05  # nearly a letter
+
+
 def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
     found = sheet(case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"))
     drawing = drawn(found)

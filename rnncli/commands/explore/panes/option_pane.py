@@ -28,12 +28,19 @@ class OptionPane(Widget, can_focus=True):
         Binding("space,enter", "change", show=False),
     ]
 
-    class NewValue(Message):
-        """A new value for an option; None asks the user to type it."""
+    class NextValue(Message):
+        """Asks for the next (1) or the previous (-1) value of an option."""
 
-        def __init__(self, row: OptionRow, value: Any) -> None:
+        def __init__(self, row: OptionRow, by: int) -> None:
             super().__init__()
-            self.row, self.value = row, value
+            self.row, self.by = row, by
+
+    class TypedValue(Message):
+        """Asks for a value that the user types."""
+
+        def __init__(self, row: OptionRow) -> None:
+            super().__init__()
+            self.row = row
 
     def __init__(self, rows: list[OptionRow], **options: Any) -> None:
         super().__init__(**options)
@@ -83,15 +90,15 @@ class OptionPane(Widget, can_focus=True):
         self.refresh()
 
     def action_step(self, by: int) -> None:
-        """Ask for the next or the previous value."""
+        """Ask for the next or the previous value, if there is one."""
         row = self.rows[self.place]
-        if (value := row.next(by)) is not None:
-            self.post_message(self.NewValue(row, value))
+        if row.next(by) is not None:
+            self.post_message(self.NextValue(row, by))
 
     def action_change(self) -> None:
         """Toggle a flag, go to the next choice, or ask the user to type a value."""
         row = self.rows[self.place]
-        self.post_message(self.NewValue(row, row.next(1) if row.choices else None))
+        self.post_message(self.NextValue(row, 1) if row.choices else self.TypedValue(row))
 
     def on_click(self, event: events.Click) -> None:
         """Choose the option under the mouse."""

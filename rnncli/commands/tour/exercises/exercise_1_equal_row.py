@@ -4,7 +4,7 @@ from random import Random
 
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text, run_line
+from rnncli.commands.tour.lesson import ROW, Text, run_line
 from rnncli.renderers.page import View
 
 TITLE = Text("which row equals the state?", "상태와 같은 행")
@@ -41,9 +41,7 @@ def make(random: Random, view: View) -> Exercise:
     result = run_line(line)
     rows, state = result.outputs[0], next(t for t in result.outputs if _is_wanted(t.name, way))
     place = drawing.locate_row(state.equals[0], {rows.name: rows}).row or 0
-    texts = drawing.format_rows(rows.values[0], view)
-    word = Text("row {}", "{}행").translate(view.lang)
-    table = drawing.draw_grid(("", rows.name), [(word.format(row), text) for row, text in enumerate(texts)])
+    table = drawing.draw_rows(rows.name, rows.values[0], view, ROW.translate(view.lang))
     facts = {
         "steps": str(steps),
         "layer": drawing.describe_layer(result),

@@ -34,7 +34,6 @@ def make(random: Random, view: View) -> Exercise:
     )
     loop, rows = result.trace[0], result.outputs[0].values[0]
     held = frozenset(loop.times[loop.status[0] == STATUSES.index("held")].tolist())
-    texts = drawing.format_rows(rows, view)
-    table = drawing.draw_grid(("", "hidden_states"), [(f"t={time}", text) for time, text in enumerate(texts)])
+    table = drawing.draw_rows("hidden_states", rows, view, "t={}")
     facts = {"layer": drawing.describe_layer(result)}
     return Exercise(TASK, (table,), grading.Rows(held, steps), "8, 9", HINT, facts)

@@ -9,7 +9,7 @@ from rnncli import compute
 from rnncli.cli.command_line import CommandLine
 from rnncli.commands.tour import drawing, grading
 from rnncli.commands.tour.exam import Exercise
-from rnncli.commands.tour.lesson import Text
+from rnncli.commands.tour.lesson import ROW, Text
 from rnncli.renderers.page import View
 
 TITLE = Text("after the first call of a stateful layer", "stateful 층의 첫 호출 뒤")
@@ -40,11 +40,7 @@ def make(random: Random, view: View) -> Exercise:
     part = compute.run(replace(case, inputs=case.inputs[:, :first]), "numpy")
     rows, state = result.outputs[0].values[0], part.outputs[0].values[0, -1]
     place = int(np.abs(rows - state).sum(axis=-1).argmin())
-    texts = drawing.format_rows(rows, view)
-    word = Text("row {}", "{}행").translate(view.lang)
-    table = drawing.draw_grid(
-        ("", "hidden_states"), [(word.format(row), text) for row, text in enumerate(texts)]
-    )
+    table = drawing.draw_rows("hidden_states", rows, view, ROW.translate(view.lang))
     facts = {
         "steps": str(steps),
         "layer": drawing.describe_layer(result),

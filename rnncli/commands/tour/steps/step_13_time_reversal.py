@@ -2,7 +2,7 @@
 
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.lesson import Observation, Step, Text, run_line
+from rnncli.commands.tour.lesson import ROW, Observation, Step, Text, run_line
 from rnncli.renderers.page import View, line
 from rnncli.renderers.wording import say
 
@@ -11,7 +11,6 @@ COMMANDS = (
     f"rnncli run -l gru --go-backwards --return-sequences --seed 7 \\\n  {KERNELS}",
     f"rnncli run -l bigru --return-sequences --return-state --seed 7 \\\n  {KERNELS}",
 )
-ROW = Text("row {}", "{}행")
 STATE = Text("<- the backward state", "<- 역방향 상태")
 
 

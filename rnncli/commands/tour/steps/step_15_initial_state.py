@@ -19,17 +19,17 @@ def observe(view: View) -> Observation:
     decoder = run_line(COMMANDS[1], tuple(state.values for state in states), traced=True)
     given = [state._replace(label=_label(f"encoder/{state.name}"), equals=()) for state in states]
     start = decoder.trace[0].start
-    begun = [
+    starts = [
         NamedTensor(_label(f"decoder/start_{name}"), ("batch", "units"), values)
         for name, values in start.items()
     ]
     equal = claims.select_true(
-        {one.name: (Claim(other.label),) for one, other in zip(begun, given, strict=True)},
-        {one.name: one.values for one in (*given, *begun)},
+        {one.name: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
+        {one.name: one.values for one in (*given, *starts)},
     )
-    begun = [one._replace(equals=equal[one.name]) for one in begun]
+    starts = [one._replace(equals=equal[one.name]) for one in starts]
     rows = [one._replace(label=_label(f"decoder/{one.name}"), equals=()) for one in decoder.outputs]
-    parts = drawing.draw_table((*given, *begun, *rows), view)
+    parts = drawing.draw_table((*given, *starts, *rows), view)
     return Observation(parts, (encoder.outputs, decoder.outputs))
 
 

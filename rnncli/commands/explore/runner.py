@@ -1,0 +1,129 @@
+"""From one experiment to the next: read, compute and undo, in threads beside the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+from rnncli.cli import request
+from rnncli.commands.explore import computation as computing
+from rnncli.commands.explore.computation import Computation
+from rnncli.commands.explore.editable_case import Change, EditableCase
+from rnncli.commands.explore.history import History
+from rnncli.commands.explore.texts import describe_error
+from rnncli.errors import RnncliError
+
+PATIENCE = 0.3
+"""Seconds of work before `announce` says that it goes on; at once, the message would only flicker."""
+
+Found = TypeVar("Found")
+
+
+class Runner:
+    """The experiments so far, and the numbers of the one that is shown.
+
+    shown: the experiment of `computation`.  It differs from history.current until that one is computed.
+    announce: called when the work takes long.
+    """
+
+    def __init__(self, first: EditableCase, computation: Computation, announce: Callable[[], None]) -> None:
+        self.history = History(first)
+        self.shown, self.computation = self._before = first, computation  # undo finds the last one made
+        self._announce = announce
+        self._unread: list[Change] = []
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the numbers on the screen are not yet those of the last change."""
+        return bool(self._unread) or self.history.current is not self.shown
+
+    def change(self, change: Change, *, reads: bool) -> None:
+        """Go on to a changed experiment.  Raises RnncliError if the change is not possible.
+
+        reads: the change reads a file; `catch_up` makes it, and every change after it.
+        """
+        if reads or self._unread:
+            self._unread.append(change)
+        else:
+            self.history.add(change(self.history.current))
+
+    def undo(self, by: int) -> bool:
+        """Undo (-1) or redo (1), also a change that is not finished; return whether there was one."""
+        if not self._unread:
+            return self.history.move(by)
+        if by < 0:
+            self._unread.pop()
+        return by < 0
+
+    async def catch_up(self, lang: str) -> str:
+        """Make the changes that read, and compute the last experiment.  Return what to say about it.
+
+        A change that fails is undone.  Changes that come meanwhile follow.
+        """
+        message = ""
+        while self.is_waiting:
+            try:
+                note = await (self._read(self._unread[0]) if self._unread else self._compute())
+                message = message or note
+            except RnncliError as error:
+                message = describe_error(error, lang)
+        return message
+
+    async def _read(self, change: Change) -> str:
+        now = self.history.current
+        try:
+            made = await self._in_thread(lambda: change(now))
+            if change in self._unread:  # else it was undone meanwhile
+                self.history.add(made)
+        finally:
+            if change in self._unread:
+                self._unread.remove(change)
+        return ""
+
+    async def _compute(self) -> str:
+        experiment = self.history.current
+        before, computation = self._before
+        try:
+            if experiment is not before:
+                computation = await self._in_thread(lambda: computing.compute_experiment(experiment))
+        except RnncliError:
+            if self.history.current is not experiment:
+                return ""
+            self.history.drop()
+            raise
+        if self.history.current is not experiment:
+            return ""
+        self._before = self.shown, self.computation
+        self.shown, self.computation = experiment, computation
+        return note_missing(experiment)
+
+    async def _in_thread(self, work: Callable[[], Found]) -> Found:
+        found = start(work)
+        await asyncio.wait([found], timeout=PATIENCE)
+        if not found.done():
+            self._announce()
+        return await found
+
+
+def start(work: Callable[[], Found]) -> asyncio.Future[Found]:
+    """Start `work` in a thread of its own, which does not keep the program from ending."""
+    done: Future[Found] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(done)
+
+
+def note_missing(experiment: EditableCase) -> str:
+    """Return what `stateful` or several calls lack to have an effect."""
+    case, run = experiment.case, experiment.origin.run
+    return "; ".join(request.note_missing(case.stack, run._replace(calls=case.calls), case))

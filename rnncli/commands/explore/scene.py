@@ -1,0 +1,76 @@
+"""What is on the screen: an experiment, its numbers, and which of them the cursor is at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from rich.text import Text
+
+from rnncli.commands.explore import equation_text
+from rnncli.commands.explore.computation import Computation
+from rnncli.commands.explore.cursor import Cursor
+from rnncli.commands.explore.editable_case import EditableCase
+from rnncli.commands.explore.texts import text
+from rnncli.commands.explore.views import VIEWS, GridCell, GridView, NumberGrid, subtract
+from rnncli.renderers.wording import say
+
+
+class StepText(NamedTuple):
+    """The name of a number, and the lines of its equations."""
+
+    title: str
+    lines: list[Text]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """An experiment with its numbers, and what is shown of them.
+
+    view: its key in VIEWS.  every_term: list the terms of every equation, not only their sums.
+    subtracts: show what the held gates change.
+    """
+
+    experiment: EditableCase
+    computation: Computation
+    lang: str
+    cursor: Cursor = field(default_factory=Cursor)
+    view: str = "results"
+    every_term: bool = False
+    subtracts: bool = False
+
+    @property
+    def grid_view(self) -> GridView:
+        """The functions of the view."""
+        return VIEWS[self.view]
+
+    @cached_property
+    def grids(self) -> list[NumberGrid]:
+        """The tables of the view; their differences from the run without held gates if asked."""
+        grids = self.grid_view.grids(self.computation, self.cursor, self.lang)
+        free = self.computation.without_hold
+        if not self.subtracts or free is None or self.grid_view.edit is not None:
+            return grids
+        return subtract(grids, self.grid_view.grids(free, self.cursor, self.lang), self.lang)
+
+    @property
+    def cell(self) -> GridCell:
+        """The cell under the cursor."""
+        return self.grid_view.locate(self.grids, self.cursor)
+
+    @property
+    def step(self) -> StepText:
+        """Where the number at the cursor's time step comes from; no lines if no sequence is returned."""
+        found, cursor = self.computation, self.cursor
+        place = (cursor.batch, cursor.timestep, cursor.unit)
+        if self.view == "gates":
+            explanation = found.explain_part(found.parts[cursor.part], *place)
+        elif (tensor := found.sequence(cursor.tensor)) is not None:
+            explanation = found.explain_unit(tensor, *place)
+        else:
+            return StepText(text("no steps", self.lang), [])
+        target = explanation.target
+        title = f"{target.name} · {say('unit', self.lang)} {target.indices[-1]}"
+        every = self.every_term or bool(explanation.equations[0].function)
+        return StepText(title, equation_text.write(explanation, self.lang, every_term=every))

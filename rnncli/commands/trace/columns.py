@@ -1,0 +1,197 @@
+"""The columns of a trace's table: each gate and state as bars, as numbers or as both, as many as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from rnncli.addresses import cell_number
+from rnncli.case import Array
+from rnncli.commands.trace.rows import GAP, TraceRow
+from rnncli.compute.trace import bounds
+from rnncli.renderers.measure import BETWEEN, Space
+from rnncli.renderers.page import View, marks
+from rnncli.renderers.width import width_of
+from rnncli.result import LoopTrace
+
+MOST_BARS, FEWEST_BARS = 32, 8
+MOST_NUMBERS = 12
+MOST_TABLES = 2
+"""Maximum number of tables used to show a number of every gate; more would be fragmented."""
+HELD = "*"
+"""Marks an entry that is held at a value instead of computed."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
+
+    units: the layer's own index of each unit.  texts: the numbers of every shown row.
+    held: the held entries, (steps, units), if there are any.
+    """
+
+    name: str
+    values: Array
+    low: float
+    high: float
+    units: Sequence[int]
+    texts: Mapping[TraceRow, list[str]]
+    held: Array | None = None
+
+    @property
+    def label(self) -> str:
+        """`forget`, `hidden`."""
+        return self.name.removesuffix(".activation")
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether it is a gate; else a state."""
+        return "." in self.name
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is the cell state."""
+        return self.name.rpartition("/")[2] == "cell"
+
+    @cached_property
+    def widest(self) -> int:
+        """The width of its longest number."""
+        return max((len(text) for row in self.texts.values() for text in row), default=0)
+
+
+@dataclass(frozen=True)
+class QuantityColumn:
+    """What one table column shows of a quantity: the places of units as bars, as numbers or as both."""
+
+    quantity: Quantity
+    heading: str
+    bars: tuple[int, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def between(self) -> int:
+        """The blanks before a number; a single number is close to its bars."""
+        return 1 if self.bars and len(self.numbers) == 1 else BETWEEN
+
+    @property
+    def shows_first(self) -> bool:
+        """Whether only the first of several units is shown as a number."""
+        return len(self.numbers) == 1 < len(self.quantity.units)
+
+    def width(self, view: View) -> int:
+        """Return the terminal columns that it takes."""
+        ellipsis = len(marks(view).ellipsis)
+        bars = sum(ellipsis if unit == GAP else 1 for unit in self.bars)
+        each = (ellipsis if unit == GAP else self.quantity.widest for unit in self.numbers)
+        numbers = sum(self.between + columns for columns in each)
+        return max(width_of(self.heading), bars + numbers - (0 if bars else BETWEEN if numbers else 0))
+
+
+Columns = list[QuantityColumn]
+
+
+def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> list[Quantity]:
+    """Return the quantities cell by cell: the gates in order, then cell and hidden."""
+    gates = (f"{gate}.activation" for gate in loop.gates)
+    names = sorted((*gates, *reversed(loop.states)), key=cell_number)
+    return [_measure(name, loop, rows, view) for name in names]
+
+
+def _measure(name: str, loop: LoopTrace, rows: Sequence[TraceRow], view: View) -> Quantity:
+    import numpy as np
+
+    from rnncli.renderers.numerals import choose_style, format_number
+
+    values, computed = loop.parts[name], loop.status == 0
+    counted = values[computed] if computed.any() else values
+    finite = counted[np.isfinite(counted)]
+    largest = float(np.abs(finite).max()) if finite.size else 1.0
+    positive = finite.size and (finite >= 0).all()
+    low, high = bounds(loop, name) or (0.0 if positive else -largest, largest)
+    style = choose_style(values, view.precision)
+    held = loop.held.get(name.removesuffix(".activation"))
+    texts = {
+        row: [
+            format_number(value, style) + ("" if held is None else HELD if held[row.step, unit] else " ")
+            for unit, value in enumerate(values[row])
+        ]
+        for row in rows
+        if not row.is_gap
+    }
+    units = range(values.shape[-1]) if loop.units is None else loop.units
+    return Quantity(name, values, low, high, units, texts, held)
+
+
+def choose_columns(quantities: Sequence[Quantity], space: Space, view: View) -> list[Columns]:
+    """Return the columns of each table: numbers of a single unit; else bars, and the numbers that fit."""
+    if is_single(quantities):
+        columns = [QuantityColumn(one, one.label, numbers=(0,)) for one in quantities]
+    elif view.full:
+        columns = [column for one in quantities for column in _every_number(one, space)]
+    else:
+        columns = _add_numbers(_first_units(quantities, space, view), space, view)
+    return _group(columns, space, view)
+
+
+def is_single(quantities: Sequence[Quantity]) -> bool:
+    """Return whether there is only one unit, whose bars stand together after the numbers."""
+    return all(len(one.units) == 1 for one in quantities)
+
+
+def _group(columns: Columns, space: Space, view: View) -> list[Columns]:
+    return list(space.split(columns, lambda column: column.width(view)))
+
+
+def _fit(columns: Columns, space: Space, view: View) -> bool:
+    return space.fits(column.width(view) for column in columns)
+
+
+def _every_number(quantity: Quantity, space: Space) -> Iterator[QuantityColumn]:
+    """Yield all numbers, in as many columns as the width requires."""
+    size, own = len(quantity.units), quantity.units
+    each = space.count(quantity.widest + 1, size)
+    for start in range(0, size, each):
+        units = tuple(range(start, min(start + each, size)))
+        part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
+        yield QuantityColumn(quantity, quantity.label + part, units, units)
+
+
+def _first_units(quantities: Sequence[Quantity], space: Space, view: View) -> Columns:
+    """Return bars, with the number of the first unit beside those of every gate, if they fit."""
+    most = space.share(len(quantities), FEWEST_BARS, MOST_BARS)
+    bars = [QuantityColumn(one, one.label, _select(len(one.units), most)) for one in quantities]
+    first = [replace(column, numbers=(0,)) for column in bars]
+    pairs = list(zip(first, bars, strict=True))
+    without_cell = [bare if bare.quantity.is_cell else column for column, bare in pairs]
+    gates = [column if bare.quantity.is_gate else bare for column, bare in pairs]
+    for wanted in (first, without_cell, gates):
+        if _fit(wanted, space, view):
+            return wanted
+    few = [replace(column, bars=_select(len(column.quantity.units), FEWEST_BARS)) for column in first]
+    return few if len(_group(few, space, view)) <= MOST_TABLES else bars
+
+
+def _add_numbers(columns: Columns, space: Space, view: View) -> Columns:
+    """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
+    states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
+    gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
+    for places in (*reversed(states), gates):
+        more = [
+            replace(column, numbers=_select(len(column.quantity.units), MOST_NUMBERS))
+            if place in places
+            else column
+            for place, column in enumerate(columns)
+        ]
+        if not _fit(more, space, view):
+            break
+        columns = more
+    return columns
+
+
+def _select(size: int, most: int) -> tuple[int, ...]:
+    """Return all places, or the first and last ones, with a GAP between them."""
+    if size <= most:
+        return tuple(range(size))
+    head = most // 2
+    return (*range(head), GAP, *range(size - (most - head - 1), size))
