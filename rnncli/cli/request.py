@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -145,9 +144,8 @@ def _note_saved_model(weights: str | None) -> Remarks:
         return ()
     from rnncli.cli import models
 
-    if not models.can_open(file):
-        return ()
-    return (f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file",)
+    said = models.note_whole_model(file)
+    return () if said is None else (said,)
 
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:

@@ -64,8 +64,9 @@ class FileContents(NamedTuple):
     """What is in the file.
 
     config: None where there is none.
-    notes: of `read_all` alone: `version` and `backend` of Keras, "" where the file does not say them;
-        `legacy`, whether it is of the older form; `names`, what groups say that their layers are called.
+    notes: of `read_all` and `read_config`: `version` and `backend` of Keras, "" where the file does not say
+        them; `legacy`, whether it is of the older form; `names`, what groups say that their layers are
+        called.
     """
 
     config: str | None
@@ -100,6 +101,11 @@ def read_all(data: bytes, name: str, advice: str) -> FileContents:
     The older form has the same layers and paths as in `read`.  Arrays of anything but numbers are left out.
     """
     return _read(data, name, advice, _WeightWalk.read_arrays)
+
+
+def read_config(data: bytes, name: str, advice: str) -> FileContents:
+    """Return the config and the notes alone, without reading the arrays."""
+    return _read(data, name, advice, _WeightWalk.read_nothing)
 
 
 def _read(data: bytes, name: str, advice: str, walk: Callable[[_WeightWalk], list[Found]]) -> FileContents:
@@ -238,15 +244,25 @@ class _WeightWalk:
         root = self.at(self.file, "model_weights" if self.has(self.file, "model_weights") else "")
         return root if {"layer_names", "layer_names0"} & set(root.attrs) else None
 
+    def read_nothing(self) -> list[Found]:
+        """No arrays; fills `notes`."""
+        self.fill_notes()
+        return []
+
     def read_arrays(self) -> list[Found]:
         """All arrays of numbers but the optimizer's; fills `notes`."""
+        legacy = self.fill_notes()
+        found = self.groups(self.file, "", 0) if legacy is None else self.legacy(legacy)
+        return [one for one in found if not self.is_beside(one.dataset)]
+
+    def fill_notes(self) -> Any:
+        """Fill `notes`; return the same as `legacy_root`."""
         legacy = self.legacy_root()
         for note, attribute in (("version", "keras_version"), ("backend", "backend")):
             values = [group.attrs.get(attribute) for group in (self.file, legacy) if group is not None]
             self.notes[note] = next((_text(value) for value in values if isinstance(value, (str, bytes))), "")
         self.notes.update(legacy=legacy is not None, names={})
-        found = self.groups(self.file, "", 0) if legacy is None else self.legacy(legacy)
-        return [one for one in found if not self.is_beside(one.dataset)]
+        return legacy
 
     def is_beside(self, dataset: Any) -> bool:
         """Whether it holds something other than numbers, which no known layer has for weights."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph
+from rnncli.compute.models._advice import model_option, runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs, fit_inputs
 from rnncli.compute.models._walk import follow
@@ -27,9 +28,11 @@ __all__ = [
     "follow",
     "framework",
     "layer_names",
+    "model_option",
     "outputs",
     "recurrent_nodes",
     "run",
+    "runnable_layers",
     "stateful_layers",
 ]
 

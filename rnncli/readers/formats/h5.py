@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rnncli.case import Array, Document, SavedLayer
 from rnncli.errors import InputError
 from rnncli.layouts import class_of
-from rnncli.readers import hdf5
 
 if TYPE_CHECKING:
     from rnncli.readers.formats import ReadOptions, Source
@@ -31,9 +30,7 @@ def load(source: Source) -> tuple[SavedLayer, ...]:
     """Return every layer that has weights, in the model's order.  Raises InputError if there is none."""
     from rnncli.readers import models
 
-    data = source.content(ADVICE)
-    held = None if data.startswith(b"PK") else hdf5.read(data, source.name, ADVICE)
-    layers = held.layers() if held and held.config is None else models.read_arrays_by_layer(source)
+    layers = models.read_arrays_by_layer(source, ADVICE)
     found = tuple(SavedLayer(name, _title(arrays), arrays) for name, arrays in layers)
     if not found:
         raise InputError(

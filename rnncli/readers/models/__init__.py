@@ -27,6 +27,7 @@ __all__ = [
     "layers_in",
     "read",
     "read_arrays_by_layer",
+    "read_graph_alone",
     "read_graph_or_layers",
     "saved_layers",
 ]
@@ -85,14 +86,23 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
         return _without_graph(source, error)
 
 
-def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays of a model that Keras saved, in the model's order.
+def read_graph_alone(source: Source) -> Graph | None:
+    """Return the graph in a file of Keras, without weights; None if it holds none that can be followed."""
+    try:
+        found: Graph | None = _reader("keras").read_graph_alone(source)
+    except InputError:
+        return None
+    return found
 
-    The graph is not followed.  Errors: InputError.
+
+def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays of what Keras saved, in the model's order.
+
+    The graph is not followed.  advice: on a file of weights that cannot be read.  Errors: InputError.
     """
     from rnncli.readers.models import _keras_file
 
-    return _keras_file.read_arrays_by_layer(source)
+    return _keras_file.read_arrays_by_layer(source, advice)
 
 
 def _without_graph(source: Source, reason: InputError) -> Modules:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
+from rnncli.layouts import default_name
 
 CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
 CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
@@ -104,6 +106,8 @@ def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
         return "Functional"  # of whatever class: models with methods of their own are subclasses
     if ">" in name:
         return name
+    if isinstance(registered, str) and ">" in registered and not entry.get("module"):
+        return registered  # of the user's own; Keras writes no module for it
     if not re.match(r"(tf_)?keras\b|tensorflow\.(python\.)?keras\b", module):
         return registered if isinstance(registered, str) and ">" in registered else f"Custom>{name}"
     if origin.own_package and name in _LATER:
@@ -140,6 +144,21 @@ def name_of(entry: Mapping[str, Any]) -> str:
     inner = entry.get("config")
     name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
     return str(name)
+
+
+def with_names(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the entries; one without a name, as of a user's own class, is named by its class."""
+    used = {name_of(entry) for entry in entries}
+    made: list[Mapping[str, Any]] = []
+    for entry in entries:
+        if name_of(entry) == "None":
+            stem = default_name(str(entry.get("class_name")).rpartition(">")[2])
+            names = (f"{stem}_{number}" if number else stem for number in count())
+            name = next(name for name in names if name not in used)
+            used.add(name)
+            entry = {**entry, "name": name}
+        made.append(entry)
+    return made
 
 
 class Translator:
@@ -187,7 +206,7 @@ class Translator:
         if isinstance(config.get("cells"), (list, tuple)):
             made["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
         if isinstance(config.get("layers"), (list, tuple)):
-            held = [item for item in config["layers"] if _is_entry(item)]
+            held = with_names([item for item in config["layers"] if _is_entry(item)])
             made["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in held]
         return made
 

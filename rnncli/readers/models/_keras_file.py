@@ -70,12 +70,26 @@ def read_stored(source: Source) -> KerasFile:
     return KerasFile(config, version, backend, Group(), layers)
 
 
-def read_arrays_by_layer(source: Source) -> list[tuple[str, tuple[Array, ...]]]:
-    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError."""
-    data, text = _content(source), None
+def read_config(source: Source) -> tuple[Any, str]:
+    """Return the config and the version of Keras, without reading the arrays.  Raises InputError."""
+    data = _content(source)
+    if data.startswith(b"PK"):
+        version = _metadata(source, data)
+        return _parse_config(source, _unpack(data, source.name)[0]), version
+    held = hdf5.read_config(data, source.name, ADVICE)
+    return _parse_config(source, held.config), held.notes["version"]
+
+
+def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
+    """Return each layer's name and arrays, for a file whose graph is not followed.  Raises InputError.
+
+    advice: on a file that cannot be read.
+    """
+    data, text = _content(source, advice), None
     if data.startswith(b"PK"):
         text, data = _unpack(data, source.name)
-    held = hdf5.read(data, source.name, ADVICE)
+        advice = ADVICE
+    held = hdf5.read(data, source.name, advice)
     return held.layers(set(_names(_parse_config(source, held.config if text is None else text))))
 
 
@@ -142,13 +156,13 @@ def _at(root: Group, path: str) -> Group:
     return root
 
 
-def _content(source: Source) -> bytes:
+def _content(source: Source, advice: str = ADVICE) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
     if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
         raise InputError(f"{source.name}: it is a TensorFlow SavedModel, a folder.", ADVICE)
     if source.data is not None or path is None or path.exists() or "!" not in str(path):
-        return source.content(ADVICE)
+        return source.content(advice)
     outer, _, inner = str(path).partition("!")
     held = Source(outer, path=type(path)(outer)).content(ADVICE)
     try:

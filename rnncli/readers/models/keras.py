@@ -67,6 +67,17 @@ def read(source: Source) -> Graph:
     return graph
 
 
+def read_graph_alone(source: Source) -> Graph:
+    """Return the graph without weights.  Errors: InputError, also where there is none."""
+    from rnncli.readers.models import _keras_file
+
+    config, version = _keras_file.read_config(source)
+    try:
+        return _graph(config, lambda _: {}, origin_of(version), source.name)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError):
+        raise InputError(f"{source.name}: its config does not describe a Keras model.", ADVICE) from None
+
+
 def graph_of(
     config: Mapping[str, Any],
     weights_by_layer: Mapping[str, Mapping[str, Array] | Sequence[Array]],

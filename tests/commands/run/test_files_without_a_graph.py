@@ -114,6 +114,7 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     )
     one = rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#a")
     assert "recurrent_activation=sigmoid, gates=ifgo, inputs are batch first. Change" in one.stderr
+    assert "with --assume, the order of the axes with --input-axes." in one.stderr
 
 
 def test_a_model_on_standard_input_is_read_once(rnncli: Any) -> None:
