@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rnncli.errors import RnncliError
+from rnncli.errors import RnncliError, first_nonblank_line
+
+LONGEST = 200
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the first sentence of a framework's message, without its advice for code."""
+    line = re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0].rstrip(".")
+    if len(line) <= LONGEST:
+        return f"{line}."
+    return f"{line[:LONGEST].rpartition(' ')[0] or line[:LONGEST]}…"
 
 
 @contextmanager

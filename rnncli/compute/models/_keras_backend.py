@@ -6,7 +6,6 @@ layer gets there becomes its Case, and what it returned there is what `compute` 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.compute.models import ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
-from rnncli.compute.models._framework_errors import convert_errors
+from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
     inside_others,
@@ -27,7 +26,7 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
 from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
-from rnncli.errors import EngineError, LayerError, first_nonblank_line
+from rnncli.errors import EngineError, LayerError
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
@@ -140,14 +139,9 @@ def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
-        f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
+        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
         advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
     )
-
-
-def _sentence(line: str) -> str:
-    """Return the first sentence of Keras's message, without its advice for code."""
-    return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
 def _functional(model: Any) -> Any:

@@ -61,7 +61,7 @@ def read(source: Source) -> Graph:
         raise InputError(
             f"{source.name}: its config does not describe a Keras model ({reason}).", ADVICE
         ) from None
-    if found.backend == "theano":
+    if found.backend == "theano" and any(node.class_name in names.CONVOLUTIONS for node in graph.nodes):
         note = "Theano stored the kernels of convolutions reversed; they are reversed back."
         graph = replace(graph, notes=(*graph.notes, note))
     return graph
@@ -200,7 +200,7 @@ def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
 
 def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
     """Yield what today's Keras would compute otherwise, or not read."""
-    text = translator.origin.text
+    text = translator.origin.text if translator.origin.version else "Keras 2"
     if not translator.origin.version:
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
     if class_name not in (*MODELS, "Model", "Network", "Container"):
