@@ -25,7 +25,7 @@ from rnncli.compute.models._graph import (
 )
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
-from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
+from rnncli.compute.operations import TODAY, OperationCall, dtype_of, is_operation, merging
 from rnncli.errors import EngineError, LayerError
 from rnncli.model import Graph, Node
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
     from rnncli.result import Result
-
-MIXED = "mixed_"
-"""How Keras's policies begin that compute in another dtype than they keep weights in."""
 
 NEAR = 1e-4
 """How far our steps may be from what Keras computed, for numbers of order one."""
@@ -265,11 +262,11 @@ def _demand_same_rules(graph: Graph) -> None:
 
 
 def _demand_one_dtype(graph: Graph, node: Node) -> None:
-    """Raise LayerError for a recurrent layer that computes in another dtype than that of its weights."""
+    """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
     inner = node.config.get("layer")
     for config in (node.config, inner["config"] if isinstance(inner, Mapping) else {}):
-        dtype = str(config.get("dtype") or "")
-        if dtype.startswith(MIXED):
+        dtype = config.get("dtype") or "float32"
+        if dtype_of(dtype) is None:
             raise LayerError(
                 f"{graph.file}: {node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
                 "Rebuild the model with the dtype float32, copy the weights, and save it again.",
