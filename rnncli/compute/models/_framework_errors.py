@@ -13,7 +13,12 @@ LONGEST = 200
 
 def first_sentence(error: Exception) -> str:
     """Return the first sentence of a framework's message, without its advice for code."""
-    line = re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0].rstrip(".")
+    return cut(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0])
+
+
+def cut(line: str) -> str:
+    """Return a line with its final stop; a long one is cut between its words."""
+    line = line.rstrip(". ")
     if len(line) <= LONGEST:
         return f"{line}."
     return f"{line[:LONGEST].rpartition(' ')[0] or line[:LONGEST]}…"
