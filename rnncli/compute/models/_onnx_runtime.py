@@ -124,7 +124,7 @@ def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Arra
 
 
 def _explain_failure(file: str, reason: str) -> InputError:
-    if "does not support double" in reason:
+    if re.search("not support double", reason):
         return InputError(
             f"{file}: ONNX Runtime cannot run the model: {reason}", "Export the model in float32."
         )
