@@ -34,8 +34,9 @@ def refused(before: list[Any], given: Any, constants: dict[str, Any], kind: int 
     node = helper.make_node("LSTM", ["x", "W", "R"], ["y"], name="lstm", hidden_size=3)
     name = before[0].input[-1] if before and before[0].op_type == "Gather" else "given" if before else "x"
     wanted = TensorProto.INT64 if name == "ids" else kind
+    sizes: list[Any] = [4, "b", 5]
     values = [
-        helper.make_tensor_value_info(name, wanted, [4, "b", 5][: np.ndim(given)]),
+        helper.make_tensor_value_info(name, wanted, sizes[: np.ndim(given)]),
         helper.make_tensor_value_info("y", kind, None),
     ]
     graph = helper.make_graph([*before, node], "g", values[:1], values[1:], named)
