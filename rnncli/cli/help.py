@@ -167,7 +167,9 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         return UsageError(f"{names[0] if names else 'INPUT'}: {_sentence(error.message)}", advice)
     what = _sentence(error.format_message())
     if what.startswith("unexpected argument"):
-        advice = _suggest_model(error) or f"Quote an argument that has spaces; {advice}"
+        advice = (
+            _suggest_model(error) or _suggest_shape(error) or f"Quote an argument that has spaces; {advice}"
+        )
     return UsageError(what, advice)
 
 
@@ -177,6 +179,16 @@ def _suggest_model(error: click.ClickException) -> str:
     params = error.ctx.command.params if isinstance(error, click.exceptions.UsageError) and error.ctx else []
     known = any("--model" in param.opts for param in params)
     return f"Name a saved model with --model {word}." if known and re.search(SAVED_MODEL, word) else ""
+
+
+def _suggest_shape(error: click.ClickException) -> str:
+    """Return advice if the arguments too many are sizes of --input-shape 1 4 5; else ""."""
+    from rnncli.specs.shapes import write_with_commas
+
+    given = error.ctx.params if isinstance(error, click.exceptions.UsageError) and error.ctx else {}
+    rest = error.format_message().rpartition("(")[2].strip(").")
+    shape = write_with_commas(f"{given.get('input_shape')} {given.get('input')} {rest}")
+    return f"Write --input-shape {shape}" if given.get("input_shape") and shape else ""
 
 
 def _is_flag_of_run(name: str) -> bool:

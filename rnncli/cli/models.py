@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Case, format_shape
 from rnncli.cli import sources
 from rnncli.compute.models import kind_of
-from rnncli.errors import RnncliError, UsageError
+from rnncli.errors import UsageError, format_names
 from rnncli.model import SavedModel
 from rnncli.readers.formats import Source
 
@@ -76,13 +77,20 @@ def open_model(word: str, assume: str | Mapping[str, Any] | None = None) -> Mode
     return model._replace(saved=model.kind.assume(model.saved, written))
 
 
-def can_open(word: str) -> bool:
-    """Return whether --model takes this word, and finds the layers of the file."""
-    try:
-        open_model(word)
-    except RnncliError:
-        return False
-    return True
+def note_whole_model(file: str) -> str | None:
+    """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
+    from rnncli.compute.models import keras
+    from rnncli.readers import models as readers
+
+    graph = readers.read_graph_alone(sources.find_source(file))
+    layers = () if graph is None else keras.layer_names(graph)
+    names = keras.runnable_layers(graph) if graph is not None else []
+    if not names:
+        return None
+    if len(names) == len(layers):
+        return f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file"
+    option = keras.model_option(file, names)
+    return f"only the weights of {file} are used; {option} runs only {format_names(names)}"
 
 
 def _parse_assumptions(text: str) -> dict[str, str]:

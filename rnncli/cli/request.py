@@ -142,13 +142,11 @@ def _note_saved_model(weights: str | None) -> Remarks:
     file = (weights or "").partition("#")[0]
     if not file.lower().endswith((".keras", ".h5", ".hdf5")) or file.lower().endswith(".weights.h5"):
         return ()
-    import shlex
 
     from rnncli.cli import models
 
-    if not models.can_open(file):
-        return ()
-    return (f"only the weights of {file} are used; --model {shlex.quote(file)} runs the layers of the file",)
+    said = models.note_whole_model(file)
+    return () if said is None else (said,)
 
 
 def note_missing(stack: Stack, run: RunFlags, case: Case | None = None, *, stream: bool = False) -> Remarks:

@@ -19,7 +19,7 @@ from rnncli.errors import InputError, LayerError, UsageError, did_you_mean
 from rnncli.readers import formats as readers
 from rnncli.readers import sample_files as builtin
 from rnncli.readers.formats import ReadOptions, Source
-from rnncli.specs.shapes import parse_shape
+from rnncli.specs.shapes import parse_shape, write_with_commas
 
 SAMPLE = "sentence"
 SAMPLE_SHAPE = (1, 4, 5)
@@ -93,8 +93,10 @@ def make_input(flags: InputFlags, shape: Shape, seed: int) -> tuple[Document, st
 def shape_of(flags: InputFlags) -> Shape:
     """Return --input-shape, which cannot be combined with INPUT."""
     if flags.input is not None:
+        shape = write_with_commas(f"{flags.input_shape} {flags.input}")
         raise UsageError(
-            f"both an input, {flags.input[:40]!r}, and --input-shape are given.", "Leave one of them out."
+            f"both an input, {flags.input[:40]!r}, and --input-shape are given.",
+            f"Write --input-shape {shape}" if shape else "Leave one of them out.",
         )
     if flags.input_axes is not None:
         raise UsageError(
@@ -291,6 +293,10 @@ def _demand_existing(source: Source) -> None:
             and not _is_layer(source.name)
         ):
             raise InputError(error.what, "JSON on the command line must begin with [ or {.") from None
+        if shape := write_with_commas(source.name):
+            raise InputError(
+                error.what, f"To generate an input of this shape: --input-shape {shape}"
+            ) from None
         if not re.fullmatch(_LAYER_LIKE, source.name):
             raise
         if source.name.casefold() in {"true", "false"}:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,8 @@ SECONDS = 8.0
 SPEED = 2**24
 SPACE = 2**28
 """Bytes that the library may allocate, besides the largest dataset and its copies."""
+Datasets: TypeAlias = Literal["all", "numbers", "none"]
+
 TEXT = 2**28
 """Maximum length of the config and the names together, in bytes."""
 
@@ -93,18 +95,19 @@ class FileContents(NamedTuple):
     layers: Mapping[str, list[tuple[str, Array]]] | None
 
 
-def read(data: bytes, name: str, advice: str, *, skip_others: bool = False) -> FileContents:
+def read(data: bytes, name: str, advice: str, *, datasets: Datasets = "all") -> FileContents:
     """Return what is in the file.  Raises InputError.
 
     name: of the file in messages.
-    skip_others: skip datasets that are not numbers, such as a vocabulary; otherwise they are refused.
+    datasets: those to read.  "all" refuses a dataset that does not hold numbers, such as a vocabulary;
+        "numbers" skips it.
     """
     import_package("h5py", "Keras's files")
     import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
 
     def work(file: BinaryIO) -> None:
-        _answer(data, file, skip_others)
+        _answer(data, file, datasets)
 
     try:
         if not hasattr(os, "fork"):  # without fork, read in this process, without limits
@@ -157,14 +160,14 @@ def _require_room(sizes: Iterable[int], packed: int) -> None:
         raise RefusedError(f"its datasets declare {format_size(size)}, but the file is {format_size(packed)}")
 
 
-def _answer(data: bytes, out: BinaryIO, skip_others: bool) -> None:
+def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
     """Write, in the child, the header and then the numbers of each array in it."""
     h5py = import_package("h5py", "Keras's files")
     with ExitStack() as stack:
         datasets: list[Any] = []
         try:
             file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
-            head, datasets = _header(h5py, file, skip_others)
+            head, datasets = _header(h5py, file, wanted)
             _require_room((dataset.nbytes for dataset in datasets), len(data))
         except RefusedError as error:
             datasets, head = [], {"refused": str(error)}
@@ -179,11 +182,11 @@ def _answer(data: bytes, out: BinaryIO, skip_others: bool) -> None:
                 out.write(array.reshape(-1).view(np.uint8).data)
 
 
-def _header(h5py: Any, file: Any, skip_others: bool) -> tuple[dict[str, Any], list[Any]]:
+def _header(h5py: Any, file: Any, wanted: Datasets) -> tuple[dict[str, Any], list[Any]]:
     """Return what `_read_child` needs to know, and the datasets to send."""
     config = model_config(file)
     walk = WeightWalk(h5py, file)
-    weights = walk.weights(skip_others=skip_others)
+    weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
     head = {
         "refused": None,
         "config": config,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from rnncli.case import Dimension, Shape
 from rnncli.errors import UsageError
 
 EXAMPLE = (
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
 )
+_SEPARATORS = re.compile(r"\s*[,;*×\s]\s*|(?:(?<=[0-9])|(?<=None))x(?=[0-9N])", re.IGNORECASE)
 
 
 def parse_shape(text: str) -> Shape:
@@ -23,12 +26,27 @@ def parse_shape(text: str) -> Shape:
     return tuple(_dimension(part.strip(), text) for part in inner.split(","))
 
 
+def write_with_commas(text: str) -> str | None:
+    """Return `2,10,8` for sizes with anything between them, such as `2x10x8` or `2 10 8`; else None."""
+    parts = _SEPARATORS.split(text.strip().strip("()[]").strip())
+    known = len(parts) > 1 and all(part == "None" or _is_size(part) for part in parts)
+    return ",".join(parts) if known else None
+
+
+def _is_size(part: str) -> bool:
+    return part.isascii() and part.isdecimal() and 0 < len(part) <= 15 and int(part) > 0
+
+
 def _dimension(part: str, text: str) -> Dimension:
     if part.casefold() == "none":
         return None
-    if part.isascii() and part.isdecimal() and 0 < len(part) <= 15 and int(part) > 0:
+    if _is_size(part):
         return int(part)
-    if part.isidentifier():
+    if part.isidentifier() and write_with_commas(part) is None:
         return part
     named = repr(part) if part else "an empty part"
-    raise UsageError(f"the input shape {text!r} has {named}, which is not a size above 0.", EXAMPLE)
+    commas = write_with_commas(text)
+    raise UsageError(
+        f"the input shape {text!r} has {named}, which is not a size above 0.",
+        f"Write {commas} instead." if commas else EXAMPLE,
+    )

@@ -54,6 +54,8 @@ TEXTS = {
     "inf.csv": "1,inf\n",
     "mixed.csv": "1,5;2\n2.5;3\n",
     "point.csv": "1.5;2\n2.5;3\n",
+    "printed.csv": "name,batch,timestep,unit,value\nhidden_state,0,,0,0.069\n",
+    "printed.json": '{"schema": "rnncli/1", "outputs": [{"name": "hidden_states", "values": [[[1]]]}]}',
     "broken.npy": "x",
     "broken.npz": "x",
     "broken.safetensors": "x",

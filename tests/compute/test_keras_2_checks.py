@@ -13,6 +13,7 @@ import pytest
 from keras_calls import compute_numpy
 
 from rnncli.compute.models import Cases, _keras_backend, keras
+from rnncli.compute.models._framework_errors import first_sentence
 from rnncli.errors import EngineError
 from rnncli.readers.formats import Source
 from rnncli.readers.models import keras as reader
@@ -51,6 +52,22 @@ def cudnn(folder: Path) -> Path:
     saved = {"fast": old.pairs(old.names("fast"), weights)}
     old.write(folder / "m.h5", "2.2.4", {"class_name": "Sequential", "config": [first]}, saved)
     return folder / "m.h5"
+
+
+def test_what_tf_keras_says_is_whole(tmp_path: Path) -> None:
+    """Its first sentence; a long one is cut between its words."""
+    first = old.lstm("lstm", 3, batch_input_shape=[None, 5, 2])
+    weights = {"lstm": old.pairs(old.names("lstm"), old.of_gates(4, 2, 3))}
+    path = tmp_path / "m.h5"
+    old.write(path, "2.1.3", {"class_name": "Sequential", "config": [first]}, weights)
+    graph = reader.read(Source(path.name, path=path))
+    with pytest.raises(EngineError) as caught:
+        keras.outputs(graph, path, keras.fit_inputs(graph, X), {})
+    assert caught.value.what == (
+        "--check: m.h5: tf_keras cannot run this model: Unknown regularizer: 'MyL3'."
+    )
+    words = "so many words " * 30
+    assert first_sentence(ValueError(words)) == f"{words[:198]}…"
 
 
 def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from keras_calls import Recorded, alike, compute_numpy, fed_alike, graph_in
 from oracle import keras
 
 from rnncli import compute
-from rnncli.compute.models import ModelRun
+from rnncli.compute.models import ModelRun, _today
 from rnncli.compute.models import _keras_backend as keras_backend
 from rnncli.compute.models import keras as models
 from rnncli.compute.operations import UnknownLayerError
@@ -465,3 +465,13 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     older = replace(graph, origin="Keras 2.4.0", generation=2)
     with pytest.raises(EngineError, match=r"pip install 'rnncli\[keras2\]'"):
         keras_backend.run(older, path, {"a": IDS, "b": OTHER}, compute_numpy)
+
+
+def test_a_note_where_today_s_keras_would_fail() -> None:
+    def walk(graph: Graph, rules: str) -> ModelRun:
+        raise InputError("its masks do not fit.")
+
+    graph, found = Graph("m.h5", "Keras 2.4.0", (), (), (), (), 2), ModelRun(())
+    assert list(_today.mask_differences(graph, found, compute_numpy, walk)) == [
+        "masks follow Keras 2, which saved the model; today's Keras would fail on it."
+    ]

@@ -194,3 +194,17 @@ def test_a_layer_that_fills_the_memory_is_rejected(tmp_path: Path, rnncli: Run) 
     done = rnncli("run", "--model", str(path), "[[1, 2, 3]]")
     assert done.returncode == 2
     assert "(RepeatVector) needs too much memory for (1, 3): Unable to allocate 3.00 GiB" in done.stderr
+
+
+def test_a_layer_in_half_precision_is_refused_with_its_file(rnncli: Any, tmp_path: Path) -> None:
+    """Also one whose whole policy is float16, which is no mixed one."""
+    file = tmp_path / "half.keras"
+    keras.Sequential([keras.Input((5, 4)), L.LSTM(3, name="lstm", dtype="float16")]).save(file)
+    done = rnncli("run", json.dumps(np.ones((1, 5, 4)).tolist()), "--model", str(file))
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        [
+            f"rnncli: {file}: lstm (LSTM) computes in float16, which is not supported.",
+            "Rebuild the model with the dtype float32, copy the weights, and save it again.",
+        ],
+    )

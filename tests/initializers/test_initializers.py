@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 import rnncli
 from rnncli import initializers
 from rnncli.case import Spec
+from rnncli.cli.app import main
 from rnncli.errors import LayerError
 from rnncli.initializers import SeedStream, _draws, make, takes_seed
 from rnncli.specs.initializers import parse, to_config
@@ -389,3 +391,13 @@ def test_what_keras_leaves_out_of_a_config(name: str) -> None:
     config = {"stft": {"window": None}, "constant": {"value": 1}}.get(name, {})
     kept = keras.initializers.get({"class_name": initializer.class_name, "config": config}).get_config()
     assert set(initializer.options) - set(kept) == initializer.unsaved
+
+
+def test_a_window_that_needs_scipy_says_what_to_install(capfd: pytest.CaptureFixture[str]) -> None:
+    if find_spec("scipy") is not None:
+        pytest.skip("scipy is installed")
+    layer = "ConvLSTM1D(2, 6, kernel_initializer=STFT(window='blackman'))"
+    assert main(["run", "--input-shape", "1,2,16,1", "-l", layer, "--seed", "1"]) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].startswith("rnncli: Keras failed: This requires the scipy module.")
+    assert said[1:] == ["pip install scipy"]

@@ -269,6 +269,25 @@ def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:
     assert any("Theano" in note for note in graph.notes)
 
 
+def test_without_convolutions_nothing_is_said_of_theano_s(tmp_path: Path) -> None:
+    entry = lstm("lstm", 2, batch_input_shape=[None, 5, 2])
+    weights = {"lstm": pairs(names("lstm"), of_gates(4, 2, 2))}
+    write(tmp_path / "m.h5", "2.1.0", {"class_name": "Sequential", "config": [entry]}, weights, "theano")
+    assert not any("Theano" in note for note in read(tmp_path / "m.h5").notes)
+
+
+def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
+    entry = gru("gru", 2, batch_input_shape=[None, 5, 2])
+    weights = {"gru": pairs(names("gru"), of_gates(3, 2, 2))}
+    write(tmp_path / "m.h5", "", {"class_name": "Sequential", "config": [entry]}, weights)
+    assert read(tmp_path / "m.h5").notes == (
+        "the file does not say which version of Keras saved it; Keras 2 is assumed.",
+        "hard_sigmoid in gru is clip(0.2 x + 0.5, 0, 1), as in Keras 2; "
+        "Keras 3 computes clip(x / 6 + 0.5, 0, 1).",
+        "gru: reset_after=False, as in Keras 2, which did not save it; the default of Keras 3 is True.",
+    )
+
+
 REFUSED = {
     "time_major": (
         lstm("lstm", 2, time_major=True, batch_input_shape=[None, 5, 2]),

@@ -127,7 +127,7 @@ class TestKerasModel:
     @pytest.mark.parametrize("name", NAMES)
     def test_weights_are_keras_own(self, models: Any, name: Any, suffix: Any) -> None:
         path = models / f"{name}{suffix}"
-        layers = read_arrays_by_layer(Source(path.name, path=path), "")
+        layers = read_arrays_by_layer(Source(path.name, path=path), "Save it again.")
         found = {f"{name}/{index}": array for name, arrays in layers for index, array in enumerate(arrays)}
         with np.load(models / f"{name}.npz") as expected:
             assert list(found) == expected.files

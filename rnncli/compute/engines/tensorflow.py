@@ -83,8 +83,10 @@ def _guard() -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
+        missing = re.search(r"requires the (\w+) module", str(error))
         raise EngineError(
-            f"Keras failed: {_first_line(error)}", "See rnncli engines for the versions."
+            f"Keras failed: {_first_line(error)}",
+            f"pip install {missing[1]}" if missing else "See rnncli engines for the versions.",
         ) from error
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rnncli.compute import operations
-from rnncli.compute.models._graph import INPUT, find_dependencies, is_recurrent, recurrent_nodes
+from rnncli.compute.models._graph import (
+    INPUT,
+    find_dependencies,
+    is_recurrent,
+    recurrent_nodes,
+    with_modules,
+)
 from rnncli.compute.operations import UnknownLayerError
 
 if TYPE_CHECKING:
@@ -18,11 +24,29 @@ REBUILD = "Rebuild the model without it, copy the weights, and save it again."
 
 def independent_layers(graph: Graph, unknown: Iterable[str]) -> list[str]:
     """Return the recurrent layers that depend neither on these nodes nor on other unknown layers."""
-    broken = set(unknown)
+    return _layers_without(graph, {*unknown, *(node.name for node in _unknown_nodes(graph))})
+
+
+def runnable_layers(graph: Graph) -> list[str]:
+    """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute."""
+    graph = with_modules(graph)
+    unknown = [
+        node.name
+        for node in _unknown_nodes(graph)
+        if not operations.keras_may_know(node.class_name, node.module)
+    ]
+    return _layers_without(graph, set(unknown))
+
+
+def _unknown_nodes(graph: Graph) -> Iterator[Node]:
+    """Yield the layers that NumPy does not know."""
     for node in graph.nodes:
         plain = is_recurrent(node) or node.class_name == INPUT
         if not plain and not operations.is_known(node.class_name, node.module):
-            broken.add(node.name)
+            yield node
+
+
+def _layers_without(graph: Graph, broken: set[str]) -> list[str]:
     return [one.name for one in recurrent_nodes(graph) if not broken & find_dependencies(graph, {one.name})]
 
 

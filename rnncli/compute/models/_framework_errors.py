@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rnncli.errors import RnncliError
+from rnncli.errors import RnncliError, first_nonblank_line
+
+LONGEST = 200
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the first sentence of a framework's message, without its advice for code."""
+    return cut(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", first_nonblank_line(error))[0])
+
+
+def cut(line: str) -> str:
+    """Return a line with its final stop; a long one is cut between its words."""
+    line = line.rstrip(". ")
+    if len(line) <= LONGEST:
+        return f"{line}."
+    return f"{line[:LONGEST].rpartition(' ')[0] or line[:LONGEST]}…"
 
 
 @contextmanager

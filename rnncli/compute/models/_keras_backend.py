@@ -6,7 +6,6 @@ become its Case, and `compute` has to return the same outputs for that Case.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import ModelRun, Part, _tf_keras
 from rnncli.compute.models._advice import REBUILD, independent_layers, model_option
-from rnncli.compute.models._framework_errors import convert_errors
+from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._graph import (
     choose_nodes,
     inside_others,
@@ -27,17 +26,14 @@ from rnncli.compute.models._graph import (
 from rnncli.compute.models._layer_calls import LayerCall, graph_of, name_outputs, record_calls
 from rnncli.compute.models._loadable import loadable
 from rnncli.compute.models._recurrent_cases import case_of
-from rnncli.compute.operations import TODAY, OperationCall, is_operation, merging
-from rnncli.errors import EngineError, LayerError, first_nonblank_line
+from rnncli.compute.operations import TODAY, OperationCall, dtype_of, is_operation, merging
+from rnncli.errors import EngineError, LayerError
 from rnncli.model import Graph, Node
 
 if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Compute
     from rnncli.result import Result
-
-MIXED = "mixed_"
-"""Prefix of Keras's policies that compute in another dtype than that of the weights."""
 
 NEAR = 1e-4
 """Tolerance for outputs of order one."""
@@ -120,14 +116,9 @@ def _explain_error(graph: Graph, error: Exception) -> UnrunnableError:
     free = independent_layers(graph, ())
     advice = f"To run the layers that NumPy can compute: {model_option(graph.file, free)}"
     return UnrunnableError(
-        f"{graph.file}: Keras cannot run this model: {_sentence(first_nonblank_line(error))}",
+        f"{graph.file}: Keras cannot run this model: {first_sentence(error)}",
         advice if free else REBUILD.replace("it,", "the layers that it does not know,"),
     )
-
-
-def _sentence(line: str) -> str:
-    """Return the first sentence of Keras's message, without its advice for code."""
-    return re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", line)[0].rstrip(".")[:200] + "."
 
 
 def _part(graph: Graph, node: Node, call: LayerCall, compute: Compute) -> Part:
@@ -196,10 +187,10 @@ def _require_same_rules(graph: Graph) -> None:
 
 
 def _require_one_dtype(graph: Graph, node: Node) -> None:
-    """Raise LayerError for a recurrent layer that computes in another dtype than that of its weights."""
+    """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
     for config in (node.config, node.core_config):
-        dtype = str(config.get("dtype") or "")
-        if dtype.startswith(MIXED):
+        dtype = config.get("dtype") or "float32"
+        if dtype_of(dtype) is None:
             raise LayerError(
                 f"{graph.file}: {node.name} ({node.class_name}) computes in {dtype}, which is not supported.",
                 "Rebuild the model with the dtype float32, copy the weights, and save it again.",

@@ -8,12 +8,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.compute.models import _onnx_graph
+from rnncli.compute.models._framework_errors import cut
 from rnncli.errors import EngineError, InputError, first_nonblank_line
 from rnncli.signals import call_in_thread, defer_signals
 from rnncli.specs.memory import format_size, limit_growth
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+
+_SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
+"""A place in ONNX Runtime's source, the function there, and the condition that did not hold."""
 
 INSTALL = "pip install 'rnncli[onnx]'"
 
@@ -101,7 +105,7 @@ def _refuse_growth(file: str, error: Exception) -> None:
 
 def _explain_refusal(file: str, error: Exception) -> EngineError | InputError:
     _refuse_growth(file, error)
-    what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}."
+    what = f"{file}: ONNX Runtime cannot run the model: {_reason(error)}"
     advice = "Check it with onnx.checker.check_model(path, full_check=True)."
     lacks_kernel = type(error).__name__ == "NotImplemented"  # the model may be valid
     return (EngineError if lacks_kernel else InputError)(what, advice)
@@ -115,9 +119,19 @@ def _run(file: str, session: Any, names: Sequence[str], feeds: Mapping[str, Arra
         found: list[Any] = call_in_thread(lambda: session.run(list(names), given))
     except Exception as error:  # compiled code raises many kinds
         _refuse_growth(file, error)
-        what = f"{file}: ONNX Runtime cannot take these inputs: {_reason(error)}."
-        raise InputError(what, "Give inputs of the sizes that the model was made for.") from None
+        raise _explain_failure(file, _reason(error)) from None
     return found
+
+
+def _explain_failure(file: str, reason: str) -> InputError:
+    if re.search("not support double", reason):
+        return InputError(
+            f"{file}: ONNX Runtime cannot run the model: {reason}", "Export the model in float32."
+        )
+    return InputError(
+        f"{file}: ONNX Runtime cannot take these inputs: {reason}",
+        "Give inputs of the sizes and values that the model was made for.",
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -126,5 +140,4 @@ def _reason(error: Exception) -> str:
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:
         text = f"{node[1]}: {node[2]}"
-    parts = text.split(" : ", 2)
-    return parts[-1].rpartition("/onnxruntime_src/")[2][:200].rstrip(". ")
+    return cut(_SOURCE.sub("", text.split(" : ", 2)[-1]))

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.compute.models._framework_errors import convert_errors
+from rnncli.compute.models._framework_errors import convert_errors, first_sentence
 from rnncli.compute.models._harmless import harm_in
 from rnncli.compute.models._layer_calls import LayerCall, name_tensors, record_calls
 from rnncli.compute.models._loadable import loadable
-from rnncli.errors import EngineError, first_nonblank_line
+from rnncli.errors import EngineError
 from rnncli.model import Graph
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _packages(graph: Graph) -> tuple[Any, Any]:
 
 def _explain_error(graph: Graph, error: Exception) -> EngineError:
     return EngineError(
-        f"--check: {graph.file}: tf_keras cannot run this model: {first_nonblank_line(error)[:200]}",
+        f"--check: {graph.file}: tf_keras cannot run this model: {first_sentence(error)}",
         "Leave --check out.",
     )
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.compute import operations
 from rnncli.compute.models import _graph, _inputs
+from rnncli.compute.models._advice import model_option as model_option
+from rnncli.compute.models._advice import runnable_layers as runnable_layers
 from rnncli.compute.models._graph import recurrent_nodes as recurrent_nodes
 from rnncli.compute.models._inputs import describe_inputs as describe_inputs  # one of the functions of a kind
 from rnncli.compute.models._layer_calls import name_tensors

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.compute.models import Cases, Compute
 
+CHANGES = "Change the values with --assume, the order of the axes with --input-axes."
+
 
 def layer_names(model: Modules) -> tuple[str, ...]:
     """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
@@ -84,7 +86,7 @@ def run(
         _require(model, module, array)
         parts += [part for part in _parts(module, array, compute) if part.layer in wanted]
     used = replace(model, modules=tuple(module for module, _ in chosen))
-    notes = [f"{assumptions(used)} Change the values with --assume."]
+    notes = [f"{assumptions(used)} {CHANGES}"]
     if everything and model.others:
         notes.append("--all-layers adds nothing: the file does not say what its other tensors are for.")
     return ModelRun(tuple(parts), notes=tuple(notes), order=layer_names(model))

@@ -144,7 +144,7 @@ def read_weights(source: Source, format: str | None = None) -> dict[str, Array] 
 
     source, names = _split_names(source)
     if format is None and source.path is not None and source.path.suffix.lower() in models.TORCH_SUFFIXES:
-        saved = models.saved_layers(models.read_graph_or_layers(source))
+        saved = models.saved_layers(models.read_graph_or_layers(source), names)
         with _name_errors(source):
             return _named_arrays.choose_layers(saved, names)
     with _name_errors(source):

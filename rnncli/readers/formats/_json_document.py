@@ -6,6 +6,7 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, did_you_mean, under
+from rnncli.readers import printed_output
 from rnncli.readers.formats import _named_arrays
 from rnncli.specs import nested
 
@@ -25,7 +26,7 @@ def _own_output(value: dict[str, Any]) -> Document:
     if value["schema"] != _named_arrays.SCHEMA:
         raise InputError(
             f"its schema is {nested.describe(value['schema'])}, not {_named_arrays.SCHEMA}.",
-            "Only what `rnncli run --format json` printed can be read back.",
+            printed_output.ADVICE,
         )
     tensor, values = next(iter(_named_arrays.own_outputs(value).items()))
     with under(tensor):

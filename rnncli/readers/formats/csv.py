@@ -10,6 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, Document
 from rnncli.errors import InputError, did_you_mean, shorten
+from rnncli.readers import printed_output
 from rnncli.readers.encoding import pieces
 from rnncli.readers.formats import _csv_table
 from rnncli.readers.formats._csv_table import (
@@ -36,6 +37,17 @@ def read(source: Source, options: ReadOptions) -> Document:
     A large file is converted a block of lines at a time, so its text is never fully in memory.
     Raises InputError if the text has no rows, a row of another width, or a cell that is not a number.
     """
+    try:
+        return _read_rows(source, options)
+    except InputError:
+        if printed_output.is_printed(next((text for _, text in pieces(source)), "")):
+            raise InputError(
+                "it looks like rnncli's own output, written for people to read.", printed_output.ADVICE
+            ) from None
+        raise
+
+
+def _read_rows(source: Source, options: ReadOptions) -> Document:
     rows = _Rows(options)
     table: CsvTable | None = None
     for first, text in pieces(source):

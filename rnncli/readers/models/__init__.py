@@ -26,6 +26,7 @@ __all__ = [
     "layers_in",
     "read",
     "read_arrays_by_layer",
+    "read_graph_alone",
     "read_graph_or_layers",
     "saved_layers",
 ]
@@ -77,6 +78,15 @@ def read_graph_or_layers(source: Source) -> Graph | Modules:
         if kind != "keras":
             raise
         return _without_graph(source, error)
+
+
+def read_graph_alone(source: Source) -> Graph | None:
+    """Return the graph in a file of Keras, without weights; None if there is none that can be followed."""
+    try:
+        found: Graph | None = _reader("keras").read_graph_alone(source)
+    except InputError:
+        return None
+    return found
 
 
 def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:

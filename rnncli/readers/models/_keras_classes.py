@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
+
+from rnncli.layouts import default_name
 
 CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
 CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
@@ -68,6 +71,8 @@ def class_of(entry: Mapping[str, Any], origin: Origin) -> str:
         return "Functional"  # of whatever class: models with methods of their own are subclasses
     if ">" in name:
         return name
+    if isinstance(registered, str) and ">" in registered and not entry.get("module"):
+        return registered  # a custom class; Keras writes no module for it
     if not re.match(r"(tf_)?keras\b|tensorflow\.(python\.)?keras\b", module):
         return registered if isinstance(registered, str) and ">" in registered else f"Custom>{name}"
     if origin.own_package and name in _LATER:
@@ -104,3 +109,18 @@ def name_of(entry: Mapping[str, Any]) -> str:
     inner = entry.get("config")
     name = entry.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
     return str(name)
+
+
+def with_names(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the entries; a custom class may lack a name in its config, and gets that of the class."""
+    used = {name_of(entry) for entry in entries}
+    named: list[Mapping[str, Any]] = []
+    for entry in entries:
+        if name_of(entry) == "None":
+            stem = default_name(str(entry.get("class_name")).rpartition(">")[2])
+            names = (f"{stem}_{number}" if number else stem for number in count())
+            name = next(name for name in names if name not in used)
+            used.add(name)
+            entry = {**entry, "name": name}
+        named.append(entry)
+    return named

@@ -15,6 +15,7 @@ from rnncli.readers.models._keras_classes import (
     is_operation,
     module_of,
     name_of,
+    with_names,
 )
 
 _GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
@@ -97,7 +98,7 @@ class Translator:
         if isinstance(config.get("cells"), (list, tuple)):
             inner["cells"] = [self.entry(cell, path) for cell in config["cells"] if _is_entry(cell)]
         if isinstance(config.get("layers"), (list, tuple)):
-            entries = [item for item in config["layers"] if _is_entry(item)]
+            entries = with_names([item for item in config["layers"] if _is_entry(item)])
             inner["layers"] = [self.entry(item, f"{path}/{name_of(item)}".lstrip("/")) for item in entries]
         return inner
 

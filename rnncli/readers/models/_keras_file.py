@@ -34,7 +34,17 @@ MOST_NESTED = 400
 
 def read_stored(source: Source) -> FileContents:
     """Return everything in the file, the config parsed.  Raises InputError."""
-    return _read(source, ADVICE, skip_others=True)
+    return _read(source, ADVICE, "numbers")
+
+
+def read_config(source: Source) -> tuple[Any, str]:
+    """Return the config and the version of Keras; the arrays are not read.  Raises InputError."""
+    data = _content(source, ADVICE)
+    if data.startswith(b"PK"):
+        text, version, _ = _unpack(source.name, data)
+        return _parse_config(source.name, text), version
+    stored = hdf5.read(data, source.name, ADVICE, datasets="none")
+    return _parse_config(source.name, stored.config), stored.version
 
 
 def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[Array, ...]]]:
@@ -42,7 +52,7 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
 
     advice: what to do if the file cannot be read.  Raises InputError, also for weights that are not numbers.
     """
-    stored = _read(source, advice, skip_others=False)
+    stored = _read(source, advice, "all")
     if stored.layers is None:
         cells_by_layer = ((name, cells) for name, cells in stored.root.layers() if cells)
         return [(name, tuple(chain.from_iterable(cells.values()))) for name, cells in cells_by_layer]
@@ -55,12 +65,12 @@ def read_arrays_by_layer(source: Source, advice: str) -> list[tuple[str, tuple[A
     return [(name, tuple(arrays)) for name, arrays in found.items()]
 
 
-def _read(source: Source, advice: str, *, skip_others: bool) -> FileContents:
+def _read(source: Source, advice: str, datasets: hdf5.Datasets) -> FileContents:
     data, text, version = _content(source, advice), None, ""
     if data.startswith(b"PK"):
         text, version, data = _unpack(source.name, data)
         advice = ADVICE
-    stored = hdf5.read(data, source.name, advice, skip_others=skip_others)
+    stored = hdf5.read(data, source.name, advice, datasets=datasets)
     config = _parse_config(source.name, stored.config if text is None else text)
     return stored._replace(config=config, version=stored.version or version)
 

@@ -51,6 +51,9 @@ _OWN: Mapping[str, tuple[str, ...]] = {
 }
 """Variables in Keras's order; after `?` the option, or its value, that gives the layer this variable."""
 
+CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
+"""Layers whose kernels Theano stored reversed."""
+
 _FROZEN = frozenset({"moving_mean", "moving_variance"})
 _WRAPPERS = frozenset({"TimeDistributed", "Wrapper"})
 
@@ -239,7 +242,7 @@ def make_unique(names: Iterable[str]) -> list[str]:
 
 def flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
     """Flip the kernels of convolutions, which Theano stored reversed along their spatial axes."""
-    if class_name not in ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D"):
+    if class_name not in CONVOLUTIONS:
         return weights
     return {
         name: np.flip(array, tuple(range(array.ndim - 2))) if name.endswith("kernel") else array

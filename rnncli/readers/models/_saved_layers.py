@@ -18,11 +18,15 @@ _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel
 """The path of a weight of a layer that is described, which has no name."""
 
 
-def saved_layers(found: Graph | Modules) -> tuple[SavedLayer, ...]:
-    """Return the layers in order.  Raises InputError for a whole model, and for a layer that is refused."""
+def saved_layers(found: Graph | Modules, names: Sequence[str] = ()) -> tuple[SavedLayer, ...]:
+    """Return the layers in order.
+
+    names: of the layers that are needed; none for all.
+    Raises InputError for a whole model, and for a needed layer that is refused.
+    """
     if isinstance(found, Graph):
         raise InputError(f"{found.file}: it holds a whole model.", f"Run it with --model {found.file}.")
-    return tuple(_layers(found))
+    return tuple(_layers(found, names))
 
 
 def layers_in(
@@ -38,7 +42,7 @@ def layers_in(
     used = [name for name in arrays if name not in found.others]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
-    known = {layer.name: layer for layer in _layers(found)}
+    known = {layer.name: layer for layer in _layers(found, names)}
     for name in names:
         if name not in known:
             raise InputError(f"{file}: there is no layer {name!r} in it.", did_you_mean(name, known))
@@ -56,10 +60,16 @@ def in_keras_layout(saved: SavedLayer) -> SavedLayer:
     return saved if module is None else saved._replace(weights=tuple(module.nodes[0].weights.values()))
 
 
-def _layers(found: Modules) -> Iterator[SavedLayer]:
+def _layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
     for module in found.modules:
+        if module.refused and names and module.name not in names:
+            continue
         if module.refused:
-            raise InputError(f"{found.file}: {module.name}: {module.refused}.", "Leave this layer out.")
+            others = [node.name for one in found.modules if not one.refused for node in one.nodes]
+            advice = f"Name the others after a #: {found.file}#{','.join(others)}"
+            raise InputError(
+                f"{found.file}: {module.name}: {module.refused}.", advice if others else "Give another file."
+            )
         for node in module.nodes:
             yield SavedLayer(node.name, _title(node), tuple(node.weights.values()))
 

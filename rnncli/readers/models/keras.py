@@ -12,6 +12,7 @@ from rnncli.readers.models import NoGraphError, _keras_file, _keras_layers
 from rnncli.readers.models._keras_classes import MODELS, Origin, class_of, is_operation, origin_of
 from rnncli.readers.models._keras_config import Translator
 from rnncli.readers.models._keras_graph import Flattener
+from rnncli.readers.models._keras_weights import CONVOLUTIONS
 from rnncli.specs.trees import leaves
 
 if TYPE_CHECKING:
@@ -48,10 +49,20 @@ def read(source: Source) -> Graph:
         raise InputError(
             f"{source.name}: its config does not describe a Keras model ({reason}).", _keras_file.ADVICE
         ) from None
-    if found.backend == "theano":
+    if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
         note = "Theano stored the kernels of convolutions reversed; they are reversed back."
         graph = replace(graph, notes=(*graph.notes, note))
     return graph
+
+
+def read_graph_alone(source: Source) -> Graph:
+    """Return the graph without weights.  Errors: InputError, also if there is none."""
+    config, version = _keras_file.read_config(source)
+    try:
+        return _graph(config, lambda _: {}, origin_of(version), source.name)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError):
+        what = f"{source.name}: its config does not describe a Keras model."
+        raise InputError(what, _keras_file.ADVICE) from None
 
 
 def graph_of(config: Mapping[str, Any], weights: Weights, origin: str, file: str = "") -> Graph:
@@ -144,7 +155,7 @@ def _infer_dtype(port: Port, nodes: Sequence[Node]) -> Port:
 
 def _notes(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[str]:
     """Yield what today's Keras would compute otherwise, or not read."""
-    text = translator.origin.text
+    text = translator.origin.text if translator.origin.version else "Keras 2"
     if not translator.origin.version:
         yield "the file does not say which version of Keras saved it; Keras 2 is assumed."
     if class_name not in (*MODELS, "Model", "Network", "Container"):

@@ -114,6 +114,7 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     )
     one = rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#a")
     assert "recurrent_activation=sigmoid, gates=ifgo, inputs are batch first. Change" in one.stderr
+    assert "with --assume, the order of the axes with --input-axes." in one.stderr
 
 
 def test_a_model_on_standard_input_is_read_once(rnncli: Any) -> None:
@@ -451,3 +452,28 @@ def test_an_array_beside_onnx_weights_says_which_gru_it_is(rnncli: Any, tmp_path
     assert "linear_before_reset=0 where the file has no array of this name beside W and R" in before.stderr
     values = [json.loads(done.stdout)["outputs"][0]["values"] for done in (before, after)]
     assert not np.allclose(*values)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "npz"])
+def test_the_layers_beside_a_refused_one_can_be_named(rnncli: Any, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"m.{suffix}"
+    module = nn.ModuleDict({"bad": nn.LSTM(3, 4, proj_size=2), "good": nn.LSTM(3, 2)})
+    arrays = {name: array.numpy() for name, array in module.state_dict().items()}
+    torch.save(module.state_dict(), path) if suffix == "pt" else np.savez(path, **arrays)
+    words = ("run", json.dumps(X.tolist()), "--units", "2", "--quiet")
+    refused = rnncli(*words, "--weights", str(path))
+    assert (refused.returncode, refused.stderr.splitlines()) == (
+        2,
+        [
+            f"rnncli: {path}: bad: it projects its state (weight_hr_l0), which is not supported.",
+            f"Name the others after a #: {path}#good",
+        ],
+    )
+    named = rnncli(*words, "--weights", f"{path}#good")
+    assert (named.returncode, named.stderr) == (0, "")
+
+
+def test_a_refused_layer_alone_needs_another_file(rnncli: Any, tmp_path: Path) -> None:
+    path = saved(nn.LSTM(3, 4, proj_size=2), tmp_path / "m.pt")
+    refused = rnncli("run", json.dumps(X.tolist()), "--weights", path)
+    assert (refused.returncode, refused.stderr.splitlines()[1:]) == (2, ["Give another file."])

@@ -1,0 +1,113 @@
+"""--weights with a file that holds a whole model: the note names what --model can run, and works."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracle import keras
+
+from rnncli.cli.app import main
+from rnncli.readers import hdf5
+
+L = keras.layers
+INPUT = "[[[1, 2, 3, 4, 5], [5, 4, 3, 2, 1]]]"
+NOTE = "rnncli: note: only the weights of "
+
+
+@keras.saving.register_keras_serializable("tests")
+class Scaled(L.Layer):  # type: ignore[misc, name-defined]
+    """A layer of the user's own, whose saved config has no name."""
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"trainable": True}
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.scale
+
+
+def plain() -> Any:
+    return keras.Sequential([keras.Input((2, 5)), L.LSTM(3, name="lstm"), L.Dense(2, name="dense")])
+
+
+def behind() -> Any:
+    return keras.Sequential([keras.Input((2, 5)), Scaled(), Scaled(), L.LSTM(3, name="lstm")])
+
+
+def between() -> Any:
+    layers = [L.LSTM(3, name="lstm", return_sequences=True), Scaled(), L.GRU(3, name="gru")]
+    return keras.Sequential([keras.Input((2, 5)), *layers])
+
+
+def note(capfd: pytest.CaptureFixture[str], path: Path, *more: str) -> str | None:
+    assert main(["run", INPUT, "--weights", str(path), *more]) == 0
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith(NOTE)]
+    assert len(lines) <= 1
+    return lines[0] if lines else None
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize(("build", "names"), [(plain, ""), (between, "#lstm")])
+def test_the_note_names_what_can_be_run(
+    build: Any, names: str, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"a b.{suffix}"
+    build().save(path)
+    said = note(capfd, path, "-l", "lstm" if build is plain else "LSTM(3, return_sequences=True)")
+    option = f"--model {shlex.quote(f'{path}{names}')}"
+    what = f"only {names[1:]}" if names else "the layers of the file"
+    assert said == f"{NOTE}{path} are used; {option} runs {what}"
+    assert main(["run", INPUT, *shlex.split(option)]) == 0, capfd.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5", "weights.h5"])
+def test_there_is_no_note_where_model_would_fail(
+    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"model.{suffix}"
+    model = plain() if suffix == "weights.h5" else behind()
+    model.save_weights(path) if suffix == "weights.h5" else model.save(path)
+    assert note(capfd, path) is None
+
+
+def test_weights_alone_are_no_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    plain().save_weights(tmp_path / "m.weights.h5")
+    path = (tmp_path / "m.weights.h5").rename(tmp_path / "m.h5")
+    assert note(capfd, path) is None
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_layer_without_a_name_has_that_of_its_class(
+    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"model.{suffix}"
+    behind().save(path)
+    assert main(["run", INPUT, "--model", str(path)]) == 2
+    said = capfd.readouterr().err
+    assert "the layer scaled (tests>Scaled) is not supported." in said
+    assert "Keras cannot run" not in said
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_the_numbers_are_read_once(
+    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"model.{suffix}"
+    plain().save(path)
+    read: list[int] = []
+    child = hdf5._read_child
+
+    def counting(*args: Any) -> Any:
+        found = child(*args)
+        older = sum(len(arrays) for arrays in (found.layers or {}).values())
+        read.append(older + sum(len(arrays) for _, arrays in found.root.cells()))
+        return found
+
+    monkeypatch.setattr(hdf5, "_read_child", counting)
+    assert note(capfd, path) is not None
+    assert [count for count in read if count] == [5]
