@@ -10,7 +10,7 @@ from rnncli import addresses, initializers, layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, add_prefix, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, join_parts, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -97,11 +97,7 @@ class Bidirectional(Layer):
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """`forward/kernel`, ..., then `backward/kernel`, ..."""
-        return {
-            path: shape
-            for name, layer in self.loops.items()
-            for path, shape in add_prefix(name, layer.weight_shapes(input_shape))
-        }
+        return join_parts({name: layer.weight_shapes(input_shape) for name, layer in self.loops.items()})
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """One merged output, or one per direction with merge_mode none; then the states."""
@@ -195,11 +191,7 @@ class Bidirectional(Layer):
 
     def initializers(self) -> dict[str, Any]:
         """The initializers of both directions."""
-        return {
-            path: value
-            for name, layer in self.loops.items()
-            for path, value in add_prefix(name, layer.initializers())
-        }
+        return join_parts({name: layer.initializers() for name, layer in self.loops.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds of both directions.
@@ -207,22 +199,23 @@ class Bidirectional(Layer):
         The layers passed as arguments take seeds first, in the order written.  Keras then discards `layer`,
         and its copies take new seeds.
         """
-        own: dict[str, int] = {}
+        backward: dict[str, int] = {}
         for name in self.config:
             if name == "layer":
                 layers.make(self.config["layer"]).take_seeds(draw)
             elif name == "backward_layer" and self.config[name]:
-                own = dict(add_prefix("backward", self.backward.take_seeds(draw)))
-        forward = dict(add_prefix("forward", self.forward.take_seeds(draw)))
-        return {**forward, **(own or dict(add_prefix("backward", self.backward.take_seeds(draw))))}
+                backward = self.backward.take_seeds(draw)
+        forward = self.forward.take_seeds(draw)
+        return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """The weights of both directions."""
-        return {
-            path: weight
-            for name, layer in self.loops.items()
-            for path, weight in add_prefix(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
-        }
+        return join_parts(
+            {
+                name: layer.draw_weights(input_shape, within(seeds, name), dtype)
+                for name, layer in self.loops.items()
+            }
+        )
 
     def call(self, run: Run, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
-from rnncli.layers._cell import CELL_OPTIONS, initializers_in
+from rnncli.layers._cell import cell_options, initializers_in
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import Claim, Label, TensorInfo
@@ -28,9 +28,7 @@ class ConvLSTM(Layer):
         "padding": Option("choice", "valid", choices=("valid", "same")),
         "data_format": Option("choice", None, choices=("channels_last", "channels_first", None)),
         "dilation_rate": Option("sizes", 1),
-        "activation": Option("activation", "tanh"),
-        "recurrent_activation": Option("activation", "sigmoid"),
-        **{name: option for name, option in CELL_OPTIONS.items() if name not in ("units", "activation")},
+        **{name: option for name, option in cell_options().items() if name != "units"},
         "unit_forget_bias": Option("flag", True),
         **{name: option for name, option in LOOP_OPTIONS.items() if name != "unroll"},
     }

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli import initializers
-from rnncli.case import Array, Option, Shape
+from rnncli.case import Option, Shape
 from rnncli.layers import _activations
-from rnncli.layers._cell import initializers_in, sizes, take_seeds
+from rnncli.layers._cell import initializers_in, take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
@@ -47,13 +46,6 @@ class Dense(Layer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """One seed per random initializer."""
         return take_seeds(self.config, ("kernel", "bias"), draw)
-
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The kernel and, with use_bias, the bias."""
-        return {
-            name: initializers.make(self.initializers()[name], sizes(shape), dtype, seeds.get(name))
-            for name, shape in self.weight_shapes(input_shape).items()
-        }
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """activation(x W + b), for one unit."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
+from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -31,10 +31,7 @@ class GRUCell(Cell):
     State = GRUState
     gates = ("update", "reset", "candidate")
     options: ClassVar[Mapping[str, Option]] = {
-        "units": CELL_OPTIONS["units"],
-        "activation": CELL_OPTIONS["activation"],
-        "recurrent_activation": Option("activation", "sigmoid"),
-        **CELL_OPTIONS,
+        **cell_options(),
         "reset_after": Option("flag", True),
     }
 
@@ -42,13 +39,6 @@ class GRUCell(Cell):
         """(3 * units,); with reset_after (2, 3 * units): the input bias and the recurrent bias."""
         width = 3 * self.units
         return (2, width) if self.config["reset_after"] else (width,)
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., 3 * units), in the order z, r, h."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
-        return projected
 
     def _recur(self, hidden: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """Return h U + b of every gate; without reset_after, h U of update and reset only."""

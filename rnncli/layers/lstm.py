@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.case import Array, Option
+from rnncli import initializers
+from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
+from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
-from rnncli.layers._layer import Layer
+from rnncli.layers._layer import Layer, draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -32,17 +33,7 @@ class LSTMCell(Cell):
 
     State = LSTMState
     gates = ("input", "forget", "candidate", "output")
-    options: ClassVar[Mapping[str, Option]] = {
-        "units": CELL_OPTIONS["units"],
-        "activation": CELL_OPTIONS["activation"],
-        "recurrent_activation": Option("activation", "sigmoid"),
-        "use_bias": CELL_OPTIONS["use_bias"],
-        "kernel_initializer": CELL_OPTIONS["kernel_initializer"],
-        "recurrent_initializer": CELL_OPTIONS["recurrent_initializer"],
-        "bias_initializer": CELL_OPTIONS["bias_initializer"],
-        "unit_forget_bias": Option("flag", True),
-        **CELL_OPTIONS,
-    }
+    options: ClassVar[Mapping[str, Option]] = cell_options(unit_forget_bias=Option("flag", True))
 
     @cached_property
     def cell_activation(self) -> Callable[[Array], Array]:
@@ -50,24 +41,20 @@ class LSTMCell(Cell):
         name = self.config.get("cell_activation")
         return self.activation if name is None else _activations.get_unguarded(name)
 
-    def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
+    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
-        if name != "bias" or not self.config["unit_forget_bias"]:
-            return super().draw_weight(name, shape, seed, dtype)
+        if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
+            return super().draw_weights(input_shape, seeds, dtype)
         import numpy as np
 
-        units = self.units
+        shapes, values = self.weight_shapes(input_shape), self.initializers()
+        del shapes["bias"]
         before, after = (
-            super(LSTMCell, self).draw_weight(name, (n,), seed, dtype) for n in (units, 2 * units)
+            initializers.make(values["bias"], (size,), dtype, seeds.get("bias"))
+            for size in (self.units, 2 * self.units)
         )
-        return np.concatenate([before, np.ones(units, before.dtype), after])
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., 4 * units), in the order i, f, c, o."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"]
-        return projected
+        bias = np.concatenate([before, np.ones(self.units, dtype), after])
+        return {**draw(values, shapes, seeds, dtype), "bias": bias}
 
     def step(
         self,

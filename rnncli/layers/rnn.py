@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, Held, State
-from rnncli.layers._layer import Draw, Layer, add_prefix, within
+from rnncli.layers._layer import Draw, Layer, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
 
@@ -43,33 +43,30 @@ class StackedCells:
 
         From the second cell on, the number of features is the number of units of the cell before it.
         """
-        shapes: dict[str, Shape] = {}
-        for key, cell in self.cells.items():
-            shapes.update(add_prefix(key, cell.weight_shapes(input_shape)))
-            input_shape = (*input_shape[:-1], cell.units)
-        return shapes
+        shapes = self._input_shapes(input_shape)
+        return join_parts({key: cell.weight_shapes(shapes[key]) for key, cell in self.cells.items()})
+
+    def _input_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        widths = (input_shape[-1], *(cell.units for cell in self.cells.values()))
+        return {key: (*input_shape[:-1], width) for key, width in zip(self.cells, widths, strict=False)}
 
     def initializers(self) -> dict[str, Any]:
         """The initializers of all cells."""
-        return {
-            name: value
-            for key, cell in self.cells.items()
-            for name, value in add_prefix(key, cell.initializers())
-        }
+        return join_parts({key: cell.initializers() for key, cell in self.cells.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds of all cells, in order."""
-        return {
-            name: s for key, cell in self.cells.items() for name, s in add_prefix(key, cell.take_seeds(draw))
-        }
+        return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """The weights of all cells."""
-        drawn: dict[str, Array] = {}
-        for key, cell in self.cells.items():
-            drawn.update(add_prefix(key, cell.draw_weights(input_shape, within(seeds, key), dtype)))
-            input_shape = (*input_shape[:-1], cell.units)
-        return drawn
+        shapes = self._input_shapes(input_shape)
+        return join_parts(
+            {
+                key: cell.draw_weights(shapes[key], within(seeds, key), dtype)
+                for key, cell in self.cells.items()
+            }
+        )
 
     def start(self, batch: int, dtype: Any) -> State:
         """The initial states of all cells."""
@@ -87,11 +84,7 @@ class StackedCells:
     def unpack(self, state: State) -> dict[str, Array]:
         """The parts of the states by name, such as `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
-        return {
-            name: part
-            for (key, cell), own in pairs
-            for name, part in add_prefix(f"cell_{key}", cell.unpack(own))
-        }
+        return join_parts({f"cell_{key}": cell.unpack(own) for (key, cell), own in pairs})
 
     def output(self, state: State) -> Array:
         """The last cell's hidden state."""
@@ -124,8 +117,7 @@ class StackedCells:
             states.append(after)
 
         def gates() -> dict[str, Gate]:
-            pairs = (add_prefix(f"cell_{key}", own()) for key, own in gates_of.items())
-            return {name: gate for own in pairs for name, gate in own}
+            return join_parts({f"cell_{key}": own() for key, own in gates_of.items()})
 
         return tuple(states), gates
 
@@ -141,7 +133,7 @@ class StackedCells:
         for key, cell in self.cells.items():
             counts = within(drawn, key)
             masks[key] = cell.dropout_of(shape, dtype, within(seeds, key), counts)
-            drawn.update(add_prefix(key, counts))
+            drawn.update(join_parts({key: counts}))
             shape = (shape[0], cell.units)
         return masks
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, hold, product
+from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
 from rnncli.layers._equations import Now, Sum, affine, times
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
@@ -28,14 +28,7 @@ class SimpleRNNCell(Cell):
     State = SimpleRNNState
     gates = ("candidate",)
     seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
-    options: ClassVar[Mapping[str, Option]] = CELL_OPTIONS
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., units)."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"]
-        return projected
+    options: ClassVar[Mapping[str, Option]] = cell_options(gated=False)
 
     def step(
         self,
