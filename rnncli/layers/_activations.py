@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, fold_name, format_names
-from rnncli.layers import _parametric, _std_sort
+from rnncli.layers import _parametric
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -97,6 +97,8 @@ def _sort_descending(np: Any, x: Any) -> Any:
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
     if broken.any():
+        from rnncli.layers import _std_sort
+
         falling[broken] = [_std_sort.descending(row) for row in x[broken].tolist()]
     return falling
 
