@@ -11,7 +11,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
-from rnncli.layers._layer import Draw, draw
+from rnncli.layers._layer import INITIALIZED_BY, Draw, draw, initializers_in
 from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
@@ -25,13 +25,6 @@ Held = Mapping[str, tuple[Array, Array]]
 
 State = tuple[Any, ...]
 """A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
-
-_FILLED = {
-    "kernel": "kernel_initializer",
-    "recurrent_kernel": "recurrent_initializer",
-    "bias": "bias_initializer",
-}
-
 
 MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""
@@ -266,11 +259,6 @@ def hold(held: Held, **gates: Array) -> list[Array]:
     return [np.where(*held[name], gate) if name in held else gate for name, gate in gates.items()]
 
 
-def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The initializers in a layer's options, by the weight that each one fills."""
-    return {name: config[option] for name, option in _FILLED.items() if option in config}
-
-
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
     """Seeds by weight.  Initializers created before the layer take theirs first, in the order written.
 
@@ -280,6 +268,6 @@ def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) ->
     random = [name for name, value in values.items() if initializers.takes_seed(value)]
     written = {option: place for place, option in enumerate(config)}
     before = [name for name in random if isinstance(values[name], Spec) and not values[name].deferred]
-    before.sort(key=lambda name: written[_FILLED[name]])
+    before.sort(key=lambda name: written[INITIALIZED_BY[name]])
     order = before + [name for name in drawing if name not in before]
     return {name: draw() for name in order if name in random or name == "dropout"}

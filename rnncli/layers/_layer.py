@@ -28,6 +28,13 @@ INERT = frozenset(
 )
 """Arguments that Keras accepts but that do not affect what a layer returns."""
 
+INITIALIZED_BY = {
+    "kernel": "kernel_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+    "bias": "bias_initializer",
+}
+"""The option that initializes a weight."""
+
 Draw = Callable[[], int]
 """Returns the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
 
@@ -143,7 +150,7 @@ class Layer(ABC):
 
     def initializers(self) -> dict[str, Any]:
         """The initializer of each weight, by the weight's name."""
-        return {}
+        return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
@@ -179,6 +186,11 @@ def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
     """The axes of an output with the rank of `shape`: `batch`, `timesteps` or `axis_1`, ..., then `last`."""
     between = [f"axis_{axis}" for axis in range(1, len(shape) - 1)]
     return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
+
+
+def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The initializers in the options of a layer or a cell, by the weight that each one fills."""
+    return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
 
 
 def sizes(shape: Shape) -> tuple[int, ...]:

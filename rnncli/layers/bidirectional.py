@@ -50,12 +50,11 @@ class Bidirectional(Layer):
 
     @property
     def loops(self) -> Mapping[str, Recurrent]:
-        """See Layer."""
         return {"forward": self.forward, "backward": self.backward}
 
     @property
     def is_reversed(self) -> bool:
-        """See Layer.  The backward output is always flipped, so the order is that of the forward output."""
+        """The backward output is always flipped, so the order is that of the forward output."""
         return self.forward.is_reversed
 
     @staticmethod
@@ -123,10 +122,7 @@ class Bidirectional(Layer):
         )
 
     def demand_start(self) -> None:
-        """See Layer.
-
-        Keras counts each cell in RNN's list as one item of the state, however many parts its state has.
-        """
+        """Keras counts each cell in RNN's list as one item of the state, however many parts its state has."""
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
@@ -155,7 +151,7 @@ class Bidirectional(Layer):
         return found
 
     def with_returns(self, **returns: bool) -> Spec:
-        """See Layer.  Applies to both inner layers."""
+        """Applies to both inner layers."""
         inner = {
             name: layers.make(self.config[name]).with_returns(**returns)
             for name in ("layer", "backward_layer")
@@ -190,7 +186,6 @@ class Bidirectional(Layer):
         return self.loops[direction].entry(label, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of both directions."""
         return join_parts({name: layer.initializers() for name, layer in self.loops.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
@@ -209,7 +204,6 @@ class Bidirectional(Layer):
         return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The weights of both directions."""
         return join_parts(
             {
                 name: layer.draw_weights(input_shape, within(seeds, name), dtype)

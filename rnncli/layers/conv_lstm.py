@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
-from rnncli.layers._cell import cell_options, initializers_in
+from rnncli.layers._cell import cell_options
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import Claim, Label, TensorInfo
@@ -67,10 +67,6 @@ class ConvLSTM(Layer):
         else:
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
         return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
-
-    def initializers(self) -> dict[str, Any]:
-        """The initializer of each weight."""
-        return initializers_in(self.config)
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
         """The last hidden state equals the last frame."""

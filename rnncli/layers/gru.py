@@ -95,7 +95,7 @@ class GRUCell(Cell):
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell.  With reset_after, the recurrent part of each gate has its own bias."""
+        """With reset_after, the recurrent part of each gate has its own bias."""
         after, biased = self.config["reset_after"], self.config["use_bias"]
 
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:

@@ -42,7 +42,7 @@ class LSTMCell(Cell):
         return self.activation if name is None else _activations.get_unguarded(name)
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
+        """With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
         if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
             return super().draw_weights(input_shape, seeds, dtype)
         import numpy as np
@@ -89,7 +89,6 @@ class LSTMCell(Cell):
         return LSTMState(hidden, cell), gates
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell."""
         own = "cell_activation" if self.config.get("cell_activation") else "activation"
         kept = times(Now("forget"), Before("cell"))
         added = times(Now("input"), Now("candidate"))

@@ -51,15 +51,12 @@ class StackedCells:
         return {key: (*input_shape[:-1], width) for key, width in zip(self.cells, widths, strict=False)}
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of all cells."""
         return join_parts({key: cell.initializers() for key, cell in self.cells.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds of all cells, in order."""
         return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The weights of all cells."""
         shapes = self._input_shapes(input_shape)
         return join_parts(
             {
@@ -69,11 +66,9 @@ class StackedCells:
         )
 
     def start(self, batch: int, dtype: Any) -> State:
-        """The initial states of all cells."""
         return tuple(cell.start(batch, dtype) for cell in self.cells.values())
 
     def pack(self, parts: tuple[Array, ...]) -> State:
-        """Build the states of the cells from arrays in Keras's order."""
         packed = []
         for cell in self.cells.values():
             count = len(cell.State._fields)
@@ -94,7 +89,7 @@ class StackedCells:
     def project(
         self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
     ) -> Array:
-        """See Cell.  Applies to the first cell."""
+        """Applies to the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
@@ -122,7 +117,6 @@ class StackedCells:
         return tuple(states), gates
 
     def no_dropout(self) -> dict[str, DropoutMasks]:
-        """The masks for a call outside training: none."""
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(

@@ -50,7 +50,6 @@ class SimpleRNNCell(Cell):
         return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell."""
         return {
             "hidden": Sum((times(Now("candidate")),)),
             "candidate": Sum(affine("candidate", self.config["use_bias"]), "activation"),

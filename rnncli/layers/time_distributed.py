@@ -33,7 +33,6 @@ class TimeDistributed(Layer):
             )
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of the inner layer's weights."""
         return self.layer.weight_shapes(_step_shape(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -44,7 +43,6 @@ class TimeDistributed(Layer):
         return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of the inner layer."""
         return self.layer.initializers()
 
 

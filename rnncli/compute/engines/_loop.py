@@ -58,7 +58,6 @@ class TimeLoop(ABC):
         return EngineOutput(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """See layers._layer.Run."""
         outputs, state = self.steps_of(layer, call, self._start(layer, call))
         if layer.config["stateful"]:
             self.states[call.place.path] = state

@@ -54,7 +54,6 @@ class _NumpyRun(TimeLoop):
             self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
 
     def __call__(self, case: Case) -> EngineOutput:
-        """See TimeLoop."""
         before = deepcopy(self.drawn)
         try:
             return super().__call__(case)
@@ -63,7 +62,6 @@ class _NumpyRun(TimeLoop):
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
         loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))

@@ -145,7 +145,6 @@ class _OnnxRun(TimeLoop):
         self.sessions: dict[tuple[str, bool], Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         import numpy as np
 
         _demand_tame(call.inputs, *state)

@@ -63,7 +63,6 @@ class _Run(TimeLoop):
         self.modules: dict[str, Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         if call.place.path not in self.modules:
             self.modules[call.place.path] = _module(layer, call.weights)
         lengths = None if call.mask is None else call.mask.sum(axis=1)
