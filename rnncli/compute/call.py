@@ -146,10 +146,10 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     if len(sizes) == 1:
         yield result
         return
-    said, start = claims_of(case), 0
+    known, start = claims_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = claims.select_true(said, own)
+        equal = claims.select_true(known, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )

@@ -40,8 +40,8 @@ class Parametric(NamedTuple):
 
     def __str__(self) -> str:
         numbers = {"alpha": self.alpha, "beta": self.beta, "clip": self.clip}
-        said = ", ".join(f"{name}={value}" for name, value in numbers.items() if value is not None)
-        return f"{self.name}[{said}]" if said else self.name
+        text = ", ".join(f"{name}={value}" for name, value in numbers.items() if value is not None)
+        return f"{self.name}[{text}]" if text else self.name
 
     def function(self, plain: Callable[[str], Function]) -> Function:
         """The function: array -> array of the same shape and dtype.  plain: of names without parameters."""

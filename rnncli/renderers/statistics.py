@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rnncli import addresses
@@ -137,9 +137,13 @@ def _beyond(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
 
 
 def _extreme(found: tuple[float, int], values: Array) -> Extreme:
+    return Extreme(found[0], _index(found[1], values))
+
+
+def _index(place: int, values: Array) -> tuple[int, ...]:
     import numpy as np
 
-    return Extreme(found[0], tuple(int(place) for place in np.unravel_index(found[1], values.shape)))
+    return tuple(map(int, np.unravel_index(place, values.shape)))
 
 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
@@ -149,29 +153,13 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
     for start, wide, counts in _blocks(values, counted):
         found = np.flatnonzero(counts & np.isnan(wide))
         if len(found):
-            return tuple(int(place) for place in np.unravel_index(start + int(found[0]), values.shape))
+            return _index(start + int(found[0]), values)
     return None
 
 
 def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     """Return all statistics; `axes` name the axes of an index."""
-    return {
-        "axes": list(axes),
-        "count": stats.count,
-        "min": _extreme_document(stats.min),
-        "max": _extreme_document(stats.max),
-        "mean": stats.mean,
-        "std": stats.std,
-        "saturated": stats.saturated,
-        "beyond": stats.beyond and list(stats.beyond),
-        "nan": stats.nan,
-        "infinite": stats.infinite,
-        "histogram": list(stats.histogram),
-    }
-
-
-def _extreme_document(extreme: Extreme | None) -> dict[str, Any] | None:
-    return None if extreme is None else {"value": extreme.value, "index": list(extreme.index)}
+    return {"axes": list(axes), **asdict(stats)}
 
 
 def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:

@@ -10,11 +10,11 @@ from rnncli.specs.recurrence import CLASSES, Recurrence
 
 def inner_graphs(node: Any) -> list[Any]:
     """The graphs in a node: the branches of an If, the body of a Loop or Scan."""
-    return [graph for attribute in node.attribute for graph in (*_read_value(attribute), *attribute.graphs)]
+    return [graph for attribute in node.attribute for graph in _graphs(attribute)]
 
 
-def _read_value(attribute: Any) -> list[Any]:
-    return [attribute.g] if attribute.HasField("g") else []
+def _graphs(attribute: Any) -> list[Any]:
+    return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def is_recurrent(node: Any) -> bool:

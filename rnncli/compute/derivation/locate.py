@@ -91,10 +91,7 @@ class CaseTrace:
     def follow_copies(self, node: Node) -> Node:
         """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, OutputEntry):
-            equation = self.stack.layers[node.layer].equation(
-                node.name, node.indices, self.shapes[node.layer]
-            )
-            match equation.terms:
+            match self._layer_equation(node).terms:
                 case (Product((Entry() as entry,)),):
                     node = self.at(node, entry)
         if isinstance(node, Inner) and node.name == RETURNED and self.status(node) == "computed":
@@ -169,17 +166,13 @@ class CaseTrace:
         timestep = node.indices[1] if len(node.indices) == 3 else None
         return NumberLocation(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
-    def layer_of(self, node: Node) -> Any:
-        """Return the layer; for Bidirectional, the layer of the node's direction."""
-        layer: Any = self.stack.layers[node.layer]
-        return layer.loops[node.direction] if isinstance(node, Inner) and node.direction else layer
-
     def maker(self, node: Node) -> Any:
         """Return the cell that computed the node, or the layer if it has no cell."""
-        layer = self.layer_of(node)
+        layer: Any = self.stack.layers[node.layer]
         if not isinstance(node, Inner):
             return layer
-        return layer.cell.cells[node.cell_key] if node.cell else layer.cell
+        cell = layer.loops[node.direction].cell
+        return cell.cells[node.cell_key] if node.cell else cell
 
     def weights_of(self, node: Node) -> Mapping[str, Array]:
         """Return the weights of the node's cell or layer, by their own names."""
@@ -212,18 +205,20 @@ class CaseTrace:
     def equation(self, node: Node) -> tuple[Sum, str]:
         """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
         if isinstance(node, OutputEntry):
-            said = self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
-            return said, ""
+            return self._layer_equation(node), ""
         known: dict[str, Sum] = self.maker(node).equations()
         base = node.name.removeprefix(node.cell)
         while (alias := _alias(known[base])) is not None:
             base = alias
         return known[base], base
 
+    def _layer_equation(self, node: OutputEntry) -> Sum:
+        return self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
 
-def _alias(said: Sum) -> str | None:
+
+def _alias(equation: Sum) -> str | None:
     """Return `candidate` if the equation only says that it equals the candidate."""
-    match said.terms:
-        case (Product((Now(name, "", False),)),) if not said.function:
+    match equation.terms:
+        case (Product((Now(name, "", False),)),) if not equation.function:
             return name
     return None
