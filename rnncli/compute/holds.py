@@ -78,18 +78,18 @@ def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
     return did_you_mean(name, known) if not same else f"Name one of them: {', '.join(same)}."
 
 
-def _places(text: str, written: str, size: int, axis: str) -> range:
+def _places(text: str, index: str, size: int, axis: str) -> range:
     """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
     try:
-        place = addresses.parse_part(written)
+        place = addresses.parse_part(index)
     except ValueError:
-        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", EXAMPLE) from None
+        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", EXAMPLE) from None
     if isinstance(place, slice):
         found = range(size)[place]
     else:
         found = range(place % size, place % size + 1) if -size <= place < size else range(0)
     if not found:
-        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
+        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
     return found
 
 

@@ -266,8 +266,8 @@ def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) ->
     """
     values = initializers_in(config)
     random = [name for name, value in values.items() if initializers.takes_seed(value)]
-    written = {option: place for place, option in enumerate(config)}
+    order_given = {option: place for place, option in enumerate(config)}
     before = [name for name in random if isinstance(values[name], Spec) and not values[name].deferred]
-    before.sort(key=lambda name: written[INITIALIZED_BY[name]])
+    before.sort(key=lambda name: order_given[INITIALIZED_BY[name]])
     order = before + [name for name in drawing if name not in before]
     return {name: draw() for name in order if name in random or name == "dropout"}

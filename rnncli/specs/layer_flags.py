@@ -48,14 +48,14 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
-    written = [item for source in sources for item in iterate_layers(source)]
-    if not written:
+    items = [item for source in sources for item in iterate_layers(source)]
+    if not items:
         raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
-    names = [is_name(item) for item in written]
+    names = [is_name(item) for item in items]
     if flags.get("bidirectional") is False and not from_document:
-        _refuse_opposites([item for item, by_name in zip(written, names, strict=True) if by_name])
+        _refuse_opposites([item for item, by_name in zip(items, names, strict=True) if by_name])
     stack: list[Spec] = []
-    for item, by_name in zip(reversed(written), reversed(names), strict=True):
+    for item, by_name in zip(reversed(items), reversed(names), strict=True):
         if by_name:
             above = (layers.class_of(spec.class_name) for spec in stack)
             spec = _from_name(item, flags, below_a_sequence=any(layer.takes_sequence for layer in above))
