@@ -63,34 +63,31 @@ class GRUCell(Cell):
         z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
         reset_after;  h' = z h + (1 - z) h~
 
-        projected: (batch, 3 * units).  state: hidden, (batch, units).
+        projected: (batch, 3 * units), in the order z, r, h~.  state: hidden, (batch, units).
         """
-        units, after = self.units, self.config["reset_after"]
-        x_candidate = projected[:, 2 * units :]
+        units = self.units
         recurrent = self._recur(state.hidden, weights, dropout)
-        z = recurrent[:, : 2 * units]
-        z += projected[:, : 2 * units]
+        z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
         if held:
             update, reset = hold(held, update=update, reset=reset)
-        inner = recurrent[:, 2 * units :] if after else None
-        if inner is not None:
-            z_candidate = reset * inner
-            z_candidate += x_candidate
+        inner = None
+        if self.config["reset_after"]:
+            inner = recurrent[:, 2 * units :]
+            z_candidate = projected[:, 2 * units :] + reset * inner
         else:
-            inner_kernel = weights["recurrent_kernel"][:, 2 * units :]
-            z_candidate = x_candidate + product(reset * state.hidden, inner_kernel, dropout.recurrent[2:])
+            kernel = weights["recurrent_kernel"][:, 2 * units :]
+            h_u = product(reset * state.hidden, kernel, dropout.recurrent[2:])
+            z_candidate = projected[:, 2 * units :] + h_u
         candidate = self.activation(z_candidate)
         if held:
             (candidate,) = hold(held, candidate=candidate)
-        hidden = 1 - update
-        hidden *= candidate
-        hidden += update * state.hidden
+        hidden = update * state.hidden + (1 - update) * candidate
 
         def gates() -> dict[str, Gate]:
-            both = map(Gate, split(z, units), (update, reset))
-            last = Gate(z_candidate, candidate, inner)
-            return dict(zip(self.gates, (*both, last), strict=True))
+            z_update, z_reset = split(z, units)
+            made = Gate(z_update, update), Gate(z_reset, reset), Gate(z_candidate, candidate, inner)
+            return dict(zip(self.gates, made, strict=True))
 
         return GRUState(hidden), gates
 
@@ -101,21 +98,20 @@ class GRUCell(Cell):
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
             return tuple(Bias(gate, line if after else None) for line in lines) if biased else ()
 
-        both = (0, 1) if after else (0,)
-        inputs = Fan("inputs", "kernel", "candidate")
-        state = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
-        kept = times(Now("update"), Before("hidden"))
-        added = times(Now("update", complement=True), Now("candidate"))
-        inner = times(Now("reset"), Now("candidate.recurrent")) if after else state
-        gates = {
-            gate: Sum((*affine(gate, biased=False), *bias(gate, *both)), "recurrent_activation")
-            for gate in ("update", "reset")
-        }
+        def activated(gate: str) -> Sum:
+            lines = (0, 1) if after else (0,)
+            return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
+
+        recurrent = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
+        inner = times(Now("reset"), Now("candidate.recurrent")) if after else recurrent
+        candidate = (Fan("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
+        before, new = times(Now("update"), Before("hidden")), Now("update", complement=True)
         return {
-            "hidden": Sum((kept, added)),
-            **gates,
-            "candidate": Sum((inputs, inner, *bias("candidate", 0)), "activation"),
-            **({"candidate.recurrent": Sum((state, *bias("candidate", 1)))} if after else {}),
+            "hidden": Sum((before, times(new, Now("candidate")))),
+            "update": activated("update"),
+            "reset": activated("reset"),
+            "candidate": Sum(candidate, "activation"),
+            **({"candidate.recurrent": Sum((recurrent, *bias("candidate", 1)))} if after else {}),
         }
 
 

@@ -68,18 +68,16 @@ class LSTMCell(Cell):
 
         i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
 
-        projected: (batch, 4 * units).  state: hidden and cell, each (batch, units).
+        projected: (batch, 4 * units), in the order i, f, g, o.  state: hidden and cell, (batch, units) each.
         """
-        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
-        z += projected
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         if held:
             input_, forget, candidate, output = hold(
                 held, input=input_, forget=forget, candidate=candidate, output=output
             )
-        cell = forget * state.cell
-        cell += input_ * candidate
+        cell = forget * state.cell + input_ * candidate
         hidden = output * self.cell_activation(cell)
 
         def gates() -> dict[str, Gate]:
@@ -90,19 +88,12 @@ class LSTMCell(Cell):
 
     def equations(self) -> dict[str, Sum]:
         own = "cell_activation" if self.config.get("cell_activation") else "activation"
-        kept = times(Now("forget"), Before("cell"))
-        added = times(Now("input"), Now("candidate"))
-        gates = {
-            gate: Sum(
-                affine(gate, self.config["use_bias"]),
-                "activation" if gate == "candidate" else "recurrent_activation",
-            )
-            for gate in self.gates
-        }
+        functions = dict.fromkeys(self.gates, "recurrent_activation") | {"candidate": "activation"}
+        biased = self.config["use_bias"]
         return {
             "hidden": Sum((times(Now("output"), Now("cell", own)),)),
-            "cell": Sum((kept, added)),
-            **gates,
+            "cell": Sum((times(Now("forget"), Before("cell")), times(Now("input"), Now("candidate")))),
+            **{gate: Sum(affine(gate, biased), function) for gate, function in functions.items()},
         }
 
 

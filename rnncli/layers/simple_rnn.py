@@ -42,8 +42,7 @@ class SimpleRNNCell(Cell):
 
         projected: (batch, units).  state: hidden, (batch, units).
         """
-        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
-        z += projected
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         hidden = self.activation(z)
         if held:
             (hidden,) = hold(held, candidate=hidden)
