@@ -17,8 +17,8 @@ COMFORTABLE = 64 * 2**20
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
 
-_DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""Options of such draws."""
+_RATES = ("dropout", "recurrent_dropout", "rate")
+"""Options that make a layer draw random numbers in training, unless they are 0."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
@@ -114,7 +114,7 @@ def _independent(case: Case) -> bool:
 
 def draws_in_training(stack: Stack) -> bool:
     """Whether the layers draw random numbers anew at every call in training, for the whole batch."""
-    return any(spec.config.get(name) for spec in walk(stack) for name in _DRAWN)
+    return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
 
 
 def _bytes_of_a_sequence(case: Case) -> int:

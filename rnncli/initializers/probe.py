@@ -16,7 +16,7 @@ from rnncli.case import Array, Option
 from rnncli.initializers._contract import Config, Initializer, Shape
 
 
-def _probe(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+def _probe(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)

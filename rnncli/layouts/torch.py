@@ -114,7 +114,7 @@ def arrays(chain: Chain) -> dict[str, Array]:
     return found
 
 
-def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
+def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     """Return a file for `torch.load`.  Raises EngineError if PyTorch is missing."""
     try:
         import torch

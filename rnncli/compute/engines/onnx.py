@@ -120,9 +120,7 @@ def _loops(layer: Spec) -> list[Spec]:
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them.
 

@@ -35,9 +35,7 @@ def refusal(case: Case) -> str | None:
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Create and build the layers of `case` once; return a function that calls them.
 

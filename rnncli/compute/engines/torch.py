@@ -39,9 +39,7 @@ def refusal(case: Case) -> str | None:
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them.
 
