@@ -185,26 +185,29 @@ class Cell(ABC):
         return DropoutMasks()
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> DropoutMasks:
         """The masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
-        seeds: `dropout` is the seed of the generator.  drawn: the number of draws so far, updated in place.
+        path: of the cell, with a slash at the end; "" for none.
+        seeds: `dropout` below the path is the seed of the generator.
+        drawn: the number of draws so far of each generator, updated in place.
         """
+        generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
-        used = drawn.get("dropout", 0)
+        used = drawn.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
             masks = (
-                initializers.dropout_mask((shape[0], size), rate, dtype, seeds["dropout"], used + k)
+                initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], used + k)
                 for k in range(count)
             )
             made.append(tuple(masks))
             used += count
-        drawn["dropout"] = used
+        drawn[generator] = used
         return DropoutMasks(*made)
 
 

@@ -120,14 +120,12 @@ class StackedCells:
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> dict[str, DropoutMasks]:
         """The masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
-            counts = within(drawn, key)
-            masks[key] = cell.dropout_of(shape, dtype, within(seeds, key), counts)
-            drawn.update(join_parts({key: counts}))
+            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, drawn)
             shape = (shape[0], cell.units)
         return masks
 
