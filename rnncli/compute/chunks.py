@@ -8,6 +8,7 @@ from itertools import chain
 from math import prod
 
 from rnncli.case import Case, walk
+from rnncli.layers import sizes
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Result
 from rnncli.specs import memory
@@ -121,7 +122,7 @@ def _bytes_of_a_sequence(case: Case) -> int:
     """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
     stack, shape = case.stack, (1, *case.inputs.shape[1:])
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
-    numbers = sum(prod(size for size in one if isinstance(size, int)) for one in (shape, *outputs))
+    numbers = sum(prod(sizes(one)) for one in (shape, *outputs))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)
     gates = shape[1] * sum(width for width in widths if isinstance(width, int))
     itemsize: int = case.inputs.dtype.itemsize

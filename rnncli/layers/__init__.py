@@ -18,7 +18,7 @@ from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell, Held
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
-from rnncli.layers._layer import INERT, Call, Layer, within
+from rnncli.layers._layer import INERT, Call, Layer, sizes, within
 from rnncli.layers._parametric import Parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 
@@ -51,6 +51,7 @@ __all__ = [
     "make_cell",
     "names",
     "recurrent",
+    "sizes",
     "within",
 ]
 

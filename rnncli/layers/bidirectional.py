@@ -59,17 +59,12 @@ class Bidirectional(Layer):
 
     @staticmethod
     def _demand_agreement(inner: Spec, own: Spec | None) -> None:
-        if (
-            inner.config["go_backwards"]
-            if own is None
-            else own.config["go_backwards"] == inner.config["go_backwards"]
-        ):
-            raise LayerError(
-                "Bidirectional: both of its layers would run in the same direction.",
-                "Leave go_backwards out."
-                if own is None
-                else f"Write go_backwards={not inner.config['go_backwards']} in backward_layer.",
-            )
+        backwards = inner.config["go_backwards"]
+        alike = "Bidirectional: both of its layers would run in the same direction."
+        if own is None and backwards:
+            raise LayerError(alike, "Leave go_backwards out.")
+        if own is not None and own.config["go_backwards"] == backwards:
+            raise LayerError(alike, f"Write go_backwards={not backwards} in backward_layer.")
         for name in _COMMON:
             if own is not None and own.config[name] != inner.config[name]:
                 raise LayerError(
@@ -102,10 +97,7 @@ class Bidirectional(Layer):
         """One merged output, or one per direction with merge_mode none; then the states."""
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
-            merged = [
-                info.with_place(direction=direction)
-                for direction, info in (("forward", forward), ("backward", backward))
-            ]
+            merged = [forward.with_place(direction="forward"), backward.with_place(direction="backward")]
         else:
             units = forward.shape[-1]
             if self.config["merge_mode"] == "concat":
@@ -135,18 +127,14 @@ class Bidirectional(Layer):
         """The backward state equals the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
-        units = self.forward.cell.units
+        units, concat = self.forward.cell.units, self.config["merge_mode"] == "concat"
         found: dict[str, tuple[Claim, ...]] = {}
         ends = {"forward": (-1, slice(units)), "backward": (0, slice(units, None))}
         for direction, layer in self.loops.items():
             row, half = ends[direction]
             rows = (row,) if self.sequences else ()
-            label = Label("hidden", self.sequences)
-            if self.config["merge_mode"] is None:
-                index = (slice(None), *rows, slice(None)) if rows else ()
-                same = Claim(label._replace(direction=direction), index)
-            else:
-                same = Claim(label, (slice(None), *rows, half))
+            index = (slice(None), *rows, half if concat else slice(None)) if rows or concat else ()
+            same = Claim(Label("hidden", self.sequences, direction="" if concat else direction), index)
             found[str(layer.cell.output_state._replace(direction=direction))] = (same,)
         return found
 

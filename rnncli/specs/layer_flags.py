@@ -19,12 +19,17 @@ from rnncli.specs.build import (
     layers_with,
     options_of,
 )
-from rnncli.specs.merge import format_flag, is_recurrent, merge_flags, read_flags, wrap_bidirectional
+from rnncli.specs.merge import (
+    WRAPPER_FLAGS,
+    format_flag,
+    is_recurrent,
+    merge_flags,
+    read_flags,
+    wrap_bidirectional,
+)
 from rnncli.specs.text import describe
 
 UNITS = 3
-
-_WRAPPER = ("bidirectional", "merge_mode")
 
 
 def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
@@ -107,7 +112,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         raise UsageError(f"--bidirectional: {classes} is not recurrent.", "Name a recurrent layer: -l lstm")
     for name, value in flags.items():
         having = list(_parts(stack if name == "dtype" else taking))
-        if name in _WRAPPER or any(name in spec.config for spec in having):
+        if name in WRAPPER_FLAGS or any(name in spec.config for spec in having):
             continue
         others = _class_names([spec for spec in stack if name in spec.config])
         if others:

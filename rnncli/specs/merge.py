@@ -25,7 +25,8 @@ from rnncli.specs.expressions import CallExpression
 from rnncli.specs.values import format_value
 
 _OUTER = ("merge_mode", "dtype")
-_WRAPPER = ("bidirectional", "merge_mode")
+WRAPPER_FLAGS = ("bidirectional", "merge_mode")
+"""Flags that wrap a layer in Bidirectional; they are not options of the layer."""
 
 
 def merge_flags(source: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Spec:
@@ -85,7 +86,7 @@ def _merge(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -
 
 def _merge_both(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
     arguments = _arguments(source)
-    own = {name: value for name, value in flags.items() if name not in _WRAPPER}
+    own = {name: value for name, value in flags.items() if name not in WRAPPER_FLAGS}
     if flags.get("bidirectional") is False:
         if not flags_win:
             raise UsageError(
