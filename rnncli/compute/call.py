@@ -179,7 +179,7 @@ def demand_able(case: Case, engine: str) -> None:
 
 
 def _other_engine(case: Case, engine: str) -> str:
-    """Say what to do where `engine` refuses the case; tensorflow says it in its refusal."""
+    """Advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
     if engine == "tensorflow":
         return ""
     why = engines.get("tensorflow").refusal(case)

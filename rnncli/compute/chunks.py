@@ -114,7 +114,7 @@ def _independent(case: Case) -> bool:
 
 
 def draws_in_training(stack: Stack) -> bool:
-    """Whether the layers draw random numbers anew at every call in training, for the whole batch."""
+    """Whether the layers draw new random numbers at every call in training, for the whole batch."""
     return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
 
 

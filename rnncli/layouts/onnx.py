@@ -94,7 +94,7 @@ ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", 
 
 
 def notes(chain: Chain) -> Iterator[str]:
-    """Yield what must be said in the attributes of the nodes, and that a bias became two."""
+    """Yield the attributes that the nodes need, and that a bias became two."""
     for layer in chain.layers:
         config = layer.cells[0].config
         attributes = [

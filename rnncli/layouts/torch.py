@@ -91,7 +91,7 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | Non
 
 
 def notes(chain: Chain) -> Iterator[str]:
-    """Yield the modules that load the arrays, and what their defaults do not say."""
+    """Yield the modules that load the arrays, and settings that the arrays do not contain."""
     for path, layers in _modules(chain):
         call = _call(layers)
         yield f"{path}: load into a module whose {path} is {call}" if path else f"load into {call}"

@@ -26,7 +26,7 @@ SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "co
 
 
 class ResultHeader(Protocol):
-    """What every computed answer says about its case; see Result."""
+    """What every computed answer contains about its case; see Result."""
 
     @property
     def engine(self) -> str: ...

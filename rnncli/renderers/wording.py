@@ -13,7 +13,7 @@ from rnncli.result import Label
 
 
 class Bilingual(NamedTuple):
-    """A text in every language, for a command that has many of its own and keeps them beside its code."""
+    """A text in both languages, for a command that keeps its texts beside its code."""
 
     en: str
     ko: str
@@ -250,7 +250,7 @@ FACTORS = (
 
 
 def say(key: str, lang: str = "en") -> str:
-    """Return the text for `key`; in English if `lang` has none."""
+    """Return the text for `key`, in English unless `lang` is `ko`."""
     return Bilingual(*WORDS[key]).in_language(lang)
 
 

@@ -42,17 +42,18 @@ def total() -> int:
 
 
 @contextmanager
-def limit_growth(given: int) -> Iterator[None]:
-    """Let allocations of more than ROOM bytes, and PER_BYTE for each byte that is `given`, fail in the block.
+def limit_growth(size: int) -> Iterator[None]:
+    """In the block, let allocations fail beyond ROOM bytes plus PER_BYTE bytes for each of `size` bytes.
 
-    So a model file of a few bytes cannot fill the memory.  Only Linux limits it; elsewhere this does nothing.
+    So a model file of a few bytes cannot fill the memory.  Works only on Linux; elsewhere this does nothing.
+    size: of the file and the inputs.
     """
     try:
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         already = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-        resource.setrlimit(resource.RLIMIT_DATA, (min([_statm(5) + ROOM + PER_BYTE * given, *already]), hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (min([_statm(5) + ROOM + PER_BYTE * size, *already]), hard))
     except (ImportError, OSError, ValueError):
         yield
         return
@@ -63,7 +64,7 @@ def limit_growth(given: int) -> Iterator[None]:
 
 
 def address_space() -> int:
-    """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
+    """Return the bytes of address space in use.  Raises OSError where /proc does not exist."""
     return _statm(0)
 
 

@@ -31,7 +31,7 @@ def nodes_in(graph: Any) -> Iterator[Any]:
 
 
 def recurrence_of(node: Any, units: int) -> Recurrence:
-    """What a recurrent node says.
+    """Read a recurrent node.
 
     Y is the sequence; without it Y_h is the output, and only Y_c adds the state.
     """
@@ -52,7 +52,7 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
 
 
 def inputs_of(node: Any) -> list[str]:
-    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for those that are left out."""
+    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
     return [*node.input, *[""] * (8 - len(node.input))]
 
 

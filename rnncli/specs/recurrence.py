@@ -49,7 +49,7 @@ _SAME = {
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What a node says.
+    """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
     biased: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
@@ -118,7 +118,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
 
 
 def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
-    """For each direction whether it goes backwards, and our names of its activations.
+    """For each direction, whether it goes backwards and the names of its activations here.
 
     Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
     """

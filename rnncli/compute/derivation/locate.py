@@ -203,7 +203,7 @@ class CaseTrace:
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
-        """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
+        """Return the node's equation and its gate or state; SimpleRNN's hidden state is its candidate."""
         if isinstance(node, OutputEntry):
             return self._layer_equation(node), ""
         known: dict[str, Sum] = self.maker(node).equations()
@@ -217,7 +217,7 @@ class CaseTrace:
 
 
 def _alias(equation: Sum) -> str | None:
-    """Return `candidate` if the equation only says that it equals the candidate."""
+    """Return `candidate` if the equation is only that the number equals the candidate."""
     match equation.terms:
         case (Product((Now(name, "", False),)),) if not equation.function:
             return name

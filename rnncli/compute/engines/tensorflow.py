@@ -226,7 +226,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return the first line of the error that says what failed.
+    """Return the first informative line of the error.
 
     Omits the line in which Keras names the call, and the codes for bold text.
     """
