@@ -73,9 +73,9 @@ def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."
-    last = name.rpartition("/")[2]
-    same = [gate for gate in known if gate.rpartition("/")[2] == last and not gate[0].isdigit()]
-    return did_you_mean(name, known) if not same else f"Name one of them: {', '.join(same)}."
+    last = addresses.split_cell(name)[1]
+    same = [gate for gate in known if addresses.split_cell(gate)[1] == last and not gate[0].isdigit()]
+    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, known)
 
 
 def _places(text: str, index: str, size: int, axis: str) -> range:

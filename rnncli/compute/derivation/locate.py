@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
@@ -43,12 +44,12 @@ class Inner(NamedTuple):
     @property
     def cell(self) -> str:
         """Prefix `cell_0/` if it belongs to one of RNN's cells, else ""."""
-        return "".join(self.name.rpartition("/")[:2])
+        return addresses.split_cell(self.name)[0]
 
     @property
     def cell_key(self) -> str:
         """`0`: the cell's name among the cells and the prefix of its weights, else ""."""
-        return self.cell.rstrip("/").removeprefix("cell_")
+        return str(addresses.cell_number(self.name)) if self.cell else ""
 
 
 Node = OutputEntry | Inner
@@ -79,8 +80,8 @@ class CaseTrace:
         part = parts(self.stack).get(target.name)
         if part is not None and target.name not in self.tensors:
             return self._inner(part, target.indices)
-        layer, _, name = target.name.partition("/")
-        return OutputEntry(int(layer), name, target.indices)
+        label = addresses.label(target.name)
+        return OutputEntry(int(label.layer or 0), str(label.in_layer), target.indices)
 
     def _inner(self, part: LoopPart, indices: tuple[int, ...]) -> Inner:
         """Return a number of a gate: at the input's time, or without a time at the last processed step."""
@@ -105,7 +106,7 @@ class CaseTrace:
 
     def output_of(self, node: Inner) -> str:
         """Return the state that the loop outputs: `hidden`, of the last cell if there are several."""
-        *_, name = (part for part in self.loop(node).states if part.rpartition("/")[2] == "hidden")
+        *_, name = (part for part in self.loop(node).states if addresses.split_cell(part)[1] == "hidden")
         return name
 
     def loop(self, node: Inner) -> LoopTrace:
