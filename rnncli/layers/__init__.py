@@ -140,4 +140,5 @@ def _stems() -> list[str]:
 
 
 def _classes_in(stem: str, kind: str) -> dict[str, Any]:
-    return getattr(importlib.import_module(f"{__name__}.{stem}"), kind, {})
+    classes = getattr(importlib.import_module(f"{__name__}.{stem}"), kind, ())
+    return {found.__name__: found for found in classes}

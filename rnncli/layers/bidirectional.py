@@ -260,4 +260,4 @@ def _defer(name: str, value: Any) -> Any:
     return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
-LAYERS: dict[str, type[Layer]] = {"Bidirectional": Bidirectional}
+LAYERS = (Bidirectional,)

@@ -112,8 +112,4 @@ class ConvLSTM3D(ConvLSTM):
     rank, input_rank = 3, 6
 
 
-LAYERS: dict[str, type[Layer]] = {
-    "ConvLSTM1D": ConvLSTM1D,
-    "ConvLSTM2D": ConvLSTM2D,
-    "ConvLSTM3D": ConvLSTM3D,
-}
+LAYERS = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

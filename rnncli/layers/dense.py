@@ -55,4 +55,4 @@ class Dense(Layer):
         return LayerOutput((_activations.get(self.config["activation"])(product),), call.mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Dense": Dense}
+LAYERS = (Dense,)

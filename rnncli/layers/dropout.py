@@ -46,4 +46,4 @@ class Dropout(Layer):
         return LayerOutput((call.inputs,), call.mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Dropout": Dropout}
+LAYERS = (Dropout,)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
-from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -122,5 +121,5 @@ class GRU(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"GRU": GRU}
-CELLS: dict[str, type[Cell]] = {"GRUCell": GRUCell}
+LAYERS = (GRU,)
+CELLS = (GRUCell,)

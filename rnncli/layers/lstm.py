@@ -11,7 +11,7 @@ from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
 from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
-from rnncli.layers._layer import Layer, draw
+from rnncli.layers._layer import draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -104,5 +104,5 @@ class LSTM(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"LSTM": LSTM}
-CELLS: dict[str, type[Cell]] = {"LSTMCell": LSTMCell}
+LAYERS = (LSTM,)
+CELLS = (LSTMCell,)

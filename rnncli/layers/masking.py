@@ -36,4 +36,4 @@ class Masking(Layer):
         return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Masking": Masking}
+LAYERS = (Masking,)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, Held, State
-from rnncli.layers._layer import Draw, Layer, join_parts, within
+from rnncli.layers._layer import Draw, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
 
@@ -145,4 +145,4 @@ class RNN(Recurrent):
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))
 
 
-LAYERS: dict[str, type[Layer]] = {"RNN": RNN}
+LAYERS = (RNN,)

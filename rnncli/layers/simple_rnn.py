@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from rnncli.case import Array, Option
 from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
 from rnncli.layers._equations import Now, Sum, affine, times
-from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -63,5 +62,5 @@ class SimpleRNN(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**SimpleRNNCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"SimpleRNN": SimpleRNN}
-CELLS: dict[str, type[Cell]] = {"SimpleRNNCell": SimpleRNNCell}
+LAYERS = (SimpleRNN,)
+CELLS = (SimpleRNNCell,)

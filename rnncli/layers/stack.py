@@ -12,9 +12,6 @@ from rnncli.errors import LayerError
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, sizes, split_parts
 from rnncli.result import Claim, TensorInfo
 
-LAYERS: dict[str, type[Layer]] = {}
-"""Empty, because Keras has no layer class for a stack."""
-
 
 class Stack(Sequence[Spec]):
     """The layers of a Case, created once.  As a sequence, it contains their specs, first to last.

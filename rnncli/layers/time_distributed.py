@@ -50,4 +50,4 @@ def _step_shape(shape: Shape) -> Shape:
     return (shape[0], *shape[2:])
 
 
-LAYERS: dict[str, type[Layer]] = {"TimeDistributed": TimeDistributed}
+LAYERS = (TimeDistributed,)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines import About, EngineOutput, repeat
 from rnncli.errors import EngineError
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 
@@ -48,13 +48,9 @@ def build_layers(
         used = {path: variable.numpy() for path, variable in variables.items()}
 
     def call(one: Case) -> EngineOutput:
-        calls: list[tuple[tuple[Array, ...], ...]] = []
         with _guard():
-            for _ in range(one.calls):
-                if not one.all_calls:
-                    calls.clear()
-                calls.append(tuple(call_layers(keras, one, layers)))
-        return EngineOutput(calls[-1], used, earlier=tuple(calls[:-1]))
+            *earlier, last = repeat(one, lambda case: tuple(call_layers(keras, case, layers)))
+        return EngineOutput(last, used, earlier=tuple(earlier))
 
     return call
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rnncli.renderers.formats._looks import BETWEEN, INDENT, LOOKS, columns
+from rnncli.renderers.formats._looks import COLUMN_GAP, INDENT, LOOKS, columns
 from rnncli.renderers.formats._number_columns import ColumnLayout
 from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
 
@@ -20,7 +20,7 @@ def draw_page(page: Page, view: View) -> RenderableType:
     """Draw the title, the remarks below it, and every part after an empty line."""
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
-    room = columns(view) + len(BETWEEN)  # nothing is between the last column and the edge
+    room = columns(view) + len(COLUMN_GAP)  # nothing is between the last column and the edge
     for part in page.parts_in(lambda table: _sum_widths(_column_widths(table)) <= room):
         if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
@@ -69,7 +69,7 @@ def _column_widths(table: Table) -> list[int]:
 
 def _sum_widths(widths: Iterable[int]) -> int:
     """Return the width of columns, with a space behind each."""
-    return sum(width + len(BETWEEN) for width in widths)
+    return sum(width + len(COLUMN_GAP) for width in widths)
 
 
 def _table(table: Table, view: View) -> RenderableType:
@@ -142,7 +142,7 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
 
 def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
     """Lay out the rows of several tables without headings, side by side."""
-    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, show_header=False)
+    drawing = RichTable(box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, show_header=False)
     for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
     blank: tuple[Cell, ...] = ((),) * (len(widths) // len(groups))
@@ -155,7 +155,7 @@ def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[i
 def _bare(table: Table) -> RichTable:
     headed = any(column.heading for column in table.columns)
     drawing = RichTable(
-        box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="", show_header=headed
+        box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, header_style="", show_header=headed
     )
     for column in table.columns:
         drawing.add_column(
@@ -188,8 +188,8 @@ def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
     """Join `pieces`, two blanks apart, into as few lines of `width` as possible; indent all but the first."""
     lines: list[Text] = []
     for piece in pieces:
-        if lines and lines[-1].cell_len + len(BETWEEN) + piece.cell_len <= width:
-            lines[-1] = lines[-1] + Text(BETWEEN) + piece
+        if lines and lines[-1].cell_len + len(COLUMN_GAP) + piece.cell_len <= width:
+            lines[-1] = lines[-1] + Text(COLUMN_GAP) + piece
         else:
             lines.append(Text(INDENT if lines else "") + piece)
     return lines
