@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StackedCells:
-    """Several cells; each gets the output of the one before it.
+    """Several cells, used as one Cell; each gets the output of the one before it.
 
     Names of states and gates start with `cell_0/`, `cell_1/`, ..., so that a cell is not mistaken for a layer
     of a stack.  Names of weights start with `0/`, `1/`, ..., as in Keras.
@@ -35,7 +35,7 @@ class StackedCells:
 
     @property
     def by_prefix(self) -> dict[str, Cell]:
-        """See Cell: `cell_0/` and so on."""
+        """The cells by `cell_0/`, `cell_1/`, ..."""
         return {f"cell_{key}/": cell for key, cell in self.cells.items()}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -83,13 +83,12 @@ class StackedCells:
 
     def output(self, state: State) -> Array:
         """The last cell's hidden state."""
-        *_, last = self.cells.values()
-        return last.output(state[-1])
+        return state[-1].hidden  # type: ignore[no-any-return]
 
     def project(
         self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
     ) -> Array:
-        """Applies to the first cell."""
+        """The projection of the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
@@ -106,9 +105,9 @@ class StackedCells:
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
-                projected = cell.project(self.cells[str(int(key) - 1)].output(states[-1]), own, dropout[key])
-            fixed = within(held, f"cell_{key}") if held else None
-            after, gates_of[key] = cell.step(projected, before, own, dropout[key], fixed)
+                projected = cell.project(states[-1].hidden, own, dropout[key])
+            own_held = within(held, f"cell_{key}") if held else None
+            after, gates_of[key] = cell.step(projected, before, own, dropout[key], own_held)
             states.append(after)
 
         def gates() -> dict[str, Gate]:
