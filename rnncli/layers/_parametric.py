@@ -64,7 +64,7 @@ class Parametric(NamedTuple):
         return (0.0, 1.0) if self.name == "hard_sigmoid" else None
 
 
-def parse(text: Any) -> Parametric | None:
+def parse_parametric(text: Any) -> Parametric | None:
     """The activation that a text of this form names; None for any other."""
     match = _TEXT.fullmatch(text) if isinstance(text, str) else None
     if match is None:

@@ -18,7 +18,7 @@ from rnncli.specs.build import build
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
+CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
 """Keras's class of each operator."""
 
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
