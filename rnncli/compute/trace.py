@@ -46,46 +46,37 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
     return activations.bounds(config["activation" if own else "recurrent_activation"])
 
 
-def narrow(loops: Sequence[LoopTrace], kept: TraceSelection) -> tuple[LoopTrace, ...]:
-    """Return the loops with only the parts to keep, and without the states before the first step.
+def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopTrace, ...]:
+    """Return the loops with only the selected parts, and without the states before the first step.
 
-    If `kept` is empty, return the loops unchanged.
+    If `selection` is empty, return the loops unchanged.
     Raises UsageError if an index is out of range or a gate is unknown.
     """
-    if not any(kept):
+    if not any(selection):
         return tuple(loops)
     import numpy as np
 
-    batch = _indices("--batch", kept.batch, [len(loops[0].status)], "batch entries")
+    batch = _indices("--batch", selection.batch, [len(loops[0].status)], "batch entries")
     sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
-    units = _indices("--unit", kept.units, sizes, "units")
-    gates = _select_gates(kept.gates, loops)
+    units = _indices("--unit", selection.units, sizes, "units")
+    gates = _select_gates(selection.gates, loops)
     found = []
     for loop in loops:
-        steps = _indices("--step", kept.steps, [len(loop.times)], "time steps")
-        places = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
+        steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
+        rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
         parts = {
-            name: values[_places(batch)][:, places][..., _places(units)]
+            name: values[_places(batch)][:, rows][..., _places(units)]
             for name, values in loop.parts.items()
             if gates is None or "." not in name or name.rpartition(".")[0] in gates
         }
-        status = loop.status[_places(batch)][:, places]
+        status = loop.status[_places(batch)][:, rows]
         held = {
-            name: entries[places][:, _places(units)]
+            name: entries[rows][:, _places(units)]
             for name, entries in loop.held.items()
             if gates is None or name in gates
         }
-        found.append(
-            loop._replace(
-                times=loop.times[places],
-                status=status,
-                parts=parts,
-                start={},
-                batch=batch,
-                units=units,
-                held=held,
-            )
-        )
+        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, held=held)
+        found.append(chosen._replace(start={}, batch=batch, units=units))
     return tuple(found)
 
 
@@ -124,10 +115,10 @@ def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> f
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
     for word in wanted:
-        meant = [name for name in known if word in (name, addresses.split_cell(name)[1])]
-        if not meant:
+        matches = [name for name in known if word in (name, addresses.split_cell(name)[1])]
+        if not matches:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
-        found.update(meant)
+        found.update(matches)
     return frozenset(found)
 
 
