@@ -84,10 +84,7 @@ def _places(text: str, index: str, size: int, axis: str) -> range:
         place = addresses.parse_part(index)
     except ValueError:
         raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", EXAMPLE) from None
-    if isinstance(place, slice):
-        found = range(size)[place]
-    else:
-        found = range(place % size, place % size + 1) if -size <= place < size else range(0)
+    found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
     if not found:
         raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
     return found
