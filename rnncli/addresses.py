@@ -109,6 +109,12 @@ def parse_number(text: str) -> int:
     return int(text)
 
 
+def split_cell(name: str) -> tuple[str, str]:
+    """Split the name of a part of a trace: `cell_1/hidden` -> (`cell_1/`, `hidden`); "" if it has no cell."""
+    cell, slash, part = name.rpartition("/")
+    return cell + slash, part
+
+
 def cell_number(name: str) -> int:
     """Return 1 for `cell_1/hidden`, a name that belongs to a cell of RNN; 0 for a name without a cell."""
     place = name.rpartition("/")[0].rpartition("cell_")[2]

@@ -146,10 +146,10 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     if len(sizes) == 1:
         yield result
         return
-    said, start = claims_of(case), 0
+    known, start = claims_of(case), 0
     for size in sizes:
         own = {tensor.name: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = claims.select_true(said, own)
+        equal = claims.select_true(known, own)
         outputs = tuple(
             tensor._replace(values=own[tensor.name], equals=equal[tensor.name]) for tensor in result.outputs
         )
@@ -179,7 +179,7 @@ def demand_able(case: Case, engine: str) -> None:
 
 
 def _other_engine(case: Case, engine: str) -> str:
-    """Say what to do where `engine` refuses the case; tensorflow says it in its refusal."""
+    """Advice if `engine` refuses the case; that of tensorflow is part of its refusal."""
     if engine == "tensorflow":
         return ""
     why = engines.get("tensorflow").refusal(case)

@@ -6,6 +6,7 @@ from math import prod
 
 from rnncli.case import Case, Shape
 from rnncli.errors import InputError, LayerError
+from rnncli.layers import sizes
 from rnncli.layers.stack import Stack
 from rnncli.specs import memory
 
@@ -70,14 +71,8 @@ def _count_bytes(stack: Stack, case: Case, input_shape: Shape) -> int:
 
     To draw the weights, add three doubles per number of the largest weight.
     """
-    weights, outputs = (
-        [prod(size for size in shape if isinstance(size, int)) for shape in shapes.values()]
-        for shapes in (stack.weight_shapes(input_shape), _output_shapes(stack, input_shape))
-    )
-    outputs *= case.calls if case.all_calls else 1
+    weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
+    outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
+    calls = case.calls if case.all_calls else 1
     drawn = 24 * max(weights, default=0) if case.weights is None else 0
-    return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + sum(outputs)) + drawn
-
-
-def _output_shapes(stack: Stack, input_shape: Shape) -> dict[str, Shape]:
-    return {info.name: info.shape for info in stack.outputs(input_shape, all_layers=True)}
+    return (8 if case.inputs.dtype.itemsize == 8 else 4) * (sum(weights) + calls * outputs) + drawn

@@ -8,6 +8,7 @@ from itertools import chain
 from math import prod
 
 from rnncli.case import Case, walk
+from rnncli.layers import sizes
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Result
 from rnncli.specs import memory
@@ -17,8 +18,8 @@ COMFORTABLE = 64 * 2**20
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
 
-_DRAWN = ("dropout", "recurrent_dropout", "rate")
-"""Options of such draws."""
+_RATES = ("dropout", "recurrent_dropout", "rate")
+"""Options that make a layer draw random numbers in training, unless they are 0."""
 
 
 def plan(case: Case, budget: int) -> tuple[slice, ...]:
@@ -113,15 +114,15 @@ def _independent(case: Case) -> bool:
 
 
 def draws_in_training(stack: Stack) -> bool:
-    """Whether the layers draw random numbers anew at every call in training, for the whole batch."""
-    return any(spec.config.get(name) for spec in walk(stack) for name in _DRAWN)
+    """Whether the layers draw new random numbers at every call in training, for the whole batch."""
+    return any(spec.config.get(name) for spec in walk(stack) for name in _RATES)
 
 
 def _bytes_of_a_sequence(case: Case) -> int:
     """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
     stack, shape = case.stack, (1, *case.inputs.shape[1:])
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
-    numbers = sum(prod(size for size in one if isinstance(size, int)) for one in (shape, *outputs))
+    numbers = sum(prod(sizes(one)) for one in (shape, *outputs))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)
     gates = shape[1] * sum(width for width in widths if isinstance(width, int))
     itemsize: int = case.inputs.dtype.itemsize

@@ -73,23 +73,20 @@ def _suggest_gate(name: str, known: dict[str, LoopPart]) -> str:
     """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
     if not known:
         return "These layers have no gates to hold; name a recurrent layer, such as lstm."
-    last = name.rpartition("/")[2]
-    same = [gate for gate in known if gate.rpartition("/")[2] == last and not gate[0].isdigit()]
-    return did_you_mean(name, known) if not same else f"Name one of them: {', '.join(same)}."
+    last = addresses.split_cell(name)[1]
+    same = [gate for gate in known if addresses.split_cell(gate)[1] == last and not gate[0].isdigit()]
+    return f"Name one of them: {', '.join(same)}." if same else did_you_mean(name, known)
 
 
-def _places(text: str, written: str, size: int, axis: str) -> range:
+def _places(text: str, index: str, size: int, axis: str) -> range:
     """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
     try:
-        place = addresses.parse_part(written)
+        place = addresses.parse_part(index)
     except ValueError:
-        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", EXAMPLE) from None
-    if isinstance(place, slice):
-        found = range(size)[place]
-    else:
-        found = range(place % size, place % size + 1) if -size <= place < size else range(0)
+        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", EXAMPLE) from None
+    found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
     if not found:
-        raise UsageError(f"--hold {text}: {written!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
+        raise UsageError(f"--hold {text}: {index!r} selects no {axis}.", f"The {axis} are 0 to {size - 1}.")
     return found
 
 

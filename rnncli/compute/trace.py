@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rnncli import compute
+from rnncli import addresses, compute
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import checks, engines
 from rnncli.errors import EngineError, UsageError, did_you_mean
-from rnncli.layers import activations
+from rnncli.layers import Layer, activations
 from rnncli.layers.stack import Stack
-from rnncli.result import Label, LoopTrace, Result
+from rnncli.result import Label, LoopTrace, Result, TensorInfo
 
 
 class TraceSelection(NamedTuple):
@@ -37,8 +37,8 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
 
     Returns None if there are no limits.
     """
-    prefix, name = "".join(part.rpartition("/")[:2]), part.rpartition("/")[2]
-    config = loop.cells[prefix] if part != "output" else list(loop.cells.values())[-1]
+    cell, name = addresses.split_cell(part)
+    config = loop.cells[cell] if part != "output" else list(loop.cells.values())[-1]
     name, _, kind = name.partition(".")
     if name == "cell" or kind in ("preactivation", "recurrent"):
         return None
@@ -46,46 +46,37 @@ def bounds(loop: LoopTrace, part: str) -> tuple[float, float] | None:
     return activations.bounds(config["activation" if own else "recurrent_activation"])
 
 
-def narrow(loops: Sequence[LoopTrace], kept: TraceSelection) -> tuple[LoopTrace, ...]:
-    """Return the loops with only the parts to keep, and without the states before the first step.
+def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopTrace, ...]:
+    """Return the loops with only the selected parts, and without the states before the first step.
 
-    If `kept` is empty, return the loops unchanged.
+    If `selection` is empty, return the loops unchanged.
     Raises UsageError if an index is out of range or a gate is unknown.
     """
-    if not any(kept):
+    if not any(selection):
         return tuple(loops)
     import numpy as np
 
-    batch = _indices("--batch", kept.batch, [len(loops[0].status)], "batch entries")
+    batch = _indices("--batch", selection.batch, [len(loops[0].status)], "batch entries")
     sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
-    units = _indices("--unit", kept.units, sizes, "units")
-    gates = _select_gates(kept.gates, loops)
+    units = _indices("--unit", selection.units, sizes, "units")
+    gates = _select_gates(selection.gates, loops)
     found = []
     for loop in loops:
-        steps = _indices("--step", kept.steps, [len(loop.times)], "time steps")
-        places = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
+        steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
+        rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
         parts = {
-            name: values[_places(batch)][:, places][..., _places(units)]
+            name: values[_places(batch)][:, rows][..., _places(units)]
             for name, values in loop.parts.items()
             if gates is None or "." not in name or name.rpartition(".")[0] in gates
         }
-        status = loop.status[_places(batch)][:, places]
+        status = loop.status[_places(batch)][:, rows]
         held = {
-            name: entries[places][:, _places(units)]
+            name: entries[rows][:, _places(units)]
             for name, entries in loop.held.items()
             if gates is None or name in gates
         }
-        found.append(
-            loop._replace(
-                times=loop.times[places],
-                status=status,
-                parts=parts,
-                start={},
-                batch=batch,
-                units=units,
-                held=held,
-            )
-        )
+        chosen = loop._replace(times=loop.times[rows], status=status, parts=parts, held=held)
+        found.append(chosen._replace(start={}, batch=batch, units=units))
     return tuple(found)
 
 
@@ -124,21 +115,30 @@ def _select_gates(wanted: Sequence[str] | None, loops: Sequence[LoopTrace]) -> f
     known = dict.fromkeys(name for loop in loops for name in loop.gates)
     found: set[str] = set()
     for word in wanted:
-        meant = [name for name in known if word in (name, name.rpartition("/")[2])]
-        if not meant:
+        matches = [name for name in known if word in (name, addresses.split_cell(name)[1])]
+        if not matches:
             raise UsageError(f"--gate {word}: there is no such gate.", did_you_mean(word, known))
-        found.update(meant)
+        found.update(matches)
     return frozenset(found)
 
 
 def bounds_of(result: Result) -> dict[str, tuple[float, float] | None]:
     """Return the limits that the activation sets on each returned tensor, by name; None for no limits."""
-    stack, found = result.stack, {}
-    every = _is_every_layer(stack, result)
-    for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
-        for info in layer.outputs(shape):
-            found[f"{index}/{info.name}" if every else info.name] = _bounds(layer.spec, info.label)
-    return found
+    return {
+        info.name: _bounds(layer.spec, info.label)
+        for _, layer, infos in _iterate_returned(result)
+        for info in infos
+    }
+
+
+def _iterate_returned(result: Result) -> Iterator[tuple[int, Layer, tuple[TensorInfo, ...]]]:
+    """Yield the layers whose tensors were returned: all, or the last; with their tensors as in the result."""
+    last = len(result.stack.layers) - 1
+    every = last > 0 and result.outputs[0].label.layer is not None
+    for index, (layer, shape) in enumerate(result.stack.input_shapes(result.input_shape)):
+        if every or index == last:
+            place = index if every else None
+            yield index, layer, tuple(info.with_place(layer=place) for info in layer.outputs(shape))
 
 
 def _bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
@@ -170,22 +170,11 @@ def verify(result: Result) -> None:
 
 def traced_outputs(result: Result) -> Iterator[tuple[str, Array]]:
     """Yield every tensor returned by a recurrent layer, by name, with its values from the trace."""
-    if not result.trace:
-        return
-    stack = result.stack
-    every = _is_every_layer(stack, result)
-    for index, (layer, shape) in enumerate(stack.input_shapes(result.input_shape)):
+    for index, layer, infos in _iterate_returned(result):
         own = [loop for loop in result.trace if loop.layer == index]
-        if not own or not (every or index == len(stack.layers) - 1):
-            continue
-        names = [info.name for info in layer.outputs(shape)]
-        for name, values in zip(names, _iterate_outputs(layer, own), strict=False):
-            yield (f"{index}/{name}" if every else name), values
-
-
-def _is_every_layer(stack: Stack, result: Result) -> bool:
-    """Whether the tensors of every layer were returned, not only those of the last layer."""
-    return len(stack.layers) > 1 and result.outputs[0].label.layer is not None
+        if own:
+            names = (info.name for info in infos)
+            yield from zip(names, _iterate_outputs(layer, own), strict=False)
 
 
 def _iterate_outputs(layer: Any, loops: Sequence[LoopTrace]) -> Iterator[Array]:

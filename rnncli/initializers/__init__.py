@@ -1,34 +1,65 @@
 """Create weights from an initializer, a shape and a seed, as Keras does.
 
+Every module here without a leading underscore lists its initializers in INITIALIZERS.
 NumPy is imported only when an array is filled.
 """
 
 from __future__ import annotations
 
-from rnncli.case import Array, Spec
-from rnncli.errors import LayerError
-from rnncli.initializers._contract import Initializer
-from rnncli.initializers._registry import find, list_initializers, settings, snake_case
-from rnncli.initializers._seeds import SeedStream
+import re
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from random import Random
+from typing import Any
 
-__all__ = [
-    "Initializer",
-    "SeedStream",
-    "dropout_mask",
-    "find",
-    "make",
-    "names",
-    "settings",
-    "snake_case",
-    "takes_seed",
-]
+from rnncli.case import Array, Spec
+from rnncli.errors import LayerError, did_you_mean, fold_name
+from rnncli.initializers._contract import Initializer as Initializer
 
 DTYPES = ("float16", "float32", "float64")
 
 
+class SeedStream:
+    """The seeds that Keras uses after `keras.utils.set_random_seed`, one for each object it creates.
+
+    They come from Python's random module.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def draw(self) -> int:
+        """The next seed, from 1 to 10**9."""
+        return self._random.randint(1, 10**9)
+
+
 def names() -> tuple[str, ...]:
     """Keras's short names of all initializers, and `probe`."""
-    return tuple(snake_case(initializer) for initializer in list_initializers())
+    return tuple(map(snake_case, _list()))
+
+
+def find(name: str) -> Initializer:
+    """The initializer called `name`; case and underscores don't matter.
+
+    Raises LayerError if it does not exist.
+    """
+    found = _index_by_name().get(fold_name(name))
+    if found is None:
+        raise LayerError(f"there is no initializer '{name}'.", did_you_mean(name, names()))
+    return found
+
+
+def snake_case(initializer: Initializer) -> str:
+    """Keras's short name, such as `random_normal` for RandomNormal."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", initializer.class_name).lower()
+
+
+def settings(value: str | Spec) -> tuple[Initializer, dict[str, Any]]:
+    """The initializer and the values of all its options, defaults included."""
+    name, given = (value, {}) if isinstance(value, str) else (value.class_name, value.config)
+    initializer = find(name)
+    return initializer, {name: option.default for name, option in initializer.options.items()} | dict(given)
 
 
 def takes_seed(value: str | Spec) -> bool:
@@ -63,3 +94,19 @@ def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: 
     from rnncli.initializers import _draws
 
     return _draws.dropout_mask(shape, rate, dtype, seed, k)
+
+
+@cache
+def _list() -> tuple[Initializer, ...]:
+    stems = sorted(module.name for module in iter_modules(__path__) if module.name[0] != "_")
+    families = (import_module(f"{__name__}.{stem}") for stem in stems)
+    return tuple(initializer for family in families for initializer in family.INITIALIZERS)
+
+
+@cache
+def _index_by_name() -> dict[str, Initializer]:
+    return {
+        fold_name(name): one
+        for one in _list()
+        for name in (one.class_name, f"{one.class_name}Initializer", *one.aliases)
+    }

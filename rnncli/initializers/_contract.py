@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, Option
 
+Config = Mapping[str, Any]
+Shape = tuple[int, ...]
+Fill = Callable[[Config, Shape, str, int], Array]
+"""(config with every option, shape, dtype, seed) -> array."""
+
 
 class Initializer(NamedTuple):
     """One initializer.
 
-    fill: (config with every option, shape, dtype, seed) -> array.  seed is 0 if the initializer needs none.
+    fill: its seed is 0 if the initializer needs none.
     options: by name, in the order of Keras's signature; random initializers have a `seed` option.
     aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
     needed: an option that Keras requires, so that the bare name is not enough.
@@ -19,7 +24,7 @@ class Initializer(NamedTuple):
     """
 
     class_name: str
-    fill: Callable[[Mapping[str, Any], tuple[int, ...], str, int], Array]
+    fill: Fill
     options: Mapping[str, Option] = {}
     aliases: tuple[str, ...] = ()
     needed: str = ""

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rnncli.case import Array, Option
 from rnncli.errors import EngineError, LayerError
-from rnncli.initializers._contract import Initializer
-
-Config = Mapping[str, Any]
-Shape = tuple[int, ...]
+from rnncli.initializers._contract import Config, Fill, Initializer, Shape
 
 
-def _zeros(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
-    import numpy as np
+def _fill_with(number: int) -> Fill:
+    def fill(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
+        import numpy as np
 
-    return np.zeros(shape, dtype)
+        return np.full(shape, number, dtype)
 
-
-def _ones(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
-    import numpy as np
-
-    return np.ones(shape, dtype)
+    return fill
 
 
-def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     try:
@@ -40,7 +31,7 @@ def _constant(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
         ) from None
 
 
-def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     if len(shape) != 2:
@@ -51,7 +42,7 @@ def _identity(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # 
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
 
 
-def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:  # noqa: ARG001
+def _stft(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     """The real or imaginary part of a discrete Fourier transform, multiplied by a window."""
     import numpy as np
 
@@ -107,8 +98,8 @@ _STFT = {
 }
 
 INITIALIZERS = (
-    Initializer("Zeros", _zeros, aliases=("zero",)),
-    Initializer("Ones", _ones, aliases=("one",)),
+    Initializer("Zeros", _fill_with(0), aliases=("zero",)),
+    Initializer("Ones", _fill_with(1), aliases=("one",)),
     Initializer("Constant", _constant, {"value": Option("scalars", 0.0)}, needed="value"),
     Initializer("Identity", _identity, {"gain": Option("scalar", 1.0)}, unsaved=frozenset({"gain"})),
     Initializer("STFT", _stft, _STFT),

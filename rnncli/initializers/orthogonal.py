@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Initializer
+from rnncli.initializers._contract import SEED, Config, Initializer, Shape
 
 _LARGE = 128
 
 
-def _orthogonal(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:
+def _orthogonal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     """Q of a QR decomposition (Saxe et al., 2014), made unique by the signs of R's diagonal."""
     import numpy as np
 

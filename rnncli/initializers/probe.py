@@ -11,14 +11,12 @@ weights before it in the whole stack; it also fills the forget gate's bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from rnncli.case import Array, Option
-from rnncli.initializers._contract import Initializer
+from rnncli.initializers._contract import Config, Initializer, Shape
 
 
-def _probe(config: Mapping[str, Any], shape: tuple[int, ...], dtype: str, seed: int) -> Array:  # noqa: ARG001
+def _probe(config: Config, shape: Shape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     index = config["start"] + np.arange(math.prod(shape), dtype=np.float64)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rnncli.case import Array, Option
-from rnncli.initializers._contract import SEED, Initializer
-
-Config = Mapping[str, Any]
-Shape = tuple[int, ...]
+from rnncli.initializers._contract import SEED, Config, Initializer, Shape
 
 
 def _normal(config: Config, shape: Shape, dtype: str, seed: int) -> Array:

@@ -6,15 +6,11 @@ The variance is scale / fan, where fan is the number of inputs or outputs of a u
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array, Option
 from rnncli.errors import LayerError
-from rnncli.initializers._contract import SEED, Initializer
-
-Config = Mapping[str, Any]
-Shape = tuple[int, ...]
+from rnncli.initializers._contract import SEED, Config, Initializer, Shape
 
 _KEPT = 0.87962566103423978
 """Standard deviation of a standard normal distribution truncated to [-2, 2]."""

@@ -18,8 +18,8 @@ from rnncli.layers import _activations as activations
 from rnncli.layers import _claims as claims
 from rnncli.layers._cell import Cell, Held
 from rnncli.layers._equations import Before, Bias, Constant, Entry, Fan, LayerInput, Now, Product, Sum
-from rnncli.layers._layer import INERT, Call, Layer, within
-from rnncli.layers._parametric import Parametric
+from rnncli.layers._layer import INERT, Call, Layer, sizes, within
+from rnncli.layers._parametric import Parametric, parse_parametric
 from rnncli.layers._recurrent import BEYOND_KERAS, Recurrent
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "make_cell",
     "names",
     "recurrent",
+    "sizes",
     "within",
 ]
 
@@ -101,7 +102,7 @@ def recurrent() -> tuple[str, ...]:
 def beyond_keras(spec: Spec) -> str:
     """What of the layer itself Keras cannot compute, as a clause; "" if it can compute all of it."""
     for name, value in spec.config.items():
-        if name.endswith("activation") and activations.parametric(value):
+        if name.endswith("activation") and parse_parametric(value):
             return f"Keras has no activation {value}"
     if spec.config.get("cell_activation"):
         return f"Keras's {spec.class_name} has no activation of its own for the cell state"
@@ -139,4 +140,5 @@ def _stems() -> list[str]:
 
 
 def _classes_in(stem: str, kind: str) -> dict[str, Any]:
-    return getattr(importlib.import_module(f"{__name__}.{stem}"), kind, {})
+    classes = getattr(importlib.import_module(f"{__name__}.{stem}"), kind, ())
+    return {found.__name__: found for found in classes}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, did_you_mean, fold_name, format_names
-from rnncli.layers import _parametric, _std_sort
+from rnncli.layers._parametric import parse_parametric
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]
@@ -97,6 +97,8 @@ def _sort_descending(np: Any, x: Any) -> Any:
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
     if broken.any():
+        from rnncli.layers import _std_sort
+
         falling[broken] = [_std_sort.descending(row) for row in x[broken].tolist()]
     return falling
 
@@ -206,13 +208,8 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
 
     For loops, because entering that context takes as long as a typical function.
     """
-    found = _parametric.parse(name)
+    found = parse_parametric(name)
     return found.function(_function) if found else _function(canonical_name(name))
-
-
-def parametric(name: Any) -> _parametric.Parametric | None:
-    """The activation and its parameters, if it has any that Keras does not."""
-    return _parametric.parse(name)
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -220,7 +217,7 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
-    found = _parametric.parse(name)
+    found = parse_parametric(name)
     return found.bounds(_BOUNDS.get) if found else _BOUNDS.get(canonical_name(name))
 
 

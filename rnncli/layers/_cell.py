@@ -11,7 +11,7 @@ from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers import _activations
 from rnncli.layers._equations import Sum
-from rnncli.layers._layer import Draw
+from rnncli.layers._layer import INITIALIZED_BY, Draw, draw, initializers_in
 from rnncli.result import Gate, Label
 
 if TYPE_CHECKING:
@@ -26,28 +26,29 @@ Held = Mapping[str, tuple[Array, Array]]
 State = tuple[Any, ...]
 """A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
 
-CELL_OPTIONS: Mapping[str, Option] = {
-    "units": Option("size", required=True),
-    "activation": Option("activation", "tanh"),
-    "use_bias": Option("flag", True),
-    "kernel_initializer": Option("initializer", "glorot_uniform"),
-    "recurrent_initializer": Option("initializer", "orthogonal"),
-    "bias_initializer": Option("initializer", "zeros"),
-    "dropout": Option("rate", 0.0),
-    "recurrent_dropout": Option("rate", 0.0),
-    "seed": Option("seed"),
-    "dtype": Option("dtype", "float32"),
-}
-
-_FILLED = {
-    "kernel": "kernel_initializer",
-    "recurrent_kernel": "recurrent_initializer",
-    "bias": "bias_initializer",
-}
-
-
 MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""
+
+
+def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
+    """The options of a cell, in Keras's order.
+
+    gated: whether the cell has gates, with an activation of their own.  own: options of this cell only.
+    """
+    return {
+        "units": Option("size", required=True),
+        "activation": Option("activation", "tanh"),
+        **({"recurrent_activation": Option("activation", "sigmoid")} if gated else {}),
+        "use_bias": Option("flag", True),
+        "kernel_initializer": Option("initializer", "glorot_uniform"),
+        "recurrent_initializer": Option("initializer", "orthogonal"),
+        "bias_initializer": Option("initializer", "zeros"),
+        **own,
+        "dropout": Option("rate", 0.0),
+        "recurrent_dropout": Option("rate", 0.0),
+        "seed": Option("seed"),
+        "dtype": Option("dtype", "float32"),
+    }
 
 
 class DropoutMasks(NamedTuple):
@@ -123,14 +124,7 @@ class Cell(ABC):
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
         """All weights, as Keras draws them for these seeds."""
-        return {
-            name: self.draw_weight(name, sizes(shape), seeds.get(name), dtype)
-            for name, shape in self.weight_shapes(input_shape).items()
-        }
-
-    def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
-        """One weight, as Keras draws it for this seed."""
-        return initializers.make(self.initializers()[name], shape, dtype, seed)
+        return draw(self.initializers(), self.weight_shapes(input_shape), seeds, dtype)
 
     def start(self, batch: int, dtype: Any) -> Any:
         """The state before the first step: zeros, (batch, units) each."""
@@ -139,13 +133,17 @@ class Cell(ABC):
         parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
         return self.State(*parts)
 
-    @abstractmethod
     def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """The part of the gates' inputs that does not depend on the state.
+        """x W + b, the part of the gates' inputs that does not depend on the state.
 
         inputs: (timesteps, batch, features) or (batch, features).
-        Returns (..., gates * units), with the input bias added.
+        Returns (..., gates * units), with the first row of the bias if it has two.
         """
+        projected = product(inputs, weights["kernel"], dropout.inputs)
+        if self.config["use_bias"]:
+            bias = weights["bias"]
+            projected += bias[0] if bias.ndim == 2 else bias
+        return projected
 
     @abstractmethod
     def step(
@@ -187,26 +185,29 @@ class Cell(ABC):
         return DropoutMasks()
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> DropoutMasks:
         """The masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
-        seeds: `dropout` is the seed of the generator.  drawn: the number of draws so far, updated in place.
+        path: of the cell, with a slash at the end; "" for none.
+        seeds: `dropout` below the path is the seed of the generator.
+        drawn: the number of draws so far of each generator, updated in place.
         """
+        generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 else 1
-        used = drawn.get("dropout", 0)
+        used = drawn.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
             count = copies if rate > 0 else 0
             masks = (
-                initializers.dropout_mask((shape[0], size), rate, dtype, seeds["dropout"], used + k)
+                initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], used + k)
                 for k in range(count)
             )
             made.append(tuple(masks))
             used += count
-        drawn["dropout"] = used
+        drawn[generator] = used
         return DropoutMasks(*made)
 
 
@@ -261,11 +262,6 @@ def hold(held: Held, **gates: Array) -> list[Array]:
     return [np.where(*held[name], gate) if name in held else gate for name, gate in gates.items()]
 
 
-def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The initializers in a layer's options, by the weight that each one fills."""
-    return {name: config[option] for name, option in _FILLED.items() if option in config}
-
-
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
     """Seeds by weight.  Initializers created before the layer take theirs first, in the order written.
 
@@ -273,13 +269,8 @@ def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) ->
     """
     values = initializers_in(config)
     random = [name for name, value in values.items() if initializers.takes_seed(value)]
-    written = {option: place for place, option in enumerate(config)}
+    order_given = {option: place for place, option in enumerate(config)}
     before = [name for name in random if isinstance(values[name], Spec) and not values[name].deferred]
-    before.sort(key=lambda name: written[_FILLED[name]])
+    before.sort(key=lambda name: order_given[INITIALIZED_BY[name]])
     order = before + [name for name in drawing if name not in before]
     return {name: draw() for name in order if name in random or name == "dropout"}
-
-
-def sizes(shape: Shape) -> tuple[int, ...]:
-    """A shape as integers; every dimension must be known."""
-    return tuple(size for size in shape if isinstance(size, int))

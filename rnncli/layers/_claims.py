@@ -32,6 +32,5 @@ def _same(values: Array, other: Array | None) -> bool:
 
     if other is None or values.shape != other.shape:
         return False
-    if (values == other).all():  # first without NaN: it is rare, and checking for it is slow
-        return True
-    return bool(np.array_equal(values, other, equal_nan=values.dtype.kind == "f"))
+    # First without NaN, which is rare and slow to check for.
+    return bool((values == other).all()) or np.array_equal(values, other, equal_nan=values.dtype.kind == "f")

@@ -79,7 +79,7 @@ class Bias(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """function(sum of the terms).  function: the option that names it, or "" for none."""
+    """function(sum of the terms).  function: the option that names it; "" for no function."""
 
     terms: tuple[Product | Fan | Bias, ...]
     function: str = ""

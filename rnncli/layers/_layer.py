@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._equations import Sum
 from rnncli.result import Claim, TensorInfo
@@ -26,6 +27,13 @@ INERT = frozenset(
     | {f"{part}_{what}" for part in ("kernel", "recurrent", "bias") for what in ("regularizer", "constraint")}
 )
 """Arguments that Keras accepts but that do not affect what a layer returns."""
+
+INITIALIZED_BY = {
+    "kernel": "kernel_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+    "bias": "bias_initializer",
+}
+"""The option that initializes a weight."""
 
 Draw = Callable[[], int]
 """Returns the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
@@ -92,12 +100,12 @@ class Layer(ABC):
     """
 
     options: ClassVar[Mapping[str, Option]]
-    input_rank: ClassVar[int] = 3
+    input_rank: int = 3
     recurrent: ClassVar[bool] = False
     takes_sequence: ClassVar[bool] = True
     makes_mask: ClassVar[bool] = False
     without_keras: ClassVar[bool] = True
-    trains_without_keras: ClassVar[bool] = True
+    trains_without_keras: bool = True
     takes_mask: ClassVar[bool] = True
     mask_ranks: ClassVar[tuple[int, ...]] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
@@ -116,9 +124,9 @@ class Layer(ABC):
         """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
         return {"": self} if self.recurrent else {}
 
-    @abstractmethod
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The shape of each weight by name, in Keras's order."""
+        return {}
 
     @abstractmethod
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -142,15 +150,16 @@ class Layer(ABC):
 
     def initializers(self) -> dict[str, Any]:
         """The initializer of each weight, by the weight's name."""
-        return {}
+        return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
         return {}
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """All weights, as Keras draws them for these seeds."""
-        return {}
+        """All weights, as Keras draws them for these seeds; none if only Keras can compute the layer."""
+        shapes = self.weight_shapes(input_shape) if self.without_keras else {}
+        return draw(self.initializers(), shapes, seeds, dtype)
 
     def with_returns(self, **returns: bool) -> Spec:
         """The Spec of this layer with these values of return_sequences or return_state, if it has them."""
@@ -179,12 +188,32 @@ def axis_names(shape: Shape, last: str) -> tuple[str, ...]:
     return ("batch", *(["timesteps"] if len(between) == 1 else between), last)
 
 
+def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The initializers in the options of a layer or a cell, by the weight that each one fills."""
+    return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
+
+
+def sizes(shape: Shape) -> tuple[int, ...]:
+    """A shape as integers; every dimension must be known."""
+    return tuple(size for size in shape if isinstance(size, int))
+
+
+def draw(
+    values: Mapping[str, Any], shapes: Mapping[str, Shape], seeds: Mapping[str, int], dtype: str
+) -> dict[str, Array]:
+    """The weights that these initializers fill, as Keras draws them for these seeds; all by weight name."""
+    return {
+        name: initializers.make(values[name], sizes(shape), dtype, seeds.get(name))
+        for name, shape in shapes.items()
+    }
+
+
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     """The entries whose path starts with `part/`, with that prefix removed."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
-def group_by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def split_parts(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The entries of all parts, as `within` returns them.
 
     Calling `within` for each layer of a deep stack would take time quadratic in its depth.
@@ -196,6 +225,6 @@ def group_by_part(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def add_prefix(part: str, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The entries with the prefix `part/` added to their names."""
-    return ((f"{part}/{name}", value) for name, value in weights.items())
+def join_parts(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The entries of all parts by path: the name of the part, a slash and the name in it."""
+    return {f"{part}/{name}": value for part, entries in parts.items() for name, value in entries.items()}

@@ -40,8 +40,8 @@ class Parametric(NamedTuple):
 
     def __str__(self) -> str:
         numbers = {"alpha": self.alpha, "beta": self.beta, "clip": self.clip}
-        said = ", ".join(f"{name}={value}" for name, value in numbers.items() if value is not None)
-        return f"{self.name}[{said}]" if said else self.name
+        text = ", ".join(f"{name}={value}" for name, value in numbers.items() if value is not None)
+        return f"{self.name}[{text}]" if text else self.name
 
     def function(self, plain: Callable[[str], Function]) -> Function:
         """The function: array -> array of the same shape and dtype.  plain: of names without parameters."""
@@ -64,7 +64,7 @@ class Parametric(NamedTuple):
         return (0.0, 1.0) if self.name == "hard_sigmoid" else None
 
 
-def parse(text: Any) -> Parametric | None:
+def parse_parametric(text: Any) -> Parametric | None:
     """The activation that a text of this form names; None for any other."""
     match = _TEXT.fullmatch(text) if isinstance(text, str) else None
     if match is None:

@@ -50,7 +50,6 @@ class Recurrent(Layer):
 
     @property
     def is_reversed(self) -> bool:
-        """See Layer."""
         return super().is_reversed and not self.config.get("input_order")
 
     @property
@@ -63,11 +62,9 @@ class Recurrent(Layer):
         return bool(self.config["go_backwards"] and self.config.get("input_order"))
 
     def arrange(self, output: Any) -> Any:
-        """See Layer."""
         return output[:, ::-1] if self.sequences and self._turns_back else output
 
     def with_returns(self, **returns: bool) -> Spec:
-        """See Layer."""
         found = super().with_returns(**returns)
         if "input_order" not in self.config:
             return found
@@ -79,7 +76,6 @@ class Recurrent(Layer):
         return self.cell_class(spec)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of the cell's weights."""
         return self.cell.weight_shapes(input_shape)  # type: ignore[no-any-return]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -117,15 +113,12 @@ class Recurrent(Layer):
         return Entry(direction, position, part, index[-1])
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of the cell."""
         return self.cell.initializers()  # type: ignore[no-any-return]
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds of the cell."""
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The weights of the cell."""
         return self.cell.draw_weights(input_shape, seeds, dtype)  # type: ignore[no-any-return]
 
     def call(self, run: Run, call: Call) -> LayerOutput:

@@ -10,7 +10,7 @@ from rnncli import addresses, initializers, layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers._equations import Constant, Entry, Product, Sum, times
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, add_prefix, within
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, join_parts, within
 from rnncli.layers._recurrent import Recurrent
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -50,27 +50,21 @@ class Bidirectional(Layer):
 
     @property
     def loops(self) -> Mapping[str, Recurrent]:
-        """See Layer."""
         return {"forward": self.forward, "backward": self.backward}
 
     @property
     def is_reversed(self) -> bool:
-        """See Layer.  The backward output is always flipped, so the order is that of the forward output."""
+        """The backward output is always flipped, so the order is that of the forward output."""
         return self.forward.is_reversed
 
     @staticmethod
     def _demand_agreement(inner: Spec, own: Spec | None) -> None:
-        if (
-            inner.config["go_backwards"]
-            if own is None
-            else own.config["go_backwards"] == inner.config["go_backwards"]
-        ):
-            raise LayerError(
-                "Bidirectional: both of its layers would run in the same direction.",
-                "Leave go_backwards out."
-                if own is None
-                else f"Write go_backwards={not inner.config['go_backwards']} in backward_layer.",
-            )
+        backwards = inner.config["go_backwards"]
+        alike = "Bidirectional: both of its layers would run in the same direction."
+        if own is None and backwards:
+            raise LayerError(alike, "Leave go_backwards out.")
+        if own is not None and own.config["go_backwards"] == backwards:
+            raise LayerError(alike, f"Write go_backwards={not backwards} in backward_layer.")
         for name in _COMMON:
             if own is not None and own.config[name] != inner.config[name]:
                 raise LayerError(
@@ -97,20 +91,13 @@ class Bidirectional(Layer):
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """`forward/kernel`, ..., then `backward/kernel`, ..."""
-        return {
-            path: shape
-            for name, layer in self.loops.items()
-            for path, shape in add_prefix(name, layer.weight_shapes(input_shape))
-        }
+        return join_parts({name: layer.weight_shapes(input_shape) for name, layer in self.loops.items()})
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """One merged output, or one per direction with merge_mode none; then the states."""
         forward, backward = (layer.outputs(input_shape)[0] for layer in self.loops.values())
         if self.config["merge_mode"] is None:
-            merged = [
-                info.with_place(direction=direction)
-                for direction, info in (("forward", forward), ("backward", backward))
-            ]
+            merged = [forward.with_place(direction="forward"), backward.with_place(direction="backward")]
         else:
             units = forward.shape[-1]
             if self.config["merge_mode"] == "concat":
@@ -127,10 +114,7 @@ class Bidirectional(Layer):
         )
 
     def demand_start(self) -> None:
-        """See Layer.
-
-        Keras counts each cell in RNN's list as one item of the state, however many parts its state has.
-        """
+        """Keras counts each cell in RNN's list as one item of the state, however many parts its state has."""
         items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
         if items[0] != items[1]:
             raise LayerError(
@@ -143,23 +127,19 @@ class Bidirectional(Layer):
         """The backward state equals the backward half of the FIRST row, because that half is flipped."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
-        units = self.forward.cell.units
+        units, concat = self.forward.cell.units, self.config["merge_mode"] == "concat"
         found: dict[str, tuple[Claim, ...]] = {}
         ends = {"forward": (-1, slice(units)), "backward": (0, slice(units, None))}
         for direction, layer in self.loops.items():
             row, half = ends[direction]
             rows = (row,) if self.sequences else ()
-            label = Label("hidden", self.sequences)
-            if self.config["merge_mode"] is None:
-                index = (slice(None), *rows, slice(None)) if rows else ()
-                same = Claim(label._replace(direction=direction), index)
-            else:
-                same = Claim(label, (slice(None), *rows, half))
+            index = (slice(None), *rows, half if concat else slice(None)) if rows or concat else ()
+            same = Claim(Label("hidden", self.sequences, direction="" if concat else direction), index)
             found[str(layer.cell.output_state._replace(direction=direction))] = (same,)
         return found
 
     def with_returns(self, **returns: bool) -> Spec:
-        """See Layer.  Applies to both inner layers."""
+        """Applies to both inner layers."""
         inner = {
             name: layers.make(self.config[name]).with_returns(**returns)
             for name in ("layer", "backward_layer")
@@ -194,12 +174,7 @@ class Bidirectional(Layer):
         return self.loops[direction].entry(label, index, input_shape, direction)
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of both directions."""
-        return {
-            path: value
-            for name, layer in self.loops.items()
-            for path, value in add_prefix(name, layer.initializers())
-        }
+        return join_parts({name: layer.initializers() for name, layer in self.loops.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds of both directions.
@@ -207,22 +182,22 @@ class Bidirectional(Layer):
         The layers passed as arguments take seeds first, in the order written.  Keras then discards `layer`,
         and its copies take new seeds.
         """
-        own: dict[str, int] = {}
+        backward: dict[str, int] = {}
         for name in self.config:
             if name == "layer":
                 layers.make(self.config["layer"]).take_seeds(draw)
             elif name == "backward_layer" and self.config[name]:
-                own = dict(add_prefix("backward", self.backward.take_seeds(draw)))
-        forward = dict(add_prefix("forward", self.forward.take_seeds(draw)))
-        return {**forward, **(own or dict(add_prefix("backward", self.backward.take_seeds(draw))))}
+                backward = self.backward.take_seeds(draw)
+        forward = self.forward.take_seeds(draw)
+        return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The weights of both directions."""
-        return {
-            path: weight
-            for name, layer in self.loops.items()
-            for path, weight in add_prefix(name, layer.draw_weights(input_shape, within(seeds, name), dtype))
-        }
+        return join_parts(
+            {
+                name: layer.draw_weights(input_shape, within(seeds, name), dtype)
+                for name, layer in self.loops.items()
+            }
+        )
 
     def call(self, run: Run, call: Call) -> LayerOutput:
         """Run both directions; the backward sequence is flipped to match the forward one."""
@@ -285,4 +260,4 @@ def _defer(name: str, value: Any) -> Any:
     return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
-LAYERS: dict[str, type[Layer]] = {"Bidirectional": Bidirectional}
+LAYERS = (Bidirectional,)

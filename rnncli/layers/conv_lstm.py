@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
-from rnncli.layers._cell import CELL_OPTIONS, initializers_in
+from rnncli.layers._cell import cell_options
 from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS
 from rnncli.result import Claim, Label, TensorInfo
@@ -28,9 +28,7 @@ class ConvLSTM(Layer):
         "padding": Option("choice", "valid", choices=("valid", "same")),
         "data_format": Option("choice", None, choices=("channels_last", "channels_first", None)),
         "dilation_rate": Option("sizes", 1),
-        "activation": Option("activation", "tanh"),
-        "recurrent_activation": Option("activation", "sigmoid"),
-        **{name: option for name, option in CELL_OPTIONS.items() if name not in ("units", "activation")},
+        **{name: option for name, option in cell_options().items() if name != "units"},
         "unit_forget_bias": Option("flag", True),
         **{name: option for name, option in LOOP_OPTIONS.items() if name != "unroll"},
     }
@@ -69,10 +67,6 @@ class ConvLSTM(Layer):
         else:
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
         return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
-
-    def initializers(self) -> dict[str, Any]:
-        """The initializer of each weight."""
-        return initializers_in(self.config)
 
     def claims(self) -> dict[str, tuple[Claim, ...]]:
         """The last hidden state equals the last frame."""
@@ -118,8 +112,4 @@ class ConvLSTM3D(ConvLSTM):
     rank, input_rank = 3, 6
 
 
-LAYERS: dict[str, type[Layer]] = {
-    "ConvLSTM1D": ConvLSTM1D,
-    "ConvLSTM2D": ConvLSTM2D,
-    "ConvLSTM3D": ConvLSTM3D,
-}
+LAYERS = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from rnncli import initializers
-from rnncli.case import Array, Option, Shape
+from rnncli.case import Option, Shape
 from rnncli.layers import _activations
-from rnncli.layers._cell import initializers_in, sizes, take_seeds
+from rnncli.layers._cell import take_seeds
 from rnncli.layers._equations import Bias, Fan, Sum
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
@@ -40,20 +39,8 @@ class Dense(Layer):
         axes, shape = axis_names(input_shape, "units"), (*input_shape[:-1], self.config["units"])
         return (TensorInfo(Label("output", "timesteps" in axes), axes, shape),)
 
-    def initializers(self) -> dict[str, Any]:
-        """The initializers of the kernel and the bias."""
-        return initializers_in(self.config)
-
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """One seed per random initializer."""
         return take_seeds(self.config, ("kernel", "bias"), draw)
-
-    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The kernel and, with use_bias, the bias."""
-        return {
-            name: initializers.make(self.initializers()[name], sizes(shape), dtype, seeds.get(name))
-            for name, shape in self.weight_shapes(input_shape).items()
-        }
 
     def equation(self, name: str, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
         """activation(x W + b), for one unit."""
@@ -68,4 +55,4 @@ class Dense(Layer):
         return LayerOutput((_activations.get(self.config["activation"])(product),), call.mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Dense": Dense}
+LAYERS = (Dense,)

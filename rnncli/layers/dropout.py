@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rnncli.case import Option, Shape
+from rnncli.case import Option, Shape, Spec
 from rnncli.layers._equations import LayerInput, Sum, times
 from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Run, axis_names
 from rnncli.result import Label, TensorInfo
@@ -24,14 +24,9 @@ class Dropout(Layer):
         "dtype": Option("dtype", "float32"),
     }
 
-    @property
-    def trains_without_keras(self) -> bool:  # type: ignore[override]
-        """True if rate is 0, so that nothing is drawn."""
-        return not self.config["rate"]
-
-    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """No weights."""
-        return {}
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.trains_without_keras = not self.config["rate"]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`output`, with the shape of the inputs."""
@@ -51,4 +46,4 @@ class Dropout(Layer):
         return LayerOutput((call.inputs,), call.mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Dropout": Dropout}
+LAYERS = (Dropout,)

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
+from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Bias, Fan, Now, Sum, affine, times
-from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -31,10 +30,7 @@ class GRUCell(Cell):
     State = GRUState
     gates = ("update", "reset", "candidate")
     options: ClassVar[Mapping[str, Option]] = {
-        "units": CELL_OPTIONS["units"],
-        "activation": CELL_OPTIONS["activation"],
-        "recurrent_activation": Option("activation", "sigmoid"),
-        **CELL_OPTIONS,
+        **cell_options(),
         "reset_after": Option("flag", True),
     }
 
@@ -42,13 +38,6 @@ class GRUCell(Cell):
         """(3 * units,); with reset_after (2, 3 * units): the input bias and the recurrent bias."""
         width = 3 * self.units
         return (2, width) if self.config["reset_after"] else (width,)
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., 3 * units), in the order z, r, h."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"][0] if self.config["reset_after"] else weights["bias"]
-        return projected
 
     def _recur(self, hidden: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
         """Return h U + b of every gate; without reset_after, h U of update and reset only."""
@@ -73,59 +62,55 @@ class GRUCell(Cell):
         z, r = sigmoid(x W + h U);  h~ = tanh(x W + r (h U + b)), or tanh(x W + (r h) U) without
         reset_after;  h' = z h + (1 - z) h~
 
-        projected: (batch, 3 * units).  state: hidden, (batch, units).
+        projected: (batch, 3 * units), in the order z, r, h~.  state: hidden, (batch, units).
         """
-        units, after = self.units, self.config["reset_after"]
-        x_candidate = projected[:, 2 * units :]
+        units = self.units
         recurrent = self._recur(state.hidden, weights, dropout)
-        z = recurrent[:, : 2 * units]
-        z += projected[:, : 2 * units]
+        z = projected[:, : 2 * units] + recurrent[:, : 2 * units]
         update, reset = activate_gates(self.recurrent_activation, z, units, (0, 1))
         if held:
             update, reset = hold(held, update=update, reset=reset)
-        inner = recurrent[:, 2 * units :] if after else None
-        if inner is not None:
-            z_candidate = reset * inner
-            z_candidate += x_candidate
+        inner = None
+        if self.config["reset_after"]:
+            inner = recurrent[:, 2 * units :]
+            z_candidate = projected[:, 2 * units :] + reset * inner
         else:
-            inner_kernel = weights["recurrent_kernel"][:, 2 * units :]
-            z_candidate = x_candidate + product(reset * state.hidden, inner_kernel, dropout.recurrent[2:])
+            kernel = weights["recurrent_kernel"][:, 2 * units :]
+            h_u = product(reset * state.hidden, kernel, dropout.recurrent[2:])
+            z_candidate = projected[:, 2 * units :] + h_u
         candidate = self.activation(z_candidate)
         if held:
             (candidate,) = hold(held, candidate=candidate)
-        hidden = 1 - update
-        hidden *= candidate
-        hidden += update * state.hidden
+        hidden = update * state.hidden + (1 - update) * candidate
 
         def gates() -> dict[str, Gate]:
-            both = map(Gate, split(z, units), (update, reset))
-            last = Gate(z_candidate, candidate, inner)
-            return dict(zip(self.gates, (*both, last), strict=True))
+            z_update, z_reset = split(z, units)
+            made = Gate(z_update, update), Gate(z_reset, reset), Gate(z_candidate, candidate, inner)
+            return dict(zip(self.gates, made, strict=True))
 
         return GRUState(hidden), gates
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell.  With reset_after, the recurrent part of each gate has its own bias."""
+        """With reset_after, the recurrent part of each gate has its own bias."""
         after, biased = self.config["reset_after"], self.config["use_bias"]
 
         def bias(gate: str, *lines: int) -> tuple[Bias, ...]:
             return tuple(Bias(gate, line if after else None) for line in lines) if biased else ()
 
-        both = (0, 1) if after else (0,)
-        inputs = Fan("inputs", "kernel", "candidate")
-        state = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
-        kept = times(Now("update"), Before("hidden"))
-        added = times(Now("update", complement=True), Now("candidate"))
-        inner = times(Now("reset"), Now("candidate.recurrent")) if after else state
-        gates = {
-            gate: Sum((*affine(gate, biased=False), *bias(gate, *both)), "recurrent_activation")
-            for gate in ("update", "reset")
-        }
+        def activated(gate: str) -> Sum:
+            lines = (0, 1) if after else (0,)
+            return Sum((*affine(gate, biased=False), *bias(gate, *lines)), "recurrent_activation")
+
+        recurrent = Fan("hidden", "recurrent_kernel", "candidate", "" if after else "reset")
+        inner = times(Now("reset"), Now("candidate.recurrent")) if after else recurrent
+        candidate = (Fan("inputs", "kernel", "candidate"), inner, *bias("candidate", 0))
+        before, new = times(Now("update"), Before("hidden")), Now("update", complement=True)
         return {
-            "hidden": Sum((kept, added)),
-            **gates,
-            "candidate": Sum((inputs, inner, *bias("candidate", 0)), "activation"),
-            **({"candidate.recurrent": Sum((state, *bias("candidate", 1)))} if after else {}),
+            "hidden": Sum((before, times(new, Now("candidate")))),
+            "update": activated("update"),
+            "reset": activated("reset"),
+            "candidate": Sum(candidate, "activation"),
+            **({"candidate.recurrent": Sum((recurrent, *bias("candidate", 1)))} if after else {}),
         }
 
 
@@ -136,5 +121,5 @@ class GRU(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"GRU": GRU}
-CELLS: dict[str, type[Cell]] = {"GRUCell": GRUCell}
+LAYERS = (GRU,)
+CELLS = (GRUCell,)

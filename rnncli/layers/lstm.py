@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rnncli.case import Array, Option
+from rnncli import initializers
+from rnncli.case import Array, Option, Shape
 from rnncli.layers import _activations
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, activate_gates, hold, product, split
+from rnncli.layers._cell import Cell, DropoutMasks, activate_gates, cell_options, hold, product, split
 from rnncli.layers._equations import Before, Now, Sum, affine, times
-from rnncli.layers._layer import Layer
+from rnncli.layers._layer import draw
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -32,17 +33,7 @@ class LSTMCell(Cell):
 
     State = LSTMState
     gates = ("input", "forget", "candidate", "output")
-    options: ClassVar[Mapping[str, Option]] = {
-        "units": CELL_OPTIONS["units"],
-        "activation": CELL_OPTIONS["activation"],
-        "recurrent_activation": Option("activation", "sigmoid"),
-        "use_bias": CELL_OPTIONS["use_bias"],
-        "kernel_initializer": CELL_OPTIONS["kernel_initializer"],
-        "recurrent_initializer": CELL_OPTIONS["recurrent_initializer"],
-        "bias_initializer": CELL_OPTIONS["bias_initializer"],
-        "unit_forget_bias": Option("flag", True),
-        **CELL_OPTIONS,
-    }
+    options: ClassVar[Mapping[str, Option]] = cell_options(unit_forget_bias=Option("flag", True))
 
     @cached_property
     def cell_activation(self) -> Callable[[Array], Array]:
@@ -50,24 +41,20 @@ class LSTMCell(Cell):
         name = self.config.get("cell_activation")
         return self.activation if name is None else _activations.get_unguarded(name)
 
-    def draw_weight(self, name: str, shape: tuple[int, ...], seed: int | None, dtype: str) -> Array:
-        """See Cell.  With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
-        if name != "bias" or not self.config["unit_forget_bias"]:
-            return super().draw_weight(name, shape, seed, dtype)
+    def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
+        """With unit_forget_bias, the forget gate's bias is 1, whatever bias_initializer is."""
+        if not (self.config["use_bias"] and self.config["unit_forget_bias"]):
+            return super().draw_weights(input_shape, seeds, dtype)
         import numpy as np
 
-        units = self.units
+        shapes, values = self.weight_shapes(input_shape), self.initializers()
+        del shapes["bias"]
         before, after = (
-            super(LSTMCell, self).draw_weight(name, (n,), seed, dtype) for n in (units, 2 * units)
+            initializers.make(values["bias"], (size,), dtype, seeds.get("bias"))
+            for size in (self.units, 2 * self.units)
         )
-        return np.concatenate([before, np.ones(units, before.dtype), after])
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., 4 * units), in the order i, f, c, o."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"]
-        return projected
+        bias = np.concatenate([before, np.ones(self.units, dtype), after])
+        return {**draw(values, shapes, seeds, dtype), "bias": bias}
 
     def step(
         self,
@@ -81,18 +68,16 @@ class LSTMCell(Cell):
 
         i, f, o = sigmoid(x W + h U + b);  g = tanh(x W + h U + b);  c' = f c + i g;  h' = o tanh(c')
 
-        projected: (batch, 4 * units).  state: hidden and cell, each (batch, units).
+        projected: (batch, 4 * units), in the order i, f, g, o.  state: hidden and cell, (batch, units) each.
         """
-        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
-        z += projected
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         input_, forget, output = activate_gates(self.recurrent_activation, z, self.units, (0, 1, 3))
         candidate = self.activation(z[:, 2 * self.units : 3 * self.units])
         if held:
             input_, forget, candidate, output = hold(
                 held, input=input_, forget=forget, candidate=candidate, output=output
             )
-        cell = forget * state.cell
-        cell += input_ * candidate
+        cell = forget * state.cell + input_ * candidate
         hidden = output * self.cell_activation(cell)
 
         def gates() -> dict[str, Gate]:
@@ -102,21 +87,13 @@ class LSTMCell(Cell):
         return LSTMState(hidden, cell), gates
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell."""
         own = "cell_activation" if self.config.get("cell_activation") else "activation"
-        kept = times(Now("forget"), Before("cell"))
-        added = times(Now("input"), Now("candidate"))
-        gates = {
-            gate: Sum(
-                affine(gate, self.config["use_bias"]),
-                "activation" if gate == "candidate" else "recurrent_activation",
-            )
-            for gate in self.gates
-        }
+        functions = dict.fromkeys(self.gates, "recurrent_activation") | {"candidate": "activation"}
+        biased = self.config["use_bias"]
         return {
             "hidden": Sum((times(Now("output"), Now("cell", own)),)),
-            "cell": Sum((kept, added)),
-            **gates,
+            "cell": Sum((times(Now("forget"), Before("cell")), times(Now("input"), Now("candidate")))),
+            **{gate: Sum(affine(gate, biased), function) for gate, function in functions.items()},
         }
 
 
@@ -127,5 +104,5 @@ class LSTM(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"LSTM": LSTM}
-CELLS: dict[str, type[Cell]] = {"LSTMCell": LSTMCell}
+LAYERS = (LSTM,)
+CELLS = (LSTMCell,)

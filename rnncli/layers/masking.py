@@ -20,10 +20,6 @@ class Masking(Layer):
         "dtype": Option("dtype", "float32"),
     }
 
-    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """No weights."""
-        return {}
-
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """`output`, with the shape of the inputs."""
         return (TensorInfo(Label("output", sequence=True), ("batch", "timesteps", "features"), input_shape),)
@@ -40,4 +36,4 @@ class Masking(Layer):
         return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
 
 
-LAYERS: dict[str, type[Layer]] = {"Masking": Masking}
+LAYERS = (Masking,)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.layers._cell import Cell, DropoutMasks, Held, State
-from rnncli.layers._layer import Draw, Layer, add_prefix, within
+from rnncli.layers._layer import Draw, join_parts, within
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate, Label
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StackedCells:
-    """Several cells; each gets the output of the one before it.
+    """Several cells, used as one Cell; each gets the output of the one before it.
 
     Names of states and gates start with `cell_0/`, `cell_1/`, ..., so that a cell is not mistaken for a layer
     of a stack.  Names of weights start with `0/`, `1/`, ..., as in Keras.
@@ -35,7 +35,7 @@ class StackedCells:
 
     @property
     def by_prefix(self) -> dict[str, Cell]:
-        """See Cell: `cell_0/` and so on."""
+        """The cells by `cell_0/`, `cell_1/`, ..."""
         return {f"cell_{key}/": cell for key, cell in self.cells.items()}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -43,40 +43,32 @@ class StackedCells:
 
         From the second cell on, the number of features is the number of units of the cell before it.
         """
-        shapes: dict[str, Shape] = {}
-        for key, cell in self.cells.items():
-            shapes.update(add_prefix(key, cell.weight_shapes(input_shape)))
-            input_shape = (*input_shape[:-1], cell.units)
-        return shapes
+        shapes = self._input_shapes(input_shape)
+        return join_parts({key: cell.weight_shapes(shapes[key]) for key, cell in self.cells.items()})
+
+    def _input_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        widths = (input_shape[-1], *(cell.units for cell in self.cells.values()))
+        return {key: (*input_shape[:-1], width) for key, width in zip(self.cells, widths, strict=False)}
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of all cells."""
-        return {
-            name: value
-            for key, cell in self.cells.items()
-            for name, value in add_prefix(key, cell.initializers())
-        }
+        return join_parts({key: cell.initializers() for key, cell in self.cells.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """The seeds of all cells, in order."""
-        return {
-            name: s for key, cell in self.cells.items() for name, s in add_prefix(key, cell.take_seeds(draw))
-        }
+        return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int], dtype: str) -> dict[str, Array]:
-        """The weights of all cells."""
-        drawn: dict[str, Array] = {}
-        for key, cell in self.cells.items():
-            drawn.update(add_prefix(key, cell.draw_weights(input_shape, within(seeds, key), dtype)))
-            input_shape = (*input_shape[:-1], cell.units)
-        return drawn
+        shapes = self._input_shapes(input_shape)
+        return join_parts(
+            {
+                key: cell.draw_weights(shapes[key], within(seeds, key), dtype)
+                for key, cell in self.cells.items()
+            }
+        )
 
     def start(self, batch: int, dtype: Any) -> State:
-        """The initial states of all cells."""
         return tuple(cell.start(batch, dtype) for cell in self.cells.values())
 
     def pack(self, parts: tuple[Array, ...]) -> State:
-        """Build the states of the cells from arrays in Keras's order."""
         packed = []
         for cell in self.cells.values():
             count = len(cell.State._fields)
@@ -87,21 +79,16 @@ class StackedCells:
     def unpack(self, state: State) -> dict[str, Array]:
         """The parts of the states by name, such as `cell_0/hidden`."""
         pairs = zip(self.cells.items(), state, strict=True)
-        return {
-            name: part
-            for (key, cell), own in pairs
-            for name, part in add_prefix(f"cell_{key}", cell.unpack(own))
-        }
+        return join_parts({f"cell_{key}": cell.unpack(own) for (key, cell), own in pairs})
 
     def output(self, state: State) -> Array:
         """The last cell's hidden state."""
-        *_, last = self.cells.values()
-        return last.output(state[-1])
+        return state[-1].hidden  # type: ignore[no-any-return]
 
     def project(
         self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
     ) -> Array:
-        """See Cell.  Applies to the first cell."""
+        """The projection of the first cell."""
         return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
 
     def step(
@@ -118,30 +105,26 @@ class StackedCells:
         for (key, cell), before in zip(self.cells.items(), state, strict=True):
             own = within(weights, key)
             if states:
-                projected = cell.project(self.cells[str(int(key) - 1)].output(states[-1]), own, dropout[key])
-            fixed = within(held, f"cell_{key}") if held else None
-            after, gates_of[key] = cell.step(projected, before, own, dropout[key], fixed)
+                projected = cell.project(states[-1].hidden, own, dropout[key])
+            own_held = within(held, f"cell_{key}") if held else None
+            after, gates_of[key] = cell.step(projected, before, own, dropout[key], own_held)
             states.append(after)
 
         def gates() -> dict[str, Gate]:
-            pairs = (add_prefix(f"cell_{key}", own()) for key, own in gates_of.items())
-            return {name: gate for own in pairs for name, gate in own}
+            return join_parts({f"cell_{key}": own() for key, own in gates_of.items()})
 
         return tuple(states), gates
 
     def no_dropout(self) -> dict[str, DropoutMasks]:
-        """The masks for a call outside training: none."""
         return {key: cell.no_dropout() for key, cell in self.cells.items()}
 
     def dropout_of(
-        self, shape: tuple[int, int], dtype: str, seeds: Mapping[str, int], drawn: dict[str, int]
+        self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> dict[str, DropoutMasks]:
         """The masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
-            counts = within(drawn, key)
-            masks[key] = cell.dropout_of(shape, dtype, within(seeds, key), counts)
-            drawn.update(add_prefix(key, counts))
+            masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, drawn)
             shape = (shape[0], cell.units)
         return masks
 
@@ -161,4 +144,4 @@ class RNN(Recurrent):
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))
 
 
-LAYERS: dict[str, type[Layer]] = {"RNN": RNN}
+LAYERS = (RNN,)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers._cell import CELL_OPTIONS, Cell, DropoutMasks, hold, product
+from rnncli.layers._cell import Cell, DropoutMasks, cell_options, hold, product
 from rnncli.layers._equations import Now, Sum, affine, times
-from rnncli.layers._layer import Layer
 from rnncli.layers._recurrent import LOOP_OPTIONS, Recurrent
 from rnncli.result import Gate
 
@@ -28,14 +27,7 @@ class SimpleRNNCell(Cell):
     State = SimpleRNNState
     gates = ("candidate",)
     seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
-    options: ClassVar[Mapping[str, Option]] = CELL_OPTIONS
-
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """x W + b, (..., units)."""
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            projected += weights["bias"]
-        return projected
+    options: ClassVar[Mapping[str, Option]] = cell_options(gated=False)
 
     def step(
         self,
@@ -49,15 +41,13 @@ class SimpleRNNCell(Cell):
 
         projected: (batch, units).  state: hidden, (batch, units).
         """
-        z = product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
-        z += projected
+        z = projected + product(state.hidden, weights["recurrent_kernel"], dropout.recurrent)
         hidden = self.activation(z)
         if held:
             (hidden,) = hold(held, candidate=hidden)
         return SimpleRNNState(hidden), lambda: {"candidate": Gate(z, hidden)}
 
     def equations(self) -> dict[str, Sum]:
-        """See Cell."""
         return {
             "hidden": Sum((times(Now("candidate")),)),
             "candidate": Sum(affine("candidate", self.config["use_bias"]), "activation"),
@@ -72,5 +62,5 @@ class SimpleRNN(Recurrent):
     options: ClassVar[Mapping[str, Option]] = {**SimpleRNNCell.options, **LOOP_OPTIONS}
 
 
-LAYERS: dict[str, type[Layer]] = {"SimpleRNN": SimpleRNN}
-CELLS: dict[str, type[Cell]] = {"SimpleRNNCell": SimpleRNNCell}
+LAYERS = (SimpleRNN,)
+CELLS = (SimpleRNNCell,)

@@ -9,12 +9,8 @@ from typing import Any, overload
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, walk
 from rnncli.errors import LayerError
-from rnncli.layers._cell import sizes
-from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, add_prefix, group_by_part
+from rnncli.layers._layer import Call, Draw, Layer, LayerOutput, Place, Run, join_parts, sizes, split_parts
 from rnncli.result import Claim, TensorInfo
-
-LAYERS: dict[str, type[Layer]] = {}
-"""Empty, because Keras has no layer class for a stack."""
 
 
 class Stack(Sequence[Spec]):
@@ -68,7 +64,7 @@ class Stack(Sequence[Spec]):
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
-            self._fits(index, input_shape)
+            self._demand_rank(index, input_shape)
             yield layer, input_shape
             if index + 1 < len(self.layers):
                 returned = layer.outputs(input_shape)
@@ -80,7 +76,7 @@ class Stack(Sequence[Spec]):
                     )
                 input_shape = returned[0].shape
 
-    def _fits(self, index: int, shape: Shape) -> None:
+    def _demand_rank(self, index: int, shape: Shape) -> None:
         layer = self.layers[index]
         name = layer.spec.class_name
         if not layer.input_rank or len(shape) == layer.input_rank:
@@ -106,7 +102,7 @@ class Stack(Sequence[Spec]):
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """The shape of each weight by path."""
-        return self._collect(input_shape, lambda layer, shape: layer.weight_shapes(shape))
+        return self._join([layer.weight_shapes(shape) for layer, shape in self.input_shapes(input_shape)])
 
     def outputs(self, input_shape: Shape, *, all_layers: bool = False) -> tuple[TensorInfo, ...]:
         """What the last layer returns; with all_layers, what each layer returns, with prefixes."""
@@ -156,7 +152,7 @@ class Stack(Sequence[Spec]):
 
     def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:
         """The weights filled by `probe`.  Its numbering continues through the whole stack, so all differ."""
-        initializers_of = self._collect(input_shape, lambda layer, _: layer.initializers())
+        initializers_of = self._join([layer.initializers() for layer in self.layers])
         found: dict[str, Array] = {}
         start = 0
         for path, shape in self.weight_shapes(input_shape).items():
@@ -168,21 +164,15 @@ class Stack(Sequence[Spec]):
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """The seeds of all layers by path; the layers are created first to last."""
-        return {
-            self.prefix(index) + name: seed
-            for index, layer in enumerate(self.layers)
-            for name, seed in layer.take_seeds(draw).items()
-        }
+        return self._join([layer.take_seeds(draw) for layer in self.layers])
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
         """All weights by path, each in the dtype of its layer."""
-        weights: dict[str, Array] = {}
-        parts = self._parts(seeds)
-        for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            own = parts.get(index, {})
-            drawn = layer.draw_weights(shape, own, layer.config["dtype"])
-            weights.update({self.prefix(index) + name: weight for name, weight in drawn.items()})
-        return weights
+        parts = self._split(seeds)
+        pairs = zip(self.input_shapes(input_shape), parts, strict=True)
+        return self._join(
+            [layer.draw_weights(shape, own, layer.config["dtype"]) for (layer, shape), own in pairs]
+        )
 
     def call(
         self,
@@ -199,9 +189,7 @@ class Stack(Sequence[Spec]):
         """
         returned: list[LayerOutput] = []
         explicit = mask is not None
-        parts = self._parts(weights)
-        for index, layer in enumerate(self.layers):
-            own = parts.get(index, {})
+        for index, (layer, own) in enumerate(zip(self.layers, self._split(weights), strict=True)):
             count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
@@ -214,15 +202,12 @@ class Stack(Sequence[Spec]):
             explicit = explicit and not layer.takes_mask
         return returned
 
-    def _parts(self, weights: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
-        """The entries of each layer, with the names that the layer uses."""
-        if len(self.layers) == 1:
-            return {0: weights}
-        return {int(index): own for index, own in group_by_part(weights).items()}
+    def _join(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The entries of all layers by path: with the layer's index in front, if there are several."""
+        return dict(parts[0]) if len(parts) == 1 else join_parts({str(i): own for i, own in enumerate(parts)})
 
-    def _collect(self, input_shape: Shape, what: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
-            part = what(layer, shape)
-            found.update(add_prefix(str(index), part) if self.prefix(index) else part)
-        return found
+    def _split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The entries of each layer, with the names that the layer uses."""
+        parts = split_parts(entries)
+        several = len(self.layers) > 1
+        return [parts.get(str(i), {}) for i in range(len(self.layers))] if several else [entries]

@@ -25,19 +25,14 @@ class TimeDistributed(Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.layer = layers.make(spec.config["layer"])
+        self.input_rank = self.layer.input_rank and self.layer.input_rank + 1
         if self.layer.config.get("return_state"):
             raise LayerError(
                 "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
                 "Leave return_state out of the inner layer.",
             )
 
-    @property
-    def input_rank(self) -> Any:  # type: ignore[override]
-        """One more than that of the inner layer, or 0 (any) if that is 0."""
-        return self.layer.input_rank and self.layer.input_rank + 1
-
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """The shapes of the inner layer's weights."""
         return self.layer.weight_shapes(_step_shape(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -48,7 +43,6 @@ class TimeDistributed(Layer):
         return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
 
     def initializers(self) -> dict[str, Any]:
-        """The initializers of the inner layer."""
         return self.layer.initializers()
 
 
@@ -56,4 +50,4 @@ def _step_shape(shape: Shape) -> Shape:
     return (shape[0], *shape[2:])
 
 
-LAYERS: dict[str, type[Layer]] = {"TimeDistributed": TimeDistributed}
+LAYERS = (TimeDistributed,)

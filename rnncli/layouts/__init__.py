@@ -6,7 +6,7 @@ A layout's file has
     from_keras(class_name, weights)     the arrays of one direction of one layer, from Keras's
     to_keras(class_name, arrays)        Keras's weights, bit for bit those that from_keras was given
     refusal(layer)                      why the layout cannot hold the layer, or None
-    notes(chain)                        what the arrays do not say
+    notes(chain)                        settings that the arrays do not contain
     arrays(chain)                       all arrays of a chain of layers, by their names in a file
     dump(chains)                        the content of a file of one of SUFFIXES; only if there are any
 

@@ -84,7 +84,7 @@ def arrays(chain: Chain) -> dict[str, Array]:
     return convert_chain(chain, from_keras)
 
 
-def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
+def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     """Return an HDF5 file of Keras 2."""
     return dump_legacy([layer for chain in chains for layer in chain.layers], from_keras)
 

@@ -16,22 +16,22 @@ FRAMEWORK = "Keras"
 SUFFIXES = (".weights.h5", ".h5", ".hdf5")
 
 
-def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:  # noqa: ARG001
+def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
     """Return the weights unchanged."""
     return dict(weights)
 
 
-def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:  # noqa: ARG001
+def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays unchanged."""
     return dict(arrays)
 
 
-def refusal(layer: LayerWeights) -> str | None:  # noqa: ARG001
+def refusal(layer: LayerWeights) -> str | None:
     """Return None: Keras's layout holds every layer."""
     return None
 
 
-def notes(chain: Chain) -> Iterator[str]:  # noqa: ARG001
+def notes(chain: Chain) -> Iterator[str]:
     """Yield nothing."""
     return iter(())
 

@@ -15,7 +15,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.layouts import Chain, LayerWeights
 from rnncli.layouts._gates import GATES as KERAS
-from rnncli.layouts._gates import adds_bias, explain_uneven, one_bias, reorder, two_biases
+from rnncli.layouts._gates import adds_bias, explain_uneven, reorder, two_biases
 
 FRAMEWORK = "ONNX"
 SUFFIXES: tuple[str, ...] = ()
@@ -61,9 +61,7 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     if "B" in arrays:
         first, second = (reorder(bias, before, after) for bias in np.split(arrays["B"], 2))
         two = class_name == "GRU" and is_after_product(arrays)
-        bias = np.stack([first, second]) if two else one_bias(first, second)
-        assert bias is not None
-        weights["bias"] = bias
+        weights["bias"] = np.stack([first, second]) if two else first + second
     return weights
 
 
@@ -96,7 +94,7 @@ ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", 
 
 
 def notes(chain: Chain) -> Iterator[str]:
-    """Yield what must be said in the attributes of the nodes, and that a bias became two."""
+    """Yield the attributes that the nodes need, and that a bias became two."""
     for layer in chain.layers:
         config = layer.cells[0].config
         attributes = [

@@ -91,7 +91,7 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> str | Non
 
 
 def notes(chain: Chain) -> Iterator[str]:
-    """Yield the modules that load the arrays, and what their defaults do not say."""
+    """Yield the modules that load the arrays, and settings that the arrays do not contain."""
     for path, layers in _modules(chain):
         call = _call(layers)
         yield f"{path}: load into a module whose {path} is {call}" if path else f"load into {call}"
@@ -114,7 +114,7 @@ def arrays(chain: Chain) -> dict[str, Array]:
     return found
 
 
-def dump(chains: Sequence[Chain], suffix: str) -> bytes:  # noqa: ARG001
+def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     """Return a file for `torch.load`.  Raises EngineError if PyTorch is missing."""
     try:
         import torch

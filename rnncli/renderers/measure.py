@@ -77,13 +77,13 @@ def wrap_command(command: str, width: int | None) -> list[str]:
     return [*(f"{text} \\" for text in lines[:-1]), lines[-1]]
 
 
-def flow(pieces: Iterable[str], view: View) -> list[str]:
-    """Join `pieces` with dots, wrapped to the width of `view`."""
+def flow(pieces: Iterable[str], view: View, indent: str = "  ") -> list[str]:
+    """Join `pieces` with dots, wrapped to the width of `view`; all lines but the first are indented."""
     lines: list[str] = []
     for piece in pieces:
         longer = f"{lines[-1]}{marks(view).dot}{piece}" if lines else piece
         if lines and view.width is not None and width_of(longer) > view.width:
-            lines.append(f"  {piece}")
+            lines.append(f"{indent}{piece}")
         else:
             lines[-1:] = [longer]
     return lines

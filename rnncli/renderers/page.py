@@ -1,4 +1,4 @@
-"""Content before rendering: a Page of tables with headings, and the View that says how to show it.
+"""Content before rendering: a Page of tables with headings, and a View with the settings for showing it.
 
 An answer makes pages and a renderer draws them; neither knows the other.  A style names what a
 piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
@@ -207,7 +207,7 @@ def has_numbers(cell: Cell) -> bool:
 
 
 def idea(label: Label) -> str:
-    """Return the idea that a tensor stands for; equal tensors share one."""
+    """Return the part of the state that a returned tensor holds, `hidden` or `cell`; "" for any other."""
     return label.part if label.part in ("hidden", "cell") and not label.traced else ""
 
 

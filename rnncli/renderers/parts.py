@@ -26,7 +26,7 @@ SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "co
 
 
 class ResultHeader(Protocol):
-    """What every computed answer says about its case; see Result."""
+    """What every computed answer contains about its case; see Result."""
 
     @property
     def engine(self) -> str: ...
@@ -94,8 +94,8 @@ def expression(stack: Stack) -> str | list[str]:
     """Return `LSTM(3)`, or a list for a stack.  A case document accepts both as its layer."""
     from rnncli.specs import describe
 
-    written = list(map(describe, stack))
-    return written if len(written) > 1 else written[0]
+    expressions = list(map(describe, stack))
+    return expressions if len(expressions) > 1 else expressions[0]
 
 
 def title(layers: Sequence[Spec], view: View) -> Line:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rnncli import addresses
@@ -58,13 +58,16 @@ def summarize(
     """
     import numpy as np
 
-    seen = _Seen()
+    totals = _Totals()
     for start, wide, counts in _blocks(values, counted):
-        seen.add(start, wide, counts)
-    if seen.low is None or seen.high is None:
-        return Stats(seen.count, None, None, None, None, None, _beyond(bounds), seen.nan, seen.infinite, ())
-    beyond, low, high = _beyond(bounds), seen.low[0], seen.high[0]
-    mean, squares, saturated, bins = seen.total / seen.finite, 0.0, 0, np.zeros(BINS, int)
+        totals.add(start, wide, counts)
+    if totals.low is None or totals.high is None:
+        return Stats(
+            totals.count, None, None, None, None, None, _beyond(bounds), totals.nan, totals.infinite, ()
+        )
+    beyond, low, high = _beyond(bounds), totals.low[0], totals.high[0]
+    mean = totals.total / totals.finite
+    squares, saturated, bins = 0.0, 0, np.zeros(BINS, int)
     for _, wide, counts in _blocks(values, counted):
         left = wide[counts & np.isfinite(wide)]
         with np.errstate(over="ignore", invalid="ignore"):
@@ -75,21 +78,21 @@ def summarize(
             places = np.minimum(((left - low) / (high - low) * BINS).astype(int), BINS - 1)
             bins += np.bincount(places, minlength=BINS)
     return Stats(
-        count=seen.count,
-        min=_extreme(seen.low, values),
-        max=_extreme(seen.high, values),
+        count=totals.count,
+        min=_extreme(totals.low, values),
+        max=_extreme(totals.high, values),
         mean=mean,
-        std=float(np.sqrt(squares / seen.finite)),
-        saturated=None if beyond is None else saturated / seen.finite,
+        std=float(np.sqrt(squares / totals.finite)),
+        saturated=None if beyond is None else saturated / totals.finite,
         beyond=beyond,
-        nan=seen.nan,
-        infinite=seen.infinite,
-        histogram=tuple(bins.tolist()) if 0 < high - low < np.inf else (seen.finite,),
+        nan=totals.nan,
+        infinite=totals.infinite,
+        histogram=tuple(bins.tolist()) if 0 < high - low < np.inf else (totals.finite,),
     )
 
 
 @dataclass
-class _Seen:
+class _Totals:
     """Result of one pass over the values.  low, high: a value and its index in the flat array."""
 
     count: int = 0
@@ -137,9 +140,13 @@ def _beyond(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
 
 
 def _extreme(found: tuple[float, int], values: Array) -> Extreme:
+    return Extreme(found[0], _index(found[1], values))
+
+
+def _index(place: int, values: Array) -> tuple[int, ...]:
     import numpy as np
 
-    return Extreme(found[0], tuple(int(place) for place in np.unravel_index(found[1], values.shape)))
+    return tuple(map(int, np.unravel_index(place, values.shape)))
 
 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
@@ -149,29 +156,13 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
     for start, wide, counts in _blocks(values, counted):
         found = np.flatnonzero(counts & np.isnan(wide))
         if len(found):
-            return tuple(int(place) for place in np.unravel_index(start + int(found[0]), values.shape))
+            return _index(start + int(found[0]), values)
     return None
 
 
 def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     """Return all statistics; `axes` name the axes of an index."""
-    return {
-        "axes": list(axes),
-        "count": stats.count,
-        "min": _extreme_document(stats.min),
-        "max": _extreme_document(stats.max),
-        "mean": stats.mean,
-        "std": stats.std,
-        "saturated": stats.saturated,
-        "beyond": stats.beyond and list(stats.beyond),
-        "nan": stats.nan,
-        "infinite": stats.infinite,
-        "histogram": list(stats.histogram),
-    }
-
-
-def _extreme_document(extreme: Extreme | None) -> dict[str, Any] | None:
-    return None if extreme is None else {"value": extreme.value, "index": list(extreme.index)}
+    return {"axes": list(axes), **asdict(stats)}
 
 
 def parts(stats: Mapping[str, Stats], view: View) -> tuple[Forms | Line, ...]:

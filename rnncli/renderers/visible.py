@@ -10,7 +10,7 @@ def visible(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char in keep or _is_shown(char) else _written_out(char) for char in text)
+    return "".join(char if char in keep or _is_shown(char) else _escape(char) for char in text)
 
 
 def _is_shown(char: str) -> bool:
@@ -19,7 +19,7 @@ def _is_shown(char: str) -> bool:
     return char.isprintable() or category(char) == "Zs"
 
 
-def _written_out(char: str) -> str:
+def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 

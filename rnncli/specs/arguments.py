@@ -36,26 +36,26 @@ class Signature(NamedTuple):
     advise: Callable[[str], str] = lambda _: ""
     read_inner: Reader | None = None
 
-    def arguments_of(self, written: CallExpression | Mapping[str, Any]) -> list[Argument]:
+    def arguments_of(self, source: CallExpression | Mapping[str, Any]) -> list[Argument]:
         """The arguments of a call, or of the `config` of a Keras config, by name, in the order written.
 
         Raises LayerError, with a caret, if a call has too many positional arguments.
         """
-        if not isinstance(written, CallExpression):
-            return [Argument(str(name), value) for name, value in written.items()]
+        if not isinstance(source, CallExpression):
+            return [Argument(str(name), value) for name, value in source.items()]
         count = len(self.positional)
-        if len(written.args) > count:
+        if len(source.args) > count:
             names, others = ", ".join(self.positional), len(self.options) > count
             raise fault(
-                written.spans[count],
+                source.spans[count],
                 f"{self.class_name} takes {count} {'positional ' * others}argument{'s' * (count != 1)}",
                 f"{'They are' if count > 1 else 'It is'} {names}{'; give the others by name' * others}."
                 if names
                 else "Leave it out.",
             )
-        named = dict(zip(self.positional, written.args, strict=False))
-        spans = [written.spans.get(key) for key in (*range(len(named)), *written.kwargs)]
-        pairs = (*named.items(), *written.kwargs.items())
+        named = dict(zip(self.positional, source.args, strict=False))
+        spans = [source.spans.get(key) for key in (*range(len(named)), *source.kwargs)]
+        pairs = (*named.items(), *source.kwargs.items())
         return [Argument(*pair, span) for pair, span in zip(pairs, spans, strict=True)]
 
     def read(self, arguments: Iterable[Argument]) -> dict[str, Any]:

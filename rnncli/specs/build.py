@@ -34,27 +34,27 @@ _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
 
 
-def build(written: Any) -> Spec:
+def build(source: Any) -> Spec:
     """The Spec of a layer.
 
-    written: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config
+    source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config
         or a Spec.
     Raises LayerError if the layer is invalid; for an expression, with a caret under the error.
     """
-    if isinstance(written, str):
-        whole = TokenSpan(written, 1, 0, len(written))
-        written = Name(written, whole) if is_name(written) else expressions.parse(written)
-    match written:
+    if isinstance(source, str):
+        whole = TokenSpan(source, 1, 0, len(source))
+        source = Name(source, whole) if is_name(source) else expressions.parse(source)
+    match source:
         case Spec():
-            return written
+            return source
         case Name():
-            return _from_call(CallExpression(written.name, (), {}, written.span))
+            return _from_call(CallExpression(source.name, (), {}, source.span))
         case CallExpression():
-            return _from_call(written)
+            return _from_call(source)
         case Mapping():
-            return _from_config(written)
+            return _from_config(source)
     raise LayerError(
-        f"{format_value(written)} is not a layer.",
+        f"{format_value(source)} is not a layer.",
         "Write a name, an expression such as LSTM(3), or a Keras config.",
     )
 
@@ -193,18 +193,18 @@ def _build_inner(class_name: str, name: str, value: Any, *, cell: bool) -> Spec:
     return spec
 
 
-def list_cells(written: Any) -> Any:
+def list_cells(source: Any) -> Any:
     """The list of cells in StackedRNNCells; any other value is returned unchanged.
 
     Raises LayerError, with a caret in an expression, if the arguments of StackedRNNCells are invalid.
     """
     signature = Signature(STACKED, _STACKED_OPTIONS, ("cells",), INERT)
-    if isinstance(written, CallExpression) and written.name == STACKED:
-        span, arguments = written.span, signature.arguments_of(written)
-    elif isinstance(written, Mapping) and written.get("class_name") == STACKED:
-        span, arguments = None, signature.arguments_of(split_config(written, "cell", _CONFIG)[1])
+    if isinstance(source, CallExpression) and source.name == STACKED:
+        span, arguments = source.span, signature.arguments_of(source)
+    elif isinstance(source, Mapping) and source.get("class_name") == STACKED:
+        span, arguments = None, signature.arguments_of(split_config(source, "cell", _CONFIG)[1])
     else:
-        return written
+        return source
     with point_at(span):
         found = signature.read(arguments)
         _demand_required(STACKED, _STACKED_OPTIONS, found)
@@ -214,28 +214,28 @@ def list_cells(written: Any) -> Any:
         return found["cells"]
 
 
-def iterate_layers(written: Any) -> Iterable[Any]:
+def iterate_layers(source: Any) -> Iterable[Any]:
     """The layers of a stack, each as a name, a CallExpression or a config.
 
-    written: a list, a Sequential as an expression, or a single layer.
+    source: a list, a Sequential as an expression, or a single layer.
     Raises LayerError for the config of a whole model.
     """
-    if isinstance(written, str) and not is_name(written):
-        written = expressions.parse(written)
-    if isinstance(written, CallExpression) and written.name == "Sequential" and len(written.args) == 1:
-        written = written.args[0]
-    if isinstance(written, (list, tuple)):
-        for item in written:
+    if isinstance(source, str) and not is_name(source):
+        source = expressions.parse(source)
+    if isinstance(source, CallExpression) and source.name == "Sequential" and len(source.args) == 1:
+        source = source.args[0]
+    if isinstance(source, (list, tuple)):
+        for item in source:
             yield from iterate_layers(item)
-    elif isinstance(written, Mapping) and written.get("class_name") in MODELS:
+    elif isinstance(source, Mapping) and source.get("class_name") in MODELS:
         raise LayerError(
-            f"{written['class_name']} is a whole model, not a layer.",
+            f"{source['class_name']} is a whole model, not a layer.",
             "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras",
         )
-    elif not (isinstance(written, CallExpression) and written.name in ("Input", "InputLayer")):
-        yield written.name if isinstance(written, Name) else written
+    elif not (isinstance(source, CallExpression) and source.name in ("Input", "InputLayer")):
+        yield source.name if isinstance(source, Name) else source
 
 
-def is_name(written: Any) -> bool:
-    """Whether `written` is only a layer's name, such as `lstm` or `simple-rnn`."""
-    return isinstance(written, str) and written[:1] != "-" and written.replace("-", "_").isidentifier()
+def is_name(source: Any) -> bool:
+    """Whether `source` is only a layer's name, such as `lstm` or `simple-rnn`."""
+    return isinstance(source, str) and source[:1] != "-" and source.replace("-", "_").isidentifier()

@@ -70,12 +70,14 @@ class TokenSpan(NamedTuple):
 
     def caret(self) -> str:
         """The source line, and `^^^` under the token in the next line; both are indented by two columns."""
+        from rich.cells import cell_len
+
         source = self.text.split("\n")[self.line - 1]
         end = max(self.start + 1, min(self.end, len(source)))
         first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
         shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
         start, end = self.start - first, min(end - first, _SHOWN)
-        before, under = _columns(shown[:start]), _columns(shown[start:end])
+        before, under = cell_len(shown[:start]), cell_len(shown[start:end])
         return f"  {shown}\n  {' ' * before}{'^' * max(1, under)}"
 
 
@@ -115,7 +117,9 @@ def parse(text: str) -> Any:
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
-        raise fault(_span_of_error(text, error), _reason(error)) from None
+        too_long = error.msg.startswith("Exceeds the limit")
+        reason = "the number has too many digits" if too_long else error.msg
+        raise fault(_span_of_error(text, error), reason) from None
     except (RecursionError, MemoryError):
         raise fault(TokenSpan(text, 1, 0, 1), "it is nested too deeply") from None
     except ValueError:
@@ -148,7 +152,7 @@ class _Reader:
             case ast.Dict():
                 pairs = zip(node.keys, node.values, strict=True)
                 return {self.key(key, node): self.value(item) for key, item in pairs}
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=number)) if _is_number(number):
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)) if type(value) is not bool:
                 return -self.constant(node.operand)
             case ast.Constant():
                 return self.constant(node)
@@ -229,29 +233,9 @@ def _limit_text(text: str) -> None:
             raise LayerError(f"the expression is nested more than {DEEPEST} brackets.", ADVICE)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _reason(error: SyntaxError) -> str:
-    if error.msg.startswith("Exceeds the limit"):
-        return "the number has too many digits"
-    return error.msg
-
-
 def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:
     lines = text.split("\n")
     line = min(max(error.lineno or 1, 1), len(lines))
     start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
     same_line = error.end_lineno == line and error.end_offset is not None
     return TokenSpan(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
-
-
-def _columns(text: str) -> int:
-    """The width of `text` in terminal columns; Korean letters are two columns wide."""
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )

@@ -20,24 +20,24 @@ _CONFIG = 'Write {"class_name": "Zeros", "config": {}}.'
 _WORDS = {"none": None, "true": True, "false": False}
 
 
-def build(written: Any) -> str | Spec:
+def build(source: Any) -> str | Spec:
     """The initializer of an option: Keras's short name, or a Spec for anything with arguments.
 
-    written: a name or text, a parsed CallExpression or Name, a Keras config, or a Spec.
+    source: a name or text, a parsed CallExpression or Name, a Keras config, or a Spec.
     Raises LayerError if the initializer is invalid.
     """
-    match written:
+    match source:
         case Spec():
-            return written
+            return source
         case CallExpression():
-            return from_call(written)
+            return from_call(source)
         case Mapping():
-            return from_config(written)
+            return from_config(source)
         case Name():
-            return parse(written.name)
+            return parse(source.name)
         case str():
-            return parse(written)
-    raise _no_initializer(written)
+            return parse(source)
+    raise _no_initializer(source)
 
 
 def parse(text: str) -> str | Spec:
@@ -107,9 +107,9 @@ def to_config(value: str | Spec) -> str | dict[str, Any]:
     return {"class_name": value.class_name, "config": {**value.config, **rest}}
 
 
-def _no_initializer(written: Any) -> LayerError:
+def _no_initializer(source: Any) -> LayerError:
     advice = "Write zeros, constant:0.1 or RandomNormal(stddev=0.5)."
-    return LayerError(f"{format_value(written)} is not an initializer.", advice)
+    return LayerError(f"{format_value(source)} is not an initializer.", advice)
 
 
 def _signature(initializer: Initializer) -> Signature:

@@ -19,12 +19,17 @@ from rnncli.specs.build import (
     layers_with,
     options_of,
 )
-from rnncli.specs.merge import format_flag, is_recurrent, merge_flags, read_flags, wrap_bidirectional
+from rnncli.specs.merge import (
+    WRAPPER_FLAGS,
+    format_flag,
+    is_recurrent,
+    merge_flags,
+    read_flags,
+    wrap_bidirectional,
+)
 from rnncli.specs.text import describe
 
 UNITS = 3
-
-_WRAPPER = ("bidirectional", "merge_mode")
 
 
 def from_flags(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any = None) -> Stack:
@@ -48,14 +53,14 @@ def _stack(texts: Sequence[Any], flags: Mapping[str, Any], document_layer: Any) 
     flags = {name: value for name, value in flags.items() if value is not None}
     from_document = not texts and document_layer is not None
     sources = [document_layer] if from_document else texts or ["lstm"]
-    written = [item for source in sources for item in iterate_layers(source)]
-    if not written:
+    items = [item for source in sources for item in iterate_layers(source)]
+    if not items:
         raise LayerError("the list of layers is empty.", "Write at least one, such as LSTM(3).")
-    names = [is_name(item) for item in written]
+    names = [is_name(item) for item in items]
     if flags.get("bidirectional") is False and not from_document:
-        _refuse_opposites([item for item, by_name in zip(written, names, strict=True) if by_name])
+        _refuse_opposites([item for item, by_name in zip(items, names, strict=True) if by_name])
     stack: list[Spec] = []
-    for item, by_name in zip(reversed(written), reversed(names), strict=True):
+    for item, by_name in zip(reversed(items), reversed(names), strict=True):
         if by_name:
             above = (layers.class_of(spec.class_name) for spec in stack)
             spec = _from_name(item, flags, below_a_sequence=any(layer.takes_sequence for layer in above))
@@ -107,7 +112,7 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         raise UsageError(f"--bidirectional: {classes} is not recurrent.", "Name a recurrent layer: -l lstm")
     for name, value in flags.items():
         having = list(_parts(stack if name == "dtype" else taking))
-        if name in _WRAPPER or any(name in spec.config for spec in having):
+        if name in WRAPPER_FLAGS or any(name in spec.config for spec in having):
             continue
         others = _class_names([spec for spec in stack if name in spec.config])
         if others:

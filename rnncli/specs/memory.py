@@ -45,10 +45,11 @@ def total() -> int:
 
 
 @contextmanager
-def limit_growth(given: int) -> Iterator[None]:
-    """Let allocations of more than ROOM bytes, and PER_BYTE for each byte that is `given`, fail in the block.
+def limit_growth(size: int) -> Iterator[None]:
+    """In the block, let allocations fail beyond ROOM bytes plus PER_BYTE bytes for each of `size` bytes.
 
-    So a model file of a few bytes cannot fill the memory.  Only Linux limits it; elsewhere this does nothing.
+    So a model file of a few bytes cannot fill the memory.  Works only on Linux; elsewhere this does nothing.
+    size: of the file and the inputs.
     """
     with _growth:
         try:
@@ -56,7 +57,7 @@ def limit_growth(given: int) -> Iterator[None]:
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
             limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-            limits.append(_statm(5) + ROOM + PER_BYTE * given)
+            limits.append(_statm(5) + ROOM + PER_BYTE * size)
             resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
         except (ImportError, OSError, ValueError):
             yield
@@ -68,7 +69,7 @@ def limit_growth(given: int) -> Iterator[None]:
 
 
 def address_space() -> int:
-    """Return the bytes of address space in use.  Raises OSError if the system does not tell."""
+    """Return the bytes of address space in use.  Raises OSError where /proc does not exist."""
     return _statm(0)
 
 

@@ -25,10 +25,11 @@ from rnncli.specs.expressions import CallExpression
 from rnncli.specs.values import format_value
 
 _OUTER = ("merge_mode", "dtype")
-_WRAPPER = ("bidirectional", "merge_mode")
+WRAPPER_FLAGS = ("bidirectional", "merge_mode")
+"""Flags that wrap a layer in Bidirectional; they are not options of the layer."""
 
 
-def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Spec:
+def merge_flags(source: Any, flags: Mapping[str, Any], *, flags_win: bool) -> Spec:
     """The layer of an expression or a config, with the flags applied.
 
     Flags apply to recurrent layers, and to both layers of a Bidirectional; --dtype applies to every layer.
@@ -36,7 +37,7 @@ def merge_flags(written: Any, flags: Mapping[str, Any], *, flags_win: bool) -> S
     Raises LayerError if a flag conflicts with an option, with a caret if it is in an expression, or if a
     flag's value is invalid; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
-    return _merge(written, build(written), flags, flags_win)
+    return _merge(source, build(source), flags, flags_win)
 
 
 def is_recurrent(class_name: str) -> bool:
@@ -72,20 +73,20 @@ def format_flag(name: str, value: Any) -> str:
     return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
-def _merge(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+def _merge(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
     if spec.class_name == "Bidirectional":
-        return _merge_both(written, spec, flags, flags_win)
+        return _merge_both(source, spec, flags, flags_win)
     if not is_recurrent(spec.class_name):
-        return _add_flags(written, spec, _only(flags, "dtype"), flags_win)
+        return _add_flags(source, spec, _only(flags, "dtype"), flags_win)
     if "cell" in spec.config:
-        spec = _merge_cells(written, spec, _only(flags, "dtype"), flags_win)
-    inner = _add_flags(written, spec, flags, flags_win)
+        spec = _merge_cells(source, spec, _only(flags, "dtype"), flags_win)
+    inner = _add_flags(source, spec, flags, flags_win)
     return wrap_bidirectional(inner, flags) if flags.get("bidirectional") else inner
 
 
-def _merge_both(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
-    arguments = _arguments(written)
-    own = {name: value for name, value in flags.items() if name not in _WRAPPER}
+def _merge_both(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+    arguments = _arguments(source)
+    own = {name: value for name, value in flags.items() if name not in WRAPPER_FLAGS}
     if flags.get("bidirectional") is False:
         if not flags_win:
             raise UsageError(
@@ -99,12 +100,12 @@ def _merge_both(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: b
         backward = arguments["backward_layer"].value
         parts["backward_layer"] = _merge(backward, spec.config["backward_layer"], own, flags_win)
     inside = replace(spec, config={**spec.config, **parts})
-    return _add_flags(written, inside, _only(flags, *_OUTER), flags_win)
+    return _add_flags(source, inside, _only(flags, *_OUTER), flags_win)
 
 
-def _merge_cells(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+def _merge_cells(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
     """The Spec of an RNN with --dtype applied to its cells too; otherwise they would stay float32."""
-    cell, texts = spec.config["cell"], list_cells(_arguments(written)["cell"].value)
+    cell, texts = spec.config["cell"], list_cells(_arguments(source)["cell"].value)
     if not isinstance(cell, tuple):
         made: Any = _add_flags(texts, cell, flags, flags_win)
     else:
@@ -112,12 +113,12 @@ def _merge_cells(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: 
     return replace(spec, config={**spec.config, "cell": made})
 
 
-def _add_flags(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
+def _add_flags(source: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
     """`spec` with the flags that it has, placed after the written options.
 
     Keras takes the seeds in this order.
     """
-    options, arguments = options_of(spec.class_name), _arguments(written)
+    options, arguments = options_of(spec.class_name), _arguments(source)
     flags = _only(flags, *options)
     changed = read_flags(spec.class_name, flags)
     for name, value in changed.items():
@@ -127,13 +128,13 @@ def _add_flags(written: Any, spec: Spec, flags: Mapping[str, Any], flags_win: bo
     return complete(spec.class_name, {**own, **changed}, deferred=spec.deferred)
 
 
-def _arguments(written: Any) -> dict[str, Argument]:
+def _arguments(source: Any) -> dict[str, Argument]:
     """The options written in an expression or a config, by name."""
-    if isinstance(written, CallExpression):
-        call = expand_short_name(written)
+    if isinstance(source, CallExpression):
+        call = expand_short_name(source)
         found = signature_of(find_class(call.name)).arguments_of(call)
         return {argument.name: argument for argument in found}
-    given = written.config if isinstance(written, Spec) else written.get("config") or {}
+    given = source.config if isinstance(source, Spec) else source.get("config") or {}
     pairs = given.items()
     return {name: Argument(name, value) for name, value in pairs if value is not None or name != "dtype"}
 

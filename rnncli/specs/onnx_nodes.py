@@ -10,11 +10,11 @@ from rnncli.specs.recurrence import CLASSES, Recurrence
 
 def inner_graphs(node: Any) -> list[Any]:
     """The graphs in a node: the branches of an If, the body of a Loop or Scan."""
-    return [graph for attribute in node.attribute for graph in (*_read_value(attribute), *attribute.graphs)]
+    return [graph for attribute in node.attribute for graph in _graphs(attribute)]
 
 
-def _read_value(attribute: Any) -> list[Any]:
-    return [attribute.g] if attribute.HasField("g") else []
+def _graphs(attribute: Any) -> list[Any]:
+    return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def is_recurrent(node: Any) -> bool:
@@ -31,7 +31,7 @@ def nodes_in(graph: Any) -> Iterator[Any]:
 
 
 def recurrence_of(node: Any, units: int) -> Recurrence:
-    """What a recurrent node says.
+    """Read a recurrent node.
 
     Y is the sequence; without it Y_h is the output, and only Y_c adds the state.
     """
@@ -52,7 +52,7 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
 
 
 def inputs_of(node: Any) -> list[str]:
-    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for those that are left out."""
+    """X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
     return [*node.input, *[""] * (8 - len(node.input))]
 
 

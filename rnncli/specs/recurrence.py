@@ -18,7 +18,7 @@ from rnncli.specs.build import build
 if TYPE_CHECKING:
     from rnncli.case import Array
 
-CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
+CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
 """Keras's class of each operator."""
 
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
@@ -29,13 +29,7 @@ _OPTIONS = {
 }
 """What Keras calls each of an operator's activations, in ONNX's order."""
 
-_PLAIN = {
-    "relu": "relu",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "softsign": "softsign",
-    "softplus": "softplus",
-}
+_PLAIN = frozenset({"relu", "tanh", "sigmoid", "softsign", "softplus"})
 _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
     "affine": ("affine", (None, None)),
     "elu": ("elu", (1.0,)),
@@ -55,7 +49,7 @@ _SAME = {
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What a node says.
+    """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
     biased: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
@@ -124,7 +118,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
 
 
 def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
-    """For each direction whether it goes backwards, and our names of its activations.
+    """For each direction, whether it goes backwards and the names of its activations here.
 
     Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
     """
@@ -134,14 +128,10 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
         raise LayerError(f"it names {len(given)} activations, not {len(roles) * len(directions)}")
     numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
     clip = _clip(node)
-    names = [
-        str(
-            _use_keras_name(
-                _activation(name, *numbers)._replace(clip=None if role == "cell_activation" else clip)
-            )
-        )
-        for name, role in zip(given, roles * len(directions), strict=True)
-    ]
+    names = []
+    for name, role in zip(given, roles * len(directions), strict=True):
+        activation = _use_keras_name(_activation(name, *numbers))
+        names.append(str(activation._replace(clip=None if role == "cell_activation" else clip)))
     each = len(roles)
     return [(back, names[each * place : each * (place + 1)]) for place, back in enumerate(directions)]
 
@@ -157,7 +147,7 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     """One activation; takes its numbers from the front of the lists, if it has any."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
-        return Parametric(_PLAIN[folded])
+        return Parametric(folded)
     if folded not in _NUMBERS:
         raise LayerError(f"its activation {name} is not one of ONNX's")
     ours, defaults = _NUMBERS[folded]
@@ -172,8 +162,7 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
 
 def _use_keras_name(found: Parametric) -> Parametric:
     """With Keras's name where Keras has the same function."""
-    bare = found._replace(clip=None)
-    return Parametric(_SAME[bare], clip=found.clip) if bare in _SAME else found
+    return Parametric(_SAME[found]) if found in _SAME else found
 
 
 def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
@@ -183,6 +172,8 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     bias: B, (directions, 2 * gates * units).
     Raises LayerError, without a full stop, where the shapes are others.
     """
+    import numpy as np
+
     width = len(onnx.GATES[CLASSES[node.operator]]) * node.units
     directions = len(node.directions)
     shapes = {"W": kernel.shape, "R": recurrent.shape, **({} if bias is None else {"B": bias.shape})}
@@ -194,19 +185,10 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
     for name, shape in shapes.items():
         if shape != wanted[name] or len(shape) + (name == "B") != 3:
             raise LayerError(f"its {name} is {shape}, not {wanted[name]}")
-    prefixes = ("",) if directions == 1 else ("forward/", "backward/")
-    return {
-        prefix + name: array
-        for place, prefix in enumerate(prefixes)
-        for name, array in _one(
-            node, kernel[place], recurrent[place], None if bias is None else bias[place]
-        ).items()
-    }
-
-
-def _one(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
-    """The weights of one direction."""
-    import numpy as np
-
-    arrays = {"W": kernel, "R": recurrent, onnx.ATTRIBUTE: np.array(node.reset_after)}
-    return onnx.to_keras(CLASSES[node.operator], arrays if bias is None else {**arrays, "B": bias})
+    found: dict[str, Array] = {}
+    for place, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
+        arrays = {"W": kernel[place], "R": recurrent[place], **({} if bias is None else {"B": bias[place]})}
+        arrays[onnx.ATTRIBUTE] = np.array(node.reset_after)
+        weights = onnx.to_keras(CLASSES[node.operator], arrays)
+        found.update({prefix + name: array for name, array in weights.items()})
+    return found

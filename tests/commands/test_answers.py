@@ -21,12 +21,8 @@ from rnncli.version import __version__
 
 VIEW = View()
 
-NAMES = [name for name in WORDS["en"] if name.endswith(("_state", "_states")) and " " not in name]
-
-
-def test_the_names_of_every_result_are_there() -> None:
-    states = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
-    assert {f"{way}{state}" for way in ("", "forward_", "backward_") for state in states} == set(NAMES)
+STATES = ("hidden_state", "hidden_states", "last_hidden_state", "last_cell_state")
+NAMES = [f"{way}{state}" for way in ("", "forward_", "backward_") for state in STATES]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,6 +35,10 @@ def test_every_name_of_a_result_has_a_meaning(name: Any, lang: Any) -> None:
 def test_meanings() -> None:
     assert meaning(label("hidden_state")) == "hidden state of the last time step"
     assert meaning(label("hidden_states")) == "hidden state at every time step"
+    assert meaning(label("forward_hidden_states")) == "hidden state of the forward layer at every time step"
+    last = "정방향 층이 마지막 시점을 마친 뒤의 셀 상태"
+    assert meaning(label("forward_last_cell_state"), "ko") == last
+    assert brief(label("backward_hidden_states")) == "backward, every step"
     assert meaning(label("last_cell_state"), "ko") == "마지막 시점의 셀 상태"
     assert meaning(label("hidden_states"), "ko") == "모든 시점의 은닉 상태"
     assert meaning(label("1/hidden_states")) == "layer 1: hidden state at every time step"
@@ -48,7 +48,9 @@ def test_meanings() -> None:
 
 
 def test_korean_has_the_words_of_the_lesson() -> None:
-    said = " ".join(WORDS["ko"].values())
+    said = " ".join(
+        [*(korean for _, korean in WORDS.values()), *(meaning(label(name), "ko") for name in NAMES)]
+    )
     for word in (
         "은닉 상태",
         "셀 상태",

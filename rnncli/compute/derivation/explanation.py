@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rnncli import addresses
 from rnncli.errors import UsageError
+from rnncli.layers import sizes
 from rnncli.result import Claim, TensorInfo
 
 
@@ -130,7 +131,7 @@ def target(text: str, infos: Sequence[TensorInfo]) -> Target:
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> tuple[int, ...]:
-    shape = tuple(size for size in info.shape if isinstance(size, int))
+    shape = sizes(info.shape)
     example = f"Give one index per axis, such as '{addresses.last_address(info)}'."
     if any(":" in part or "..." in part for part in parts):
         raise UsageError(f"{text}: a slice selects many numbers; explain takes one at a time.", example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rnncli import addresses
 from rnncli.case import Array, Case
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.loop_parts import LoopPart, parts
@@ -43,12 +44,12 @@ class Inner(NamedTuple):
     @property
     def cell(self) -> str:
         """Prefix `cell_0/` if it belongs to one of RNN's cells, else ""."""
-        return "".join(self.name.rpartition("/")[:2])
+        return addresses.split_cell(self.name)[0]
 
     @property
     def cell_key(self) -> str:
         """`0`: the cell's name among the cells and the prefix of its weights, else ""."""
-        return self.cell.rstrip("/").removeprefix("cell_")
+        return str(addresses.cell_number(self.name)) if self.cell else ""
 
 
 Node = OutputEntry | Inner
@@ -79,8 +80,8 @@ class CaseTrace:
         part = parts(self.stack).get(target.name)
         if part is not None and target.name not in self.tensors:
             return self._inner(part, target.indices)
-        layer, _, name = target.name.partition("/")
-        return OutputEntry(int(layer), name, target.indices)
+        label = addresses.label(target.name)
+        return OutputEntry(int(label.layer or 0), str(label.in_layer), target.indices)
 
     def _inner(self, part: LoopPart, indices: tuple[int, ...]) -> Inner:
         """Return a number of a gate: at the input's time, or without a time at the last processed step."""
@@ -91,10 +92,7 @@ class CaseTrace:
     def follow_copies(self, node: Node) -> Node:
         """Return the node where this number was computed, following nodes that only pass it on."""
         if isinstance(node, OutputEntry):
-            equation = self.stack.layers[node.layer].equation(
-                node.name, node.indices, self.shapes[node.layer]
-            )
-            match equation.terms:
+            match self._layer_equation(node).terms:
                 case (Product((Entry() as entry,)),):
                     node = self.at(node, entry)
         if isinstance(node, Inner) and node.name == RETURNED and self.status(node) == "computed":
@@ -108,7 +106,7 @@ class CaseTrace:
 
     def output_of(self, node: Inner) -> str:
         """Return the state that the loop outputs: `hidden`, of the last cell if there are several."""
-        *_, name = (part for part in self.loop(node).states if part.rpartition("/")[2] == "hidden")
+        *_, name = (part for part in self.loop(node).states if addresses.split_cell(part)[1] == "hidden")
         return name
 
     def loop(self, node: Inner) -> LoopTrace:
@@ -169,17 +167,13 @@ class CaseTrace:
         timestep = node.indices[1] if len(node.indices) == 3 else None
         return NumberLocation(node.layer, "", timestep, None, node.indices[0], node.indices[-1])
 
-    def layer_of(self, node: Node) -> Any:
-        """Return the layer; for Bidirectional, the layer of the node's direction."""
-        layer: Any = self.stack.layers[node.layer]
-        return layer.loops[node.direction] if isinstance(node, Inner) and node.direction else layer
-
     def maker(self, node: Node) -> Any:
         """Return the cell that computed the node, or the layer if it has no cell."""
-        layer = self.layer_of(node)
+        layer: Any = self.stack.layers[node.layer]
         if not isinstance(node, Inner):
             return layer
-        return layer.cell.cells[node.cell_key] if node.cell else layer.cell
+        cell = layer.loops[node.direction].cell
+        return cell.cells[node.cell_key] if node.cell else cell
 
     def weights_of(self, node: Node) -> Mapping[str, Array]:
         """Return the weights of the node's cell or layer, by their own names."""
@@ -210,20 +204,22 @@ class CaseTrace:
         return self.stack.layers[layer - 1].outputs(self.shapes[layer - 1])[0]
 
     def equation(self, node: Node) -> tuple[Sum, str]:
-        """Return the node's equation and the gate it stands for: SimpleRNN's hidden state is a candidate."""
+        """Return the node's equation and its gate or state; SimpleRNN's hidden state is its candidate."""
         if isinstance(node, OutputEntry):
-            said = self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
-            return said, ""
+            return self._layer_equation(node), ""
         known: dict[str, Sum] = self.maker(node).equations()
         base = node.name.removeprefix(node.cell)
         while (alias := _alias(known[base])) is not None:
             base = alias
         return known[base], base
 
+    def _layer_equation(self, node: OutputEntry) -> Sum:
+        return self.stack.layers[node.layer].equation(node.name, node.indices, self.shapes[node.layer])
 
-def _alias(said: Sum) -> str | None:
-    """Return `candidate` if the equation only says that it equals the candidate."""
-    match said.terms:
-        case (Product((Now(name, "", False),)),) if not said.function:
+
+def _alias(equation: Sum) -> str | None:
+    """Return `candidate` if the equation is only that the number equals the candidate."""
+    match equation.terms:
+        case (Product((Now(name, "", False),)),) if not equation.function:
             return name
     return None

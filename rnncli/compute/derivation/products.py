@@ -19,16 +19,11 @@ class FactorLink(NamedTuple):
     further: bool = False
 
 
-IDENTITY = (None, "linear")
-"""Activations that are not shown."""
+IDENTITY = "linear"
+"""The activation that is not shown."""
 
 FactorLinks = tuple[FactorLink, ...]
 """Links of a product, or of a whole equation."""
-
-
-def name_activation(function: Any) -> str:
-    """Return the name of an activation."""
-    return str(function) if isinstance(function, str) else str(getattr(function, "class_name", function))
 
 
 class Products:
@@ -85,11 +80,11 @@ class Products:
         value, name = self.source.value(other), factor.name.removeprefix("candidate.")
         if factor.complement:
             value, name = 1 - value, f"(1 - {name})"
-        function = self.maker.config[factor.function] if factor.function else None
-        if function not in IDENTITY:
+        function = self.maker.config[factor.function] if factor.function else IDENTITY
+        if function != IDENTITY:
             row = self.source.row(other).astype("float64")
             value = float(activations.get(function)(row[None])[0, node.unit])
-            name = f"{name_activation(function)}({name})"
+            name = f"{function}({name})"
         return FactorLink(Factor(name, value), other)
 
     def _before(self, part: str, unit: int, name: str) -> FactorLink:

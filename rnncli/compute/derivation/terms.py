@@ -14,7 +14,7 @@ from rnncli.compute.derivation import explanation, locate
 from rnncli.compute.derivation.equal_entries import equal_entries
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, Note, Others, Target, Term
 from rnncli.compute.derivation.locate import RETURNED, CaseTrace, Inner, Node, OutputEntry
-from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products, name_activation
+from rnncli.compute.derivation.products import IDENTITY, FactorLink, FactorLinks, Products
 from rnncli.compute.loop_parts import parts
 from rnncli.layers import Fan, LayerInput, Product, activations
 from rnncli.layers.stack import Stack
@@ -67,20 +67,20 @@ def _equation(source: CaseTrace, node: Node, most: int | None) -> tuple[Equation
     if unusual is not None:
         note, links = unusual
         return _with_terms(replace(bare, note=note), [links] if links else [], most, source)
-    said, base = source.equation(node)
+    equation, base = source.equation(node)
     if isinstance(node, Inner) and source.is_held(node, base):
         return replace(bare, held=True), []
     spread = Products(source, node)
-    products = [links for term in said.terms for links in spread.term(term)]
-    if any(isinstance(term, Fan) for term in said.terms):
+    products = [links for term in equation.terms for links in spread.term(term)]
+    if any(isinstance(term, Fan) for term in equation.terms):
         products.sort(key=_size)
-    symbols = tuple(spread.symbol(term) for term in said.terms)
-    function = source.maker(node).config[said.function] if said.function else None
-    if function not in IDENTITY:
+    symbols = tuple(spread.symbol(term) for term in equation.terms)
+    function = source.maker(node).config[equation.function] if equation.function else IDENTITY
+    if function != IDENTITY:
         totals = _totals(source, node, base)
         applied = activations.get(function)(totals.astype("float64")[None])[0]
         place = bare.place.unit
-        bare = replace(bare, total=float(totals[place]), function=name_activation(function),
+        bare = replace(bare, total=float(totals[place]), function=function,
                        rounding=value - float(applied[place]))  # fmt: skip
     return _with_terms(replace(bare, symbols=symbols), products, most, source)
 
@@ -139,8 +139,8 @@ def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, Facto
     earlier = next((place for place in places if source.status(place) == "computed"), None)
     if earlier is not None:
         timestep = source.timestep(earlier)
-        said = f"{name.removeprefix(node.cell)} at t={timestep}"
-        return Note("held", timestep), (FactorLink(Factor(said, source.value(earlier)), earlier),)
+        factor = Factor(f"{name.removeprefix(node.cell)} at t={timestep}", source.value(earlier))
+        return Note("held", timestep), (FactorLink(factor, earlier),)
     if node.name == RETURNED:
         return Note("silent"), ()
     start = source.state_before(node._replace(position=0), name, node.unit)
@@ -149,8 +149,8 @@ def _note_mask(source: CaseTrace, node: Node, value: float) -> tuple[Note, Facto
 
 def _note_masking(source: CaseTrace, node: OutputEntry, value: float) -> tuple[Note, FactorLinks] | None:
     """Same for Masking: an input that was not passed on."""
-    said, _ = source.equation(node)
-    if said.terms != (Product((LayerInput(),)),):
+    equation, _ = source.equation(node)
+    if equation.terms != (Product((LayerInput(),)),):
         return None
     given = float(source.inputs(node.layer)[node.indices])
     return (Note("masked"), ()) if given != value and value == 0 else None
@@ -161,11 +161,12 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
 
     See `explain_number`.  Raises UsageError if `text` does not name a single number.
     """
-    wide = _with_sequences(tracing.with_all_outputs(case), text)
+    address = _address(text)
+    wide = _with_sequences(tracing.with_all_outputs(case), address)
     checks.refuse_impossible(wide)
     stack, shape = wide.stack, wide.inputs.shape
     infos = locate.infos(stack, shape)
-    target = explanation.target(text, (*infos, *_gates(text, stack, shape, {info.name for info in infos})))
+    target = explanation.target(text, (*infos, *_gates(address, stack, shape, {info.name for info in infos})))
     result = tracing.trace(wide)
     found = explain_number(case, result, target, depth, terms)
     if case.hold:
@@ -175,17 +176,17 @@ def explain(case: Case, text: str, depth: int = 1, terms: int | None = None) -> 
     return found, replace(result, stack=case.stack)
 
 
-def _with_sequences(case: Case, text: str) -> Case:
+def _with_sequences(case: Case, address: addresses.Address | None) -> Case:
     """Let the last layer return its sequence if the number requires it; its other numbers do not change."""
-    address = _address(text)
     if address is None or not address.label.sequence or not case.stack.layers[-1].recurrent:
         return case
     return replace(case, stack=case.stack.with_returns(return_sequences=True))
 
 
-def _gates(text: str, stack: Stack, shape: Shape, known: set[str]) -> tuple[TensorInfo, ...]:
+def _gates(
+    address: addresses.Address | None, stack: Stack, shape: Shape, known: set[str]
+) -> tuple[TensorInfo, ...]:
     """Return the requested gate, with or without a time axis, depending on the index."""
-    address = _address(text)
     part = address and parts(stack).get(str(address.label))
     if not address or not part or str(address.label) in known:
         return ()

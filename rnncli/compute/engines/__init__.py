@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, Case
 from rnncli.errors import EngineError, UsageError, did_you_mean
 from rnncli.result import LoopTrace
 
@@ -24,16 +25,20 @@ class InexactError(EngineError):
     """During the computation, the engine met numbers for which its results differ from Keras."""
 
 
+Tensors = tuple[tuple[Array, ...], ...]
+"""Every layer's tensors in Keras's order."""
+
+
 class EngineOutput(NamedTuple):
-    """The result of an engine: every layer's tensors in Keras's order, and the weights it used.
+    """The result of an engine: the tensors of the last call, and the weights it used.
 
     earlier: the tensors of the earlier calls, in order, if all calls are requested.
     """
 
-    tensors: tuple[tuple[Array, ...], ...]
+    tensors: Tensors
     weights: Mapping[str, Array]
     trace: tuple[LoopTrace, ...] = ()
-    earlier: tuple[tuple[tuple[Array, ...], ...], ...] = ()
+    earlier: tuple[Tensors, ...] = ()
 
 
 class EngineInfo(NamedTuple):
@@ -56,6 +61,11 @@ class About(NamedTuple):
     packages: tuple[str, ...]
     note: str
     extra: str = ""
+
+
+def repeat(case: Case, call: Callable[[Case], Tensors]) -> Sequence[Tensors]:
+    """Call the layers as often as the case asks for; return the tensors of all calls, or of the last one."""
+    return deque((call(case) for _ in range(case.calls)), None if case.all_calls else 1)
 
 
 @cache

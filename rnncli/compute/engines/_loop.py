@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case
-from rnncli.compute.engines import EngineOutput
+from rnncli.compute.engines import EngineOutput, Tensors, repeat
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers import make
 from rnncli.result import LoopTrace
@@ -43,22 +43,20 @@ class TimeLoop(ABC):
         import numpy as np
 
         kept = dict(self.states)
-        calls: list[tuple[tuple[Array, ...], ...]] = []
         try:
             with np.errstate(all="ignore"):
-                for _ in range(case.calls):
-                    self.traces = []
-                    returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
-                    if not case.all_calls:
-                        calls.clear()
-                    calls.append(tuple(layer.tensors for layer in returned))
+                *earlier, last = repeat(case, self._call_once)
         except RnncliError:
             self.states = kept  # do not keep the states of a failed call
             raise
-        return EngineOutput(calls[-1], self.weights, tuple(self.traces), tuple(calls[:-1]))
+        return EngineOutput(last, self.weights, tuple(self.traces), tuple(earlier))
+
+    def _call_once(self, case: Case) -> Tensors:
+        self.traces = []
+        returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+        return tuple(layer.tensors for layer in returned)
 
     def loop(self, layer: Recurrent, call: Call) -> tuple[Array, tuple[Array, ...]]:
-        """See layers._layer.Run."""
         outputs, state = self.steps_of(layer, call, self._start(layer, call))
         if layer.config["stateful"]:
             self.states[call.place.path] = state

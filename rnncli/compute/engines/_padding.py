@@ -1,13 +1,42 @@
-"""Outputs at masked steps, for engines that can skip only the last steps of a sequence."""
+"""What engines share that run the loop in another library, which skips only the last steps of a sequence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Case, walk
+from rnncli.compute.engines._loop import without_step
+from rnncli.errors import EngineError
+from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.layers import Recurrent
+
+
+def refusal(case: Case) -> str | None:
+    """Return why no such engine can compute the case; None if it may."""
+    if case.traced:
+        return "it does not record gates"
+    for spec in walk(case.layers):
+        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
+            return "it has no dropout between time steps"
+        if spec.class_name == "Masking":
+            return "Masking may skip steps anywhere, but it can skip only the last ones"
+    if case.mask is not None and not _is_at_the_end(case.mask):
+        return "the mask is not right padding, but it can skip only the last steps of a sequence"
+    return without_step(case)
+
+
+def import_packages(engine: str, *packages: str) -> list[Any]:
+    """Return the modules that the engine needs.  Raises EngineError if one is missing."""
+    try:
+        with defer_signals():
+            return [import_module(package) for package in packages]
+    except ImportError as error:
+        raise EngineError(
+            f"the engine {engine} is not installed: {error}.", f"pip install 'rnncli[{engine}]'"
+        ) from error
 
 
 def mask_sequence(layer: Recurrent, outputs: Array, lengths: Array | None, final: Array) -> Array:
@@ -37,6 +66,6 @@ def mask_last(layer: Recurrent, timesteps: int, lengths: Array | None, output: A
     return np.where((lengths < timesteps)[:, None], np.zeros_like(output), output)
 
 
-def is_at_the_end(mask: Array) -> bool:
+def _is_at_the_end(mask: Array) -> bool:
     """Whether each sequence has at least one unmasked step, and all masked steps are at the end."""
     return bool(mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all())

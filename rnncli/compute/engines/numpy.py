@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, walk
@@ -48,14 +47,10 @@ class _NumpyRun(TimeLoop):
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights)
         self.training, self.traced, self.seeds, self.hold = case.training, case.traced, seeds, case.hold
-        self.drawn: dict[str, dict[str, int]] = {}
-        self.by_layer: dict[str, dict[str, int]] = {}
-        for path, seed in seeds.items():
-            self.by_layer.setdefault(path.partition("/")[0], {})[path] = seed
+        self.drawn: dict[str, int] = {}
 
     def __call__(self, case: Case) -> EngineOutput:
-        """See TimeLoop."""
-        before = deepcopy(self.drawn)
+        before = dict(self.drawn)
         try:
             return super().__call__(case)
         except RnncliError:
@@ -63,7 +58,6 @@ class _NumpyRun(TimeLoop):
             raise
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         place = call.place.layer, call.place.direction
         holds = [hold for hold in self.hold if (hold.layer, hold.direction) == place]
         loop = _Loop(layer, call, self._dropout(layer, call), HeldGates(holds, layer.cell, call.inputs))
@@ -74,20 +68,11 @@ class _NumpyRun(TimeLoop):
         self.traces.append(loop.trace(recorder.parts(), state))
         return outputs, after
 
-    def seeds_of(self, path: str) -> Iterable[tuple[str, int]]:
-        """Return the seeds whose path starts with `path`, and possibly others of the same layer.
-
-        Searching the seeds of every layer would take too long.
-        """
-        return (self.by_layer.get(path.partition("/")[0], {}) if path else self.seeds).items()
-
     def _dropout(self, layer: Recurrent, call: Call) -> Any:
         if not self.training:
             return layer.cell.no_dropout()
-        path, dtype = call.place.path, str(call.inputs.dtype)
-        seeds = {name[len(path) :]: seed for name, seed in self.seeds_of(path) if name.startswith(path)}
-        shape = (call.inputs.shape[0], call.inputs.shape[-1])
-        return layer.cell.dropout_of(shape, dtype, seeds, self.drawn.setdefault(path, {}))
+        shape, dtype = (call.inputs.shape[0], call.inputs.shape[-1]), str(call.inputs.dtype)
+        return layer.cell.dropout_of(shape, dtype, call.place.path, self.seeds, self.drawn)
 
 
 class _Loop:

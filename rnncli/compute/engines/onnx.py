@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.compute.engines import About, EngineOutput, InexactError
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import TimeLoop, without_step
+from rnncli.compute.engines._loop import TimeLoop
 from rnncli.errors import EngineError, first_nonblank_line
 from rnncli.layers import activations, beyond_keras
-from rnncli.signals import defer_signals
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -80,8 +79,6 @@ _OPSET, _IR = 14, 8
 
 def refusal(case: Case) -> str | None:
     """Return why onnx cannot express the case, or not exactly; None if it gives Keras's numbers."""
-    if case.traced:
-        return "it does not record gates"
     for spec in walk(case.layers):
         config = spec.config
         if spec.class_name == "RNN":
@@ -92,15 +89,9 @@ def refusal(case: Case) -> str | None:
             return f"it has no activation {config['activation']}"
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
             return f"it is exact with gates of {' or '.join(GATES)}, not of {config['recurrent_activation']}"
-        if case.training and (config.get("dropout") or config.get("recurrent_dropout")):
-            return "it has no dropout between time steps"
         if beyond := beyond_keras(spec):
             return beyond
-        if spec.class_name == "Masking":
-            return "Masking may skip steps anywhere, but it can skip only the last ones"
-    if case.mask is not None and not padding.is_at_the_end(case.mask):
-        return "the mask is not right padding, but it can skip only the last steps of a sequence"
-    return without_step(case)
+    return padding.refusal(case)
 
 
 def is_worthwhile(case: Case) -> bool:
@@ -129,9 +120,7 @@ def _loops(layer: Spec) -> list[Spec]:
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them.
 
@@ -142,17 +131,8 @@ def build_layers(
 
 
 @cache
-def _packages() -> tuple[Any, Any]:
-    """Import and return onnx and onnxruntime.  Raises EngineError if a package is missing."""
-    try:
-        with defer_signals():
-            import onnx
-            import onnxruntime
-    except ImportError as error:
-        raise EngineError(
-            f"the engine onnx is not installed: {error}.", "pip install 'rnncli[onnx]'"
-        ) from error
-    return onnx, onnxruntime
+def _packages() -> list[Any]:
+    return padding.import_packages("onnx", "onnx", "onnxruntime")
 
 
 class _OnnxRun(TimeLoop):
@@ -163,7 +143,6 @@ class _OnnxRun(TimeLoop):
         self.sessions: dict[tuple[str, bool], Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         import numpy as np
 
         _demand_tame(call.inputs, *state)
@@ -189,12 +168,6 @@ class _OnnxRun(TimeLoop):
         return self.sessions[key]
 
 
-def _puts_out_steps(layer: Recurrent) -> bool:
-    """Whether the graph returns the output of every step: if they are needed, or if one may be infinite."""
-    unbounded = activations.bounds(layer.config["activation"]) is None
-    return layer.sequences or unbounded
-
-
 def _demand_tame(*arrays: Array) -> None:
     """Raises InexactError if a number is NaN, infinite, or so large that it may become infinite."""
     import numpy as np
@@ -216,10 +189,13 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
     if they are needed.
     padded: whether to add the input sequence_lens (batch,), the number of unmasked steps per sequence.
     """
+    from rnncli.layouts.onnx import from_keras
+
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     states = [part[0] for part in layer.cell.State._fields]
-    arrays = _arrays(layer, weights)
+    packed = from_keras(layer.spec.class_name, weights)
+    arrays = {name: array[None] for name, array in packed.items()}  # one direction
     inputs = [
         "X",
         "W",
@@ -228,7 +204,8 @@ def _model(layer: Recurrent, weights: Mapping[str, Array], *, padded: bool) -> b
         "sequence_lens" if padded else "",
         *(f"initial_{part}" for part in states),
     ]
-    outputs = ["Y" if _puts_out_steps(layer) else "", *(f"Y_{part}" for part in states)]
+    unbounded = activations.bounds(layer.config["activation"]) is None  # a step may be infinite
+    outputs = ["Y" if layer.sequences or unbounded else "", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name].name, inputs, outputs, **attributes_of(layer))
     declared = [name for name in inputs if name and name not in arrays]
     types = {"sequence_lens": onnx.TensorProto.INT32}
@@ -259,13 +236,6 @@ def attributes_of(layer: Recurrent) -> dict[str, Any]:
         "linear_before_reset": int(config["reset_after"]) if name == "GRU" else None,
     }
     return {attribute: value for attribute, value in attributes.items() if value not in ([], None)}
-
-
-def _arrays(layer: Recurrent, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Return W (1, gates * units, features), R (1, gates * units, units) and B (1, 2 * gates * units)."""
-    from rnncli.layouts.onnx import from_keras
-
-    return {name: array[None] for name, array in from_keras(layer.spec.class_name, weights).items()}
 
 
 def _session(model: bytes) -> Any:

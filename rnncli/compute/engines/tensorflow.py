@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
-from rnncli.compute.engines import About, EngineOutput
+from rnncli.compute.engines import About, EngineOutput, repeat
 from rnncli.errors import EngineError
 from rnncli.layers import BEYOND_KERAS, beyond_keras
 
@@ -35,9 +35,7 @@ def refusal(case: Case) -> str | None:
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Create and build the layers of `case` once; return a function that calls them.
 
@@ -50,13 +48,9 @@ def build_layers(
         used = {path: variable.numpy() for path, variable in variables.items()}
 
     def call(one: Case) -> EngineOutput:
-        calls: list[tuple[tuple[Array, ...], ...]] = []
         with _guard():
-            for _ in range(one.calls):
-                if not one.all_calls:
-                    calls.clear()
-                calls.append(tuple(call_layers(keras, one, layers)))
-        return EngineOutput(calls[-1], used, earlier=tuple(calls[:-1]))
+            *earlier, last = repeat(one, lambda case: tuple(call_layers(keras, case, layers)))
+        return EngineOutput(last, used, earlier=tuple(earlier))
 
     return call
 
@@ -230,7 +224,7 @@ def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _first_line(error: Exception) -> str:
-    """Return the first line of the error that says what failed.
+    """Return the first informative line of the error.
 
     Omits the line in which Keras names the call, and the codes for bold text.
     """

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, walk
 from rnncli.compute.engines import About, EngineOutput
 from rnncli.compute.engines import _padding as padding
-from rnncli.compute.engines._loop import TimeLoop, without_step
-from rnncli.errors import EngineError
-from rnncli.signals import defer_signals
+from rnncli.compute.engines._loop import TimeLoop
 
 if TYPE_CHECKING:
     from rnncli.layers import Call, Recurrent
@@ -30,8 +28,6 @@ def refusal(case: Case) -> str | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
     from rnncli.layouts.torch import MODULES, explain_unsupported
 
-    if case.traced:
-        return "it does not record gates"
     dtypes = {spec.config["dtype"] for spec in walk(case.layers) if "dtype" in spec.config}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         return f"it computes in one of {' and '.join(DTYPES)}, not in {' and '.join(sorted(dtypes))}"
@@ -39,19 +35,11 @@ def refusal(case: Case) -> str | None:
         reason = explain_unsupported(spec.class_name, spec.config)
         if reason and spec.class_name in (*MODULES, *CELL_CLASSES):
             return reason
-        if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
-            return "its modules have no dropout between time steps"
-        if spec.class_name == "Masking":
-            return "Masking may skip steps anywhere, but it can skip only the last ones"
-    if case.mask is not None and not padding.is_at_the_end(case.mask):
-        return "the mask is not right padding, but it can skip only the last steps of a sequence"
-    return without_step(case)
+    return padding.refusal(case)
 
 
 def build_layers(
-    case: Case,
-    weights: Mapping[str, Array],
-    seeds: Mapping[str, int],  # noqa: ARG001
+    case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]
 ) -> Callable[[Case], EngineOutput]:
     """Build the layers of `case` with these weights; return a function that calls them.
 
@@ -62,15 +50,7 @@ def build_layers(
 
 
 def _package() -> Any:
-    """Import and return torch.  Raises EngineError if it is missing."""
-    try:
-        with defer_signals():
-            import torch
-    except ImportError as error:
-        raise EngineError(
-            f"the engine torch is not installed: {error}.", "pip install 'rnncli[torch]'"
-        ) from error
-    return torch
+    return padding.import_packages("torch", "torch")[0]
 
 
 class _Run(TimeLoop):
@@ -81,7 +61,6 @@ class _Run(TimeLoop):
         self.modules: dict[str, Any] = {}
 
     def steps_of(self, layer: Recurrent, call: Call, state: Any) -> tuple[Array, Any]:
-        """See TimeLoop."""
         if call.place.path not in self.modules:
             self.modules[call.place.path] = _module(layer, call.weights)
         lengths = None if call.mask is None else call.mask.sum(axis=1)

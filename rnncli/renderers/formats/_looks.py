@@ -11,7 +11,7 @@ from rnncli.renderers.page import View
 ENDLESS = 1_000_000
 NARROWEST = 30
 """Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
-BETWEEN = "  "
+COLUMN_GAP = "  "
 INDENT = "  "
 
 RISE = (103, 67, 73, 72, 107, 143, 179, 214)

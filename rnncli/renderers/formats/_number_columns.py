@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from rnncli.renderers.formats._looks import BETWEEN, LOOKS
+from rnncli.renderers.formats._looks import COLUMN_GAP, LOOKS
 from rnncli.renderers.page import Numbers, Table, View, marks
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ColumnLayout(NamedTuple):
     @property
     def indent(self) -> int:
         """Number of columns that labels take."""
-        return sum(width + len(BETWEEN) for width in self.gutter.values())
+        return sum(width + len(COLUMN_GAP) for width in self.gutter.values())
 
     @property
     def gap(self) -> int:
@@ -61,9 +61,9 @@ class ColumnLayout(NamedTuple):
 
     def count_shown(self, whole: Block, width: int) -> int:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""
-        each = self.widths[whole.style] + len(BETWEEN)
+        each = self.widths[whole.style] + len(COLUMN_GAP)
         room = width - self.indent
-        if len(whole.units) * each - len(BETWEEN) <= room:
+        if len(whole.units) * each - len(COLUMN_GAP) <= room:
             return len(whole.units)
         return max(1, (room - (0 if self.view.full else self.gap)) // each)
 
@@ -71,7 +71,7 @@ class ColumnLayout(NamedTuple):
         """Return whether a column of width `beside` shows enough compared with one of width `below`."""
         for whole in self.blocks.values():
             shown, possible = self.count_shown(whole, beside), self.count_shown(whole, below)
-            if self.indent + self.widths[whole.style] + len(BETWEEN) + self.gap > beside:
+            if self.indent + self.widths[whole.style] + len(COLUMN_GAP) + self.gap > beside:
                 return False
             if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
                 return False
@@ -90,18 +90,10 @@ class ColumnLayout(NamedTuple):
         for row in shown.rows:
             yield from self._row(row.labels, row.texts, shown.style, per_line)
         if shown.summary:
-            yield from self._summary(shown.summary, width)
+            from rnncli.renderers.measure import flow
 
-    def _summary(self, pieces: Sequence[str], width: int) -> Iterator[Text]:
-        """Yield `min -0.98 · mean 0.01 · ...`, on as many lines as needed."""
-        dot = marks(self.view).dot
-        text = ""
-        for piece in pieces:
-            if text and cell_len(text + dot + piece) > width:
-                yield Text(text, LOOKS["dim"])
-                text = ""
-            text += (dot if text else "") + piece
-        yield Text(text, LOOKS["dim"])
+            lines = flow(shown.summary, self.view._replace(width=width), indent="")
+            yield from (Text(line, LOOKS["dim"]) for line in lines)
 
     def _row(
         self, labels: Mapping[str, str], texts: Sequence[str], style: str, per_line: int
@@ -111,12 +103,12 @@ class ColumnLayout(NamedTuple):
             line = Text()
             for axis, width in self.gutter.items():
                 label = labels.get(axis, "") if start == 0 else ""
-                line.append(label + " " * (width - cell_len(label)) + BETWEEN, LOOKS["dim"])
+                line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, LOOKS["dim"])
             for text in texts[start : start + per_line]:
                 line.append(
                     text if text == ellipsis else text.rjust(each),
                     LOOKS["alarm"] if text.endswith(("NaN", "inf")) else "",
                 )
-                line.append(BETWEEN)
+                line.append(COLUMN_GAP)
             line.rstrip()
             yield line

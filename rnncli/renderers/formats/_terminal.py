@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rnncli.renderers.formats._looks import BETWEEN, INDENT, LOOKS, columns
+from rnncli.renderers.formats._looks import COLUMN_GAP, INDENT, LOOKS, columns
 from rnncli.renderers.formats._number_columns import ColumnLayout
 from rnncli.renderers.page import Cell, Grid, Line, Numbers, Page, Span, Table, View, cell, has_numbers
 
@@ -20,7 +20,8 @@ def draw_page(page: Page, view: View) -> RenderableType:
     """Draw the title, the remarks below it, and every part after an empty line."""
     parts: list[RenderableType] = [_text(page.title)] if page.title else []
     parts += [_text(note) for note in page.notes]
-    for part in page.parts_in(lambda table: _width(table) <= columns(view)):
+    room = columns(view) + len(COLUMN_GAP)  # nothing is between the last column and the edge
+    for part in page.parts_in(lambda table: _sum_widths(_column_widths(table)) <= room):
         if parts and isinstance(part, (Table, Grid)):
             parts.append(Text(""))
         parts.append(_part(part, view))
@@ -44,15 +45,11 @@ def _text(line: Iterable[Span], before: str = "") -> Text:
     return text
 
 
-def _length(line: Line) -> int:
-    return sum(cell_len(span.text) for span in line)
-
-
 def _natural_width(cells: Iterable[Cell]) -> int:
     """Return the columns that the texts of `cells` need, indented as in `_lines`."""
     return max(
         (
-            _length(part) + (len(INDENT) if position and not has_numbers(cell) else 0)
+            _text(part, INDENT if position and not has_numbers(cell) else "").cell_len
             for cell in cells
             for position, part in enumerate(cell)
             if not isinstance(part, Numbers)
@@ -61,27 +58,30 @@ def _natural_width(cells: Iterable[Cell]) -> int:
     )
 
 
-def _width(table: Table) -> int:
-    """Return the columns that `table` needs without its numbers."""
+def _column_widths(table: Table) -> list[int]:
+    """Return the width that each column of `table` needs without its numbers."""
     cells = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
-    widths = (
+    return [
         max(_natural_width(column_cells), cell_len(column.heading))
         for column, column_cells in zip(table.columns, cells, strict=True)
-    )
-    return sum(width + len(BETWEEN) for width in widths) - len(BETWEEN)
+    ]
+
+
+def _sum_widths(widths: Iterable[int]) -> int:
+    """Return the width of columns, with a space behind each."""
+    return sum(width + len(COLUMN_GAP) for width in widths)
 
 
 def _table(table: Table, view: View) -> RenderableType:
     layout = ColumnLayout.of(table, view)
-    *others, last = zip(*table.rows, strict=True) if table.rows else ((),)
-    taken = sum(
-        max(_natural_width(cells), cell_len(column.heading)) + len(BETWEEN)
-        for column, cells in zip(table.columns, others, strict=False)
-    )
-    beside = columns(view) - taken
-    if layout.prefers_beside(beside, columns(view) - len(INDENT)) and min(_natural_width(last), 32) <= beside:
-        return _side_by_side(table, layout, beside)
-    return _stack(table, layout)
+    beside = columns(view) - _sum_widths(_column_widths(table)[:-1])
+    last = _natural_width(row[-1] for row in table.rows)
+    if not layout.prefers_beside(beside, columns(view) - len(INDENT)) or min(last, 32) > beside:
+        return _stack(table, layout)
+    drawing = _bare(table)
+    for row in table.rows:
+        drawing.add_row(*(Text("\n").join(_lines(cell, layout, beside)) for cell in row))
+    return drawing
 
 
 def _grid(grid: Grid, view: View) -> RenderableType:
@@ -92,7 +92,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
             _widths(tables, across)
             for across, tables in zip(grid.across, zip(*shape.cells, strict=True), strict=True)
         ]
-        if len(INDENT) + sum(width + len(BETWEEN) for widths in abreast for width in widths) <= columns(view):
+        if len(INDENT) + sum(map(_sum_widths, abreast)) <= columns(view):
             return _draw_side_by_side(shape, abreast)
     return _one_by_one(folded)
 
@@ -142,7 +142,7 @@ def _widths(tables: Iterable[Table], head: str = "") -> list[int]:
 
 def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[int]) -> RichTable:
     """Lay out the rows of several tables without headings, side by side."""
-    drawing = RichTable(box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, show_header=False)
+    drawing = RichTable(box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, show_header=False)
     for width in filter(None, widths):
         drawing.add_column(width=width, no_wrap=True)
     blank: tuple[Cell, ...] = ((),) * (len(widths) // len(groups))
@@ -155,26 +155,15 @@ def _plain_rows(groups: Sequence[Sequence[tuple[Cell, ...]]], widths: Sequence[i
 def _bare(table: Table) -> RichTable:
     headed = any(column.heading for column in table.columns)
     drawing = RichTable(
-        box=None, padding=(0, len(BETWEEN), 0, 0), pad_edge=False, header_style="", show_header=headed
+        box=None, padding=(0, len(COLUMN_GAP), 0, 0), pad_edge=False, header_style="", show_header=headed
     )
-    for column in table.columns[:-1]:
+    for column in table.columns:
         drawing.add_column(
             Text(column.heading, LOOKS["heading"]),
-            no_wrap=True,
+            no_wrap=column is not table.columns[-1],
             justify="right" if column.right else "left",
             overflow="fold",
         )
-    last = table.columns[-1]
-    drawing.add_column(
-        Text(last.heading, LOOKS["heading"]), justify="right" if last.right else "left", overflow="fold"
-    )
-    return drawing
-
-
-def _side_by_side(table: Table, layout: ColumnLayout, width: int) -> RichTable:
-    drawing = _bare(table)
-    for row in table.rows:
-        drawing.add_row(*(Text("\n").join(_lines(cell, layout, width)) for cell in row))
     return drawing
 
 
@@ -199,8 +188,8 @@ def _flow(pieces: Sequence[Text], width: int) -> list[Text]:
     """Join `pieces`, two blanks apart, into as few lines of `width` as possible; indent all but the first."""
     lines: list[Text] = []
     for piece in pieces:
-        if lines and lines[-1].cell_len + len(BETWEEN) + piece.cell_len <= width:
-            lines[-1] = lines[-1] + Text(BETWEEN) + piece
+        if lines and lines[-1].cell_len + len(COLUMN_GAP) + piece.cell_len <= width:
+            lines[-1] = lines[-1] + Text(COLUMN_GAP) + piece
         else:
             lines.append(Text(INDENT if lines else "") + piece)
     return lines

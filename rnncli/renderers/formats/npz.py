@@ -12,7 +12,7 @@ from rnncli.renderers.page import Answer, GrowingAnswer, View
 TRAITS = Traits(binary=True, only_values=True, incremental=True)
 
 
-def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
+def write(answer: Answer | GrowingAnswer, view: View, file: IO[bytes]) -> None:
     """Write a file for `numpy.load`; bfloat16 is stored as float32, which is lossless."""
     tensors = answer.tensors()  # raises before writing if there are none
     with ZipFile(file, "w") as archive:

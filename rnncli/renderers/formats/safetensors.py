@@ -13,6 +13,6 @@ from rnncli.renderers.page import Answer, View
 TRAITS = Traits(binary=True, only_values=True)
 
 
-def write(answer: Answer, view: View, file: IO[bytes]) -> None:  # noqa: ARG001
+def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write a file for `safetensors.numpy.load`."""
     file.write(save({name: np.ascontiguousarray(array) for name, array in answer.tensors().items()}))
