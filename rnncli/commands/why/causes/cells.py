@@ -35,14 +35,12 @@ def _diagnose_no_size(_: Message) -> Diagnosis:
 
 def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
     cell, plain = f"RNN({format_layer('SimpleRNNCell', units)})", format_layer("SimpleRNN", units)
-    return Diagnosis(
-        explanation,
-        (
-            Fix.of_layer(Bilingual("the plain recurrent layer", "기본 순환층"), plain),
-            Fix(Bilingual("a cell of Keras", "Keras의 셀"), f"layers.{cell}", (cell,)),
-            Fix(Bilingual("a cell of your own", "직접 만든 셀"), OWN),
-        ),
-        Bilingual(
+    return Diagnosis.of(
+        *explanation,
+        Fix.of_layer("the plain recurrent layer", "기본 순환층", plain),
+        Fix("a cell of Keras", "Keras의 셀", f"layers.{cell}", (cell,)),
+        Fix("a cell of your own", "직접 만든 셀", OWN),
+        hint=Bilingual(
             "call returns the output and the list of new states.",
             "call은 출력과 새 상태의 목록을 반환합니다.",
         ),

@@ -10,48 +10,39 @@ from rnncli.renderers.wording import Bilingual
 
 def _diagnose_text(message: Message) -> Diagnosis:
     layer = (expression(message),)
-    return Diagnosis(
-        Bilingual(
-            "The input holds text; a layer computes with numbers.",
-            "입력이 글자입니다. 층은 숫자로 계산합니다.",
-        ),
-        (
-            Fix(
-                Bilingual("columns of numbers, read as text", "글자로 읽힌 숫자 열"),
-                "x = x.astype('float32')",
-                layer,
-            ),
-            Fix(
-                Bilingual("words: numbers first, then vectors", "단어: 번호로, 그다음 벡터로"),
-                "x = layers.Embedding(10_000, 16)(layers.TextVectorization()(x))",
-                layer,
-                ("batch", "timesteps", 16),
-            ),
+    return Diagnosis.of(
+        "The input holds text; a layer computes with numbers.",
+        "입력이 글자입니다. 층은 숫자로 계산합니다.",
+        Fix("columns of numbers, read as text", "글자로 읽힌 숫자 열", "x = x.astype('float32')", layer),
+        Fix(
+            "words: numbers first, then vectors",
+            "단어: 번호로, 그다음 벡터로",
+            "x = layers.Embedding(10_000, 16)(layers.TextVectorization()(x))",
+            layer,
+            ("batch", "timesteps", 16),
         ),
     )
 
 
 def _diagnose_ragged(message: Message) -> Diagnosis:
     layer = (expression(message),)
-    return Diagnosis(
-        Bilingual(
-            "The sequences differ in length, so NumPy cannot make one array of them.",
-            "시퀀스의 길이가 서로 달라서 NumPy가 배열 하나로 만들 수 없습니다.",
+    return Diagnosis.of(
+        "The sequences differ in length, so NumPy cannot make one array of them.",
+        "시퀀스의 길이가 서로 달라서 NumPy가 배열 하나로 만들 수 없습니다.",
+        Fix(
+            "pad the shorter ones, and mask the padding",
+            "짧은 시퀀스를 채우고 마스크",
+            "keras.utils.pad_sequences(x, padding='post', dtype='float32')",
+            ("Masking(mask_value=0.0)", *layer),
         ),
-        (
-            Fix(
-                Bilingual("pad the shorter ones, and mask the padding", "짧은 시퀀스를 채우고 마스크"),
-                "keras.utils.pad_sequences(x, padding='post', dtype='float32')",
-                ("Masking(mask_value=0.0)", *layer),
-            ),
-            Fix(
-                Bilingual("one sequence at a time", "한 번에 시퀀스 하나씩"),
-                "[model.predict(numpy.asarray(one)[None]) for one in x]",
-                layer,
-                (1, *SEQUENCE[1:]),
-            ),
+        Fix(
+            "one sequence at a time",
+            "한 번에 시퀀스 하나씩",
+            "[model.predict(numpy.asarray(one)[None]) for one in x]",
+            layer,
+            (1, *SEQUENCE[1:]),
         ),
-        Bilingual(
+        hint=Bilingual(
             "An array of dtype object is a list of arrays, not (batch, timesteps, features).",
             "dtype이 object인 배열은 (batch, timesteps, features)가 아니라 배열의 목록입니다.",
         ),
@@ -59,35 +50,22 @@ def _diagnose_ragged(message: Message) -> Diagnosis:
 
 
 def _diagnose_list(message: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            "The layer got nested Python lists; it takes an array or a tensor.",
-            "층이 Python 목록을 받았습니다. 배열이나 텐서가 필요합니다.",
-        ),
-        (
-            Fix(
-                Bilingual("make an array", "배열로 만들기"),
-                "x = numpy.asarray(x, 'float32')",
-                (expression(message),),
-            ),
-        ),
+    return Diagnosis.of(
+        "The layer got nested Python lists; it takes an array or a tensor.",
+        "층이 Python 목록을 받았습니다. 배열이나 텐서가 필요합니다.",
+        Fix("make an array", "배열로 만들기", "x = numpy.asarray(x, 'float32')", (expression(message),)),
     )
 
 
 def _diagnose_none(message: Message) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(
-            f"The input is {message.name('given')}: a function before it returned nothing, or was "
-            "not called.",
-            f"입력이 {message.name('given')}입니다. 앞의 함수가 아무것도 반환하지 않았거나 "
-            "호출되지 않았습니다.",
-        ),
-        (
-            Fix(
-                Bilingual("give the layer a tensor", "층에 텐서를 넘기기"),
-                f"{expression(message)}(x)",
-                (expression(message),),
-            ),
+    return Diagnosis.of(
+        f"The input is {message.name('given')}: a function before it returned nothing, or was not called.",
+        f"입력이 {message.name('given')}입니다. 앞의 함수가 아무것도 반환하지 않았거나 호출되지 않았습니다.",
+        Fix(
+            "give the layer a tensor",
+            "층에 텐서를 넘기기",
+            f"{expression(message)}(x)",
+            (expression(message),),
         ),
     )
 
@@ -99,17 +77,17 @@ def _diagnose_no_steps(message: Message) -> Diagnosis | None:
         inputs = ((None, 0, None),)
     if not inputs or len(inputs[0]) != 3 or inputs[0][1] != 0:
         return None
-    return Diagnosis(
-        Bilingual("The sequences have no time steps at all.", "시퀀스에 시점이 하나도 없습니다."),
-        (
-            Fix(
-                Bilingual("at least one time step", "시점이 하나 이상"),
-                "x = x[[len(one) > 0 for one in x]]",
-                (expression(message),),
-                shape_of((inputs[0][0], 1, inputs[0][2])),
-            ),
+    return Diagnosis.of(
+        "The sequences have no time steps at all.",
+        "시퀀스에 시점이 하나도 없습니다.",
+        Fix(
+            "at least one time step",
+            "시점이 하나 이상",
+            "x = x[[len(one) > 0 for one in x]]",
+            (expression(message),),
+            shape_of((inputs[0][0], 1, inputs[0][2])),
         ),
-        Bilingual(
+        hint=Bilingual(
             "A window longer than the series leaves nothing: check how the sequences are cut.",
             "창이 시계열보다 길면 남는 것이 없습니다. 시퀀스를 자르는 방법을 확인하세요.",
         ),
@@ -118,21 +96,18 @@ def _diagnose_no_steps(message: Message) -> Diagnosis | None:
 
 def _diagnose_sizes(message: Message) -> Diagnosis:
     one, other = message.number("one"), message.number("other")
-    return Diagnosis(
-        Bilingual(
-            f"x has {pluralize(one, 'sequence')} and y has {pluralize(other, 'target')}: each sequence "
-            "needs one.",
-            f"x의 시퀀스는 {one}개인데 y의 목표는 {other}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
+    return Diagnosis.of(
+        f"x has {pluralize(one, 'sequence')} and y has {pluralize(other, 'target')}: each sequence "
+        "needs one.",
+        f"x의 시퀀스는 {one}개인데 y의 목표는 {other}개입니다. 시퀀스마다 목표가 하나 필요합니다.",
+        Fix(
+            "cut both to the same number",
+            "같은 개수로 자르기",
+            f"x, y = x[:{min(one, other)}], y[:{min(one, other)}]",
+            (format_layer("LSTM"),),
+            (min(one, other), "timesteps", "features"),
         ),
-        (
-            Fix(
-                Bilingual("cut both to the same number", "같은 개수로 자르기"),
-                f"x, y = x[:{min(one, other)}], y[:{min(one, other)}]",
-                (format_layer("LSTM"),),
-                (min(one, other), "timesteps", "features"),
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "The first axis is the batch: put it first if it is time.",
             "첫 축은 배치입니다. 첫 축이 시간이면 배치를 맨 앞으로 옮깁니다.",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnncli.case import Shape
 from rnncli.commands.why.causes._layers import UNITS, count_gates, expression, format_layer, known_size
-from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
+from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
@@ -17,51 +17,45 @@ def _diagnose_unknown(message: Message) -> Diagnosis | None:
         return _diagnose_flattened(shape)
     units = known_size(shape[1]) // count_gates(message.layer) or UNITS
     layer = expression(message, units)
-    return Diagnosis(
-        Bilingual(
-            "The number of features is unknown (None), so the kernel has no shape. Only batch and timesteps "
-            "may be None.",
-            "특성의 개수를 모르기 때문에(None) 커널의 형태를 정할 수 없습니다. None은 batch와 timesteps에만 "
-            "쓸 수 있습니다.",
+    return Diagnosis.of(
+        "The number of features is unknown (None), so the kernel has no shape. Only batch and timesteps "
+        "may be None.",
+        "특성의 개수를 모르기 때문에(None) 커널의 형태를 정할 수 없습니다. None은 batch와 timesteps에만 "
+        "쓸 수 있습니다.",
+        Fix(
+            "say how many features there are",
+            "특성의 개수를 적기",
+            "keras.Input((None, features))",
+            (layer,),
+            weights=True,
         ),
-        (
-            Fix(
-                Bilingual("say how many features there are", "특성의 개수를 적기"),
-                "keras.Input((None, features))",
-                (layer,),
-                weights=True,
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "TimeDistributed gives each time step to its layer, which then needs (batch, steps, features).",
             "TimeDistributed는 시점마다 안쪽 층에 넘기므로 안쪽 순환층에는 (batch, steps, "
             "features)가 필요합니다.",
         )
         if "time_distributed" in path
-        else Bilingual("", ""),
+        else NO_HINT,
     )
 
 
 def _diagnose_flattened(shape: Shape) -> Diagnosis:
     units = known_size(shape[1]) or UNITS
     last = format_layer("LSTM")
-    return Diagnosis(
-        Bilingual(
-            "The number of features is unknown (None): flattening a sequence of any length gives "
-            "no fixed size.",
-            "특성의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
+    return Diagnosis.of(
+        "The number of features is unknown (None): flattening a sequence of any length gives no fixed size.",
+        "특성의 개수를 모릅니다(None). 길이가 정해지지 않은 시퀀스를 펼치면 크기가 정해지지 않습니다.",
+        Fix(
+            "one output per sequence, from the last step",
+            "마지막 시점에서 출력 하나",
+            f"{last}, Dense({units})",
+            (last, f"Dense({units})"),
         ),
-        (
-            Fix(
-                Bilingual("one output per sequence, from the last step", "마지막 시점에서 출력 하나"),
-                f"{last}, Dense({units})",
-                (last, f"Dense({units})"),
-            ),
-            Fix(
-                Bilingual("one output per time step", "시점마다 출력 하나"),
-                f"{format_layer('LSTM', return_sequences=True)}, Dense({units})",
-                (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
-            ),
+        Fix(
+            "one output per time step",
+            "시점마다 출력 하나",
+            f"{format_layer('LSTM', return_sequences=True)}, Dense({units})",
+            (format_layer("LSTM", return_sequences=True), f"Dense({units})"),
         ),
     )
 

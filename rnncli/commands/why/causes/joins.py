@@ -6,7 +6,6 @@ from rnncli.case import format_shape
 from rnncli.commands.why.causes._layers import format_layer, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
-from rnncli.renderers.wording import Bilingual
 
 
 def _diagnose_concatenate(message: Message) -> Diagnosis | None:
@@ -14,22 +13,17 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     if {len(shape) for shape in shapes} != {2, 3}:
         return None
     units = [units_of(shape) for shape in shapes]
-    return Diagnosis(
-        Bilingual(
-            f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a "
-            "sequence, the "
-            "other is not.",
-            f"{format_shape(shapes[0])}, {format_shape(shapes[1])} 두 텐서를 이어 붙일 수 없습니다. 하나만 "
-            "시퀀스입니다.",
-        ),
-        (
-            Fix.of_layer(
-                Bilingual("both from the last time step", "둘 다 마지막 시점"), format_layer("LSTM", units[0])
-            ),
-            Fix.of_layer(
-                Bilingual("both at every time step", "둘 다 모든 시점"),
-                format_layer("LSTM", units[0], return_sequences=True),
-            ),
+    return Diagnosis.of(
+        f"{format_shape(shapes[0])} and {format_shape(shapes[1])} cannot be joined: one is a "
+        "sequence, the "
+        "other is not.",
+        f"{format_shape(shapes[0])}, {format_shape(shapes[1])} 두 텐서를 이어 붙일 수 없습니다. 하나만 "
+        "시퀀스입니다.",
+        Fix.of_layer("both from the last time step", "둘 다 마지막 시점", format_layer("LSTM", units[0])),
+        Fix.of_layer(
+            "both at every time step",
+            "둘 다 모든 시점",
+            format_layer("LSTM", units[0], return_sequences=True),
         ),
     )
 

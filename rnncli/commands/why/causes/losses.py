@@ -34,28 +34,26 @@ def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
         "같아야 합니다.",
     )
     if len(target) != len(output):
-        return Diagnosis(explanation, _fix_sequence_or_last(max(target, output, key=len)), _WHICH)
+        return Diagnosis.of(*explanation, *_fix_sequence_or_last(max(target, output, key=len)), hint=_WHICH)
     wanted, found = units_of(target), units_of(output)
     layer = format_layer("LSTM")
     sequence = format_layer("LSTM", return_sequences=len(target) == 3)
     before = sequence if len(target) == 3 else layer
-    return Diagnosis(
-        explanation,
-        (
-            Fix(
-                Bilingual(
-                    f"{pluralize(wanted, 'output')}, as the target has", f"목표에 맞춘 출력 {wanted}개"
-                ),
-                f"layers.Dense({wanted})",
-                (before, f"Dense({wanted})"),
-                (name_unknown(target[0], "batch"), *SEQUENCE[1:]),
-            ),
-            Fix(
-                Bilingual(f"{found} numbers in each target", f"목표마다 숫자 {found}개"),
-                f"assert y.shape[-1] == {found}",
-                (before, f"Dense({found})"),
-                (name_unknown(output[0], "batch"), *SEQUENCE[1:]),
-            ),
+    return Diagnosis.of(
+        *explanation,
+        Fix(
+            f"{pluralize(wanted, 'output')}, as the target has",
+            f"목표에 맞춘 출력 {wanted}개",
+            f"layers.Dense({wanted})",
+            (before, f"Dense({wanted})"),
+            (name_unknown(target[0], "batch"), *SEQUENCE[1:]),
+        ),
+        Fix(
+            f"{found} numbers in each target",
+            f"목표마다 숫자 {found}개",
+            f"assert y.shape[-1] == {found}",
+            (before, f"Dense({found})"),
+            (name_unknown(output[0], "batch"), *SEQUENCE[1:]),
         ),
     )
 
@@ -67,12 +65,11 @@ def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     given = (name_unknown(sequence[0], "batch"), steps, "features")
     return (
         Fix.of_layer(
-            Bilingual("one target per sequence", "시퀀스마다 목표가 하나일 때"),
-            format_layer("LSTM", units),
-            given,
+            "one target per sequence", "시퀀스마다 목표가 하나일 때", format_layer("LSTM", units), given
         ),
         Fix.of_layer(
-            Bilingual("one target per time step", "시점마다 목표가 있을 때"),
+            "one target per time step",
+            "시점마다 목표가 있을 때",
             format_layer("LSTM", units, return_sequences=True),
             given,
         ),
@@ -83,24 +80,19 @@ def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
     units = units_of(output)
     batch = name_unknown(output[0] if output else None, "batch")
-    explanation = Bilingual(
-        f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
-        f"they are {format_shape(target)}.",
-        f"sparse 목표는 클래스 번호로, 출력보다 축이 하나 적은 {format_shape(output[:-1])}이어야 하는데 "
-        f"{format_shape(target)}입니다.",
-    )
     last, every = (
         format_layer("LSTM", units, activation="softmax"),
         format_layer("LSTM", units, return_sequences=True, activation="softmax"),
     )
     given = (batch, *SEQUENCE[1:])
-    return Diagnosis(
-        explanation,
-        (
-            Fix.of_layer(Bilingual("one class per sequence", "시퀀스마다 클래스 하나"), last, given),
-            Fix.of_layer(Bilingual("one class per time step", "시점마다 클래스 하나"), every, given),
-        ),
-        Bilingual(
+    return Diagnosis.of(
+        f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
+        f"they are {format_shape(target)}.",
+        f"sparse 목표는 클래스 번호로, 출력보다 축이 하나 적은 {format_shape(output[:-1])}이어야 하는데 "
+        f"{format_shape(target)}입니다.",
+        Fix.of_layer("one class per sequence", "시퀀스마다 클래스 하나", last, given),
+        Fix.of_layer("one class per time step", "시점마다 클래스 하나", every, given),
+        hint=Bilingual(
             "For one-hot targets use categorical_crossentropy.",
             "원-핫 목표에는 categorical_crossentropy를 씁니다.",
         ),
@@ -111,13 +103,11 @@ def _diagnose_target(message: Message) -> Diagnosis | None:
     axes, target = message.number("axes"), message.shape("target")
     if len(target) == axes or len(target) not in (2, 3):
         return None
-    return Diagnosis(
-        Bilingual(
-            f"The output of the model has {axes} axes; the target is {format_shape(target)}.",
-            f"모델의 출력은 축이 {axes}개인데 목표는 {format_shape(target)}입니다.",
-        ),
-        _fix_sequence_or_last(target if len(target) == 3 else (target[0], None, target[1])),
-        _WHICH,
+    return Diagnosis.of(
+        f"The output of the model has {axes} axes; the target is {format_shape(target)}.",
+        f"모델의 출력은 축이 {axes}개인데 목표는 {format_shape(target)}입니다.",
+        *_fix_sequence_or_last(target if len(target) == 3 else (target[0], None, target[1])),
+        hint=_WHICH,
     )
 
 
@@ -125,13 +115,11 @@ def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
     shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
-    return Diagnosis(
-        Bilingual(
-            f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
-            f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
-        ),
-        _fix_sequence_or_last(shape),
-        _WHICH,
+    return Diagnosis.of(
+        f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
+        f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
+        *_fix_sequence_or_last(shape),
+        hint=_WHICH,
     )
 
 

@@ -25,17 +25,15 @@ def _diagnose_array(message: Message) -> Diagnosis | None:
 
 def _diagnose_another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     fixes = tuple(
-        Fix(said, code, (layer,), shape_of(shape))
+        Fix(*said, code, (layer,), shape_of(shape))
         for said, code, shape in _list_arrangements(found)
         if _is_fit(shape, wanted)
     )
-    return Diagnosis(
-        Bilingual(
-            f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
-            f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
-        ),
-        fixes or _fix_layer_or_input(layer, wanted, found),
-        Bilingual(
+    return Diagnosis.of(
+        f"The model was made for {format_shape(wanted)}; this input is {format_shape(found)}.",
+        f"모델은 {format_shape(wanted)}로 만들어졌는데 이 입력은 {format_shape(found)}입니다.",
+        *(fixes or _fix_layer_or_input(layer, wanted, found)),
+        hint=Bilingual(
             "None on the first axis is the batch: any number of sequences.",
             "첫 축의 None은 배치입니다. 시퀀스가 몇 개든 됩니다.",
         ),
@@ -46,12 +44,22 @@ def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, .
     """Return the fixes for an input that has other numbers than the model was made for."""
     steps, features = wanted[1:]
     check = f"x.shape[-1] == {features}" if steps is None else f"x.shape[1:] == {format_shape(wanted[1:])}"
-    ready = Bilingual("prepare the input as in training", "학습 때처럼 입력을 준비")
-    new = Bilingual("a new model for this input", "이 입력을 받는 새 모델")
-    old = Fix(ready, f"assert {check}", (layer,), shape_of(wanted))
+    old = Fix(
+        "prepare the input as in training",
+        "학습 때처럼 입력을 준비",
+        f"assert {check}",
+        (layer,),
+        shape_of(wanted),
+    )
     if len(found) != 3:
         return (old,)
-    return old, Fix(new, f"keras.Input({format_shape(found[1:])})", (layer,), ("batch", *found[1:]))
+    return old, Fix(
+        "a new model for this input",
+        "이 입력을 받는 새 모델",
+        f"keras.Input({format_shape(found[1:])})",
+        (layer,),
+        ("batch", *found[1:]),
+    )
 
 
 def _list_arrangements(found: Shape) -> list[tuple[Bilingual, str, Shape]]:

@@ -10,35 +10,28 @@ from rnncli.renderers.wording import Bilingual
 
 def _diagnose_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
-    return Diagnosis(
-        Bilingual(
-            "Two tensors differ in type: one is double (float64), the other float (float32).",
-            "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
+    return Diagnosis.of(
+        "Two tensors differ in type: one is double (float64), the other float (float32).",
+        "형이 다른 두 텐서를 함께 썼습니다. 하나는 double(float64), 다른 하나는 float(float32)입니다.",
+        Fix(
+            "float32, which weights have by default",
+            "가중치의 기본값인 float32로",
+            "x = tf.cast(x, 'float32')",
+            (format_layer("LSTM"),),
         ),
-        (
-            Fix(
-                Bilingual("float32, which weights have by default", "가중치의 기본값인 float32로"),
-                "x = tf.cast(x, 'float32')",
-                (format_layer("LSTM"),),
-            ),
-            Fix.of_layer(Bilingual("float64 everywhere", "모두 float64로"), double),
-        ),
-        Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
+        Fix.of_layer("float64 everywhere", "모두 float64로", double),
+        hint=Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
     )
 
 
 def _diagnose_torch_precision(_: Message) -> Diagnosis:
     double = format_layer("LSTM", dtype="float64")
-    return Diagnosis(
-        Bilingual(
-            "The input and the weights differ in type; PyTorch does not convert them.",
-            "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
-        ),
-        (
-            Fix(Bilingual("the input as float32", "입력을 float32로"), "x.float()", (format_layer("LSTM"),)),
-            Fix(Bilingual("the weights as float64", "가중치를 float64로"), "model.double()", (double,)),
-        ),
-        Bilingual(
+    return Diagnosis.of(
+        "The input and the weights differ in type; PyTorch does not convert them.",
+        "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
+        Fix("the input as float32", "입력을 float32로", "x.float()", (format_layer("LSTM"),)),
+        Fix("the weights as float64", "가중치를 float64로", "model.double()", (double,)),
+        hint=Bilingual(
             "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."
         ),
     )

@@ -55,13 +55,15 @@ def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis
     axes = ("rows", "cols", "depth")[: expected - 3]
     wanted = f"(batch, timesteps, {', '.join(axes)}, channels)"
     plain = Fix.of_layer(
-        Bilingual("time steps of features, without images", "이미지가 아니라 특성일 때"),
+        "time steps of features, without images",
+        "이미지가 아니라 특성일 때",
         format_layer("LSTM"),
         tuple(name_unknown(size, name) for size, name in zip(shape, SEQUENCE, strict=False)),
     )
     conv = f"{message.layer}(4, 1)"
     one = Fix(
-        Bilingual("images of one channel", "채널이 하나인 이미지일 때"),
+        "images of one channel",
+        "채널이 하나인 이미지일 때",
         "x[..., None]",
         (conv,),
         (
@@ -73,12 +75,10 @@ def _diagnose_images(message: Message, shape: Shape, expected: int) -> Diagnosis
         ),
     )
     fixes = (*((one,) if len(shape) == expected - 1 else ()), *((plain,) if len(shape) == 3 else ()))
-    return Diagnosis(
-        Bilingual(
-            f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
-            f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
-        ),
-        fixes,
+    return Diagnosis.of(
+        f"{message.layer} needs {wanted}; it got {format_shape(shape)}.",
+        f"{message.layer}의 입력은 {wanted}인데 {format_shape(shape)}를 받았습니다.",
+        *fixes,
     )
 
 
@@ -86,42 +86,40 @@ def _diagnose_one_axis(message: Message, shape: Shape) -> Diagnosis:
     size = name_unknown(shape[0], "timesteps")
     layer = (expression(message),)
     fixes = (
-        Fix(time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
-        Fix(one_step(shape[0]), "x[None, None, :]", layer, (1, 1, name_unknown(shape[0], "features"))),
+        Fix(*time_steps(shape[0]), "x[None, :, None]", layer, (1, size, 1)),
+        Fix(*one_step(shape[0]), "x[None, None, :]", layer, (1, 1, name_unknown(shape[0], "features"))),
         Fix(
-            Bilingual(
-                f"{pluralize(shape[0], 'sequence')} of one number",
-                f"숫자 하나짜리 시퀀스 {format_count_ko(shape[0])}",
-            ),
+            f"{pluralize(shape[0], 'sequence')} of one number",
+            f"숫자 하나짜리 시퀀스 {format_count_ko(shape[0])}",
             "x[:, None, None]",
             layer,
             (size, 1, 1),
         ),
     )
-    return Diagnosis(_name_expected_axes(shape), fixes, _SERIES)
+    return Diagnosis.of(*_name_expected_axes(shape), *fixes, hint=_SERIES)
 
 
 def _diagnose_two_axes(message: Message, shape: Shape) -> Diagnosis:
     batch, size = name_unknown(shape[0], "batch"), shape[1]
     layer = (expression(message),)
     series = (
-        Fix(time_steps(size), "x[..., None]", layer, (batch, name_unknown(size, "timesteps"), 1)),
-        Fix(one_step(size), "x[:, None, :]", layer, (batch, 1, name_unknown(size, "features"))),
+        Fix(*time_steps(size), "x[..., None]", layer, (batch, name_unknown(size, "timesteps"), 1)),
+        Fix(*one_step(size), "x[:, None, :]", layer, (batch, 1, name_unknown(size, "features"))),
     )
     if shape[0] is None:
-        return Diagnosis(
-            _name_expected_axes(shape), (_fix_sequences_before(message, size), *series), _BETWEEN
+        return Diagnosis.of(
+            *_name_expected_axes(shape), _fix_sequences_before(message, size), *series, hint=_BETWEEN
         )
     single = Fix(
-        Bilingual(
-            f"one sequence of {pluralize(shape[0], 'time step')}, without the batch axis",
-            f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
-        ),
+        f"one sequence of {pluralize(shape[0], 'time step')}, without the batch axis",
+        f"배치 축이 없는, 시점 {shape[0]}개의 시퀀스 하나",
         "x[None]",
         layer,
         (1, *shape),
     )
-    return Diagnosis(_name_expected_axes(shape), (*series, single) if shape[0] != 1 else series, _SERIES)
+    return Diagnosis.of(
+        *_name_expected_axes(shape), *((*series, single) if shape[0] != 1 else series), hint=_SERIES
+    )
 
 
 def _fix_sequences_before(message: Message, size: object) -> Fix:
@@ -130,10 +128,8 @@ def _fix_sequences_before(message: Message, size: object) -> Fix:
     if message.is_bidirectional and units % 2 == 0:
         before = f"Bidirectional({format_layer(message.layer, units // 2, return_sequences=True)})"
     return Fix(
-        Bilingual(
-            f"the layer before is recurrent, with {pluralize(units, 'output')}",
-            f"앞 층이 출력 {units}개인 순환층일 때",
-        ),
+        f"the layer before is recurrent, with {pluralize(units, 'output')}",
+        f"앞 층이 출력 {units}개인 순환층일 때",
         before,
         (before, expression(message)),
     )
@@ -146,19 +142,15 @@ def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
     size = name_unknown(steps, "timesteps")
     layer = (expression(message),)
     per_step = Fix(
-        Bilingual(
-            f"time steps of {rows} x {pluralize(channels, 'feature')}",
-            f"한 시점의 특성이 {rows} x {channels}개일 때",
-        ),
+        f"time steps of {rows} x {pluralize(channels, 'feature')}",
+        f"한 시점의 특성이 {rows} x {channels}개일 때",
         f"x.reshape(-1, {size}, {flat})" if batch is not None else f"layers.Reshape(({size}, {flat}))(x)",
         layer,
         (name_unknown(batch, "batch"), size, flat),
     )
     several = Fix(
-        Bilingual(
-            f"sequences of {pluralize(rows, 'step')}, {size} for each batch entry",
-            f"배치 하나마다 시점 {format_count_ko(rows)}의 시퀀스가 {size}개일 때",
-        ),
+        f"sequences of {pluralize(rows, 'step')}, {size} for each batch entry",
+        f"배치 하나마다 시점 {format_count_ko(rows)}의 시퀀스가 {size}개일 때",
         f"layers.TimeDistributed({layer[0]})(x)",
         (f"TimeDistributed({layer[0]})",),
         (name_unknown(batch, "batch"), size, name_unknown(rows, "rows"), name_unknown(channels, "features")),
@@ -167,30 +159,32 @@ def _diagnose_four_axes(message: Message, shape: Shape) -> Diagnosis:
     if 1 in shape[2:]:
         cut = "x[..., 0]" if channels == 1 else "x[:, :, 0]"
         kept = rows if channels == 1 else channels
-        said = Bilingual("an axis of size 1 too many", "크기 1인 축이 하나 더 있을 때")
         fixes = (
-            Fix(said, cut, layer, (name_unknown(batch, "batch"), size, name_unknown(kept, "features"))),
+            Fix(
+                "an axis of size 1 too many",
+                "크기 1인 축이 하나 더 있을 때",
+                cut,
+                layer,
+                (name_unknown(batch, "batch"), size, name_unknown(kept, "features")),
+            ),
             *fixes[1:],
         )
-    return Diagnosis(_name_expected_axes(shape), fixes, _EMBEDDING)
+    return Diagnosis.of(*_name_expected_axes(shape), *fixes, hint=_EMBEDDING)
 
 
 def _diagnose_unexpected_sequence(shape: Shape) -> Diagnosis:
     batch, _, units = shape
     whole = units if isinstance(units, int) else UNITS
-    return Diagnosis(
-        Bilingual(
-            f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
-            f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+    return Diagnosis.of(
+        f"This layer needs (batch, features); it got a sequence, {format_shape(shape)}.",
+        f"이 층의 입력은 (batch, features)인데 시퀀스 {format_shape(shape)}를 받았습니다.",
+        Fix.of_layer(
+            "only the last time step is needed",
+            "마지막 시점만 필요할 때",
+            format_layer("LSTM", whole),
+            (name_unknown(batch, "batch"), name_unknown(shape[1], "timesteps"), "features"),
         ),
-        (
-            Fix.of_layer(
-                Bilingual("only the last time step is needed", "마지막 시점만 필요할 때"),
-                format_layer("LSTM", whole),
-                (name_unknown(batch, "batch"), name_unknown(shape[1], "timesteps"), "features"),
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "RepeatVector repeats one vector: give the layer before return_sequences=False.",
             "RepeatVector는 벡터 하나를 되풀이하므로 앞 층은 return_sequences=False여야 합니다.",
         ),

@@ -11,19 +11,13 @@ from rnncli.renderers.wording import Bilingual
 
 def _diagnose_state_dict(message: Message) -> Diagnosis | None:
     wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
-    explanation = Bilingual(
-        f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
-        f"{name}: 체크포인트에는 {format_shape(given)}, 모델에는 {format_shape(wanted)}입니다.",
-    )
     if len(given) != 2:
         return None
     width, features = known_size(given[0]), known_size(given[1])
     fixes = tuple(
         Fix(
-            Bilingual(
-                f"the checkpoint holds {torch} with {pluralize(units, 'unit')}",
-                f"{torch} 유닛 {units}개의 체크포인트일 때",
-            ),
+            f"the checkpoint holds {torch} with {pluralize(units, 'unit')}",
+            f"{torch} 유닛 {units}개의 체크포인트일 때",
             f"nn.{torch}({features}, {units})",
             (format_layer(kind, units),),
             ("batch", "timesteps", features),
@@ -33,10 +27,11 @@ def _diagnose_state_dict(message: Message) -> Diagnosis | None:
         if features and width and width % count_gates(kind) == 0
         for units in [width // count_gates(kind)]
     )
-    return Diagnosis(
-        explanation,
-        fixes,
-        Bilingual(
+    return Diagnosis.of(
+        f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
+        f"{name}: 체크포인트에는 {format_shape(given)}, 모델에는 {format_shape(wanted)}입니다.",
+        *fixes,
+        hint=Bilingual(
             "PyTorch's weight_ih is (gates * units, features), the transpose of Keras's kernel.",
             "PyTorch의 weight_ih는 (게이트 수 * units, features)로, Keras 커널의 전치입니다.",
         ),
@@ -50,23 +45,22 @@ def _diagnose_keys(message: Message) -> Diagnosis:
     said = [(mark, text) for mark, text in (layers, reverse) if mark in names]
     stack = (format_layer("LSTM", return_sequences=True), format_layer("LSTM"))
     fixes = {
-        "_l1": Fix(layers[1], "nn.LSTM(..., num_layers=1)", stack),
+        "_l1": Fix(*layers[1], "nn.LSTM(..., num_layers=1)", stack),
         "_reverse": Fix(
-            reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({format_layer('LSTM')})",)
+            *reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({format_layer('LSTM')})",)
         ),
         "": Fix(
-            Bilingual("the names have a prefix, such as module.", "이름 앞에 module. 같은 말이 붙었을 때"),
+            "the names have a prefix, such as module.",
+            "이름 앞에 module. 같은 말이 붙었을 때",
             "{name.removeprefix('module.'): array for name, array in state.items()}",
         ),
     }
     chosen = [mark for mark, _ in said] or [""]
-    return Diagnosis(
-        Bilingual(
-            "The names in the checkpoint differ from those in the model.",
-            "체크포인트의 이름이 모델의 이름과 다릅니다.",
-        ),
-        tuple(fixes[mark] for mark in chosen),
-        Bilingual(
+    return Diagnosis.of(
+        "The names in the checkpoint differ from those in the model.",
+        "체크포인트의 이름이 모델의 이름과 다릅니다.",
+        *tuple(fixes[mark] for mark in chosen),
+        hint=Bilingual(
             "rnncli weights FILE lists the recurrent layers of a checkpoint.",
             "rnncli weights FILE로 체크포인트의 순환층을 볼 수 있습니다.",
         ),

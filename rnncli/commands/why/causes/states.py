@@ -43,13 +43,11 @@ def _diagnose_too_many(message: Message) -> Diagnosis | None:
 def _diagnose_number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
     parts = parts_of(message.layer)
     count, names = len(parts), ", ".join(parts)
-    return Diagnosis(
-        Bilingual(
-            f"{message.layer} has {pluralize(count, 'state')} ({names}); initial_state gave it {len(given)}.",
-            f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
-        ),
-        _fix_state_count(message.layer, _last_size(given), inputs),
-        Bilingual(
+    return Diagnosis.of(
+        f"{message.layer} has {pluralize(count, 'state')} ({names}); initial_state gave it {len(given)}.",
+        f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
+        *_fix_state_count(message.layer, _last_size(given), inputs),
+        hint=Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
             "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
         ),
@@ -71,30 +69,25 @@ def _diagnose_wrong_units(message: Message, state: Shape, units: int, inputs: Sh
     size = _last_size((state,))
     layer, other = expression(message, units), expression(message, size)
     wanted = states_of(message.layer, inputs[0], units)
-    return Diagnosis(
-        Bilingual(
-            f"A state is {format_shape(state)}, but this {message.layer} has {pluralize(units, 'unit')}: "
-            f"{format_shape(wanted[0])}.",
-            f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
-            f"{format_shape(wanted[0])}이어야 합니다.",
+    return Diagnosis.of(
+        f"A state is {format_shape(state)}, but this {message.layer} has {pluralize(units, 'unit')}: "
+        f"{format_shape(wanted[0])}.",
+        f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
+        f"{format_shape(wanted[0])}이어야 합니다.",
+        Fix(
+            f"states of {pluralize(units, 'unit')}",
+            f"유닛 {units}개의 상태",
+            f"initial_state={_zeros(wanted)}",
+            (layer,),
+            inputs,
+            states=True,
         ),
-        (
-            Fix(
-                Bilingual(f"states of {pluralize(units, 'unit')}", f"유닛 {units}개의 상태"),
-                f"initial_state={_zeros(wanted)}",
-                (layer,),
-                inputs,
-                states=True,
-            ),
-            Fix.of_layer(
-                Bilingual(
-                    f"a layer of {pluralize(size, 'unit')}, as the states are",
-                    f"상태에 맞춘 유닛 {size}개의 층",
-                ),
-                other,
-                inputs,
-                states=True,
-            ),
+        Fix.of_layer(
+            f"a layer of {pluralize(size, 'unit')}, as the states are",
+            f"상태에 맞춘 유닛 {size}개의 층",
+            other,
+            inputs,
+            states=True,
         ),
     )
 
@@ -106,23 +99,18 @@ def _diagnose_batch(message: Message) -> Diagnosis | None:
         return None
     units, batch = _last_size(states), inputs[0][0]
     layer, wanted = expression(message, units), states_of(message.layer, inputs[0][0], units)
-    return Diagnosis(
-        Bilingual(
-            f"The states are for {states[0][0]} sequences; the batch has {batch}.",
-            f"상태는 시퀀스 {states[0][0]}개분인데 배치에는 {batch}개가 있습니다.",
+    return Diagnosis.of(
+        f"The states are for {states[0][0]} sequences; the batch has {batch}.",
+        f"상태는 시퀀스 {states[0][0]}개분인데 배치에는 {batch}개가 있습니다.",
+        Fix(
+            f"a row for each of the {pluralize(batch, 'sequence')}",
+            f"시퀀스 {batch}개마다 한 행",
+            f"initial_state={_zeros(wanted)}",
+            (layer,),
+            _sequence_shape(inputs[0]),
+            states=True,
         ),
-        (
-            Fix(
-                Bilingual(
-                    f"a row for each of the {pluralize(batch, 'sequence')}", f"시퀀스 {batch}개마다 한 행"
-                ),
-                f"initial_state={_zeros(wanted)}",
-                (layer,),
-                _sequence_shape(inputs[0]),
-                states=True,
-            ),
-        ),
-        Bilingual(
+        hint=Bilingual(
             "The last batch of a data set is often smaller: make the states from tf.shape(x)[0].",
             "데이터의 마지막 배치는 더 작을 때가 많으므로 tf.shape(x)[0]로 상태를 만듭니다.",
         ),
@@ -139,16 +127,16 @@ def _diagnose_spec(message: Message) -> Diagnosis | None:
     if not given or not sizes or not sizes[0]:
         return None
     units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
-    return Diagnosis(
-        Bilingual(
-            f"initial_state has {pluralize(len(given), 'state')}, {_format_shapes(given)}; the layer has "
-            f"{pluralize(len(sizes), 'state')} of {pluralize(units, 'unit')}.",
-            f"initial_state는 {len(given)}개, {_format_shapes(given)}인데 층의 상태는 유닛 {units}개짜리 "
-            f"{len(sizes)}개입니다.",
+    return Diagnosis.of(
+        f"initial_state has {pluralize(len(given), 'state')}, {_format_shapes(given)}; the layer has "
+        f"{pluralize(len(sizes), 'state')} of {pluralize(units, 'unit')}.",
+        f"initial_state는 {len(given)}개, {_format_shapes(given)}인데 층의 상태는 유닛 {units}개짜리 "
+        f"{len(sizes)}개입니다.",
+        *(
+            _fix_state_units(name, units, _last_size(given))
+            if len(given) == len(sizes)
+            else _fix_state_count(name, units)
         ),
-        _fix_state_units(name, units, _last_size(given))
-        if len(given) == len(sizes)
-        else _fix_state_count(name, units),
     )
 
 
@@ -156,13 +144,20 @@ def _fix_state_units(name: str, units: int, size: int) -> tuple[Fix, ...]:
     """Return the fixes for states of another number of units than the layer has."""
     zeros = _zeros(states_of(name, "batch", units))
     layer, other = format_layer(name, units), format_layer(name, size)
-    fits = Bilingual(f"states of {pluralize(units, 'unit')}", f"유닛 {units}개의 상태")
-    follows = Bilingual(
-        f"a layer of {pluralize(size, 'unit')}, as the states are", f"상태에 맞춘 유닛 {size}개의 층"
-    )
     return (
-        Fix(fits, f"initial_state={zeros}", (layer,), states=True),
-        Fix.of_layer(follows, other, states=True),
+        Fix(
+            f"states of {pluralize(units, 'unit')}",
+            f"유닛 {units}개의 상태",
+            f"initial_state={zeros}",
+            (layer,),
+            states=True,
+        ),
+        Fix.of_layer(
+            f"a layer of {pluralize(size, 'unit')}, as the states are",
+            f"상태에 맞춘 유닛 {size}개의 층",
+            other,
+            states=True,
+        ),
     )
 
 
@@ -170,34 +165,32 @@ def _fix_state_count(name: str, units: int, inputs: Shape = SEQUENCE) -> tuple[F
     """Return the fixes for too few or too many states: for the layer alone, and for Bidirectional."""
     own, parts = format_layer(name, units), parts_of(name)
     one = f"[{', '.join(parts)}]" if len(parts) > 1 else parts[0]
-    alone = Bilingual(f"{name} alone", f"{name} 하나일 때")
-    wrapped = Bilingual(
-        "inside Bidirectional: the states of both directions", "Bidirectional 안: 두 방향의 상태"
-    )
     return (
-        Fix(alone, f"initial_state={one}", (own,), inputs, states=True),
+        Fix(f"{name} alone", f"{name} 하나일 때", f"initial_state={one}", (own,), inputs, states=True),
         Fix(
-            wrapped, f"initial_state=[{format_states(name)}]", (f"Bidirectional({own})",), inputs, states=True
+            "inside Bidirectional: the states of both directions",
+            "Bidirectional 안: 두 방향의 상태",
+            f"initial_state=[{format_states(name)}]",
+            (f"Bidirectional({own})",),
+            inputs,
+            states=True,
         ),
     )
 
 
 def _diagnose_odd_count(message: Message) -> Diagnosis:
     count = min(message.text[message.match.end() :].count("array("), 99)
-    return Diagnosis(
-        Bilingual(
-            f"Bidirectional halves the list of states between its directions; {count} cannot be halved."
-            if count % 2
-            else "Bidirectional halves the list of states between its directions.",
-            f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
-            if count % 2
-            else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",
-        ),
-        tuple(
+    return Diagnosis.of(
+        f"Bidirectional halves the list of states between its directions; {count} cannot be halved."
+        if count % 2
+        else "Bidirectional halves the list of states between its directions.",
+        f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
+        if count % 2
+        else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",
+        *tuple(
             Fix(
-                Bilingual(
-                    f"{name}: {2 * len(parts_of(name))} states", f"{name}: 상태 {2 * len(parts_of(name))}개"
-                ),
+                f"{name}: {2 * len(parts_of(name))} states",
+                f"{name}: 상태 {2 * len(parts_of(name))}개",
                 f"initial_state=[{format_states(name)}]",
                 (f"Bidirectional({format_layer(name)})",),
                 states=True,
@@ -224,20 +217,17 @@ def _diagnose_cell_tensor(message: Message) -> Diagnosis | None:
 
 
 def _diagnose_cell(english: str, korean: str) -> Diagnosis:
-    return Diagnosis(
-        Bilingual(english, korean),
-        (
-            Fix(
-                Bilingual("one step: x is (batch, features)", "한 시점: x는 (batch, features)"),
-                "cell(x, [h, c])",
-            ),
-            Fix(
-                Bilingual("every time step: let a layer loop over them", "모든 시점: 층이 반복하게"),
-                "layers.RNN(cell)(x)",
-                (f"RNN(LSTMCell({UNITS}))",),
-            ),
+    return Diagnosis.of(
+        english,
+        korean,
+        Fix("one step: x is (batch, features)", "한 시점: x는 (batch, features)", "cell(x, [h, c])"),
+        Fix(
+            "every time step: let a layer loop over them",
+            "모든 시점: 층이 반복하게",
+            "layers.RNN(cell)(x)",
+            (f"RNN(LSTMCell({UNITS}))",),
         ),
-        Bilingual(
+        hint=Bilingual(
             "An LSTM's states are [hidden, cell]; a GRU's and a SimpleRNN's is [hidden].",
             "상태는 LSTM이 [hidden, cell], GRU와 SimpleRNN이 [hidden]입니다.",
         ),
