@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from rnncli import layers
-from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
 from rnncli.commands.why.diagnosis import NO_HINT, SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import DEFAULT, Message, parse_shape, recurrent_in
 from rnncli.renderers.wording import Bilingual
@@ -59,69 +59,62 @@ def _fix_replacement(owner: str, name: str, value: str) -> Fix:
     if name in _RETIRED:
         return _RETIRED[name](owner, value)
     options = layers.class_of(owner).options
-    having = [one for one in layers.recurrent() if name in layers.class_of(one).options]
-    having = [one for one in having if not one.startswith(("Conv", "Bi"))]
+    plain = [one for one in layers.recurrent() if not one.startswith(("Conv", "Bi"))]
+    having = [one for one in plain if name in layers.class_of(one).options]
     if having:
-        layer = format_layer(having[0])
-        return Fix.of_layer(f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자", layer)
+        english, korean = f"{name} belongs to {having[0]}", f"{name}: {having[0]}의 인자"
+        return Fix.of_layer(english, korean, format_layer(having[0]))
     if near := find_nearest(name, options, ""):
         default = options[near].default
         other = {} if near == "units" else {near: not default if isinstance(default, bool) else default}
-        layer = format_layer(owner, **other)
-        return Fix.of_layer(f"the argument is called {near}", f"인자 이름은 {near}", layer)
-    layer = format_layer(owner)
-    return Fix.of_layer(f"leave {name} out", f"{name} 빼기", layer)
+        english, korean = f"the argument is called {near}", f"인자 이름은 {near}"
+        return Fix.of_layer(english, korean, format_layer(owner, **other))
+    return Fix.of_layer(f"leave {name} out", f"{name} 빼기", format_layer(owner))
 
 
 def _fix_time_major(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
+    code = "keras.ops.transpose(x, (1, 0, 2))"
     return Fix(
-        "time_major: put the batch first",
-        "time_major: 배치 축을 맨 앞으로",
-        "keras.ops.transpose(x, (1, 0, 2))",
-        (layer,),
+        "time_major: put the batch first", "time_major: 배치 축을 맨 앞으로", code, (format_layer(owner),)
     )
 
 
 def _fix_batch_shape(owner: str, value: str) -> Fix:
-    shape, layer = parse_shape(value), format_layer(owner)
+    shape = parse_shape(value)
     known = len(shape) == 3
-    sizes = tuple(name if size is None else size for size, name in zip(shape, SEQUENCE, strict=False))
     return Fix(
         "batch_input_shape: an Input layer",
         "batch_input_shape: Input 층으로",
         f"keras.Input(batch_shape={value if known else 'shape'})",
-        (layer,),
-        sizes if known else SEQUENCE,
+        (format_layer(owner),),
+        name_axes(shape) if known else SEQUENCE,
     )
 
 
 def _fix_input_length(owner: str, value: str) -> Fix:
-    layer, known = format_layer(owner), value.isdigit() and value != "0"
-    steps = int(value[:9]) if known else "timesteps"
+    steps = int(value[:9]) if value.isdigit() and value != "0" else "timesteps"
     return Fix(
         "input_length: an Input layer",
         "input_length: Input 층으로",
         f"keras.Input(({steps}, features))",
-        (layer,),
+        (format_layer(owner),),
         ("batch", steps, "features"),
     )
 
 
 def _fix_weights(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
     return Fix(
         "weights: set them once it is built",
         "weights: 층을 만든 뒤에 설정",
         "layer.build(shape); layer.set_weights(weights)",
-        (layer,),
+        (format_layer(owner),),
         weights=True,
     )
 
 
 def _fix_batch_first(owner: str, _: str) -> Fix:
-    layer = format_layer(owner)
-    return Fix.of_layer("batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저", layer)
+    english, korean = "batch_first: always so in Keras", "batch_first: Keras는 언제나 배치가 먼저"
+    return Fix.of_layer(english, korean, format_layer(owner))
 
 
 def _fix_hidden_size(owner: str, value: str) -> Fix:

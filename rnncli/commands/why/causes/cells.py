@@ -35,16 +35,15 @@ def _diagnose_no_size(_: Message) -> Diagnosis:
 
 def _diagnose_not_a_cell(explanation: Bilingual, units: int) -> Diagnosis:
     cell, plain = f"RNN({format_layer('SimpleRNNCell', units)})", format_layer("SimpleRNN", units)
-    return Diagnosis.of(
-        *explanation,
+    fixes = (
         Fix.of_layer("the plain recurrent layer", "기본 순환층", plain),
         Fix("a cell of Keras", "Keras의 셀", f"layers.{cell}", (cell,)),
         Fix("a cell of your own", "직접 만든 셀", OWN),
-        hint=Bilingual(
-            "call returns the output and the list of new states.",
-            "call은 출력과 새 상태의 목록을 반환합니다.",
-        ),
     )
+    hint = Bilingual(
+        "call returns the output and the list of new states.", "call은 출력과 새 상태의 목록을 반환합니다."
+    )
+    return Diagnosis(explanation, fixes, hint)
 
 
 CAUSES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import expression, format_layer, pluralize, shape_of
+from rnncli.commands.why.causes._layers import LSTM, expression, name_axes, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -85,7 +85,7 @@ def _diagnose_no_steps(message: Message) -> Diagnosis | None:
             "시점이 하나 이상",
             "x = x[[len(one) > 0 for one in x]]",
             (expression(message),),
-            shape_of((inputs[0][0], 1, inputs[0][2])),
+            name_axes((inputs[0][0], 1, inputs[0][2])),
         ),
         hint=Bilingual(
             "A window longer than the series leaves nothing: check how the sequences are cut.",
@@ -104,7 +104,7 @@ def _diagnose_sizes(message: Message) -> Diagnosis:
             "cut both to the same number",
             "같은 개수로 자르기",
             f"x, y = x[:{min(one, other)}], y[:{min(one, other)}]",
-            (format_layer("LSTM"),),
+            LSTM,
             (min(one, other), "timesteps", "features"),
         ),
         hint=Bilingual(

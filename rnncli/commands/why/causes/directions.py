@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, pluralize, shape_of
+from rnncli.commands.why.causes._layers import UNITS, find_nearest, format_layer, name_axes, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -87,7 +87,7 @@ def _diagnose_units(message: Message) -> Diagnosis | None:
     one, two = first[-1], second[-1]
     if not isinstance(one, int) or not isinstance(two, int) or not inputs:
         return None
-    shape = shape_of(inputs[0])
+    shape = name_axes(inputs[0])
     back = format_layer("LSTM", two, go_backwards=True)
     same = f"Bidirectional({format_layer('LSTM', one)}, merge_mode='sum')"
     beside = f"Bidirectional({format_layer('LSTM', one)}, backward_layer={back})"

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import count_gates, expression, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import (
+    SIZES,
+    count_gates,
+    expression,
+    format_layer,
+    known_size,
+    pluralize,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -94,8 +101,6 @@ def _diagnose_axis(message: Message) -> Diagnosis:
     )
 
 
-_SIZES = r"[\dNone, ]{1,100}"
-
 CAUSES = (
     Cause(
         "features",
@@ -118,7 +123,7 @@ CAUSES = (
     Cause(
         "features-axis",
         r"expected axis -1 of input shape to have value (?P<wanted>\d{1,9}), but received input with shape "
-        rf"\((?P<shape>{_SIZES})\)",
+        rf"\((?P<shape>{SIZES})\)",
         _diagnose_axis,
     ),
 )

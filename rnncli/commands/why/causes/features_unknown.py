@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import UNITS, count_gates, expression, format_layer, known_size
+from rnncli.commands.why.causes._layers import SIZES, UNITS, count_gates, expression, format_layer, known_size
 from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -60,13 +60,11 @@ def _diagnose_flattened(shape: Shape) -> Diagnosis:
     )
 
 
-_SIZES = r"[\dNone, ]{1,100}"
-
 CAUSES = (
     Cause(
         "features-unknown",
         rf"Shapes used to initialize variables must be fully-defined .{{0,60}}Received: "
-        rf"shape=\((?P<shape>{_SIZES})\)"
+        rf"shape=\((?P<shape>{SIZES})\)"
         r" for variable path='(?P<path>[\w/]{1,300})'",
         _diagnose_unknown,
     ),

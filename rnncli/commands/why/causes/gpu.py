@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import expression, format_layer
+from rnncli.commands.why.causes._layers import LSTM, expression
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
-
-LSTM = (format_layer("LSTM"),)
 
 
 def _diagnose_empty_row(message: Message) -> Diagnosis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import format_layer, units_of
+from rnncli.commands.why.causes._layers import SIZES, format_layer, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 
@@ -28,13 +28,11 @@ def _diagnose_concatenate(message: Message) -> Diagnosis | None:
     )
 
 
-_SIZES = r"[\dNone, ]{1,60}"
-
 CAUSES = (
     Cause(
         "join-rank",
         r"`Concatenate` layer requires inputs with matching shapes except for the concatenation axis\. "
-        rf"Received: input_shape=\[\((?P<one>{_SIZES})\), \((?P<other>{_SIZES})\)\]",
+        rf"Received: input_shape=\[\((?P<one>{SIZES})\), \((?P<other>{SIZES})\)\]",
         _diagnose_concatenate,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import format_layer, name_unknown, pluralize, units_of
+from rnncli.commands.why.causes._layers import SIZES, format_layer, name_axes, pluralize, units_of
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -34,57 +34,45 @@ def _diagnose_targets(target: Shape, output: Shape) -> Diagnosis | None:
         "같아야 합니다.",
     )
     if len(target) != len(output):
-        return Diagnosis.of(*explanation, *_fix_sequence_or_last(max(target, output, key=len)), hint=_WHICH)
+        return Diagnosis(explanation, _fix_sequence_or_last(max(target, output, key=len)), _WHICH)
     wanted, found = units_of(target), units_of(output)
-    layer = format_layer("LSTM")
-    sequence = format_layer("LSTM", return_sequences=len(target) == 3)
-    before = sequence if len(target) == 3 else layer
-    return Diagnosis.of(
-        *explanation,
+    before = format_layer("LSTM", **({"return_sequences": True} if len(target) == 3 else {}))
+    fixes = (
         Fix(
             f"{pluralize(wanted, 'output')}, as the target has",
             f"목표에 맞춘 출력 {wanted}개",
             f"layers.Dense({wanted})",
             (before, f"Dense({wanted})"),
-            (name_unknown(target[0], "batch"), *SEQUENCE[1:]),
+            name_axes((target[0], None, None)),
         ),
         Fix(
             f"{found} numbers in each target",
             f"목표마다 숫자 {found}개",
             f"assert y.shape[-1] == {found}",
             (before, f"Dense({found})"),
-            (name_unknown(output[0], "batch"), *SEQUENCE[1:]),
+            name_axes((output[0], None, None)),
         ),
     )
+    return Diagnosis(explanation, fixes)
 
 
 def _fix_sequence_or_last(sequence: Shape) -> tuple[Fix, ...]:
     """Return the two ways to make a sequence (batch, timesteps, units) and a single vector agree."""
-    units = units_of(sequence)
-    steps = name_unknown(sequence[1], "timesteps") if len(sequence) == 3 else "timesteps"
-    given = (name_unknown(sequence[0], "batch"), steps, "features")
+    given = name_axes((sequence[0], sequence[1] if len(sequence) == 3 else None, None))
+    last, every = (
+        format_layer("LSTM", units_of(sequence), **options) for options in ({}, {"return_sequences": True})
+    )
     return (
-        Fix.of_layer(
-            "one target per sequence", "시퀀스마다 목표가 하나일 때", format_layer("LSTM", units), given
-        ),
-        Fix.of_layer(
-            "one target per time step",
-            "시점마다 목표가 있을 때",
-            format_layer("LSTM", units, return_sequences=True),
-            given,
-        ),
+        Fix.of_layer("one target per sequence", "시퀀스마다 목표가 하나일 때", last, given),
+        Fix.of_layer("one target per time step", "시점마다 목표가 있을 때", every, given),
     )
 
 
 def _diagnose_sparse(message: Message) -> Diagnosis:
     target, output = message.shape("target"), message.shape("output")
-    units = units_of(output)
-    batch = name_unknown(output[0] if output else None, "batch")
-    last, every = (
-        format_layer("LSTM", units, activation="softmax"),
-        format_layer("LSTM", units, return_sequences=True, activation="softmax"),
-    )
-    given = (batch, *SEQUENCE[1:])
+    last = format_layer("LSTM", units_of(output), activation="softmax")
+    every = format_layer("LSTM", units_of(output), return_sequences=True, activation="softmax")
+    given = name_axes((*output[:1], None, None) if output else SEQUENCE)
     return Diagnosis.of(
         f"Sparse targets are class numbers, one axis fewer than the output: {format_shape(output[:-1])}; "
         f"they are {format_shape(target)}.",
@@ -114,7 +102,7 @@ def _diagnose_target(message: Message) -> Diagnosis | None:
 def _diagnose_labels(message: Message) -> Diagnosis:
     rows, classes, labels = (message.number(name) for name in ("rows", "classes", "labels"))
     steps = rows // labels if labels and rows % labels == 0 else 1
-    shape: Shape = ("batch", steps if steps > 1 else "timesteps", classes)
+    shape = (None, steps if steps > 1 else None, classes)
     return Diagnosis.of(
         f"The output has {pluralize(rows, 'row')} and there are {pluralize(labels, 'label')}.",
         f"출력은 {rows}행인데 레이블은 {labels}개입니다.",
@@ -127,13 +115,12 @@ _WHICH = Bilingual(
     "A target for every time step needs return_sequences=True; one per sequence needs it False.",
     "시점마다 목표가 있으면 return_sequences=True, 시퀀스마다 하나면 False입니다.",
 )
-_SIZES = r"[\dNone, ]{1,60}"
 
 CAUSES = (
     Cause(
         "loss-shape",
         r"Arguments `target` and `output` must have the same (?:rank \(ndim\)|shape)\. Received: "
-        rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
+        rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
         _diagnose_arguments,
     ),
     Cause(
@@ -150,19 +137,19 @@ CAUSES = (
     ),
     Cause(
         "loss-shape-keras2",
-        rf"Shapes \((?P<one>{_SIZES})\) and \((?P<other>{_SIZES})\) are incompatible",
+        rf"Shapes \((?P<one>{SIZES})\) and \((?P<other>{SIZES})\) are incompatible",
         _diagnose_broadcast,
     ),
     Cause(
         "loss-logits-keras2",
         r"`?logits`? and `?labels`? must have the same shape,? (?:received )?"
-        rf"\(\((?P<one>{_SIZES})\) vs \((?P<other>{_SIZES})\)\)",
+        rf"\(\((?P<one>{SIZES})\) vs \((?P<other>{SIZES})\)\)",
         _diagnose_broadcast,
     ),
     Cause(
         "loss-target-keras1",
         r"checking (?:model )?target: expected \w{1,100} to have (?P<axes>[23]) dimensions, but got array "
-        rf"with shape \((?P<target>{_SIZES})\)",
+        rf"with shape \((?P<target>{SIZES})\)",
         _diagnose_target,
     ),
     Cause(
@@ -174,7 +161,7 @@ CAUSES = (
     Cause(
         "loss-sparse",
         r"Argument `output` must have rank \(ndim\) `target\.ndim - 1`\. Received: "
-        rf"target\.shape=\((?P<target>{_SIZES})\), output\.shape=\((?P<output>{_SIZES})\)",
+        rf"target\.shape=\((?P<target>{SIZES})\), output\.shape=\((?P<output>{SIZES})\)",
         _diagnose_sparse,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import expression, shape_of
+from rnncli.commands.why.causes._layers import SIZES, expression, name_axes
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -25,7 +25,7 @@ def _diagnose_array(message: Message) -> Diagnosis | None:
 
 def _diagnose_another_shape(layer: str, wanted: Shape, found: Shape) -> Diagnosis:
     fixes = tuple(
-        Fix(*said, code, (layer,), shape_of(shape))
+        Fix(*said, code, (layer,), name_axes(shape))
         for said, code, shape in _list_arrangements(found)
         if _is_fit(shape, wanted)
     )
@@ -49,7 +49,7 @@ def _fix_layer_or_input(layer: str, wanted: Shape, found: Shape) -> tuple[Fix, .
         "학습 때처럼 입력을 준비",
         f"assert {check}",
         (layer,),
-        shape_of(wanted),
+        name_axes(wanted),
     )
     if len(found) != 3:
         return (old,)
@@ -85,19 +85,17 @@ def _is_fit(shape: Shape, wanted: Shape) -> bool:
     return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
 
 
-_SIZES = r"[\dNone, ]{1,100}"
-
 CAUSES = (
     Cause(
         "model-input",
-        rf"(?:expected shape=|Expected shape )\((?P<wanted>{_SIZES})\), "
-        rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{_SIZES})[)\]]",
+        rf"(?:expected shape=|Expected shape )\((?P<wanted>{SIZES})\), "
+        rf"(?:found shape=|but input has incompatible shape )[(\[](?P<found>{SIZES})[)\]]",
         _diagnose_model,
     ),
     Cause(
         "model-input-keras2",
-        rf"expected \w{{1,100}} to have shape \((?P<wanted>{_SIZES})\) but got array with shape "
-        rf"\((?P<found>{_SIZES})\)",
+        rf"expected \w{{1,100}} to have shape \((?P<wanted>{SIZES})\) but got array with shape "
+        rf"\((?P<found>{SIZES})\)",
         _diagnose_array,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer
+from rnncli.commands.why.causes._layers import LSTM, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -17,7 +17,7 @@ def _diagnose_precision(_: Message) -> Diagnosis:
             "float32, which weights have by default",
             "가중치의 기본값인 float32로",
             "x = tf.cast(x, 'float32')",
-            (format_layer("LSTM"),),
+            LSTM,
         ),
         Fix.of_layer("float64 everywhere", "모두 float64로", double),
         hint=Bilingual("NumPy makes float64 unless you say otherwise.", "NumPy의 기본값은 float64입니다."),
@@ -29,7 +29,7 @@ def _diagnose_torch_precision(_: Message) -> Diagnosis:
     return Diagnosis.of(
         "The input and the weights differ in type; PyTorch does not convert them.",
         "입력과 가중치의 형이 다르며, PyTorch는 변환하지 않습니다.",
-        Fix("the input as float32", "입력을 float32로", "x.float()", (format_layer("LSTM"),)),
+        Fix("the input as float32", "입력을 float32로", "x.float()", LSTM),
         Fix("the weights as float64", "가중치를 float64로", "model.double()", (double,)),
         hint=Bilingual(
             "torch.from_numpy keeps NumPy's float64.", "torch.from_numpy는 NumPy의 float64를 유지합니다."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import UNITS, format_layer, known_size, parts_of, shape_of
+from rnncli.commands.why.causes._layers import LSTM, format_layer, name_axes, parts_of, units_of
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message, parse_shape
 from rnncli.renderers.wording import Bilingual
@@ -17,25 +17,21 @@ def _diagnose_too_few(message: Message) -> Diagnosis | None:
     wanted, got = message.number("wanted"), message.number("got")
     if wanted > 5:
         return None
-    return Diagnosis.of(
-        *(
-            Bilingual(
-                f"{wanted} names on the left, but the layer returned one tensor, which Python splits along "
-                f"its batch axis, {got}.",
-                f"왼쪽에 이름이 {wanted}개인데 텐서 하나가 반환되어, Python이 배치 축({got})으로 나누려 합니다.",
-            )
-            if wanted != 3 or got != 2
-            else Bilingual(
-                "3 names on the left, but 2 values came back: one state, or a batch of 2.",
-                "왼쪽에 이름이 3개인데 값 2개가 반환되었습니다. 상태가 하나이거나 배치가 2입니다.",
-            )
-        ),
-        *_fix_unpacking(),
-        hint=Bilingual(
-            "A Keras layer returns states only with return_state=True; PyTorch returns output, (h, c).",
-            "Keras는 return_state=True일 때만 상태도 반환하고, PyTorch는 output, (h, c)를 반환합니다.",
-        ),
+    explanation = Bilingual(
+        f"{wanted} names on the left, but the layer returned one tensor, which Python splits along its batch "
+        f"axis, {got}.",
+        f"왼쪽에 이름이 {wanted}개인데 텐서 하나가 반환되어, Python이 배치 축({got})으로 나누려 합니다.",
     )
+    if wanted == 3 and got == 2:
+        explanation = Bilingual(
+            "3 names on the left, but 2 values came back: one state, or a batch of 2.",
+            "왼쪽에 이름이 3개인데 값 2개가 반환되었습니다. 상태가 하나이거나 배치가 2입니다.",
+        )
+    hint = Bilingual(
+        "A Keras layer returns states only with return_state=True; PyTorch returns output, (h, c).",
+        "Keras는 return_state=True일 때만 상태도 반환하고, PyTorch는 output, (h, c)를 반환합니다.",
+    )
+    return Diagnosis(explanation, _fix_unpacking(), hint)
 
 
 def _diagnose_too_many(message: Message) -> Diagnosis | None:
@@ -105,11 +101,11 @@ def _shapes(message: Message) -> list[Shape]:
 def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
     """first: (batch, timesteps, units) of a layer that returns sequences, else (batch, units)."""
     count, sequence = len(states) + 1, len(first) == 3
-    name, units = "LSTM" if count == 3 else "GRU", known_size(first[-1], UNITS)
+    name, units = "LSTM" if count == 3 else "GRU", units_of(first)
     options = {"return_sequences": True} if sequence else {}
     before = format_layer(name, units, **options)
-    given = shape_of((first[0], first[1] if sequence else None, None))
-    own = format_layer(name, known_size(states[0][-1], UNITS))
+    given = name_axes((first[0], first[1] if sequence else None, None))
+    own = format_layer(name, units_of(states[0]))
     initial = "[h, c]" if name == "LSTM" else "h"
     return Diagnosis.of(
         f"The layer takes one tensor and got a list of {count}: the output of a layer and its states.",
@@ -127,7 +123,7 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
             "이 층이 시작할 상태일 때",
             f"next_layer(x, initial_state={initial})",
             (own,),
-            shape_of(first) if sequence else given,
+            name_axes(first) if sequence else given,
             states=True,
         ),
         hint=Bilingual(
@@ -138,9 +134,8 @@ def _diagnose_with_states(first: Shape, states: list[Shape]) -> Diagnosis:
 
 
 def _diagnose_unmerged(shape: Shape) -> Diagnosis:
-    units = shape[-1] if isinstance(shape[-1], int) else UNITS
-    merged = f"Bidirectional({format_layer('LSTM', units, return_sequences=True)})"
-    given = shape_of((shape[0], shape[1], None))
+    own, given = format_layer("LSTM", units_of(shape), return_sequences=True), name_axes((*shape[:2], None))
+    merged = f"Bidirectional({own})"
     return Diagnosis.of(
         f"merge_mode=None returns both directions, two tensors {format_shape(shape)}; the next "
         "layer takes one.",
@@ -150,14 +145,14 @@ def _diagnose_unmerged(shape: Shape) -> Diagnosis:
             "side by side, the default",
             "나란히 이어 붙이기, 기본값",
             merged,
-            (merged, format_layer("LSTM")),
+            (merged, *LSTM),
             given,
         ),
         Fix(
             "as a sum, with the same number of features",
             "특성의 개수가 같은 합",
             "merge_mode='sum'",
-            (merged.removesuffix(")") + ", merge_mode='sum')", format_layer("LSTM")),
+            (f"Bidirectional({own}, merge_mode='sum')", *LSTM),
             given,
         ),
     )
@@ -177,7 +172,7 @@ def _diagnose_torch_tuple(_: Message) -> Diagnosis:
             "the output of the last time step",
             "마지막 시점의 출력",
             "output, _ = rnn(x); last = output[:, -1]",
-            (format_layer("LSTM"),),
+            LSTM,
         ),
         hint=Bilingual(
             "nn.Sequential passes the pair on: put the layers into a module with a forward of its own.",

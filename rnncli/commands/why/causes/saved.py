@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import UNITS, count_gates, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import (
+    SIZES,
+    UNITS,
+    count_gates,
+    format_layer,
+    known_size,
+    pluralize,
+    units_by_layer,
+)
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
-
-KINDS = ("LSTM", "GRU", "SimpleRNN")
 
 
 def _diagnose_count(message: Message) -> Diagnosis:
@@ -36,18 +42,15 @@ def _diagnose_count(message: Message) -> Diagnosis:
     )
 
 
-def _diagnose_shape(message: Message) -> Diagnosis | None:
+def _diagnose_shape(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
     if len(wanted) == 2 and len(given) == 1 and wanted[0] == 2 and wanted[1] == given[0]:
         return _diagnose_bias(given)
-    return _diagnose_mismatch(
-        wanted,
-        given,
-        Bilingual(
-            f"The layer has a weight {format_shape(wanted)}; the one given is {format_shape(given)}.",
-            f"층의 가중치는 {format_shape(wanted)}인데 주어진 가중치는 {format_shape(given)}입니다.",
-        ),
+    explanation = Bilingual(
+        f"The layer has a weight {format_shape(wanted)}; the one given is {format_shape(given)}.",
+        f"층의 가중치는 {format_shape(wanted)}인데 주어진 가중치는 {format_shape(given)}입니다.",
     )
+    return _diagnose_mismatch(wanted, given, explanation)
 
 
 def _diagnose_bias(given: Shape) -> Diagnosis:
@@ -69,45 +72,38 @@ def _diagnose_bias(given: Shape) -> Diagnosis:
     )
 
 
-def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis | None:
+def _diagnose_mismatch(wanted: Shape, given: Shape, explanation: Bilingual) -> Diagnosis:
     """Say which layers have a kernel of the given shape, (features, gates * units)."""
     if len(given) != 2 or len(wanted) != 2:
-        return Diagnosis.of(*explanation)
-    features, width = known_size(given[0]), known_size(given[1])
+        return Diagnosis(explanation, ())
+    features = known_size(given[0])
     fixes = tuple(
         Fix.of_layer(
-            f"the weights come from {name} with {pluralize(width // count_gates(name), 'unit')}",
-            f"{name} 유닛 {width // count_gates(name)}개의 가중치일 때",
-            layer,
+            f"the weights come from {name} with {pluralize(units, 'unit')}",
+            f"{name} 유닛 {units}개의 가중치일 때",
+            format_layer(name, units),
             ("batch", "timesteps", features),
             weights=True,
         )
-        for name in KINDS
-        if features and width and width % count_gates(name) == 0
-        for layer in [format_layer(name, width // count_gates(name))]
+        for name, units in units_by_layer(known_size(given[1])).items()
+        if features
     )
-    return Diagnosis.of(
-        *explanation,
-        *fixes,
-        hint=Bilingual(
-            "A kernel is (features, gates * units): LSTM has 4 gates, GRU 3, SimpleRNN 1.",
-            "커널은 (features, 게이트 수 * units)이며 게이트는 LSTM 4개, GRU 3개, SimpleRNN 1개입니다.",
-        ),
+    hint = Bilingual(
+        "A kernel is (features, gates * units): LSTM has 4 gates, GRU 3, SimpleRNN 1.",
+        "커널은 (features, 게이트 수 * units)이며 게이트는 LSTM 4개, GRU 3개, SimpleRNN 1개입니다.",
     )
+    return Diagnosis(explanation, fixes, hint)
 
 
-def _diagnose_loaded_weights(message: Message) -> Diagnosis | None:
+def _diagnose_loaded_weights(message: Message) -> Diagnosis:
     wanted, given = message.shape("wanted"), message.shape("given")
-    return _diagnose_mismatch(
-        wanted,
-        given,
-        Bilingual(
-            f"The model has a weight {format_shape(wanted)}; the file has {format_shape(given)}: "
-            "the layers differ.",
-            f"모델의 가중치는 {format_shape(wanted)}인데 파일에는 {format_shape(given)}입니다. "
-            "층이 서로 다릅니다.",
-        ),
+    explanation = Bilingual(
+        f"The model has a weight {format_shape(wanted)}; the file has {format_shape(given)}: the layers "
+        "differ.",
+        f"모델의 가중치는 {format_shape(wanted)}인데 파일에는 {format_shape(given)}입니다. 층이 서로 "
+        "다릅니다.",
     )
+    return _diagnose_mismatch(wanted, given, explanation)
 
 
 def _diagnose_none_stored(message: Message) -> Diagnosis:
@@ -150,8 +146,6 @@ def _diagnose_suffix(_: Message) -> Diagnosis:
     )
 
 
-_SIZES = r"[\dNone, ]{1,60}"
-
 CAUSES = (
     Cause(
         "set-weights-count",
@@ -161,14 +155,14 @@ CAUSES = (
     ),
     Cause(
         "set-weights-shape",
-        rf"weight shape \((?P<wanted>{_SIZES})\) (?:is )?not compatible with provided weight shape "
-        rf"\((?P<given>{_SIZES})\)",
+        rf"weight shape \((?P<wanted>{SIZES})\) (?:is )?not compatible with provided weight shape "
+        rf"\((?P<given>{SIZES})\)",
         _diagnose_shape,
     ),
     Cause(
         "load-weights-shape",
-        rf"(?:variable\.shape=|The variable shape )\((?P<wanted>{_SIZES})\),? "
-        rf"(?:Received: value\.shape=|and the assigned value shape )\((?P<given>{_SIZES})\)",
+        rf"(?:variable\.shape=|The variable shape )\((?P<wanted>{SIZES})\),? "
+        rf"(?:Received: value\.shape=|and the assigned value shape )\((?P<given>{SIZES})\)",
         _diagnose_loaded_weights,
     ),
     Cause(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import count_gates, format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import LSTM, format_layer, known_size, pluralize, units_by_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -13,19 +13,19 @@ def _diagnose_state_dict(message: Message) -> Diagnosis | None:
     wanted, given, name = message.shape("wanted"), message.shape("given"), message.name("name")
     if len(given) != 2:
         return None
-    width, features = known_size(given[0]), known_size(given[1])
-    fixes = tuple(
+    features = known_size(given[1])
+    fixes = (
         Fix(
             f"the checkpoint holds {torch} with {pluralize(units, 'unit')}",
             f"{torch} 유닛 {units}개의 체크포인트일 때",
             f"nn.{torch}({features}, {units})",
-            (format_layer(kind, units),),
+            (format_layer(layer, units),),
             ("batch", "timesteps", features),
             weights=True,
         )
-        for kind, torch in (("LSTM", "LSTM"), ("GRU", "GRU"), ("SimpleRNN", "RNN"))
-        if features and width and width % count_gates(kind) == 0
-        for units in [width // count_gates(kind)]
+        for layer, units in units_by_layer(known_size(given[0])).items()
+        for torch in [layer.removeprefix("Simple")]
+        if features
     )
     return Diagnosis.of(
         f"{name} is {format_shape(given)} in the checkpoint and {format_shape(wanted)} in the model.",
@@ -40,26 +40,34 @@ def _diagnose_state_dict(message: Message) -> Diagnosis | None:
 
 def _diagnose_keys(message: Message) -> Diagnosis:
     names = message.name("names")
-    layers = ("_l1", Bilingual("the model has more layers than the checkpoint", "모델의 층이 더 많을 때"))
-    reverse = ("_reverse", Bilingual("only one of the two is bidirectional", "한쪽만 양방향일 때"))
-    said = [(mark, text) for mark, text in (layers, reverse) if mark in names]
-    stack = (format_layer("LSTM", return_sequences=True), format_layer("LSTM"))
-    fixes = {
-        "_l1": Fix(*layers[1], "nn.LSTM(..., num_layers=1)", stack),
-        "_reverse": Fix(
-            *reverse[1], "nn.LSTM(..., bidirectional=True)", (f"Bidirectional({format_layer('LSTM')})",)
-        ),
-        "": Fix(
-            "the names have a prefix, such as module.",
-            "이름 앞에 module. 같은 말이 붙었을 때",
-            "{name.removeprefix('module.'): array for name, array in state.items()}",
-        ),
-    }
-    chosen = [mark for mark, _ in said] or [""]
+    fixes = []
+    if "_l1" in names:
+        fixes.append(
+            Fix(
+                "the model has more layers than the checkpoint",
+                "모델의 층이 더 많을 때",
+                "nn.LSTM(..., num_layers=1)",
+                (format_layer("LSTM", return_sequences=True), *LSTM),
+            )
+        )
+    if "_reverse" in names:
+        fixes.append(
+            Fix(
+                "only one of the two is bidirectional",
+                "한쪽만 양방향일 때",
+                "nn.LSTM(..., bidirectional=True)",
+                (f"Bidirectional({format_layer('LSTM')})",),
+            )
+        )
+    prefix = Fix(
+        "the names have a prefix, such as module.",
+        "이름 앞에 module. 같은 말이 붙었을 때",
+        "{name.removeprefix('module.'): array for name, array in state.items()}",
+    )
     return Diagnosis.of(
         "The names in the checkpoint differ from those in the model.",
         "체크포인트의 이름이 모델의 이름과 다릅니다.",
-        *tuple(fixes[mark] for mark in chosen),
+        *(fixes or [prefix]),
         hint=Bilingual(
             "rnncli weights FILE lists the recurrent layers of a checkpoint.",
             "rnncli weights FILE로 체크포인트의 순환층을 볼 수 있습니다.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import Shape, format_shape
-from rnncli.commands.why.causes._layers import expression, format_layer, pluralize, shape_of
+from rnncli.commands.why.causes._layers import expression, name_axes, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -11,7 +11,7 @@ from rnncli.renderers.wording import Bilingual
 
 def _diagnose_unknown_batch(message: Message) -> Diagnosis:
     inputs: Shape = message.shape("shape") if message.name("shape") else (None, None, None)
-    shape = shape_of(inputs)
+    shape = name_axes(inputs)
     whole = format_shape(("batch", *inputs[1:]))
     return Diagnosis.of(
         "A stateful layer keeps one state per sequence, so it needs to know the batch size; here it is None.",
@@ -20,7 +20,7 @@ def _diagnose_unknown_batch(message: Message) -> Diagnosis:
             "state kept between batches",
             "배치 사이에 상태를 유지할 때",
             f"keras.Input(batch_shape={whole})",
-            (_stateful(message),),
+            (expression(message, stateful=True),),
             shape,
         ),
         Fix.of_layer(
@@ -37,7 +37,7 @@ def _diagnose_other_batch(message: Message) -> Diagnosis:
     kept, given = message.number("kept"), message.number("given")
     inputs = message.argument("sequences")
     rest = inputs[0][1:] if inputs else SEQUENCE[1:]
-    layer = _stateful(message)
+    layer = expression(message, stateful=True)
     fixes = [
         Fix(
             f"batches of {pluralize(kept, 'sequence')}, always",
@@ -75,7 +75,7 @@ def _diagnose_samples(message: Message) -> Diagnosis:
     samples = message.number("samples")
     size = int(message.name("size") or 0)
     kept = f"x[:{samples - samples % size}]" if size else "x[: len(x) // size * size]"
-    layer = _stateful(message)
+    layer = expression(message, stateful=True)
     return Diagnosis.of(
         f"Stateful layers take whole batches; {pluralize(samples, 'sequence')} leave a shorter last one.",
         f"stateful 층의 배치는 크기가 같아야 하는데 시퀀스가 {samples}개라 마지막 배치가 작아집니다.",
@@ -98,18 +98,13 @@ def _diagnose_reset(message: Message) -> Diagnosis:
             "reset each stateful layer (Keras 3)",
             "stateful 층마다 초기화 (Keras 3)",
             "[layer.reset_state() for layer in model.layers if getattr(layer, 'stateful', False)]",
-            (_stateful(message),),
+            (expression(message, stateful=True),),
         ),
         hint=Bilingual(
             "Keras 2 has model.reset_states(), Keras 3 layer.reset_state().",
             "Keras 2는 model.reset_states(), Keras 3은 layer.reset_state()입니다.",
         ),
     )
-
-
-def _stateful(message: Message) -> str:
-    own = format_layer(message.layer, stateful=True)
-    return f"Bidirectional({own})" if message.is_bidirectional else own
 
 
 CAUSES = (

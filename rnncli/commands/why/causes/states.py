@@ -15,6 +15,7 @@ from rnncli.commands.why.causes._layers import (
     parts_of,
     pluralize,
     states_of,
+    units_of,
 )
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
@@ -25,28 +26,21 @@ def _diagnose_count(message: Message) -> Diagnosis | None:
     """Too few states: Keras reads a list to its end."""
     if message.call == "LSTMCell":
         return _diagnose_cell_tensor(message)
-    if message.call not in ("LSTM", "GRU", "SimpleRNN"):
+    if message.call not in ("LSTM", "GRU", "SimpleRNN") or "initial_state=None" in message.text:
         return None
+    return _diagnose_number_of_states(message)
+
+
+def _diagnose_number_of_states(message: Message) -> Diagnosis | None:
     inputs, given = message.argument("sequences"), message.argument("initial_state")
-    if not inputs or "initial_state=None" in message.text:
+    if not inputs:
         return None
-    return _diagnose_number_of_states(message, inputs[0], given)
-
-
-def _diagnose_too_many(message: Message) -> Diagnosis | None:
-    inputs = message.argument("sequences")
-    return (
-        _diagnose_number_of_states(message, inputs[0], message.argument("initial_state")) if inputs else None
-    )
-
-
-def _diagnose_number_of_states(message: Message, inputs: Shape, given: tuple[Shape, ...]) -> Diagnosis:
     parts = parts_of(message.layer)
     count, names = len(parts), ", ".join(parts)
     return Diagnosis.of(
         f"{message.layer} has {pluralize(count, 'state')} ({names}); initial_state gave it {len(given)}.",
         f"{message.layer}의 상태는 {count}개({names})인데 initial_state로 {len(given)}개를 받았습니다.",
-        *_fix_state_count(message.layer, _last_size(given), inputs),
+        *_fix_state_count(message.layer, units_of(given[0]) if given else UNITS, inputs[0]),
         hint=Bilingual(
             "Bidirectional gives the first half of the list to the forward layer.",
             "Bidirectional은 목록의 앞 절반을 정방향 층에 줍니다.",
@@ -62,33 +56,15 @@ def _diagnose_product(message: Message) -> Diagnosis | None:
     units = known_size(kernel[1]) // count_gates(message.layer)
     if not units or states[0][-1] == units:
         return None
-    return _diagnose_wrong_units(message, states[0], units, _sequence_shape(inputs[0]))
-
-
-def _diagnose_wrong_units(message: Message, state: Shape, units: int, inputs: Shape) -> Diagnosis:
-    size = _last_size((state,))
-    layer, other = expression(message, units), expression(message, size)
-    wanted = states_of(message.layer, inputs[0], units)
+    state, size = states[0], units_of(states[0])
+    wanted = states_of(message.layer, inputs[0][0], units)
+    layers = expression(message, units), expression(message, size)
     return Diagnosis.of(
         f"A state is {format_shape(state)}, but this {message.layer} has {pluralize(units, 'unit')}: "
         f"{format_shape(wanted[0])}.",
         f"상태는 {format_shape(state)}인데 이 {message.layer}의 유닛은 {units}개라서 "
         f"{format_shape(wanted[0])}이어야 합니다.",
-        Fix(
-            f"states of {pluralize(units, 'unit')}",
-            f"유닛 {units}개의 상태",
-            f"initial_state={_zeros(wanted)}",
-            (layer,),
-            inputs,
-            states=True,
-        ),
-        Fix.of_layer(
-            f"a layer of {pluralize(size, 'unit')}, as the states are",
-            f"상태에 맞춘 유닛 {size}개의 층",
-            other,
-            inputs,
-            states=True,
-        ),
+        *_fix_state_units(layers, wanted, size, _sequence_shape(inputs[0])),
     )
 
 
@@ -97,8 +73,8 @@ def _diagnose_batch(message: Message) -> Diagnosis | None:
     states, inputs = message.argument("states"), _inputs(message)
     if not message.call.endswith("Cell") or not states or not inputs or states[0][0] == inputs[0][0]:
         return None
-    units, batch = _last_size(states), inputs[0][0]
-    layer, wanted = expression(message, units), states_of(message.layer, inputs[0][0], units)
+    units, batch = units_of(states[0]), inputs[0][0]
+    layer, wanted = expression(message, units), states_of(message.layer, batch, units)
     return Diagnosis.of(
         f"The states are for {states[0][0]} sequences; the batch has {batch}.",
         f"상태는 시퀀스 {states[0][0]}개분인데 배치에는 {batch}개가 있습니다.",
@@ -127,35 +103,44 @@ def _diagnose_spec(message: Message) -> Diagnosis | None:
     if not given or not sizes or not sizes[0]:
         return None
     units, name = sizes[0], "LSTM" if len(sizes) == 2 else "GRU"
+    if len(given) != len(sizes):
+        fixes = _fix_state_count(name, units)
+    else:
+        size = units_of(given[0])
+        layers = format_layer(name, units), format_layer(name, size)
+        fixes = _fix_state_units(layers, states_of(name, units=units), size)
+    shapes = ", ".join(map(format_shape, given))
     return Diagnosis.of(
-        f"initial_state has {pluralize(len(given), 'state')}, {_format_shapes(given)}; the layer has "
+        f"initial_state has {pluralize(len(given), 'state')}, {shapes}; the layer has "
         f"{pluralize(len(sizes), 'state')} of {pluralize(units, 'unit')}.",
-        f"initial_state는 {len(given)}개, {_format_shapes(given)}인데 층의 상태는 유닛 {units}개짜리 "
-        f"{len(sizes)}개입니다.",
-        *(
-            _fix_state_units(name, units, _last_size(given))
-            if len(given) == len(sizes)
-            else _fix_state_count(name, units)
-        ),
+        f"initial_state는 {len(given)}개, {shapes}인데 층의 상태는 유닛 {units}개짜리 {len(sizes)}개입니다.",
+        *fixes,
     )
 
 
-def _fix_state_units(name: str, units: int, size: int) -> tuple[Fix, ...]:
-    """Return the fixes for states of another number of units than the layer has."""
-    zeros = _zeros(states_of(name, "batch", units))
-    layer, other = format_layer(name, units), format_layer(name, size)
+def _fix_state_units(
+    layers: tuple[str, str], wanted: tuple[Shape, ...], size: int, inputs: Shape = SEQUENCE
+) -> tuple[Fix, ...]:
+    """Return the fixes for states of another number of units than the layer has.
+
+    layers: as it is, and with as many units as the states have, `size`.
+    wanted: shapes of the states that it takes.
+    """
+    units = units_of(wanted[0])
     return (
         Fix(
             f"states of {pluralize(units, 'unit')}",
             f"유닛 {units}개의 상태",
-            f"initial_state={zeros}",
-            (layer,),
+            f"initial_state={_zeros(wanted)}",
+            (layers[0],),
+            inputs,
             states=True,
         ),
         Fix.of_layer(
             f"a layer of {pluralize(size, 'unit')}, as the states are",
             f"상태에 맞춘 유닛 {size}개의 층",
-            other,
+            layers[1],
+            inputs,
             states=True,
         ),
     )
@@ -187,7 +172,7 @@ def _diagnose_odd_count(message: Message) -> Diagnosis:
         f"Bidirectional은 상태 목록을 두 방향에 절반씩 나누는데 {count}개는 나눌 수 없습니다."
         if count % 2
         else "Bidirectional은 상태 목록을 두 방향에 절반씩 나눕니다.",
-        *tuple(
+        *(
             Fix(
                 f"{name}: {2 * len(parts_of(name))} states",
                 f"{name}: 상태 {2 * len(parts_of(name))}개",
@@ -248,20 +233,12 @@ def _zeros(shapes: tuple[Shape, ...]) -> str:
     return f"[{', '.join(made)}]" if len(made) > 1 else made[0]
 
 
-def _last_size(shapes: tuple[Shape, ...]) -> int:
-    return known_size(shapes[0][-1]) or UNITS if shapes and shapes[0] else UNITS
-
-
-def _format_shapes(shapes: tuple[Shape, ...]) -> str:
-    return ", ".join(map(format_shape, shapes))
-
-
 CAUSES = (
     Cause("state-count", r"list index out of range", _diagnose_count),
     Cause(
         "state-count-many",
         r"Too few leaves for PyTreeSpec; expected: \d{1,3}, got: \d{1,3}",
-        _diagnose_too_many,
+        _diagnose_number_of_states,
     ),
     Cause(
         "state-units",

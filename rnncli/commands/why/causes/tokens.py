@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer, pluralize
+from rnncli.commands.why.causes._layers import LSTM, pluralize
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -20,14 +20,14 @@ def _diagnose_index(message: Message) -> Diagnosis | None:
             "a row for every token, from 0",
             "0부터 모든 토큰에 한 행씩",
             f"layers.Embedding({size}, 16)",
-            (format_layer("LSTM"),),
+            LSTM,
             ("batch", "timesteps", 16),
         ),
         Fix(
             "rare tokens become one unknown token",
             "드문 토큰은 알 수 없는 토큰 하나로",
             f"x = numpy.where(x < {count}, x, 1)",
-            (format_layer("LSTM"),),
+            LSTM,
             ("batch", "timesteps", 16),
         ),
         hint=Bilingual(
@@ -45,7 +45,7 @@ def _diagnose_torch_index(_: Message) -> Diagnosis:
             "a row for every token, from 0",
             "0부터 모든 토큰에 한 행씩",
             "nn.Embedding(int(x.max()) + 1, 16)",
-            (format_layer("LSTM"),),
+            LSTM,
             ("batch", "timesteps", 16),
         ),
     )
@@ -59,14 +59,14 @@ def _diagnose_torch_index_type(_: Message) -> Diagnosis:
             "x holds token ids",
             "x가 토큰 번호일 때",
             "embedding(x.long())",
-            (format_layer("LSTM"),),
+            LSTM,
             ("batch", "timesteps", 16),
         ),
         Fix(
             "x holds measurements: no Embedding",
             "x가 측정값일 때: Embedding 없이",
             "lstm(x)",
-            (format_layer("LSTM"),),
+            LSTM,
         ),
     )
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer
+from rnncli.commands.why.causes._layers import LSTM, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
-
-LSTM = (format_layer("LSTM"),)
 
 
 def _diagnose_cell_rank(message: Message) -> Diagnosis:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer
+from rnncli.commands.why.causes._layers import LSTM, format_layer
 from rnncli.commands.why.diagnosis import Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
-
-LSTM = (format_layer("LSTM"),)
 
 
 def _diagnose_dropout(message: Message) -> Diagnosis:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rnncli.commands.why.causes._layers import format_layer, pluralize
+from rnncli.commands.why.causes._layers import LSTM, format_layer, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
 
-LSTM = (format_layer("LSTM"),)
 PACK = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
 
 
@@ -111,7 +110,7 @@ def _diagnose_packed(_: Message) -> Diagnosis:
             "only the last time step of each",
             "시퀀스마다 마지막 시점만",
             "_, (h, c) = rnn(packed); last = h[-1]",
-            (format_layer("LSTM"),),
+            LSTM,
             mask=True,
         ),
     )

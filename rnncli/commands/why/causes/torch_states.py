@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnncli.case import format_shape
-from rnncli.commands.why.causes._layers import format_layer, known_size, pluralize
+from rnncli.commands.why.causes._layers import LSTM, format_layer, known_size, pluralize
 from rnncli.commands.why.diagnosis import SEQUENCE, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
@@ -73,7 +73,7 @@ def _diagnose_torch_cell_batch(message: Message) -> Diagnosis:
             "a state as large as the batch",
             "배치 크기에 맞는 상태",
             "h = x.new_zeros(x.shape[0], cell.hidden_size)",
-            (format_layer("LSTM"),),
+            LSTM,
             (given or "batch", *SEQUENCE[1:]),
             states=True,
         ),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from rnncli.case import Shape
-from rnncli.commands.why.causes._layers import UNITS, format_layer, name_unknown, pluralize
+from rnncli.commands.why.causes._layers import LSTM, UNITS, format_layer, name_unknown, pluralize
 from rnncli.commands.why.diagnosis import NO_HINT, Cause, Diagnosis, Fix
 from rnncli.commands.why.message import Message
 from rnncli.renderers.wording import Bilingual
-
-LSTM = (format_layer("LSTM"),)
 
 
 def _diagnose_second_backward(_: Message) -> Diagnosis:
